@@ -1,0 +1,1 @@
+"""What every Portico service stands on. Knows no service."""

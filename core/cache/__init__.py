@@ -1,0 +1,1 @@
+"""Cached values, counters and locks: none, memory or Redis behind one port."""

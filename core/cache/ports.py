@@ -1,0 +1,43 @@
+"""The cache port. Values are JSON values; keys carry the tenant (see `key_of`), so no entry can cross one."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+
+
+class Cache(Protocol):
+    """`ttl` is in seconds. Every method takes the scope first."""
+
+    async def get(self, scope: Scope, key: str) -> Any | None: ...
+
+    async def set(self, scope: Scope, key: str, value: Any, ttl: float) -> None: ...
+
+    async def delete(self, scope: Scope, key: str) -> None: ...
+
+    async def load(self, scope: Scope, key: str, ttl: float, loader: Callable[[], Awaitable[Any]]) -> Any:
+        """The cached value, or the loader's, which is kept. Concurrent misses of a key call the loader once;
+        an error of the loader reaches all who waited and is not kept."""
+
+    async def increment(self, scope: Scope, key: str, by: int, ttl: float) -> int:
+        """Atomically adds and returns the new count; `ttl` begins with the first increment."""
+
+    def lock(self, scope: Scope, key: str, ttl: float) -> AbstractAsyncContextManager[bool]:
+        """Yields True if the lock is ours until the block ends or `ttl` passes, False if somebody holds it."""
+
+    async def check(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def key_of(scope: Scope, key: str) -> str:
+    match scope:
+        case Main():
+            return f"main:{key}"
+        case Tenant(slug):
+            return f"t:{slug}:{key}"
+        case EveryProject(tenant):
+            return f"t:{tenant.slug}:*:{key}"
+        case Project(tenant, id):
+            return f"p:{tenant.slug}:{id}:{key}"

@@ -1,0 +1,75 @@
+"""Who is calling, and until when: one immutable record in one ContextVar, set by the interceptor chain alone.
+
+It is set and never reset: every RPC runs in a task of its own, and resetting fails when a client cancels a stream.
+"""
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import Unauthenticated
+from core.tenancy import Project, Tenant
+
+
+class Kind(StrEnum):
+    """What the bearer of a token is."""
+
+    SESSION = "session"
+    API = "api"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a verified token says. `scopes` are "area:level" (levels read < write < admin) or "*"."""
+
+    project: Project
+    subject: str
+    kind: Kind
+    scopes: frozenset[str]
+    token_id: str
+    issued_at: float
+    """Unix seconds."""
+    expires_at: float | None
+    """Unix seconds; None: never."""
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.project.tenant
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One call. `deadline` is on the monotonic clock, in seconds; None: the caller set none."""
+
+    request_id: str
+    identity: Identity | None = None
+    token: str | None = None
+    """The caller's own bearer token, to be forwarded on calls to other services."""
+    peer_address: str = ""
+    user_agent: str = ""
+    deadline: float | None = None
+
+    def time_left(self, limit: float) -> float:
+        """Seconds that a step may take: its own limit, or what the caller's deadline leaves if that is less."""
+        return limit if self.deadline is None else max(0.0, min(limit, self.deadline - time.monotonic()))
+
+
+_current: ContextVar[RequestContext | None] = ContextVar("portico_request", default=None)
+
+
+def bind(context: RequestContext) -> None:
+    _current.set(context)
+
+
+def current() -> RequestContext | None:
+    return _current.get()
+
+
+def identity() -> Identity:
+    """The verified caller. Raises Unauthenticated outside an authenticated call: there is no fallback."""
+    context = _current.get()
+    if context is None or context.identity is None:
+        raise Unauthenticated("This call needs an identity.")
+    return context.identity

@@ -1,0 +1,102 @@
+"""The one error tree. Domain code raises these; `core.rpc.errors` alone knows what they are on the wire.
+
+    PorticoError
+    ├── InvalidInput                 the caller's mistake; `field` names where
+    │   ├── PayloadTooLarge
+    │   ├── UnsupportedMedia
+    │   └── Unprocessable            well-formed, but cannot be done
+    ├── Unauthenticated              no identity, or not a valid one
+    ├── PermissionDenied             a valid identity that may not
+    ├── NotFound                     not there, or not yours: the same answer
+    ├── Conflict                     something with that name exists
+    ├── FailedPrecondition           the present state does not allow it
+    ├── RateLimited                  too much; `retry_after` says when again
+    ├── InsufficientStorage          the disk or store is full
+    ├── Unavailable                  cannot be served now; `retry_after` where known
+    ├── DeadlineExceeded             took longer than the caller or a limit allows
+    └── UpstreamFailed               a provider refused us or answered nonsense
+
+The message is written for the caller of the API: it says what to do and never holds a secret, a host name or another
+tenant's data. Whatever is not in this tree reaches the client as "internal error" with the request id and no more.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class PorticoError(Exception):
+    """`reason` is stable UPPER_SNAKE for programs; `message` is for people; `retry_after` is in seconds."""
+
+    default_reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        field: str | None = None,
+        retry_after: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.default_reason
+        self.field = field
+        self.retry_after = retry_after
+        self.metadata = dict(metadata or {})
+
+
+class InvalidInput(PorticoError):
+    default_reason = "INVALID_INPUT"
+
+
+class PayloadTooLarge(InvalidInput):
+    default_reason = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMedia(InvalidInput):
+    default_reason = "UNSUPPORTED_MEDIA"
+
+
+class Unprocessable(InvalidInput):
+    default_reason = "UNPROCESSABLE"
+
+
+class Unauthenticated(PorticoError):
+    default_reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(PorticoError):
+    default_reason = "PERMISSION_DENIED"
+
+
+class NotFound(PorticoError):
+    default_reason = "NOT_FOUND"
+
+
+class Conflict(PorticoError):
+    default_reason = "CONFLICT"
+
+
+class FailedPrecondition(PorticoError):
+    default_reason = "FAILED_PRECONDITION"
+
+
+class RateLimited(PorticoError):
+    default_reason = "RATE_LIMITED"
+
+
+class InsufficientStorage(PorticoError):
+    default_reason = "INSUFFICIENT_STORAGE"
+
+
+class Unavailable(PorticoError):
+    default_reason = "UNAVAILABLE"
+
+
+class DeadlineExceeded(PorticoError):
+    default_reason = "DEADLINE_EXCEEDED"
+
+
+class UpstreamFailed(PorticoError):
+    default_reason = "UPSTREAM_FAILED"
