@@ -1,0 +1,22 @@
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional
+
+DESCRIPTOR: _descriptor.FileDescriptor
+ACCESS_FIELD_NUMBER: _ClassVar[int]
+access: _descriptor.FieldDescriptor
+HTTP_SUCCESS_FIELD_NUMBER: _ClassVar[int]
+http_success: _descriptor.FieldDescriptor
+
+class Access(_message.Message):
+    __slots__ = ("public", "signed_in", "scope", "internal")
+    PUBLIC_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_IN_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    INTERNAL_FIELD_NUMBER: _ClassVar[int]
+    public: bool
+    signed_in: bool
+    scope: str
+    internal: bool
+    def __init__(self, public: _Optional[bool] = ..., signed_in: _Optional[bool] = ..., scope: _Optional[str] = ..., internal: _Optional[bool] = ...) -> None: ...
