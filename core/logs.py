@@ -81,7 +81,7 @@ def configure(service: str, level: Level = "info", format: Format = "json", *, s
 
 def get(name: str) -> FilteringBoundLogger:
     """The logger of a module. May be called at import: it takes its set-up when first used."""
-    return cast(FilteringBoundLogger, structlog.get_logger(logger=name))
+    return cast(FilteringBoundLogger, structlog.get_logger(module=name))
 
 
 _processors: list[Processor] = []
