@@ -1,0 +1,217 @@
+"""One process of one service: from the environment to a running server, and back down in order.
+
+    run("inference", Settings, build)
+
+`build(platform, settings)` is the service's own wiring: it makes its adapters and servicers, and registers health
+checks and stop steps on the platform. Everything around it is the same for all services and stands here.
+"""
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import uvloop
+from grpc.aio import Server
+
+from core import config, logs, telemetry
+from core.cache.factory import CacheSettings, make_cache
+from core.cache.ports import Cache
+from core.config import ConfigError, Secret, setting
+from core.health import Health
+from core.identity import KeyRing, Revocations, TokenVerifier
+from core.lifecycle import Lifecycle, Phase
+from core.logs import LogSettings
+from core.rate_limits import RateLimits
+from core.rpc.chain import Auth, LoadShedding, Quota, Stage
+from core.rpc.server import Mount, make_server
+from core.rpc.trust import TrustFeed
+from core.storage.factory import StoreSettings, make_store
+from core.storage.ports import DocumentStore
+from core.tasks import Tasks
+from core.telemetry import TelemetrySettings
+
+log = logs.get(__name__)
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class RpcSettings:
+    """The gRPC server of a service"""
+
+    listen: str = setting("PORTICO_LISTEN", default="127.0.0.1:0", help="host:port to serve gRPC on; port 0: any.")
+    auth_address: str = setting(
+        "PORTICO_AUTH_ADDRESS",
+        default="127.0.0.1:50051",
+        help="host:port of auth, for its keys and revocations.",
+    )
+    service_secret: Secret = setting(
+        "PORTICO_SERVICE_SECRET", min=32, help="Known to Portico's services alone; lets them follow auth."
+    )
+    max_concurrent_calls: int = setting(
+        "PORTICO_MAX_CONCURRENT_CALLS", default=4000, min=1, help="Calls beyond this are refused with 503."
+    )
+    calls_per_token: str = setting(
+        "PORTICO_CALLS_PER_TOKEN", default="", help='Limit per token and service, as "100/minute"; empty: none.'
+    )
+    drain_seconds: float = setting(
+        "PORTICO_DRAIN_SECONDS", default=1.0, min=0, help="Pause between NOT_SERVING and the server's stop."
+    )
+    grace_seconds: float = setting(
+        "PORTICO_GRACE_SECONDS", default=120.0, min=0, help="Time that calls in flight get to end at a stop."
+    )
+
+
+@dataclass(frozen=True)
+class CoreSettings:
+    """What every service reads."""
+
+    rpc: RpcSettings
+    log: LogSettings
+    store: StoreSettings
+    cache: CacheSettings
+    telemetry: TelemetrySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the services of one process share. Made once, by `start`."""
+
+    service: str
+    settings: CoreSettings
+    store: DocumentStore
+    cache: Cache
+    rate_limits: RateLimits
+    tasks: Tasks
+    health: Health
+    lifecycle: Lifecycle
+    keys: KeyRing
+    revocations: Revocations
+    verifier: TokenVerifier
+
+    def follow_auth(self) -> None:
+        """Learn keys and revocations from the auth service: for every service but auth itself."""
+        rpc = self.settings.rpc
+        feed = TrustFeed(self.service, rpc.auth_address, rpc.service_secret, self.keys, self.revocations, self.tasks)
+        feed.start()
+        self.health.add("auth", feed.check, ttl=0.5)
+        self.lifecycle.on_stop(Phase.POOLS, "auth channel", feed.close, 5.0)
+
+
+Build = Callable[[Platform, S], Awaitable[Sequence[Mount]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started service. `port` is where it serves."""
+
+    platform: Platform
+    server: Server
+    port: int
+
+
+def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str, str] = os.environ) -> None:
+    """Serve until a signal comes, then exit the process with 0; with 2 where the configuration cannot be used."""
+    try:
+        core_settings, settings = load(settings_class, env)
+    except ConfigError as error:
+        sys.exit(_complain(error))
+    sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
+
+
+def load(settings_class: type[S], env: Mapping[str, str]) -> tuple[CoreSettings, S]:
+    """Both halves of a service's settings. Raises ConfigError with the mistakes of both."""
+    problems: list[str] = []
+    loaded: list[object] = []
+    for cls in (CoreSettings, settings_class):
+        try:
+            loaded.append(config.load(cls, env))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return loaded[0], loaded[1]  # type: ignore[return-value]  # in the order of the classes above
+
+
+async def start(service: str, core_settings: CoreSettings, settings: S, build: Build[S]) -> Running:
+    """Bring the service up. `Running.platform.lifecycle.stop()` takes it down again."""
+    platform = _platform(service, core_settings)
+    lifecycle = platform.lifecycle
+    mounts = await build(platform, settings)
+    server = make_server(mounts, _stages(platform), platform.health)
+    port = server.add_insecure_port(core_settings.rpc.listen)
+    grace = core_settings.rpc.grace_seconds
+    lifecycle.on_stop(Phase.NOT_SERVING, "health", platform.health.shutting_down, 1.0)
+    drain = core_settings.rpc.drain_seconds
+    lifecycle.on_stop(Phase.DRAIN_DELAY, "drain delay", lambda: asyncio.sleep(drain), drain + 1.0)
+    lifecycle.on_stop(Phase.SERVER, "server", lambda: server.stop(grace), grace + 5.0)
+    lifecycle.on_stop(Phase.TASKS, "tasks", lambda: platform.tasks.drain(5.0), 10.0)
+    lifecycle.on_stop(Phase.CACHE, "cache", platform.cache.close, 5.0)
+    lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
+    lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
+    await platform.health.start()
+    await server.start()
+    log.info(
+        "serving", service=service, port=port, settings={**config.describe(core_settings), **config.describe(settings)}
+    )
+    return Running(platform, server, port)
+
+
+async def _serve(service: str, core_settings: CoreSettings, settings: S, build: Build[S]) -> int:
+    logs.configure(service, core_settings.log.level, core_settings.log.format)
+    telemetry.configure(
+        service,
+        core_settings.telemetry.endpoint,
+        metrics_port=core_settings.telemetry.metrics_port,
+        metrics_host=core_settings.telemetry.metrics_host,
+    )
+    running = await start(service, core_settings, settings, build)
+    # What lives now lives for good: keep the collector from walking it again and again.
+    gc.collect()
+    gc.freeze()
+    return await running.platform.lifecycle.run_until_stopped()
+
+
+def _platform(service: str, settings: CoreSettings) -> Platform:
+    lifecycle = Lifecycle()
+    lifecycle.install()
+    store = make_store(settings.store)
+    keys, revocations = KeyRing(), Revocations()
+    health = Health()
+    health.add("store", store.check)
+    return Platform(
+        service=service,
+        settings=settings,
+        store=store,
+        cache=make_cache(settings.cache),
+        rate_limits=RateLimits(),
+        tasks=Tasks(),
+        health=health,
+        lifecycle=lifecycle,
+        keys=keys,
+        revocations=revocations,
+        verifier=TokenVerifier(keys, revocations),
+    )
+
+
+def _stages(platform: Platform) -> list[Stage]:
+    """The order is the design's; telemetry and errors stand around all of these, in `Chain` itself."""
+    rpc = platform.settings.rpc
+    stages: list[Stage] = [LoadShedding(rpc.max_concurrent_calls), Auth(platform.verifier, rpc.service_secret)]
+    if rpc.calls_per_token:
+        stages.append(Quota(platform.rate_limits, rpc.calls_per_token))
+    return stages
+
+
+async def _close_telemetry() -> None:
+    if (active := telemetry.active()) is not None:
+        await active.close()
+
+
+def _complain(error: ConfigError) -> int:
+    sys.stderr.write(f"{error}\n")
+    return 2

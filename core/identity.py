@@ -1,0 +1,146 @@
+"""Who a bearer is: verifies Portico's tokens without a call to anybody.
+
+A token is `ptc_` and an ES256 JWT. Its key comes from auth's JWKS, and revoked ids from auth's stream; both are held in
+memory (`KeyRing`, `Revocations`), filled by auth itself in its own process and by `core.rpc.trust` in every other.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+from core.context import Identity, Kind
+from core.errors import Unauthenticated, Unavailable
+from core.tenancy import Project, Tenant
+
+PREFIX = "ptc_"
+ISSUER = "portico"
+ALGORITHM = "ES256"
+_REQUIRED = ["iss", "tenant", "project", "sub", "kind", "scopes", "jti", "iat"]
+_MAX_TOKEN = 4096
+
+
+class KeyRing:
+    """Public keys by key id. Replaced as a whole, so a reader never sees half of a change."""
+
+    def __init__(self) -> None:
+        self._keys: Mapping[str, EllipticCurvePublicKey] = {}
+
+    def replace(self, keys: Mapping[str, EllipticCurvePublicKey]) -> None:
+        self._keys = dict(keys)
+
+    def get(self, key_id: str) -> EllipticCurvePublicKey | None:
+        return self._keys.get(key_id)
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """One token by its id, or all sessions of a subject issued before a time. Times are Unix seconds, 0: never."""
+
+    tenant: str
+    token_id: str = ""
+    subject: str = ""
+    issued_before: float = 0.0
+    expires_at: float = 0.0
+
+
+class Revocations:
+    """What is revoked now. Not `known` until first replaced: before that nobody can be trusted."""
+
+    def __init__(self) -> None:
+        self.known = False
+        self._tokens: dict[tuple[str, str], float] = {}
+        self._subjects: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def replace(self, revocations: Iterable[Revocation]) -> None:
+        self._tokens, self._subjects = {}, {}
+        self.add(revocations)
+        self.known = True
+
+    def add(self, revocations: Iterable[Revocation]) -> None:
+        for each in revocations:
+            if each.token_id:
+                self._tokens[each.tenant, each.token_id] = each.expires_at
+            else:
+                before, _ = self._subjects.get((each.tenant, each.subject), (0.0, 0.0))
+                self._subjects[each.tenant, each.subject] = max(before, each.issued_before), each.expires_at
+
+    def is_revoked(self, identity: Identity) -> bool:
+        tenant = identity.tenant.slug
+        if (tenant, identity.token_id) in self._tokens:
+            return True
+        if identity.kind is not Kind.SESSION:
+            return False
+        before, _ = self._subjects.get((tenant, identity.subject), (0.0, 0.0))
+        return identity.issued_at < before
+
+    def prune(self, now: float) -> None:
+        """Forgets what concerns only tokens that have expired by themselves."""
+        self._tokens = {key: end for key, end in self._tokens.items() if not 0 < end < now}
+        self._subjects = {key: value for key, value in self._subjects.items() if not 0 < value[1] < now}
+
+
+class TokenVerifier:
+    """Verifies bearer tokens; a token that was verified once costs a look-up until it expires or leaves the cache."""
+
+    def __init__(self, keys: KeyRing, revocations: Revocations, *, capacity: int = 10_000) -> None:
+        self._keys = keys
+        self._revocations = revocations
+        self._capacity = capacity
+        self._verified: OrderedDict[str, Identity] = OrderedDict()
+
+    def verify(self, bearer: str) -> Identity:
+        """The identity of `bearer`. Raises Unauthenticated, or Unavailable while no key has been learned yet."""
+        identity = self._verified.get(bearer)
+        if identity is None:
+            identity = self._decode(bearer)
+            self._verified[bearer] = identity
+            if len(self._verified) > self._capacity:
+                self._verified.popitem(last=False)
+        if identity.expires_at is not None and identity.expires_at <= time.time():
+            self._verified.pop(bearer, None)
+            raise Unauthenticated(
+                "The token has expired. Sign in again, or create a new token.", reason="TOKEN_EXPIRED"
+            )
+        if self._revocations.is_revoked(identity):
+            raise Unauthenticated("The token has been revoked.", reason="TOKEN_REVOKED")
+        return identity
+
+    def _decode(self, bearer: str) -> Identity:
+        if not self._keys or not self._revocations.known:
+            raise Unavailable("Portico is starting. Try again in a moment.", retry_after=1.0)
+        if not bearer.startswith(PREFIX) or len(bearer) > _MAX_TOKEN:
+            raise _invalid()
+        token = bearer[len(PREFIX) :]
+        try:
+            key = self._keys.get(str(jwt.get_unverified_header(token).get("kid")))
+            if key is None:
+                raise _invalid()
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=ISSUER, options={"require": _REQUIRED})
+            return Identity(
+                project=Project(Tenant(claims["tenant"]), claims["project"]),
+                subject=str(claims["sub"]),
+                kind=Kind(claims["kind"]),
+                scopes=frozenset(map(str, claims["scopes"])),
+                token_id=str(claims["jti"]),
+                issued_at=float(claims["iat"]),
+                expires_at=float(claims["exp"]) if "exp" in claims else None,
+            )
+        except jwt.ExpiredSignatureError:
+            raise _expired() from None
+        except (jwt.InvalidTokenError, ValueError, TypeError):
+            raise _invalid() from None
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated("The token is not valid here. Send one of ours as 'Authorization: Bearer ptc_...'.")
+
+
+def _expired() -> Unauthenticated:
+    return Unauthenticated("The token has expired. Sign in again, or create a new token.", reason="TOKEN_EXPIRED")

@@ -1,0 +1,33 @@
+"""Channels to other services, and what a call to them carries: the caller's token, request id and deadline."""
+
+from grpc.aio import Channel, insecure_channel
+
+from core import context, telemetry
+
+_OPTIONS = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+def open_channel(address: str) -> Channel:
+    """A channel to `host:port`. Close it at the end."""
+    return insecure_channel(address, options=_OPTIONS)
+
+
+def caller_metadata() -> tuple[tuple[str, str], ...]:
+    """Metadata for a call on behalf of the present caller: their own token, never one of ours."""
+    request = context.current()
+    if request is None:
+        return ()
+    token = () if request.token is None else (("authorization", f"Bearer {request.token}"),)
+    return (("x-request-id", request.request_id), *token, *telemetry.inject())
+
+
+def time_limit(seconds: float) -> float:
+    """The time that a call may take: its own limit, or what the present caller has left."""
+    request = context.current()
+    return seconds if request is None else request.time_left(seconds)

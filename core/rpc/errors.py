@@ -1,0 +1,123 @@
+"""The one table between Portico's errors and the wire: gRPC status, HTTP status, OpenAI's error type.
+
+Every error carries a google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they fit. For a call that came
+over REST the service also writes the HTTP status and OpenAI's error body into trailing metadata; the edge puts them in
+place of what its transcoder made of the status.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from core import errors
+
+DOMAIN = "portico"
+HTTP_STATUS = "x-http-status"
+ERROR_BODY = "x-error-body"
+_MAX_BODY = 6000
+"""Bytes of an error body; it travels in a header."""
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How an error looks outside."""
+
+    code: grpc.StatusCode
+    http: int
+    type: str
+
+
+_INVALID = "invalid_request_error"
+_C = grpc.StatusCode
+
+WIRE: dict[type[errors.PorticoError], Wire] = {
+    errors.PorticoError: Wire(_C.INTERNAL, 500, "server_error"),
+    errors.InvalidInput: Wire(_C.INVALID_ARGUMENT, 400, _INVALID),
+    errors.PayloadTooLarge: Wire(_C.INVALID_ARGUMENT, 413, _INVALID),
+    errors.UnsupportedMedia: Wire(_C.INVALID_ARGUMENT, 415, _INVALID),
+    errors.Unprocessable: Wire(_C.INVALID_ARGUMENT, 422, _INVALID),
+    errors.Unauthenticated: Wire(_C.UNAUTHENTICATED, 401, "authentication_error"),
+    errors.PermissionDenied: Wire(_C.PERMISSION_DENIED, 403, "permission_error"),
+    errors.NotFound: Wire(_C.NOT_FOUND, 404, _INVALID),
+    errors.Conflict: Wire(_C.ALREADY_EXISTS, 409, _INVALID),
+    errors.FailedPrecondition: Wire(_C.FAILED_PRECONDITION, 409, _INVALID),
+    errors.RateLimited: Wire(_C.RESOURCE_EXHAUSTED, 429, "rate_limit_error"),
+    errors.InsufficientStorage: Wire(_C.RESOURCE_EXHAUSTED, 507, "server_error"),
+    errors.Unavailable: Wire(_C.UNAVAILABLE, 503, "server_error"),
+    errors.DeadlineExceeded: Wire(_C.DEADLINE_EXCEEDED, 504, "server_error"),
+    errors.UpstreamFailed: Wire(_C.UNAVAILABLE, 502, "server_error"),
+}
+
+
+def wire_of(error: errors.PorticoError) -> Wire:
+    """The row of the error's own class, or of the nearest one above it."""
+    return next(WIRE[cls] for cls in type(error).__mro__ if cls in WIRE)
+
+
+def internal() -> errors.PorticoError:
+    """What the client learns of an error that is not in the tree."""
+    return errors.PorticoError("Something went wrong on our side. Quote the request id when you report it.")
+
+
+def body_of(error: errors.PorticoError, request_id: str) -> dict[str, Any]:
+    """OpenAI's error body, with the request's id beside it."""
+    wire = wire_of(error)
+    code = "invalid_api_key" if wire.http == 401 else error.reason.lower()
+    return {
+        "error": {"message": error.message, "type": wire.type, "code": code, "param": error.field},
+        "request_id": request_id,
+    }
+
+
+def status_of(error: errors.PorticoError, request_id: str) -> status_pb2.Status:
+    """google.rpc.Status with its details."""
+    info = error_details_pb2.ErrorInfo(
+        reason=error.reason, domain=DOMAIN, metadata={**error.metadata, "request_id": request_id}
+    )
+    details: list[Any] = [info]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_after is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(code=wire_of(error).code.value[0], message=error.message)
+    for detail in details:
+        status.details.append(_packed(detail))
+    return status
+
+
+def trailing_metadata(error: errors.PorticoError, request_id: str, *, rest: bool) -> Metadata:
+    """What goes with the status: its details, and for REST what the edge needs to answer as OpenAI would."""
+    metadata: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", status_of(error, request_id).SerializeToString())
+    ]
+    if rest:
+        metadata.append((HTTP_STATUS, str(wire_of(error).http)))
+        metadata.append((ERROR_BODY, _ascii(body_of(error, request_id))))
+        if error.retry_after is not None:
+            metadata.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
+    return tuple(metadata)
+
+
+def _ascii(body: dict[str, Any]) -> str:
+    """One line of ASCII JSON that fits in a header."""
+    message = str(body["error"]["message"])
+    while len(text := json.dumps(body, separators=(",", ":"))) > _MAX_BODY:
+        message = message[: len(message) // 2]
+        body = {**body, "error": {**body["error"], "message": f"{message}...", "param": None}}
+    return text
+
+
+def _packed(message: Any) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed
