@@ -7,7 +7,6 @@ Fields whose names speak of secrets are masked at any depth, and so are texts th
 log prompts, keys or bodies: the masks are a second net.
 """
 
-import json
 import logging
 import re
 import sys
@@ -16,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, BinaryIO, Literal, cast
+from weakref import WeakSet
 
 import orjson
 import structlog
@@ -31,6 +31,7 @@ MASK = "***"
 _TEXT_LIMIT = 2_000
 _TRACEBACK_LIMIT = 16_000
 _DEPTH_LIMIT = 100
+_INT_LIMIT = 2**63
 
 _SECRET_WORDS = frozenset(
     {"password", "passwd", "passphrase", "secret", "secrets", "authorization", "cookie", "cookies"}
@@ -59,47 +60,66 @@ class LogSettings:
 
 def configure(service: str, level: Level = "info", format: Format = "json", *, stream: BinaryIO | None = None) -> None:
     """Set up this process's logs, those of the standard library included. `stream` is stdout unless given."""
-    sink = _Sink(stream or sys.stdout.buffer)
+    _sink.stream = stream or sys.stdout.buffer
     number = logging.getLevelNamesMapping()[level.upper()]
     _processors[:] = [
         _Origin(service),
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _redact,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
         _json if format == "json" else _pretty(colors=stream is None and sys.stdout.isatty()),
     ]
     structlog.configure(
         processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: sink,
-        cache_logger_on_first_use=True,
+        logger_factory=lambda *_: _sink,
     )
+    for logger in _loggers:
+        logger.forget()
     # Drivers write statements and their values at DEBUG, so the standard library's loggers never go below INFO.
     logging.basicConfig(handlers=[_Forward()], level=max(number, logging.INFO), force=True)
 
 
 def get(name: str) -> FilteringBoundLogger:
-    """The logger of a module. May be called at import: it takes its set-up when first used."""
-    return cast(FilteringBoundLogger, structlog.get_logger(module=name))
+    """The logger of a module. May be called at import: it takes its set-up when it is used."""
+    logger = _Logger(name)
+    _loggers.add(logger)
+    return cast(FilteringBoundLogger, logger)
 
 
-_processors: list[Processor] = []
-"""One list, changed in place: loggers keep the list they first saw."""
+class _Logger:
+    """Looks each method up once, so that a line below the level costs one call of an empty function."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(structlog.get_logger(module=self._name).bind(), method)
+        if _processors:  # before `configure` nothing is settled
+            self.__dict__[method] = found
+        return found
+
+    def forget(self) -> None:
+        self.__dict__ = {"_name": self._name}
 
 
 class _Sink:
     """Writes finished lines. A closed or full stdout must not fail the request that had something to say."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    stream: BinaryIO
 
     def msg(self, line: bytes) -> None:
         with suppress(OSError, ValueError):  # ValueError: the stream is closed
-            self._stream.write(line + b"\n")
-            self._stream.flush()
+            self.stream.write(line + b"\n")
+            self.stream.flush()
 
     debug = info = warning = error = critical = exception = msg
+
+
+_sink = _Sink()
+_processors: list[Processor] = []
+_loggers: WeakSet[_Logger] = WeakSet()
 
 
 class _Forward(logging.Handler):
@@ -108,7 +128,7 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
-            get(record.name).log(level, record.getMessage(), exc_info=record.exc_info)
+            structlog.get_logger(module=record.name).log(level, record.getMessage(), exc_info=record.exc_info)
         except Exception:  # a record with wrong arguments; the library's own way to say so
             self.handleError(record)
 
@@ -134,18 +154,23 @@ def _redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     traceback = event.pop("exception", None)
     clean: EventDict = _clean_mapping(event, ())
     if isinstance(traceback, str):
-        clean["exception"] = _mask_text(traceback[-_TRACEBACK_LIMIT:])  # the end names the error
+        clean["exception"] = _mask_text(_unicode(traceback[-_TRACEBACK_LIMIT:]))  # the end names the error
     return clean
 
 
 def _clean_mapping(items: Mapping[Any, Any], path: tuple[int, ...]) -> dict[str, Any]:
-    return {str(key): MASK if _is_secret(str(key)) else _clean(value, path) for key, value in items.items()}
+    return {
+        name: MASK if _is_secret(name) else _clean(value, path)
+        for name, value in ((_unicode(str(key)), value) for key, value in items.items())
+    }
 
 
 def _clean(value: object, path: tuple[int, ...]) -> object:
     """`value` as JSON can hold it, without secrets. `path` are the ids of what it lies in, against cycles."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | float):
         return value
+    if isinstance(value, int):
+        return value if -_INT_LIMIT <= value < _INT_LIMIT else str(value)
     if isinstance(value, str):
         return _clean_text(value)
     if id(value) in path or len(path) >= _DEPTH_LIMIT:
@@ -159,17 +184,25 @@ def _clean(value: object, path: tuple[int, ...]) -> object:
         return _clean_mapping({item.name: getattr(value, item.name) for item in fields(value)}, inner)
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
-    return _clean_text(repr(value) if isinstance(value, BaseException) else str(value))
+    try:
+        return _clean_text(repr(value) if isinstance(value, BaseException) else str(value))
+    except Exception:  # whatever it raises when printed must not fail who wanted to log it
+        return f"<{type(value).__name__}>"
 
 
 def _clean_text(text: str) -> str:
     # Masking sees more than is kept, so that a secret across the border is still whole.
-    masked = _mask_text(text[: 2 * _TEXT_LIMIT])
+    masked = _mask_text(_unicode(text[: 2 * _TEXT_LIMIT]))
     return masked if len(masked) <= _TEXT_LIMIT else f"{masked[:_TEXT_LIMIT]}... ({len(text)} characters)"
 
 
 def _mask_text(text: str) -> str:
     return _SECRET_TEXT.sub(lambda found: f"{found['prefix'] or ''}{MASK}", text)
+
+
+def _unicode(text: str) -> str:
+    """Without lone surrogates, which UTF-8 cannot hold."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 @lru_cache(maxsize=4096)
@@ -179,10 +212,7 @@ def _is_secret(key: str) -> bool:
 
 
 def _json(_logger: object, _method: str, event: EventDict) -> bytes:
-    try:
-        return orjson.dumps(event)
-    except TypeError:  # integers over 64 bits and lone surrogates, which the slower encoder can write
-        return json.dumps(event).encode()
+    return orjson.dumps(event)
 
 
 def _pretty(*, colors: bool) -> Processor:

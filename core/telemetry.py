@@ -165,6 +165,11 @@ def metrics() -> Metrics:
     return _active.metrics
 
 
+def active() -> Telemetry | None:
+    """What `configure` set up last, until it is closed."""
+    return _active
+
+
 def tracer() -> Tracer | None:
     """The tracer, or None when tracing is off."""
     return None if _active is None else _active.tracer

@@ -29,6 +29,7 @@ class Outer:
     More about it.
     """
 
+    inner: Inner
     key: Secret = setting("PORTICO_KEY", min=4, help="Signs things.")
     port: int = setting("PORTICO_PORT", default=8080, min=1, max=65535, help="Where to listen.")
     name: str = setting("PORTICO_NAME", default="one")
@@ -39,7 +40,6 @@ class Outer:
     hosts: tuple[str, ...] = setting("PORTICO_HOSTS", default=("a", "b"))
     proxy: str | None = setting("PORTICO_PROXY", default=None)
     mail_password: Secret | None = setting("PORTICO_MAIL_PASSWORD", default=None)
-    inner: Inner
 
 
 MINIMAL = {"PORTICO_KEY": "long enough"}

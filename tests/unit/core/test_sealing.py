@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import ConfigError, Secret
-from core.sealing import TAMPERED, UNKNOWN_KEY, Sealer, SealBroken, generate_key
+from core.sealing import TAMPERED, UNKNOWN_KEY, SealBroken, Sealer, generate_key
 from core.tenancy import MAIN, EveryProject, Project, Scope, Tenant
 
 ACME, BETA = Tenant("acme"), Tenant("beta")
