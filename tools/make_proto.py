@@ -1,4 +1,4 @@
-"""Generates `gen/` from `protos/`: messages, stubs, type stubs, and the descriptor set that Envoy's transcoder reads."""
+"""Generates `gen/` from `protos/`: messages, stubs, types, and the descriptor set that Envoy's transcoder reads."""
 
 import shutil
 import subprocess

@@ -1,0 +1,52 @@
+# One way to do each thing; CI calls the same targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check fix proto bench clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Install everything into .venv, with hashes checked
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+run: $(STAMP) ## Start the services and the edge on this machine (PORTICO_PORT, PORTICO_DATA_DIR)
+	@exec $(BIN)/python tools/run_local.py
+
+test: $(STAMP) check ## Run the checks and the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## Lint, types, import arrows, contracts, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy core services tools tests
+	$(BIN)/lint-imports
+	$(BIN)/python tools/make_proto.py --lint
+	$(BIN)/python tools/make_proto.py --check
+	$(BIN)/python tools/env_example.py --check
+
+fix: $(STAMP) ## Repair what `make check` can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python tools/env_example.py
+
+proto: $(STAMP) ## Generate gen/ from protos/
+	$(BIN)/python tools/make_proto.py
+
+lock: $(STAMP) ## Compile requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+		pyproject.toml -o requirements.lock
+
+bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/performance.md
+	$(BIN)/python -m tests.load.bench
+
+clean: ## Remove what was installed and built, not the data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

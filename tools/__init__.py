@@ -1,0 +1,1 @@
+"""Programs for developers: generation, the local run, checks."""

@@ -1,0 +1,32 @@
+"""Writes `.env.example` from the settings of core and of every service; `--check` fails where it is stale."""
+
+import importlib
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from core import config  # noqa: E402  # after the path above, so that the script runs from anywhere
+from core.app import CoreSettings  # noqa: E402
+
+HEAD = "# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.\n\n"
+
+
+def text() -> str:
+    names = sorted(path.parent.name for path in (ROOT / "services").glob("*/settings.py"))
+    classes = [importlib.import_module(f"services.{name}.settings").Settings for name in names]
+    return HEAD + config.example(CoreSettings, *classes)
+
+
+def main() -> None:
+    path = ROOT / ".env.example"
+    if "--check" not in sys.argv:
+        path.write_text(text())
+    elif not path.exists() or path.read_text() != text():
+        sys.exit(".env.example is stale: run `make fix` and commit the result")
+
+
+if __name__ == "__main__":
+    main()
