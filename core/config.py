@@ -10,8 +10,8 @@
     settings = load(ServerSettings, os.environ)  # only a service's __main__ reads the environment
 
 Types: str, int, float, bool, Path, Secret, Literal, Enum, tuple[X, ...] (comma-separated), X | None, and nested
-dataclasses of the same kind, which stand before the class's own settings. Durations are floats in seconds, in fields named `*_seconds`. A variable that is empty
-counts as not set, so a copied `.env.example` means its defaults.
+dataclasses of the same kind, which stand before the class's own settings. Durations are floats in seconds, in fields
+named `*_seconds`. A variable that is empty counts as not set, so a copied `.env.example` means its defaults.
 """
 
 import math

@@ -46,10 +46,10 @@ class _Check:
     async def refresh(self) -> None:
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._refresh(), name=f"health {self.name}")
-        await asyncio.shield(self._running)  # a caller who leaves must not end it for the others
+        await asyncio.wait({self._running})  # a caller who leaves must not end it for the others
 
     async def _refresh(self) -> None:
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
             async with asyncio.timeout(self.timeout):
                 await self.ask()
@@ -58,7 +58,8 @@ class _Check:
             value = "timed out"
         except PorticoError as failure:  # its message is written for callers
             value, error = failure.message, failure
-        except Exception as failure:  # whatever a driver raises means "cannot be used"; its text is for the log alone
+        # Whatever a driver raises means that it cannot be used, a cancellation inside it too. Only the log sees the text.
+        except (Exception, asyncio.CancelledError) as failure:
             value, error = "failed", failure
         if value != self.value:
             write = log.info if value == OK else log.warning
@@ -80,6 +81,7 @@ class Health:
         self._checks: list[_Check] = []
         self._loops: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._publishing = asyncio.Lock()
 
     def add(self, name: str, check: Callable[[], Awaitable[object]], *, timeout: float = 2.0, ttl: float = 5.0) -> None:
         """A dependency that must answer. `check` raises when it does not; `timeout` and `ttl` are in seconds.
@@ -116,7 +118,8 @@ class Health:
             await self._publish()
 
     async def _publish(self) -> None:
-        serving = all(check.value == OK for check in self._checks)
-        status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
-        for service in self._services:
-            await self.servicer.set(service, status)
+        async with self._publishing:  # or an older outcome could overtake a newer one
+            serving = all(check.value == OK for check in self._checks)
+            status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
+            for service in self._services:
+                await self.servicer.set(service, status)

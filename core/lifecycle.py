@@ -52,6 +52,7 @@ class Lifecycle:
         self._steps: list[_Step] = []
         self._asked = asyncio.Event()
         self._installed = False
+        self._signalled = False
         self._stopping: asyncio.Task[None] | None = None
 
     def on_stop(self, phase: Phase, name: str, func: Callable[[], Awaitable[object]], timeout: float = 5.0) -> None:
@@ -94,9 +95,10 @@ class Lifecycle:
         log.info("stopped")
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self._asked.is_set():
+        if self._signalled:
             log.warning("second signal, exiting at once", signal=number.name)
             os._exit(1)
+        self._signalled = True
         log.info("signal received", signal=number.name)
         self.request_stop()
 

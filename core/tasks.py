@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from core import context, logs
 from core.errors import Unavailable
@@ -82,10 +82,15 @@ class Tasks:
 
 
 async def _repeat(name: str, seconds: float, func: Callable[[], Awaitable[object]], jitter: float) -> None:
+    current = cast("asyncio.Task[None]", asyncio.current_task())
     while True:
         await asyncio.sleep(seconds * random.uniform(1 - jitter, 1 + jitter))  # noqa: S311  # spreads load, no secret
         try:
             await func()
+        except asyncio.CancelledError:
+            if current.cancelling():
+                raise
+            log.exception("periodic task failed", task=name)  # something that it awaited was cancelled, not itself
         except Exception:  # the next round may succeed, and nobody awaits this task
             log.exception("periodic task failed", task=name)
 

@@ -119,18 +119,19 @@ def configure(
 ) -> Telemetry:
     """Set up what `tracer`, `span` and `metrics` of this process use. Raises OSError if the port is taken."""
     global _active
-    _active = _export(service, endpoint) if endpoint else Telemetry(Metrics(service))
+    active = _export(service, endpoint) if endpoint else Telemetry(Metrics(service))
     if metrics_port is not None:
-        server, thread = start_http_server(metrics_port, metrics_host, _active.metrics.registry)
+        server, thread = start_http_server(metrics_port, metrics_host, active.metrics.registry)
 
         def close() -> None:
             server.shutdown()
             server.server_close()
             thread.join()
 
-        _active.metrics_port = server.server_port
-        _active._closers.append(close)
-    return _active
+        active.metrics_port = server.server_port
+        active._closers.append(close)
+    _active = active
+    return active
 
 
 def _export(service: str, endpoint: str) -> Telemetry:

@@ -24,7 +24,7 @@ class Dependency:
     """Something that answers or not, and counts how often it was asked."""
 
     def __init__(self) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.asked = 0
         self.begun = asyncio.Event()
         self.hold: asyncio.Event | None = None
@@ -148,6 +148,14 @@ async def test_a_check_that_hangs_has_failed(health: Health) -> None:
     store.hold = asyncio.Event()
     health.add("store", store.check, timeout=0.01)
     assert await health.ready() == {"store": "timed out"}
+
+
+async def test_a_cancellation_inside_a_check_is_a_failure_of_it(health: Health) -> None:
+    """It ended the background loop, and the last outcome stood for ever."""
+    store = Dependency()
+    store.error = asyncio.CancelledError()
+    health.add("store", store.check)
+    assert await health.ready() == {"store": "failed"}
 
 
 async def test_outcomes_are_fit_for_anyone_to_see(health: Health) -> None:

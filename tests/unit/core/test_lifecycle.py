@@ -141,6 +141,8 @@ async def main():
         say("server stopping")
         if "hang" in sys.argv:
             await asyncio.sleep(60)
+        if "slow" in sys.argv:
+            await asyncio.to_thread(sys.stdin.readline)
 
     async def broken():
         raise ValueError("broken")
@@ -149,6 +151,8 @@ async def main():
     lifecycle.on_stop(Phase.SERVER, "server", server, timeout=60)
     lifecycle.on_stop(Phase.SERVER, "broken", broken)
     say("ready")
+    if "by-itself" in sys.argv:
+        lifecycle.request_stop()
     if "starting" in sys.argv:
         sys.stdin.readline()
     return await lifecycle.run_until_stopped()
@@ -198,6 +202,17 @@ def test_a_second_signal_exits_at_once(loop: str) -> None:
 
 def test_a_signal_during_the_start_is_not_lost() -> None:
     with program("starting") as (process, output):
+        process.send_signal(signal.SIGTERM)
+        assert process.stdin is not None
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        assert process.wait(timeout=30) == 0
+        assert output.read().splitlines()[-1] == "store closed"
+
+
+def test_the_first_signal_during_a_stop_of_its_own_is_no_second_one() -> None:
+    with program("by-itself", "slow") as (process, output):
+        assert output.readline() == "server stopping\n"
         process.send_signal(signal.SIGTERM)
         assert process.stdin is not None
         process.stdin.write("go on\n")

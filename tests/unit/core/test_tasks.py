@@ -88,6 +88,23 @@ async def test_periodic_work_survives_its_errors_and_belongs_to_no_request() -> 
     assert [(line["event"], line["task"]) for line in lines[:2]] == [("periodic task failed", "sweep")] * 2
 
 
+async def test_periodic_work_survives_a_cancellation_inside_it() -> None:
+    """A task that it awaited was cancelled: that is an error of this round, not the end of all rounds."""
+    tasks, second, rounds = Tasks(), asyncio.Event(), list[int]()
+
+    async def work() -> None:
+        rounds.append(1)
+        if len(rounds) == 2:
+            second.set()
+        raise asyncio.CancelledError
+
+    with capture_logs() as lines:
+        tasks.every("sweep", 0.001, work)
+        await asyncio.wait_for(second.wait(), 5)
+        await tasks.drain(0)
+    assert lines[0]["event"] == "periodic task failed"
+
+
 async def test_draining_waits_for_spawned_work() -> None:
     tasks, finished = Tasks(), []
 
