@@ -58,7 +58,7 @@ class _Check:
             value = "timed out"
         except PorticoError as failure:  # its message is written for callers
             value, error = failure.message, failure
-        # Whatever a driver raises means that it cannot be used, a cancellation inside it too. Only the log sees the text.
+        # Whatever a driver raises, even a cancellation, means that it cannot be used; the text is for the log alone.
         except (Exception, asyncio.CancelledError) as failure:
             value, error = "failed", failure
         if value != self.value:
