@@ -118,6 +118,8 @@ class Supervisor:
             "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{self.ports['auth']}",
             **{key: os.environ.get(key, value) for key, value in _LAPTOP.items()},
         }
+        if base := os.environ.get("PORTICO_METRICS_PORT"):  # one port each, counted up from the given one
+            env["PORTICO_METRICS_PORT"] = str(int(base) + list(self.ports).index(name))
         return Child(name, [sys.executable, "-m", f"services.{name}"], env, self.data / "logs" / f"{name}.log")
 
     def _edge(self) -> Child:

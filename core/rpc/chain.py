@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import grpc
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from opentelemetry.trace import SpanKind
 
 from core import context, logs, telemetry
 from core.config import Secret
@@ -206,7 +207,8 @@ class Chain(ServerInterceptor):
         begun = 0
         code = "OK"
         try:
-            with telemetry.span(policy.method, parent=telemetry.extract(call.metadata.items())):
+            parent = telemetry.extract(call.metadata.items())
+            with telemetry.span(policy.method, kind=SpanKind.SERVER, parent=parent):
                 for stage in self._stages:
                     await stage.begin(call)
                     begun += 1
