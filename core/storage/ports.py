@@ -1,8 +1,8 @@
 """The document-store port. Every method takes the scope first; what the scope does not cover is not there.
 
-A document is a JSON object (`dict[str, Any]`). Its `id` (unique within the collection and scope) is the caller's to set;
-`project` is the store's: written from the scope on insert, never from the document. Times are Unix seconds as float or
-RFC 3339 text, money is an integer, so that both engines order and sum them alike.
+A document is a JSON object (`dict[str, Any]`). Its `id` (unique within the collection and scope) is the caller's to
+set; `project` is the store's: written from the scope on insert, never from the document. Times are Unix seconds as
+float or RFC 3339 text, money is an integer, so that both engines order and sum them alike.
 """
 
 from collections.abc import Mapping, Sequence

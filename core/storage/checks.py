@@ -1,0 +1,35 @@
+"""Checks of calls that every adapter makes alike, beside `ports.check_level`."""
+
+from collections.abc import Iterable, Sequence
+
+from core.errors import InvalidInput
+from core.storage.documents import check_collection, check_field
+from core.storage.ports import Collection, Level, Order
+from core.tenancy import Main, Scope, Tenant
+
+MAX_PAGE_SIZE = 1000
+MAX_TOTALS = 10_000
+
+
+def check_prepare(scope: Scope, collections: Iterable[Collection]) -> None:
+    """Raises TypeError for a scope that holds no collections or not these, ValueError for a bad declaration."""
+    if not isinstance(scope, Main | Tenant):
+        raise TypeError(f"collections are prepared for Main or a Tenant, not {type(scope).__name__}")
+    for collection in collections:
+        if isinstance(scope, Main) is not (collection.level is Level.MAIN):
+            raise TypeError(f"{collection.name} is a {collection.level.value} collection, not for {scope}")
+        check_collection(collection)
+
+
+def check_listing(order: Order, page_size: int) -> None:
+    check_field(order.field)
+    if not 1 <= page_size <= MAX_PAGE_SIZE:
+        raise InvalidInput(f"A page has 1 to {MAX_PAGE_SIZE} entries.", field="pageSize")
+
+
+def check_totals(group_by: Sequence[str], sums: Sequence[str]) -> None:
+    names = (*group_by, "count", *sums)
+    if len(set(names)) != len(names):
+        raise ValueError("a field is grouped by or summed, once, and 'count' is taken")
+    for name in names:
+        check_field(name)

@@ -1,0 +1,102 @@
+"""Making, opening and removing database files, so that no process ever sees one half made or half removed.
+
+A database is its file and, while open, its `-wal` and `-shm` beside it. A `-wal` left behind must never meet a new
+database of the same name: SQLite would replay it. So making and removing hold one advisory lock of the folder,
+opening holds it shared, and removing begins by renaming the file away. All functions here block.
+"""
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+BUSY_SECONDS = 10.0
+_LOCK = ".lock"
+_REMOVED = ".removed"
+_PRAGMAS = """
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA journal_size_limit = 16777216;
+    PRAGMA query_only = {query_only};
+"""
+
+
+def inode(path: Path) -> int | None:
+    """Which file is at this path now; None if there is none. Numbers are not reused while a file is open."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def create(path: Path) -> None:
+    """Makes an empty database, readable for its owner alone, unless there is one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(path.parent, fcntl.LOCK_EX):
+        if path.exists():
+            return
+        _sweep(path)
+        new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+        try:
+            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+            new.rename(path)
+            _sync_folder(path.parent)
+        finally:
+            new.unlink(missing_ok=True)
+
+
+def connect(path: Path, *, query_only: bool) -> tuple[sqlite3.Connection, int]:
+    """The connection, and the inode of what it opened. Raises FileNotFoundError rather than make a file."""
+    with _locked(path.parent, fcntl.LOCK_SH):
+        number = os.stat(path).st_ino
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            connection.executescript(_PRAGMAS.format(query_only=int(query_only)))
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # opens the WAL while the lock is held
+        except BaseException:
+            connection.close()
+            raise
+        return connection, number
+
+
+def remove(path: Path) -> None:
+    """Removes the database, if there is one. Processes that have it open keep what they opened until they close."""
+    if not path.parent.exists():
+        return
+    with _locked(path.parent, fcntl.LOCK_EX):
+        with suppress(FileNotFoundError):
+            path.rename(path.with_name(path.name + _REMOVED))
+        _sweep(path)
+        _sync_folder(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """Removes what a database that is no more may have left."""
+    for suffix in ("-wal", "-shm", _REMOVED):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)

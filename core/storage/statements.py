@@ -1,0 +1,107 @@
+# ruff: noqa: S608 - only checked names and our own expressions are put into the text
+"""The statements of the SQLite store over a table (project, id, doc). Pure; values are only ever bound parameters."""
+
+from collections.abc import Mapping, Sequence
+
+from core.storage.conditions import Sortable
+from core.storage.documents import check_collection_name
+from core.storage.ports import Collection
+from core.storage.where_sql import NUMBER, Clause, Column, column
+
+_PAIRS_IN_A_CALL = 40
+"""SQLite functions take at most 127 arguments."""
+
+Position = tuple[Sortable, str, str]
+"""Of the last document of a page: its order value, id and project."""
+
+
+def table(collection: Collection) -> str:
+    check_collection_name(collection.name)
+    return f'"{collection.name}"'
+
+
+def insert(collection: Collection, *, skip_known: bool = False) -> str:
+    sql = f"INSERT INTO {table(collection)} (project, id, doc) VALUES (?, ?, ?)"
+    return f"{sql} ON CONFLICT (project, id) DO NOTHING" if skip_known else sql
+
+
+def select_one(collection: Collection, rows: Clause) -> Clause:
+    return Clause(f"SELECT doc FROM {table(collection)} WHERE {rows.sql} LIMIT 1", rows.values)
+
+
+def count(collection: Collection, rows: Clause) -> Clause:
+    return Clause(f"SELECT count(*) FROM {table(collection)} WHERE {rows.sql}", rows.values)
+
+
+def delete(collection: Collection, rows: Clause) -> Clause:
+    return Clause(f"DELETE FROM {table(collection)} WHERE {rows.sql}", rows.values)
+
+
+def update(collection: Collection, changes: Mapping[str, str | None], rows: Clause) -> Clause:
+    new = _changed(changes)
+    return Clause(
+        f"UPDATE {table(collection)} SET doc={new.sql} WHERE {rows.sql} RETURNING doc", new.values + rows.values
+    )
+
+
+def select_page(collection: Collection, by: Column, descending: bool, rows: Clause, limit: int) -> Clause:
+    """The columns are the document and its `Position`."""
+    way = "DESC" if descending else "ASC"
+    return Clause(
+        f"SELECT doc, {by.value}, id, project FROM {table(collection)} WHERE {rows.sql} "
+        f"ORDER BY {by.value} {way}, id {way}, project {way} LIMIT {limit}",
+        rows.values,
+    )
+
+
+def segments_after(by: Column, descending: bool, position: Position | None) -> list[Clause]:
+    """The rest of an order, as conditions to be asked one after the other.
+
+    Rows without the field come first in an ascending order and last in a descending one. One condition for both would
+    be an OR, for which no index is used.
+    """
+    if position is None:
+        return [Clause("1")]
+    value, id, project = position
+    past = "<" if descending else ">"
+    tie = Clause(f"(id{past}=? AND (id{past}? OR project{past}?))", (id, id, project))
+    missing, present = f"{by.value} IS NULL", f"{by.value} IS NOT NULL"
+    if value is None:
+        rest = [Clause(f"{missing} AND {tie.sql}", tie.values)]
+        return rest if descending else [*rest, Clause(present)]
+    rest = [Clause(f"{by.value}{past}=? AND ({by.value}{past}? OR {tie.sql})", (value, value, *tie.values))]
+    return [*rest, Clause(missing)] if descending else rest
+
+
+def _changed(changes: Mapping[str, str | None]) -> Clause:
+    """The new document, as an expression. The values are JSON text; None removes the field."""
+    removed = [f"'$.{name}'" for name, text in changes.items() if text is None]
+    sets = [(name, text) for name, text in changes.items() if text is not None]
+    expression = "doc"
+    for start in range(0, len(removed), _PAIRS_IN_A_CALL):
+        expression = f"json_remove({expression},{','.join(removed[start : start + _PAIRS_IN_A_CALL])})"
+    for start in range(0, len(sets), _PAIRS_IN_A_CALL):
+        pairs = ",".join(f"'$.{name}',json(?)" for name, _ in sets[start : start + _PAIRS_IN_A_CALL])
+        expression = f"json_set({expression},{pairs})"
+    return Clause(expression, tuple(text for _, text in sets))
+
+
+def totals(collection: Collection, group_by: Sequence[str], sums: Sequence[str], rows: Clause, limit: int) -> Clause:
+    """Groups are given as JSON text, which keeps true apart from 1."""
+    groups = [(column(collection, name), _json(collection, name)) for name in group_by]
+    keys = [key for _, key in groups]
+    selected = ",".join([*keys, "count(*)", *(_sum(column(collection, name)) for name in sums)])
+    sql = f"SELECT {selected} FROM {table(collection)} WHERE {rows.sql}"
+    if groups:
+        ordered = ",".join(f"{of.value},{key}" for of, key in groups)
+        sql += f" GROUP BY {','.join(keys)} ORDER BY {ordered} LIMIT {limit}"
+    return Clause(sql, rows.values)
+
+
+def _json(collection: Collection, field: str) -> str:
+    of = column(collection, field)
+    return f"json_quote({of.value})" if of.value == field else f"coalesce(doc->'$.{field}','null')"
+
+
+def _sum(of: Column) -> str:
+    return f"coalesce(sum(CASE WHEN {of.kind} IN {NUMBER} THEN {of.value} END),0)"

@@ -1,0 +1,60 @@
+"""The stores that the contract suite runs on. A further engine is one more entry of WORLDS."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from core.storage.memory import MemoryStore
+from core.storage.migrations import NO_MIGRATIONS, Migrations
+from core.storage.ports import DocumentStore
+from core.storage.sqlite import SqliteStore
+
+
+class World(Protocol):
+    """One place where documents are kept, which several stores may open."""
+
+    def open(self, migrations: Migrations = NO_MIGRATIONS) -> DocumentStore: ...
+
+    def traces(self, slug: str) -> bool:
+        """Whether anything of the tenant is kept."""
+
+
+class SqliteWorld:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "data"
+
+    def open(self, migrations: Migrations = NO_MIGRATIONS) -> DocumentStore:
+        return SqliteStore(self.folder, migrations=migrations)
+
+    def traces(self, slug: str) -> bool:
+        return any(self.folder.glob(f"*{slug}*"))
+
+
+class MemoryWorld:
+    def __init__(self, folder: Path) -> None:
+        self._first = MemoryStore()
+
+    def open(self, migrations: Migrations = NO_MIGRATIONS) -> DocumentStore:
+        store = MemoryStore(migrations=migrations)
+        store._databases = self._first._databases
+        return store
+
+    def traces(self, slug: str) -> bool:
+        return any(getattr(scope, "slug", None) == slug for scope in self._first._databases)
+
+
+WORLDS: dict[str, Callable[[Path], World]] = {"memory": MemoryWorld, "sqlite": SqliteWorld}
+
+
+@pytest.fixture(params=list(WORLDS))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return WORLDS[request.param](tmp_path)
+
+
+@pytest.fixture
+async def store(world: World) -> AsyncIterator[DocumentStore]:
+    opened = world.open()
+    yield opened
+    await opened.close()
