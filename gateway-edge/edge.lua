@@ -1,0 +1,134 @@
+-- What Envoy's own filters cannot do. Runs on every request, so the common case reads three headers and changes nothing.
+
+local BEARER = "Bearer ptc_"
+local A, T = ("a"):byte(), ("t"):byte()
+
+-- Longest first. `versioned` prefixes stand for /v1; the last two carry only the tools.
+local ALIASES = {
+  {prefix = "/api/client/v1/api/client/v1/", versioned = true},
+  {prefix = "/api/client/api/client/v1/", versioned = true},
+  {prefix = "/api/client/v1/", versioned = true},
+  {prefix = "/api/client/"},
+  {prefix = "/"},
+}
+
+-- The path under /v1 that an alias stands for; nil where it stands for none.
+local function canonical(path)
+  for _, alias in ipairs(ALIASES) do
+    if path:sub(1, #alias.prefix) == alias.prefix then
+      local rest = path:sub(#alias.prefix)
+      local tools = rest:match("^/agents/[^/?]+(/tools.*)$") or rest
+      if tools:find("^/tools[/?]") or tools == "/tools" then
+        return "/v1" .. tools
+      end
+      return alias.versioned and "/v1" .. rest or nil
+    end
+  end
+end
+
+-- The session's token in a Cookie header.
+local function session(cookie)
+  return cookie and (";" .. cookie):match(";%s*portico_session=(ptc_[^;%s]+)")
+end
+
+local function api_key(value)
+  return value and value:match("^ptc_%S+$")
+end
+
+local function normalize_authorization(headers, authorization)
+  if not authorization then
+    local token = api_key(headers:get("x-api-key")) or api_key(headers:get("api-key")) or session(headers:get("cookie"))
+    if token then
+      headers:add("authorization", "Bearer " .. token)
+    end
+    return
+  end
+  local token = authorization:match("^[Bb][Ee][Aa][Rr][Ee][Rr]%s+(ptc_%S+)$")
+  if token then
+    headers:replace("authorization", "Bearer " .. token)
+  end
+end
+
+-- The id goes into metadata, logs and bodies: keep what a client sent, but only its harmless characters.
+local function harmless(handle, id)
+  if id == "" then
+    return string.format("%x-%x", handle:timestamp(), math.random(2 ^ 31 - 1))
+  end
+  return (id:sub(1, 128):gsub("[^%w._:-]", "_"))
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+
+  local path = headers:get(":path")
+  local first = path:byte(2)
+  if first == A or first == T then
+    local target = canonical(path)
+    if target then
+      headers:replace(":path", target)
+    end
+  end
+
+  local authorization = headers:get("authorization")
+  if not authorization or authorization:sub(1, #BEARER) ~= BEARER then
+    normalize_authorization(headers, authorization)
+  end
+
+  local id = headers:get("x-request-id")
+  if #id > 128 or id == "" or id:find("[^%w._:-]") then
+    headers:replace("x-request-id", harmless(handle, id))
+  end
+end
+
+-- The answer where a service said no without a body of its own: gRPC's machinery, not Portico's code, refused the call.
+local REFUSALS = {
+  ["400"] = {"invalid_request_error", "invalid_request", "The request does not fit the API."},
+  ["429"] = {"rate_limit_error", "overloaded", "The service takes no more calls just now. Try again in a moment."},
+  ["501"] = {"invalid_request_error", "not_implemented", "The service does not have this call yet."},
+  ["503"] = {"server_error", "service_unavailable", "The service is not available just now. Try again in a moment."},
+  ["504"] = {"server_error", "timeout", "The service took too long to answer."},
+}
+local FAILURE = {"server_error", "internal", "Something went wrong on our side. Quote the request id when you report it."}
+
+local function refusal(status, id)
+  local kind, code, message = unpack(REFUSALS[status] or FAILURE)
+  return string.format(
+    '{"error":{"message":"%s","type":"%s","code":"%s","param":null},"request_id":"%s"}', message, kind, code, id)
+end
+
+local function answer(handle, headers, status, body)
+  headers:replace(":status", status)
+  headers:replace("content-type", "application/json")
+  for _, name in ipairs({"x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin"}) do
+    headers:remove(name)
+  end
+  if status == "401" then
+    headers:replace("www-authenticate", 'Bearer realm="portico"')
+  end
+  handle:body(true):setBytes(body)
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local wanted = headers:get("x-http-status")
+  if wanted then
+    local body = headers:get("x-error-body")
+    if body then
+      answer(handle, headers, wanted, body)
+    else
+      headers:replace(":status", wanted)
+      headers:remove("x-http-status")
+    end
+    return
+  end
+
+  local status = headers:get(":status")
+  if status == "200" then
+    if headers:get("content-type") == "text/event-stream" then
+      headers:replace("cache-control", "no-cache, no-transform")
+      headers:replace("x-accel-buffering", "no")
+    end
+  elseif headers:get("grpc-status") then
+    answer(handle, headers, status, refusal(status, headers:get("x-request-id") or ""))
+  end
+end

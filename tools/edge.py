@@ -1,0 +1,191 @@
+"""The edge's configuration for one machine: the files of `gateway-edge/`, with this machine's ports and paths.
+
+The committed files are valid as they stand, for containers. What differs elsewhere is patched into the parsed YAML:
+
+    python tools/edge.py --out data/edge --port 8080 --cluster auth=127.0.0.1:50051 --cluster inference=127.0.0.1:50052
+    python tools/edge.py --validate
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "gateway-edge"
+DESCRIPTOR = ROOT / "gen" / "descriptor.binpb"
+LOCAL_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*")
+"""Browser origins that are allowed by default: pages of a developer's own machine, on any port."""
+
+_ANY_PORT = ":*"
+_SELF = "edge_self"
+
+Address = tuple[str, int]
+Yaml = dict[str, Any]
+
+
+def render(
+    out: Path,
+    *,
+    port: int,
+    clusters: Mapping[str, Address],
+    cors_origins: Sequence[str] = LOCAL_ORIGINS,
+    access_log: Path | None = None,
+    descriptor: Path = DESCRIPTOR,
+    host: str = "127.0.0.1",
+    trusted_hops: int = 0,
+    admin_port: int | None = None,
+    concurrency: int = 2,
+) -> list[str]:
+    """Writes the configuration into `out` and returns the command that starts Envoy with it.
+
+    `clusters` maps a service's name to its address. An origin is exact, or ends with `:*` for any port. Without
+    `access_log` the log goes to standard output; without `admin_port` there is no admin interface. `trusted_hops` is
+    the number of load balancers of ours in front. Raises KeyError for a cluster that the configuration does not have.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    bootstrap, listeners, members = (
+        _load(SOURCE / name) for name in ("envoy.yaml", "listener.yaml", "clusters.local.yaml")
+    )
+    _patch_bootstrap(bootstrap, out, admin_port)
+    _patch_listener(listeners["resources"][0], out, (host, port), descriptor, access_log)
+    manager = connection_manager(listeners)
+    manager["xff_num_trusted_hops"] = trusted_hops
+    _cors(manager)["allow_origin_string_match"] = [_origin(origin) for origin in cors_origins]
+    _patch_clusters(members, {**clusters, _SELF: ("127.0.0.1" if host == "0.0.0.0" else host, port)})  # noqa: S104
+    for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
+        write(out / name, content)
+    (out / "edge.lua").write_text((SOURCE / "edge.lua").read_text())
+    return _command(out / "envoy.yaml", concurrency)
+
+
+def validate(out: Path) -> None:
+    """Has Envoy read a rendered configuration. Raises CalledProcessError, with Envoy's words on standard error.
+
+    Envoy does not look into dynamic resources when it validates, so they are shown to it as static ones.
+    """
+    bootstrap = _load(out / "envoy.yaml")
+    del bootstrap["dynamic_resources"]
+    bootstrap["static_resources"] = {
+        "listeners": _load(out / "listener.yaml")["resources"],
+        "clusters": _load(out / "clusters.yaml")["resources"],
+    }
+    for resource in (item for items in bootstrap["static_resources"].values() for item in items):
+        resource.pop("@type")
+    write(out / "validate.yaml", bootstrap)
+    command = [_envoy(), "-c", str(out / "validate.yaml"), "--mode", "validate", "--log-level", "error"]
+    subprocess.run(command, check=True)
+
+
+def connection_manager(listeners: Yaml) -> Yaml:
+    """The HTTP connection manager in a parsed listener file: where filters, routes and limits are."""
+    manager: Yaml = listeners["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    return manager
+
+
+def http_filter(manager: Yaml, name: str) -> Yaml:
+    """Configuration of the HTTP filter with this name."""
+    config: Yaml = next(item["typed_config"] for item in manager["http_filters"] if item["name"] == name)
+    return config
+
+
+def write(path: Path, content: Yaml) -> None:
+    """Puts a YAML file in place in one step: Envoy may be watching it."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(yaml.safe_dump(content, sort_keys=False))
+    fresh.replace(path)
+
+
+def _load(path: Path) -> Yaml:
+    content: Yaml = yaml.safe_load(path.read_text())
+    return content
+
+
+def _patch_bootstrap(bootstrap: Yaml, out: Path, admin_port: int | None) -> None:
+    for kind, name in (("lds_config", "listener.yaml"), ("cds_config", "clusters.yaml")):
+        bootstrap["dynamic_resources"][kind]["path_config_source"]["path"] = str(out.resolve() / name)
+    if admin_port is None:
+        del bootstrap["admin"]
+    else:
+        _socket(bootstrap["admin"]).update(port_value=admin_port)
+
+
+def _patch_listener(listener: Yaml, out: Path, bind: Address, descriptor: Path, access_log: Path | None) -> None:
+    host, port = bind
+    _socket(listener).update(address=host, port_value=port)
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    http_filter(manager, "envoy.filters.http.lua")["default_source_code"]["filename"] = str(out.resolve() / "edge.lua")
+    http_filter(manager, "envoy.filters.http.grpc_json_transcoder")["proto_descriptor"] = str(descriptor.resolve())
+    if access_log is not None:
+        manager["access_log"][0]["typed_config"]["path"] = str(access_log.resolve())
+
+
+def _patch_clusters(members: Yaml, addresses: Mapping[str, Address]) -> None:
+    known = {cluster["name"]: cluster for cluster in members["resources"]}
+    for name, (host, port) in addresses.items():
+        endpoint = known[name]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        _socket(endpoint).update(address=host, port_value=port)
+
+
+def _socket(owner: Yaml) -> Yaml:
+    address: Yaml = owner["address"]["socket_address"]
+    return address
+
+
+def _cors(manager: Yaml) -> Yaml:
+    policy: Yaml = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.cors"]
+    return policy
+
+
+def _origin(origin: str) -> Yaml:
+    if origin.endswith(_ANY_PORT):
+        return {"safe_regex": {"regex": re.escape(origin.removesuffix(_ANY_PORT)) + r"(:\d+)?"}}
+    return {"exact": origin}
+
+
+def _envoy() -> str:
+    return str(Path(sys.executable).parent / "envoy")
+
+
+def _command(bootstrap: Path, concurrency: int) -> list[str]:
+    # hot restart off: its shared memory would be one for all Envoys of the machine
+    options = ["--disable-hot-restart", "--concurrency", str(concurrency), "--log-level", "warning"]
+    return [_envoy(), "-c", str(bootstrap), *options, "--file-flush-interval-msec", "1000"]
+
+
+def _address(text: str) -> tuple[str, Address]:
+    name, _, address = text.partition("=")
+    host, _, port = address.rpartition(":")
+    if not (name and host and port.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=HOST:PORT")
+    return name, (host, int(port))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="folder to write into")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--cluster", type=_address, action="append", default=[], metavar="NAME=HOST:PORT")
+    parser.add_argument("--cors-origin", action="append", metavar="ORIGIN")
+    parser.add_argument("--validate", action="store_true", help="have Envoy read the result")
+    given = parser.parse_args()
+    if given.out is None and not given.validate:
+        parser.error("say --out, --validate or both")
+    with tempfile.TemporaryDirectory() as scratch:
+        out = given.out or Path(scratch)
+        origins = given.cors_origin or LOCAL_ORIGINS
+        command = render(out, port=given.port, clusters=dict(given.cluster), cors_origins=origins)
+        if given.validate:
+            validate(out)
+    if given.out is not None:
+        print(" ".join(command))
+
+
+if __name__ == "__main__":
+    main()
