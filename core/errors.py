@@ -23,7 +23,6 @@ tenant's data. Whatever is not in this tree reaches the client as "internal erro
 from collections.abc import Mapping
 from typing import ClassVar
 
-
 _LONGEST = 400
 """Characters of a message or field: errors travel in headers, whose size clients limit."""
 

@@ -8,10 +8,18 @@ from typing import Any
 import grpc
 import orjson
 import pytest
-from core.rate_limits import RateLimits
 from google.api import httpbody_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from core import context, errors
+from core.config import Secret
+from core.health import Health
+from core.rate_limits import RateLimits
+from core.rpc.chain import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
+from core.rpc.errors import WIRE
+from core.rpc.policy import policies_of
+from core.rpc.server import Mount, make_server
 from portico.auth.v1 import (
     key_service_pb2,
     key_service_pb2_grpc,
@@ -21,14 +29,6 @@ from portico.auth.v1 import (
     trust_service_pb2_grpc,
 )
 from portico.inference.v1 import openai_service_pb2, openai_service_pb2_grpc
-
-from core import context, errors
-from core.config import Secret
-from core.health import Health
-from core.rpc.chain import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
-from core.rpc.errors import WIRE
-from core.rpc.policy import policies_of
-from core.rpc.server import Mount, make_server
 from tests.support.tokens import Signer
 
 SECRET = "s" * 32
