@@ -333,7 +333,7 @@ async def test_concurrent_calls_keep_their_own_tenant(
 
 async def test_the_callers_deadline_is_known(channel: grpc.aio.Channel, servicers: Servicers) -> None:
     await get_jwks(channel, timeout=7)
-    assert 0 < servicers.seen[0].time_left(100) <= 7
+    assert 5 < servicers.seen[0].time_left(100) < 8  # gRPC rounds a little on the wire
 
 
 async def test_a_hostile_request_id_is_replaced(channel: grpc.aio.Channel, servicers: Servicers) -> None:
