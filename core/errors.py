@@ -23,6 +23,13 @@ tenant's data. Whatever is not in this tree reaches the client as "internal erro
 from collections.abc import Mapping
 from typing import ClassVar
 
+_LONGEST = 400
+"""Characters of a message or field: errors travel in headers, whose size clients limit."""
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
 
 class PorticoError(Exception):
     """`reason` is stable UPPER_SNAKE for programs; `message` is for people; `retry_after` is in seconds."""
@@ -38,10 +45,10 @@ class PorticoError(Exception):
         retry_after: float | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _clip(message)
+        super().__init__(self.message)
         self.reason = reason or self.default_reason
-        self.field = field
+        self.field = field if field is None else _clip(field)
         self.retry_after = retry_after
         self.metadata = dict(metadata or {})
 

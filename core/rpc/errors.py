@@ -19,8 +19,6 @@ from core import errors
 DOMAIN = "portico"
 HTTP_STATUS = "x-http-status"
 ERROR_BODY = "x-error-body"
-_MAX_BODY = 6000
-"""Bytes of an error body; it travels in a header."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -102,19 +100,10 @@ def trailing_metadata(error: errors.PorticoError, request_id: str, *, rest: bool
     ]
     if rest:
         metadata.append((HTTP_STATUS, str(wire_of(error).http)))
-        metadata.append((ERROR_BODY, _ascii(body_of(error, request_id))))
+        metadata.append((ERROR_BODY, json.dumps(body_of(error, request_id), separators=(",", ":"))))
         if error.retry_after is not None:
             metadata.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
     return tuple(metadata)
-
-
-def _ascii(body: dict[str, Any]) -> str:
-    """One line of ASCII JSON that fits in a header."""
-    message = str(body["error"]["message"])
-    while len(text := json.dumps(body, separators=(",", ":"))) > _MAX_BODY:
-        message = message[: len(message) // 2]
-        body = {**body, "error": {**body["error"], "message": f"{message}...", "param": None}}
-    return text
 
 
 def _packed(message: Any) -> any_pb2.Any:

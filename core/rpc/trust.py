@@ -6,7 +6,6 @@ from collections.abc import Iterable
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from jwt.algorithms import ECAlgorithm
-from portico.auth.v1 import key_service_pb2, key_service_pb2_grpc, trust_service_pb2, trust_service_pb2_grpc
 
 from core import logs
 from core.config import Secret
@@ -15,6 +14,7 @@ from core.identity import KeyRing, Revocation, Revocations
 from core.rpc.chain import SERVICE_SECRET
 from core.rpc.channel import open_channel
 from core.tasks import Tasks
+from portico.auth.v1 import key_service_pb2, key_service_pb2_grpc, trust_service_pb2, trust_service_pb2_grpc
 
 log = logs.get(__name__)
 

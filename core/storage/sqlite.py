@@ -120,8 +120,7 @@ class SqliteStore:
         position = page_tokens.decode(bound_to, page_token)
         for segment in statements.segments_after(by, order.descending, position):
             limit = page_size + 1 - len(found)
-            asked = joined([rows, segment])
-            found += await self._read(scope, statements.select_page(collection, by, order.descending, asked, limit))
+            found += await self._read(scope, statements.select_page(collection, by, rows, segment, limit))
             if len(found) > page_size:
                 last = found[page_size - 1]
                 next_token = page_tokens.encode(bound_to, (last[1], last[2], last[3]))

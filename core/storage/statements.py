@@ -2,6 +2,7 @@
 """The statements of the SQLite store over a table (project, id, doc). Pure; values are only ever bound parameters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from core.storage.conditions import Sortable
 from core.storage.documents import check_collection_name
@@ -44,33 +45,43 @@ def update(collection: Collection, changes: Mapping[str, str | None], rows: Clau
     )
 
 
-def select_page(collection: Collection, by: Column, descending: bool, rows: Clause, limit: int) -> Clause:
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of an order: its rows, and how they are ordered."""
+
+    rows: Clause
+    order: str
+
+
+def select_page(collection: Collection, by: Column, rows: Clause, segment: Segment, limit: int) -> Clause:
     """The columns are the document and its `Position`."""
-    way = "DESC" if descending else "ASC"
     return Clause(
-        f"SELECT doc, {by.value}, id, project FROM {table(collection)} WHERE {rows.sql} "
-        f"ORDER BY {by.value} {way}, id {way}, project {way} LIMIT {limit}",
-        rows.values,
+        f"SELECT doc, {by.value}, id, project FROM {table(collection)} WHERE {rows.sql} AND {segment.rows.sql} "
+        f"ORDER BY {segment.order} LIMIT {limit}",
+        rows.values + segment.rows.values,
     )
 
 
-def segments_after(by: Column, descending: bool, position: Position | None) -> list[Clause]:
-    """The rest of an order, as conditions to be asked one after the other.
+def segments_after(by: Column, descending: bool, position: Position | None) -> list[Segment]:
+    """What comes after the position, to be read one segment after the other.
 
     Rows without the field come first in an ascending order and last in a descending one. One condition for both would
     be an OR, for which no index is used.
     """
+    way, past = ("DESC", "<") if descending else ("ASC", ">")
+    ties = f"id {way}, project {way}"
+    whole = f"{by.value} {way}, {ties}"
     if position is None:
-        return [Clause("1")]
+        return [Segment(Clause("1"), whole)]
     value, id, project = position
-    past = "<" if descending else ">"
     tie = Clause(f"(id{past}=? AND (id{past}? OR project{past}?))", (id, id, project))
-    missing, present = f"{by.value} IS NULL", f"{by.value} IS NOT NULL"
+    missing = f"{by.value} IS NULL"
     if value is None:
-        rest = [Clause(f"{missing} AND {tie.sql}", tie.values)]
-        return rest if descending else [*rest, Clause(present)]
-    rest = [Clause(f"{by.value}{past}=? AND ({by.value}{past}? OR {tie.sql})", (value, value, *tie.values))]
-    return [*rest, Clause(missing)] if descending else rest
+        rest = [Segment(Clause(f"{missing} AND {tie.sql}", tie.values), ties)]
+        return rest if descending else [*rest, Segment(Clause(f"{by.value} IS NOT NULL"), whole)]
+    later = Clause(f"{by.value}{past}=? AND ({by.value}{past}? OR {tie.sql})", (value, value, *tie.values))
+    rest = [Segment(later, whole)]
+    return [*rest, Segment(Clause(missing), ties)] if descending else rest
 
 
 def _changed(changes: Mapping[str, str | None]) -> Clause:

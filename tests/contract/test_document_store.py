@@ -360,9 +360,9 @@ class TestPages:
             (RED, NOTES, where, OLDEST),
             (RED, NOTES, where, Order("kind")),
         ]
-        for scope, collection, other, order in attempts:
+        for other_scope, collection, other, order in attempts:
             with pytest.raises(InvalidInput) as caught:
-                await store.find(scope, collection, other, order=order, page_token=token)
+                await store.find(other_scope, collection, other, order=order, page_token=token)
             assert caught.value.field == "pageToken"
 
     async def test_a_changed_token_is_refused(self, store: DocumentStore) -> None:

@@ -1,0 +1,13 @@
+"""No cache: every load asks its source. Counters and locks still work, and loads at once are still one."""
+
+import time
+
+from core.cache.local import Clock
+from core.cache.memory import MemoryCache
+
+
+class NoCache(MemoryCache):
+    """A cache with room for nothing."""
+
+    def __init__(self, *, clock: Clock = time.monotonic) -> None:
+        super().__init__(max_entries=0, clock=clock)

@@ -1,0 +1,292 @@
+"""What every cache does; what keeps nothing still counts, locks and loads once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from core.cache.factory import CacheSettings, make_cache
+from core.cache.memory import MemoryCache
+from core.cache.none import NoCache
+from core.cache.ports import Cache
+from core.config import ConfigError, load
+from core.tenancy import MAIN, EveryProject, Project, Scope, Tenant
+
+ACME = Tenant("acme")
+RED = Project(ACME, "red")
+SCOPES: list[Scope] = [MAIN, ACME, EveryProject(ACME), RED, Project(ACME, "blue"), Tenant("globex")]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+KEEPING: dict[str, Callable[[Clock], Cache]] = {"memory": lambda clock: MemoryCache(clock=clock)}
+ALL: dict[str, Callable[[Clock], Cache]] = KEEPING | {"none": lambda clock: NoCache(clock=clock)}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=list(ALL))
+def cache(request: pytest.FixtureRequest, clock: Clock) -> Cache:
+    return ALL[request.param](clock)
+
+
+@pytest.fixture(params=list(KEEPING))
+def keeping(request: pytest.FixtureRequest, clock: Clock) -> Cache:
+    return KEEPING[request.param](clock)
+
+
+class Loader:
+    """Counts its calls, and finishes when it is let go."""
+
+    def __init__(self, value: Any = "loaded", error: Exception | None = None) -> None:
+        self.value, self.error, self.calls, self.cancelled = value, error, 0, 0
+        self.started, self.go = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self) -> Any:
+        self.calls += 1
+        self.started.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.error:
+            raise self.error
+        return self.value
+
+
+class TestValues:
+    @pytest.mark.parametrize("value", ["text", 1, 1.5, True, None, [1, "a"], {"a": {"b": [None]}}, "\0", ""])
+    async def test_what_was_set_is_read_back(self, keeping: Cache, value: Any) -> None:
+        await keeping.set(RED, "k", value, 10)
+        assert await keeping.get(RED, "k") == value
+
+    async def test_until_it_expires(self, keeping: Cache, clock: Clock) -> None:
+        await keeping.set(RED, "k", 1, 10)
+        clock.now += 9.9
+        assert await keeping.get(RED, "k") == 1
+        clock.now += 0.1
+        assert await keeping.get(RED, "k") is None
+
+    async def test_delete(self, cache: Cache) -> None:
+        await cache.set(RED, "k", 1, 10)
+        await cache.delete(RED, "k")
+        await cache.delete(RED, "never there")
+        assert await cache.get(RED, "k") is None
+
+    async def test_scopes_do_not_share(self, keeping: Cache) -> None:
+        for i, scope in enumerate(SCOPES):
+            await keeping.set(scope, "k", i, 10)
+        assert [await keeping.get(scope, "k") for scope in SCOPES] == list(range(len(SCOPES)))
+        await keeping.delete(ACME, "k")
+        assert await keeping.get(RED, "k") is not None
+
+    async def test_nobody_changes_a_value_for_the_others(self, keeping: Cache) -> None:
+        value = {"list": [1]}
+        await keeping.set(RED, "k", value, 10)
+        value["list"].append(2)
+        (await keeping.get(RED, "k"))["list"].append(3)  # type: ignore[index]
+        assert await keeping.get(RED, "k") == {"list": [1]}
+
+    async def test_what_is_not_json_is_refused(self, cache: Cache) -> None:
+        with pytest.raises(TypeError):
+            await cache.set(RED, "k", object(), 10)
+
+    async def test_none_keeps_nothing(self) -> None:
+        cache = NoCache()
+        await cache.set(RED, "k", 1, 10)
+        assert await cache.get(RED, "k") is None
+
+
+class TestBounds:
+    async def test_the_least_recently_used_goes_first(self) -> None:
+        cache = MemoryCache(max_entries=3)
+        for key in "abc":
+            await cache.set(RED, key, key, 10)
+        await cache.get(RED, "a")
+        await cache.set(RED, "d", "d", 10)
+        assert [await cache.get(RED, key) for key in "abcd"] == ["a", None, "c", "d"]
+
+    async def test_by_bytes(self) -> None:
+        cache = MemoryCache(max_bytes=1000)
+        for i in range(100):
+            await cache.set(RED, f"k{i}", "x" * 98, 10)
+        assert len(cache) == 10
+        await cache.set(RED, "huge", "x" * 2000, 10)
+        assert await cache.get(RED, "huge") is None
+        await cache.set(RED, "k", 1, 10)
+        assert await cache.get(RED, "k") == 1
+
+    async def test_a_value_that_is_replaced_is_counted_once(self) -> None:
+        cache = MemoryCache(max_bytes=1000)
+        for _ in range(100):
+            await cache.set(RED, "k", "x" * 500, 10)
+        await cache.set(RED, "other", "x" * 400, 10)
+        assert await cache.get(RED, "k") == "x" * 500
+
+
+class TestLoad:
+    async def test_is_kept(self, keeping: Cache, clock: Clock) -> None:
+        loader = Loader({"a": 1})
+        loader.go.set()
+        assert await keeping.load(RED, "k", 10, loader) == {"a": 1} == await keeping.load(RED, "k", 10, loader)
+        assert await keeping.get(RED, "k") == {"a": 1}
+        clock.now += 10
+        await keeping.load(RED, "k", 10, loader)
+        assert loader.calls == 2
+
+    async def test_none_is_a_value_too(self, keeping: Cache) -> None:
+        loader = Loader(None)
+        loader.go.set()
+        assert [await keeping.load(RED, "k", 10, loader) for _ in range(3)] == [None] * 3
+        assert loader.calls == 1
+
+    async def test_misses_at_once_load_once(self, cache: Cache) -> None:
+        loader = Loader([1])
+        waiting = [asyncio.create_task(cache.load(RED, "k", 10, loader)) for _ in range(20)]
+        other = asyncio.create_task(cache.load(Project(ACME, "blue"), "k", 10, loader))
+        await loader.started.wait()
+        loader.go.set()
+        results = await asyncio.gather(*waiting, other)
+        assert results == [[1]] * 21
+        assert loader.calls == 2
+        results[0].append(2)
+        assert results[1] == [1]
+
+    async def test_an_error_reaches_all_and_is_not_kept(self, cache: Cache) -> None:
+        failing = Loader(error=LookupError("gone"))
+        waiting = [asyncio.create_task(cache.load(RED, "k", 10, failing)) for _ in range(5)]
+        await failing.started.wait()
+        failing.go.set()
+        assert all(isinstance(each, LookupError) for each in await asyncio.gather(*waiting, return_exceptions=True))
+        assert failing.calls == 1
+        failing.error = None
+        assert await cache.load(RED, "k", 10, failing) == "loaded"
+
+    async def test_a_first_caller_that_is_cancelled_fails_nobody(self, cache: Cache) -> None:
+        loader = Loader()
+        first, *others = [asyncio.create_task(cache.load(RED, "k", 10, loader)) for _ in range(3)]
+        await loader.started.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        loader.go.set()
+        assert await asyncio.gather(*others) == ["loaded"] * 2
+        assert (loader.calls, loader.cancelled) == (1, 0)
+
+    async def test_when_the_last_leaves_the_load_stops(self, cache: Cache) -> None:
+        loader = Loader()
+        waiting = [asyncio.create_task(cache.load(RED, "k", 10, loader)) for _ in range(3)]
+        await loader.started.wait()
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        loader.go.set()
+        assert await cache.load(RED, "k", 10, loader) == "loaded"
+        assert (loader.calls, loader.cancelled) == (2, 1)
+
+    @pytest.mark.parametrize("change", ["delete", "set"])
+    async def test_a_change_during_the_load_is_not_undone_by_it(self, keeping: Cache, change: str) -> None:
+        """What had been read before the change was kept after it, until it expired."""
+        stale = Loader("stale")
+        loading = asyncio.create_task(keeping.load(RED, "k", 10, stale))
+        await stale.started.wait()
+        await (keeping.delete(RED, "k") if change == "delete" else keeping.set(RED, "k", "new", 10))
+        fresh = Loader("new")
+        fresh.go.set()
+        assert await keeping.load(RED, "k", 10, fresh) == "new"
+        stale.go.set()
+        assert await loading == "stale"
+        assert await keeping.get(RED, "k") == "new"
+
+
+class TestCounters:
+    async def test_count_from_nothing_until_the_end_of_their_time(self, cache: Cache, clock: Clock) -> None:
+        assert [await cache.increment(RED, "k", by, 10) for by in (1, 5, -2)] == [1, 6, 4]
+        clock.now += 9
+        assert await cache.increment(RED, "k", 1, 10) == 5
+        clock.now += 1
+        assert await cache.increment(RED, "k", 1, 10) == 1
+
+    async def test_scopes_do_not_share(self, cache: Cache) -> None:
+        assert [await cache.increment(scope, "k", 1, 10) for scope in SCOPES] == [1] * len(SCOPES)
+
+    async def test_at_once(self, cache: Cache) -> None:
+        counts = await asyncio.gather(*(cache.increment(RED, "k", 1, 10) for _ in range(100)))
+        assert sorted(counts) == list(range(1, 101))
+
+    async def test_a_flood_of_keys_neither_resets_a_counter_nor_stays(self, clock: Clock) -> None:
+        cache = MemoryCache(max_entries=10, clock=clock)
+        await cache.increment(RED, "watched", 1, 100)
+        for i in range(1000):
+            await cache.increment(RED, f"k{i}", 1, 10)
+            await cache.set(RED, f"k{i}", 1, 10)
+        assert await cache.increment(RED, "watched", 1, 100) == 2
+        clock.now += 10
+        await cache.increment(RED, "k", 1, 10)
+        assert len(cache._counters) == 2
+
+
+class TestLocks:
+    async def test_one_holds_it(self, cache: Cache) -> None:
+        async with cache.lock(RED, "k", 10) as mine:
+            async with cache.lock(RED, "k", 10) as second, cache.lock(ACME, "k", 10) as elsewhere:
+                assert (mine, second, elsewhere) == (True, False, True)
+            async with cache.lock(RED, "k", 10) as still:
+                assert still is False
+        async with cache.lock(RED, "k", 10) as again:
+            assert again is True
+
+    async def test_is_free_after_an_error(self, cache: Cache) -> None:
+        with pytest.raises(LookupError):
+            async with cache.lock(RED, "k", 10):
+                raise LookupError
+        async with cache.lock(RED, "k", 10) as mine:
+            assert mine is True
+
+    async def test_passes_with_its_time_and_is_not_released_by_who_lost_it(self, cache: Cache, clock: Clock) -> None:
+        async with cache.lock(RED, "k", 10) as first:
+            clock.now += 10
+            late = cache.lock(RED, "k", 10)
+            second = await late.__aenter__()
+        async with cache.lock(RED, "k", 10) as third:
+            assert (first, second, third) == (True, True, False)
+        await late.__aexit__(None, None, None)
+
+    async def test_of_many_at_once_one_wins(self, cache: Cache) -> None:
+        winners = 0
+        release = asyncio.Event()
+
+        async def contend() -> None:
+            nonlocal winners
+            async with cache.lock(RED, "k", 10) as mine:
+                winners += mine
+                await release.wait()
+
+        tasks = [asyncio.create_task(contend()) for _ in range(50)]
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(*tasks)
+        assert winners == 1
+
+
+class TestSettings:
+    def test_the_cache_that_is_named(self) -> None:
+        assert type(make_cache(load(CacheSettings, {}))) is MemoryCache
+        assert type(make_cache(load(CacheSettings, {"CACHE_PROVIDER": "none"}))) is NoCache
+        with pytest.raises(ConfigError, match="CACHE_PROVIDER"):
+            load(CacheSettings, {"CACHE_PROVIDER": "memcached"})
+
+    async def test_check_and_close(self, cache: Cache) -> None:
+        await cache.check()
+        await cache.close()
