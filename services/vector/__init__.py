@@ -1,0 +1,1 @@
+"""Vector providers, indexes, points, queries and migrations."""

@@ -1,0 +1,1 @@
+"""What vector does, without gRPC and without the engines."""

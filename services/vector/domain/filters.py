@@ -1,0 +1,227 @@
+"""The filter language: MongoDB's, over metadata of scalars, arrays of scalars and nested objects.
+
+    {"lang": "en", "year": {"$gte": 2020, "$lt": 2024}, "$or": [{"tags": {"$in": ["a", "b"]}}, {"draft": false}]}
+
+Fields. `a.b` is field `b` of the object `a`; arrays are not entered, so a path through one is missing, and so is a key
+that itself holds a dot. Several fields, and several operators of one field, must all be met.
+
+Equality. {"f": x} and {"f": {"$eq": x}} hold where the value is x or is an array with x among its elements. Types never
+mix: true is not 1 and "1" is not 1, but 1 is 1.0: numbers are compared as 64-bit floats. Null is met by null, by an
+array with null in it, and by a missing field. Objects, and arrays in arrays, equal nothing.
+`$in` holds where one of its values is equal so. `$ne`, `$nin`: the opposite of `$eq`, `$in`; a missing field meets them.
+
+Order. `$gt $gte $lt $lte` take a number and hold where the value, or one element of an array, is such a number. Each
+stands alone: [1, 9] meets {"$gt": 5, "$lt": 3}. A missing field, null, text and booleans meet none.
+
+`$exists`: whether the field is there, null and empty arrays included.
+`$and`, `$or` take lists of filters, `$not` one filter; behind a field, `$not` takes operators.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from core.errors import InvalidInput
+
+MAX_DEPTH = 8
+MAX_CLAUSES = 200
+MAX_VALUES = 1_000
+MAX_PATH = 512
+OPERATORS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$and", "$or", "$not")
+
+_NAME = re.compile(r'[^$."\\\x00-\x1f][^."\\\x00-\x1f]*')
+
+Scalar = None | bool | float | str
+FieldPath = tuple[str, ...]
+
+
+class Order(Enum):
+    GT = "$gt"
+    GTE = "$gte"
+    LT = "$lt"
+    LTE = "$lte"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The value is one of `values`, or an array that holds one; None among them is met by a missing field too."""
+
+    path: FieldPath
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The value, or an element of the array, is a number that stands so to `value`."""
+
+    path: FieldPath
+    order: Order
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    path: FieldPath
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one holds; without any it holds always."""
+
+    of: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    of: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    of: "Filter"
+
+
+Filter = AnyOf | Compare | Exists | All | Some | Not
+
+
+def filterable(name: str) -> bool:
+    """Whether a filter can name this key: not empty, no `.`, `"`, backslash or control character, no `$` in front."""
+    return _NAME.fullmatch(name) is not None
+
+
+def parse(raw: Any) -> Filter | None:
+    """The filter that the JSON object says; None for one that is absent or empty, which every point meets.
+    Raises InvalidInput whose field is the place of the mistake: `filter.year.$gte`."""
+    if raw is None or raw == {}:
+        return None
+    return _Parser().filter(raw, "filter", 1)
+
+
+class _Parser:
+    """Counts clauses while it reads, so a filter too large is refused before it is built."""
+
+    def __init__(self) -> None:
+        self._clauses = 0
+
+    def filter(self, raw: Any, at: str, depth: int) -> Filter:
+        if not isinstance(raw, Mapping):
+            raise InvalidInput(f"{at} must be an object", field=at)
+        self._enter(at, depth)
+        return _all([self._entry(key, value, f"{at}.{key}", depth) for key, value in raw.items()])
+
+    def _entry(self, key: str, value: Any, at: str, depth: int) -> Filter:
+        self._count(at)
+        if key in ("$and", "$or"):
+            if not isinstance(value, list | tuple) or not value:
+                raise InvalidInput(f"{at} takes a list of one or more filters", field=at)
+            parts = [self.filter(part, f"{at}[{index}]", depth + 1) for index, part in enumerate(value)]
+            return _all(parts) if key == "$and" else Some(tuple(parts))
+        if key == "$not":
+            return Not(self.filter(value, at, depth + 1))
+        if key.startswith("$"):
+            raise InvalidInput(f"{at}: unknown operator, or one that belongs behind a field; {_KNOWN}", field=at)
+        return self._field(_path(key, at), value, at, depth)
+
+    def _field(self, path: FieldPath, value: Any, at: str, depth: int) -> Filter:
+        if not isinstance(value, Mapping):
+            return AnyOf(path, (_scalar(value, at),))
+        self._enter(at, depth)
+        if not value:
+            raise InvalidInput(f"{at}: an object here holds operators; reach nested fields with dots", field=at)
+        return _all([self._operator(path, name, operand, f"{at}.{name}", depth) for name, operand in value.items()])
+
+    def _operator(self, path: FieldPath, name: str, operand: Any, at: str, depth: int) -> Filter:
+        self._count(at)
+        if name == "$not":
+            if not isinstance(operand, Mapping):
+                raise InvalidInput(f"{at} behind a field takes operators", field=at)
+            return Not(self._field(path, operand, at, depth + 1))
+        build = _FIELD_OPERATORS.get(name)
+        if build is None:
+            hint = _KNOWN if name.startswith("$") else "reach nested fields with dots"
+            raise InvalidInput(f"{at}: unknown operator; {hint}", field=at)
+        return build(path, operand, at)
+
+    def _enter(self, at: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise InvalidInput(f"{at}: filters nest at most {MAX_DEPTH} deep", field=at)
+
+    def _count(self, at: str) -> None:
+        self._clauses += 1
+        if self._clauses > MAX_CLAUSES:
+            raise InvalidInput(f"{at}: a filter has at most {MAX_CLAUSES} clauses", field=at)
+
+
+_KNOWN = f"known are {' '.join(OPERATORS)}"
+
+
+def _all(parts: list[Filter]) -> Filter:
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def _path(key: str, at: str) -> FieldPath:
+    names = tuple(key.split("."))
+    if len(key) > MAX_PATH or not all(map(filterable, names)):
+        raise InvalidInput(
+            f"{at}: a field is names joined by dots, at most {MAX_PATH} characters; a name is not empty, does not "
+            f"begin with $ and has no quotation mark, backslash or control character",
+            field=at,
+        )
+    return names
+
+
+def _scalar(value: Any, at: str) -> Scalar:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return _number(value, at)
+    if isinstance(value, str):
+        if "\0" in value:
+            raise InvalidInput(f"{at} holds a NUL character", field=at)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{at} is not valid Unicode", field=at) from None
+        return value
+    raise InvalidInput(f"{at} takes text, a number, true, false or null", field=at)
+
+
+def _number(value: Any, at: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number):
+            return number + 0.0  # -0.0 becomes 0.0, as which it is equal
+    raise InvalidInput(f"{at} takes a finite number (keep times as seconds)", field=at)
+
+
+def _scalars(value: Any, at: str) -> tuple[Scalar, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_VALUES:
+        raise InvalidInput(f"{at} takes a list of at most {MAX_VALUES} values", field=at)
+    return tuple(_scalar(item, f"{at}[{index}]") for index, item in enumerate(value))
+
+
+def _exists(path: FieldPath, operand: Any, at: str) -> Filter:
+    if not isinstance(operand, bool):
+        raise InvalidInput(f"{at} takes true or false", field=at)
+    return Exists(path) if operand else Not(Exists(path))
+
+
+def _comparison(order: Order) -> "_Build":
+    return lambda path, operand, at: Compare(path, order, _number(operand, at))
+
+
+_Build = Callable[[FieldPath, Any, str], Filter]
+_FIELD_OPERATORS: Mapping[str, _Build] = {
+    "$eq": lambda path, operand, at: AnyOf(path, (_scalar(operand, at),)),
+    "$ne": lambda path, operand, at: Not(AnyOf(path, (_scalar(operand, at),))),
+    "$in": lambda path, operand, at: AnyOf(path, _scalars(operand, at)),
+    "$nin": lambda path, operand, at: Not(AnyOf(path, _scalars(operand, at))),
+    "$exists": _exists,
+    **{order.value: _comparison(order) for order in Order},
+}

@@ -1,0 +1,213 @@
+"""Points, queries and what is asked of them before an engine sees any.
+
+Vectors are 32-bit floats everywhere: what a caller sends in 64 bits is rounded once, here, so every engine scores
+the same numbers.
+"""
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from core.errors import InvalidInput
+
+Vector = array[float]
+"""32-bit floats, typecode 'f'."""
+
+MAX_DIMENSION = 65_536
+MAX_POINTS = 10_000
+MAX_ID = 512
+MAX_TOP_K = 1_000
+MAX_TEXT = 100_000
+MAX_METADATA_BYTES = 40 * 1024
+_INT64 = 2**63
+
+
+class Metric(StrEnum):
+    COSINE = "cosine"
+    DOT = "dot"
+    EUCLIDEAN = "euclidean"
+
+    @property
+    def higher_is_nearer(self) -> bool:
+        return self is not Metric.EUCLIDEAN
+
+    @classmethod
+    def parse(cls, text: str) -> "Metric":
+        """Empty: cosine; `dotproduct` is dot. Raises InvalidInput."""
+        try:
+            return cls({"": "cosine", "dotproduct": "dot"}.get(text, text))
+        except ValueError:
+            raise InvalidInput("metric is cosine, dot or euclidean", field="metric") from None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """What an index is made for; never changes afterwards. `hybrid`: it ranks by words as well."""
+
+    dimension: int
+    metric: Metric = Metric.COSINE
+    hybrid: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.dimension <= MAX_DIMENSION:
+            raise InvalidInput(f"dimension is 1 to {MAX_DIMENSION}", field="dimension")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """`text` is what a hybrid index ranks by words; it is kept and given back, and no filter sees it."""
+
+    id: str
+    values: Vector
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """`score`: cosine similarity or dot product (higher is nearer), euclidean distance (lower is nearer); with words,
+    the fused score (higher is nearer, whatever the metric). `values` only where asked for."""
+
+    id: str
+    score: float
+    metadata: Mapping[str, Any]
+    text: str = ""
+    values: Vector | None = None
+
+
+class FusionMethod(StrEnum):
+    RRF = "rrf"
+    WEIGHTED = "weighted"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The second half of a hybrid query. `dense_weight` is the dense ranking's share, 0 to 1, for WEIGHTED."""
+
+    text: str
+    method: FusionMethod = FusionMethod.RRF
+    dense_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dense_weight <= 1:
+            raise InvalidInput("denseWeight is 0 to 1", field="denseWeight")
+        if len(self.text) > MAX_TEXT:
+            raise InvalidInput(f"text is at most {MAX_TEXT} characters", field="text")
+        _check_text(self.text, "text")
+
+
+def parse_fusion(text: str) -> FusionMethod:
+    """Empty: rrf. Raises InvalidInput."""
+    try:
+        return FusionMethod(text or "rrf")
+    except ValueError:
+        raise InvalidInput("fusion is rrf or weighted", field="fusion") from None
+
+
+def vector(values: Iterable[float], field: str = "vector") -> Vector:
+    """The values as 32-bit floats. Raises InvalidInput where one is no number, not finite or too large for 32 bits."""
+    try:
+        result = array("f", values)
+    except (TypeError, OverflowError):
+        raise InvalidInput(f"{field} is a list of numbers", field=field) from None
+    # One sum shows whether all are finite; only a sum that overflows by itself needs the second look.
+    if not math.isfinite(sum(result)) and not all(map(math.isfinite, result)):
+        raise InvalidInput(f"{field} holds a number that is not finite or exceeds 32-bit floats", field=field)
+    return result
+
+
+def check_vector(values: Vector, spec: IndexSpec, field: str = "vector") -> None:
+    """Raises InvalidInput where the vector does not fit the index."""
+    if len(values) != spec.dimension:
+        raise InvalidInput(f"{field} has {len(values)} numbers, the index has dimension {spec.dimension}", field=field)
+    if spec.metric is Metric.COSINE and not any(values):
+        raise InvalidInput(f"{field} is all zeros, which has no direction for the cosine metric", field=field)
+
+
+def check_top_k(top_k: int) -> int:
+    if not 1 <= top_k <= MAX_TOP_K:
+        raise InvalidInput(f"topK is 1 to {MAX_TOP_K}", field="topK")
+    return top_k
+
+
+def check_ids(ids: Sequence[str], limit: int, field: str = "ids") -> None:
+    """Raises InvalidInput where there are none or too many, or one cannot be an id."""
+    if not 1 <= len(ids) <= limit:
+        raise InvalidInput(f"{field}: give 1 to {limit}", field=field)
+    for at, id in enumerate(ids):
+        check_id(id, f"{field}[{at}]")
+
+
+def check_id(id: str, field: str = "id") -> None:
+    if not 1 <= len(id) <= MAX_ID:
+        raise InvalidInput(f"{field} is 1 to {MAX_ID} characters", field=field)
+    _check_text(id, field)
+
+
+def check_points(points: Sequence[Point], spec: IndexSpec) -> None:
+    """All that an upsert must meet, or InvalidInput that names the first point that does not."""
+    if not 1 <= len(points) <= MAX_POINTS:
+        raise InvalidInput(f"vectors: give 1 to {MAX_POINTS} at once", field="vectors")
+    seen: set[str] = set()
+    for at, point in enumerate(points):
+        where = f"vectors[{at}]"
+        check_id(point.id, f"{where}.id")
+        if point.id in seen:
+            raise InvalidInput(f"{where}.id appears twice in this request", field=f"{where}.id")
+        seen.add(point.id)
+        check_vector(point.values, spec, f"{where}.values")
+        if point.metadata:
+            check_metadata(point.metadata, f"{where}.metadata")
+        if len(point.text) > MAX_TEXT:
+            raise InvalidInput(f"{where}.text is at most {MAX_TEXT} characters", field=f"{where}.text")
+        if point.text:
+            _check_text(point.text, f"{where}.text")
+
+
+def check_metadata(metadata: Mapping[str, Any], field: str = "metadata") -> None:
+    """Metadata is a JSON object of at most 40 KiB, finite numbers, integers of 64 bits and text without NUL."""
+    try:
+        size = len(orjson.dumps(metadata))  # refuses what is no JSON, lone surrogates and integers beyond 64 bits
+    except TypeError as error:
+        raise InvalidInput(f"{field} is not a JSON object: {error}", field=field) from None
+    if size > MAX_METADATA_BYTES:
+        raise InvalidInput(f"{field} is {size} bytes of JSON; at most {MAX_METADATA_BYTES}", field=field)
+    _check_json(metadata, field)
+
+
+def _check_json(value: Any, field: str) -> None:
+    kind = type(value)
+    if kind is str:
+        if "\0" in value:
+            raise InvalidInput(f"{field} holds a NUL character", field=field)
+    elif kind is float:
+        if not math.isfinite(value):
+            raise InvalidInput(f"{field} holds a number that is not finite", field=field)
+    elif kind is int:
+        if not -_INT64 <= value < _INT64:
+            raise InvalidInput(f"{field} holds an integer beyond 64 bits; send it as text", field=field)
+    elif kind is dict:
+        for key, item in value.items():
+            _check_json(key, field)
+            _check_json(item, field)
+    elif kind is list:
+        for item in value:
+            _check_json(item, field)
+    elif not (value is None or kind is bool):
+        raise InvalidInput(f"{field} is not a JSON object: {kind.__name__}", field=field)
+
+
+def _check_text(text: str, field: str) -> None:
+    """What every engine can keep: no NUL (PostgreSQL has none), no half of a surrogate pair (UTF-8 has none)."""
+    if "\0" in text:
+        raise InvalidInput(f"{field} holds a NUL character", field=field)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{field} is not valid Unicode", field=field) from None

@@ -1,0 +1,129 @@
+"""What the vector service needs of an engine, and how a driver describes itself.
+
+Every method of an engine takes the place first; what lies elsewhere is not there. A place that was never created, or
+was dropped, is NotFound. Engines are safe to use from many tasks at once.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.tenancy import Project
+from services.vector.domain.filters import Filter
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, Words
+
+_INDEX_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one index lies. `index_id` is the index's record id, which is never used again: a dropped index and a
+    later one of the same name are two places."""
+
+    scope: Project
+    index_id: str
+
+    def __post_init__(self) -> None:
+        if not _INDEX_ID.fullmatch(self.index_id):
+            raise ValueError("an index's id is 1 to 64 letters, digits, '_' or '-'")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The `top_k` nearest to `vector` of those that meet `filter`; with `words`, ranked by words as well."""
+
+    vector: Vector
+    top_k: int = 5
+    filter: Filter | None = None
+    include_values: bool = False
+    words: Words | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some points of an index. `after` is opaque and goes into the next call; empty: there are no more."""
+
+    points: Sequence[Point]
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do. What it cannot is refused with InvalidInput."""
+
+    metrics: tuple[Metric, ...]
+    filter_operators: tuple[str, ...]
+    hybrid: bool
+
+
+class VectorEngine(Protocol):
+    """Points are checked (domain.points) before they come here.
+
+    Any method raises Unavailable where the engine cannot be reached or read; those that write raise
+    InsufficientStorage where its disk is full. What a method has written when it returns survives a crash.
+    """
+
+    capabilities: Capabilities
+
+    async def create(self, place: Place, spec: IndexSpec) -> None:
+        """Makes an empty index; nothing happens where it is there with the same spec. Raises Conflict where it is
+        there with another one, InvalidInput where the engine cannot hold such an index."""
+
+    async def drop(self, place: Place) -> None:
+        """Removes the index and its points for good. No error where there is none."""
+
+    async def spec(self, place: Place) -> IndexSpec:
+        """What the index was made for."""
+
+    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
+        """Writes points; one with a known id is replaced whole. `points` repeat no id and fit the spec."""
+
+    async def query(self, place: Place, query: Query) -> list[Match]:
+        """The nearest first. Raises InvalidInput for `words` where the index is not hybrid."""
+
+    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
+        """Points by id, in the order asked for; unknown ids are left out."""
+
+    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
+        """Removes points by id; says how many there were."""
+
+    async def delete_filter(self, place: Place, filter: Filter) -> int:
+        """Removes the points that meet the filter; says how many there were."""
+
+    async def count(self, place: Place, filter: Filter | None = None) -> int:
+        """How many points there are, exactly."""
+
+    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
+        """Points in an order that stays: following `after` meets each point that is there all the while exactly once.
+        Raises InvalidInput for an `after` that no page gave."""
+
+    async def check(self) -> None:
+        """Raises Unavailable where the engine cannot serve."""
+
+    async def close(self) -> None:
+        """Lets go of files and connections, after the calls in progress. May be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverField:
+    """A credential or setting of a driver."""
+
+    name: str
+    label: str
+    description: str
+    secret: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A kind of engine. `open` takes credentials and settings by name, connects to nothing yet, and raises
+    InvalidInput (field "credentials.x" or "settings.x") where they cannot be."""
+
+    id: str
+    label: str
+    description: str
+    fields: tuple[DriverField, ...]
+    capabilities: Capabilities
+    open: Callable[[Mapping[str, Any], Mapping[str, Any]], VectorEngine]
