@@ -1,0 +1,211 @@
+"""The jobs in the store: who asks for one writes here, and workers take them from here by compare-and-set.
+
+Every change of a running job is made on the condition that its lease is still the same one, so whoever has lost it can
+write nothing more, however late it notices.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from uuid import uuid4
+
+from core.errors import Conflict, FailedPrecondition, NotFound
+from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
+from core.storage.ports import Cond, Document, DocumentStore, Op, Order
+from core.tenancy import MAIN, Project
+
+_ORPHAN_SECONDS = 60.0
+"""An entry whose job has not appeared after this long was left by a crash."""
+
+Clock = Callable[[], float]
+
+
+class JobBook:
+    def __init__(self, store: DocumentStore, clock: Clock = time.time) -> None:
+        self._store = store
+        self.clock = clock
+
+    async def prepare(self) -> None:
+        await self._store.prepare(MAIN, [JOB_INDEX])
+
+    # -- for those who ask
+
+    async def submit(
+        self, scope: Project, kind: str, payload: Mapping[str, Any], unique_key: str, max_attempts: int
+    ) -> Job:
+        """Raises Conflict where a job with this key has not ended."""
+        await self._store.prepare(scope.tenant, [JOBS])
+        now = self.clock()
+        job = Job(
+            id=f"job_{uuid4().hex}",
+            kind=kind,
+            payload=payload,
+            status=Status.QUEUED,
+            created_at=now,
+            updated_at=now,
+            max_attempts=max_attempts,
+            due_at=now,
+            unique_key=unique_key or None,
+        )
+        await self._store.insert(MAIN, JOB_INDEX, Entry(job.id, scope, kind, now, now).document())
+        try:
+            await self._store.insert(scope, JOBS, job.document())
+        except Conflict:
+            await self._store.delete(MAIN, JOB_INDEX, job.id)
+            raise Conflict("The same work is under way already.", reason="JOB_EXISTS") from None
+        return job
+
+    async def get(self, scope: Project, id: str) -> Job:
+        """Raises NotFound."""
+        await self._store.prepare(scope.tenant, [JOBS])
+        document = await self._store.get(scope, JOBS, id)
+        if document is None:
+            raise NotFound("There is no such job in this project.", reason="JOB_NOT_FOUND", field="id")
+        return job_of(document)
+
+    async def find(self, scope: Project, unique_key: str) -> Job | None:
+        await self._store.prepare(scope.tenant, [JOBS])
+        document = await self._store.find_one(scope, JOBS, {"uniqueKey": unique_key})
+        return None if document is None else job_of(document)
+
+    async def page(self, scope: Project, kind: str, size: int, token: str) -> tuple[list[Job], str]:
+        await self._store.prepare(scope.tenant, [JOBS])
+        page = await self._store.find(scope, JOBS, {"kind": kind}, page_size=size, page_token=token)
+        return [job_of(each) for each in page.items], page.next_token
+
+    async def cancel(self, scope: Project, id: str) -> Job:
+        """Ends a job that nobody works on; asks whoever works on it to stop. Raises NotFound, FailedPrecondition."""
+        while True:
+            job = await self.get(scope, id)
+            if job.status.ended:
+                raise FailedPrecondition(f"This has ended already: {job.status}.", reason="JOB_ENDED", field="id")
+            worked_on = job.status is Status.RUNNING and job.lease_until > self.clock()
+            changes = {"cancelRequested": True} if worked_on else self._ended(Status.CANCELLED)
+            changed = await self._store.update(scope, JOBS, id, changes, where=_unchanged(job, lease_until=False))
+            if changed is not None:  # or it was just taken, ended or put back: look again
+                if not worked_on:
+                    await self._store.delete(MAIN, JOB_INDEX, id)
+                return job_of(changed)
+
+    # -- for workers
+
+    async def due_tenants(self, kinds: Collection[str]) -> list[str]:
+        """The tenants that have entries to look at, with these kinds of jobs."""
+        rows = await self._store.totals(MAIN, JOB_INDEX, self._due(kinds), group_by=["tenant"], sums=[])
+        return [row["tenant"] for row in rows]
+
+    async def due(self, tenant: str, kinds: Collection[str], limit: int) -> list[Entry]:
+        """A tenant's entries to look at, the longest due first."""
+        where = {**self._due(kinds), "tenant": tenant}
+        order = Order("dueAt", descending=False)
+        page = await self._store.find(MAIN, JOB_INDEX, where, order=order, page_size=limit)
+        return [entry_of(each) for each in page.items]
+
+    async def claim(self, entry: Entry, lease_seconds: float) -> Job | None:
+        """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster."""
+        job = await self._find(entry)
+        now = self.clock()
+        if job is None or job.status.ended:
+            if job is not None or entry.created_at + _ORPHAN_SECONDS < now:
+                await self._store.delete(MAIN, JOB_INDEX, entry.id)
+            return None
+        wait_until = job.due_at if job.status is Status.QUEUED else job.lease_until
+        if wait_until > now:
+            await self.look_again(entry.id, wait_until)
+            return None
+        interrupted = job.status is Status.RUNNING  # its worker died, or lost touch with the store
+        failures = job.failures + interrupted
+        if job.cancel_requested:
+            await self._end(entry.scope, job, self._ended(Status.CANCELLED))
+            return None
+        if failures >= job.max_attempts:
+            text = "The service was interrupted while it worked on this, too often to try again."
+            await self._end(entry.scope, job, self._ended(Status.FAILED, text))
+            return None
+        changes = {
+            "status": Status.RUNNING.value,
+            "attempts": job.attempts + 1,
+            "failures": failures,
+            "leaseOwner": uuid4().hex,
+            "leaseUntil": now + lease_seconds,
+            "updatedAt": now,
+        }
+        claimed = await self._store.update(entry.scope, JOBS, job.id, changes, where=_unchanged(job))
+        if claimed is None:
+            return None
+        await self.look_again(entry.id, now + lease_seconds)
+        return job_of(claimed)
+
+    async def save(self, scope: Project, job: Job, changes: Mapping[str, Any], lease_seconds: float) -> Job | None:
+        """Extends the lease and saves progress with it. None: the lease is lost."""
+        now = self.clock()
+        whole = {**changes, "leaseUntil": now + lease_seconds}
+        return await self._while_ours(scope, job, whole)
+
+    async def finish(self, scope: Project, job: Job, status: Status, error: str = "") -> bool:
+        """The job's end. False: the lease is lost, and the end is somebody else's to write."""
+        if await self._while_ours(scope, job, self._ended(status, error)) is None:
+            return False
+        await self._store.delete(MAIN, JOB_INDEX, job.id)
+        return True
+
+    async def put_back(self, scope: Project, job: Job, *, delay: float = 0.0, failures: int | None = None) -> bool:
+        """To be worked on again after `delay` seconds. False: the lease is lost."""
+        now = self.clock()
+        changes = {
+            "status": Status.QUEUED.value,
+            "leaseOwner": None,
+            "leaseUntil": None,
+            "dueAt": now + delay,
+            "updatedAt": now,
+        }
+        if failures is not None:
+            changes["failures"] = failures
+        queued = await self._while_ours(scope, job, changes)
+        if queued is None:
+            return False
+        if queued.cancel_requested:
+            await self._end(scope, queued, self._ended(Status.CANCELLED))
+        else:
+            await self.look_again(job.id, now + delay)
+        return True
+
+    async def look_again(self, id: str, at: float) -> None:
+        await self._store.update(MAIN, JOB_INDEX, id, {"dueAt": at})
+
+    async def _find(self, entry: Entry) -> Job | None:
+        try:
+            document = await self._store.get(entry.scope, JOBS, entry.id)
+        except FailedPrecondition:  # the tenant is gone, or never got as far as its first job
+            return None
+        return None if document is None else job_of(document)
+
+    async def _end(self, scope: Project, job: Job, changes: Document) -> None:
+        if await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job)) is not None:
+            await self._store.delete(MAIN, JOB_INDEX, job.id)
+
+    async def _while_ours(self, scope: Project, job: Job, changes: Mapping[str, Any]) -> Job | None:
+        where = {"status": Status.RUNNING.value, "leaseOwner": job.lease_owner}
+        changed = await self._store.update(scope, JOBS, job.id, changes, where=where)
+        return None if changed is None else job_of(changed)
+
+    def _ended(self, status: Status, error: str = "") -> Document:
+        now = self.clock()
+        return {
+            "status": status.value,
+            "error": error or None,
+            "endedAt": now,
+            "updatedAt": now,
+            "uniqueKey": None,
+            "leaseOwner": None,
+            "leaseUntil": None,
+        }
+
+    def _due(self, kinds: Collection[str]) -> dict[str, Any]:
+        return {"kind": Cond(Op.IN, sorted(kinds)), "dueAt": Cond(Op.LTE, self.clock())}
+
+
+def _unchanged(job: Job, *, lease_until: bool = True) -> dict[str, Any]:
+    """A `where` that holds while nobody has taken, put back or ended the job; with `lease_until`, nor held on to it."""
+    same = {"status": job.status.value, "attempts": job.attempts, "leaseOwner": job.lease_owner}
+    return {**same, "leaseUntil": job.lease_until or None} if lease_until else same

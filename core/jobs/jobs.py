@@ -1,0 +1,88 @@
+"""Durable background jobs, as services use them.
+
+    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle)
+    jobs.handle("vector.migration", migrate)     # async def migrate(job: JobRun) -> None
+    await jobs.start()
+    job = await jobs.submit(project, "vector.migration", {"source": ...}, unique_key="...")
+
+Several processes may share the work, and each runs only the kinds that it has handlers for. A job runs at least once;
+between two checkpoints it may run again after a crash, and two never work on it at a time.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from core.jobs.book import Clock, JobBook
+from core.jobs.records import Job
+from core.jobs.run import Handler
+from core.jobs.worker import JobLimits, Worker
+from core.lifecycle import Lifecycle, Phase
+from core.storage.ports import DocumentStore
+from core.tasks import Tasks
+from core.tenancy import Project
+
+_CANCEL_SECONDS = 2.0
+
+
+class Jobs:
+    def __init__(
+        self,
+        store: DocumentStore,
+        tasks: Tasks,
+        lifecycle: Lifecycle,
+        handlers: Mapping[str, Handler] | None = None,
+        *,
+        limits: JobLimits = JobLimits(),
+        clock: Clock = time.time,
+    ) -> None:
+        self._book = JobBook(store, clock)
+        self._handlers = dict(handlers or {})
+        self._worker = Worker(self._book, tasks, self._handlers, limits)
+        self._lifecycle = lifecycle
+        self._limits = limits
+
+    def handle(self, kind: str, handler: Handler) -> None:
+        """Before `start`."""
+        self._handlers[kind] = handler
+
+    async def start(self) -> None:
+        """Begin to work, first on what a crash has left. Registers the drain."""
+        await self._book.prepare()
+        self._worker.start()
+        self._lifecycle.on_stop(Phase.TASKS, "jobs", self._worker.drain, self._limits.drain + 5.0)
+
+    async def submit(
+        self,
+        scope: Project,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        unique_key: str = "",
+        max_attempts: int | None = None,
+    ) -> Job:
+        """Durable on return. Raises Conflict where a job with this `unique_key` has not ended in the project."""
+        job = await self._book.submit(scope, kind, payload, unique_key, max_attempts or self._limits.max_attempts)
+        self._worker.wake()
+        return job
+
+    async def get(self, scope: Project, id: str) -> Job:
+        """Raises NotFound."""
+        return await self._book.get(scope, id)
+
+    async def find(self, scope: Project, unique_key: str) -> Job | None:
+        """The job with this key that has not ended."""
+        return await self._book.find(scope, unique_key)
+
+    async def list(self, scope: Project, kind: str, *, size: int = 50, token: str = "") -> tuple[list[Job], str]:
+        """One page, newest first, and the token of the next."""
+        return await self._book.page(scope, kind, size, token)
+
+    async def cancel(self, scope: Project, id: str) -> Job:
+        """A queued job never begins; a running one is stopped, in another process at its next heartbeat.
+        Raises NotFound, FailedPrecondition for one that has ended."""
+        job = await self._book.cancel(scope, id)
+        if job.status.ended:
+            return job
+        await self._worker.stop_job(id, _CANCEL_SECONDS)
+        return await self._book.get(scope, id)

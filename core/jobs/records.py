@@ -1,0 +1,135 @@
+"""What is kept of a job, and the index of all tenants' jobs that are not over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from core.storage.ports import Collection, Document, Level
+from core.tenancy import Project, Tenant
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+JOBS = Collection(
+    "jobs",
+    Level.PROJECT,
+    unique=(("uniqueKey",),),  # a job that has ended loses its key
+    indexes=(("createdAt",), ("kind", "createdAt")),
+)
+JOB_INDEX = Collection("job_index", Level.MAIN, indexes=(("kind", "dueAt"), ("tenant", "dueAt")))
+"""Where to look for work. An entry is written before its job and removed after the job's end, so that a crash leaves an
+entry too many rather than a job that nobody finds; what a job's state is, the job alone says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as it is stored. Times are Unix seconds."""
+
+    id: str
+    kind: str
+    payload: Mapping[str, Any]
+    status: Status
+    created_at: float
+    updated_at: float
+    max_attempts: int
+    attempts: int = 0
+    """How often it was begun."""
+    failures: int = 0
+    """How often it failed since it last got further than ever before."""
+    done: float = 0.0
+    total: float = 0.0
+    furthest: float = 0.0
+    state: Mapping[str, Any] | None = None
+    """What its handler saved last."""
+    error: str = ""
+    due_at: float = 0.0
+    ended_at: float | None = None
+    unique_key: str | None = None
+    cancel_requested: bool = False
+    lease_owner: str | None = None
+    """Made anew with every claim, so it tells apart two holders in one process too."""
+    lease_until: float = 0.0
+
+    def document(self) -> Document:
+        kept: Document = {
+            "id": self.id,
+            "kind": self.kind,
+            "payload": dict(self.payload),
+            "status": self.status.value,
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+            "maxAttempts": self.max_attempts,
+            "attempts": self.attempts,
+            "failures": self.failures,
+            "done": self.done,
+            "total": self.total,
+            "dueAt": self.due_at,
+        }
+        return kept if self.unique_key is None else {**kept, "uniqueKey": self.unique_key}
+
+
+def job_of(document: Document) -> Job:
+    return Job(
+        id=document["id"],
+        kind=document["kind"],
+        payload=document["payload"],
+        status=Status(document["status"]),
+        created_at=document["createdAt"],
+        updated_at=document["updatedAt"],
+        max_attempts=document["maxAttempts"],
+        attempts=document["attempts"],
+        failures=document["failures"],
+        done=document["done"],
+        total=document["total"],
+        furthest=document.get("furthest", 0.0),
+        state=document.get("state"),
+        error=document.get("error", ""),
+        due_at=document["dueAt"],
+        ended_at=document.get("endedAt"),
+        unique_key=document.get("uniqueKey"),
+        cancel_requested=document.get("cancelRequested", False),
+        lease_owner=document.get("leaseOwner"),
+        lease_until=document.get("leaseUntil", 0.0),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """That a job may want work from `due_at` on."""
+
+    id: str
+    scope: Project
+    kind: str
+    created_at: float
+    due_at: float
+
+    def document(self) -> Document:
+        return {
+            "id": self.id,
+            "tenant": self.scope.tenant.slug,
+            "project": self.scope.id,
+            "kind": self.kind,
+            "createdAt": self.created_at,
+            "dueAt": self.due_at,
+        }
+
+
+def entry_of(document: Document) -> Entry:
+    return Entry(
+        id=document["id"],
+        scope=Project(Tenant(document["tenant"]), document["project"]),
+        kind=document["kind"],
+        created_at=document["createdAt"],
+        due_at=document["dueAt"],
+    )

@@ -1,0 +1,92 @@
+"""One job while a worker works on it, as its handler sees it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum, auto
+from typing import Any
+
+from core.jobs.book import JobBook
+from core.jobs.records import Job
+from core.tenancy import Project
+
+
+class Stop(Enum):
+    """Why a handler is stopped."""
+
+    CANCELLED = auto()
+    """Somebody asked for it."""
+    DRAINED = auto()
+    """The service ends; another will go on."""
+    LEASE_LOST = auto()
+    """Somebody else may be working on it."""
+
+
+class JobRun:
+    """What a handler works with. It may be stopped at any `await`: then it sees asyncio.CancelledError.
+
+    A handler begins where `state` says, and what it does after the last checkpoint it may have to do again: that has
+    to be idempotent.
+    """
+
+    def __init__(self, book: JobBook, scope: Project, job: Job, lease_seconds: float) -> None:
+        self.scope = scope
+        self.id = job.id
+        self.payload = job.payload
+        self.state = job.state
+        """What the last checkpoint saved; None: there was none."""
+        self.done = job.done
+        self.total = job.total
+        self.attempt = job.attempts
+        self.draining = False
+        """The service ends: the next checkpoint will be the last."""
+        self.stopped: Stop | None = None
+        self.job = job
+        self._book = book
+        self._lease_seconds = lease_seconds
+        self._work: asyncio.Task[None] | None = None
+
+    async def checkpoint(self, done: float, total: float | None = None, state: Mapping[str, Any] | None = None) -> None:
+        """Saves progress and `state` (JSON; None: as before) together, durably. The handler ends here when it is to."""
+        total = self.total if total is None else total
+        changes: dict[str, Any] = {"done": done, "total": total, "updatedAt": self._book.clock()}
+        if state is not None:
+            changes["state"] = dict(state)
+        if done > self.job.furthest:
+            changes |= {"furthest": done, "failures": 0}
+        await self._save(changes)
+        self.done, self.total = done, total
+        self.state = self.state if state is None else state
+        if self.draining:
+            self.stop(Stop.DRAINED)
+        if self.stopped is not None:
+            raise asyncio.CancelledError
+
+    async def extend(self) -> None:
+        """Holds on to the lease."""
+        await self._save({})
+
+    def begin(self, handler: "Handler") -> "asyncio.Task[None]":
+        async def work() -> None:
+            await handler(self)
+
+        self._work = asyncio.create_task(work(), name=f"{self.job.kind} {self.id}")
+        return self._work
+
+    def stop(self, why: Stop) -> None:
+        """Ends the handler at its next `await`, unless it has ended. A checkpoint that finds out raises by itself."""
+        if self.stopped is None:
+            self.stopped = why
+            if self._work is not None and self._work is not asyncio.current_task():
+                self._work.cancel()
+
+    async def _save(self, changes: Mapping[str, Any]) -> None:
+        job = await self._book.save(self.scope, self.job, changes, self._lease_seconds)
+        if job is None:
+            self.stop(Stop.LEASE_LOST)
+            return
+        self.job = job
+        if job.cancel_requested:
+            self.stop(Stop.CANCELLED)
+
+
+Handler = Callable[[JobRun], Awaitable[None]]

@@ -1,0 +1,215 @@
+"""Takes due jobs and runs their handlers: bounded in all and per tenant, the tenants in turn."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core import context, logs
+from core.context import RequestContext
+from core.errors import (
+    DeadlineExceeded,
+    InsufficientStorage,
+    PorticoError,
+    RateLimited,
+    Unavailable,
+    UpstreamFailed,
+)
+from core.jobs.book import JobBook
+from core.jobs.records import Entry, Status
+from core.jobs.run import Handler, JobRun, Stop
+from core.tasks import Tasks
+
+log = logs.get(__name__)
+
+_MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, InsufficientStorage)
+_CANCEL_SECONDS = 1.5
+"""How long a handler that is stopped gets to clean up."""
+_OUR_FAULT = "Something went wrong on our side. Quote the job's id when you report it."
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """Bounds of one process's work. Durations are in seconds."""
+
+    running: int = 4
+    running_per_tenant: int = 2
+    max_attempts: int = 5
+    """Failures in a row, without having got further, after which a job stays failed."""
+    lease: float = 15.0
+    """How long after a crash another may take over."""
+    heartbeat: float = 2.0
+    poll: float = 1.0
+    """How soon jobs of other processes are noticed."""
+    first_retry: float = 2.0
+    """Pause after the first failure; it doubles."""
+    longest_retry: float = 300.0
+    drain: float = 3.0
+    """How long handlers get to reach a checkpoint when the service ends."""
+
+
+class Worker:
+    def __init__(self, book: JobBook, tasks: Tasks, handlers: Mapping[str, Handler], limits: JobLimits) -> None:
+        self._book = book
+        self._tasks = tasks
+        self._handlers = handlers
+        self._limits = limits
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, JobRun] = {}
+        self._per_tenant: Counter[str] = Counter()
+        self._served: dict[str, float] = {}
+        """When each tenant with work last got a turn, on the monotonic clock."""
+
+    def start(self) -> None:
+        if self._handlers:
+            self._tasks.spawn("jobs", self._work())
+
+    def wake(self) -> None:
+        """There may be work, or room for it."""
+        self._wake.set()
+
+    async def stop_job(self, id: str, timeout: float) -> None:  # noqa: ASYNC109  # what is late is left, not cancelled
+        """Stops the handler of a job that was cancelled, if it runs here, and waits for its end."""
+        if (run := self._runs.get(id)) is not None:
+            run.stop(Stop.CANCELLED)
+        if (task := self._running.get(id)) is not None:
+            await asyncio.wait({task}, timeout=timeout)
+
+    async def drain(self) -> None:
+        """Takes no more jobs, lets handlers reach a checkpoint, stops the others, and puts all back in the queue."""
+        self._stopping = True
+        self._wake.set()
+        for run in self._runs.values():
+            run.draining = True
+        if running := set(self._running.values()):
+            await asyncio.wait(running, timeout=self._limits.drain)
+        for run in list(self._runs.values()):
+            run.stop(Stop.DRAINED)
+        if running := set(self._running.values()):
+            await asyncio.wait(running, timeout=_CANCEL_SECONDS)
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._fill()
+            except Exception:  # mostly the store's; the next round may succeed, and nobody else would go on
+                log.exception("looking for jobs failed")
+            try:
+                async with asyncio.timeout(self._limits.poll):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _fill(self) -> None:
+        """Begins due jobs while there is room: one per tenant and turn, whoever waited longest first."""
+        tenants = await self._book.due_tenants(self._handlers)
+        self._served = {tenant: self._served.get(tenant, 0.0) for tenant in tenants}
+        while tenants and self._room and not self._stopping:
+            tenants.sort(key=lambda tenant: (self._per_tenant[tenant], self._served[tenant]))
+            tenants = [tenant for tenant in tenants if await self._turn_of(tenant)]
+
+    @property
+    def _room(self) -> bool:
+        return len(self._running) < self._limits.running
+
+    async def _turn_of(self, tenant: str) -> bool:
+        """Whether a job of the tenant was begun, so that another turn may find one more."""
+        running = self._per_tenant[tenant]
+        if not self._room or running >= self._limits.running_per_tenant or self._stopping:
+            return False
+        entries = await self._book.due(tenant, self._handlers, running + 1)
+        entry = next((each for each in entries if each.id not in self._running), None)
+        if entry is None:
+            return False
+        try:
+            task = self._tasks.spawn(f"job {entry.id}", self._take(entry))
+        except Unavailable:  # too much other work: the next round tries again
+            return False
+        self._served[tenant] = time.monotonic()
+        self._per_tenant[tenant] += 1
+        self._running[entry.id] = task
+        task.add_done_callback(lambda _: self._ended(entry))
+        return True
+
+    def _ended(self, entry: Entry) -> None:
+        del self._running[entry.id]
+        self._per_tenant -= Counter([entry.scope.tenant.slug])
+        self._wake.set()
+
+    async def _take(self, entry: Entry) -> None:
+        job = await self._book.claim(entry, self._limits.lease)
+        if job is None:
+            return
+        run = JobRun(self._book, entry.scope, job, self._limits.lease)
+        run.draining = self._stopping
+        self._runs[job.id] = run
+        context.bind(RequestContext(request_id=job.id))
+        log.info("job begun", job=job.id, kind=job.kind, tenant=entry.scope.tenant.slug, attempt=job.attempts)
+        work = run.begin(self._handlers[job.kind])
+        beat = asyncio.create_task(self._hold(run), name=f"heartbeat of {job.id}")
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError:
+            run.stop(Stop.DRAINED)
+            await asyncio.wait({work}, timeout=_CANCEL_SECONDS)
+            raise
+        finally:
+            beat.cancel()
+            del self._runs[job.id]
+            await self._settle(run, work)
+
+    async def _hold(self, run: JobRun) -> None:
+        """Heartbeats. Stops the handler before the lease runs out where the store takes none."""
+        while run.stopped is None:
+            await asyncio.sleep(self._limits.heartbeat)
+            left = run.job.lease_until - self._book.clock() - self._limits.heartbeat
+            try:
+                async with asyncio.timeout(left):
+                    await run.extend()
+            except TimeoutError:
+                run.stop(Stop.LEASE_LOST)
+            except Exception as error:  # the store's, whatever its driver calls it: there is time for another beat
+                log.warning("heartbeat failed", job=run.id, error=type(error).__name__)
+
+    async def _settle(self, run: JobRun, work: "asyncio.Task[None]") -> None:
+        if not work.done():
+            log.error("job does not stop; its lease runs out", job=run.id)
+        elif not work.cancelled() and work.exception() is None:
+            await self._finish(run, Status.SUCCEEDED)
+        elif run.stopped is Stop.LEASE_LOST:
+            log.warning("job lost its lease", job=run.id)
+        elif run.stopped is Stop.CANCELLED:
+            await self._finish(run, Status.CANCELLED)
+        elif run.stopped is Stop.DRAINED:
+            await self._book.put_back(run.scope, run.job)
+            log.info("job put back", job=run.id, done=run.done, total=run.total)
+        else:
+            await self._failed(run, None if work.cancelled() else work.exception())
+
+    async def _failed(self, run: JobRun, error: BaseException | None) -> None:
+        """`error` None: something that the handler awaited was cancelled."""
+        failures = run.job.failures + 1
+        ours = not isinstance(error, PorticoError)
+        if failures < run.job.max_attempts and (ours or isinstance(error, _MAY_PASS)):
+            delay = self._pause(failures, error)
+            log.warning("job failed, to be tried again", job=run.id, seconds=round(delay, 1), exc_info=error)
+            await self._book.put_back(run.scope, run.job, delay=delay, failures=failures)
+            return
+        if ours:
+            log.error("job failed", job=run.id, exc_info=error)
+        await self._finish(run, Status.FAILED, error.message if isinstance(error, PorticoError) else _OUR_FAULT)
+
+    def _pause(self, failures: int, error: BaseException | None) -> float:
+        limits = self._limits
+        pause = min(limits.longest_retry, limits.first_retry * 2.0 ** min(failures - 1, 30))
+        wanted = error.retry_after if isinstance(error, PorticoError) else None
+        return max(wanted or 0.0, pause * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, no secret
+
+    async def _finish(self, run: JobRun, status: Status, error: str = "") -> None:
+        kept = await self._book.finish(run.scope, run.job, status, error)
+        log.info("job ended", job=run.id, status=status.value if kept else "lost", done=run.done)

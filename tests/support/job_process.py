@@ -1,0 +1,45 @@
+"""A process that works on jobs, for tests that kill it: `python -m tests.support.job_process FOLDER`.
+
+Kind "count": does `payload["total"]` units of work, each a line `<job> <unit> <pid>` at the end of FOLDER/trace, and a
+checkpoint after each. After every checkpoint it prints the unit's number; it waits while FOLDER/hold exists.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from core import logs
+from core.jobs.jobs import Jobs
+from core.jobs.run import JobRun
+from core.jobs.worker import JobLimits
+from core.lifecycle import Lifecycle, Phase
+from core.storage.sqlite import SqliteStore
+from core.tasks import Tasks
+
+LIMITS = JobLimits(lease=1.0, heartbeat=0.2, poll=0.05, first_retry=0.01)
+
+
+async def serve(folder: Path) -> int:
+    async def count(run: JobRun) -> None:
+        total = int(run.payload["total"])
+        for unit in range(int((run.state or {"next": 0})["next"]), total):
+            with (folder / "trace").open("a") as trace:
+                trace.write(f"{run.id} {unit} {os.getpid()}\n")
+            await run.checkpoint(unit + 1, total, {"next": unit + 1})
+            print(unit, flush=True)
+            while (folder / "hold").exists():
+                await asyncio.sleep(0.01)
+
+    lifecycle, tasks, store = Lifecycle(), Tasks(), SqliteStore(folder)
+    lifecycle.install()
+    jobs = Jobs(store, tasks, lifecycle, {"count": count}, limits=LIMITS)
+    await jobs.start()
+    lifecycle.on_stop(Phase.TASKS, "tasks", lambda: tasks.drain(5.0), 10.0)
+    lifecycle.on_stop(Phase.STORES, "store", store.close, 10.0)
+    return await lifecycle.run_until_stopped()
+
+
+if __name__ == "__main__":
+    logs.configure("jobs", "error", "json")
+    sys.exit(asyncio.run(serve(Path(sys.argv[1]))))

@@ -1,0 +1,462 @@
+"""Durable jobs on a store in memory. Crashes, rival processes and real files are tests/contract/test_jobs.py's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from core import context
+from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, PorticoError, Unavailable
+from core.jobs.book import JobBook
+from core.jobs.jobs import Jobs
+from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status
+from core.jobs.run import Handler, JobRun
+from core.jobs.worker import JobLimits
+from core.lifecycle import Lifecycle
+from core.storage.memory import MemoryStore
+from core.tasks import Tasks
+from core.tenancy import MAIN, Project, Tenant
+
+ACME = Project(Tenant("acme"), "p1")
+GLOBEX = Project(Tenant("globex"), "p1")
+LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2)
+
+
+class House:
+    """One process's jobs, and what is needed to look at them."""
+
+    def __init__(self, store: MemoryStore, limits: JobLimits = LIMITS, **handlers: Handler) -> None:
+        self.store = store
+        self.tasks = Tasks()
+        self.lifecycle = Lifecycle()
+        self.jobs = Jobs(store, self.tasks, self.lifecycle, handlers, limits=limits)
+
+    async def ended(self, job: Job, scope: Project = ACME) -> Job:
+        async with asyncio.timeout(5):
+            while not (now := await self.jobs.get(scope, job.id)).status.ended:
+                await asyncio.sleep(0.005)
+            while await self.store.get(MAIN, JOB_INDEX, job.id) is not None:
+                await asyncio.sleep(0.005)
+        return now
+
+
+Make = Callable[..., House]
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Make]:
+    made: list[House] = []
+    store = MemoryStore()
+
+    def build(limits: JobLimits = LIMITS, **handlers: Handler) -> House:
+        made.append(House(store, limits, **handlers))
+        return made[-1]
+
+    yield build
+    for house in made:
+        await house.lifecycle.stop()
+        await house.tasks.drain(0.1)
+
+
+async def test_a_job_runs_with_its_payload_and_ends(make: Make) -> None:
+    seen: list[Any] = []
+
+    async def copy(run: JobRun) -> None:
+        seen.append((run.scope, dict(run.payload), run.state))
+        await run.checkpoint(1, 2, {"at": "a"})
+        await run.checkpoint(2)
+
+    house = make(copy=copy)
+    await house.jobs.start()
+    job = await house.ended(await house.jobs.submit(ACME, "copy", {"what": 1}))
+    assert seen == [(ACME, {"what": 1}, None)]
+    assert (job.status, job.done, job.total, job.attempts) == (Status.SUCCEEDED, 2, 2, 1)
+    assert job.state == {"at": "a"}
+    assert job.ended_at is not None
+    assert await house.store.get(MAIN, JOB_INDEX, job.id) is None
+
+
+async def test_jobs_of_before_the_start_are_found(make: Make) -> None:
+    async def nothing(run: JobRun) -> None:
+        pass
+
+    house = make(nothing=nothing)
+    await house.store.prepare(MAIN, [JOB_INDEX])
+    job = await house.jobs.submit(ACME, "nothing", {})
+    assert job.status is Status.QUEUED
+    await house.jobs.start()
+    assert (await house.ended(job)).status is Status.SUCCEEDED
+
+
+async def test_a_handler_has_no_identity_of_whoever_asked(make: Make) -> None:
+    seen: list[Any] = []
+
+    async def look(run: JobRun) -> None:
+        seen.append(context.current())
+
+    house = make(look=look)
+    await house.jobs.start()
+    context.bind(context.RequestContext("caller", token="ptc_secret"))
+    job = await house.ended(await house.jobs.submit(ACME, "look", {}))
+    assert (seen[0].request_id, seen[0].identity, seen[0].token) == (job.id, None, None)
+
+
+async def test_a_failure_that_may_pass_is_tried_again_from_the_checkpoint(make: Make) -> None:
+    states: list[Any] = []
+
+    async def flaky(run: JobRun) -> None:
+        states.append(run.state)
+        if len(states) == 1:
+            await run.checkpoint(5, 10, {"at": 5})
+            raise Unavailable("The engine is away.")
+
+    house = make(flaky=flaky)
+    await house.jobs.start()
+    job = await house.ended(await house.jobs.submit(ACME, "flaky", {}))
+    assert states == [None, {"at": 5}]
+    assert (job.status, job.attempts, job.error) == (Status.SUCCEEDED, 2, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Unavailable("The engine is away."), "The engine is away."),
+        (RuntimeError("hunter2"), "Something went wrong on our side. Quote the job's id when you report it."),
+    ],
+)
+async def test_failures_end_at_the_limit(make: Make, error: Exception, text: str) -> None:
+    tries: list[int] = []
+
+    async def fail(run: JobRun) -> None:
+        tries.append(run.attempt)
+        raise error
+
+    house = make(fail=fail)
+    await house.jobs.start()
+    job = await house.ended(await house.jobs.submit(ACME, "fail", {}, max_attempts=3))
+    assert tries == [1, 2, 3]
+    assert (job.status, job.error) == (Status.FAILED, text)
+
+
+async def test_progress_gives_new_attempts_but_going_in_circles_does_not(make: Make) -> None:
+    async def forward(run: JobRun) -> None:
+        await run.checkpoint(run.done + 1, 5)
+        if run.done < 5:
+            raise Unavailable("Away.")
+
+    async def circle(run: JobRun) -> None:
+        await run.checkpoint(1, 2)
+        raise Unavailable("Away.")
+
+    house = make(forward=forward, circle=circle)
+    await house.jobs.start()
+    on = await house.jobs.submit(ACME, "forward", {}, max_attempts=2)
+    around = await house.jobs.submit(ACME, "circle", {}, max_attempts=2)
+    assert ((await house.ended(on)).status, (await house.ended(on)).attempts) == (Status.SUCCEEDED, 5)
+    assert ((await house.ended(around)).status, (await house.ended(around)).attempts) == (Status.FAILED, 2)
+
+
+@pytest.mark.parametrize("error", [InvalidInput("Not so."), NotFound("Gone."), Conflict("There."), PorticoError("No.")])
+async def test_a_callers_mistake_fails_at_once(make: Make, error: PorticoError) -> None:
+    async def fail(run: JobRun) -> None:
+        raise error
+
+    house = make(fail=fail)
+    await house.jobs.start()
+    job = await house.ended(await house.jobs.submit(ACME, "fail", {}))
+    assert (job.status, job.attempts, job.error) == (Status.FAILED, 1, error.message)
+
+
+async def test_a_running_job_is_cancelled_at_once_and_a_queued_one_never_begins(make: Make) -> None:
+    begun, cleaned = asyncio.Event(), asyncio.Event()
+    ran: list[str] = []
+
+    async def hang(run: JobRun) -> None:
+        ran.append(run.id)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # cleaning up may take awaits of its own
+            cleaned.set()
+
+    house = make(JobLimits(running=1, poll=0.02), hang=hang)
+    await house.jobs.start()
+    first = await house.jobs.submit(ACME, "hang", {})
+    await begun.wait()
+    second = await house.jobs.submit(ACME, "hang", {})
+    assert (await house.jobs.cancel(ACME, second.id)).status is Status.CANCELLED
+    assert (await house.jobs.cancel(ACME, first.id)).status is Status.CANCELLED
+    assert cleaned.is_set()
+    await house.ended(first)
+    assert ran == [first.id]
+    with pytest.raises(FailedPrecondition):
+        await house.jobs.cancel(ACME, first.id)
+
+
+async def test_a_cancellation_reaches_a_job_of_another_process_by_its_heartbeat(make: Make) -> None:
+    begun = asyncio.Event()
+
+    async def hang(run: JobRun) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    house, other = make(hang=hang), make()
+    await house.jobs.start()
+    job = await house.jobs.submit(ACME, "hang", {})
+    await begun.wait()
+    assert (await other.jobs.cancel(ACME, job.id)).status is Status.RUNNING
+    assert (await house.ended(job)).status is Status.CANCELLED
+
+
+async def test_a_cancellation_stops_at_the_next_checkpoint_and_lets_the_handler_clean_up(make: Make) -> None:
+    """The checkpoint once left a second cancellation behind, which broke the handler's own cleaning up."""
+    begun, go = asyncio.Event(), asyncio.Event()
+    cleaned: list[str] = []
+
+    async def step(run: JobRun) -> None:
+        begun.set()
+        await go.wait()
+        try:
+            await run.checkpoint(1, 2)
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(run.id)
+
+    house, other = make(JobLimits(heartbeat=5, lease=15, poll=0.02), step=step), make()
+    await house.jobs.start()
+    job = await house.jobs.submit(ACME, "step", {})
+    await begun.wait()
+    await other.jobs.cancel(ACME, job.id)
+    go.set()
+    assert (await house.ended(job)).status is Status.CANCELLED
+    assert cleaned == [job.id]
+
+
+async def test_one_key_has_one_job_at_a_time(make: Make) -> None:
+    hold = asyncio.Event()
+
+    async def wait(run: JobRun) -> None:
+        await hold.wait()
+
+    house = make(wait=wait)
+    await house.jobs.start()
+    job = await house.jobs.submit(ACME, "wait", {}, unique_key="k")
+    with pytest.raises(Conflict):
+        await house.jobs.submit(ACME, "wait", {}, unique_key="k")
+    await house.jobs.submit(GLOBEX, "wait", {}, unique_key="k")
+    found = await house.jobs.find(ACME, "k")
+    assert found is not None
+    assert found.id == job.id
+    hold.set()
+    await house.ended(job)
+    assert await house.jobs.find(ACME, "k") is None
+    await house.jobs.submit(ACME, "wait", {}, unique_key="k")
+
+
+async def test_a_tenant_with_many_jobs_does_not_hold_up_another(make: Make) -> None:
+    hold, order = asyncio.Event(), []
+
+    async def wait(run: JobRun) -> None:
+        order.append(run.scope.tenant.slug)
+        await hold.wait()
+
+    house = make(JobLimits(running=3, running_per_tenant=2, poll=0.02), wait=wait)
+    await house.store.prepare(MAIN, [JOB_INDEX])
+    many = [await house.jobs.submit(ACME, "wait", {}) for _ in range(20)]
+    late = await house.jobs.submit(GLOBEX, "wait", {})
+    await house.jobs.start()
+    async with asyncio.timeout(5):
+        while len(order) < 3:
+            await asyncio.sleep(0.005)
+    assert sorted(order) == ["acme", "acme", "globex"]
+    hold.set()
+    for job in many:
+        await house.ended(job)
+    await house.ended(late, GLOBEX)
+
+
+async def test_jobs_of_others_are_not_there(make: Make) -> None:
+    house = make()
+    await house.store.prepare(MAIN, [JOB_INDEX])
+    job = await house.jobs.submit(ACME, "x", {})
+    for scope in (GLOBEX, Project(ACME.tenant, "p2")):
+        with pytest.raises(NotFound):
+            await house.jobs.get(scope, job.id)
+        with pytest.raises(NotFound):
+            await house.jobs.cancel(scope, job.id)
+        assert await house.jobs.list(scope, "x") == ([], "")
+    jobs, _ = await house.jobs.list(ACME, "x")
+    assert [each.id for each in jobs] == [job.id]
+    assert await house.jobs.list(ACME, "y") == ([], "")
+
+
+async def test_a_process_leaves_alone_what_it_has_no_handler_for(make: Make) -> None:
+    async def nothing(run: JobRun) -> None:
+        pass
+
+    house = make(nothing=nothing)
+    await house.jobs.start()
+    foreign = await house.jobs.submit(ACME, "foreign", {})
+    await house.ended(await house.jobs.submit(ACME, "nothing", {}))
+    assert (await house.jobs.get(ACME, foreign.id)).status is Status.QUEUED
+
+
+async def test_a_drain_stops_at_a_checkpoint_and_uses_up_no_attempt(make: Make) -> None:
+    begun, hold = asyncio.Event(), asyncio.Event()
+
+    async def steps(run: JobRun) -> None:
+        for at in range(1, 100):
+            begun.set()
+            await hold.wait()
+            await run.checkpoint(at, 100, {"at": at})
+
+    house = make(steps=steps)
+    await house.jobs.start()
+    job = await house.jobs.submit(ACME, "steps", {}, max_attempts=1)
+    await begun.wait()
+    stopping = asyncio.create_task(house.lifecycle.stop())
+    while not house.jobs._worker._stopping:
+        await asyncio.sleep(0)
+    hold.set()
+    await stopping
+    left = await house.jobs.get(ACME, job.id)
+    assert (left.status, left.failures, left.state) == (Status.QUEUED, 0, {"at": 1})
+
+
+async def test_a_drain_cuts_off_a_handler_that_reaches_no_checkpoint(make: Make) -> None:
+    begun = asyncio.Event()
+
+    async def hang(run: JobRun) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    house = make(JobLimits(drain=0.01, poll=0.02), hang=hang)
+    await house.jobs.start()
+    job = await house.jobs.submit(ACME, "hang", {})
+    await begun.wait()
+    await house.lifecycle.stop()
+    assert (await house.jobs.get(ACME, job.id)).status is Status.QUEUED
+
+
+async def test_a_worker_that_lost_its_lease_can_write_nothing() -> None:
+    store, now = MemoryStore(), [1000.0]
+    book = JobBook(store, lambda: now[0])
+    await book.prepare()
+    job = await book.submit(ACME, "x", {}, "", 5)
+    entry = Entry(job.id, ACME, "x", 1000.0, 1000.0)
+    first = await book.claim(entry, 10)
+    assert first is not None
+    assert await book.claim(entry, 10) is None
+    now[0] += 11
+    second = await book.claim(entry, 10)
+    assert second is not None
+    assert (second.attempts, second.failures) == (2, 1)
+    assert await book.save(ACME, first, {"done": 9.0}, 10) is None
+    assert not await book.finish(ACME, first, Status.SUCCEEDED)
+    assert not await book.put_back(ACME, first)
+    assert await book.save(ACME, second, {"done": 1.0}, 10) is not None
+    assert (await book.get(ACME, job.id)).done == 1.0
+
+
+async def test_a_job_that_kills_its_process_every_time_fails_at_the_limit() -> None:
+    store, now = MemoryStore(), [1000.0]
+    book = JobBook(store, lambda: now[0])
+    await book.prepare()
+    job = await book.submit(ACME, "x", {}, "", 2)
+    entry = Entry(job.id, ACME, "x", 1000.0, 1000.0)
+    for _ in range(2):
+        assert await book.claim(entry, 10) is not None
+        now[0] += 11
+    assert await book.claim(entry, 10) is None
+    assert (await book.get(ACME, job.id)).status is Status.FAILED
+
+
+async def test_a_cancelled_job_whose_worker_died_ends_without_a_worker() -> None:
+    store, now = MemoryStore(), [1000.0]
+    book = JobBook(store, lambda: now[0])
+    await book.prepare()
+    one, two = [await book.submit(ACME, "x", {}, "", 2) for _ in range(2)]
+    for job in (one, two):
+        assert await book.claim(Entry(job.id, ACME, "x", 1000.0, 1000.0), 10) is not None
+    assert (await book.cancel(ACME, one.id)).status is Status.RUNNING
+    now[0] += 11
+    assert (await book.cancel(ACME, two.id)).status is Status.CANCELLED
+    assert await book.claim(Entry(one.id, ACME, "x", 1000.0, 1000.0), 10) is None
+    assert (await book.get(ACME, one.id)).status is Status.CANCELLED
+
+
+async def test_an_entry_without_a_job_is_removed_in_time_and_not_before() -> None:
+    """A crash between the two leaves one; so does, for a moment, every submission."""
+    store, now = MemoryStore(), [1000.0]
+    book = JobBook(store, lambda: now[0])
+    await book.prepare()
+    entry = Entry("job_1", ACME, "x", 1000.0, 1000.0)
+    await store.insert(MAIN, JOB_INDEX, entry.document())
+    assert await book.claim(entry, 10) is None
+    assert await store.get(MAIN, JOB_INDEX, "job_1") is not None
+    now[0] += 61
+    assert await book.claim(entry, 10) is None
+    assert await store.get(MAIN, JOB_INDEX, "job_1") is None
+
+
+async def test_a_job_is_never_without_an_entry() -> None:
+    """So no crash can leave a job that nobody finds."""
+
+    class Watching(MemoryStore):
+        async def insert(self, scope: Any, collection: Any, document: Any) -> None:
+            if collection is JOBS:
+                assert await self.get(MAIN, JOB_INDEX, document["id"]) is not None
+            await super().insert(scope, collection, document)
+
+    book = JobBook(Watching())
+    await book.prepare()
+    await book.submit(ACME, "x", {}, "", 2)
+
+
+async def test_a_store_that_fails_for_a_while_does_not_end_the_looking(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def nothing(run: JobRun) -> None:
+        pass
+
+    async def away(kinds: Any) -> list[str]:
+        failed.set()
+        raise OSError("disk")
+
+    house = make(nothing=nothing)
+    with monkeypatch.context() as broken:
+        broken.setattr(house.jobs._book, "due_tenants", away)
+        await house.jobs.start()
+        job = await house.jobs.submit(ACME, "nothing", {})
+        await failed.wait()
+    assert (await house.ended(job)).status is Status.SUCCEEDED
+
+
+async def test_a_handler_is_stopped_before_its_lease_ends_when_the_store_is_away(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def hang(run: JobRun) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async def away(*arguments: Any) -> None:
+        await asyncio.Event().wait()
+
+    house = make(JobLimits(lease=0.2, heartbeat=0.05, poll=5), hang=hang)
+    await house.jobs.start()
+    job = await house.jobs.submit(ACME, "hang", {})
+    await begun.wait()
+    with monkeypatch.context() as broken:
+        broken.setattr(house.jobs._book, "save", away)
+        async with asyncio.timeout(5):
+            await stopped.wait()
+    assert (await house.jobs.get(ACME, job.id)).status is Status.RUNNING
