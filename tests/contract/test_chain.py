@@ -16,6 +16,7 @@ from core import context, errors
 from core.config import Secret
 from core.health import Health
 from core.rate_limits import RateLimits
+from core.rpc import reply
 from core.rpc.chain import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
 from core.rpc.errors import WIRE
 from core.rpc.policy import policies_of
@@ -264,6 +265,19 @@ async def test_success_status_is_told_to_the_edge_only(
         )
         await call
         assert dict(await call.initial_metadata()).get("x-http-status") == expected
+
+
+@pytest.mark.parametrize(("status", "told"), [(200, None), (202, "202")])
+async def test_a_servicer_may_answer_with_another_success(
+    channel: grpc.aio.Channel, servicers: Servicers, signer: Signer, status: int, told: str | None
+) -> None:
+    servicers.do = lambda: reply.set_status(status)
+    stub = token_service_pb2_grpc.TokenServiceStub(channel)
+    call = stub.CreateToken(
+        token_service_pb2.CreateTokenRequest(), metadata=(bearer(signer.token()), ("x-portico-rest", "1")), timeout=5
+    )
+    await call
+    assert dict(await call.initial_metadata()).get("x-http-status") == told
 
 
 async def test_a_failed_creation_is_not_announced_as_a_success(

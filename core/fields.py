@@ -1,0 +1,64 @@
+"""Checks of what callers write into records, the same for every service. All raise InvalidInput, naming the field."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from core.errors import InvalidInput
+
+MAX_PAGE = 1000
+MAX_NOTES_BYTES = 16 * 1024
+_KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+
+
+def text(field: str, value: str, *, at_most: int, at_least: int = 0) -> str:
+    """`value` without space around it."""
+    value = value.strip()
+    if not at_least <= len(value) <= at_most:
+        raise InvalidInput(f"{field} must have {at_least} to {at_most} characters.", field=field)
+    if "\0" in value:
+        raise InvalidInput(f"{field} holds a NUL character.", field=field)
+    return value
+
+
+def notes(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A small JSON object."""
+    try:
+        size = len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        raise InvalidInput(f"{field} is nested too deeply.", field=field) from None
+    if size > MAX_NOTES_BYTES:
+        raise InvalidInput(f"{field} must be at most {MAX_NOTES_BYTES} bytes of JSON.", field=field)
+    return dict(value)
+
+
+def one_of(field: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise InvalidInput(f"{field} must be one of {', '.join(allowed)}.", field=field)
+    return value
+
+
+def between(field: str, value: int, low: int, high: int, *, default: int) -> int:
+    """0 means the default."""
+    if value and not low <= value <= high:
+        raise InvalidInput(f"{field} must be {low} to {high}.", field=field)
+    return value or default
+
+
+def page_size(value: int, default: int = 50) -> int:
+    return between("pageSize", value, 1, MAX_PAGE, default=default)
+
+
+def key(field: str, value: str) -> str:
+    if not _KEY.fullmatch(value):
+        raise InvalidInput(f"{field} must be 1 to 64 letters a-z, digits and inner hyphens.", field=field)
+    return value
+
+
+def slug(name: str, fallback: str, at_most: int = 60) -> str:
+    """A key made from a name: a-z, digits and inner hyphens; what has no such letters becomes `fallback`."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:at_most].strip("-") or fallback
