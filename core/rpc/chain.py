@@ -25,6 +25,7 @@ from core.errors import PermissionDenied, PorticoError, RateLimited, Unauthentic
 from core.identity import TokenVerifier
 from core.permissions import allows
 from core.rate_limits import RateLimits
+from core.rpc import reply
 from core.rpc.errors import HTTP_STATUS, internal, trailing_metadata, wire_of
 from core.rpc.policy import UNCHECKED_PREFIXES, Policy
 
@@ -176,8 +177,12 @@ class Chain(ServerInterceptor):
         async def unary(request: Any, servicer_context: ServicerContext) -> Any:
             async def run(call: Call) -> Any:
                 response = await inner(request, servicer_context)
-                if policy.http_success != 200 and call.rest:
-                    await servicer_context.send_initial_metadata(((HTTP_STATUS, str(policy.http_success)),))
+                if call.rest:
+                    headers = reply.headers()
+                    if policy.http_success != 200:
+                        headers = (*headers, (HTTP_STATUS, str(policy.http_success)))
+                    if headers:
+                        await servicer_context.send_initial_metadata(headers)
                 return response
 
             return await self._call(policy, servicer_context, run)
