@@ -21,17 +21,17 @@ from portico.auth.v1 import (
     trust_service_pb2_grpc,
     user_service_pb2_grpc,
 )
+from services.auth.adapters.argon2 import Argon2Hasher
 from services.auth.domain.accounts import Accounts
 from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Callers
-from services.auth.domain.clock import Clock
 from services.auth.domain.companies import Companies
 from services.auth.domain.invitations import Invitations
 from services.auth.domain.issuing import Issuer
 from services.auth.domain.keys import Keys, Rotation
 from services.auth.domain.members import Members
-from services.auth.domain.passwords import Cost, Passwords
+from services.auth.domain.passwords import Passwords
 from services.auth.domain.projects import Projects
 from services.auth.domain.registration import Registration
 from services.auth.domain.revocations import RevocationLog
@@ -40,6 +40,7 @@ from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import MAIN_COLLECTIONS, Tables
 from services.auth.domain.tokens import Tokens
 from services.auth.domain.users import Users
+from services.auth.ports import Clock
 from services.auth.servicers.account import AccountServicer
 from services.auth.servicers.audit import AuditServicer
 from services.auth.servicers.cookies import Cookies
@@ -88,7 +89,8 @@ async def assemble(
     rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
     signing = Keys(tables, Sealer.from_settings(settings.encryption_keys), clock, rotation, keys.replace)
     log = RevocationLog(tables, clock, revocations, heartbeat=settings.heartbeat_seconds)
-    passwords = Passwords(Cost(settings.password_memory_kib, settings.password_passes, settings.password_parallel))
+    hasher = Argon2Hasher(settings.password_memory_kib, settings.password_passes)
+    passwords = Passwords(hasher, parallel=settings.password_parallel)
     await signing.refresh()
     await log.start()
     await passwords.start()

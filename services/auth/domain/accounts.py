@@ -18,7 +18,6 @@ from services.auth.domain import inputs
 from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import FAILURE, SUCCESS, Audit
 from services.auth.domain.callers import Callers
-from services.auth.domain.clock import Clock
 from services.auth.domain.companies import Companies
 from services.auth.domain.members import Members
 from services.auth.domain.passwords import Passwords
@@ -26,6 +25,7 @@ from services.auth.domain.records import ACTIVE, Company, User
 from services.auth.domain.registration import NewCompany, Registration
 from services.auth.domain.sessions import Session, Sessions
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 log = logs.get(__name__)
 

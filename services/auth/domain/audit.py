@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from core import context
 from core.errors import PermissionDenied
 from core.tenancy import Tenant
-from services.auth.domain.clock import Clock
 from services.auth.domain.issuing import new_id
 from services.auth.domain.records import AuditEntry
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 SUCCESS, FAILURE, DENIED = "success", "failure", "denied"
 _ANONYMOUS = "anonymous"

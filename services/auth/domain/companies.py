@@ -9,10 +9,10 @@ from contextlib import suppress
 from core.errors import Conflict, InvalidInput
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.tenancy import MAIN, Tenant
-from services.auth.domain.clock import Clock
 from services.auth.domain.issuing import new_id
 from services.auth.domain.records import ACTIVE, PENDING, Company, DirectoryEntry
 from services.auth.domain.tables import TENANT_COLLECTIONS, Tables
+from services.auth.ports import Clock
 
 RESERVED_SLUGS = frozenset(
     {"main", "portico", "admin", "api", "auth", "www", "root", "system", "internal", "public", "static", "health"}

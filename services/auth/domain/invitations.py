@@ -13,7 +13,6 @@ from services.auth.domain.accounts import SignedIn
 from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import SUCCESS, Audit
 from services.auth.domain.callers import Callers
-from services.auth.domain.clock import Clock
 from services.auth.domain.companies import Companies
 from services.auth.domain.grants import checked_projects, require_authority
 from services.auth.domain.issuing import new_id
@@ -22,6 +21,7 @@ from services.auth.domain.permissions import ADMIN, PROJECT_ADMIN, USER, checked
 from services.auth.domain.records import Company, Invitation, User
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 _LIFE_SECONDS = 7 * 86_400.0
 _ROLES = (ADMIN, PROJECT_ADMIN, USER)

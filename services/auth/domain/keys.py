@@ -23,9 +23,9 @@ from core import logs
 from core.errors import Conflict, FailedPrecondition, Unavailable
 from core.sealing import Sealer
 from core.tenancy import MAIN
-from services.auth.domain.clock import Clock
 from services.auth.domain.records import SigningKey
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 log = logs.get(__name__)
 

@@ -2,12 +2,12 @@
 
 from core.identity import Revocation
 from core.tenancy import Tenant
-from services.auth.domain.clock import Clock
 from services.auth.domain.permissions import covers, scopes_of
 from services.auth.domain.records import ACTIVE, ApiToken, User
 from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.sessions import MAX_SESSION_SECONDS
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 _TICK = 1e-6
 """Seconds; what a float still tells apart at present times, several times over."""

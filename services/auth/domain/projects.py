@@ -8,12 +8,12 @@ from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
-from services.auth.domain.clock import Clock
 from services.auth.domain.issuing import new_id
 from services.auth.domain.members import Members
 from services.auth.domain.records import ACTIVE, CLOSING, ProjectRecord
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 _KEY_TRIES = 50
 

@@ -9,13 +9,13 @@ from core.errors import PorticoError, Unavailable
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.audit import SUCCESS, Audit
-from services.auth.domain.clock import Clock
 from services.auth.domain.companies import RESERVATION_SECONDS, Companies
 from services.auth.domain.issuing import new_id
 from services.auth.domain.passwords import Passwords
 from services.auth.domain.permissions import OWNER
 from services.auth.domain.records import Company, ProjectRecord, User
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 DEFAULT_PROJECT = "default"
 

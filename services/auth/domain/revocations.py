@@ -12,10 +12,10 @@ from core.errors import Unavailable
 from core.identity import Revocation, Revocations
 from core.storage.ports import Cond, Op
 from core.tenancy import MAIN
-from services.auth.domain.clock import Clock
 from services.auth.domain.issuing import new_id
 from services.auth.domain.records import RevocationRecord
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 log = logs.get(__name__)
 

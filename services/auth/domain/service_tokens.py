@@ -6,12 +6,12 @@ from core.context import Kind
 from core.errors import InvalidInput, NotFound
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
-from services.auth.domain.clock import Clock
 from services.auth.domain.companies import Companies
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.permissions import checked_scopes
 from services.auth.domain.records import ACTIVE
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 _LIFE_SECONDS = 300.0
 

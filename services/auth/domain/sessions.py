@@ -8,12 +8,12 @@ from core.identity import Revocation
 from core.storage.ports import Cond, Op, Order
 from core.tenancy import Project, Tenant
 from services.auth.domain.callers import find_project
-from services.auth.domain.clock import Clock
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.permissions import LIMITED, SEE_ALL_PROJECTS
 from services.auth.domain.records import ACTIVE, ProjectRecord, SessionRecord, User
 from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 MAX_SESSION_SECONDS = 30 * 86_400.0
 """More than any session may live, whatever the setting was when it began."""

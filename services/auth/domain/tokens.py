@@ -10,12 +10,12 @@ from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
 from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
-from services.auth.domain.clock import Clock
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.members import Members
 from services.auth.domain.permissions import checked_levels, checked_scopes, scopes_from_levels
 from services.auth.domain.records import ACTIVE, ApiToken, User
 from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
 
 _MIN_LIFE_SECONDS = 60.0
 _SHOWN = 6

@@ -1,5 +1,0 @@
-"""The time, in Unix seconds, as a function that tests can replace."""
-
-from collections.abc import Callable
-
-Clock = Callable[[], float]
