@@ -176,10 +176,10 @@ class TestUniqueness:
 
 class TestInsertMany:
     async def test_known_ids_are_skipped(self, store: DocumentStore) -> None:
-        documents = [{"id": f"n{i}", "text": "first"} for i in range(100)]
+        documents = [{"id": f"n{i}", "key": f"k{i}", "text": "first"} for i in range(100)]
         assert await store.insert_many(RED, NOTES, documents) == 100
         assert await store.insert_many(RED, NOTES, documents) == 0
-        more = [{"id": "n1", "text": "second"}, {"id": "new"}, {"id": "new"}]
+        more = [{"id": "n1", "key": "k2", "text": "second"}, {"id": "new"}, {"id": "new"}]
         assert await store.insert_many(RED, NOTES, more) == 1
         assert (await store.get(RED, NOTES, "n1") or {})["text"] == "first"
         assert await store.insert_many(RED, NOTES, []) == 0
