@@ -57,7 +57,7 @@ def render(
     _patch_listener(listeners["resources"][0], out, (host, port), descriptor, access_log)
     manager = connection_manager(listeners)
     manager["xff_num_trusted_hops"] = trusted_hops
-    _cors(manager)["allow_origin_string_match"] = [_origin(origin) for origin in cors_origins]
+    cors_policy(manager)["allow_origin_string_match"] = [_origin(origin) for origin in cors_origins]
     _patch_clusters(members, {**clusters, _SELF: ("127.0.0.1" if host == "0.0.0.0" else host, port)})  # noqa: S104
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
@@ -138,7 +138,8 @@ def _socket(owner: Yaml) -> Yaml:
     return address
 
 
-def _cors(manager: Yaml) -> Yaml:
+def cors_policy(manager: Yaml) -> Yaml:
+    """Which web pages may call."""
     policy: Yaml = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.cors"]
     return policy
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
@@ -83,7 +83,7 @@ class Program:
             self.process.wait()
         self._reader.join()
         assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.process.stdout.close()  # both may be done again
 
 
 def toy(service: str, signer: Signer, port: int = 0) -> tuple[Program, int]:
@@ -133,10 +133,8 @@ class Edge:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent.setdefault("content-type", "application/json")
-        try:
+        with suppress(BrokenPipeError):  # refused before all was sent: the answer is there to be read
             connection.request(method, path, body, sent)
-        except BrokenPipeError:
-            pass  # refused before all was sent: the answer is there to be read
         return connection, connection.getresponse()
 
     def request(
@@ -156,6 +154,24 @@ class Edge:
             response = HTTPResponse(connection)
             response.begin()
             return _reply(response)
+
+    def leave(self, request: bytes) -> None:
+        """Sends these bytes and goes away once the service has been reached."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(request)
+            self.toys["inference"].wait_for("waiting")
+
+    def logged(self, reply: Reply, seconds: float = START_SECONDS) -> dict[str, Any]:
+        """The line of the access log about this answer; Envoy writes them once a second. Raises TimeoutError."""
+        wanted = reply.headers["x-request-id"]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for line in self.access_log.read_text().splitlines():
+                if wanted in line:
+                    entry: dict[str, Any] = json.loads(line)
+                    return entry
+            time.sleep(0.1)
+        raise TimeoutError(f"no line about {wanted}")
 
     def wait_for(self, path: str, status: int = 200, seconds: float = START_SECONDS) -> None:
         """Until a GET of `path` has this status. Raises TimeoutError."""
@@ -181,10 +197,10 @@ Patch = Callable[[dict[str, Any]], None]
 
 
 @contextmanager
-def running(folder: Path, *, patch: Patch | None = None, wait: bool = True) -> Iterator[Edge]:
-    """An edge with its toys. `patch` may change the HTTP connection manager first, to make a limit small enough to test.
+def running(folder: Path, *, patch: Patch | None = None, wait: bool = True, stop: str = "") -> Iterator[Edge]:
+    """An edge with its toys. `patch` may change the HTTP connection manager first, to make a limit small for a test.
 
-    Without `wait` it is returned as soon as it accepts connections.
+    Without `wait` it is returned as soon as it is live. The toy `stop` is stopped again before the edge starts.
     """
     signer = Signer()
     with ExitStack() as stack:
@@ -192,6 +208,8 @@ def running(folder: Path, *, patch: Patch | None = None, wait: bool = True) -> I
         for name in ("auth", "inference"):
             toys[name], ports[name] = toy(name, signer)
             stack.callback(toys[name].stop)
+        if stop:
+            toys[stop].stop()
         port = free_port()
         access_log = folder / "access.log"
         clusters = {name: ("127.0.0.1", number) for name, number in ports.items()}

@@ -58,7 +58,10 @@ def frame(text: str) -> HttpBody:
 
 
 class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
-    """Does what the JSON body's `do` says: refuse:<name>, stream:<frames>, hold, never, big:<bytes>, or tell what came."""
+    """Does what `do` in the JSON body says: refuse:<name>, stream:<frames>, hold, never, big:<bytes>, crash.
+
+    Without it the answer tells what came.
+    """
 
     async def CreateChatCompletion(self, request: Any, context: ServicerContext) -> AsyncIterator[HttpBody]:
         what, _, argument = _do(request.body.data).partition(":")
@@ -73,6 +76,7 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
                 try:
                     if what == "hold":
                         yield frame("first")
+                    print("waiting", flush=True)
                     await asyncio.Event().wait()
                 finally:
                     print("cancelled", metadata(context)["x-request-id"], flush=True)
