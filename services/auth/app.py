@@ -165,7 +165,7 @@ def _mounts(domain: Domain, cookies: Cookies) -> Sequence[Mount]:
         Mount(
             "portico.auth.v1.AuditService",
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(domain.audit),
+            AuditServicer(domain.audit, domain.callers),
         ),
         Mount(
             "portico.auth.v1.KeyService",

@@ -47,12 +47,13 @@ def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 async def _run(command: "Command", arguments: argparse.Namespace, settings: CommandSettings) -> str:
-    async with _domain(settings) as domain:
+    async with open_domain(settings) as domain:
         return await command(domain, arguments)
 
 
 @asynccontextmanager
-async def _domain(settings: CommandSettings) -> AsyncIterator[Domain]:
+async def open_domain(settings: CommandSettings) -> AsyncIterator[Domain]:
+    """The domain on the store that the settings name, beside whatever services run on it."""
     store = make_store(settings.store)
     try:
         yield await assemble(store, RateLimits(), settings.auth, keys=KeyRing(), revocations=Revocations())

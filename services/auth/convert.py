@@ -29,6 +29,11 @@ def timestamp(seconds: float | None) -> Timestamp | None:
     return moment
 
 
+def _seconds(moment: Timestamp) -> float:
+    """By hand, because the library's own conversion raises for what no timestamp may be."""
+    return moment.seconds + moment.nanos / 1e9
+
+
 def tenant(company: Company) -> account_service_pb2.Tenant:
     return account_service_pb2.Tenant(
         id=company.slug,
@@ -110,7 +115,7 @@ def new_token(request: token_service_pb2.CreateTokenRequest) -> NewToken:
         project=request.project_id,
         scopes=tuple(request.scopes),
         levels=dict(request.service_permissions),
-        expires_at=request.expires_at.ToNanoseconds() / 1e9 if request.HasField("expires_at") else None,
+        expires_at=_seconds(request.expires_at) if request.HasField("expires_at") else None,
     )
 
 

@@ -17,7 +17,7 @@ from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import FAILURE, SUCCESS, Audit
-from services.auth.domain.callers import Callers
+from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.companies import Companies
 from services.auth.domain.members import Members
 from services.auth.domain.passwords import Passwords
@@ -78,6 +78,7 @@ class Accounts:
         """Errors are the contract's: PermissionDenied, RateLimited, InvalidInput, Conflict."""
         if not self._registration_open:
             raise PermissionDenied("Registration is closed here. Ask the operator for a company.")
+        asked = asked.checked()
         await self._attempts.register()
         read_at = self._clock()
         made = await self._registration.register(asked)
@@ -106,10 +107,10 @@ class Accounts:
         await self._audit.write(tenant, "account.login", SUCCESS, "account", user.id, actor_id=user.id)
         return SignedIn(company, user, session)
 
-    async def logout(self, identity: Identity) -> None:
-        _require_session(identity)
-        async with self._audit.change(identity.tenant, "account.logout", "account", identity.subject):
-            await self._sessions.end(identity)
+    async def logout(self) -> None:
+        caller = await self._own_session()
+        async with self._audit.change(caller.tenant, "account.logout", "account", caller.person.id):
+            await self._sessions.end(caller.identity)
 
     async def switch_project(self, reference: str) -> Session:
         read_at = self._clock()
@@ -125,9 +126,7 @@ class Accounts:
 
     async def change_password(self, current: str, new: str) -> Session:
         """Ends every other session of the caller; the one that is returned takes the place of the caller's."""
-        identity = context.identity()
-        _require_session(identity)
-        caller = await self._callers.load(identity)
+        caller = await self._own_session()
         tenant, user = caller.tenant, caller.person
         await self._attempts.password(tenant, user.id)
         if not await self._passwords.verify(current, user.password_hash):
@@ -147,10 +146,16 @@ class Accounts:
         if changed is None:
             raise Conflict("The account was changed at the same time. Try again.")
         await self._members.end_sessions(tenant, changed)
-        project = await self._sessions.choose_project(tenant, changed, identity.project.id)
+        project = await self._sessions.choose_project(tenant, changed, caller.identity.project.id)
         session = await self._sessions.issue(tenant, changed, project.id, changed.sessions_from)
         await self._audit.write(tenant, "account.change_password", SUCCESS, "account", user.id)
         return session
+
+    async def _own_session(self) -> Caller:
+        """The caller, who may have a password to choose first."""
+        identity = context.identity()
+        _require_session(identity)
+        return await self._callers.load(identity)
 
     async def _candidates(self, email: str, password: str, slug: str) -> list[_Candidate]:
         """The accounts of that email, each with whether the password fits. Where there is none, one that is nobody's

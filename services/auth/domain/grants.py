@@ -29,6 +29,6 @@ async def checked_projects(callers: Callers, caller: Caller, ids: Iterable[str])
 
 
 def require_projects_of(caller: Caller, user: User) -> None:
-    """Memberships in projects that are not the caller's are not the caller's to take away."""
+    """Whoever does not see all projects has no say over somebody who also works in others."""
     if not all(map(caller.may_see, user.project_ids)):
         raise PermissionDenied("This user is also a member of projects that are not yours.")

@@ -31,6 +31,18 @@ class NewCompany:
     slug: str = ""
     must_change_password: bool = False
 
+    def checked(self) -> "NewCompany":
+        """The same, in order. Raises InvalidInput."""
+        company_name = inputs.COMPANY_NAME.check(self.company_name)
+        return replace(
+            self,
+            email=inputs.email(self.email),
+            password=inputs.password(self.password),
+            name=inputs.NAME.check(self.name),
+            company_name=company_name,
+            slug=inputs.slug(self.slug, "slug") if self.slug else inputs.slug_from(company_name),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Registered:
@@ -49,33 +61,29 @@ class Registration:
 
     async def register(self, asked: NewCompany) -> Registered:
         """Raises InvalidInput, or Conflict where the slug is taken. A crash half-way blocks nobody for long."""
+        asked = asked.checked()
         owner = await self._owner(asked)
-        company_name = inputs.COMPANY_NAME.check(asked.company_name)
-        slug = inputs.slug(asked.slug, "slug") if asked.slug else inputs.slug_from(company_name)
-        reserved = await self._companies.reserve(slug, company_name)
+        reserved = await self._companies.reserve(asked.slug, asked.company_name)
+        tenant = Tenant(reserved.slug)
         async with self._within_reservation(reserved):
-            tenant = Tenant(slug)
             project = ProjectRecord(new_id(), DEFAULT_PROJECT, "Default", self._clock())
             await self._tables.projects.insert(tenant, project)
             owner = replace(owner, project_ids=(project.id,))
             await self._tables.users.insert(tenant, owner)
             await self._companies.list_email(tenant, owner.email)
             company = await self._companies.activate(reserved, owner.id)
-        await self._audit.write(tenant, "tenant.create", SUCCESS, "tenant", slug, actor_id=owner.id)
+        await self._audit.write(tenant, "tenant.create", SUCCESS, "tenant", tenant.slug, actor_id=owner.id)
         return Registered(company, owner, project)
 
     async def _owner(self, asked: NewCompany) -> User:
-        email = inputs.email(asked.email)
-        name = inputs.NAME.check(asked.name)
-        password = inputs.password(asked.password)
         return User(
             id=new_id(),
-            email=email,
-            email_lower=email.lower(),
-            name=name,
+            email=asked.email,
+            email_lower=asked.email.lower(),
+            name=asked.name,
             role=OWNER,
             created_at=self._clock(),
-            password_hash=await self._passwords.hash(password),
+            password_hash=await self._passwords.hash(asked.password),
             must_change_password=asked.must_change_password,
         )
 

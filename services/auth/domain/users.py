@@ -71,8 +71,6 @@ class Users:
         user = await self._find(caller.tenant, id)
         async with self._audit.change(caller.tenant, "user.delete", "user", id):
             await self._guard(caller, user, replace(user, status=DISABLED))
-            if not caller.sees_all:
-                require_projects_of(caller, user)
             await self._write(caller.tenant, user, replace(user, status=DISABLED))
             await self._companies.unlist_email(caller.tenant, user.email)
             await self._users.delete(caller.tenant, id)
@@ -96,8 +94,6 @@ class Users:
             raise InvalidInput("A status is active or disabled.", field="status")
         project_ids = user.project_ids
         if change.project_ids is not None:
-            if not caller.sees_all:
-                require_projects_of(caller, user)
             project_ids = await checked_projects(self._callers, caller, change.project_ids)
         return replace(
             user,
@@ -111,6 +107,7 @@ class Users:
     async def _guard(self, caller: Caller, user: User, wanted: User) -> None:
         require_authority(caller, user.role, user.overrides)
         require_authority(caller, wanted.role, wanted.overrides)
+        require_projects_of(caller, user)
         if wanted.status != ACTIVE and user.id == caller.person.id:
             raise FailedPrecondition("You cannot disable or remove yourself. Ask somebody else to.")
         if _stops_owning(user, wanted) and await self._owners(caller.tenant) <= 1:

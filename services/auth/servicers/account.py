@@ -6,7 +6,6 @@ from typing import Any
 
 from grpc.aio import ServicerContext
 
-from core import context as request_context
 from portico.auth.v1 import account_service_pb2 as pb
 from portico.auth.v1 import account_service_pb2_grpc
 from services.auth import convert
@@ -39,7 +38,7 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         )
 
     async def Logout(self, request: pb.LogoutRequest, context: ServicerContext) -> pb.LogoutResponse:
-        await self._accounts.logout(request_context.identity())
+        await self._accounts.logout()
         self._cookies.forget()
         return pb.LogoutResponse(message="Signed out.")
 
