@@ -51,6 +51,15 @@ def walked() -> Iterator[MethodDescriptor]:
             yield method
 
 
+def routes() -> Iterator[tuple[str, str, MethodDescriptor]]:
+    """Verb, path template and method of every REST route."""
+    for method in walked():
+        rule = method.GetOptions().Extensions[annotations_pb2.http]
+        for each in (rule, *rule.additional_bindings):
+            if verb := each.WhichOneof("pattern"):
+                yield verb.upper(), getattr(each, verb), method
+
+
 async def make_victim(rest: Rest) -> Victim:
     tenant = await rest.register()
     session = tenant.session
@@ -135,7 +144,7 @@ def requests_naming(method: MethodDescriptor, name: str) -> Iterator[Any]:
 
 def leaks(text: str, victim: Victim, sent: str) -> set[str]:
     """Names of the victim in an answer that the attacker had not sent."""
-    return {name for name in victim.names if name in text and name != sent and name != MARK}
+    return {name for name in victim.names if name in text and name not in sent and name != MARK}
 
 
 async def test_no_rpc_shows_or_changes_another_tenants_records(
@@ -171,6 +180,7 @@ async def _answer(call: Any, streaming: bool) -> str:
 
 
 async def test_no_route_shows_or_changes_another_tenants_records(rest: Rest, attacker: str, victim: Victim) -> None:
+    """Routes that name a record come first: later ones may give the attacker a record of its own by that name."""
     before = await snapshot(rest, victim)
     forged = {
         "x-tenant-id": victim.tenant.slug,
@@ -178,21 +188,16 @@ async def test_no_route_shows_or_changes_another_tenants_records(rest: Rest, att
         "x-user-id": victim.tenant.email,
     }
     called = 0
-    for method in walked():
-        rule = method.GetOptions().Extensions[annotations_pb2.http]
-        for each in (rule, *rule.additional_bindings):
-            verb = each.WhichOneof("pattern")
-            if verb is None:
-                continue
-            for name in victim.names:
-                path = _filled(getattr(each, verb), name)
-                body = {field.json_name: name for field in method.input_type.fields} if each.body else None
-                answer = await rest.call(verb.upper(), path, body, token=attacker, headers=forged)
-                assert answer.status < 500, f"{verb} {path}: {answer.raw!r}"
-                assert not leaks(answer.raw.decode(), victim, name), f"{verb} {path}"
-                if "{" in getattr(each, verb):
-                    assert answer.status in (400, 404, 409), f"{verb} {path}: {answer.status} {answer.raw!r}"
-                called += 1
+    for verb, template, method in sorted(routes(), key=lambda route: "{" not in route[1]):
+        for name in victim.names:
+            path = _filled(template, name)
+            body = {field.json_name: name for field in method.input_type.fields} if verb != "GET" else None
+            answer = await rest.call(verb, path, body, token=attacker, headers=forged)
+            assert answer.status < 500, f"{verb} {path}: {answer.raw!r}"
+            assert not leaks(answer.raw.decode(), victim, name), f"{verb} {path}"
+            if "{" in template:
+                assert answer.status in (400, 404, 409), f"{verb} {path}: {answer.status} {answer.raw!r}"
+            called += 1
     assert called > 100
     assert await snapshot(rest, victim) == before
 
