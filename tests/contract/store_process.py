@@ -65,6 +65,11 @@ async def migrate_and_die(store: DocumentStore, name: str) -> None:
     await migrating.prepare(ACME, [NOTES])
 
 
+async def fail(store: DocumentStore, name: str) -> None:
+    await store.insert(RED, NOTES, {"id": "n1"})
+    raise SystemExit("fails with an open store")
+
+
 async def prepare(store: DocumentStore, name: str) -> None:
     said("prepared")
 
@@ -75,7 +80,7 @@ async def main() -> None:
     said("started")
     await asyncio.to_thread(sys.stdin.readline)
     await store.prepare(ACME, [NOTES])
-    jobs = {"insert": insert, "compete": compete, "migrate_and_die": migrate_and_die, "prepare": prepare}
+    jobs = {"fail": fail, "insert": insert, "compete": compete, "migrate_and_die": migrate_and_die, "prepare": prepare}
     await jobs[job](store, name)
     await store.close()
 

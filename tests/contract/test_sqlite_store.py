@@ -131,6 +131,14 @@ class TestProcesses:
         assert [process.wait() for process in started] == [0] * 4
         assert sorted(modes(folder)) == [".lock", "tenant_acme.sqlite"]
 
+    async def test_a_process_that_fails_with_an_open_store_ends(self, folder: Path, processes: Processes) -> None:
+        """It waited for the threads of its connections for ever, so nobody started it again."""
+        (failing,) = processes.start("fail", "f")
+        assert failing.wait(timeout=20) == 1
+        store = SqliteStore(folder)
+        assert await store.get(RED, NOTES, "n1") is not None
+        await store.close()
+
     async def test_a_migration_that_is_killed_goes_on_with_its_step(self, folder: Path, processes: Processes) -> None:
         (dying,) = processes.start("migrate_and_die", "m")
         assert lines(dying)[-1] == "dies"
