@@ -1,6 +1,7 @@
 """The whole of Portico as processes, started by the same program as `make run`."""
 
 import asyncio
+import io
 import json
 import os
 import secrets
@@ -128,7 +129,8 @@ class Rest:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         payload = json.dumps(body).encode() if body is not None else data
-        async with self.http.request(method, self.url + path, data=payload, headers=sent) as response:
+        body_stream = None if payload is None else io.BytesIO(payload)
+        async with self.http.request(method, self.url + path, data=body_stream, headers=sent) as response:
             raw = await response.read()
             try:
                 parsed = json.loads(raw)
