@@ -87,7 +87,7 @@ def _litellm(place: Workplace) -> Iterator[Running]:
     }
     log = place.folder / "litellm.log"
     with programs.running([*command, *LITELLM_OPTIONS], env=env, log=log) as process:
-        programs.wait_for_port(port)
+        programs.wait_for_port(process, port)
         yield Running(process.pid, _targets(port, lambda _: {"Authorization": f"Bearer {key}"}))
 
 
@@ -106,7 +106,7 @@ def _portkey(place: Workplace) -> Iterator[Running]:
         }
 
     with programs.running(command, env=env, log=place.folder / "portkey.log") as process:
-        programs.wait_for_port(port)
+        programs.wait_for_port(process, port)
         yield Running(process.pid, _targets(port, headers))
 
 

@@ -26,14 +26,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int, seconds: float = 120) -> None:
-    """Return once somebody listens on the loopback port."""
+def wait_for_port(process: subprocess.Popen[str], port: int, seconds: float = 120) -> None:
+    """Return once the program listens on the loopback port; raises Failed when it ends or takes longer."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
+        if process.poll() is not None:
+            raise Failed(f"{process.args!r} ended with {process.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.1)
-    raise Failed(f"nobody listens on port {port} after {seconds:.0f} seconds")
+    raise Failed(f"{process.args!r} does not listen after {seconds:.0f} seconds")
 
 
 def clean_environment(home: Path) -> dict[str, str]:

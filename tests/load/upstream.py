@@ -70,8 +70,8 @@ def _nginx(folder: Path) -> Iterator[str]:
     port = programs.free_port()
     config = folder / "nginx.conf"
     config.write_text(_NGINX.format(port=port, folder=folder, locations=locations))
-    with programs.running([program, "-p", str(folder), "-c", str(config)], log=folder / "nginx.log"):
-        programs.wait_for_port(port)
+    with programs.running([program, "-p", str(folder), "-c", str(config)], log=folder / "nginx.log") as process:
+        programs.wait_for_port(process, port)
         yield f"http://127.0.0.1:{port}"
 
 
