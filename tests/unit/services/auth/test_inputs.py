@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -11,6 +11,7 @@ from core.tenancy import Tenant
 from services.auth.domain import inputs
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_a_slug_made_from_any_name_is_empty_or_good(name: str) -> None:
     slug = inputs.slug_from(name)
@@ -75,6 +76,7 @@ def test_a_description_may_have_lines() -> None:
         inputs.DESCRIPTION.check("a\x00b")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=3000))
 def test_no_text_breaks_a_rule_in_another_way(text: str) -> None:
     for rule in (inputs.NAME, inputs.DESCRIPTION, inputs.LABEL):
@@ -82,6 +84,7 @@ def test_no_text_breaks_a_rule_in_another_way(text: str) -> None:
             assert rule.low <= len(rule.check(text)) <= rule.high
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=400), st.emails()))
 def test_an_email_is_good_or_refused(text: str) -> None:
     with suppress(InvalidInput):

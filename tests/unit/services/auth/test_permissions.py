@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -33,11 +33,13 @@ def test_only_owners_and_admins_hold_everything() -> None:
     assert [role for role in RANK if scopes_of(role, {}) == {"*"}] == ["admin", "owner"]
 
 
+@settings(deadline=None)
 @given(levels_of_all)
 def test_levels_and_scopes_say_the_same(levels: dict[str, str]) -> None:
     assert permissions.levels_from_scopes(scopes_from_levels(levels)) == levels
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(RANK)), overrides)
 def test_an_override_replaces_the_roles_level(role: str, overridden: dict[str, str]) -> None:
     scopes = scopes_of(role, overridden)
@@ -48,6 +50,7 @@ def test_an_override_replaces_the_roles_level(role: str, overridden: dict[str, s
         ]
 
 
+@settings(deadline=None)
 @given(levels_of_all, levels_of_all)
 def test_covering_means_no_area_is_higher(held: dict[str, str], wanted: dict[str, str]) -> None:
     rank = LEVELS.index

@@ -69,6 +69,7 @@ async def test_a_crash_half_way_leaves_nothing_that_works_or_blocks(world: World
     users = [user.email async for user in process.domain.tables.users.every(Tenant("acme"), {})]
     projects = [project.id async for project in process.domain.tables.projects.every(Tenant("acme"), {})]
     assert (users, projects) == (["bea@example.com"], [made.project.id])
+    assert await process.domain.companies.of_email("ann@example.com") == []
     with pytest.raises(Unauthenticated):
         await accounts.login("ann@example.com", PASSWORD)
 
