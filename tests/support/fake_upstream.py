@@ -140,9 +140,9 @@ class FakeUpstream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for _ in range(5):  # rounds of the loop in which a connection that was just accepted gets its transport
+        for _ in range(5):  # a connection that is just being accepted would be lost, open, when the server closes
             await asyncio.sleep(0)
+        self._server.close()
         running = dict(self._running)
         for task, writer in running.items():
             task.cancel()
