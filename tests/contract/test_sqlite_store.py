@@ -322,9 +322,10 @@ class TestHandles:
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 call.cancel()
-        assert await store.get(a, NOTES, "n1") is None
-        assert await store.get(b, NOTES, "n1") is None
-        await store.close()
+        async with asyncio.timeout(10):
+            assert await store.get(a, NOTES, "n1") is None
+            assert await store.get(b, NOTES, "n1") is None
+            await store.close()
 
     async def test_a_batch_that_is_cancelled_leaves_no_transaction_open(self, folder: Path, store: SqliteStore) -> None:
         for turns in range(30):
