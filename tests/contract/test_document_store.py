@@ -207,8 +207,8 @@ class TestInsertMany:
 SAMPLES: dict[str, Any] = {
     "none": None, "true": True, "false": False, "zero": 0, "one": 1, "one_and_a_half": 1.5, "two": 2, "big": 2**53 + 1,
     "min": -(2**63), "empty": "", "a": "a", "b": "b", "digit": "1", "word": "true", "umlaut": "ä", "face": "😀",
-    "list": ["a", 1, None, True, 1.5, "[]"], "empty_list": [], "object": {"a": 1}, "list_text": '["a",1]', "pair": ["a", 1],
-    "tenth": 0.1,
+    "list": ["a", 1, None, True, 1.5, "[]"], "empty_list": [], "object": {"a": 1}, "list_text": '["a",1]',
+    "pair": ["a", 1], "tenth": 0.1,
 }  # fmt: skip
 
 
