@@ -58,7 +58,9 @@ def test_a_call_that_the_service_lacks(edge: Edge) -> None:
     assert reply.error["code"] == "not_implemented"
 
 
-@pytest.mark.parametrize("body", [b'{"key":', b"[1]", b'{"key": {}}', b"\xff\xfe", b'{"metadata": 3}'])
+@pytest.mark.parametrize(
+    "body", [b'{"key":', b"[1]", b'{"key": {}}', b"\xff\xfe", b'{"metadata": 3}', b'{"metadata":{"a":' + b"[" * 99_999]
+)
 def test_json_that_does_not_fit(edge: Edge, body: bytes) -> None:
     reply = edge.request("POST", "/v1/models", body, {"content-type": "application/json"})
     assert reply.status == 400
@@ -86,12 +88,15 @@ def test_large_answers_pass(edge: Edge) -> None:
     assert len(reply.json["data"]) == 10 * 1024 * 1024
 
 
-@pytest.mark.parametrize("path", [CHAT, "/v1/models"])
-@pytest.mark.parametrize("length", [f"content-length: {LIMIT * 2}", "transfer-encoding: chunked"])
-def test_bodies_over_the_limit_are_refused(edge: Edge, path: str, length: str) -> None:
-    body = b'{"name": "' + b"x" * LIMIT
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [(CHAT, LIMIT), ("/v1/models", LIMIT), ("/v1/auth/login", 65536), ("/api/client/v1/auth/login", 65536)],
+)
+@pytest.mark.parametrize("length", ["content-length: 90000000", "transfer-encoding: chunked"])
+def test_bodies_over_the_limit_are_refused(edge: Edge, path: str, limit: int, length: str) -> None:
+    body = b'{"name": "' + b"x" * (limit + limit // 4)
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {edge.token}\r\n{length}\r\n"
-    chunk = b"" if "length" in length else f"{len(body) * 2:x}\r\n".encode()
+    chunk = b"" if "length" in length else b"55d4a80\r\n"
     reply = edge.raw(head.encode() + b"content-type: application/json\r\n\r\n" + chunk + body)
     assert reply.status == 413
     assert reply.error["code"] == "payload_too_large"

@@ -6,6 +6,7 @@ line for what a client cannot see, such as a cancelled stream. `python -m tests.
 
 import json
 import queue
+import select
 import socket
 import subprocess
 import sys
@@ -148,9 +149,14 @@ class Edge:
         return self.request("POST", "/v1/chat/completions", body or {"model": "toy"}, headers, token=token)
 
     def raw(self, request: bytes) -> Reply:
-        """The answer to these bytes."""
+        """The answer to these bytes, or to as many of them as were sent when it came."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
-            connection.sendall(request)
+            rest = memoryview(request)
+            while rest:
+                readable, _, _ = select.select([connection], [connection], [])
+                if readable:
+                    break
+                rest = rest[connection.send(rest[:65536]) :]
             response = HTTPResponse(connection)
             response.begin()
             return _reply(response)
