@@ -50,11 +50,13 @@ class RateLimits:
     async def hit(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
         """Counts `cost`, or raises RateLimited with `retry_after` and counts nothing. Raises ValueError for a `limit`
         that is none. A cost above the limit is refused without `retry_after`: it will never pass."""
-        key = _key(scope, bucket)
-        waits = [await self._wait(item, key, cost) for item in _parsed(limit)]
+        key, items = _key(scope, bucket), _parsed(limit)
+        if len(items) == 1 and await self._windows.hit(items[0], key, cost=cost):
+            return
+        waits = [await self._wait(item, key, cost) for item in items]
         if any(waits):
             raise _refused(max(waits))
-        for item in _parsed(limit):
+        for item in items:
             await self._windows.hit(item, key, cost=cost)
 
     async def peek(self, scope: Scope, bucket: str, limit: str) -> Allowance:

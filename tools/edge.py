@@ -7,6 +7,7 @@ The committed files are valid as they stand, for containers. What differs elsewh
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -41,13 +42,15 @@ def render(
     host: str = "127.0.0.1",
     trusted_hops: int = 0,
     admin_port: int | None = None,
-    concurrency: int = 2,
+    concurrency: int | None = None,
 ) -> list[str]:
     """Writes the configuration into `out` and returns the command that starts Envoy with it.
 
     `clusters` maps a service's name to its address. An origin is exact, or ends with `:*` for any port. Without
     `access_log` the log goes to standard output; without `admin_port` there is no admin interface. `trusted_hops` is
-    the number of load balancers of ours in front. Raises KeyError for a cluster that the configuration does not have.
+    the number of load balancers of ours in front. `concurrency` is the number of worker threads, by default one for
+    four cores: one keeps several services busy, and each further one makes every request dearer. Raises KeyError for a
+    cluster that the configuration does not have.
     """
     out.mkdir(parents=True, exist_ok=True)
     bootstrap, listeners, members = (
@@ -57,12 +60,12 @@ def render(
     _patch_listener(listeners["resources"][0], out, (host, port), descriptor, access_log)
     manager = connection_manager(listeners)
     manager["xff_num_trusted_hops"] = trusted_hops
-    _cors(manager)["allow_origin_string_match"] = [_origin(origin) for origin in cors_origins]
+    cors_policy(manager)["allow_origin_string_match"] = [_origin(origin) for origin in cors_origins]
     _patch_clusters(members, {**clusters, _SELF: ("127.0.0.1" if host == "0.0.0.0" else host, port)})  # noqa: S104
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
     (out / "edge.lua").write_text((SOURCE / "edge.lua").read_text())
-    return _command(out / "envoy.yaml", concurrency)
+    return _command(out / "envoy.yaml", concurrency or max(1, (os.cpu_count() or 1) // 4))
 
 
 def validate(out: Path) -> None:
@@ -138,7 +141,8 @@ def _socket(owner: Yaml) -> Yaml:
     return address
 
 
-def _cors(manager: Yaml) -> Yaml:
+def cors_policy(manager: Yaml) -> Yaml:
+    """Which web pages may call."""
     policy: Yaml = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.cors"]
     return policy
 

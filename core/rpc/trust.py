@@ -21,7 +21,7 @@ log = logs.get(__name__)
 KEY_REFRESH_SECONDS = 5.0
 _SILENCE_SECONDS = 15.0
 """Auth gives a sign of life every few seconds; after this long without one the stream is taken for dead."""
-_RETRY_SECONDS = 0.5
+_RETRY_SECONDS = 0.2
 
 
 class TrustFeed:
@@ -39,8 +39,8 @@ class TrustFeed:
         self._connected = False
 
     def start(self) -> None:
-        self._tasks.spawn("watch revocations", self._watch())
-        self._tasks.spawn("load keys", self._load_keys_first())
+        self._tasks.every("follow auth", _RETRY_SECONDS, self._follow)
+        self._tasks.every("refresh keys", KEY_REFRESH_SECONDS, self._refresh_keys)
 
     async def check(self) -> None:
         """For readiness: raises until keys and revocations were learned once. Auth may go away after that."""
@@ -50,13 +50,15 @@ class TrustFeed:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def _load_keys_first(self) -> None:
-        while not self._keys:
-            try:
-                await self._load_keys()
-            except grpc.aio.AioRpcError:
-                await asyncio.sleep(_RETRY_SECONDS)
-        self._tasks.every("refresh keys", KEY_REFRESH_SECONDS, self._refresh_keys)
+    async def _follow(self) -> None:
+        """Until the stream ends: the keys, then the revocations as they come."""
+        try:
+            await self._load_keys()
+            await self._follow_stream()
+        except (grpc.aio.AioRpcError, TimeoutError) as error:
+            if self._connected:
+                log.warning("lost auth; known keys and revocations stay in force", error=type(error).__name__)
+            self._connected = False
 
     async def _refresh_keys(self) -> None:
         try:
@@ -69,16 +71,6 @@ class TrustFeed:
         answer = await stub.GetJwks(key_service_pb2.GetJwksRequest(), timeout=5)
         if answer.keys:
             self._keys.replace({key.kid: _public_key(key) for key in answer.keys})
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                await self._follow_stream()
-            except (grpc.aio.AioRpcError, TimeoutError) as error:
-                if self._connected:
-                    log.warning("lost auth; known keys and revocations stay in force", error=type(error).__name__)
-                self._connected = False
-            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow_stream(self) -> None:
         stub = trust_service_pb2_grpc.TrustServiceStub(self._channel)

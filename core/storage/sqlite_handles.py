@@ -91,7 +91,9 @@ async def _connect(path: Path, *, query_only: bool) -> tuple[aiosqlite.Connectio
         found.append(inode)
         return connection
 
-    return await aiosqlite.Connection(connector, iter_chunk_size=64), found[0]
+    connection = aiosqlite.Connection(connector, iter_chunk_size=64)
+    connection._thread.daemon = True  # or a process that fails before it closes its store never ends
+    return await connection, found[0]
 
 
 class Databases:

@@ -176,10 +176,10 @@ class TestUniqueness:
 
 class TestInsertMany:
     async def test_known_ids_are_skipped(self, store: DocumentStore) -> None:
-        documents = [{"id": f"n{i}", "text": "first"} for i in range(100)]
+        documents = [{"id": f"n{i}", "key": f"k{i}", "text": "first"} for i in range(100)]
         assert await store.insert_many(RED, NOTES, documents) == 100
         assert await store.insert_many(RED, NOTES, documents) == 0
-        more = [{"id": "n1", "text": "second"}, {"id": "new"}, {"id": "new"}]
+        more = [{"id": "n1", "key": "k2", "text": "second"}, {"id": "new"}, {"id": "new"}]
         assert await store.insert_many(RED, NOTES, more) == 1
         assert (await store.get(RED, NOTES, "n1") or {})["text"] == "first"
         assert await store.insert_many(RED, NOTES, []) == 0
@@ -207,7 +207,8 @@ class TestInsertMany:
 SAMPLES: dict[str, Any] = {
     "none": None, "true": True, "false": False, "zero": 0, "one": 1, "one_and_a_half": 1.5, "two": 2, "big": 2**53 + 1,
     "min": -(2**63), "empty": "", "a": "a", "b": "b", "digit": "1", "word": "true", "umlaut": "ä", "face": "😀",
-    "list": ["a", 1, None, True, 1.5, "[]"], "empty_list": [], "object": {"a": 1}, "list_text": '["a",1]', "tenth": 0.1,
+    "list": ["a", 1, None, True, 1.5, "[]"], "empty_list": [], "object": {"a": 1}, "list_text": '["a",1]',
+    "pair": ["a", 1], "tenth": 0.1,
 }  # fmt: skip
 
 
@@ -250,9 +251,10 @@ class TestWhere:
             (Cond(Op.IN, ["a", 1, True, None, 0.1]), {"a", "one", "true", "none", "missing", "other", "tenth"}),
             (Cond(Op.IN, {"a", "b"}), {"a", "b"}),
             (Cond(Op.IN, [f"x{i}" for i in range(5000)] + ["b"]), {"b"}),
+            (Cond(Op.IN, ['["a",1]', "1"]), {"list_text", "digit"}),
             (Cond(Op.IN, []), set()),
-            (Cond(Op.CONTAINS, "a"), {"list"}),
-            (Cond(Op.CONTAINS, 1), {"list"}),
+            (Cond(Op.CONTAINS, "a"), {"list", "pair"}),
+            (Cond(Op.CONTAINS, 1), {"list", "pair"}),
             (Cond(Op.CONTAINS, True), {"list"}),
             (Cond(Op.CONTAINS, None), {"list"}),
             (Cond(Op.CONTAINS, 1.5), {"list"}),

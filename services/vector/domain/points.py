@@ -9,13 +9,13 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from core.errors import InvalidInput
 
-Vector = array[float]
+Vector: TypeAlias = "array[float]"
 """32-bit floats, typecode 'f'."""
 
 MAX_DIMENSION = 65_536

@@ -88,9 +88,10 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Login(self, request, context):
-        """Signs in with email and password. Errors: UNAUTHENTICATED (no such account or a wrong password: one answer for
-        both), FAILED_PRECONDITION (the email belongs to several companies: `slug` must say which), RESOURCE_EXHAUSTED
-        (too many attempts on the account or from the address).
+        """Signs in with email and password. Errors: UNAUTHENTICATED (no such account, a disabled one or a wrong password: one
+        answer for all), FAILED_PRECONDITION (email and password fit accounts of several companies: `slug` must say which),
+        NOT_FOUND (`projectId` is none of the user's), RESOURCE_EXHAUSTED (too many attempts on the account or from the
+        address).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,70 @@
+"""Opening a connection: look up, check, connect to the very address that was checked, TLS."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from core.http.connection import Connection
+from core.http.errors import TransportFailed, UpstreamTimeout
+from core.http.guard import OutboundGuard
+from core.http.origin import Origin
+
+
+class Dialer:
+    """Every dial asks the guard anew, so a name that has changed its address since is checked again."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        guard: OutboundGuard,
+        tls: ssl.SSLContext | None,
+        make: Callable[[], Connection],
+    ) -> None:
+        self._origin = origin
+        self._guard = guard
+        self._tls = tls
+        self._make = make
+
+    async def dial(self, seconds: float) -> Connection:
+        """Raises UpstreamTimeout, TransportFailed and AddressRefused."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._dial(asyncio.get_running_loop().time() + seconds)
+        except TimeoutError as error:
+            raise UpstreamTimeout("The provider could not be reached in time.", sent=False) from error
+        except ssl.SSLError as error:
+            raise TransportFailed(
+                "No secure connection to the provider: its certificate or TLS version was not accepted.", sent=False
+            ) from error
+        except OSError as error:
+            raise TransportFailed("The provider could not be reached.", sent=False) from error
+
+    async def _dial(self, give_up: float) -> Connection:
+        """The addresses one after the other, each with its share of the time that is left."""
+        loop = asyncio.get_running_loop()
+        addresses = await self._guard.addresses(self._origin.host, self._origin.port)
+        failure = OSError("no address")
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            try:
+                async with asyncio.timeout((give_up - loop.time()) / left):
+                    return await self._connect(loop, address)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop, address: str) -> Connection:
+        name = None if self._tls is None else self._origin.host.rstrip(".")
+        _, connection = await loop.create_connection(
+            self._make, address, self._origin.port, ssl=self._tls, server_hostname=name
+        )
+        return connection
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Certificates and names are verified; `ca_file` (PEM) is trusted besides the system's authorities."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

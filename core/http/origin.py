@@ -1,0 +1,61 @@
+"""Where a provider is: the checked parts of its base URL."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from core.errors import InvalidInput
+
+_URL = re.compile(r"(?:http|https)://[^\s/?#@\\]+(?:/[!-~]*)?", re.IGNORECASE)
+_HOST = re.compile(r"(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`host` is lower-case ASCII, an IPv6 address without brackets; `path` is what comes before each request's own."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+
+    @classmethod
+    def parse(cls, url: str, *, field: str = "baseUrl") -> Self:
+        """Raises InvalidInput, naming `field`, unless the URL is http(s)://host[:port][/path] and no more."""
+        refusal = InvalidInput(
+            f"{field} must look like https://host[:port]/path, without user, query or '#'.", field=field
+        )
+        if not _URL.fullmatch(url):
+            raise refusal
+        try:
+            parts = urlsplit(url)
+            host = _ascii(parts.hostname or "")
+            port = parts.port
+        except ValueError:
+            raise refusal from None
+        if parts.query or parts.fragment or port == 0 or not host:
+            raise refusal
+        scheme = parts.scheme.lower()
+        return cls(scheme, host, port or _DEFAULT_PORTS[scheme], parts.path.rstrip("/"))
+
+    @property
+    def secure(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def _ascii(host: str) -> str:
+    if ":" in host:
+        return str(ipaddress.IPv6Address(host))
+    ascii_host = host.encode("idna").decode() if not host.isascii() else host
+    if len(ascii_host) > 253 or not _HOST.fullmatch(ascii_host):
+        raise ValueError("not a host name")
+    return ascii_host

@@ -1,0 +1,112 @@
+"""The port that provider drivers talk through."""
+
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds. The time for the whole exchange is the caller's `deadline`."""
+
+    pool: float = 5.0
+    """Waiting for a free connection."""
+    connect: float = 10.0
+    """Name lookup, TCP and TLS together."""
+    first_byte: float = 120.0
+    """From sending the request to the end of the response's headers."""
+    idle: float = 60.0
+    """Between two pieces of the body."""
+
+
+class Head:
+    """Status and headers. `headers` has lower-case names; of a repeated header the last value counts."""
+
+    __slots__ = ("headers", "status")
+
+    def __init__(self, status: int, headers: Mapping[bytes, bytes]) -> None:
+        self.status = status
+        self.headers = headers
+
+    def header(self, name: str) -> str | None:
+        value = self.headers.get(name.lower().encode())
+        return None if value is None else value.decode("latin-1")
+
+
+class Response(Head):
+    """A whole response: `body` is complete and decoded."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, status: int, headers: Mapping[bytes, bytes], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Stream(Protocol):
+    """A response whose body comes in pieces, each as it was received. Close it, best with `async with`.
+
+    Iteration raises TransportFailed, UpstreamTimeout, DeadlineExceeded or BadResponse when the body breaks off.
+    """
+
+    status: int
+
+    def header(self, name: str) -> str | None: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def read(self, limit: int) -> bytes:
+        """The rest of the body, as for an error's text. Raises BadResponse when it is longer than `limit` bytes."""
+
+    async def aclose(self) -> None:
+        """Drop the rest of the body; an unfinished exchange closes its connection at once. May be repeated."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Upstream(Protocol):
+    """One provider's origin. Redirects are returned as they are; there are no cookies, proxies or ambient settings.
+
+    `target` is the path with the query; `headers` and `extra_headers` come from `core.http.headers`. `deadline` is on
+    the monotonic clock, in seconds. Raises the errors of `core.http.errors`, and DeadlineExceeded for the deadline.
+    """
+
+    def post(
+        self,
+        target: bytes,
+        headers: bytes,
+        body: bytes,
+        *,
+        extra_headers: bytes = b"",
+        timeouts: Timeouts | None = None,
+        deadline: float | None = None,
+    ) -> Awaitable[Response]: ...
+
+    def get(
+        self,
+        target: bytes,
+        headers: bytes,
+        *,
+        extra_headers: bytes = b"",
+        timeouts: Timeouts | None = None,
+        deadline: float | None = None,
+    ) -> Awaitable[Response]: ...
+
+    def stream(
+        self,
+        target: bytes,
+        headers: bytes,
+        body: bytes,
+        *,
+        extra_headers: bytes = b"",
+        timeouts: Timeouts | None = None,
+        deadline: float | None = None,
+    ) -> Awaitable[Stream]: ...
+
+    async def close(self) -> None: ...

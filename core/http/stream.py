@@ -1,0 +1,69 @@
+"""A response that is read while it comes."""
+
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Self
+
+from core.http.connection import Connection
+from core.http.errors import BadResponse
+from core.http.ports import Head
+
+
+class StreamedResponse(Head):
+    """The Stream of `core.http.ports`."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, status: int, headers: Mapping[bytes, bytes], connection: Connection) -> None:
+        super().__init__(status, headers)
+        self._connection: Connection | None = connection
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        connection = self._connection
+        if connection is None:
+            raise StopAsyncIteration
+        try:
+            if not connection.readable:
+                await connection.wait()
+            chunk = connection.take()
+        except BaseException:  # broken or cancelled: either way the socket is of no more use
+            self._connection = None
+            connection.abort()
+            raise
+        if connection.drained:
+            self._connection = None
+            connection.end()
+            if not chunk:
+                raise StopAsyncIteration
+        return chunk
+
+    async def read(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        async for part in self:
+            parts.append(part)
+            limit -= len(part)
+            if limit < 0:
+                await self.aclose()
+                raise BadResponse("The provider's answer is too large.")
+        return b"".join(parts)
+
+    async def aclose(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # A reader that forgot to close would otherwise hold its place in the pool for ever.
+        if self._connection is not None:
+            self._connection.abort()

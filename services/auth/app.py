@@ -1,0 +1,180 @@
+"""Wires the auth service."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.app import Platform
+from core.identity import KeyRing, Revocations
+from core.lifecycle import Phase
+from core.rate_limits import RateLimits
+from core.rpc.server import Mount
+from core.sealing import Sealer
+from core.storage.ports import DocumentStore
+from core.tenancy import MAIN
+from portico.auth.v1 import (
+    account_service_pb2_grpc,
+    audit_service_pb2_grpc,
+    key_service_pb2_grpc,
+    project_service_pb2_grpc,
+    token_service_pb2_grpc,
+    trust_service_pb2_grpc,
+    user_service_pb2_grpc,
+)
+from services.auth.adapters.argon2 import Argon2Hasher
+from services.auth.domain.accounts import Accounts
+from services.auth.domain.attempts import Attempts
+from services.auth.domain.audit import Audit
+from services.auth.domain.callers import Callers
+from services.auth.domain.companies import Companies
+from services.auth.domain.invitations import Invitations
+from services.auth.domain.issuing import Issuer
+from services.auth.domain.keys import Keys, Rotation
+from services.auth.domain.members import Members
+from services.auth.domain.passwords import Passwords
+from services.auth.domain.projects import Projects
+from services.auth.domain.registration import Registration
+from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.service_tokens import ServiceTokens
+from services.auth.domain.sessions import Sessions
+from services.auth.domain.tables import MAIN_COLLECTIONS, Tables
+from services.auth.domain.tokens import Tokens
+from services.auth.domain.users import Users
+from services.auth.ports import Clock
+from services.auth.servicers.account import AccountServicer
+from services.auth.servicers.audit import AuditServicer
+from services.auth.servicers.cookies import Cookies
+from services.auth.servicers.keys import KeyServicer
+from services.auth.servicers.project import ProjectServicer
+from services.auth.servicers.token import TokenServicer
+from services.auth.servicers.trust import TrustServicer
+from services.auth.servicers.user import UserServicer
+from services.auth.settings import Settings
+
+_PRUNE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The parts of the domain, assembled."""
+
+    tables: Tables
+    keys: Keys
+    revocations: RevocationLog
+    registration: Registration
+    accounts: Accounts
+    users: Users
+    invitations: Invitations
+    projects: Projects
+    tokens: Tokens
+    service_tokens: ServiceTokens
+    callers: Callers
+    audit: Audit
+    companies: Companies
+
+
+async def assemble(
+    store: DocumentStore,
+    rate_limits: RateLimits,
+    settings: Settings,
+    *,
+    keys: KeyRing,
+    revocations: Revocations,
+    clock: Clock = time.time,
+) -> Domain:
+    """The domain on `store`, ready for use. `keys` and `revocations` are filled, and kept as the store has them by
+    `Keys.refresh` and `RevocationLog.poll`."""
+    await store.prepare(MAIN, MAIN_COLLECTIONS)
+    tables = Tables.of(store)
+    rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
+    signing = Keys(tables, Sealer.from_settings(settings.encryption_keys), clock, rotation, keys.replace)
+    log = RevocationLog(tables, clock, revocations, heartbeat=settings.heartbeat_seconds)
+    hasher = Argon2Hasher(settings.password_memory_kib, settings.password_passes)
+    passwords = Passwords(hasher, parallel=settings.password_parallel)
+    await signing.refresh()
+    await log.start()
+    await passwords.start()
+
+    issuer, audit = Issuer(signing), Audit(tables, clock)
+    attempts = Attempts(rate_limits, settings.attempts.limits)
+    companies = Companies(store, tables, clock)
+    callers = Callers(tables, companies)
+    members = Members(tables, log, clock)
+    sessions = Sessions(tables, issuer, log, clock, seconds=settings.session_seconds)
+    registration = Registration(tables, companies, passwords, audit, clock)
+    return Domain(
+        tables=tables,
+        keys=signing,
+        revocations=log,
+        registration=registration,
+        accounts=Accounts(
+            tables,
+            companies,
+            callers,
+            members,
+            sessions,
+            registration,
+            passwords,
+            attempts,
+            audit,
+            clock,
+            registration_open=settings.registration == "open",
+        ),
+        users=Users(tables, callers, companies, members, audit),
+        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, audit, clock),
+        projects=Projects(tables, callers, members, sessions, audit, clock),
+        tokens=Tokens(tables, callers, members, issuer, audit, clock),
+        service_tokens=ServiceTokens(tables, companies, issuer, clock),
+        callers=callers,
+        audit=audit,
+        companies=companies,
+    )
+
+
+async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    domain = await assemble(
+        platform.store, platform.rate_limits, settings, keys=platform.keys, revocations=platform.revocations
+    )
+    tasks = platform.tasks
+    tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh)
+    tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll)
+    tasks.every("prune revocations", _PRUNE_SECONDS, domain.revocations.prune)
+    platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
+    return _mounts(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
+
+
+def _mounts(domain: Domain, cookies: Cookies) -> Sequence[Mount]:
+    account = AccountServicer(domain.accounts, domain.invitations, domain.callers, cookies)
+    return [
+        Mount("portico.auth.v1.AccountService", account_service_pb2_grpc.add_AccountServiceServicer_to_server, account),
+        Mount(
+            "portico.auth.v1.UserService",
+            user_service_pb2_grpc.add_UserServiceServicer_to_server,
+            UserServicer(domain.users, domain.invitations),
+        ),
+        Mount(
+            "portico.auth.v1.ProjectService",
+            project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
+            ProjectServicer(domain.projects),
+        ),
+        Mount(
+            "portico.auth.v1.TokenService",
+            token_service_pb2_grpc.add_TokenServiceServicer_to_server,
+            TokenServicer(domain.tokens),
+        ),
+        Mount(
+            "portico.auth.v1.AuditService",
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(domain.audit, domain.callers),
+        ),
+        Mount(
+            "portico.auth.v1.KeyService",
+            key_service_pb2_grpc.add_KeyServiceServicer_to_server,
+            KeyServicer(domain.keys),
+        ),
+        Mount(
+            "portico.auth.v1.TrustService",
+            trust_service_pb2_grpc.add_TrustServiceServicer_to_server,
+            TrustServicer(domain.revocations, domain.service_tokens),
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""What auth decides. Knows neither gRPC nor a driver."""

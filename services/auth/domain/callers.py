@@ -1,0 +1,106 @@
+"""Who calls, as auth knows them: the token's identity together with the account behind it."""
+
+from dataclasses import dataclass
+
+from core import context
+from core.context import Identity, Kind
+from core.errors import NotFound, PermissionDenied, Unauthenticated
+from core.tenancy import Tenant
+from services.auth.domain.companies import Companies
+from services.auth.domain.permissions import LIMITED, RANK, SEE_ALL_PROJECTS, covers
+from services.auth.domain.records import ACTIVE, ProjectRecord, User
+from services.auth.domain.tables import Table, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`user` is None for Portico's own services, which hold no account."""
+
+    identity: Identity
+    user: User | None
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.identity.tenant
+
+    @property
+    def person(self) -> User:
+        """The account behind the token. Raises PermissionDenied for services."""
+        if self.user is None:
+            raise PermissionDenied("This call is for people and their API tokens.")
+        return self.user
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every project of the tenant is the caller's.
+
+        An API token is bound to its project; only one that may manage projects reaches the others.
+        """
+        if self.user is None or self.user.role not in SEE_ALL_PROJECTS:
+            return False
+        return self.identity.kind is Kind.SESSION or covers(self.identity.scopes, ["projects:admin"])
+
+    @property
+    def project_ids(self) -> tuple[str, ...]:
+        """The caller's projects where it does not see all."""
+        if self.user is not None and self.identity.kind is Kind.SESSION:
+            return self.user.project_ids
+        return (self.identity.project.id,)
+
+    def may_see(self, project_id: str) -> bool:
+        return self.sees_all or project_id in self.project_ids
+
+    def holds(self, scopes: frozenset[str]) -> bool:
+        """Whether both the token and the account behind it hold all of these."""
+        return covers(self.identity.scopes, scopes) and covers(self.person.scopes, scopes)
+
+    def outranks(self, role: str) -> bool:
+        return RANK[self.person.role] >= RANK[role]
+
+
+class Callers:
+    def __init__(self, tables: Tables, companies: Companies) -> None:
+        self._users = tables.users
+        self._projects = tables.projects
+        self._companies = companies
+
+    async def current(self) -> Caller:
+        """The caller of the present request. Raises Unauthenticated when the account is gone or disabled."""
+        identity = context.identity()
+        if LIMITED in identity.scopes:
+            raise PermissionDenied(
+                "Choose a password first: POST /v1/auth/change-password.", reason="PASSWORD_CHANGE_REQUIRED"
+            )
+        return await self.load(identity)
+
+    async def load(self, identity: Identity) -> Caller:
+        if await self._companies.get(identity.tenant.slug) is None:
+            raise _gone()
+        if identity.kind is Kind.SERVICE:
+            return Caller(identity, None)
+        user = await self._users.get(identity.tenant, identity.subject)
+        if user is None or user.status != ACTIVE:
+            raise _gone()
+        return Caller(identity, user)
+
+    async def still_holds(self, caller: Caller) -> bool:
+        """Whether the account is as it was when the call began. To ask after handing out rights, so that a change of
+        rights at the same time either sees what was handed out or is seen here."""
+        user = await self._users.get(caller.tenant, caller.person.id)
+        return user is not None and user.status == ACTIVE and user.revision == caller.person.revision
+
+    async def project(self, caller: Caller, reference: str, *, field: str | None = None) -> ProjectRecord:
+        """One of the caller's projects, by id or key. Raises NotFound alike for what is not there and not theirs."""
+        found = await find_project(self._projects, caller.tenant, reference)
+        if found is None or not caller.may_see(found.id):
+            raise NotFound("There is no such project.", field=field)
+        return found
+
+
+async def find_project(projects: Table[ProjectRecord], tenant: Tenant, reference: str) -> ProjectRecord | None:
+    """By id, else by key. An id goes first: a project cannot hide another by taking its id for a key."""
+    return await projects.get(tenant, reference) or await projects.find_one(tenant, {"key": reference})
+
+
+def _gone() -> Unauthenticated:
+    return Unauthenticated("This account is no longer active.", reason="ACCOUNT_INACTIVE")

@@ -1,0 +1,132 @@
+"""Tenants, and which of them an email belongs to.
+
+A registration reserves its slug as `pending` for a short time, fills the tenant's store, and activates it as the last
+step. Until then the tenant is nobody's to see; a registration that died half-way is taken over, remains and all.
+"""
+
+from contextlib import suppress
+
+from core.errors import Conflict, InvalidInput
+from core.storage.ports import Cond, DocumentStore, Op, Order
+from core.tenancy import MAIN, Tenant
+from services.auth.domain.issuing import new_id
+from services.auth.domain.records import ACTIVE, PENDING, Company, DirectoryEntry
+from services.auth.domain.tables import TENANT_COLLECTIONS, Tables
+from services.auth.ports import Clock
+
+RESERVED_SLUGS = frozenset(
+    {"main", "portico", "admin", "api", "auth", "www", "root", "system", "internal", "public", "static", "health"}
+)
+RESERVATION_SECONDS = 30.0
+"""For which a registration holds its slug. It gives up by itself well before that."""
+
+_MAX_COMPANIES_OF_EMAIL = 8
+"""Whose passwords a sign-in without a slug tries. The oldest first, so that nobody is crowded out by newcomers."""
+
+
+class Companies:
+    def __init__(self, store: DocumentStore, tables: Tables, clock: Clock) -> None:
+        self._store = store
+        self._companies = tables.companies
+        self._directory = tables.directory
+        self._clock = clock
+
+    async def get(self, slug: str) -> Company | None:
+        """The company of that slug, its store ready for use; None while it is not registered to the end."""
+        try:
+            tenant = Tenant(slug)
+        except ValueError:
+            return None
+        company = await self._companies.get(MAIN, tenant.slug)
+        if company is None or company.status != ACTIVE:
+            return None
+        await self._store.prepare(tenant, TENANT_COLLECTIONS)
+        return company
+
+    async def of_email(self, email: str) -> list[Company]:
+        """Companies in which somebody has this email."""
+        entries, _ = await self._directory.page(
+            MAIN,
+            {"emailLower": email.lower()},
+            order=Order(descending=False),
+            page_size=_MAX_COMPANIES_OF_EMAIL,
+        )
+        companies = [await self.get(entry.tenant) for entry in entries]
+        return [company for company in companies if company is not None]
+
+    async def list_email(self, tenant: Tenant, email: str) -> None:
+        """Make the email lead to the tenant. To do before the account: an entry that leads nowhere does no harm."""
+        entry = DirectoryEntry(_entry_id(tenant, email), email.lower(), tenant.slug, self._clock())
+        with suppress(Conflict):  # it is there already
+            await self._directory.insert(MAIN, entry)
+
+    async def unlist_email(self, tenant: Tenant, email: str) -> None:
+        await self._directory.delete(MAIN, _entry_id(tenant, email))
+
+    async def reserve(self, slug: str, company_name: str) -> Company:
+        """Hold the slug and make the tenant's store. Raises Conflict if it is taken, InvalidInput if it cannot be."""
+        if not slug:
+            raise InvalidInput("The name needs at least one Latin letter or digit.", field="companyName")
+        if slug in RESERVED_SLUGS:
+            raise InvalidInput(f'The name "{slug}" is reserved. Choose another.', field="companyName")
+        now = self._clock()
+        wanted = Company(
+            id=slug,
+            slug=slug,
+            company_name=company_name,
+            status=PENDING,
+            created_at=now,
+            attempt=new_id(),
+            reserved_until=now + RESERVATION_SECONDS,
+        )
+        try:
+            await self._companies.insert(MAIN, wanted)
+        except Conflict:
+            await self._take_over(wanted)
+        await self._store.prepare(Tenant(slug), TENANT_COLLECTIONS)
+        return wanted
+
+    async def activate(self, reserved: Company, owner_id: str) -> Company:
+        """The last step of a registration. Raises Conflict if it took too long and lost its slug."""
+        active = await self._companies.update(
+            MAIN,
+            reserved.id,
+            where={"attempt": reserved.attempt, "status": PENDING},
+            status=ACTIVE,
+            owner_id=owner_id,
+            attempt=None,
+            reserved_until=None,
+        )
+        if active is None:
+            raise _taken()
+        return active
+
+    async def release(self, reserved: Company) -> None:
+        """Let the next registration take the slug at once."""
+        await self._companies.update(
+            MAIN, reserved.id, where={"attempt": reserved.attempt, "status": PENDING}, reserved_until=0.0
+        )
+
+    async def _take_over(self, wanted: Company) -> None:
+        """Take the slug of a registration that died, and remove what it left."""
+        stale = await self._companies.update(
+            MAIN,
+            wanted.id,
+            where={"status": PENDING, "reservedUntil": Cond(Op.LT, self._clock())},
+            company_name=wanted.company_name,
+            created_at=wanted.created_at,
+            attempt=wanted.attempt,
+            reserved_until=wanted.reserved_until,
+        )
+        if stale is None:
+            raise _taken()
+        await self._store.drop_tenant(Tenant(wanted.slug))
+        await self._directory.delete_where(MAIN, {"tenant": wanted.slug})
+
+
+def _entry_id(tenant: Tenant, email: str) -> str:
+    return f"{tenant.slug}/{email.lower()}"
+
+
+def _taken() -> Conflict:
+    return Conflict("A company of that name is registered already.", field="companyName")

@@ -1,0 +1,34 @@
+"""Nobody gives away more than they hold: the checks before rights are handed out."""
+
+from collections.abc import Iterable, Mapping
+
+from core.errors import InvalidInput, NotFound, PermissionDenied
+from services.auth.domain.callers import Caller, Callers
+from services.auth.domain.permissions import scopes_of
+from services.auth.domain.records import User
+
+_MAX_PROJECTS = 1000
+
+
+def require_authority(caller: Caller, role: str, overrides: Mapping[str, str]) -> None:
+    """The caller holds whatever this role with these overrides gives, and is of no lower rank."""
+    if not caller.outranks(role) or not caller.holds(scopes_of(role, overrides)):
+        raise PermissionDenied("This account has, or would have, rights beyond yours.")
+
+
+async def checked_projects(callers: Callers, caller: Caller, ids: Iterable[str]) -> tuple[str, ...]:
+    """Projects to make somebody a member of: all must be the caller's."""
+    wanted = tuple(dict.fromkeys(ids))
+    if len(wanted) > _MAX_PROJECTS:
+        raise InvalidInput(f"A user is a member of at most {_MAX_PROJECTS} projects.", field="projectIds")
+    try:
+        projects = [await callers.project(caller, id) for id in wanted]
+    except NotFound:
+        raise InvalidInput("One of these projects does not exist or is not one of yours.", field="projectIds") from None
+    return tuple(dict.fromkeys(project.id for project in projects))
+
+
+def require_projects_of(caller: Caller, user: User) -> None:
+    """Whoever does not see all projects has no say over somebody who also works in others."""
+    if not all(map(caller.may_see, user.project_ids)):
+        raise PermissionDenied("This user is also a member of projects that are not yours.")

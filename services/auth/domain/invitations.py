@@ -1,0 +1,174 @@
+"""Invitations: somebody is asked to join a tenant, and joins with the secret that the inviter passed on."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.errors import Conflict, NotFound, PermissionDenied
+from core.storage.ports import Cond, Op
+from core.tenancy import Tenant
+from services.auth.domain import inputs
+from services.auth.domain.accounts import SignedIn
+from services.auth.domain.attempts import Attempts
+from services.auth.domain.audit import SUCCESS, Audit
+from services.auth.domain.callers import Callers
+from services.auth.domain.companies import Companies
+from services.auth.domain.grants import checked_projects, require_authority
+from services.auth.domain.issuing import new_id
+from services.auth.domain.passwords import Passwords
+from services.auth.domain.permissions import ADMIN, PROJECT_ADMIN, USER, checked_levels, checked_role
+from services.auth.domain.records import Company, Invitation, User
+from services.auth.domain.sessions import Sessions
+from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
+
+_LIFE_SECONDS = 7 * 86_400.0
+_ROLES = (ADMIN, PROJECT_ADMIN, USER)
+_SECRET_BYTES = 32
+_MAX_SECRET = 256
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvitation:
+    """What an inviter asks for. No projects means the one of the inviter's token."""
+
+    email: str
+    name: str = ""
+    role: str = ""
+    overrides: Mapping[str, str] | None = None
+    project_ids: tuple[str, ...] = ()
+
+
+class Invitations:
+    def __init__(
+        self,
+        tables: Tables,
+        companies: Companies,
+        callers: Callers,
+        sessions: Sessions,
+        passwords: Passwords,
+        attempts: Attempts,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._invitations = tables.invitations
+        self._users = tables.users
+        self._companies = companies
+        self._callers = callers
+        self._sessions = sessions
+        self._passwords = passwords
+        self._attempts = attempts
+        self._audit = audit
+        self._clock = clock
+
+    async def invite(self, asked: NewInvitation) -> tuple[Invitation, str]:
+        """The invitation, and its secret."""
+        caller = await self._callers.current()
+        tenant, now = caller.tenant, self._clock()
+        email = inputs.email(asked.email)
+        name = inputs.OPTIONAL_NAME.check(asked.name)
+        role = checked_role(asked.role or USER, _ROLES)
+        overrides = checked_levels(asked.overrides or {})
+        async with self._audit.change(tenant, "invitation.create", "invitation") as change:
+            change.metadata |= {"role": role}
+            require_authority(caller, role, overrides)
+            project_ids = asked.project_ids or (caller.identity.project.id,)
+            secret = f"{tenant.slug}.{secrets.token_urlsafe(_SECRET_BYTES)}"
+            invitation = Invitation(
+                id=new_id(),
+                email=email,
+                email_lower=email.lower(),
+                name=name,
+                role=role,
+                invited_by=caller.person.id,
+                created_at=now,
+                expires_at=now + _LIFE_SECONDS,
+                secret_hash=_digest(secret),
+                overrides=overrides,
+                project_ids=await checked_projects(self._callers, caller, project_ids),
+            )
+            await self._insert(tenant, invitation)
+            change.resource_id = invitation.id
+            if not await self._callers.still_holds(caller):
+                await self._invitations.delete(tenant, invitation.id)
+                raise PermissionDenied("Your rights were changed at the same time. Try again.")
+        return invitation, secret
+
+    async def page(self, page_size: int, page_token: str) -> tuple[list[Invitation], str]:
+        caller = await self._callers.current()
+        open_ones = {"expiresAt": Cond(Op.GT, self._clock())}
+        return await self._invitations.page(caller.tenant, open_ones, page_size=page_size, page_token=page_token)
+
+    async def revoke(self, id: str) -> None:
+        caller = await self._callers.current()
+        invitation = await self._invitations.get(caller.tenant, id)
+        if invitation is None:
+            raise _unknown()
+        async with self._audit.change(caller.tenant, "invitation.revoke", "invitation", id):
+            require_authority(caller, invitation.role, invitation.overrides)
+            if not await self._invitations.delete(caller.tenant, id):
+                raise _unknown()
+
+    async def accept(self, secret: str, password: str, name: str) -> SignedIn:
+        """The account is made under the invitation's own id, so that of several acceptances one alone can make it."""
+        await self._attempts.accept()
+        company, invitation = await self._find(secret)
+        tenant = Tenant(company.slug)
+        inputs.password(password)
+        chosen_name = inputs.OPTIONAL_NAME.check(name) or invitation.name or invitation.email.partition("@")[0]
+        read_at = self._clock()
+        user = User(
+            id=invitation.id,
+            email=invitation.email,
+            email_lower=invitation.email_lower,
+            name=chosen_name,
+            role=invitation.role,
+            created_at=read_at,
+            password_hash=await self._passwords.hash(password),
+            overrides=invitation.overrides,
+            project_ids=invitation.project_ids,
+            last_login_at=read_at,
+        )
+        await self._companies.list_email(tenant, user.email)
+        try:
+            await self._users.insert(tenant, user)
+        except Conflict:  # somebody else was faster
+            raise _unknown() from None
+        if not await self._invitations.delete(tenant, invitation.id):  # it was taken back in this very moment
+            await self._users.delete(tenant, user.id)
+            await self._companies.unlist_email(tenant, user.email)
+            raise _unknown()
+        await self._audit.write(tenant, "invitation.accept", SUCCESS, "user", user.id, actor_id=user.id)
+        project = await self._sessions.choose_project(tenant, user)
+        session = await self._sessions.issue(tenant, user, project.id, read_at)
+        return SignedIn(company, user, session)
+
+    async def _insert(self, tenant: Tenant, invitation: Invitation) -> None:
+        same = {"emailLower": invitation.email_lower}
+        await self._invitations.delete_where(tenant, {**same, "expiresAt": Cond(Op.LTE, self._clock())})
+        if await self._users.find_one(tenant, same) is not None:
+            raise Conflict("Somebody with this email has an account already.", field="email")
+        try:
+            await self._invitations.insert(tenant, invitation)
+        except Conflict:
+            raise Conflict("Somebody with this email is invited already.", field="email") from None
+
+    async def _find(self, secret: str) -> tuple[Company, Invitation]:
+        slug, _, rest = secret[:_MAX_SECRET].partition(".")
+        company = await self._companies.get(slug) if rest else None
+        if company is None:
+            raise _unknown()
+        invitation = await self._invitations.find_one(Tenant(company.slug), {"secretHash": _digest(secret)})
+        if invitation is None or invitation.expires_at <= self._clock():
+            raise _unknown()
+        return company, invitation
+
+
+def _digest(secret: str) -> str:
+    """The secret is 256 random bits, so a plain hash is as good as any."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such invitation: it is unknown, used, revoked or expired.", field="token")

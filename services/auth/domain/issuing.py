@@ -1,0 +1,48 @@
+"""Writes tokens: `ptc_` and a JWT that the current key signed."""
+
+import secrets
+from collections.abc import Iterable
+
+import jwt
+
+from core.context import Kind
+from core.identity import ALGORITHM, ISSUER, PREFIX
+from core.tenancy import Project
+from services.auth.domain.keys import Keys
+
+
+def new_id() -> str:
+    """For records and tokens: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+class Issuer:
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def issue(
+        self,
+        project: Project,
+        subject: str,
+        kind: Kind,
+        scopes: Iterable[str],
+        *,
+        token_id: str,
+        issued_at: float,
+        expires_at: float | None,
+    ) -> str:
+        """The token's text. `issued_at` keeps its fraction: sessions are ended by comparing with it."""
+        signer = self._keys.signer
+        claims: dict[str, object] = {
+            "iss": ISSUER,
+            "tenant": project.tenant.slug,
+            "project": project.id,
+            "sub": subject,
+            "kind": kind.value,
+            "scopes": sorted(scopes),
+            "jti": token_id,
+            "iat": issued_at,
+        }
+        if expires_at is not None:
+            claims["exp"] = int(expires_at)
+        return PREFIX + jwt.encode(claims, signer.private, algorithm=ALGORITHM, headers={"kid": signer.key_id})

@@ -1,0 +1,61 @@
+"""What a change of rights brings about: sessions end, and what was handed out beyond the new rights is taken back."""
+
+from core.identity import Revocation
+from core.tenancy import Tenant
+from services.auth.domain.permissions import covers, scopes_of
+from services.auth.domain.records import ACTIVE, ApiToken, User
+from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.sessions import MAX_SESSION_SECONDS
+from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
+
+_TICK = 1e-6
+"""Seconds; what a float still tells apart at present times, several times over."""
+
+
+class Members:
+    def __init__(self, tables: Tables, revocations: RevocationLog, clock: Clock) -> None:
+        self._tables = tables
+        self._revocations = revocations
+        self._clock = clock
+
+    def cutoff(self, user: User) -> float:
+        """A new `sessions_from`: later than any session of the user so far, not later than the next."""
+        return max(self._clock(), user.sessions_from) + _TICK
+
+    async def end_sessions(self, tenant: Tenant, user: User) -> None:
+        """Refuse every session that was issued before the user's `sessions_from`."""
+        await self._revocations.revoke(
+            Revocation(
+                tenant=tenant.slug,
+                subject=user.id,
+                issued_before=user.sessions_from,
+                expires_at=user.sessions_from + MAX_SESSION_SECONDS,
+            )
+        )
+
+    async def enforce(self, tenant: Tenant, user: User) -> None:
+        """Bring what the user holds in line with the rights as they are now. The account itself is already changed."""
+        await self.end_sessions(tenant, user)
+        theirs = {"userId": user.id}
+        excess = [token async for token in self._tables.tokens.every(tenant, theirs) if not _may_hold(user, token)]
+        await self.take_back(tenant, excess)
+        async for invitation in self._tables.invitations.every(tenant, {"invitedBy": user.id}):
+            granted = scopes_of(invitation.role, invitation.overrides)
+            projects = all(map(user.in_project, invitation.project_ids))
+            if user.status != ACTIVE or not projects or not covers(user.scopes, granted):
+                await self._tables.invitations.delete(tenant, invitation.id)
+
+    async def take_back(self, tenant: Tenant, tokens: list[ApiToken]) -> None:
+        """Revoke API tokens, then forget them."""
+        await self._revocations.revoke(*(revocation_of(tenant, token) for token in tokens))
+        for token in tokens:
+            await self._tables.tokens.delete(tenant, token.id)
+
+
+def revocation_of(tenant: Tenant, token: ApiToken) -> Revocation:
+    return Revocation(tenant=tenant.slug, token_id=token.id, expires_at=token.expires_at or 0.0)
+
+
+def _may_hold(user: User, token: ApiToken) -> bool:
+    return user.status == ACTIVE and user.in_project(token.project_id) and covers(user.scopes, token.scopes)

@@ -1,0 +1,128 @@
+"""The projects of a tenant."""
+
+from typing import Any
+
+from core.errors import Conflict, FailedPrecondition, NotFound
+from core.storage.ports import Cond, Op
+from core.tenancy import Tenant
+from services.auth.domain import inputs
+from services.auth.domain.audit import Audit
+from services.auth.domain.callers import Caller, Callers
+from services.auth.domain.issuing import new_id
+from services.auth.domain.members import Members
+from services.auth.domain.records import ACTIVE, CLOSING, ProjectRecord
+from services.auth.domain.sessions import Sessions
+from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
+
+_KEY_TRIES = 50
+
+
+class Projects:
+    def __init__(
+        self, tables: Tables, callers: Callers, members: Members, sessions: Sessions, audit: Audit, clock: Clock
+    ) -> None:
+        self._tables = tables
+        self._callers = callers
+        self._members = members
+        self._sessions = sessions
+        self._audit = audit
+        self._clock = clock
+
+    async def page(self, page_size: int, page_token: str) -> tuple[list[ProjectRecord], str]:
+        caller = await self._callers.current()
+        where = {} if caller.sees_all else {"id": Cond(Op.IN, list(caller.project_ids))}
+        return await self._tables.projects.page(caller.tenant, where, page_size=page_size, page_token=page_token)
+
+    async def get(self, reference: str) -> ProjectRecord:
+        return await self._callers.project(await self._callers.current(), reference)
+
+    async def create(self, name: str, key: str, description: str) -> ProjectRecord:
+        caller = await self._callers.current()
+        project = ProjectRecord(
+            id=new_id(),
+            key=inputs.slug(key, "key") if key else "",
+            name=inputs.NAME.check(name),
+            created_at=self._clock(),
+            description=inputs.DESCRIPTION.check(description),
+        )
+        async with self._audit.change(caller.tenant, "project.create", "project", project.id) as change:
+            made = await self._insert(caller.tenant, project)
+            await self._join(caller, made)
+            change.metadata["key"] = made.key
+        return made
+
+    async def update(self, reference: str, *, name: str | None, description: str | None) -> ProjectRecord:
+        caller = await self._callers.current()
+        project = await self._callers.project(caller, reference)
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = inputs.NAME.check(name)
+        if description is not None:
+            changes["description"] = inputs.DESCRIPTION.check(description)
+        async with self._audit.change(caller.tenant, "project.update", "project", project.id) as change:
+            change.metadata["fields"] = ",".join(changes)
+            updated = await self._tables.projects.update(caller.tenant, project.id, **changes)
+            if updated is None:
+                raise NotFound("There is no such project.")
+        return updated
+
+    async def delete(self, reference: str) -> None:
+        """Closes the project, takes back every token and session in it, and removes it. Safe to repeat."""
+        caller = await self._callers.current()
+        project = await self._callers.project(caller, reference)
+        if project.id == caller.identity.project.id:
+            raise FailedPrecondition("This is the project of your own token. Switch to another one first.")
+        async with self._audit.change(caller.tenant, "project.delete", "project", project.id) as change:
+            change.metadata["key"] = project.key
+            await self._close(caller.tenant, project)
+            tokens = [token async for token in self._tables.tokens.every(caller.tenant, {"projectId": project.id})]
+            await self._members.take_back(caller.tenant, tokens)
+            await self._sessions.end_in_project(caller.tenant, project.id)
+            await self._leave(caller.tenant, project.id)
+            await self._tables.projects.delete(caller.tenant, project.id)
+
+    async def _insert(self, tenant: Tenant, project: ProjectRecord) -> ProjectRecord:
+        """With a key made from the name, `-2`, `-3` and so on, where none is given."""
+        base = inputs.slug_from(project.name) or "project"
+        keys = [project.key] if project.key else [_numbered(base, number) for number in range(1, _KEY_TRIES + 1)]
+        for key in keys:
+            candidate = ProjectRecord(project.id, key, project.name, project.created_at, project.description)
+            try:
+                await self._tables.projects.insert(tenant, candidate)
+            except Conflict:
+                continue
+            return candidate
+        raise Conflict("A project with this key exists already.", field="key")
+
+    async def _join(self, caller: Caller, project: ProjectRecord) -> None:
+        """Whoever makes a project is in it."""
+        if caller.user is not None and not caller.user.in_project(project.id):
+            user = caller.user
+            await self._tables.users.update(
+                caller.tenant,
+                user.id,
+                where={"revision": user.revision},
+                project_ids=(*user.project_ids, project.id),
+                revision=user.revision + 1,
+            )
+
+    async def _close(self, tenant: Tenant, project: ProjectRecord) -> None:
+        """Nothing new begins in it from here on. Looks afterwards whether another is left, so that of two removals
+        at the same time none takes the last."""
+        await self._tables.projects.update(tenant, project.id, status=CLOSING)
+        if await self._tables.projects.count(tenant, {"status": ACTIVE}) == 0:
+            await self._tables.projects.update(tenant, project.id, status=ACTIVE)
+            raise FailedPrecondition("This is the last project. Create another one first.")
+
+    async def _leave(self, tenant: Tenant, project_id: str) -> None:
+        async for user in self._tables.users.every(tenant, {"projectIds": Cond(Op.CONTAINS, project_id)}):
+            ids = tuple(each for each in user.project_ids if each != project_id)
+            await self._tables.users.update(
+                tenant, user.id, where={"revision": user.revision}, project_ids=ids, revision=user.revision + 1
+            )
+
+
+def _numbered(base: str, number: int) -> str:
+    suffix = "" if number == 1 else f"-{number}"
+    return base[: inputs.SLUG_LENGTH - len(suffix)].rstrip("-") + suffix

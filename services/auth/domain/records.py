@@ -1,0 +1,182 @@
+"""What auth keeps, as values. Times are Unix seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from core.storage.ports import Document
+from services.auth.domain.permissions import SEE_ALL_PROJECTS, scopes_of
+
+R = TypeVar("R")
+
+ACTIVE, DISABLED, PENDING, CLOSING = "active", "disabled", "pending", "closing"
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A tenant. While `pending`, its registration has until `reserved_until` and may then be taken over."""
+
+    id: str
+    slug: str
+    company_name: str
+    status: str
+    created_at: float
+    attempt: str = ""
+    reserved_until: float = 0.0
+    owner_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """That somebody with this email has an account in this tenant."""
+
+    id: str
+    email_lower: str
+    tenant: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account. Sessions issued before `sessions_from` have ended; `revision` grows with every change of rights."""
+
+    id: str
+    email: str
+    email_lower: str
+    name: str
+    role: str
+    created_at: float
+    password_hash: str = field(repr=False)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    project_ids: tuple[str, ...] = ()
+    status: str = ACTIVE
+    must_change_password: bool = False
+    sessions_from: float = 0.0
+    revision: int = 1
+    last_login_at: float | None = None
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return scopes_of(self.role, self.overrides)
+
+    def in_project(self, project_id: str) -> bool:
+        return self.role in SEE_ALL_PROJECTS or project_id in self.project_ids
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """A part of a tenant. While `closing`, nothing new can begin in it."""
+
+    id: str
+    key: str
+    name: str
+    created_at: float
+    description: str = ""
+    status: str = ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A token without its secret: `suffix` is its last characters."""
+
+    id: str
+    label: str
+    suffix: str
+    project_id: str
+    user_id: str
+    scopes: tuple[str, ...]
+    created_at: float
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session that may still be alive."""
+
+    id: str
+    user_id: str
+    project_id: str
+    created_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An open invitation; accepting or revoking it removes it. The account that comes of it gets its id."""
+
+    id: str
+    email: str
+    email_lower: str
+    name: str
+    role: str
+    invited_by: str
+    created_at: float
+    expires_at: float
+    secret_hash: str = field(repr=False)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    project_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change, or one refused sign-in."""
+
+    id: str
+    created_at: float
+    action: str
+    outcome: str
+    actor_kind: str
+    resource_type: str
+    actor_id: str = ""
+    resource_id: str = ""
+    project_id: str = ""
+    request_id: str = ""
+    ip_address: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRecord:
+    """One revoked token, or the sessions of a subject before a time; `expires_at` 0: for good."""
+
+    id: str
+    tenant: str
+    created_at: float
+    token_id: str = ""
+    subject: str = ""
+    issued_before: float = 0.0
+    expires_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key pair on P-256. `slot` is unique: there is at most one next and one current key, and any number retired.
+
+    `sealed` is the private half; a retired key has none.
+    """
+
+    id: str
+    x: str
+    y: str
+    created_at: float
+    slot: str | None = None
+    sealed: str | None = field(default=None, repr=False)
+    activated_at: float | None = None
+    retired_at: float | None = None
+
+
+def to_document(record: Any) -> Document:
+    """Fields in lowerCamelCase; None is left out."""
+    values = ((camel(each.name), getattr(record, each.name)) for each in fields(record))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values if value is not None}
+
+
+def from_document(cls: type[R], document: Document) -> R:
+    names = {each.name: camel(each.name) for each in fields(cls)}  # type: ignore[arg-type]  # a dataclass, as all here
+    values = {name: document[key] for name, key in names.items() if key in document}
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))

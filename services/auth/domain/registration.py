@@ -1,0 +1,101 @@
+"""Registers a company: tenant, store, project "default" and owner, whole or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+
+from core.errors import PorticoError, Unavailable
+from core.tenancy import Tenant
+from services.auth.domain import inputs
+from services.auth.domain.audit import SUCCESS, Audit
+from services.auth.domain.companies import RESERVATION_SECONDS, Companies
+from services.auth.domain.issuing import new_id
+from services.auth.domain.passwords import Passwords
+from services.auth.domain.permissions import OWNER
+from services.auth.domain.records import Company, ProjectRecord, User
+from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
+
+DEFAULT_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCompany:
+    """What a registration asks for, as the caller wrote it. An empty slug is made from the company's name."""
+
+    email: str
+    password: str
+    name: str
+    company_name: str
+    slug: str = ""
+    must_change_password: bool = False
+
+    def checked(self) -> "NewCompany":
+        """The same, in order. Raises InvalidInput."""
+        company_name = inputs.COMPANY_NAME.check(self.company_name)
+        return replace(
+            self,
+            email=inputs.email(self.email),
+            password=inputs.password(self.password),
+            name=inputs.NAME.check(self.name),
+            company_name=company_name,
+            slug=inputs.slug(self.slug, "slug") if self.slug else inputs.slug_from(company_name),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    company: Company
+    owner: User
+    project: ProjectRecord
+
+
+class Registration:
+    def __init__(self, tables: Tables, companies: Companies, passwords: Passwords, audit: Audit, clock: Clock) -> None:
+        self._tables = tables
+        self._companies = companies
+        self._passwords = passwords
+        self._audit = audit
+        self._clock = clock
+
+    async def register(self, asked: NewCompany) -> Registered:
+        """Raises InvalidInput, or Conflict where the slug is taken. A crash half-way blocks nobody for long."""
+        asked = asked.checked()
+        owner = await self._owner(asked)
+        reserved = await self._companies.reserve(asked.slug, asked.company_name)
+        tenant = Tenant(reserved.slug)
+        async with self._within_reservation(reserved):
+            project = ProjectRecord(new_id(), DEFAULT_PROJECT, "Default", self._clock())
+            await self._tables.projects.insert(tenant, project)
+            owner = replace(owner, project_ids=(project.id,))
+            await self._tables.users.insert(tenant, owner)
+            await self._companies.list_email(tenant, owner.email)
+            company = await self._companies.activate(reserved, owner.id)
+        await self._audit.write(tenant, "tenant.create", SUCCESS, "tenant", tenant.slug, actor_id=owner.id)
+        return Registered(company, owner, project)
+
+    async def _owner(self, asked: NewCompany) -> User:
+        return User(
+            id=new_id(),
+            email=asked.email,
+            email_lower=asked.email.lower(),
+            name=asked.name,
+            role=OWNER,
+            created_at=self._clock(),
+            password_hash=await self._passwords.hash(asked.password),
+            must_change_password=asked.must_change_password,
+        )
+
+    @asynccontextmanager
+    async def _within_reservation(self, reserved: Company) -> AsyncIterator[None]:
+        """The block must end well before somebody else may take the reservation over."""
+        try:
+            async with asyncio.timeout(RESERVATION_SECONDS / 2):
+                yield
+        except BaseException as error:  # cancelled or failed, the slug is given back; a crash leaves that to the clock
+            with suppress(PorticoError):
+                await asyncio.shield(self._companies.release(reserved))
+            if isinstance(error, TimeoutError):
+                raise Unavailable("The registration took too long. Try again.", retry_after=1.0) from None
+            raise

@@ -1,0 +1,50 @@
+"""Tokens of some minutes for Portico's own background work, each for one project of one tenant."""
+
+from collections.abc import Iterable
+
+from core.context import Kind
+from core.errors import InvalidInput, NotFound
+from core.tenancy import Project, Tenant
+from services.auth.domain import inputs
+from services.auth.domain.companies import Companies
+from services.auth.domain.issuing import Issuer, new_id
+from services.auth.domain.permissions import checked_scopes
+from services.auth.domain.records import ACTIVE
+from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
+
+_LIFE_SECONDS = 300.0
+
+
+class ServiceTokens:
+    def __init__(self, tables: Tables, companies: Companies, issuer: Issuer, clock: Clock) -> None:
+        self._projects = tables.projects
+        self._companies = companies
+        self._issuer = issuer
+        self._clock = clock
+
+    async def mint(self, service: str, slug: str, project_id: str, scopes: Iterable[str]) -> tuple[str, float]:
+        """The token, and when it ends. Raises NotFound for a tenant or project that is not there."""
+        subject = inputs.SERVICE.check(service)
+        wanted = checked_scopes(scopes)
+        if not wanted:
+            raise InvalidInput("A token needs at least one scope.", field="scopes")
+        company = await self._companies.get(slug)
+        if company is None:
+            raise NotFound("There is no such tenant.", field="tenant")
+        tenant = Tenant(company.slug)
+        project = await self._projects.get(tenant, project_id)
+        if project is None or project.status != ACTIVE:
+            raise NotFound("There is no such project.", field="project")
+        now = self._clock()
+        expires_at = float(int(now + _LIFE_SECONDS))
+        token = self._issuer.issue(
+            Project(tenant, project.id),
+            subject,
+            Kind.SERVICE,
+            wanted,
+            token_id=new_id(),
+            issued_at=now,
+            expires_at=expires_at,
+        )
+        return token, expires_at

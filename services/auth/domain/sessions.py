@@ -1,0 +1,98 @@
+"""Sessions: short tokens of people, bound to one project."""
+
+from dataclasses import dataclass
+
+from core.context import Identity, Kind
+from core.errors import FailedPrecondition, NotFound
+from core.identity import Revocation
+from core.storage.ports import Cond, Op, Order
+from core.tenancy import Project, Tenant
+from services.auth.domain.callers import find_project
+from services.auth.domain.issuing import Issuer, new_id
+from services.auth.domain.permissions import LIMITED, SEE_ALL_PROJECTS
+from services.auth.domain.records import ACTIVE, ProjectRecord, SessionRecord, User
+from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
+
+MAX_SESSION_SECONDS = 30 * 86_400.0
+"""More than any session may live, whatever the setting was when it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A new session. `expires_at` in Unix seconds."""
+
+    token: str
+    expires_at: float
+    project_id: str
+
+
+class Sessions:
+    """`seconds` is how long a session lives."""
+
+    def __init__(
+        self, tables: Tables, issuer: Issuer, revocations: RevocationLog, clock: Clock, *, seconds: float
+    ) -> None:
+        self._sessions = tables.sessions
+        self._projects = tables.projects
+        self._issuer = issuer
+        self._revocations = revocations
+        self._clock = clock
+        self._seconds = seconds
+
+    async def issue(self, tenant: Tenant, user: User, project_id: str, read_at: float) -> Session:
+        """`read_at`: when the account was read, or earlier. The session counts as issued then, so that a change of
+        rights since has ended it already. Raises NotFound if the project was removed meanwhile."""
+        issued_at = max(read_at, user.sessions_from)
+        expires_at = float(int(issued_at + self._seconds))
+        record = SessionRecord(new_id(), user.id, project_id, self._clock(), expires_at)
+        await self._sessions.delete_where(tenant, {"expiresAt": Cond(Op.LT, self._clock())})
+        await self._sessions.insert(tenant, record)
+        project = await self._projects.get(tenant, project_id)
+        if project is None or project.status != ACTIVE:  # after the insert: a removal sees the session or is seen here
+            raise _no_project()
+        token = self._issuer.issue(
+            Project(tenant, project_id),
+            user.id,
+            Kind.SESSION,
+            {LIMITED} if user.must_change_password else user.scopes,
+            token_id=record.id,
+            issued_at=issued_at,
+            expires_at=expires_at,
+        )
+        return Session(token, expires_at, project_id)
+
+    async def choose_project(self, tenant: Tenant, user: User, reference: str = "") -> ProjectRecord:
+        """The project of that id or key, or else the user's first. Raises NotFound, or FailedPrecondition where the
+        user has none."""
+        if reference:
+            found = await find_project(self._projects, tenant, reference)
+            if found is None or not user.in_project(found.id):
+                raise _no_project()
+            return found
+        theirs = {} if user.role in SEE_ALL_PROJECTS else {"id": Cond(Op.IN, list(user.project_ids))}
+        projects, _ = await self._projects.page(
+            tenant, {"status": ACTIVE, **theirs}, order=Order(descending=False), page_size=1
+        )
+        if not projects:
+            raise FailedPrecondition("You are not a member of any project. Ask an administrator of your company.")
+        return projects[0]
+
+    async def end(self, identity: Identity) -> None:
+        """Refuse this one session from now on."""
+        await self._revocations.revoke(_revocation(identity.tenant, identity.token_id, identity.expires_at or 0.0))
+        await self._sessions.delete(identity.tenant, identity.token_id)
+
+    async def end_in_project(self, tenant: Tenant, project_id: str) -> None:
+        records = [record async for record in self._sessions.every(tenant, {"projectId": project_id})]
+        await self._revocations.revoke(*(_revocation(tenant, record.id, record.expires_at) for record in records))
+        await self._sessions.delete_where(tenant, {"projectId": project_id})
+
+
+def _revocation(tenant: Tenant, token_id: str, expires_at: float) -> Revocation:
+    return Revocation(tenant=tenant.slug, token_id=token_id, expires_at=expires_at)
+
+
+def _no_project() -> NotFound:
+    return NotFound("There is no such project, or it is not one of yours.", field="projectId")

@@ -1,0 +1,78 @@
+"""AccountService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from typing import Any
+
+from grpc.aio import ServicerContext
+
+from portico.auth.v1 import account_service_pb2 as pb
+from portico.auth.v1 import account_service_pb2_grpc
+from services.auth import convert
+from services.auth.domain.accounts import Accounts, SignedIn
+from services.auth.domain.callers import Callers
+from services.auth.domain.invitations import Invitations
+from services.auth.domain.registration import NewCompany
+from services.auth.servicers.cookies import Cookies
+
+
+class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
+    def __init__(self, accounts: Accounts, invitations: Invitations, callers: Callers, cookies: Cookies) -> None:
+        self._accounts = accounts
+        self._invitations = invitations
+        self._callers = callers
+        self._cookies = cookies
+
+    async def Register(self, request: pb.RegisterRequest, context: ServicerContext) -> pb.RegisterResponse:
+        made = await self._accounts.register(
+            NewCompany(
+                email=request.email, password=request.password, name=request.name, company_name=request.company_name
+            )
+        )
+        return pb.RegisterResponse(message="The company is registered.", **self._signed_in(made))
+
+    async def Login(self, request: pb.LoginRequest, context: ServicerContext) -> pb.LoginResponse:
+        made = await self._accounts.login(request.email, request.password, request.slug, request.project_id)
+        return pb.LoginResponse(
+            message="Signed in.", must_change_password=made.user.must_change_password, **self._signed_in(made)
+        )
+
+    async def Logout(self, request: pb.LogoutRequest, context: ServicerContext) -> pb.LogoutResponse:
+        await self._accounts.logout()
+        self._cookies.forget()
+        return pb.LogoutResponse(message="Signed out.")
+
+    async def GetSession(self, request: pb.GetSessionRequest, context: ServicerContext) -> pb.GetSessionResponse:
+        caller = await self._callers.current()
+        return convert.get_session(caller.identity)
+
+    async def SwitchProject(
+        self, request: pb.SwitchProjectRequest, context: ServicerContext
+    ) -> pb.SwitchProjectResponse:
+        made = await self._accounts.switch_project(request.project_id)
+        self._cookies.keep(made.token)
+        return pb.SwitchProjectResponse(session=convert.session(made))
+
+    async def ChangePassword(
+        self, request: pb.ChangePasswordRequest, context: ServicerContext
+    ) -> pb.ChangePasswordResponse:
+        made = await self._accounts.change_password(request.current_password, request.new_password)
+        self._cookies.keep(made.token)
+        return pb.ChangePasswordResponse(success=True, session=convert.session(made))
+
+    async def AcceptInvitation(
+        self, request: pb.AcceptInvitationRequest, context: ServicerContext
+    ) -> pb.AcceptInvitationResponse:
+        made = await self._invitations.accept(request.token, request.password, request.name)
+        return pb.AcceptInvitationResponse(**self._signed_in(made))
+
+    def _signed_in(self, made: SignedIn) -> dict[str, Any]:
+        """The fields that every answer with a new session has; a browser keeps the session as a cookie."""
+        self._cookies.keep(made.session.token)
+        return {
+            "tenant": convert.tenant(made.company),
+            "user": convert.user(made.user),
+            "token": made.session.token,
+            "expires_at": convert.timestamp(made.session.expires_at),
+            "project_id": made.session.project_id,
+        }

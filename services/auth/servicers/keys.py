@@ -1,0 +1,18 @@
+"""KeyService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from grpc.aio import ServicerContext
+
+from portico.auth.v1 import key_service_pb2 as pb
+from portico.auth.v1 import key_service_pb2_grpc
+from services.auth import convert
+from services.auth.domain.keys import Keys
+
+
+class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    async def GetJwks(self, request: pb.GetJwksRequest, context: ServicerContext) -> pb.GetJwksResponse:
+        return pb.GetJwksResponse(keys=map(convert.jwk, self._keys.published))

@@ -1,0 +1,35 @@
+"""TrustService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from grpc.aio import ServicerContext
+
+from portico.auth.v1 import trust_service_pb2 as pb
+from portico.auth.v1 import trust_service_pb2_grpc
+from services.auth import convert
+from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.service_tokens import ServiceTokens
+
+
+class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
+    def __init__(self, revocations: RevocationLog, service_tokens: ServiceTokens) -> None:
+        self._revocations = revocations
+        self._service_tokens = service_tokens
+
+    async def WatchRevocations(
+        self, request: pb.WatchRevocationsRequest, context: ServicerContext
+    ) -> AsyncIterator[pb.WatchRevocationsResponse]:
+        async with aclosing(self._revocations.watch()) as watch:
+            async for snapshot, revocations in watch:
+                yield pb.WatchRevocationsResponse(snapshot=snapshot, revocations=map(convert.revocation, revocations))
+
+    async def MintServiceToken(
+        self, request: pb.MintServiceTokenRequest, context: ServicerContext
+    ) -> pb.MintServiceTokenResponse:
+        token, expires_at = await self._service_tokens.mint(
+            request.service, request.tenant, request.project, request.scopes
+        )
+        return pb.MintServiceTokenResponse(token=token, expires_at=expires_at)

@@ -1,0 +1,56 @@
+"""UserService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from grpc.aio import ServicerContext
+
+from portico.auth.v1 import user_service_pb2 as pb
+from portico.auth.v1 import user_service_pb2_grpc
+from services.auth import convert
+from services.auth.domain.invitations import Invitations, NewInvitation
+from services.auth.domain.users import Users
+
+
+class UserServicer(user_service_pb2_grpc.UserServiceServicer):
+    def __init__(self, users: Users, invitations: Invitations) -> None:
+        self._users = users
+        self._invitations = invitations
+
+    async def ListUsers(self, request: pb.ListUsersRequest, context: ServicerContext) -> pb.ListUsersResponse:
+        users, following = await self._users.page(request.page_size, request.page_token)
+        return pb.ListUsersResponse(users=map(convert.user, users), next_page_token=following)
+
+    async def GetUser(self, request: pb.GetUserRequest, context: ServicerContext) -> pb.GetUserResponse:
+        return pb.GetUserResponse(user=convert.user(await self._users.get(request.id)))
+
+    async def UpdateUser(self, request: pb.UpdateUserRequest, context: ServicerContext) -> pb.UpdateUserResponse:
+        user = await self._users.update(request.id, convert.user_change(request))
+        return pb.UpdateUserResponse(user=convert.user(user))
+
+    async def DeleteUser(self, request: pb.DeleteUserRequest, context: ServicerContext) -> pb.DeleteUserResponse:
+        await self._users.delete(request.id)
+        return pb.DeleteUserResponse(success=True)
+
+    async def InviteUser(self, request: pb.InviteUserRequest, context: ServicerContext) -> pb.InviteUserResponse:
+        invitation, secret = await self._invitations.invite(
+            NewInvitation(
+                email=request.email,
+                name=request.name,
+                role=request.role,
+                overrides=dict(request.service_permissions),
+                project_ids=tuple(request.project_ids),
+            )
+        )
+        return pb.InviteUserResponse(invitation=convert.invitation(invitation), token=secret)
+
+    async def ListInvitations(
+        self, request: pb.ListInvitationsRequest, context: ServicerContext
+    ) -> pb.ListInvitationsResponse:
+        invitations, following = await self._invitations.page(request.page_size, request.page_token)
+        return pb.ListInvitationsResponse(invitations=map(convert.invitation, invitations), next_page_token=following)
+
+    async def RevokeInvitation(
+        self, request: pb.RevokeInvitationRequest, context: ServicerContext
+    ) -> pb.RevokeInvitationResponse:
+        await self._invitations.revoke(request.id)
+        return pb.RevokeInvitationResponse(success=True)

@@ -1,0 +1,1 @@
+"""Providers, models, chat and embeddings, usage and cost."""

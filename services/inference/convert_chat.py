@@ -1,0 +1,175 @@
+"""The typed chat and embedding messages, as OpenAI's JSON and back."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from core.errors import InvalidInput
+from portico.inference.v1 import inference_service_pb2 as pb
+from services.inference.convert import usage_message
+from services.inference.convert_values import json_of, struct_of
+from services.inference.domain.chat import Completion
+from services.inference.domain.chunks import Chunk
+from services.inference.domain.embeddings import Embedded
+from services.inference.domain.errors import malformed
+from services.inference.domain.requests import Body
+from services.inference.domain.tokens import TokenUsage
+
+_PLAIN = ("temperature", "top_p", "max_completion_tokens", "n", "seed")
+_CHOICES = ("auto", "none", "required")
+_DELTA_TEXTS = ("role", "content", "reasoning_content", "refusal")
+
+
+def chat_body(request: pb.ChatRequest) -> Body:
+    """Raises InvalidInput where `extra` repeats a field."""
+    body: Body = {"model": request.model, "messages": [_message(each) for each in request.messages]}
+    body |= {name: getattr(request, name) for name in _PLAIN if request.HasField(name)}
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.tools:
+        body["tools"] = [_tool(each) for each in request.tools]
+    if choice := request.tool_choice:
+        named = {"type": "function", "function": {"name": choice}}
+        body["tool_choice"] = choice if choice in _CHOICES else named
+    if request.HasField("response_format"):
+        body["response_format"] = json_of(request.response_format)
+    extra = json_of(request.extra)
+    if repeated := sorted(
+        extra.keys() & {field.name for field in request.DESCRIPTOR.fields} | extra.keys() & {"stream"}
+    ):
+        raise InvalidInput(f"extra must not set {repeated[0]}.", field=f"extra.{repeated[0]}")
+    return body | extra
+
+
+def chat_response(completion: Completion) -> pb.ChatResponse:
+    """Raises UpstreamFailed for an answer whose parts have other types than OpenAI's."""
+    body = completion.body
+    with _Typed():
+        return pb.ChatResponse(
+            id=body.get("id") or "",
+            model=body["model"],
+            created=body.get("created") or 0,
+            choices=[_choice(each) for each in body["choices"]],
+            usage=usage_message(completion.usage),
+        )
+
+
+def stream_response(chunks: Iterable[Chunk]) -> pb.ChatStreamResponse:
+    """Chunks that came together, as one message. Raises UpstreamFailed as `chat_response` does."""
+    response = pb.ChatStreamResponse()
+    with _Typed():
+        for chunk in chunks:
+            response.id, response.model, response.created = chunk["id"], chunk["model"], chunk["created"]
+            response.deltas.extend(_delta(choice) for choice in chunk["choices"])
+    return response
+
+
+def usage_response(last: pb.ChatStreamResponse, usage: TokenUsage) -> pb.ChatStreamResponse:
+    """The last message of a stream."""
+    return pb.ChatStreamResponse(id=last.id, model=last.model, created=last.created, usage=usage_message(usage))
+
+
+def embedding_body(request: pb.EmbedRequest) -> Body:
+    body: Body = {"model": request.model, "input": list(request.inputs)}
+    if request.HasField("dimensions"):
+        body["dimensions"] = request.dimensions
+    return body
+
+
+def embed_response(embedded: Embedded) -> pb.EmbedResponse:
+    return pb.EmbedResponse(
+        model=embedded.fields["model"],
+        embeddings=[pb.Embedding(values=each.numbers()) for each in embedded.vectors()],
+        usage=usage_message(embedded.usage),
+    )
+
+
+class _Typed:
+    """Makes of what protobuf refuses an error of the provider, which it is."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TypeError | ValueError | AttributeError | KeyError):
+            raise malformed() from None
+
+
+def _message(message: pb.ChatMessage) -> dict[str, Any]:
+    content: Any = [_part(each) for each in message.parts] if message.parts else message.content
+    if message.tool_calls and not content:
+        content = None
+    body: dict[str, Any] = {"role": message.role, "content": content}
+    for name in ("name", "tool_call_id", "refusal"):
+        if value := getattr(message, name):
+            body[name] = value
+    if message.tool_calls:
+        body["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    return body
+
+
+def _part(part: pb.ContentPart) -> dict[str, Any]:
+    match part.WhichOneof("part"):
+        case "text":
+            return {"type": "text", "text": part.text}
+        case "image_url":
+            image = part.image_url
+            return {"type": "image_url", "image_url": {"url": image.url, **_given(detail=image.detail)}}
+        case "other":
+            return json_of(part.other)
+        case _:
+            raise InvalidInput("A part must hold text, image_url or other.", field="messages.parts")
+
+
+def _tool(tool: pb.Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, **_given(description=tool.description)}
+    if tool.HasField("parameters"):
+        function["parameters"] = json_of(tool.parameters)
+    if tool.HasField("strict"):
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _choice(choice: Mapping[str, Any]) -> pb.ChatChoice:
+    message = choice.get("message") or {}
+    logprobs = choice.get("logprobs")
+    return pb.ChatChoice(
+        index=choice.get("index") or 0,
+        message=pb.ChatMessage(
+            role=message.get("role") or "assistant",
+            content=message.get("content") or "",
+            refusal=message.get("refusal") or "",
+            tool_calls=_calls(message.get("tool_calls")),
+        ),
+        finish_reason=choice.get("finish_reason") or "",
+        logprobs=struct_of(logprobs) if logprobs else None,
+    )
+
+
+def _delta(choice: Mapping[str, Any]) -> pb.ChatDelta:
+    delta = choice["delta"]
+    return pb.ChatDelta(
+        index=choice["index"],
+        finish_reason=choice.get("finish_reason") or "",
+        tool_calls=_calls(delta.get("tool_calls")),
+        **{name: delta.get(name) or "" for name in _DELTA_TEXTS},
+    )
+
+
+def _calls(calls: Any) -> list[pb.ToolCall]:
+    return [_call(at, each) for at, each in enumerate(calls or ())]
+
+
+def _call(at: int, call: Mapping[str, Any]) -> pb.ToolCall:
+    function = call.get("function") or {}
+    return pb.ToolCall(
+        id=call.get("id") or "",
+        name=function.get("name") or "",
+        arguments=function.get("arguments") or "",
+        index=call.get("index", at),
+    )
+
+
+def _given(**fields: str) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}

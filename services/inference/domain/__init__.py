@@ -1,0 +1,1 @@
+"""What inference does, without gRPC and without drivers of stores or sockets."""

@@ -1,0 +1,150 @@
+"""Embeddings: the vectors pass through unread, unless they have another form than the client asked for."""
+
+import base64
+import binascii
+import re
+import sys
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from core.errors import PorticoError
+from services.inference.domain import calls, requests, tokens
+from services.inference.domain.calls import CANCELLED
+from services.inference.domain.errors import malformed
+from services.inference.domain.models import EMBEDDING
+from services.inference.domain.requests import Body
+from services.inference.domain.routes import Routes
+from services.inference.domain.sending import Sender
+from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.usage import Meter
+
+FLOAT, BASE64 = "float", "base64"
+
+_FIRST_VECTOR = re.compile(rb'"embedding"\s*:\s*(["\[])')
+_FORMS = {b'"': BASE64, b"[": FLOAT}
+
+
+class Vector(msgspec.Struct):
+    """One entry of `data`: a list of floats, or base64 of 32-bit little-endian ones."""
+
+    embedding: list[float] | str
+    index: int = 0
+    object: str = "embedding"
+
+    def numbers(self) -> Sequence[float]:
+        """Raises UpstreamFailed."""
+        if isinstance(self.embedding, list):
+            return self.embedding
+        try:
+            numbers = array("f", base64.b64decode(self.embedding, validate=True))
+        except (binascii.Error, ValueError):
+            raise malformed() from None
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers
+
+    def as_base64(self) -> str:
+        """Raises UpstreamFailed."""
+        try:
+            numbers = array("f", self.numbers())
+        except OverflowError:
+            raise malformed() from None
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return base64.b64encode(numbers.tobytes()).decode()
+
+
+_ANSWER = msgspec.json.Decoder(dict[str, Raw])
+_VECTORS = msgspec.json.Decoder(list[Vector])
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The answer: OpenAI's object with the public model key, its `data` still JSON."""
+
+    fields: dict[str, Any]
+    usage: TokenUsage
+    dropped: tuple[str, ...]
+
+    def json(self) -> bytes:
+        return _ENCODER.encode(self.fields)
+
+    def vectors(self) -> list[Vector]:
+        """In the order of the inputs. Raises UpstreamFailed."""
+        return sorted(_vectors(self.fields["data"]), key=lambda each: each.index)
+
+
+class Embeddings:
+    """The pipeline: check, find the route, shape, send, make the answer the client's, record."""
+
+    def __init__(self, routes: Routes, sender: Sender, meter: Meter) -> None:
+        self._routes = routes
+        self._sender = sender
+        self._meter = meter
+
+    async def answer(self, body: Body) -> Embedded:
+        """Answers OpenAI's request, which it changes. Raises PorticoError."""
+        requests.check_embedding(body)
+        call = calls.begin(calls.EMBEDDING, body["model"])
+        request_id = requests.take_request_id(body, call.request_id)
+        try:
+            route = call.route = await self._routes.find(call.identity.project, call.model, EMBEDDING)
+            shaped = requests.shape(body, route)
+            data = requests.write_json(body)
+            answer = await self._sender.post(call, route, route.embeddings_target, data)
+            call.first_byte = calls.now()
+            embedded = _embedded(answer, body, route.model_key, request_id, shaped.dropped)
+            call.usage = embedded.usage
+        except PorticoError as error:
+            call.failed(error)
+            raise
+        except BaseException:  # cancelled: the client has gone
+            call.status = CANCELLED
+            raise
+        finally:
+            self._meter.add(call)
+        return embedded
+
+
+def _embedded(data: bytes, request: Body, model: str, request_id: str, dropped: tuple[str, ...]) -> Embedded:
+    try:
+        fields: dict[str, Any] = _ANSWER.decode(data)
+        usage = tokens.reported(msgspec.json.decode(fields["usage"])) if "usage" in fields else None
+    except msgspec.MsgspecError:
+        raise malformed() from None
+    if "data" not in fields:
+        raise malformed()
+    wanted = request.get("encoding_format") or FLOAT
+    if _form(fields["data"]) != wanted:
+        fields["data"] = Raw(_ENCODER.encode(_converted(fields["data"], wanted)))
+    if usage is None:
+        usage = TokenUsage(tokens.estimate(tokens.input_characters(request["input"])), estimated=True)
+        fields["usage"] = {"prompt_tokens": usage.input, "total_tokens": usage.total}
+    fields.update(object="list", model=model, request_id=request_id)
+    return Embedded(fields, usage, dropped)
+
+
+def _form(data: Raw) -> str | None:
+    """How the first vector is written; providers write all of them alike."""
+    found = _FIRST_VECTOR.search(memoryview(data))
+    return None if found is None else _FORMS[found[1]]
+
+
+def _converted(data: Raw, wanted: str) -> list[Vector]:
+    vectors = _vectors(data)
+    for each in vectors:
+        each.embedding = each.as_base64() if wanted == BASE64 else list(each.numbers())
+    return vectors
+
+
+def _vectors(data: Raw) -> list[Vector]:
+    try:
+        return _VECTORS.decode(data)
+    except msgspec.MsgspecError:
+        raise malformed() from None

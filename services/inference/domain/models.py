@@ -1,0 +1,309 @@
+"""The models of a project: public keys, and what stands behind each."""
+
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from core.errors import Conflict, InvalidInput, NotFound
+from core.storage.ports import Cond, Document, DocumentStore, Op
+from core.tenancy import Project
+from services.inference.domain import fields
+from services.inference.domain.providers import ACTIVE, Changed, Provider, Providers, insert_with_key
+from services.inference.domain.tables import MODELS, Table
+
+LLM, EMBEDDING = "llm", "embedding"
+CATEGORIES = (LLM, EMBEDDING, "rerank", "stt", "tts", "ocr")
+USABLE = (LLM, EMBEDDING)
+DEFAULT_TIMEOUT = 300.0
+_MAX_TIMEOUT = 3600.0
+_MAX_PRICE = 1_000_000.0
+_KEY = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+_PARAM = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_OURS = frozenset({"model", "messages", "input", "stream", "stream_options"})
+"""Fields that a model's settings must not set: Portico and the caller decide them."""
+_NEEDED = frozenset({"model", "messages", "input", "stream"})
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """How requests are shaped. `timeout` is in seconds, 0: the default."""
+
+    request_defaults: Mapping[str, Any] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    unsupported_params: tuple[str, ...] = ()
+    disable_streaming_with_tools: bool = False
+    timeout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """Per million tokens, in `currency`. `cached` is None where cached input costs what input costs."""
+
+    currency: str = "USD"
+    input: float = 0.0
+    output: float = 0.0
+    cached: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """For clients that choose; nothing is refused because of them."""
+
+    context_length: int = 0
+    max_output_tokens: int = 0
+    supports_image_input: bool = False
+    supports_reasoning: bool = False
+    supports_structured_outputs: bool = False
+    supports_tool_calls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One record."""
+
+    id: str
+    key: str
+    name: str
+    category: str
+    provider_key: str
+    model_id: str
+    description: str = ""
+    settings: ModelSettings = ModelSettings()
+    pricing: Pricing = Pricing()
+    capabilities: Capabilities = Capabilities()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewModel:
+    """What a model is made from; an empty key is made from the name."""
+
+    name: str
+    category: str
+    provider_key: str
+    model_id: str
+    key: str = ""
+    description: str = ""
+    settings: ModelSettings = ModelSettings()
+    pricing: Pricing = Pricing()
+    capabilities: Capabilities = Capabilities()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChanges:
+    """None: stays as it is."""
+
+    name: str | None = None
+    provider_key: str | None = None
+    model_id: str | None = None
+    description: str | None = None
+    settings: ModelSettings | None = None
+    pricing: Pricing | None = None
+    capabilities: Capabilities | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFilter:
+    """Empty: any."""
+
+    category: str = ""
+    provider_key: str = ""
+    provider_driver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPage:
+    """One page of models, with all the project's providers by key."""
+
+    models: Sequence[Model]
+    providers: Mapping[str, Provider]
+    next_token: str
+
+    def usable(self, model: Model) -> bool:
+        provider = self.providers.get(model.provider_key)
+        return model.category in USABLE and provider is not None and provider.status == ACTIVE
+
+
+class Models:
+    """Use cases. Each takes the project first; what is another's is not there."""
+
+    def __init__(self, store: DocumentStore, providers: Providers, changed: Changed) -> None:
+        self._table = Table(store, MODELS)
+        self._providers = providers
+        self._changed = changed
+
+    async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider]:
+        """Raises Conflict (the key), NotFound (the provider), InvalidInput."""
+        name = fields.text("name", new.name, at_least=1, at_most=200)
+        if new.key and not is_key(new.key):
+            raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -", field="key")
+        now = time.time()
+        document: Document = {
+            "id": f"mdl_{uuid4().hex}",
+            "key": new.key,
+            "name": name,
+            "category": fields.one_of("category", new.category, CATEGORIES),
+            "providerKey": new.provider_key,
+            "modelId": fields.text("modelId", new.model_id, at_least=1, at_most=256),
+            "description": fields.text("description", new.description, at_most=2000),
+            "settings": _settings_document(new.settings),
+            "pricing": _pricing_document(new.pricing),
+            "capabilities": _capabilities_document(new.capabilities),
+            "metadata": fields.notes("metadata", new.metadata),
+            "createdAt": now,
+            "updatedAt": now,
+        }
+        provider = await self._providers.by_key(project, new.provider_key, "providerKey")
+        created = await insert_with_key(self._table, project, document, fields.slug(name, "model", 120))
+        self._changed(project)
+        return model_of(created), provider
+
+    async def get(self, project: Project, id: str) -> Model:
+        """By key or record id. Raises NotFound."""
+        model = await self.by_key(project, id) or await self._table.get(project, id)
+        if model is None:
+            raise NotFound("There is no such model in this project.", reason="MODEL_NOT_FOUND", field="id")
+        return model if isinstance(model, Model) else model_of(model)
+
+    async def by_key(self, project: Project, key: str) -> Model | None:
+        document = await self._table.find_one(project, {"key": key}) if is_key(key) else None
+        return None if document is None else model_of(document)
+
+    async def list(self, project: Project, wanted: ModelFilter, *, size: int = 0, token: str = "") -> ModelPage:
+        """One page, newest first. Raises InvalidInput."""
+        limit = fields.page_size(size, fields.MAX_PAGE)
+        providers = await self._providers.all(project)
+        where: dict[str, Any] = {}
+        if wanted.category:
+            where["category"] = fields.one_of("category", wanted.category, CATEGORIES)
+        keys = [each.key for each in providers.values() if wanted.provider_driver in ("", each.driver)]
+        if wanted.provider_key:
+            where["providerKey"] = wanted.provider_key
+            if wanted.provider_key not in keys:
+                return ModelPage((), providers, "")
+        elif wanted.provider_driver:
+            where["providerKey"] = Cond(Op.IN, keys)
+            if not keys:
+                return ModelPage((), providers, "")
+        page = await self._table.page(project, where, limit, token)
+        return ModelPage([model_of(each) for each in page.items], providers, page.next_token)
+
+    async def update(self, project: Project, id: str, changes: ModelChanges) -> Model:
+        """Raises NotFound, InvalidInput."""
+        document = await self._changed_fields(project, changes)
+        for _ in range(_ATTEMPTS):
+            old = await self.get(project, id)
+            updated = await self._table.update(project, old.id, document)
+            if updated is not None:
+                self._changed(project)
+                return model_of(updated)
+        raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
+
+    async def delete(self, project: Project, id: str) -> None:
+        """Raises NotFound."""
+        model = await self.get(project, id)
+        await self._table.delete(project, model.id)
+        self._changed(project)
+
+    async def count_of(self, project: Project, provider_key: str) -> int:
+        return await self._table.count(project, {"providerKey": provider_key})
+
+    async def _changed_fields(self, project: Project, changes: ModelChanges) -> Document:
+        document: Document = {"updatedAt": time.time()}
+        if changes.name is not None:
+            document["name"] = fields.text("name", changes.name, at_least=1, at_most=200)
+        if changes.model_id is not None:
+            document["modelId"] = fields.text("modelId", changes.model_id, at_least=1, at_most=256)
+        if changes.description is not None:
+            document["description"] = fields.text("description", changes.description, at_most=2000)
+        if changes.settings is not None:
+            document["settings"] = _settings_document(changes.settings)
+        if changes.pricing is not None:
+            document["pricing"] = _pricing_document(changes.pricing)
+        if changes.capabilities is not None:
+            document["capabilities"] = _capabilities_document(changes.capabilities)
+        if changes.metadata is not None:
+            document["metadata"] = fields.notes("metadata", changes.metadata)
+        if changes.provider_key is not None:
+            provider = await self._providers.by_key(project, changes.provider_key, "providerKey")
+            document["providerKey"] = provider.key
+        return document
+
+
+def is_key(text: str) -> bool:
+    return _KEY.fullmatch(text) is not None
+
+
+def model_of(document: Document) -> Model:
+    settings, pricing = document.get("settings") or {}, document.get("pricing") or {}
+    return Model(
+        id=document["id"],
+        key=document["key"],
+        name=document["name"],
+        category=document["category"],
+        provider_key=document["providerKey"],
+        model_id=document["modelId"],
+        description=document.get("description", ""),
+        settings=ModelSettings(**{**settings, "unsupported_params": tuple(settings.get("unsupported_params", ()))}),
+        pricing=Pricing(**pricing),
+        capabilities=Capabilities(**(document.get("capabilities") or {})),
+        metadata=document.get("metadata") or {},
+        created_at=document["createdAt"],
+        updated_at=document["updatedAt"],
+    )
+
+
+def _settings_document(settings: ModelSettings) -> Document:
+    defaults = fields.notes("settings.requestDefaults", settings.request_defaults)
+    extra = fields.notes("settings.extraBody", settings.extra_body)
+    for path, values in (("settings.requestDefaults", defaults), ("settings.extraBody", extra)):
+        if taken := sorted(_OURS & values.keys()):
+            raise InvalidInput(f"{path} must not set {', '.join(taken)}.", field=path)
+    names = list(dict.fromkeys(settings.unsupported_params))
+    path = "settings.unsupportedParams"
+    if len(names) > 64 or not all(_PARAM.fullmatch(name) for name in names):
+        raise InvalidInput(f"{path} must be at most 64 names of 1 to 64 letters, digits and _ . -.", field=path)
+    if needed := sorted(_NEEDED.intersection(names)):
+        raise InvalidInput(f"{path} must not name {', '.join(needed)}: no request works without.", field=path)
+    if settings.timeout and not 1.0 <= settings.timeout <= _MAX_TIMEOUT:
+        path = "settings.timeoutSeconds"
+        raise InvalidInput(f"{path} must be 1 to {_MAX_TIMEOUT:.0f}, or 0 for the default.", field=path)
+    return {
+        "request_defaults": defaults,
+        "extra_body": extra,
+        "unsupported_params": names,
+        "disable_streaming_with_tools": settings.disable_streaming_with_tools,
+        "timeout": settings.timeout,
+    }
+
+
+def _pricing_document(pricing: Pricing) -> Document:
+    prices = {
+        "inputTokenPer1M": pricing.input,
+        "outputTokenPer1M": pricing.output,
+        "cachedTokenPer1M": pricing.cached or 0.0,
+    }
+    for name, price in prices.items():
+        if not math.isfinite(price) or not 0 <= price <= _MAX_PRICE:
+            raise InvalidInput(f"pricing.{name} must be 0 to {_MAX_PRICE:.0f}.", field=f"pricing.{name}")
+    currency = pricing.currency or "USD"
+    if not _CURRENCY.fullmatch(currency):
+        raise InvalidInput("pricing.currency must be an ISO 4217 code such as USD.", field="pricing.currency")
+    return {"currency": currency, "input": pricing.input, "output": pricing.output, "cached": pricing.cached}
+
+
+def _capabilities_document(capabilities: Capabilities) -> Document:
+    for name in ("context_length", "max_output_tokens"):
+        if getattr(capabilities, name) < 0:
+            raise InvalidInput(f"capabilities.{name} must not be negative.", field=f"capabilities.{name}")
+    return asdict(capabilities)

@@ -1,0 +1,109 @@
+"""Usage as its readers want it: totals by group, and single records."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import InvalidInput
+from core.storage.ports import Cond, Document, DocumentStore, Op
+from services.inference.domain import fields
+from services.inference.domain.calls import CANCELLED, ERROR
+from services.inference.domain.tables import USAGE, Reach, Table
+
+GROUPS: Mapping[str, str] = {
+    "model": "model",
+    "project": "project",
+    "token": "tokenId",
+    "user": "userId",
+    "day": "day",
+    "operation": "operation",
+    "status": "status",
+    "provider": "providerKey",
+}
+"""What usage can be grouped by, and the record's field for it."""
+
+_SUMS = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens", "totalTokens", "costNanos", "latencyMs")
+_DEFAULT_SPAN = 30 * 86400.0
+
+
+@dataclass(slots=True)
+class Row:
+    """Totals of one group in one currency. `sums` are by the names of the records' fields."""
+
+    group: dict[str, str]
+    currency: str
+    requests: int = 0
+    errors: int = 0
+    cancelled: int = 0
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
+
+    def add(self, part: Document) -> None:
+        self.requests += part["count"]
+        self.errors += part["count"] if part["status"] == ERROR else 0
+        self.cancelled += part["count"] if part["status"] == CANCELLED else 0
+        for name in _SUMS:
+            self.sums[name] += part[name] or 0
+
+    @property
+    def mean_latency_ms(self) -> float:
+        return self.sums["latencyMs"] / self.requests if self.requests else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFilter:
+    """Empty or None: any. Times are Unix seconds; `start` is inclusive, `end` exclusive."""
+
+    model: str = ""
+    token_id: str = ""
+    status: str = ""
+    start: float | None = None
+    end: float | None = None
+
+
+class Reports:
+    """Reads what the meter wrote."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._table = Table(store, USAGE)
+
+    async def totals(self, reach: Reach, wanted: UsageFilter, group_by: str) -> tuple[list[Row], list[Row]]:
+        """Rows by group, and rows over everything. Raises InvalidInput."""
+        groups = _groups(group_by)
+        end = time.time() + 1 if wanted.end is None else wanted.end
+        start = end - _DEFAULT_SPAN if wanted.start is None else wanted.start
+        if start >= end:
+            raise InvalidInput("from must be before to.", field="from")
+        where = _where(wanted) | {"createdAt": (Cond(Op.GTE, start), Cond(Op.LT, end))}
+        columns = list(dict.fromkeys([*(GROUPS[name] for name in groups), "currency", "status"]))
+        parts = await self._table.totals(reach, where, columns, _SUMS)
+        return _rows(parts, groups), _rows(parts, ())
+
+    async def records(
+        self, reach: Reach, wanted: UsageFilter, *, size: int = 0, token: str = ""
+    ) -> tuple[list[Document], str]:
+        """One page, newest first, and the token of the next. Raises InvalidInput."""
+        limit = fields.page_size(size, 50)
+        page = await self._table.page(reach, _where(wanted), limit, token)
+        return page.items, page.next_token
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or ("model",)
+    if unknown := [name for name in names if name not in GROUPS]:
+        raise InvalidInput(f"groupBy knows {', '.join(GROUPS)}, not {unknown[0][:64]}.", field="groupBy")
+    return names
+
+
+def _where(wanted: UsageFilter) -> dict[str, Any]:
+    given = {"model": wanted.model, "tokenId": wanted.token_id, "status": wanted.status}
+    return {name: value for name, value in given.items() if value}
+
+
+def _rows(parts: list[Document], groups: tuple[str, ...]) -> list[Row]:
+    rows: dict[tuple[str, ...], Row] = {}
+    for part in parts:
+        values = {name: str(part.get(GROUPS[name]) or "") for name in groups}
+        key = (*values.values(), part["currency"])
+        rows.setdefault(key, Row(values, part["currency"])).add(part)
+    return list(rows.values())

@@ -1,0 +1,200 @@
+"""Routes: everything that a call needs to know of its model and provider, compiled once and kept in memory.
+
+A change in this process drops the project's routes at once. Changes by other processes are noticed by looking again,
+beside the calls, when a route is used that was last checked `REFRESH_SECONDS` ago; one that nobody checked for
+`STALE_SECONDS` is checked before it is used.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import FailedPrecondition, InvalidInput, NotFound, PorticoError
+from core.http.ports import Timeouts
+from core.tasks import Tasks
+from core.tenancy import Project
+from services.inference.domain import drivers
+from services.inference.domain.echo import EchoUpstream
+from services.inference.domain.errors import Scrub, scrubber
+from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
+from services.inference.domain.providers import ACTIVE, Provider, Providers
+from services.inference.ports import Client, Connect, Pool
+
+REFRESH_SECONDS = 5.0
+STALE_SECONDS = 15.0
+_MAX_SHOWN_KEY = 128
+
+RouteKey = tuple[str, str, str]
+"""Tenant, project, model key."""
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """One model, ready to be called. Only `checked` and `checking` ever change."""
+
+    project: Project
+    model_key: str
+    model_id: str
+    category: str
+    provider_key: str
+    provider_active: bool
+    breaker: tuple[str, str, str]
+    """Tenant, project and provider: whose calls fail together."""
+    client: Client
+    chat_target: bytes
+    embeddings_target: bytes
+    defaults: tuple[tuple[str, Any], ...]
+    extra: dict[str, Any]
+    unsupported: tuple[str, ...]
+    whole_with_tools: bool
+    timeouts: Timeouts
+    pricing: Pricing
+    scrub: Scrub
+    version: tuple[float, ...]
+    checked: float = 0.0
+    """Monotonic seconds."""
+    checking: bool = field(default=False, repr=False)
+
+
+class Routes:
+    """Finds routes. `pool` holds them, `clients` the connections of each version of a provider; a stream may be silent
+    for `idle_seconds`."""
+
+    def __init__(
+        self,
+        providers: Providers,
+        models: Models,
+        connect: Connect,
+        pool: Pool[RouteKey, Route],
+        clients: Pool[tuple[str, ...], Client],
+        tasks: Tasks,
+        *,
+        idle_seconds: float,
+    ) -> None:
+        self._providers = providers
+        self._models = models
+        self._connect = connect
+        self._pool = pool
+        self._clients = clients
+        self._tasks = tasks
+        self._idle_seconds = idle_seconds
+        self._changes = 0
+
+    async def find(self, project: Project, model: str, category: str) -> Route:
+        """Raises NotFound (the model), InvalidInput (another category), FailedPrecondition (disabled provider)."""
+        key = (project.tenant.slug, project.id, model)
+        route = self._pool.lookup(key)
+        if route is None:
+            route = await self._pool.get(key, lambda: self._build(project, model))
+        else:
+            age = time.monotonic() - route.checked
+            if age > STALE_SECONDS:
+                route = await self._checked(key, route)
+            elif age > REFRESH_SECONDS and not route.checking:
+                route.checking = True
+                self._tasks.spawn("check route", self._checked(key, route))
+        if route.category != category:
+            raise InvalidInput(
+                f"The model {route.model_key} is of the category {route.category}; this call needs {category}.",
+                reason="WRONG_MODEL_CATEGORY",
+                field="model",
+            )
+        if not route.provider_active:
+            raise FailedPrecondition(
+                f"The provider of the model {route.model_key} is disabled.", reason="PROVIDER_DISABLED", field="model"
+            )
+        return route
+
+    def changed(self, project: Project) -> None:
+        """Forget the project's routes: no call that begins after this uses what was before."""
+        self._changes += 1
+        mine = (project.tenant.slug, project.id)
+        self._pool.invalidate(lambda key: key[:2] == mine)
+
+    async def _checked(self, key: RouteKey, old: Route) -> Route:
+        """`old` if it still holds, or what holds instead. Raises NotFound if the model has gone."""
+        try:
+            new = await self._build(old.project, old.model_key)
+        except PorticoError:
+            self._pool.invalidate(lambda each: each == key)
+            raise
+        finally:
+            old.checking = False
+        if new.version == old.version:
+            old.checked = new.checked
+            return old
+        self._pool.invalidate(lambda each: each == key)
+        return await self._pool.get(key, lambda: self._build(old.project, old.model_key))
+
+    async def _build(self, project: Project, key: str) -> Route:
+        while True:
+            changes, now = self._changes, time.monotonic()
+            model = await self._models.by_key(project, key)
+            if model is None:
+                raise NotFound(
+                    f"There is no model {key[:_MAX_SHOWN_KEY]} in this project.",
+                    reason="MODEL_NOT_FOUND",
+                    field="model",
+                )
+            provider = await self._provider(project, model)
+            client, secrets = await self._client(project, provider)
+            if changes == self._changes:  # or what was read may be what was before
+                return _route(project, model, provider, client, secrets, self._idle_seconds, now)
+
+    async def _provider(self, project: Project, model: Model) -> Provider:
+        try:
+            return await self._providers.by_key(project, model.provider_key, "model")
+        except NotFound:
+            raise FailedPrecondition(
+                f"The provider of the model {model.key} does not exist any more.",
+                reason="PROVIDER_MISSING",
+                field="model",
+            ) from None
+
+    async def _client(self, project: Project, provider: Provider) -> tuple[Client, tuple[str, ...]]:
+        driver = drivers.driver(provider.driver)
+        settings = {name: str(value) for name, value in provider.settings.items()}
+        credentials = self._providers.credentials(project, provider)
+
+        async def build() -> Client:
+            if driver.endpoint is None:
+                return Client(EchoUpstream(delay=int(settings.get("delayMs", "0")) / 1000))
+            return self._connect(driver.endpoint(settings, credentials))
+
+        key = (project.tenant.slug, project.id, provider.id, repr(provider.updated_at))
+        return await self._clients.get(key, build), tuple(credentials.values())
+
+
+def _route(
+    project: Project,
+    model: Model,
+    provider: Provider,
+    client: Client,
+    secrets: tuple[str, ...],
+    idle_seconds: float,
+    now: float,
+) -> Route:
+    driver, settings = drivers.driver(provider.driver), model.settings
+    values = {name: str(value) for name, value in provider.settings.items()}
+    chat, embeddings = driver.paths(values, model.model_id)
+    return Route(
+        project=project,
+        model_key=model.key,
+        model_id=model.model_id,
+        category=model.category,
+        provider_key=provider.key,
+        provider_active=provider.status == ACTIVE,
+        breaker=(project.tenant.slug, project.id, provider.id),
+        client=client,
+        chat_target=(client.base_path + chat).encode(),
+        embeddings_target=(client.base_path + embeddings).encode(),
+        defaults=tuple(settings.request_defaults.items()),
+        extra=dict(settings.extra_body),
+        unsupported=settings.unsupported_params,
+        whole_with_tools=settings.disable_streaming_with_tools,
+        timeouts=Timeouts(first_byte=settings.timeout or DEFAULT_TIMEOUT, idle=idle_seconds),
+        pricing=model.pricing,
+        scrub=scrubber(secrets, model.model_id, model.key),
+        version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
+        checked=now,
+    )

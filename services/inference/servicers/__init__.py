@@ -1,0 +1,1 @@
+"""The gRPC services: each method reads the context, converts, calls the domain and converts back."""

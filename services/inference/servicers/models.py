@@ -1,0 +1,89 @@
+"""Models."""
+
+from grpc.aio import ServicerContext
+
+from core import context as call
+from core.context import Identity
+from core.errors import NotFound, PermissionDenied
+from core.permissions import allows
+from core.tenancy import Project
+from portico.inference.v1 import model_service_pb2 as pb
+from portico.inference.v1.model_service_pb2_grpc import ModelServiceServicer
+from services.inference import convert
+from services.inference.convert import provider_message
+from services.inference.domain.models import Model, ModelFilter, Models
+from services.inference.domain.providers import Providers
+
+_SEE_PROVIDERS = "models:read"
+
+
+class ModelServicer(ModelServiceServicer):
+    """See the contract."""
+
+    def __init__(self, models: Models, providers: Providers) -> None:
+        self._models = models
+        self._providers = providers
+
+    async def ListModels(  # noqa: N802
+        self, request: pb.ListModelsRequest, context: ServicerContext
+    ) -> pb.ListModelsResponse:
+        identity = call.identity()
+        if request.include_providers:
+            _may_see_providers(identity)
+        wanted = ModelFilter(request.category, request.provider_key, request.provider_driver)
+        page = await self._models.list(identity.project, wanted, size=request.page_size, token=request.page_token)
+        drivers = {key: each.driver for key, each in page.providers.items()}
+        return pb.ListModelsResponse(
+            object="list",
+            data=[convert.openai_model(each) for each in page.models if page.usable(each)],
+            models=[convert.model_message(each, drivers.get(each.provider_key, "")) for each in page.models],
+            providers=[provider_message(each) for each in page.providers.values() if request.include_providers],
+            next_page_token=page.next_token,
+        )
+
+    async def GetModel(self, request: pb.GetModelRequest, context: ServicerContext) -> pb.GetModelResponse:  # noqa: N802
+        project = call.identity().project
+        model = await self._models.get(project, request.id)
+        return pb.GetModelResponse(
+            id=model.key,
+            object="model",
+            created=int(model.created_at),
+            owned_by=model.provider_key,
+            model=await self._message(project, model),
+        )
+
+    async def CreateModel(  # noqa: N802
+        self, request: pb.CreateModelRequest, context: ServicerContext
+    ) -> pb.CreateModelResponse:
+        model, provider = await self._models.create(call.identity().project, convert.new_model(request))
+        return pb.CreateModelResponse(model=convert.model_message(model, provider.driver))
+
+    async def UpdateModel(  # noqa: N802
+        self, request: pb.UpdateModelRequest, context: ServicerContext
+    ) -> pb.UpdateModelResponse:
+        project = call.identity().project
+        model = await self._models.update(project, request.id, convert.model_changes(request))
+        return pb.UpdateModelResponse(model=await self._message(project, model))
+
+    async def DeleteModel(  # noqa: N802
+        self, request: pb.DeleteModelRequest, context: ServicerContext
+    ) -> pb.DeleteModelResponse:
+        await self._models.delete(call.identity().project, request.id)
+        return pb.DeleteModelResponse(success=True)
+
+    async def _message(self, project: Project, model: Model) -> pb.Model:
+        try:
+            driver = (await self._providers.by_key(project, model.provider_key, "providerKey")).driver
+        except NotFound:  # removed by somebody at the same moment as the model was made
+            driver = ""
+        return convert.model_message(model, driver)
+
+
+def _may_see_providers(identity: Identity) -> None:
+    if not allows(identity.scopes, _SEE_PROVIDERS):
+        raise PermissionDenied(
+            f"includeProviders needs the scope {_SEE_PROVIDERS}.",
+            reason="MISSING_SCOPE",
+            field="includeProviders",
+            metadata={"scope": _SEE_PROVIDERS},
+        )

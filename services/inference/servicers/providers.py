@@ -1,0 +1,63 @@
+"""Providers."""
+
+from grpc.aio import ServicerContext
+
+from core import context as call
+from portico.inference.v1 import provider_service_pb2 as pb
+from portico.inference.v1.provider_service_pb2_grpc import ProviderServiceServicer
+from services.inference import convert
+from services.inference.domain.drivers import DRIVERS
+from services.inference.domain.models import Models
+from services.inference.domain.providers import Providers
+
+
+class ProviderServicer(ProviderServiceServicer):
+    """See the contract."""
+
+    def __init__(self, providers: Providers, models: Models) -> None:
+        self._providers = providers
+        self._models = models
+
+    async def ListDrivers(  # noqa: N802
+        self, request: pb.ListDriversRequest, context: ServicerContext
+    ) -> pb.ListDriversResponse:
+        return pb.ListDriversResponse(drivers=[convert.driver_message(each) for each in DRIVERS.values()])
+
+    async def ListProviders(  # noqa: N802
+        self, request: pb.ListProvidersRequest, context: ServicerContext
+    ) -> pb.ListProvidersResponse:
+        providers, token = await self._providers.list(
+            call.identity().project,
+            status=request.status,
+            driver=request.driver,
+            size=request.page_size,
+            token=request.page_token,
+        )
+        messages = [convert.provider_message(each) for each in providers]
+        return pb.ListProvidersResponse(providers=messages, next_page_token=token)
+
+    async def GetProvider(  # noqa: N802
+        self, request: pb.GetProviderRequest, context: ServicerContext
+    ) -> pb.GetProviderResponse:
+        provider = await self._providers.get(call.identity().project, request.id)
+        return pb.GetProviderResponse(provider=convert.provider_message(provider))
+
+    async def CreateProvider(  # noqa: N802
+        self, request: pb.CreateProviderRequest, context: ServicerContext
+    ) -> pb.CreateProviderResponse:
+        provider = await self._providers.create(call.identity().project, convert.new_provider(request))
+        return pb.CreateProviderResponse(provider=convert.provider_message(provider))
+
+    async def UpdateProvider(  # noqa: N802
+        self, request: pb.UpdateProviderRequest, context: ServicerContext
+    ) -> pb.UpdateProviderResponse:
+        changes = convert.provider_changes(request)
+        provider = await self._providers.update(call.identity().project, request.id, changes)
+        return pb.UpdateProviderResponse(provider=convert.provider_message(provider))
+
+    async def DeleteProvider(  # noqa: N802
+        self, request: pb.DeleteProviderRequest, context: ServicerContext
+    ) -> pb.DeleteProviderResponse:
+        project = call.identity().project
+        await self._providers.delete(project, request.id, lambda key: self._models.count_of(project, key))
+        return pb.DeleteProviderResponse(success=True)

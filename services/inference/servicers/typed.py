@@ -1,0 +1,46 @@
+"""Chat and embeddings for callers that speak gRPC, over the same pipeline as the OpenAI-compatible calls."""
+
+from collections.abc import AsyncIterator
+
+from grpc.aio import ServicerContext
+
+from portico.inference.v1 import inference_service_pb2 as pb
+from portico.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
+from services.inference import convert_chat as convert
+from services.inference.domain.chat import Chat, Completion
+from services.inference.domain.embeddings import Embeddings
+
+
+class InferenceServicer(InferenceServiceServicer):
+    """See the contract."""
+
+    def __init__(self, chat: Chat, embeddings: Embeddings) -> None:
+        self._chat = chat
+        self._embeddings = embeddings
+
+    async def Chat(self, request: pb.ChatRequest, context: ServicerContext) -> pb.ChatResponse:  # noqa: N802
+        answer = await self._chat.answer(convert.chat_body(request))
+        if not isinstance(answer, Completion):
+            raise TypeError("a request without `stream` has a whole answer")
+        return convert.chat_response(answer)
+
+    async def ChatStream(  # noqa: N802
+        self, request: pb.ChatStreamRequest, context: ServicerContext
+    ) -> AsyncIterator[pb.ChatStreamResponse]:
+        stream = await self._chat.answer(convert.chat_body(request.chat) | {"stream": True})
+        if isinstance(stream, Completion):
+            raise TypeError("a request with `stream` has a streamed answer")
+        response = pb.ChatStreamResponse()
+        try:
+            while not stream.ended:
+                if chunks := await stream.next():
+                    response = convert.stream_response(chunks)
+                    yield response
+            if stream.error is not None:
+                raise stream.error
+            yield convert.usage_response(response, stream.usage)
+        finally:
+            await stream.close()
+
+    async def Embed(self, request: pb.EmbedRequest, context: ServicerContext) -> pb.EmbedResponse:  # noqa: N802
+        return convert.embed_response(await self._embeddings.answer(convert.embedding_body(request)))

@@ -1,0 +1,53 @@
+"""The settings of the inference service."""
+
+from dataclasses import dataclass
+
+from core.config import Secret, setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Model providers, calls to them, and usage"""
+
+    encryption_keys: Secret = setting(
+        "PORTICO_ENCRYPTION_KEYS",
+        help="Keys that seal providers' credentials: id:base64 of 32 bytes, comma-separated, the primary one first.",
+    )
+    outbound_block_private: bool = setting(
+        "PORTICO_OUTBOUND_BLOCK_PRIVATE",
+        default=True,
+        help="Refuse providers at loopback, private, link-local and metadata addresses.",
+    )
+    outbound_allowed_hosts: tuple[str, ...] = setting(
+        "PORTICO_OUTBOUND_ALLOWED_HOSTS",
+        default=(),
+        help="Hosts, or suffixes with a leading dot, that may be called wherever they are.",
+    )
+    provider_connections: int = setting(
+        "PORTICO_PROVIDER_CONNECTIONS", default=512, min=1, help="Connections to one provider at a time."
+    )
+    provider_idle_seconds: float = setting(
+        "PORTICO_PROVIDER_IDLE_SECONDS",
+        default=300.0,
+        min=1,
+        help="How long a provider may pause within an answer.",
+    )
+    provider_max_response_mb: int = setting(
+        "PORTICO_PROVIDER_MAX_RESPONSE_MB", default=32, min=1, max=1024, help="The largest whole answer taken."
+    )
+    retry_attempts: int = setting(
+        "PORTICO_PROVIDER_ATTEMPTS", default=3, min=1, max=10, help="Attempts per call, the first one included."
+    )
+    retry_first_delay_seconds: float = setting(
+        "PORTICO_PROVIDER_RETRY_DELAY_SECONDS", default=0.2, min=0, help="Pause before the second attempt; it doubles."
+    )
+    breaker_threshold: int = setting(
+        "PORTICO_PROVIDER_BREAKER_THRESHOLD", default=5, min=1, help="Failed calls in a row that open the circuit."
+    )
+    breaker_reset_seconds: float = setting(
+        "PORTICO_PROVIDER_BREAKER_RESET_SECONDS", default=30.0, min=0, help="Pause before an open circuit is tried."
+    )
+    max_routes: int = setting("PORTICO_MAX_ROUTES", default=10_000, min=1, help="Models kept ready in memory.")
+    usage_buffer: int = setting(
+        "PORTICO_USAGE_BUFFER", default=100_000, min=1, help="Usage records held while the store cannot take them."
+    )

@@ -1,0 +1,45 @@
+"""Turns a filter into an engine's own conditions; an engine says how to write five things."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from services.vector.domain.filters import All, AnyOf, Compare, Exists, Filter, Not, Order, Some
+from services.vector.domain.terms import NO_TERM, exists_term, value_term
+
+C = TypeVar("C")
+
+
+class Dialect(Protocol[C]):
+    def term(self, terms: Sequence[str]) -> C:
+        """The point has one of these terms; there is at least one."""
+
+    def number(self, path: str, order: Order, value: float) -> C:
+        """One of the field's numbers stands so to the value."""
+
+    def every(self, of: Sequence[C]) -> C:
+        """All hold; without any, always."""
+
+    def some(self, of: Sequence[C]) -> C:
+        """One holds; there is at least one."""
+
+    def none(self, of: C) -> C:
+        """It does not hold."""
+
+
+def compiled(filter: Filter, dialect: Dialect[C]) -> C:
+    match filter:
+        case AnyOf(path, values):
+            condition = dialect.term([value_term(path, value) for value in values] or [NO_TERM])
+            if None not in values:
+                return condition
+            return dialect.some([condition, dialect.none(dialect.term([exists_term(path)]))])
+        case Exists(path):
+            return dialect.term([exists_term(path)])
+        case Compare(path, order, value):
+            return dialect.number(".".join(path), order, value)
+        case All(of):
+            return dialect.every([compiled(part, dialect) for part in of])
+        case Some(of):
+            return dialect.some([compiled(part, dialect) for part in of])
+        case Not(part):
+            return dialect.none(compiled(part, dialect))

@@ -1,0 +1,283 @@
+"""One index on disk: the engine's shard, and what we keep beside it. Synchronous; only a host process calls it.
+
+    <folder>/index.json          what the index was made for, and the generation that counts
+    <folder>/<generation>/       the engine's files; a rebuild makes the next one beside it
+
+`index.json` is written last when an index is made and removed first when it is dropped, each in one step.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import qdrant_edge as edge
+
+from core.errors import InvalidInput, NotFound
+from services.vector.adapters import qdrant_payload as stored
+from services.vector.adapters.compiled import compiled
+from services.vector.domain.filters import Filter, Order
+from services.vector.domain.fusion import candidates, fuse
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
+from services.vector.ports import Page, Query
+
+MAX_NUMBER_FIELDS = 32
+"""Fields of numbers that get an index; a range over a further one is answered all the same, only more slowly."""
+
+FLUSH_EVERY = 10_000
+"""Points written between flushes: bounds how much log is read again when the index is opened after a crash."""
+
+INDEXING_KB = 10_000
+"""Vectors of this size are worth a graph; below, comparing with each is as fast."""
+
+_EF = 128
+_EF_FILTERED = 512
+
+_DISTANCES = {
+    Metric.COSINE: edge.Distance.Cosine,
+    Metric.DOT: edge.Distance.Dot,
+    Metric.EUCLIDEAN: edge.Distance.Euclid,
+}
+_RANGES = {Order.GT: "gt", Order.GTE: "gte", Order.LT: "lt", Order.LTE: "lte"}
+
+
+class IndexFile(msgspec.Struct, frozen=True):
+    """`index.json`."""
+
+    generation: str
+    dimension: int
+    metric: Metric
+    hybrid: bool
+
+    @property
+    def spec(self) -> IndexSpec:
+        return IndexSpec(self.dimension, self.metric, self.hybrid)
+
+
+def read_index(folder: Path) -> IndexFile | None:
+    try:
+        return msgspec.json.decode((folder / "index.json").read_bytes(), type=IndexFile)
+    except FileNotFoundError:
+        return None
+
+
+def write_index(folder: Path, index: IndexFile) -> None:
+    """In one step, and on disk when it returns."""
+    beside = folder / "index.json.next"
+    with beside.open("wb") as file:
+        file.write(msgspec.json.encode(index))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(folder / "index.json")
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def create(folder: Path, spec: IndexSpec) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted creation left
+    generation = new_generation()
+    (folder / generation).mkdir(parents=True)
+    sparse = {stored.WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)} if spec.hybrid else None
+    config = edge.EdgeConfig(
+        vectors={stored.DENSE: edge.EdgeVectorParams(spec.dimension, _DISTANCES[spec.metric])},
+        sparse_vectors=sparse,
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_KB),
+        max_search_threads=1,
+    )
+    engine = edge.EdgeShard.create(str(folder / generation), config)
+    try:
+        engine.update(edge.UpdateOperation.create_field_index(stored.TERMS, edge.KeywordIndexParams()))
+    finally:
+        engine.close()
+    write_index(folder, IndexFile(generation, **asdict(spec)))
+
+
+def drop(folder: Path) -> None:
+    (folder / "index.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_generation() -> str:
+    return uuid.uuid4().hex
+
+
+class Shard:
+    """An open index. Raises NotFound where there is none."""
+
+    def __init__(self, folder: Path) -> None:
+        index = read_index(folder)
+        if index is None:
+            raise NotFound("no such index")
+        self.folder = folder
+        self.index = index
+        self.spec = index.spec
+        for entry in folder.iterdir():
+            if entry.is_dir() and entry.name != index.generation:
+                shutil.rmtree(entry, ignore_errors=True)  # of a rebuild that was interrupted
+        self._engine = edge.EdgeShard.load(str(folder / index.generation))
+        info = self._engine.info()
+        self._number_fields = set(info.payload_schema) - {stored.TERMS}
+        self._unflushed = 0
+        self._bm25 = edge.Bm25()
+        self.unindexed = info.points_count - info.indexed_vectors_count
+        self.touched: dict[str, None] | None = None
+        """Ids written while a rebuild goes on; None when none does."""
+
+    @property
+    def stale_bytes(self) -> int:
+        """Size of the vectors that a graph does not hold yet, or no longer."""
+        return self.unindexed * self.spec.dimension * 4
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def flush(self) -> None:
+        self._engine.flush()
+        self._unflushed = 0
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        entries = [self._entry(point) for point in points]
+        self._engine.update(edge.UpdateOperation.upsert_points(entries))
+        self._wrote([point.id for point in points])
+
+    def _entry(self, point: Point) -> edge.Point:
+        vectors: dict[str, Any] = {stored.DENSE: point.values.tolist()}
+        if self.spec.hybrid and point.text:
+            words = self._bm25.embed_document(point.text)
+            if words.indices:
+                vectors[stored.WORDS] = words
+        fields = stored.payload(point, self.spec)
+        self._index_numbers(fields.get(stored.NUMBERS, ()))
+        return edge.Point(stored.engine_id(point.id), vectors, fields)
+
+    def _index_numbers(self, paths: Iterable[str]) -> None:
+        """A field gets its index with its first number, while that costs nothing."""
+        for path in paths:
+            key = stored.number_key(path)
+            if key not in self._number_fields and len(self._number_fields) < MAX_NUMBER_FIELDS:
+                self._engine.update(edge.UpdateOperation.create_field_index(key, edge.FloatIndexParams()))
+                self._number_fields.add(key)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        known = self._engine.retrieve([stored.engine_id(id) for id in ids], False, False)
+        if known:
+            self._engine.update(edge.UpdateOperation.delete_points([record.id for record in known]))
+            self._wrote(ids)
+        return len(known)
+
+    def _wrote(self, ids: Sequence[str]) -> None:
+        self.unindexed += len(ids)
+        if self.touched is not None:
+            self.touched.update(dict.fromkeys(ids))
+        self._unflushed += len(ids)
+        if self._unflushed >= FLUSH_EVERY:
+            self.flush()
+
+    def ids(self, filter: Filter, limit: int) -> list[str]:
+        """Ids of some points that meet the filter."""
+        only_id = edge.PayloadSelector.Include(["id"])
+        request = edge.ScrollRequest(limit=limit, filter=_filter(filter), with_payload=only_id, with_vector=False)
+        return [_fields(record)["id"] for record in self._engine.scroll(request)[0]]
+
+    def count(self, filter: Filter | None) -> int:
+        return self._engine.count(edge.CountRequest(exact=True, filter=_filter(filter)))
+
+    def fetch(self, ids: Sequence[str]) -> list[Point]:
+        points = {point.id: point for point in map(_point, self._retrieve(ids))}
+        return [points[id] for id in ids if id in points]
+
+    def _retrieve(self, ids: Sequence[str]) -> list[edge.Record]:
+        return self._engine.retrieve([stored.engine_id(id) for id in dict.fromkeys(ids)], True, True)
+
+    def scroll(self, after: str, limit: int) -> Page:
+        try:
+            offset = uuid.UUID(after) if after else None
+        except ValueError:
+            raise InvalidInput("this page token was not made here", field="pageToken") from None
+        request = edge.ScrollRequest(offset=offset, limit=limit, with_payload=True, with_vector=True)
+        records, following = self._engine.scroll(request)
+        return Page([_point(record) for record in records], "" if following is None else str(following))
+
+    def query(self, query: Query) -> list[Match]:
+        if query.words is None:
+            return self._nearest(query.vector.tolist(), stored.DENSE, query, query.top_k)
+        if not self.spec.hybrid:
+            raise InvalidInput("this index does not rank by words: create it with hybrid", field="text")
+        depth = candidates(query.top_k)
+        dense = self._nearest(query.vector.tolist(), stored.DENSE, query, depth)
+        words = self._bm25.embed_query(query.words.text)
+        sparse = self._nearest(words, stored.WORDS, query, depth) if words.indices else []
+        return fuse_matches(dense, sparse, query)
+
+    def _nearest(self, vector: Any, name: str, query: Query, limit: int) -> list[Match]:
+        request = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(vector, using=name),
+            filter=_filter(query.filter),
+            with_payload=True,
+            with_vector=[stored.DENSE] if query.include_values else False,
+            params=edge.SearchParams(hnsw_ef=max(_EF_FILTERED if query.filter else _EF, limit)),
+        )
+        return [
+            stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)
+            for found in self._engine.query(request)
+        ]
+
+
+def fuse_matches(dense: Sequence[Match], sparse: Sequence[Match], query: Query) -> list[Match]:
+    assert query.words is not None
+    known = {match.id: match for match in [*sparse, *dense]}
+    ranked = fuse([(m.id, m.score) for m in dense], [(m.id, m.score) for m in sparse], query.words)
+    return [
+        Match(id, score, known[id].metadata, known[id].text, known[id].values) for id, score in ranked[: query.top_k]
+    ]
+
+
+def _fields(record: edge.Record | edge.ScoredPoint) -> dict[str, Any]:
+    assert record.payload is not None
+    return record.payload
+
+
+def _dense(record: edge.Record | edge.ScoredPoint) -> Vector:
+    assert isinstance(record.vector, dict)
+    return record.vector[stored.DENSE]  # type: ignore[return-value]
+
+
+def _point(record: edge.Record) -> Point:
+    return stored.to_point(_fields(record), _dense(record))
+
+
+def _filter(filter: Filter | None) -> edge.Filter | None:
+    if filter is None:
+        return None
+    condition = compiled(filter, _Edge())
+    return condition if isinstance(condition, edge.Filter) else edge.Filter(must=[condition])
+
+
+_Condition = edge.FieldCondition | edge.Filter
+
+
+class _Edge:
+    """Conditions of the embedded engine."""
+
+    def term(self, terms: Sequence[str]) -> _Condition:
+        return edge.FieldCondition(stored.TERMS, match=edge.MatchAny(list(terms)))
+
+    def number(self, path: str, order: Order, value: float) -> _Condition:
+        return edge.FieldCondition(stored.number_key(path), range=edge.RangeFloat(**{_RANGES[order]: value}))
+
+    def every(self, of: Sequence[_Condition]) -> _Condition:
+        return edge.Filter(must=list(of))
+
+    def some(self, of: Sequence[_Condition]) -> _Condition:
+        return edge.Filter(should=list(of))
+
+    def none(self, of: _Condition) -> _Condition:
+        return edge.Filter(must_not=[of])

@@ -1,0 +1,47 @@
+"""Joins the dense ranking and the ranking by words into one, the same for every engine."""
+
+from collections.abc import Mapping, Sequence
+
+from services.vector.domain.points import FusionMethod, Words
+
+_RANK_OFFSET = 60
+"""The constant of reciprocal rank fusion: how little the very first ranks count above the next."""
+
+Ranking = Sequence[tuple[str, float]]
+"""Ids with scores, the best first."""
+
+
+def candidates(top_k: int) -> int:
+    """How deep both rankings must reach, so that what is good in both but top in neither is still seen."""
+    return max(4 * top_k, 100)
+
+
+def fuse(dense: Ranking, sparse: Ranking, words: Words) -> list[tuple[str, float]]:
+    """Ids with fused scores, the best first. RRF: the sum of 1 / (60 + rank). WEIGHTED: each ranking's scores are
+    stretched to 0..1, then weighed; an id that one ranking lacks has 0 there. Equal scores are ordered by id."""
+    if words.method is FusionMethod.RRF:
+        parts = ((1.0, _reciprocal(dense)), (1.0, _reciprocal(sparse)))
+    else:
+        parts = (
+            (words.dense_weight, _stretched(dense)),
+            (1 - words.dense_weight, _stretched(sparse)),
+        )
+    scores: dict[str, float] = {}
+    for weight, ranking in parts:
+        for id, score in ranking.items():
+            scores[id] = scores.get(id, 0.0) + weight * score
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _reciprocal(ranking: Ranking) -> Mapping[str, float]:
+    return {id: 1 / (_RANK_OFFSET + rank) for rank, (id, _) in enumerate(ranking, 1)}
+
+
+def _stretched(ranking: Ranking) -> Mapping[str, float]:
+    """1 for the best, 0 for the last, whichever way the scores run."""
+    if not ranking:
+        return {}
+    best, worst = ranking[0][1], ranking[-1][1]
+    if best == worst:
+        return {id: 1.0 for id, _ in ranking}
+    return {id: (score - worst) / (best - worst) for id, score in ranking}

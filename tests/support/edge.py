@@ -1,0 +1,231 @@
+"""The real edge before toy services, for tests and measurements.
+
+A toy service is a process of its own that speaks the real contracts but does what the request's `do` says; it prints a
+line for what a client cannot see, such as a cancelled stream. `python -m tests.support.edge inference` starts one.
+"""
+
+import json
+import queue
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import jwt
+import yaml
+
+from tests.support.tokens import Signer
+from tools import edge as tool
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 20.0
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer, read whole."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The body's error, after the checks that hold for every error of the edge."""
+        assert self.headers["content-type"] == "application/json", self
+        content = self.json
+        assert set(content["error"]) == {"message", "type", "code", "param"}, content
+        assert "request_id" in content, content
+        error: dict[str, Any] = content["error"]
+        return error
+
+
+class Program:
+    """A child process whose lines of standard output can be waited for."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.strip())
+
+    def wait_for(self, prefix: str, seconds: float = START_SECONDS) -> str:
+        """What follows `prefix` on the next line that begins with it. Raises queue.Empty after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            if line.startswith(prefix):
+                return line.removeprefix(prefix)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()  # both may be done again
+
+
+def toy(service: str, signer: Signer, port: int = 0) -> tuple[Program, int]:
+    """A toy `auth` or `inference`, and the port that it has got."""
+    keys = json.dumps([jwk(signer)])
+    program = Program([sys.executable, "-m", "tests.support.toys", service, "--keys", keys, "--port", str(port)])
+    return program, int(program.wait_for("port "))
+
+
+def jwk(signer: Signer) -> dict[str, str]:
+    """The public key as KeyService gives it."""
+    key = jwt.algorithms.ECAlgorithm.to_jwk(signer.private.public_key(), as_dict=True)
+    return {**key, "kid": signer.key_id, "alg": "ES256", "use": "sig"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class Edge:
+    """A running edge, its two toys, and who signs its tokens."""
+
+    port: int
+    signer: Signer
+    toys: dict[str, Program]
+    ports: dict[str, int]
+    access_log: Path
+    token: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.token = self.signer.token()
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
+
+    def open(
+        self, method: str, path: str, body: Any = None, headers: Headers | None = None, *, token: bool = True
+    ) -> tuple[HTTPConnection, HTTPResponse]:
+        """Sends a request and reads the answer's head. The path goes out as it is; an object as body becomes JSON."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        sent = {**(self.bearer if token else {}), **(headers or {})}
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            sent.setdefault("content-type", "application/json")
+        with suppress(BrokenPipeError):  # refused before all was sent: the answer is there to be read
+            connection.request(method, path, body, sent)
+        return connection, connection.getresponse()
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Headers | None = None, *, token: bool = True
+    ) -> Reply:
+        connection, response = self.open(method, path, body, headers, token=token)
+        with closing(connection):
+            return _reply(response)
+
+    def chat(self, body: Any = None, headers: Headers | None = None, *, token: bool = True) -> Reply:
+        return self.request("POST", "/v1/chat/completions", body or {"model": "toy"}, headers, token=token)
+
+    def raw(self, request: bytes) -> Reply:
+        """The answer to these bytes, or to as many of them as were sent when it came."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            rest = memoryview(request)
+            while rest:
+                readable, _, _ = select.select([connection], [connection], [])
+                if readable:
+                    break
+                rest = rest[connection.send(rest[:65536]) :]
+            response = HTTPResponse(connection)
+            response.begin()
+            return _reply(response)
+
+    def leave(self, request: bytes) -> None:
+        """Sends these bytes and goes away once the service has been reached."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(request)
+            self.toys["inference"].wait_for("waiting")
+
+    def logged(self, reply: Reply, seconds: float = START_SECONDS) -> dict[str, Any]:
+        """The line of the access log about this answer; Envoy writes them once a second. Raises TimeoutError."""
+        wanted = reply.headers["x-request-id"]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for line in self.access_log.read_text().splitlines():
+                if wanted in line:
+                    entry: dict[str, Any] = json.loads(line)
+                    return entry
+            time.sleep(0.1)
+        raise TimeoutError(f"no line about {wanted}")
+
+    def wait_for(self, path: str, status: int = 200, seconds: float = START_SECONDS) -> None:
+        """Until a GET of `path` has this status. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        seen: Any = None
+        while time.monotonic() < deadline:
+            try:
+                seen = self.request("GET", path)
+                if seen.status == status:
+                    return
+            except (OSError, HTTPException) as error:
+                seen = error
+            time.sleep(0.05)
+        raise TimeoutError(f"{path}: {seen}")
+
+
+def _reply(response: HTTPResponse) -> Reply:
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Reply(response.status, headers, response.read())
+
+
+Patch = Callable[[dict[str, Any]], None]
+
+
+@contextmanager
+def running(folder: Path, *, patch: Patch | None = None, wait: bool = True, stop: str = "") -> Iterator[Edge]:
+    """An edge with its toys. `patch` may change the HTTP connection manager first, to make a limit small for a test.
+
+    Without `wait` it is returned as soon as it is live. The toy `stop` is stopped again before the edge starts.
+    """
+    signer = Signer()
+    with ExitStack() as stack:
+        toys, ports = {}, {}
+        for name in ("auth", "inference"):
+            toys[name], ports[name] = toy(name, signer)
+            stack.callback(toys[name].stop)
+        if stop:
+            toys[stop].stop()
+        port = free_port()
+        access_log = folder / "access.log"
+        clusters = {name: ("127.0.0.1", number) for name, number in ports.items()}
+        command = tool.render(folder, port=port, clusters=clusters, access_log=access_log)
+        if patch is not None:
+            listeners = yaml.safe_load((folder / "listener.yaml").read_text())
+            patch(tool.connection_manager(listeners))
+            tool.write(folder / "listener.yaml", listeners)
+        envoy = Program(command)
+        stack.callback(envoy.stop)
+        edge = Edge(port, signer, toys, ports, access_log)
+        edge.wait_for("/health/ready" if wait else "/health/live")
+        yield edge

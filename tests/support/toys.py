@@ -1,0 +1,184 @@
+"""Toy services behind the edge: the real contracts, errors as the real services write them, and no sense at all."""
+
+import argparse
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
+
+import uvloop
+from google.api.httpbody_pb2 import HttpBody
+from grpc.aio import Server, ServicerContext
+from grpc.aio import server as make_server
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from core import errors
+from core.rpc.errors import HTTP_STATUS, trailing_metadata, wire_of
+from portico.auth.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    key_service_pb2,
+    key_service_pb2_grpc,
+    trust_service_pb2,
+    trust_service_pb2_grpc,
+)
+from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc, openai_service_pb2_grpc
+
+_MAX_MESSAGE = 40 * 1024 * 1024
+_OPTIONS = (("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE))
+
+REFUSALS: dict[str, errors.PorticoError] = {
+    "limit": errors.RateLimited("Slow down.", retry_after=7.0),
+    "absent": errors.NotFound("No such model.", reason="MODEL_NOT_FOUND", field="model"),
+    "stranger": errors.Unauthenticated("The token is revoked."),
+    "down": errors.UpstreamFailed('The provider said "no" \\ ünd more.'),
+}
+
+
+def metadata(context: ServicerContext) -> dict[str, str]:
+    return {key: str(value) for key, value in context.invocation_metadata() or ()}
+
+
+async def refuse(context: ServicerContext, name: str) -> NoReturn:
+    error = REFUSALS[name]
+    seen = metadata(context)
+    trailing = trailing_metadata(error, seen["x-request-id"], rest="x-portico-rest" in seen)
+    await context.abort(wire_of(error).code, error.message, trailing)
+    raise AssertionError("abort raises")
+
+
+def json_body(content: Any) -> HttpBody:
+    return HttpBody(content_type="application/json", data=json.dumps(content).encode())
+
+
+def frame(text: str) -> HttpBody:
+    return HttpBody(content_type="text/event-stream", data=f"data: {text}\n\n".encode())
+
+
+class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
+    """Does what `do` in the JSON body says: refuse:<name>, stream:<frames>, hold, never, big:<bytes>, crash.
+
+    Without it the answer tells what came.
+    """
+
+    async def CreateChatCompletion(self, request: Any, context: ServicerContext) -> AsyncIterator[HttpBody]:
+        what, _, argument = _do(request.body.data).partition(":")
+        match what:
+            case "refuse":
+                await refuse(context, argument)
+            case "stream":
+                for number in range(int(argument)):
+                    yield frame(str(number))
+                yield frame("[DONE]")
+            case "hold" | "never":
+                try:
+                    if what == "hold":
+                        yield frame("first")
+                    print("waiting", flush=True)
+                    await asyncio.Event().wait()
+                finally:
+                    print("cancelled", metadata(context)["x-request-id"], flush=True)
+            case "big":
+                yield json_body({"data": "x" * int(argument)})
+            case "crash":
+                raise RuntimeError("secret detail")
+            case _:
+                yield json_body(_told(request.body, context))
+
+    async def CreateEmbedding(self, request: Any, context: ServicerContext) -> HttpBody:
+        what, _, argument = _do(request.body.data).partition(":")
+        if what == "refuse":
+            await refuse(context, argument)
+        return json_body(_told(request.body, context))
+
+
+def _do(data: bytes) -> str:
+    return str(json.loads(data).get("do", "")) if data.startswith(b'{"do"') else ""
+
+
+def _told(body: HttpBody, context: ServicerContext) -> dict[str, Any]:
+    return {"metadata": metadata(context), "content_type": body.content_type, "bytes": len(body.data)}
+
+
+class Models(model_service_pb2_grpc.ModelServiceServicer):
+    async def ListModels(self, request: Any, context: ServicerContext) -> Any:
+        page = f"{request.page_size} {request.category} {request.include_providers}"
+        return model_service_pb2.ListModelsResponse(object=page)
+
+    async def GetModel(self, request: Any, context: ServicerContext) -> Any:
+        if request.id in REFUSALS:
+            await refuse(context, request.id)
+        return model_service_pb2.GetModelResponse(id=request.id)
+
+    async def CreateModel(self, request: Any, context: ServicerContext) -> Any:
+        if "x-portico-rest" in metadata(context):
+            await context.send_initial_metadata(((HTTP_STATUS, "201"),))
+        return model_service_pb2.CreateModelResponse(model=model_service_pb2.Model(key=request.key, name=request.name))
+
+    async def DeleteModel(self, request: Any, context: ServicerContext) -> Any:
+        return model_service_pb2.DeleteModelResponse(success=True)
+
+
+class Accounts(account_service_pb2_grpc.AccountServiceServicer):
+    async def Login(self, request: Any, context: ServicerContext) -> Any:
+        if request.email == "never@example.com":
+            await asyncio.Event().wait()
+        if "x-portico-rest" in metadata(context):
+            await context.send_initial_metadata((("set-cookie", "portico_session=ptc_x; HttpOnly; SameSite=Lax"),))
+        return account_service_pb2.LoginResponse(token=json.dumps(metadata(context)))
+
+    async def Logout(self, request: Any, context: ServicerContext) -> Any:
+        return account_service_pb2.LogoutResponse()
+
+
+class Keys(key_service_pb2_grpc.KeyServiceServicer):
+    def __init__(self, keys: list[dict[str, str]]) -> None:
+        self._answer = key_service_pb2.GetJwksResponse(keys=[key_service_pb2.Jwk(**key) for key in keys])
+
+    async def GetJwks(self, request: Any, context: ServicerContext) -> Any:
+        print("keys", flush=True)
+        return self._answer
+
+
+class Trust(trust_service_pb2_grpc.TrustServiceServicer):
+    """Would answer anybody: what keeps clients away from it is the edge."""
+
+    async def MintServiceToken(self, request: Any, context: ServicerContext) -> Any:
+        return trust_service_pb2.MintServiceTokenResponse(token="reached")
+
+
+def mount(service: str, server: Server, keys: list[dict[str, str]]) -> None:
+    if service == "auth":
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(Accounts(), server)
+        key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
+        trust_service_pb2_grpc.add_TrustServiceServicer_to_server(Trust(), server)
+    else:
+        openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server(OpenAI(), server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+
+
+async def serve(service: str, port: int, keys: list[dict[str, str]]) -> None:
+    server = make_server(options=_OPTIONS)
+    mount(service, server, keys)
+    print("port", server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
+    await server.start()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+    await server.stop(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("service", choices=("auth", "inference"))
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--keys", type=json.loads, default=[])
+    given = parser.parse_args()
+    uvloop.run(serve(given.service, given.port, given.keys))
+
+
+if __name__ == "__main__":
+    main()

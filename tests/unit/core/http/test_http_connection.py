@@ -1,0 +1,102 @@
+"""What only shows between two callbacks of the loop: a connection whose transport and owner the test plays."""
+
+import asyncio
+
+import pytest
+
+from core.http.connection import Connection
+from core.http.ports import Timeouts
+
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Transport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: object) -> None:
+        assert isinstance(data, bytes)
+        self.written.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def watch(self, deadline: float) -> None: ...
+
+    def release(self, connection: Connection) -> None:
+        self.events.append("release")
+
+    def forget(self, connection: Connection) -> None:
+        self.events.append("forget")
+
+
+def _connection() -> tuple[Connection, Transport, Owner]:
+    owner, transport = Owner(), Transport()
+    connection = Connection(owner, asyncio.get_running_loop(), 1000)
+    connection.connection_made(transport)
+    return connection, transport, owner
+
+
+async def test_giving_up_too_late_spares_the_next_exchange() -> None:
+    """A caller that is cancelled when its answer is already there must not break what the connection does by then."""
+    connection, transport, _ = _connection()
+    first = connection.send(b"1", Timeouts(), None)
+    connection.data_received(RESPONSE)
+    second = connection.send(b"2", Timeouts(), None)
+    connection.give_up(first)
+    assert not transport.aborted
+    connection.data_received(RESPONSE)
+    assert (await second).body == b"ok"
+
+
+async def test_giving_up_in_time_closes() -> None:
+    connection, transport, owner = _connection()
+    connection.give_up(connection.send(b"1", Timeouts(), None))
+    assert transport.aborted
+    connection.connection_lost(None)
+    assert owner.events == ["forget"]
+
+
+async def test_an_idle_connection_is_closed_with_its_peers_half() -> None:
+    """Between EOF and connection_lost the loop runs other callbacks, and one might send a request."""
+    connection, transport, owner = _connection()
+    connection.send(b"1", Timeouts(), None)
+    connection.data_received(RESPONSE)
+    connection.eof_received()
+    assert owner.events == ["release", "forget"]
+    assert transport.aborted
+
+
+async def test_stale_is_only_a_kept_connection_without_an_answer() -> None:
+    connection, _, _ = _connection()
+    connection.send(b"1", Timeouts(), None).add_done_callback(asyncio.Future.exception)
+    connection.connection_lost(ConnectionResetError())
+    assert not connection.stale
+
+    connection, _, _ = _connection()
+    connection.send(b"1", Timeouts(), None)
+    connection.data_received(RESPONSE)
+    connection.send(b"2", Timeouts(), None).add_done_callback(asyncio.Future.exception)
+    connection.connection_lost(ConnectionResetError())
+    assert connection.stale
+
+
+@pytest.mark.parametrize("cut", range(1, len(RESPONSE)))
+async def test_a_response_may_be_cut_anywhere(cut: int) -> None:
+    connection, _, _ = _connection()
+    waiter = connection.send(b"1", Timeouts(), None)
+    connection.data_received(RESPONSE[:cut])
+    assert not waiter.done()
+    connection.data_received(RESPONSE[cut:])
+    response = await waiter
+    assert (response.status, response.body, response.header("content-length")) == (200, b"ok", "2")

@@ -1,0 +1,62 @@
+"""The domain on a store in memory, with a clock that stands still until told."""
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from core.config import load
+from core.identity import KeyRing, Revocations, TokenVerifier
+from core.rate_limits import RateLimits
+from core.sealing import generate_key
+from core.storage.memory import MemoryStore
+from core.storage.ports import DocumentStore
+from services.auth.app import Domain, assemble
+from services.auth.settings import Settings
+
+
+@dataclass
+class Clock:
+    """Begins an hour ago, since verifiers look at the real time."""
+
+    now: float = field(default_factory=lambda: time.time() - 3600)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class World:
+    """One installation. Each `start` is a process of its own on the same store."""
+
+    store: DocumentStore = field(default_factory=MemoryStore)
+    clock: Clock = field(default_factory=Clock)
+    env: dict[str, str] = field(
+        default_factory=lambda: {
+            "PORTICO_ENCRYPTION_KEYS": generate_key(),
+            "PORTICO_AUTH_PASSWORD_MEMORY_KIB": "1024",
+            "PORTICO_AUTH_PASSWORD_PASSES": "1",
+            "PORTICO_AUTH_HEARTBEAT_SECONDS": "0.05",
+        }
+    )
+
+    async def start(self, store: DocumentStore | None = None, **env: str) -> "Process":
+        settings = load(Settings, {**self.env, **env})
+        keys, revocations = KeyRing(), Revocations()
+        domain = await assemble(
+            store or self.store, RateLimits(), settings, keys=keys, revocations=revocations, clock=self.clock
+        )
+        return Process(domain, keys, revocations, TokenVerifier(keys, revocations))
+
+
+@dataclass
+class Process:
+    domain: Domain
+    keys: KeyRing
+    revocations: Revocations
+    verifier: TokenVerifier
+
+
+@pytest.fixture
+def world() -> World:
+    return World()

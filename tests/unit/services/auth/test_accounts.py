@@ -1,0 +1,179 @@
+"""Sign-ins and sessions, where the order of things matters."""
+
+import asyncio
+
+import pytest
+
+from core import context
+from core.context import RequestContext
+from core.errors import InvalidInput, PermissionDenied, Unauthenticated
+from core.tenancy import Tenant
+from services.auth.domain.accounts import SignedIn
+from services.auth.domain.registration import NewCompany
+from services.auth.domain.users import UserChange
+from tests.unit.services.auth.conftest import Process, World
+
+PASSWORD = "Correct-Horse-1"
+NEW_PASSWORD = "Another-Horse-2"
+ACME = Tenant("acme")
+
+
+async def register(process: Process) -> SignedIn:
+    return await process.domain.accounts.register(NewCompany("ann@example.com", PASSWORD, "Ann", "Acme"))
+
+
+def call_as(process: Process, token: str) -> None:
+    context.bind(RequestContext("r1", process.verifier.verify(token), token))
+
+
+async def test_a_session_of_the_very_same_instant_survives_the_revocation_before_it(world: World) -> None:
+    """The clock stands still: the new session is told from the old ones by the order of things alone."""
+    process = await world.start()
+    first = await register(process)
+    second = await process.domain.accounts.login("ann@example.com", PASSWORD)
+    call_as(process, first.session.token)
+    changed = await process.domain.accounts.change_password(PASSWORD, NEW_PASSWORD)
+    assert process.verifier.verify(changed.token).subject == first.user.id
+    third = await process.domain.accounts.login("ann@example.com", NEW_PASSWORD)
+    assert process.verifier.verify(third.session.token)
+    for old in (first, second):
+        with pytest.raises(Unauthenticated):
+            process.verifier.verify(old.session.token)
+
+
+async def test_a_session_survives_on_a_replica_whose_clock_is_behind(world: World) -> None:
+    process = await world.start()
+    made = await register(process)
+    call_as(process, made.session.token)
+    await process.domain.accounts.change_password(PASSWORD, NEW_PASSWORD)
+    world.clock.now -= 5
+    behind = await world.start()
+    again = await behind.domain.accounts.login("ann@example.com", NEW_PASSWORD)
+    assert process.verifier.verify(again.session.token)
+
+
+async def test_a_sign_in_that_read_the_old_rights_gives_no_session_with_them(world: World) -> None:
+    """The account is changed between a sign-in's reading of it and its session."""
+    process = await world.start()
+    made = await register(process)
+    domain = process.domain
+    sessions = domain.accounts._sessions
+    stale = made.user
+    read_at = world.clock.now
+    world.clock.now += 0.001
+    members = domain.users._members
+    changed = await domain.tables.users.update(ACME, stale.id, sessions_from=members.cutoff(stale))
+    assert changed is not None
+    await members.end_sessions(ACME, changed)
+    world.clock.now += 0.001
+    session = await sessions.issue(ACME, stale, made.session.project_id, read_at)
+    with pytest.raises(Unauthenticated):
+        process.verifier.verify(session.token)
+
+
+async def test_who_has_yet_to_choose_a_password_can_do_nothing_else(world: World) -> None:
+    process = await world.start()
+    asked = NewCompany("ann@example.com", PASSWORD, "Ann", "Acme", must_change_password=True)
+    await process.domain.registration.register(asked)
+    made = await process.domain.accounts.login("ann@example.com", PASSWORD)
+    assert made.user.must_change_password
+    assert process.verifier.verify(made.session.token).scopes == {"account:limited"}
+    call_as(process, made.session.token)
+    with pytest.raises(PermissionDenied):
+        await process.domain.callers.current()
+    with pytest.raises(PermissionDenied):
+        await process.domain.accounts.switch_project("default")
+    with pytest.raises(InvalidInput):
+        await process.domain.accounts.change_password(PASSWORD, PASSWORD)
+    session = await process.domain.accounts.change_password(PASSWORD, NEW_PASSWORD)
+    assert process.verifier.verify(session.token).scopes == {"*"}
+    assert not (await process.domain.accounts.login("ann@example.com", NEW_PASSWORD)).user.must_change_password
+
+
+async def test_a_sign_in_brings_the_hash_to_the_present_cost(world: World) -> None:
+    made = await register(await world.start())
+    process = await world.start(PORTICO_AUTH_PASSWORD_PASSES="2")
+    again = await process.domain.accounts.login("ann@example.com", PASSWORD)
+    assert again.user.password_hash != made.user.password_hash
+    assert ",t=2," in again.user.password_hash
+    last = await process.domain.accounts.login("ann@example.com", PASSWORD)
+    assert last.user.password_hash == again.user.password_hash
+
+
+@pytest.mark.parametrize(
+    ("email", "slug"), [("ann@example.com", ""), ("nobody@example.com", ""), ("ann@example.com", "nowhere"), ("", "")]
+)
+async def test_every_refused_sign_in_hashes_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, email: str, slug: str
+) -> None:
+    """Otherwise the time of the answer says whether there is such an account."""
+    process = await world.start()
+    await register(process)
+    passwords = process.domain.accounts._passwords
+    hashed = 0
+    verify = passwords._hasher.verify
+
+    def counting(hash: str, password: str) -> bool:
+        nonlocal hashed
+        hashed += 1
+        return verify(hash, password)
+
+    monkeypatch.setattr(passwords._hasher, "verify", counting)
+    with pytest.raises(Unauthenticated):
+        await process.domain.accounts.login(email, "Wrong-Horse-1", slug)
+    assert hashed == 1
+
+
+async def test_a_disabled_owner_of_the_right_password_looks_like_nobody(world: World) -> None:
+    process = await world.start()
+    made = await register(process)
+    await process.domain.tables.users.update(ACME, made.user.id, status="disabled")
+    with pytest.raises(Unauthenticated, match="Wrong email or password"):
+        await process.domain.accounts.login("ann@example.com", PASSWORD)
+
+
+async def test_of_two_password_changes_at_once_one_holds(world: World) -> None:
+    process = await world.start()
+    made = await register(process)
+    call_as(process, made.session.token)
+    wanted = [f"{NEW_PASSWORD}-{number}" for number in range(3)]
+    outcomes = await asyncio.gather(
+        *(process.domain.accounts.change_password(PASSWORD, each) for each in wanted), return_exceptions=True
+    )
+    (winner,) = (each for each, outcome in zip(wanted, outcomes, strict=True) if not isinstance(outcome, Exception))
+    await process.domain.accounts.login("ann@example.com", winner)
+
+
+async def test_two_owners_who_step_down_at_once(world: World) -> None:
+    """Each sees the other still there, so both pass the first look: the second look lets neither leave none."""
+    process = await world.start()
+    made = await register(process)
+    users = process.domain.users
+    other_id = "other"
+    await process.domain.tables.users.insert(
+        ACME,
+        type(made.user)(
+            id=other_id,
+            email="o@example.com",
+            email_lower="o@example.com",
+            name="O",
+            role="owner",
+            created_at=world.clock.now,
+            password_hash=made.user.password_hash,
+        ),
+    )
+    call_as(process, made.session.token)
+    await asyncio.gather(
+        users.update(made.user.id, UserChange(role="admin")),
+        users.update(other_id, UserChange(role="admin")),
+        return_exceptions=True,
+    )
+    assert await process.domain.tables.users.count(ACME, {"role": "owner", "status": "active"}) >= 1
+
+
+async def test_expired_sessions_leave_no_records(world: World) -> None:
+    process = await world.start()
+    await register(process)
+    world.clock.now += 13 * 3600
+    await process.domain.accounts.login("ann@example.com", PASSWORD)
+    assert await process.domain.tables.sessions.count(ACME, {}) == 1

@@ -1,0 +1,173 @@
+"""Two things at the same time: one happens in the very moment before the other writes.
+
+Rights are taken back by first changing the account or project, then looking for what was handed out. So whoever hands
+something out writes first and looks again afterwards: one of the two always sees the other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core import context
+from core.context import RequestContext
+from core.errors import NotFound, PermissionDenied
+from core.storage.memory import MemoryStore
+from core.storage.ports import Collection, Document
+from core.tenancy import MAIN, Scope, Tenant
+from services.auth.domain.accounts import SignedIn
+from services.auth.domain.invitations import NewInvitation
+from services.auth.domain.registration import NewCompany
+from services.auth.domain.tokens import NewToken
+from services.auth.domain.users import UserChange
+from tests.unit.services.auth.conftest import Process, World
+
+PASSWORD = "Correct-Horse-1"
+ACME = Tenant("acme")
+Meanwhile = Callable[[], Awaitable[Any]]
+
+
+class Interrupted(MemoryStore):
+    """Before the next insert into a collection, something else happens to its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: dict[str, Meanwhile] = {}
+
+    async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
+        if something := self.meanwhile.pop(collection.name, None):
+            await something()
+        await super().insert(scope, collection, document)
+
+
+def as_(process: Process, made: SignedIn, something: Meanwhile) -> Meanwhile:
+    """Done in the name of somebody, as a call of its own."""
+
+    async def call() -> Any:
+        token = made.session.token
+        context.bind(RequestContext("r1", process.verifier.verify(token), token))
+        return await something()
+
+    return lambda: asyncio.create_task(call())
+
+
+@pytest.fixture
+def store() -> Interrupted:
+    return Interrupted()
+
+
+@pytest.fixture
+async def process(world: World, store: Interrupted) -> Process:
+    return await world.start(store)
+
+
+@pytest.fixture
+async def owner(process: Process) -> SignedIn:
+    return await process.domain.accounts.register(NewCompany("ann@example.com", PASSWORD, "Ann", "Acme"))
+
+
+async def join(process: Process, owner: SignedIn, asked: NewInvitation) -> SignedIn:
+    _, secret = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
+    return await process.domain.invitations.accept(secret, PASSWORD, "")
+
+
+async def test_a_token_made_while_its_maker_loses_rights(process: Process, owner: SignedIn, store: Interrupted) -> None:
+    member = await join(process, owner, NewInvitation("m@example.com", role="project_admin"))
+    demote = UserChange(role="user")
+    store.meanwhile["api_tokens"] = as_(process, owner, lambda: process.domain.users.update(member.user.id, demote))
+    with pytest.raises(PermissionDenied):
+        await as_(process, member, lambda: process.domain.tokens.create(NewToken("late")))()
+    assert await process.domain.tables.tokens.count(ACME, {}) == 0
+    revoked = [each async for each in process.domain.tables.revocations.every(MAIN, {"tenant": "acme"})]
+    assert [each for each in revoked if each.token_id]
+
+
+async def test_an_invitation_made_while_its_maker_loses_rights(
+    process: Process, owner: SignedIn, store: Interrupted
+) -> None:
+    member = await join(process, owner, NewInvitation("m@example.com", overrides={"users": "admin"}))
+    demote = UserChange(overrides={})
+    store.meanwhile["invitations"] = as_(process, owner, lambda: process.domain.users.update(member.user.id, demote))
+    with pytest.raises(PermissionDenied):
+        await as_(process, member, lambda: process.domain.invitations.invite(NewInvitation("x@example.com")))()
+    assert await process.domain.tables.invitations.count(ACME, {}) == 0
+
+
+async def test_an_invitation_beyond_the_inviters_new_rights_is_taken_back(process: Process, owner: SignedIn) -> None:
+    member = await join(process, owner, NewInvitation("m@example.com", role="admin"))
+    invite = NewInvitation("x@example.com", role="admin")
+    _, secret = await as_(process, member, lambda: process.domain.invitations.invite(invite))()
+    demote = UserChange(role="user")
+    await as_(process, owner, lambda: process.domain.users.update(member.user.id, demote))()
+    with pytest.raises(NotFound):
+        await process.domain.invitations.accept(secret, PASSWORD, "")
+
+
+async def test_a_token_and_a_session_made_while_their_project_is_removed(
+    process: Process, owner: SignedIn, store: Interrupted
+) -> None:
+    projects, tokens = process.domain.projects, process.domain.tokens
+    for collection in ("api_tokens", "sessions"):
+        await as_(process, owner, lambda: projects.create("Lab", "lab", ""))()
+        store.meanwhile[collection] = as_(process, owner, lambda: projects.delete("lab"))
+        if collection == "api_tokens":
+            with pytest.raises(PermissionDenied):
+                await as_(process, owner, lambda: tokens.create(NewToken("late", project="lab")))()
+        else:
+            with pytest.raises(NotFound):
+                await process.domain.accounts.login("ann@example.com", PASSWORD, project="lab")
+    assert await process.domain.tables.tokens.count(ACME, {}) == 0
+
+
+async def test_an_invitation_accepted_while_it_is_taken_back(
+    process: Process, owner: SignedIn, store: Interrupted
+) -> None:
+    asked = NewInvitation("m@example.com")
+    made, secret = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
+    store.meanwhile["users"] = as_(process, owner, lambda: process.domain.invitations.revoke(made.id))
+    with pytest.raises(NotFound):
+        await process.domain.invitations.accept(secret, PASSWORD, "")
+    assert [user.id async for user in process.domain.tables.users.every(ACME, {})] == [owner.user.id]
+    assert await process.domain.companies.of_email("m@example.com") == []
+
+
+async def test_an_invitation_ends_after_seven_days(process: Process, owner: SignedIn, world: World) -> None:
+    asked = NewInvitation("m@example.com")
+    _, secret = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
+    world.clock.now += 7 * 86_400 + 1
+    with pytest.raises(NotFound):
+        await process.domain.invitations.accept(secret, PASSWORD, "")
+    listed = await as_(process, owner, lambda: process.domain.invitations.page(0, ""))()
+    assert listed == ([], "")
+    await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
+
+
+async def test_of_two_removals_at_once_none_takes_the_last_project(process: Process, owner: SignedIn) -> None:
+    projects = process.domain.projects
+    for key in ("one", "two"):
+        await as_(process, owner, lambda key=key: projects.create(key, key, ""))()
+    tokens = {
+        key: await process.domain.accounts.login("ann@example.com", PASSWORD, project=key) for key in ("one", "two")
+    }
+    await as_(process, tokens["one"], lambda: projects.delete("default"))()
+    await asyncio.gather(
+        as_(process, tokens["one"], lambda: projects.delete("two"))(),
+        as_(process, tokens["two"], lambda: projects.delete("one"))(),
+        return_exceptions=True,
+    )
+    left = [each async for each in process.domain.tables.projects.every(ACME, {"status": "active"})]
+    assert left
+
+
+async def test_a_token_that_holds_more_than_its_user_gives_no_more_than_the_user_has(
+    process: Process, owner: SignedIn
+) -> None:
+    """As after an upgrade that lowers what a role gives."""
+    member = await join(process, owner, NewInvitation("m@example.com"))
+    tokens = process.domain.tokens
+    _, text = await tokens.issue(ACME, member.user, member.session.project_id, "old", {"audit:read", "tokens:write"})
+    old = replace(member, session=replace(member.session, token=text))
+    with pytest.raises(PermissionDenied):
+        await as_(process, old, lambda: tokens.create(NewToken("child", scopes=("audit:read",))))()
