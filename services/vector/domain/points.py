@@ -9,13 +9,16 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from core.errors import InvalidInput
 
-Vector: TypeAlias = "array[float]"
+if TYPE_CHECKING:
+    Vector = array[float]
+else:
+    Vector = array  # takes a parameter from Python 3.12 on
 """32-bit floats, typecode 'f'."""
 
 MAX_DIMENSION = 65_536

@@ -104,6 +104,13 @@ def drop(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _remove_others(folder: Path, generation: str) -> None:
+    """What a rebuild that was interrupted has left."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != generation:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
 def new_generation() -> str:
     return uuid.uuid4().hex
 
@@ -111,16 +118,17 @@ def new_generation() -> str:
 class Shard:
     """An open index. Raises NotFound where there is none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, generation: str = "") -> None:
+        """`generation`: the one that a rebuild has made; otherwise the one that counts, and others are removed."""
         index = read_index(folder)
         if index is None:
             raise NotFound("no such index")
-        self.folder = folder
+        if generation:
+            index = msgspec.structs.replace(index, generation=generation)
+        else:
+            _remove_others(folder, index.generation)
         self.index = index
         self.spec = index.spec
-        for entry in folder.iterdir():
-            if entry.is_dir() and entry.name != index.generation:
-                shutil.rmtree(entry, ignore_errors=True)  # of a rebuild that was interrupted
         self._engine = edge.EdgeShard.load(str(folder / index.generation))
         info = self._engine.info()
         self._number_fields = set(info.payload_schema) - {stored.TERMS}

@@ -1,0 +1,133 @@
+"""The embedded engine behind the port: finds an index's host and cuts long work into pieces."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from services.vector.adapters.embedded.hosts import HostProcess
+from services.vector.adapters.embedded.rebuild import Rebuilds
+from services.vector.domain.filters import OPERATORS, Filter
+from services.vector.domain.points import IndexSpec, Match, Metric, Point
+from services.vector.ports import Capabilities, Page, Place, Query
+
+CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
+
+_PIECE_BYTES = 512 * 1024
+"""Size of vectors written at a time: some ten milliseconds for which a query may have to wait."""
+
+_LONGEST_PIECE = 500
+
+_STALE_BYTES = 20 * 1024 * 1024
+"""Size of vectors without a graph at which an index is rebuilt; comparing with each of them takes about 2 ms."""
+
+
+class EmbeddedEngine:
+    """Indexes under `root`, one folder each: <root>/<tenant>/<project>/<index>.
+
+    `open_indexes`: how many are open at once over all hosts; others are opened when they are asked for. `keep_free`:
+    bytes of disk below which writes are refused. Nothing is started before the first call.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        open_indexes: int = 32,
+        hosts: int = 2,
+        keep_free: int = 128 * 1024 * 1024,
+        stale_bytes: int = _STALE_BYTES,
+        quiet_seconds: float = 1.0,
+    ) -> None:
+        self._root = root
+        each = max(1, open_indexes // hosts)
+        self._hosts = [HostProcess(each, keep_free, self._on_stale) for _ in range(hosts)]
+        self._writers: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+        self.rebuilds = Rebuilds(stale_bytes, quiet_seconds)
+
+    async def create(self, place: Place, spec: IndexSpec) -> None:
+        await self._call(place, "create", spec)
+
+    async def drop(self, place: Place) -> None:
+        folder = self._folder(place)
+        await self.rebuilds.forget(folder)
+        async with self._writer(folder):
+            await self._call(place, "drop")
+
+    async def spec(self, place: Place) -> IndexSpec:
+        spec: IndexSpec = await self._call(place, "spec")
+        return spec
+
+    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
+        folder = self._folder(place)
+        size = max(1, min(_LONGEST_PIECE, _PIECE_BYTES // (4 * len(points[0].values)))) if points else 1
+        async with self._writer(folder):
+            for start in range(0, len(points), size):
+                await self._write(folder, "upsert", points[start : start + size])
+
+    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
+        folder = self._folder(place)
+        gone = 0
+        async with self._writer(folder):
+            for start in range(0, len(ids), _LONGEST_PIECE):
+                gone += await self._write(folder, "delete", ids[start : start + _LONGEST_PIECE])
+        return gone
+
+    async def delete_filter(self, place: Place, filter: Filter) -> int:
+        folder = self._folder(place)
+        gone = 0
+        async with self._writer(folder):
+            while ids := await self._call(place, "ids", filter, _LONGEST_PIECE):
+                gone += await self._write(folder, "delete", ids)
+        return gone
+
+    async def query(self, place: Place, query: Query) -> list[Match]:
+        matches: list[Match] = await self._call(place, "query", query)
+        return matches
+
+    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
+        points: list[Point] = await self._call(place, "fetch", ids)
+        return points
+
+    async def count(self, place: Place, filter: Filter | None = None) -> int:
+        count: int = await self._call(place, "count", filter)
+        return count
+
+    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
+        page: Page = await self._call(place, "scroll", after, limit)
+        return page
+
+    async def check(self) -> None:
+        await asyncio.gather(*(host.call("check", self._root) for host in self._hosts))
+
+    async def close(self) -> None:
+        await self.rebuilds.close()
+        await asyncio.gather(*(host.close() for host in self._hosts))
+
+    def _folder(self, place: Place) -> Path:
+        """All three names are checked when a Place is made: letters, digits, `-` and `_`."""
+        return self._root / place.scope.tenant.slug / place.scope.id / place.index_id
+
+    def _host(self, folder: Path) -> HostProcess:
+        digest = hashlib.blake2b(str(folder.relative_to(self._root)).encode(), digest_size=4).digest()
+        return self._hosts[int.from_bytes(digest, "big") % len(self._hosts)]
+
+    def _writer(self, folder: Path) -> asyncio.Lock:
+        """Writes of one index are done one after the other."""
+        return self._writers.setdefault(folder, asyncio.Lock())
+
+    async def _call(self, place: Place, method: str, *args: Any) -> Any:
+        folder = self._folder(place)
+        return await self._host(folder).call(method, folder, *args)
+
+    async def _write(self, folder: Path, method: str, *args: Any) -> Any:
+        host = self._host(folder)
+        async with host.writing:
+            return await host.call(method, folder, *args)
+
+    def _on_stale(self, folder: Path, stale: int) -> None:
+        self.rebuilds.consider(self._host(folder), folder, stale, self._writer(folder))

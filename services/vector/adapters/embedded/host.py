@@ -1,0 +1,226 @@
+"""A host process: answers calls on its indexes one after the other, until its parent is gone.
+
+    python -m services.vector.adapters.embedded.host <socket's descriptor> <indexes open at once> <bytes to keep free>
+
+A call is a pickled (method, folder, arguments), its answer a pickled Answer; both with their length in front. The
+socket's two ends are one program, which made the pair itself, so neither end is a stranger to the other.
+"""
+
+import ctypes
+import pickle  # noqa: S403 - see above
+import shutil
+import signal
+import socket
+import struct
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PorticoError, Unavailable
+from services.vector.adapters.embedded import shard as shards
+from services.vector.adapters.embedded.shard import Shard
+from services.vector.domain.filters import Filter
+from services.vector.domain.points import IndexSpec, Match, Point
+from services.vector.ports import Page, Query
+
+LENGTH = struct.Struct("<I")
+_GROWTH = 4
+"""Times its own size that a write may take on disk before it is merged: log, vectors, payload, index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`stale` is the size in bytes of the index's vectors that wait for a rebuild. `detail` is for the log."""
+
+    result: Any = None
+    error: PorticoError | None = None
+    detail: str = ""
+    stale: int = 0
+
+
+class Host:
+    """Its public methods, all but `answer` and `close`, are what the parent can call."""
+
+    def __init__(self, max_open: int, keep_free: int) -> None:
+        self._max_open = max_open
+        self._keep_free = keep_free
+        self._open: OrderedDict[Path, Shard] = OrderedDict()
+        self._next: dict[Path, Shard] = {}
+        """Indexes that are about to replace an open one."""
+
+    def answer(self, method: str, folder: Path, args: Sequence[Any]) -> Answer:
+        try:
+            result = getattr(self, method)(folder, *args)
+        except PorticoError as error:
+            return Answer(error=error)
+        except OSError as error:
+            return Answer(error=_failed(error), detail=repr(error))
+        except Exception as error:  # the engine raises plain Exceptions: what they say goes to the log
+            self._forget(folder)
+            return Answer(error=_failed(error), detail=repr(error))
+        shard = self._open.get(folder)
+        return Answer(result, stale=0 if shard is None else shard.stale_bytes)
+
+    def close(self) -> None:
+        for shard in (*self._open.values(), *self._next.values()):
+            shard.close()
+
+    # Indexes
+
+    def create(self, folder: Path, spec: IndexSpec) -> None:
+        known = shards.read_index(folder)
+        if known is not None:
+            if known.spec != spec:
+                raise Conflict("the index is there with another dimension, metric or hybrid")
+            return
+        self._check_space(folder, 0)
+        shards.create(folder, spec)
+
+    def drop(self, folder: Path) -> None:
+        self._forget(folder)
+        shards.drop(folder)
+
+    def spec(self, folder: Path) -> IndexSpec:
+        return self._shard(folder).spec
+
+    def check(self, root: Path) -> None:
+        """Whether this process answers."""
+
+    # Points
+
+    def upsert(self, folder: Path, points: Sequence[Point]) -> None:
+        shard = self._shard(folder)
+        self._check_space(folder, len(points) * shard.spec.dimension * 4)
+        shard.upsert(points)
+
+    def delete(self, folder: Path, ids: Sequence[str]) -> int:
+        return self._shard(folder).delete(ids)
+
+    def ids(self, folder: Path, filter: Filter, limit: int) -> list[str]:
+        return self._shard(folder).ids(filter, limit)
+
+    def query(self, folder: Path, query: Query) -> list[Match]:
+        return self._shard(folder).query(query)
+
+    def fetch(self, folder: Path, ids: Sequence[str]) -> list[Point]:
+        return self._shard(folder).fetch(ids)
+
+    def count(self, folder: Path, filter: Filter | None) -> int:
+        return self._shard(folder).count(filter)
+
+    def scroll(self, folder: Path, after: str, limit: int) -> Page:
+        return self._shard(folder).scroll(after, limit)
+
+    # Rebuilding: see `rebuild`
+
+    def begin_rebuild(self, folder: Path) -> tuple[Path, Path]:
+        """From now on writes are noted. Where the index lies, on disk as it is now, and where the next one shall."""
+        shard = self._shard(folder)
+        shard.flush()
+        shard.touched = {}
+        return folder / shard.index.generation, folder / shards.new_generation()
+
+    def catch_up(self, folder: Path, generation: str, limit: int) -> int:
+        """Does some of the noted writes to the next index as well; says how many are left."""
+        shard = self._open.get(folder)
+        if shard is None or shard.touched is None:
+            raise FailedPrecondition("no rebuild goes on")  # this process is not the one that began it
+        following = self._next.get(folder)
+        if following is None:
+            following = Shard(folder, generation)
+            self._next[folder] = following
+        ids = list(shard.touched)[:limit]
+        if ids:
+            points = shard.fetch(ids)
+            following.delete(list(set(ids) - {point.id for point in points}))
+            if points:
+                following.upsert(points)
+            for id in ids:
+                del shard.touched[id]
+        return len(shard.touched)
+
+    def adopt(self, folder: Path) -> None:
+        """The next index takes the place of the old one, whose files go."""
+        shard, following = self._open[folder], self._next.pop(folder)
+        following.flush()
+        shards.write_index(folder, following.index)
+        self._open[folder] = following
+        shard.close()
+        shutil.rmtree(folder / shard.index.generation, ignore_errors=True)
+
+    def abandon(self, folder: Path, generation: str) -> None:
+        following = self._next.pop(folder, None)
+        if following is not None:
+            following.close()
+        shard = self._open.get(folder)
+        if shard is not None:
+            shard.touched = None
+        shutil.rmtree(folder / generation, ignore_errors=True)
+
+    # Open indexes
+
+    def _shard(self, folder: Path) -> Shard:
+        shard = self._open.get(folder)
+        if shard is None:
+            shard = Shard(folder)
+            self._open[folder] = shard
+            self._close_idle()
+        self._open.move_to_end(folder)
+        return shard
+
+    def _close_idle(self) -> None:
+        """Calls come one at a time, so all but the newest are idle; those being rebuilt must stay."""
+        excess = len(self._open) - self._max_open
+        for folder in [folder for folder, shard in self._open.items() if shard.touched is None][: max(excess, 0)]:
+            self._forget(folder)
+
+    def _forget(self, folder: Path) -> None:
+        for opened in (self._open.pop(folder, None), self._next.pop(folder, None)):
+            if opened is not None:
+                opened.close()
+
+    def _check_space(self, folder: Path, size: int) -> None:
+        """The engine writes through mapped files, where a full disk is not an error but the end of the process."""
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if shutil.disk_usage(there).free < self._keep_free + _GROWTH * size:
+            raise InsufficientStorage("the disk that keeps the vectors is full")
+
+
+def _failed(error: Exception) -> PorticoError:
+    text = str(error).lower()
+    if "no space left" in text or "os error 28" in text:
+        return InsufficientStorage("the disk that keeps the vectors is full")
+    return Unavailable("the vector index cannot be read or written now")
+
+
+def main(descriptor: int, max_open: int, keep_free: int) -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent, which then closes us
+    connection = socket.socket(fileno=descriptor)
+    host = Host(max_open, keep_free)
+    with connection.makefile("rb", buffering=1 << 20) as incoming:
+        while (call := _read(incoming)) is not None:
+            answer = pickle.dumps(host.answer(*call), pickle.HIGHEST_PROTOCOL)
+            connection.sendall(LENGTH.pack(len(answer)) + answer)
+    host.close()
+
+
+def end_with_parent() -> None:
+    """Asks the system for a SIGKILL when the parent dies, so no orphan holds the index against the next start."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _read(incoming: BinaryIO) -> tuple[str, Path, Sequence[Any]] | None:
+    head = incoming.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    call: tuple[str, Path, Sequence[Any]] = pickle.loads(incoming.read(*LENGTH.unpack(head)))  # noqa: S301
+    return call
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,125 @@
+"""The service's side of a host process: starts it, sends it calls, and starts another when it has died."""
+
+import asyncio
+import contextlib
+import pickle  # noqa: S403 - both ends of the socket are this program
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core import logs
+from core.errors import Unavailable
+from services.vector.adapters.embedded.host import LENGTH, Answer
+
+_RETRY = 1.0
+_GOODBYE = 20.0
+"""Seconds that a host has to write what it holds in memory before it is killed; its log keeps everything anyway."""
+
+log = logs.get(__name__)
+
+OnStale = Callable[[Path, int], None]
+
+
+class HostProcess:
+    """Calls are answered in the order in which they were made."""
+
+    def __init__(self, max_open: int, keep_free: int, on_stale: OnStale) -> None:
+        self._arguments = (str(max_open), str(keep_free))
+        self._on_stale = on_stale
+        self._starting = asyncio.Lock()
+        self._link: _Link | None = None
+        self.writing = asyncio.Lock()
+        """One piece of a write at a time: what a query may have to wait for."""
+
+    async def call(self, method: str, folder: Path, *args: Any) -> Any:
+        """Raises what the method raises; Unavailable where the process died over it."""
+        link = self._link
+        if link is None or link.broken:
+            link = await self._start()
+        answer = await link.send(pickle.dumps((method, folder, args), pickle.HIGHEST_PROTOCOL))
+        if answer.error is not None:
+            if answer.detail:
+                log.error("vector index failed", method=method, index=folder.name, error=answer.detail)
+            raise answer.error
+        if answer.stale:
+            self._on_stale(folder, answer.stale)
+        return answer.result
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._link is None or self._link.broken else self._link.process.pid
+
+    async def _start(self) -> "_Link":
+        async with self._starting:
+            if self._link is None or self._link.broken:
+                self._link = await _Link.open(self._arguments)
+            return self._link
+
+    async def close(self) -> None:
+        async with self._starting:
+            link, self._link = self._link, None
+            if link is not None:
+                await link.close()
+
+
+class _Link:
+    """One process and the socket to it."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.process = process
+        self.broken = False
+        self._reader = reader
+        self._writer = writer
+        self._waiting: deque[asyncio.Future[Answer]] = deque()
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def open(cls, arguments: tuple[str, ...]) -> "_Link":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptor = theirs.fileno()
+            program = (sys.executable, "-m", "services.vector.adapters.embedded.host", str(descriptor), *arguments)
+            process = await asyncio.create_subprocess_exec(*program, pass_fds=(descriptor,))
+        return cls(process, *await asyncio.open_unix_connection(sock=ours))
+
+    async def send(self, call: bytes) -> Answer:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._writer.writelines((LENGTH.pack(len(call)), call))
+        return await future
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+                answer = pickle.loads(await self._reader.readexactly(size))  # noqa: S301 - see above
+                future = self._waiting.popleft()
+                if not future.done():  # the caller may have gone
+                    future.set_result(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.broken = True
+            self._fail_waiting()
+
+    def _fail_waiting(self) -> None:
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                error = Unavailable("the vector engine has stopped and is being started again", retry_after=_RETRY)
+                future.set_result(Answer(error=error, detail="the host process has died"))
+
+    async def close(self) -> None:
+        self._writer.write_eof()
+        try:
+            await asyncio.wait_for(self.process.wait(), _GOODBYE)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+        await self._reading
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()

@@ -1,0 +1,33 @@
+"""Copies a closed-off state of an index and optimises the copy, as a process of its own.
+
+    python -m services.vector.adapters.embedded.optimise <from> <to>
+
+Prints a line once the copy is made, after which the original may change; ends with 0 once the graph is built.
+"""
+
+import os
+import shutil
+import sys
+
+import qdrant_edge as edge
+
+from services.vector.adapters.embedded.host import end_with_parent
+
+_NICENESS = 10
+"""Queries and writes come first."""
+
+
+def main(source: str, target: str) -> None:
+    end_with_parent()
+    shutil.copytree(source, target)
+    sys.stdout.write("copied\n")
+    sys.stdout.flush()
+    os.nice(_NICENESS)
+    engine = edge.EdgeShard.load(target)
+    engine.optimize()
+    engine.flush()
+    engine.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,119 @@
+"""Gives a grown index its graph without standing in anybody's way.
+
+The engine would hold its process for as long as it optimises. So an optimising process copies the index (its writers,
+and nobody else, wait for the copy), builds the graph in the copy, and in the meantime the host notes which points are
+written. Those are then done to the copy too, piece by piece, and the copy takes the index's place.
+One index at a time: the graph is built with all cores, at low priority.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from core import logs
+from core.errors import PorticoError
+from services.vector.adapters.embedded.hosts import HostProcess
+
+_PIECE = 200
+"""Points that a query may have to wait for."""
+
+_NEARLY = 400
+"""Noted points that are few enough to let the index's writers wait for them."""
+
+log = logs.get(__name__)
+
+
+class Rebuilds:
+    """`stale_bytes`: how much of an index must wait for a graph before it is rebuilt. `quiet_seconds`: a rebuild waits
+    until writes pause for so long, or until eight times as much waits."""
+
+    def __init__(self, stale_bytes: int, quiet_seconds: float) -> None:
+        self._stale_bytes = stale_bytes
+        self._quiet = quiet_seconds
+        self._one = asyncio.Semaphore(1)
+        self._tasks: dict[Path, asyncio.Task[None]] = {}
+        self._stale: dict[Path, int] = {}
+        self._given_up: dict[Path, int] = {}
+        self._changed: dict[Path, float] = {}
+
+    def consider(self, host: HostProcess, folder: Path, stale: int, writing: asyncio.Lock) -> None:
+        """What of the index waits for a graph, as a call on it has just told."""
+        if stale < self._stale_bytes:
+            return
+        if self._stale.get(folder) != stale:
+            self._stale[folder] = stale
+            self._changed[folder] = asyncio.get_running_loop().time()
+        if folder not in self._tasks and stale >= self._given_up.get(folder, 0):
+            task = asyncio.create_task(self._run(host, folder, writing), name=f"rebuild {folder.name}")
+            self._tasks[folder] = task
+            task.add_done_callback(lambda _: self._tasks.pop(folder, None))
+
+    async def finished(self) -> None:
+        """Waits for the rebuilds that are due."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    async def forget(self, folder: Path) -> None:
+        """The index is about to be dropped."""
+        task = self._tasks.get(folder)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        for known in (self._stale, self._given_up, self._changed):
+            known.pop(folder, None)
+
+    async def close(self) -> None:
+        for folder in list(self._tasks):
+            await self.forget(folder)
+
+    async def _run(self, host: HostProcess, folder: Path, writing: asyncio.Lock) -> None:
+        await self._pause(folder)
+        async with self._one:
+            try:
+                await _rebuild(host, folder, writing)
+                self._given_up.pop(folder, None)
+            except (PorticoError, OSError) as error:  # the index serves on as it is
+                log.error("rebuild of a vector index failed", index=folder.name, error=repr(error))
+                self._given_up[folder] = 2 * self._stale[folder]
+
+    async def _pause(self, folder: Path) -> None:
+        clock = asyncio.get_running_loop()
+        while self._stale[folder] < 8 * self._stale_bytes:
+            left = self._changed[folder] + self._quiet - clock.time()
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
+
+
+async def _rebuild(host: HostProcess, folder: Path, writing: asyncio.Lock) -> None:
+    async with writing:
+        source, target = await host.call("begin_rebuild", folder)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.vector.adapters.embedded.optimise", str(source), str(target)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            await process.stdout.readline()
+        except asyncio.CancelledError:
+            await _abandon(host, folder, target, process)
+            raise
+    try:
+        if await process.wait() != 0:
+            raise OSError(f"the optimising process ended with {process.returncode}")
+        while await host.call("catch_up", folder, target.name, _PIECE) > _NEARLY:
+            pass
+        async with writing:
+            while await host.call("catch_up", folder, target.name, _PIECE):
+                pass
+            await host.call("adopt", folder)
+    except BaseException:
+        await _abandon(host, folder, target, process)
+        raise
+
+
+async def _abandon(host: HostProcess, folder: Path, target: Path, process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+    await host.call("abandon", folder, target.name)
