@@ -44,7 +44,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     info = error_details_pb2.ErrorInfo()
     for detail in status_of(error).details:
         if detail.Unpack(info):
-            return info.reason
+            return str(info.reason)
     raise AssertionError("no ErrorInfo")
 
 
@@ -52,7 +52,7 @@ def field_of(error: grpc.aio.AioRpcError) -> str:
     request = error_details_pb2.BadRequest()
     for detail in status_of(error).details:
         if detail.Unpack(request):
-            return request.field_violations[0].field
+            return str(request.field_violations[0].field)
     return ""
 
 

@@ -34,8 +34,8 @@ TOOL = {
 }
 
 
-def ask(text: str = "one two three", **more: Any) -> dict[str, Any]:
-    return echo.chat({"model": "m", "messages": [{"role": "user", "content": text}], **more})
+def ask(**more: Any) -> dict[str, Any]:
+    return echo.chat({"model": "m", "messages": [{"role": "user", "content": "one two three"}], **more})
 
 
 def content_of(answer: dict[str, Any]) -> str:
