@@ -23,12 +23,13 @@ tenant's data. Whatever is not in this tree reaches the client as "internal erro
 from collections.abc import Mapping
 from typing import ClassVar
 
-_LONGEST = 400
-"""Characters of a message or field: errors travel in headers, whose size clients limit."""
+_LONGEST_MESSAGE = 250
+_LONGEST_FIELD = 100
+"""Characters. Errors travel in headers, three times over and escaped, and gRPC refuses headers of more than 8 KiB."""
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+def _clip(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 class PorticoError(Exception):
@@ -45,10 +46,10 @@ class PorticoError(Exception):
         retry_after: float | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        self.message = _clip(message)
+        self.message = _clip(message, _LONGEST_MESSAGE)
         super().__init__(self.message)
         self.reason = reason or self.default_reason
-        self.field = field if field is None else _clip(field)
+        self.field = field if field is None else _clip(field, _LONGEST_FIELD)
         self.retry_after = retry_after
         self.metadata = dict(metadata or {})
 

@@ -106,6 +106,8 @@ class HttpClient:
     async def _exchange(
         self, message: bytes, timeouts: Timeouts, deadline: float | None, *, streaming: bool
     ) -> tuple[Connection, Response]:
+        if deadline is not None and deadline <= self._loop.time():
+            raise DeadlineExceeded("The deadline passed before the provider was asked.")
         idle = self._pool.idle
         fresh = False
         while True:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from core.http.connection import Connection
@@ -61,6 +62,7 @@ class Dialer:
         return connection
 
 
+@lru_cache(maxsize=16)  # reading the authorities takes the loop some 20 ms
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Certificates and names are verified; `ca_file` (PEM) is trusted besides the system's authorities."""
     context = ssl.create_default_context()

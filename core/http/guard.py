@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from core.errors import InvalidInput
 from core.http.errors import AddressRefused
-from core.http.origin import Origin
+from core.http.origin import HOST_NAME, Origin
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host, the preferred one first. Raises OSError."""
@@ -82,12 +82,12 @@ class OutboundGuard:
         return found
 
     def _allow(self, entry: str) -> None:
-        if entry.startswith(".") and len(entry) > 1:
-            self._suffixes.append(entry)
-        elif "/" in entry or _literal(entry) is not None:
+        if "/" in entry or _literal(entry) is not None:
             self._networks.append(ipaddress.ip_network(entry))
-        elif entry and "*" not in entry:
-            self._hosts.add(entry)
+        elif HOST_NAME.fullmatch(entry):
+            self._hosts.add(entry.rstrip("."))
+        elif entry.startswith(".") and HOST_NAME.fullmatch(entry[1:]):
+            self._suffixes.append(entry.rstrip("."))
         else:
             raise ValueError(f"{entry!r} is not a host name, '.suffix', address or network")
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from core.errors import InvalidInput
 
 _URL = re.compile(r"(?:http|https)://[^\s/?#@\\]+(?:/[!-~]*)?", re.IGNORECASE)
-_HOST = re.compile(r"(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
+HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -56,6 +56,6 @@ def _ascii(host: str) -> str:
     if ":" in host:
         return str(ipaddress.IPv6Address(host))
     ascii_host = host.encode("idna").decode() if not host.isascii() else host
-    if len(ascii_host) > 253 or not _HOST.fullmatch(ascii_host):
+    if len(ascii_host) > 253 or not HOST_NAME.fullmatch(ascii_host):
         raise ValueError("not a host name")
     return ascii_host

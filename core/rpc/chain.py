@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import grpc
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
@@ -242,12 +243,17 @@ def _open(policy: Policy, servicer_context: ServicerContext) -> Call:
     left = servicer_context.time_remaining()
     request = RequestContext(
         request_id=_request_id(metadata),
-        peer_address=_text(metadata, "x-client-address") or servicer_context.peer(),
+        peer_address=_text(metadata, "x-client-address") or _address(servicer_context.peer()),
         user_agent=_text(metadata, "user-agent"),
         deadline=None if left is None else started + left,
     )
     context.bind(request)
     return Call(policy, metadata, request, started)
+
+
+def _address(peer: str) -> str:
+    """The address alone of gRPC's "ipv4:127.0.0.1:5000" or "ipv6:%5B::1%5D:5000"."""
+    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]")
 
 
 def _request_id(metadata: Mapping[str, str | bytes]) -> str:

@@ -1,15 +1,116 @@
 """Wires the inference service."""
 
+from collections.abc import Sequence
+
+from core.app import Platform
+from core.circuits import CircuitBreakers
+from core.http.guard import OutboundGuard
+from core.lifecycle import Phase
+from core.resilience import Resilience, RetryPolicy
+from core.rpc.server import Mount
+from core.runtime_pool import RuntimePool
+from core.sealing import Sealer
+from core.tenancy import Project
+from portico.inference.v1 import (
+    inference_service_pb2_grpc,
+    model_service_pb2_grpc,
+    openai_service_pb2_grpc,
+    provider_service_pb2_grpc,
+    usage_service_pb2_grpc,
+)
+from services.inference.adapters.http import Connector
+from services.inference.domain.chat import Chat
+from services.inference.domain.embeddings import Embeddings
+from services.inference.domain.models import Models
+from services.inference.domain.providers import Providers
+from services.inference.domain.reports import Reports
+from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
+from services.inference.domain.sending import Sender
+from services.inference.domain.usage import FLUSH_SECONDS, Meter
+from services.inference.ports import Client
+from services.inference.servicers.models import ModelServicer
+from services.inference.servicers.openai import OpenAIServicer
+from services.inference.servicers.providers import ProviderServicer
+from services.inference.servicers.typed import InferenceServicer
+from services.inference.servicers.usage import UsageServicer
+from services.inference.settings import Settings
+
+_FLUSH_LIMIT = 10.0
+_SWEEP_SECONDS = 30.0
+_IDLE_SECONDS = 300.0
 
 
+async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    mounts = assemble(platform, settings)
+    platform.follow_auth()
+    return mounts
 
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """The parts of the domain, assembled."""
 
-    providers: Providers
-    models: Models
-    reports: Reports
-    chat: Chat
-    embeddings: Embeddings
-    meter: Meter
+def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    """The service without its ties to auth."""
+    connector = Connector(
+        OutboundGuard(settings.outbound_allowed_hosts, enabled=settings.outbound_block_private),
+        max_connections=settings.provider_connections,
+        max_response_bytes=settings.provider_max_response_mb * 1024 * 1024,
+    )
+    tasks, store = platform.tasks, platform.store
+    pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
+    clients: RuntimePool[ClientKey, Client] = RuntimePool(settings.max_clients, _IDLE_SECONDS, _close)
+    sealer = Sealer.from_settings(settings.encryption_keys)
+
+    def changed(project: Project) -> None:
+        routes.changed(project)
+
+    providers = Providers(store, sealer, connector.check, changed)
+    models = Models(store, providers, changed)
+    routes = Routes(providers, models, connector, pool, clients, tasks, idle_seconds=settings.provider_idle_seconds)
+    meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    sender = Sender(_resilience(settings), clients, tasks, attempts=settings.retry_attempts)
+    chat, embeddings = Chat(routes, sender, meter), Embeddings(routes, sender, meter)
+    tasks.every("drop unused routes", _SWEEP_SECONDS, pool.sweep)
+    tasks.every("drop unused clients", _SWEEP_SECONDS, clients.sweep)
+    tasks.every("write usage", FLUSH_SECONDS, meter.flush)
+    platform.lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
+    platform.lifecycle.on_stop(Phase.POOLS, "providers", clients.close, 5.0)
+    return _mounts(
+        OpenAIServicer(chat, embeddings),
+        InferenceServicer(chat, embeddings),
+        ProviderServicer(providers, models),
+        ModelServicer(models, providers),
+        UsageServicer(Reports(store)),
+    )
+
+
+def _resilience(settings: Settings) -> Resilience:
+    policy = RetryPolicy(
+        attempts=settings.retry_attempts,
+        initial=settings.retry_first_delay_seconds,
+        patience=settings.retry_patience_seconds,
+    )
+    breakers = CircuitBreakers(threshold=settings.breaker_threshold, reset=settings.breaker_reset_seconds)
+    return Resilience(policy, breakers)
+
+
+async def _close(client: Client) -> None:
+    await client.upstream.close()
+
+
+async def _nothing(route: Route) -> None:
+    """A route holds nothing that needs closing."""
+
+
+def _mounts(
+    openai: OpenAIServicer,
+    typed: InferenceServicer,
+    providers: ProviderServicer,
+    models: ModelServicer,
+    usage: UsageServicer,
+) -> Sequence[Mount]:
+    package = "portico.inference.v1"
+    return [
+        Mount(f"{package}.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, openai),
+        Mount(f"{package}.InferenceService", inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, typed),
+        Mount(f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers),
+        Mount(f"{package}.ModelService", model_service_pb2_grpc.add_ModelServiceServicer_to_server, models),
+        Mount(f"{package}.UsageService", usage_service_pb2_grpc.add_UsageServiceServicer_to_server, usage),
+    ]

@@ -2,13 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from core.http.ports import Upstream
-
-T = TypeVar("T")
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +17,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A provider's connections, and what is the same in all its requests: the header block and the path's beginning."""
+    """A provider's connections, and the header block of all its requests."""
 
     upstream: Upstream
     headers: bytes = b""
-    base_path: str = ""
 
 
 class Connect(Protocol):
@@ -36,21 +31,3 @@ class Connect(Protocol):
 
 CheckUrl = Callable[[str, str], Awaitable[object]]
 """Raises InvalidInput, naming the field (second), for a URL (first) that Portico must not call."""
-
-
-class Resilience(Protocol):
-    """Retries and circuit breaker around calls of providers."""
-
-    async def call(self, key: tuple[str, ...], attempt: Callable[[], Awaitable[T]]) -> T:
-        """`attempt`'s result; it is made again after failures that may pass. `key` begins with the tenant. Raises
-        attempt's last error, or Unavailable while the key's circuit is open."""
-
-
-class Pool(Protocol[K, V]):
-    """What is made once and kept while it is used: `core.runtime_pool`."""
-
-    def lookup(self, key: K) -> V | None: ...
-
-    async def get(self, key: K, build: Callable[[], Awaitable[V]]) -> V: ...
-
-    def invalidate(self, match: Callable[[K], bool]) -> None: ...

@@ -41,6 +41,12 @@ class Settings:
     retry_first_delay_seconds: float = setting(
         "PORTICO_PROVIDER_RETRY_DELAY_SECONDS", default=0.2, min=0, help="Pause before the second attempt; it doubles."
     )
+    retry_patience_seconds: float = setting(
+        "PORTICO_PROVIDER_RETRY_PATIENCE_SECONDS",
+        default=2.0,
+        min=0,
+        help="The longest pause before another attempt; a provider that asks for more is not waited for.",
+    )
     breaker_threshold: int = setting(
         "PORTICO_PROVIDER_BREAKER_THRESHOLD", default=5, min=1, help="Failed calls in a row that open the circuit."
     )
@@ -48,6 +54,9 @@ class Settings:
         "PORTICO_PROVIDER_BREAKER_RESET_SECONDS", default=30.0, min=0, help="Pause before an open circuit is tried."
     )
     max_routes: int = setting("PORTICO_MAX_ROUTES", default=10_000, min=1, help="Models kept ready in memory.")
+    max_clients: int = setting(
+        "PORTICO_MAX_PROVIDER_CLIENTS", default=1000, min=1, help="Providers whose connections are kept open."
+    )
     usage_buffer: int = setting(
         "PORTICO_USAGE_BUFFER", default=100_000, min=1, help="Usage records held while the store cannot take them."
     )

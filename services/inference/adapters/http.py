@@ -25,7 +25,7 @@ class Connector:
             max_response_bytes=self._max_response_bytes,
         )
         headers = {"Content-Type": "application/json", "User-Agent": "portico", **dict(endpoint.headers)}
-        return Client(upstream, header_block(origin, headers), origin.path)
+        return Client(upstream, header_block(origin, headers))
 
     async def check(self, url: str, field: str) -> None:
         """The CheckUrl of the ports."""

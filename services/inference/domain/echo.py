@@ -33,6 +33,7 @@ SILENT = "Hello from Portico. Send a user message and it comes back."
 _WORD = re.compile(r"\s*\S+|\s+$")
 _FEATURE = re.compile(r"\w+")
 _MAX_DEPTH = 8
+_PLACES = 4
 _HEADERS: Mapping[bytes, bytes] = {b"content-type": b"application/json"}
 _SAMPLES: dict[str, Any] = {"string": "", "number": 0.0, "integer": 0, "boolean": False, "null": None}
 
@@ -200,11 +201,13 @@ def embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def vector(text: str, dimensions: int) -> list[float]:
-    """Of length 1. Every word adds or takes 1 at a place that its hash gives."""
+    """Of length 1. Every word adds or takes 1 at `_PLACES` places that its hash gives."""
     values = [0.0] * dimensions
     for word in _FEATURE.findall(text.lower()) or [text]:
         number = int.from_bytes(_digest(word.encode()), "big")
-        values[(number >> 1) % dimensions] += 1.0 if number & 1 else -1.0
+        for _ in range(_PLACES):
+            values[(number >> 1) % dimensions] += 1.0 if number & 1 else -1.0
+            number >>= 24
     length = sqrt(sum(value * value for value in values))
     if not length:  # words that cancelled each other out
         return [1.0, *values[1:]]
@@ -226,8 +229,8 @@ def _message(request: Mapping[str, Any], text: str) -> tuple[dict[str, Any], str
 
 
 def _forced_function(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    choice, tools = request.get("tool_choice"), request.get("tools") or []
-    offered = [each.get("function") for each in tools if isinstance(each, dict)]
+    choice, tools = request.get("tool_choice"), request.get("tools")
+    offered = [each.get("function") for each in tools if isinstance(each, dict)] if isinstance(tools, list) else []
     functions: list[dict[str, Any]] = [each for each in offered if isinstance(each, dict)]
     if choice == "required" and functions:
         return functions[0]

@@ -25,7 +25,6 @@ from core.errors import (
 
 Scrub = Callable[[str], str]
 
-_MAX_MESSAGE = 1000
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _KEY_LIKE = re.compile(r"(?i)\b(?:sk-|ptc_|gsk_|bearer\s+)[A-Za-z0-9_.*~+/=-]{6,}")
 
@@ -68,7 +67,7 @@ def response_error(status: int, body: bytes, retry_after: float | None, scrub: S
 def stream_error(error: object, scrub: Scrub) -> PorticoError:
     """The error for an error frame within a stream."""
     message = error.get("message") if isinstance(error, dict) else error
-    text = f"The provider broke off: {scrub(message)[:_MAX_MESSAGE]}" if isinstance(message, str) else ""
+    text = f"The provider broke off: {scrub(message)}" if isinstance(message, str) else ""
     return UpstreamFailed(text or "The provider broke off the answer.", reason="PROVIDER_FAILED")
 
 
@@ -96,7 +95,7 @@ def _callers_mistake(
         return cls(message)
     code, field = details.get("code"), details.get("param")
     return cls(
-        scrub(details["message"])[:_MAX_MESSAGE],
+        scrub(details["message"]),
         reason=code.upper() if isinstance(code, str) and _CODE.fullmatch(code) else None,
         field=scrub(field)[:128] if isinstance(field, str) and field else None,
     )

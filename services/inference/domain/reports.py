@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.errors import InvalidInput
+from core.context import Identity
+from core.errors import InvalidInput, PermissionDenied
+from core.permissions import allows
 from core.storage.ports import Cond, Document, DocumentStore, Op
+from core.tenancy import EveryProject
 from services.inference.domain import fields
 from services.inference.domain.calls import CANCELLED, ERROR
 from services.inference.domain.tables import USAGE, Reach, Table
@@ -24,6 +27,7 @@ GROUPS: Mapping[str, str] = {
 """What usage can be grouped by, and the record's field for it."""
 
 _SUMS = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens", "totalTokens", "costNanos", "latencyMs")
+_ALL_PROJECTS = "usage:admin"
 _DEFAULT_SPAN = 30 * 86400.0
 
 
@@ -59,6 +63,20 @@ class UsageFilter:
     status: str = ""
     start: float | None = None
     end: float | None = None
+
+
+def reach_of(identity: Identity, all_projects: bool) -> Reach:
+    """Whose usage a caller gets to see. Raises PermissionDenied."""
+    if not all_projects:
+        return identity.project
+    if not allows(identity.scopes, _ALL_PROJECTS):
+        raise PermissionDenied(
+            f"allProjects needs the scope {_ALL_PROJECTS}.",
+            reason="MISSING_SCOPE",
+            field="allProjects",
+            metadata={"scope": _ALL_PROJECTS},
+        )
+    return EveryProject(identity.tenant)
 
 
 class Reports:

@@ -75,7 +75,7 @@ def check_embedding(body: Body) -> None:
     _check_model(body)
     inputs = body.get("input")
     if isinstance(inputs, list):
-        if not 0 < len(inputs) <= MAX_INPUTS and not _all_tokens(inputs):
+        if not inputs or (len(inputs) > MAX_INPUTS and not _all_tokens(inputs)):
             raise _invalid("input", f"must hold 1 to {MAX_INPUTS} entries")
         if not (_all_strings(inputs) or _all_tokens(inputs) or all(_is_tokens(each) for each in inputs)):
             raise _invalid("input", "must be a string, strings, token ids, or lists of token ids")

@@ -6,11 +6,14 @@ beside the calls, when a route is used that was last checked `REFRESH_SECONDS` a
 """
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.errors import FailedPrecondition, InvalidInput, NotFound, PorticoError
 from core.http.ports import Timeouts
+from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
 from services.inference.domain import drivers
@@ -18,7 +21,7 @@ from services.inference.domain.echo import EchoUpstream
 from services.inference.domain.errors import Scrub, scrubber
 from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
 from services.inference.domain.providers import ACTIVE, Provider, Providers
-from services.inference.ports import Client, Connect, Pool
+from services.inference.ports import Client, Connect
 
 REFRESH_SECONDS = 5.0
 STALE_SECONDS = 15.0
@@ -26,6 +29,9 @@ _MAX_SHOWN_KEY = 128
 
 RouteKey = tuple[str, str, str]
 """Tenant, project, model key."""
+
+ClientKey = tuple[str, str, str, float]
+"""Tenant, project, provider, and when it was last changed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +46,9 @@ class Route:
     provider_active: bool
     breaker: tuple[str, str, str]
     """Tenant, project and provider: whose calls fail together."""
-    client: Client
+    client_key: ClientKey
+    connect: Callable[[], Awaitable[Client]]
+    """Makes the client, where the pool has none of `client_key`."""
     chat_target: bytes
     embeddings_target: bytes
     defaults: tuple[tuple[str, Any], ...]
@@ -57,16 +65,16 @@ class Route:
 
 
 class Routes:
-    """Finds routes. `pool` holds them, `clients` the connections of each version of a provider; a stream may be silent
-    for `idle_seconds`."""
+    """Finds routes. `pool` holds them; `clients` the connections of each version of a provider, which are used under a
+    lease. A provider may be silent within an answer for `idle_seconds`."""
 
     def __init__(
         self,
         providers: Providers,
         models: Models,
         connect: Connect,
-        pool: Pool[RouteKey, Route],
-        clients: Pool[tuple[str, ...], Client],
+        pool: RuntimePool[RouteKey, Route],
+        clients: RuntimePool[ClientKey, Client],
         tasks: Tasks,
         *,
         idle_seconds: float,
@@ -137,9 +145,8 @@ class Routes:
                     field="model",
                 )
             provider = await self._provider(project, model)
-            client, secrets = await self._client(project, provider)
             if changes == self._changes:  # or what was read may be what was before
-                return _route(project, model, provider, client, secrets, self._idle_seconds, now)
+                return self._route(project, model, provider, now)
 
     async def _provider(self, project: Project, model: Model) -> Provider:
         try:
@@ -151,50 +158,45 @@ class Routes:
                 field="model",
             ) from None
 
-    async def _client(self, project: Project, provider: Provider) -> tuple[Client, tuple[str, ...]]:
-        driver = drivers.driver(provider.driver)
-        settings = {name: str(value) for name, value in provider.settings.items()}
+    def _route(self, project: Project, model: Model, provider: Provider, now: float) -> Route:
+        driver, settings = drivers.driver(provider.driver), model.settings
+        values = {name: str(value) for name, value in provider.settings.items()}
         credentials = self._providers.credentials(project, provider)
+        endpoint = driver.endpoint(values, credentials) if driver.endpoint else None
+        base = urlsplit(endpoint.url).path if endpoint else ""
+        chat, embeddings = driver.paths(values, model.model_id)
 
-        async def build() -> Client:
-            if driver.endpoint is None:
-                return Client(EchoUpstream(delay=int(settings.get("delayMs", "0")) / 1000))
-            return self._connect(driver.endpoint(settings, credentials))
+        async def connect() -> Client:
+            if endpoint is None:
+                return Client(EchoUpstream(delay=int(values.get("delayMs", "0")) / 1000))
+            return self._connect(endpoint)
 
-        key = (project.tenant.slug, project.id, provider.id, repr(provider.updated_at))
-        return await self._clients.get(key, build), tuple(credentials.values())
+        place = (project.tenant.slug, project.id, provider.id)
+        self._drop_older((*place, provider.updated_at))
+        return Route(
+            project=project,
+            model_key=model.key,
+            model_id=model.model_id,
+            category=model.category,
+            provider_key=provider.key,
+            provider_active=provider.status == ACTIVE,
+            breaker=place,
+            client_key=(*place, provider.updated_at),
+            connect=connect,
+            chat_target=(base + chat).encode(),
+            embeddings_target=(base + embeddings).encode(),
+            defaults=tuple(settings.request_defaults.items()),
+            extra=dict(settings.extra_body),
+            unsupported=settings.unsupported_params,
+            whole_with_tools=settings.disable_streaming_with_tools,
+            timeouts=Timeouts(first_byte=settings.timeout or DEFAULT_TIMEOUT, idle=self._idle_seconds),
+            pricing=model.pricing,
+            scrub=scrubber(tuple(credentials.values()), model.model_id, model.key),
+            version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
+            checked=now,
+        )
 
-
-def _route(
-    project: Project,
-    model: Model,
-    provider: Provider,
-    client: Client,
-    secrets: tuple[str, ...],
-    idle_seconds: float,
-    now: float,
-) -> Route:
-    driver, settings = drivers.driver(provider.driver), model.settings
-    values = {name: str(value) for name, value in provider.settings.items()}
-    chat, embeddings = driver.paths(values, model.model_id)
-    return Route(
-        project=project,
-        model_key=model.key,
-        model_id=model.model_id,
-        category=model.category,
-        provider_key=provider.key,
-        provider_active=provider.status == ACTIVE,
-        breaker=(project.tenant.slug, project.id, provider.id),
-        client=client,
-        chat_target=(client.base_path + chat).encode(),
-        embeddings_target=(client.base_path + embeddings).encode(),
-        defaults=tuple(settings.request_defaults.items()),
-        extra=dict(settings.extra_body),
-        unsupported=settings.unsupported_params,
-        whole_with_tools=settings.disable_streaming_with_tools,
-        timeouts=Timeouts(first_byte=settings.timeout or DEFAULT_TIMEOUT, idle=idle_seconds),
-        pricing=model.pricing,
-        scrub=scrubber(secrets, model.model_id, model.key),
-        version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
-        checked=now,
-    )
+    def _drop_older(self, key: ClientKey) -> None:
+        """Clients of the provider as it was before hold credentials that nobody may use any more."""
+        if self._clients.lookup(key) is None:
+            self._clients.invalidate(lambda each: each[:3] == key[:3] and each != key)

@@ -3,16 +3,10 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
-from core.errors import PermissionDenied
-from core.permissions import allows
-from core.tenancy import EveryProject
 from portico.inference.v1 import usage_service_pb2 as pb
 from portico.inference.v1.usage_service_pb2_grpc import UsageServiceServicer
 from services.inference import convert
-from services.inference.domain.reports import Reports
-from services.inference.domain.tables import Reach
-
-_ALL_PROJECTS = "usage:admin"
+from services.inference.domain.reports import Reports, reach_of
 
 
 class UsageServicer(UsageServiceServicer):
@@ -22,7 +16,7 @@ class UsageServicer(UsageServiceServicer):
         self._reports = reports
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: ServicerContext) -> pb.GetUsageResponse:  # noqa: N802
-        reach = _reach(request.all_projects)
+        reach = reach_of(call.identity(), request.all_projects)
         rows, totals = await self._reports.totals(reach, convert.totals_filter(request), request.group_by)
         return pb.GetUsageResponse(
             rows=[convert.row_message(each) for each in rows], totals=[convert.row_message(each) for each in totals]
@@ -32,7 +26,7 @@ class UsageServicer(UsageServiceServicer):
         self, request: pb.ListUsageRecordsRequest, context: ServicerContext
     ) -> pb.ListUsageRecordsResponse:
         records, token = await self._reports.records(
-            _reach(request.all_projects),
+            reach_of(call.identity(), request.all_projects),
             convert.records_filter(request),
             size=request.page_size,
             token=request.page_token,
@@ -40,17 +34,3 @@ class UsageServicer(UsageServiceServicer):
         return pb.ListUsageRecordsResponse(
             records=[convert.record_message(each) for each in records], next_page_token=token
         )
-
-
-def _reach(all_projects: bool) -> Reach:
-    identity = call.identity()
-    if not all_projects:
-        return identity.project
-    if not allows(identity.scopes, _ALL_PROJECTS):
-        raise PermissionDenied(
-            f"allProjects needs the scope {_ALL_PROJECTS}.",
-            reason="MISSING_SCOPE",
-            field="allProjects",
-            metadata={"scope": _ALL_PROJECTS},
-        )
-    return EveryProject(identity.tenant)

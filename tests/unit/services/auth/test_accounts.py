@@ -177,3 +177,12 @@ async def test_expired_sessions_leave_no_records(world: World) -> None:
     world.clock.now += 13 * 3600
     await process.domain.accounts.login("ann@example.com", PASSWORD)
     assert await process.domain.tables.sessions.count(ACME, {}) == 1
+
+
+async def test_a_disabled_account_is_refused_even_before_its_sessions_are_revoked(world: World) -> None:
+    process = await world.start()
+    made = await register(process)
+    await process.domain.tables.users.update(ACME, made.user.id, status="disabled")
+    call_as(process, made.session.token)
+    with pytest.raises(Unauthenticated):
+        await process.domain.callers.current()

@@ -7,13 +7,14 @@ something out writes first and looks again afterwards: one of the two always see
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from core import context
 from core.context import RequestContext
-from core.errors import NotFound, PermissionDenied
+from core.errors import FailedPrecondition, NotFound, PermissionDenied
 from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document
 from core.tenancy import MAIN, Scope, Tenant
@@ -30,16 +31,23 @@ Meanwhile = Callable[[], Awaitable[Any]]
 
 
 class Interrupted(MemoryStore):
-    """Before the next insert into a collection, something else happens to its end."""
+    """Before the next write to a collection, something else happens to its end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.meanwhile: dict[str, Meanwhile] = {}
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
+        await self._let_happen(collection)
+        await super().insert(scope, collection, document)
+
+    async def update(self, scope: Scope, collection: Collection, *arguments: Any, **named: Any) -> Document | None:
+        await self._let_happen(collection)
+        return await super().update(scope, collection, *arguments, **named)
+
+    async def _let_happen(self, collection: Collection) -> None:
         if something := self.meanwhile.pop(collection.name, None):
             await something()
-        await super().insert(scope, collection, document)
 
 
 def as_(process: Process, made: SignedIn, something: Meanwhile) -> Meanwhile:
@@ -144,21 +152,30 @@ async def test_an_invitation_ends_after_seven_days(process: Process, owner: Sign
     await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
 
 
-async def test_of_two_removals_at_once_none_takes_the_last_project(process: Process, owner: SignedIn) -> None:
+async def test_of_two_removals_at_once_none_takes_the_last_project(
+    process: Process, owner: SignedIn, store: Interrupted
+) -> None:
     projects = process.domain.projects
     for key in ("one", "two"):
-        await as_(process, owner, lambda key=key: projects.create(key, key, ""))()
-    tokens = {
-        key: await process.domain.accounts.login("ann@example.com", PASSWORD, project=key) for key in ("one", "two")
-    }
-    await as_(process, tokens["one"], lambda: projects.delete("default"))()
-    await asyncio.gather(
-        as_(process, tokens["one"], lambda: projects.delete("two"))(),
-        as_(process, tokens["two"], lambda: projects.delete("one"))(),
-        return_exceptions=True,
-    )
-    left = [each async for each in process.domain.tables.projects.every(ACME, {"status": "active"})]
-    assert left
+        await as_(process, owner, partial(projects.create, key, key, ""))()
+    in_one, in_two = [
+        await process.domain.accounts.login("ann@example.com", PASSWORD, project=key) for key in ("one", "two")
+    ]
+    await as_(process, in_one, lambda: projects.delete("default"))()
+    store.meanwhile["projects"] = as_(process, in_two, lambda: projects.delete("one"))
+    with pytest.raises(FailedPrecondition):
+        await as_(process, in_one, lambda: projects.delete("two"))()
+    left = [each.key async for each in process.domain.tables.projects.every(ACME, {"status": "active"})]
+    assert left == ["two"]
+
+
+async def test_no_service_token_for_a_project_that_is_being_removed(process: Process, owner: SignedIn) -> None:
+    project_id = owner.session.project_id
+    mint = process.domain.service_tokens.mint
+    await mint("rag", "acme", project_id, ["rag:read"])
+    await process.domain.tables.projects.update(ACME, project_id, status="closing")
+    with pytest.raises(NotFound):
+        await mint("rag", "acme", project_id, ["rag:read"])
 
 
 async def test_a_token_that_holds_more_than_its_user_gives_no_more_than_the_user_has(

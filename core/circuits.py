@@ -1,0 +1,96 @@
+"""Circuit breakers: a provider that keeps failing is left alone for a while, so its callers fail at once, not late."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from core.errors import Unavailable
+
+Key = tuple[str, ...]
+"""Begins with the tenant's slug: one tenant's trouble is not another's."""
+
+
+class CircuitOpen(Unavailable):
+    default_reason = "CIRCUIT_OPEN"
+
+
+class Outcome(Enum):
+    """What a call says about the provider's health."""
+
+    ANSWERED = auto()
+    FAILED = auto()
+    UNKNOWN = auto()
+    """Nothing: it was cancelled, or never got there."""
+
+
+@dataclass(slots=True)
+class _Circuit:
+    failures: int = 0
+    opened_at: float | None = None
+    probing: bool = False
+
+
+class CircuitBreakers:
+    """`threshold` failures in a row open a key's circuit; `reset` seconds later a single call may probe it, and its
+    outcome closes the circuit or opens it again. Keys without a recent failure take no memory; of the others the
+    `capacity` that failed last are remembered."""
+
+    def __init__(
+        self,
+        *,
+        threshold: int = 5,
+        reset: float = 30.0,
+        capacity: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._threshold = threshold
+        self._reset = reset
+        self._capacity = capacity
+        self._clock = clock
+        self._circuits: OrderedDict[Key, _Circuit] = OrderedDict()
+
+    def enter(self, key: Key) -> bool:
+        """Call before each call, and `leave` after it with what this returned: True if it is the probe.
+
+        Raises CircuitOpen, whose `retry_after` tells when a probe may be tried.
+        """
+        circuit = self._circuits.get(key)
+        if circuit is None or circuit.opened_at is None:
+            return False
+        left = circuit.opened_at + self._reset - self._clock()
+        if left > 0 or circuit.probing:
+            raise CircuitOpen("The provider keeps failing and is left alone for a while.", retry_after=max(left, 1.0))
+        circuit.probing = True
+        return True
+
+    def leave(self, key: Key, probe: bool, outcome: Outcome) -> None:
+        circuit = self._circuits.get(key)
+        if circuit is None:
+            if outcome is Outcome.FAILED:
+                self._count_failure(key, _Circuit())
+        elif probe:
+            circuit.probing = False
+            if outcome is Outcome.ANSWERED:
+                del self._circuits[key]
+            elif outcome is Outcome.FAILED:
+                circuit.opened_at = self._clock()
+        elif circuit.opened_at is None:  # else a call from before it opened: only the probe decides
+            if outcome is Outcome.ANSWERED:
+                del self._circuits[key]
+            elif outcome is Outcome.FAILED:
+                self._count_failure(key, circuit)
+
+    def open_keys(self) -> list[Key]:
+        """Those whose calls are refused or probed now."""
+        return [key for key, circuit in self._circuits.items() if circuit.opened_at is not None]
+
+    def _count_failure(self, key: Key, circuit: _Circuit) -> None:
+        circuit.failures += 1
+        if circuit.failures >= self._threshold:
+            circuit.opened_at = self._clock()
+        self._circuits[key] = circuit
+        self._circuits.move_to_end(key)
+        if len(self._circuits) > self._capacity:
+            self._circuits.popitem(last=False)

@@ -1,0 +1,155 @@
+"""Calls to providers that survive their small failures: retries with backoff, behind a circuit breaker.
+
+The first attempt runs bare; tenacity comes in after a failure that is worth another attempt.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
+
+from core.circuits import CircuitBreakers, Key, Outcome
+from core.errors import DeadlineExceeded, PorticoError, RateLimited, Unavailable
+from core.http.errors import BadResponse, TransportFailed, UpstreamTimeout
+
+T = TypeVar("T")
+
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""A provider's answers that another attempt may change. An attempt turns them into Retryable."""
+
+
+class Retryable(Exception):
+    """An attempt failed in a way that another may not. `error` is what the caller gets when there is none;
+    `retry_after` is what the provider asked for, in seconds."""
+
+    def __init__(self, error: PorticoError, retry_after: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Times in seconds. Before attempt n+1 comes a wait of initial * 2^(n-1), `cap` at most, give or take the share
+    `jitter`; or what the provider asked for if that is more, but a call that would have to wait longer than `patience`
+    ends at once."""
+
+    attempts: int = 3
+    initial: float = 0.2
+    cap: float = 5.0
+    jitter: float = 0.25
+    patience: float = 30.0
+
+
+class RetryBudget:
+    """How many retries one request of a caller has, however many calls and layers it is made of."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, retries: int = 2) -> None:
+        self.left = retries
+
+
+_WORTH_A_RETRY = (Retryable, TransportFailed, UpstreamTimeout)
+
+
+class Resilience:
+    """The one way to call a provider."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy | None = None,
+        breakers: CircuitBreakers | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._policy = policy or RetryPolicy()
+        self.breakers = breakers or CircuitBreakers(clock=clock)
+        self._clock = clock
+        self._sleep = sleep
+        self._backoff = wait_exponential(multiplier=self._policy.initial, max=self._policy.cap)
+
+    async def call(
+        self, key: Key, attempt: Callable[[], Awaitable[T]], *, budget: RetryBudget, deadline: float | None = None
+    ) -> T:
+        """What `attempt` returns. `deadline` is on the monotonic clock, in seconds.
+
+        For a stream `attempt` is its opening: what was already passed on cannot be taken back. Raises CircuitOpen
+        without an attempt, or the error of the last one (of a Retryable, the error in it).
+        """
+        probe = self.breakers.enter(key)
+        try:
+            try:
+                result = await attempt()
+            except _WORTH_A_RETRY as failure:
+                if probe:  # one call may try, not one call three times
+                    raise
+                result = await self._again(failure, attempt, budget, deadline)
+        except BaseException as error:
+            self.breakers.leave(key, probe, _outcome(error))
+            if isinstance(error, Retryable):
+                if error.error.retry_after is None:
+                    error.error.retry_after = error.retry_after
+                raise error.error from error.__cause__
+            raise
+        self.breakers.leave(key, probe, Outcome.ANSWERED)
+        return result
+
+    async def _again(
+        self,
+        failure: Exception,
+        attempt: Callable[[], Awaitable[T]],
+        budget: RetryBudget,
+        deadline: float | None,
+    ) -> T:
+        """`failure` counts as the first attempt."""
+        first: list[Exception] = [failure]
+
+        async def next_attempt() -> T:
+            if first:
+                raise first.pop()
+            return await attempt()
+
+        def stop(state: RetryCallState) -> bool:
+            time_left = self._policy.patience if deadline is None else deadline - self._clock()
+            if (
+                budget.left <= 0
+                or state.attempt_number >= self._policy.attempts
+                or state.upcoming_sleep >= min(time_left, self._policy.patience)
+            ):
+                return True
+            budget.left -= 1
+            return False
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_WORTH_A_RETRY),
+            wait=self._wait,
+            stop=stop,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return await retrying(next_attempt)
+
+    def _wait(self, state: RetryCallState) -> float:
+        jitter = self._policy.jitter
+        spread = random.uniform(1 - jitter, 1 + jitter)  # noqa: S311  # spreads load, no secret
+        error = state.outcome.exception() if state.outcome else None
+        asked = (error.retry_after if isinstance(error, Retryable) else None) or 0.0
+        return max(self._backoff(state) * spread, asked)
+
+
+def _outcome(error: BaseException) -> Outcome:
+    """A caller's mistake is an answer. So is "too many requests": the provider is well, says itself when to come back,
+    and may still serve the tenant's other models, which an open circuit would cut off."""
+    if isinstance(error, Retryable):
+        return Outcome.ANSWERED if isinstance(error.error, RateLimited) else Outcome.FAILED
+    if isinstance(error, (TransportFailed, UpstreamTimeout, BadResponse)):
+        return Outcome.FAILED
+    if isinstance(error, PorticoError) and not isinstance(error, (Unavailable, DeadlineExceeded)):
+        return Outcome.ANSWERED
+    return Outcome.UNKNOWN  # cancelled, out of the caller's time, no free connection, or a mistake of ours

@@ -1,0 +1,169 @@
+"""The real inference service in the test's own process, on a real server and a store of its own, without auth."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+from google.api.httpbody_pb2 import HttpBody
+
+from core import app
+from core.app import Platform, Running
+from core.rpc.server import Mount
+from core.sealing import generate_key
+from portico.inference.v1 import (
+    inference_service_pb2_grpc,
+    model_service_pb2,
+    model_service_pb2_grpc,
+    openai_service_pb2,
+    openai_service_pb2_grpc,
+    provider_service_pb2,
+    provider_service_pb2_grpc,
+    usage_service_pb2,
+    usage_service_pb2_grpc,
+)
+from services.inference.app import assemble
+from services.inference.settings import Settings
+from tests.support.tokens import Signer
+
+API_KEY = "sk-marker-0123456789abcdef"  # a test looks for it everywhere
+
+
+@dataclass
+class Caller:
+    """One token, and the calls that its bearer makes."""
+
+    world: "World"
+    token: str
+    rest: bool = False
+    request_id: str = "req-1"
+    headers: Mapping[str, str | bytes] = field(default_factory=dict)
+    """Initial metadata of the last call."""
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        rest = (("x-portico-rest", "1"),) if self.rest else ()
+        return (("authorization", f"Bearer {self.token}"), ("x-request-id", self.request_id), *rest)
+
+    async def post_chat(self, body: Any) -> list[HttpBody]:
+        """All messages of the answer to these bytes, or to this JSON."""
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        call = self.open_chat(data)
+        messages = [message async for message in call]
+        self.headers = dict(await call.initial_metadata())
+        return messages
+
+    def open_chat(self, data: bytes) -> Any:
+        request = openai_service_pb2.CreateChatCompletionRequest(
+            body=HttpBody(content_type="application/json", data=data)
+        )
+        return self.world.openai.CreateChatCompletion(request, metadata=self.metadata)
+
+    async def chat(self, text: str = "Hi", model: str = "m", **more: Any) -> dict[str, Any]:
+        (message,) = await self.post_chat({"model": model, "messages": [{"role": "user", "content": text}], **more})
+        assert message.content_type == "application/json"
+        answer: dict[str, Any] = orjson.loads(message.data)
+        return answer
+
+    async def stream(self, text: str = "Hi", model: str = "m", **more: Any) -> list[dict[str, Any]]:
+        """The frames of a streamed chat, checked for their form, without [DONE]."""
+        body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
+        return frames_of(await self.post_chat(body))
+
+    async def post_embeddings(self, body: Any) -> dict[str, Any]:
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        request = openai_service_pb2.CreateEmbeddingRequest(body=HttpBody(content_type="application/json", data=data))
+        call = self.world.openai.CreateEmbedding(request, metadata=self.metadata)
+        message = await call
+        self.headers = dict(await call.initial_metadata())
+        answer: dict[str, Any] = orjson.loads(message.data)
+        return answer
+
+    async def provider(self, url: str = "", **more: Any) -> Any:
+        """Makes a provider: of the fake's URL, or echo."""
+        fields = {"driver": "openai-compatible", "credentials": {"apiKey": API_KEY}} if url else {"driver": "echo"}
+        request = provider_service_pb2.CreateProviderRequest(**{"key": "p", "label": "P", **fields, **more})
+        if url:
+            request.settings.update({"baseUrl": url})
+        return (await self.world.providers.CreateProvider(request, metadata=self.metadata)).provider
+
+    async def model(self, **more: Any) -> Any:
+        fields = {"key": "m", "name": "M", "category": "llm", "provider_key": "p", "model_id": "upstream-model"}
+        request = model_service_pb2.CreateModelRequest(**{**fields, **more})
+        return (await self.world.models.CreateModel(request, metadata=self.metadata)).model
+
+    async def records(self, count: int, **more: Any) -> list[Any]:
+        """The usage records, newest first, once there are `count` of them."""
+        await self.world.flush()
+        request = usage_service_pb2.ListUsageRecordsRequest(page_size=1000, **more)
+        records = (await self.world.usage.ListUsageRecords(request, metadata=self.metadata)).records
+        assert len(records) == count, records
+        return list(records)
+
+
+@dataclass
+class World:
+    """The running service and its stubs."""
+
+    running: Running
+    signer: Signer
+    folder: Path
+    channel: grpc.aio.Channel
+
+    def __post_init__(self) -> None:
+        self.openai = openai_service_pb2_grpc.OpenAIServiceStub(self.channel)
+        self.typed = inference_service_pb2_grpc.InferenceServiceStub(self.channel)
+        self.providers = provider_service_pb2_grpc.ProviderServiceStub(self.channel)
+        self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.usage = usage_service_pb2_grpc.UsageServiceStub(self.channel)
+
+    def caller(self, *, rest: bool = False, request_id: str = "req-1", **claims: Any) -> Caller:
+        return Caller(self, self.signer.token(**claims), rest, request_id)
+
+    async def flush(self) -> None:
+        """Lets everything that has ended be written."""
+        flushes = [step.func for step in self.running.platform.lifecycle._steps if step.name == "usage"]
+        for flush in flushes:
+            await flush()
+
+
+def frames_of(messages: list[HttpBody]) -> list[dict[str, Any]]:
+    """The frames of a streamed answer. Checks that each is `data: <json>` and that [DONE] comes once and last."""
+    assert {message.content_type for message in messages} == {"text/event-stream"}
+    *frames, done, rest = b"".join(message.data for message in messages).split(b"\n\n")
+    assert (done, rest) == (b"data: [DONE]", b"")
+    assert all(frame.startswith(b"data: {") for frame in frames)
+    return [orjson.loads(frame[6:]) for frame in frames]
+
+
+@asynccontextmanager
+async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
+    """The service with its data in `folder`; `env` changes its settings."""
+    whole = {
+        "PORTICO_SERVICE_SECRET": "s" * 32,
+        "PORTICO_ENCRYPTION_KEYS": generate_key("k1"),
+        "PORTICO_DATA_DIR": str(folder),
+        "PORTICO_OUTBOUND_ALLOWED_HOSTS": "127.0.0.1",
+        "PORTICO_AUTH_ADDRESS": "127.0.0.1:1",
+        "PORTICO_DRAIN_SECONDS": "0",
+        "PORTICO_GRACE_SECONDS": "0.2",
+        "PORTICO_PROVIDER_RETRY_DELAY_SECONDS": "0.01",
+        **env,
+    }
+    core_settings, settings = app.load(Settings, whole)
+
+    async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+        return assemble(platform, settings)
+
+    running = await app.start("inference", core_settings, settings, build)
+    signer = Signer()
+    running.platform.keys.replace({signer.key_id: signer.private.public_key()})
+    running.platform.revocations.replace([])
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+            yield World(running, signer, folder, channel)
+    finally:
+        await running.platform.lifecycle.stop()

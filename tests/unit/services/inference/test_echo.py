@@ -1,0 +1,149 @@
+"""The echo driver, as a client of OpenAI's API would see it."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.inference.domain import echo
+from services.inference.domain.echo import EchoUpstream, Refused
+
+INTS = st.integers(-(2**63), 2**63 - 1)
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "required": ["city", "unit", "days", "where", "tags", "sure"],
+            "properties": {
+                "city": {"type": "string"},
+                "unit": {"enum": ["c", "f"]},
+                "days": {"type": ["integer", "null"]},
+                "where": {"type": "object", "required": ["lat"], "properties": {"lat": {"type": "number"}}},
+                "tags": {"type": "array"},
+                "sure": {"type": "boolean"},
+                "more": {"type": "string"},
+            },
+        },
+    },
+}
+
+
+def ask(**more: Any) -> dict[str, Any]:
+    return echo.chat({"model": "m", "messages": [{"role": "user", "content": "one two three"}], **more})
+
+
+def content_of(answer: dict[str, Any]) -> str:
+    content: str = answer["choices"][0]["message"]["content"]
+    return content
+
+
+def test_the_last_user_message_comes_back() -> None:
+    messages = [
+        {"role": "user", "content": "first"},
+        {"role": "user", "content": [{"type": "text", "text": "second"}, {"type": "image_url", "image_url": {}}]},
+        {"role": "assistant", "content": "third"},
+    ]
+    assert content_of(echo.chat({"messages": messages})) == "second"
+    assert content_of(echo.chat({"messages": [{"role": "system", "content": "x"}]})) == echo.SILENT
+
+
+@given(st.text())
+def test_words_join_to_the_text(text: str) -> None:
+    assert "".join(echo.words(text)) == text
+
+
+def test_usage_counts_words_and_messages() -> None:
+    assert ask(n=2)["usage"] == {"prompt_tokens": 6, "completion_tokens": 6, "total_tokens": 12}
+    assert [choice["index"] for choice in ask(n=2)["choices"]] == [0, 1]
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_the_limit_cuts(field: str) -> None:
+    answer = ask(**{field: 2})
+    assert content_of(answer) == "one two"
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"]["completion_tokens"] == 2
+
+
+@pytest.mark.parametrize("stop", ["two", ["x", "two"]])
+def test_a_stop_ends_the_answer(stop: Any) -> None:
+    assert content_of(ask(stop=stop)) == "one "
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
+def test_a_forced_tool_is_called_with_fitting_arguments(choice: Any) -> None:
+    (answered,) = ask(tools=[TOOL], tool_choice=choice)["choices"]
+    assert answered["finish_reason"] == "tool_calls"
+    (call,) = answered["message"]["tool_calls"]
+    assert call["function"]["name"] == "weather"
+    assert json.loads(call["function"]["arguments"]) == {
+        "city": "",
+        "unit": "c",
+        "days": 0,
+        "where": {"lat": 0.0},
+        "tags": [],
+        "sure": False,
+    }
+
+
+def test_an_offered_tool_need_not_be_called() -> None:
+    assert content_of(ask(tools=[TOOL], tool_choice="auto")) == "one two three"
+
+
+def test_a_tool_that_was_not_offered_is_refused() -> None:
+    with pytest.raises(Refused):
+        ask(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "other"}})
+
+
+def test_json_formats() -> None:
+    assert json.loads(content_of(ask(response_format={"type": "json_object"}))) == {"echo": "one two three"}
+    schema = {"type": "json_schema", "json_schema": {"schema": TOOL["function"]["parameters"]}}  # type: ignore[index]
+    assert json.loads(content_of(ask(response_format=schema)))["unit"] == "c"
+
+
+def test_vectors_are_stable_unit_vectors_and_near_for_shared_words() -> None:
+    def dot(a: str, b: str) -> float:
+        return sum(x * y for x, y in zip(echo.vector(a, 256), echo.vector(b, 256), strict=True))
+
+    assert dot("red apple", "red apple") == pytest.approx(1)
+    assert dot("", "") == pytest.approx(1)
+    assert dot("red apple", "Apple, green") > 0.3 > dot("red apple", "fast car")
+
+
+@pytest.mark.parametrize("given", ["a b", ["a b", "c"], [1, 2], [[1, 2], [3]]])
+def test_embeddings_take_every_form(given: Any) -> None:
+    answer = echo.embeddings({"input": given})
+    assert len(answer["data"]) == (2 if isinstance(given, list) and not isinstance(given[0], int) else 1)
+    assert {len(each["embedding"]) for each in answer["data"]} == {echo.DEFAULT_DIMENSIONS}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["n", "stop", "max_tokens", "tools", "tool_choice", "response_format"]),
+        st.none() | INTS | st.text() | st.lists(st.text() | st.dictionaries(st.text(), st.text())),
+    ),
+    st.lists(st.dictionaries(st.sampled_from(["role", "content"]), st.text() | INTS | st.none()), min_size=1),
+)
+def test_no_request_crashes_it(fields: dict[str, Any], messages: list[dict[str, Any]]) -> None:
+    try:
+        answer = echo.chat({**fields, "messages": messages})
+    except Refused:
+        return
+    assert echo.frames_of(answer, with_usage=True)[-1] == b"data: [DONE]\n\n"
+
+
+async def test_a_refusal_has_the_form_of_openais() -> None:
+    upstream = EchoUpstream()
+    body = orjson.dumps({"messages": [{"role": "user"}], "n": 1000})
+    response = await upstream.post(b"/chat/completions", b"", body)
+    assert response.status == 400
+    assert orjson.loads(response.body)["error"]["param"] == "n"
+    stream = await upstream.stream(b"/chat/completions", b"", body)
+    assert stream.status == 400
+    assert orjson.loads(await stream.read(1000))["error"]["param"] == "n"
