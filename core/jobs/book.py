@@ -55,11 +55,11 @@ class JobBook:
             raise Conflict("The same work is under way already.", reason="JOB_EXISTS") from None
         return job
 
-    async def get(self, scope: Project, id: str) -> Job:
-        """Raises NotFound."""
+    async def get(self, scope: Project, id: str, kind: str = "") -> Job:
+        """Raises NotFound. Empty: of any kind."""
         await self._store.prepare(scope.tenant, [JOBS])
         document = await self._store.get(scope, JOBS, id)
-        if document is None:
+        if document is None or kind not in ("", document["kind"]):
             raise NotFound("There is no such job in this project.", reason="JOB_NOT_FOUND", field="id")
         return job_of(document)
 

@@ -66,9 +66,9 @@ class Jobs:
         self._worker.wake()
         return job
 
-    async def get(self, scope: Project, id: str) -> Job:
-        """Raises NotFound."""
-        return await self._book.get(scope, id)
+    async def get(self, scope: Project, id: str, kind: str = "") -> Job:
+        """Raises NotFound, also for a job of another kind where one is given."""
+        return await self._book.get(scope, id, kind)
 
     async def find(self, scope: Project, unique_key: str) -> Job | None:
         """The job with this key that has not ended."""

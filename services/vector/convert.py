@@ -1,0 +1,228 @@
+"""Between the contract's messages and the domain's values. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+
+from core.jobs.records import Job
+from core.rpc.values import json_of, struct_of, timestamp_of
+from core.storage.ports import Document
+from portico.common.v1 import job_pb2
+from portico.vector.v1 import index_service_pb2, migration_service_pb2, point_service_pb2, provider_service_pb2
+from services.vector.domain import filters
+from services.vector.domain.filters import Filter
+from services.vector.domain.indexes import Index, NewIndex
+from services.vector.domain.migrations import Migration, NewMigration
+from services.vector.domain.points import Match, Point, Words, parse_fusion, vector
+from services.vector.domain.providers import NewProvider, Provider, ProviderChanges
+from services.vector.domain.queries import QueryStats
+from services.vector.ports import Capabilities, Driver, Query
+
+DEFAULT_TOP_K = 5
+
+
+def capabilities(able: Capabilities) -> provider_service_pb2.Capabilities:
+    return provider_service_pb2.Capabilities(
+        metrics=[metric.value for metric in able.metrics],
+        filter_operators=able.filter_operators,
+        hybrid=able.hybrid,
+    )
+
+
+def driver(value: Driver) -> provider_service_pb2.Driver:
+    return provider_service_pb2.Driver(
+        id=value.id,
+        label=value.label,
+        description=value.description,
+        fields=[
+            provider_service_pb2.DriverField(
+                name=field.name,
+                label=field.label,
+                scope="credentials" if field.secret else "settings",
+                required=field.required,
+                description=field.description,
+            )
+            for field in value.fields
+        ],
+        capabilities=capabilities(value.capabilities),
+    )
+
+
+def provider(record: Provider, drivers: Mapping[str, Driver]) -> provider_service_pb2.Provider:
+    return provider_service_pb2.Provider(
+        id=record.id,
+        record_id=record.id,
+        key=record.key,
+        driver=record.driver,
+        label=record.label,
+        description=record.description,
+        status=record.status,
+        has_credentials=bool(record.sealed),
+        settings=struct_of(record.settings),
+        capabilities=capabilities(drivers[record.driver].capabilities),
+        metadata=struct_of(record.metadata),
+        created_at=timestamp_of(record.created_at),
+        updated_at=timestamp_of(record.updated_at),
+    )
+
+
+def new_provider(request: provider_service_pb2.CreateProviderRequest) -> NewProvider:
+    return NewProvider(
+        driver=request.driver,
+        label=request.label,
+        key=request.key,
+        description=request.description,
+        status=request.status,
+        credentials=json_of(request.credentials),
+        settings=json_of(request.settings),
+        metadata=json_of(request.metadata),
+    )
+
+
+def provider_changes(request: provider_service_pb2.UpdateProviderRequest) -> ProviderChanges:
+    return ProviderChanges(
+        label=request.label if request.HasField("label") else None,
+        description=request.description if request.HasField("description") else None,
+        status=request.status if request.HasField("status") else None,
+        credentials=json_of(request.credentials),
+        settings=json_of(request.settings) if request.HasField("settings") else None,
+        metadata=json_of(request.metadata) if request.HasField("metadata") else None,
+    )
+
+
+def index(record: Index) -> index_service_pb2.Index:
+    return index_service_pb2.Index(
+        id=record.id,
+        record_id=record.id,
+        key=record.key,
+        index_id=record.key,
+        name=record.name,
+        dimension=record.spec.dimension,
+        metric=record.spec.metric.value,
+        provider_key=record.provider_key,
+        hybrid=record.spec.hybrid,
+        metadata=struct_of(record.metadata),
+        created_at=timestamp_of(record.created_at),
+        updated_at=timestamp_of(record.updated_at),
+    )
+
+
+def new_index(request: index_service_pb2.CreateIndexRequest) -> NewIndex:
+    return NewIndex(request.name, request.dimension, request.metric, request.hybrid, json_of(request.metadata))
+
+
+def index_change(request: index_service_pb2.UpdateIndexRequest) -> tuple[str | None, dict[str, Any] | None]:
+    """Name and metadata; None: unchanged."""
+    return (
+        request.name if request.HasField("name") else None,
+        json_of(request.metadata) if request.HasField("metadata") else None,
+    )
+
+
+def stats(vectors: int, of_queries: QueryStats) -> index_service_pb2.GetIndexStatsResponse:
+    return index_service_pb2.GetIndexStatsResponse(
+        vectors=vectors,
+        queries=of_queries.queries,
+        filtered_queries=of_queries.filtered,
+        mean_latency_ms=of_queries.mean_latency_ms,
+        mean_top_score=of_queries.mean_top_score,
+    )
+
+
+def query_log(document: Document) -> index_service_pb2.QueryLog:
+    return index_service_pb2.QueryLog(
+        id=document["id"],
+        created_at=timestamp_of(document["createdAt"]),
+        request_id=document["requestId"],
+        token_id=document["tokenId"],
+        top_k=document["topK"],
+        match_count=document["matchCount"],
+        latency_ms=document["latencyMs"],
+        top_score=document.get("topScore", 0.0),
+        filtered=document["filtered"],
+        hybrid=document["hybrid"],
+    )
+
+
+def points(messages: Iterable[point_service_pb2.Point]) -> list[Point]:
+    return [
+        Point(
+            id=message.id,
+            values=vector(message.values, f"vectors[{at}].values"),
+            metadata=json_of(message.metadata) if message.HasField("metadata") else {},
+            text=message.text,
+        )
+        for at, message in enumerate(messages)
+    ]
+
+
+def point(value: Point) -> point_service_pb2.Point:
+    return point_service_pb2.Point(
+        id=value.id, values=value.values, metadata=struct_of(value.metadata), text=value.text
+    )
+
+
+def query(request: point_service_pb2.QueryRequest) -> Query:
+    weight = request.dense_weight if request.HasField("dense_weight") else None
+    return Query(
+        vector=vector(request.vector),
+        top_k=request.top_k or DEFAULT_TOP_K,
+        filter=filter_of(request.filter),
+        include_values=request.include_values,
+        words=words(request.text, request.fusion, weight),
+    )
+
+
+def words(text: str, fusion: str, dense_weight: float | None) -> Words | None:
+    method = parse_fusion(fusion)
+    return Words(text, method, 0.5 if dense_weight is None else dense_weight) if text else None
+
+
+def filter_of(struct: Struct) -> Filter | None:
+    return filters.parse(json_of(struct))
+
+
+def match(value: Match) -> point_service_pb2.Match:
+    return point_service_pb2.Match(
+        id=value.id, score=value.score, values=value.values, metadata=struct_of(value.metadata)
+    )
+
+
+def new_migration(request: migration_service_pb2.CreateMigrationRequest) -> NewMigration:
+    return NewMigration(
+        source_provider=request.source_provider_key,
+        source_index=request.source_index_id,
+        destination_provider=request.destination_provider_key,
+        destination_name=request.destination_name,
+        batch_size=request.batch_size,
+    )
+
+
+def migration(value: Migration) -> migration_service_pb2.Migration:
+    source_provider, source_index = value.source
+    destination_provider, destination_index = value.destination
+    return migration_service_pb2.Migration(
+        id=value.job.id,
+        source_provider_key=source_provider,
+        source_index_id=source_index,
+        destination_provider_key=destination_provider,
+        destination_index_id=destination_index,
+        job=job(value.job),
+        verified=value.verified,
+    )
+
+
+def job(value: Job) -> job_pb2.Job:
+    return job_pb2.Job(
+        id=value.id,
+        kind=value.kind,
+        status=value.status.value,
+        attempts=value.attempts,
+        done=value.done,
+        total=value.total,
+        error=value.error,
+        created_at=timestamp_of(value.created_at),
+        updated_at=timestamp_of(value.updated_at),
+        ended_at=timestamp_of(value.ended_at),
+    )

@@ -1,0 +1,279 @@
+"""Indexes: what a project calls them, what they are made for, and where they lie.
+
+The record's id is the engine's place, and is never used again, so an index of a deleted one's name begins empty. A
+record goes through `creating`, `active` and `deleting`: it is written before the engine makes the place and removed
+after the engine has dropped it, so a crash leaves a record that somebody finishes rather than data that nobody knows.
+"""
+
+import time
+import unicodedata
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from core import fields
+from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
+from core.jobs.jobs import Jobs
+from core.jobs.run import JobRun
+from core.storage.ports import Collection, Cond, Document, DocumentStore, Level, Op
+from core.tenancy import Project
+from services.vector.domain.engines import Engines
+from services.vector.domain.points import IndexSpec, Metric
+from services.vector.domain.providers import Changed, Provider, Providers
+from services.vector.domain.queries import QUERY_LOGS
+from services.vector.ports import Capabilities, Place
+
+INDEXES = Collection(
+    "vector_indexes",
+    Level.PROJECT,
+    unique=(("providerKey", "key"), ("providerKey", "nameLower")),
+    indexes=(("providerKey", "createdAt"),),
+)
+DROP = "vector.index.drop"
+CREATING, ACTIVE, DELETING = "creating", "active", "deleting"
+_ATTEMPTS = 50
+_DROP_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    id: str
+    key: str
+    name: str
+    provider_key: str
+    spec: IndexSpec
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    status: str = CREATING
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+    def document(self) -> Document:
+        return {
+            "id": self.id,
+            "key": self.key,
+            "name": self.name,
+            "nameLower": folded(self.name),
+            "providerKey": self.provider_key,
+            "dimension": self.spec.dimension,
+            "metric": self.spec.metric.value,
+            "hybrid": self.spec.hybrid,
+            "metadata": dict(self.metadata),
+            "status": self.status,
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+        }
+
+    def place(self, project: Project) -> Place:
+        return Place(project, self.id)
+
+
+def index_of(document: Document) -> Index:
+    return Index(
+        id=document["id"],
+        key=document["key"],
+        name=document["name"],
+        provider_key=document["providerKey"],
+        spec=IndexSpec(document["dimension"], Metric(document["metric"]), document["hybrid"]),
+        metadata=document["metadata"],
+        status=document["status"],
+        created_at=document["createdAt"],
+        updated_at=document["updatedAt"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NewIndex:
+    """An empty metric is cosine."""
+
+    name: str
+    dimension: int
+    metric: str = ""
+    hybrid: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def folded(name: str) -> str:
+    """Names that are the same here are one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def migration_key(index_id: str) -> str:
+    """The unique key of the job that copies an index."""
+    return f"vector.migration:{index_id}"
+
+
+class Indexes:
+    """Use cases. Each takes the project first; what is another's is not there."""
+
+    def __init__(
+        self, store: DocumentStore, providers: Providers, engines: Engines, jobs: Jobs, changed: Changed
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._engines = engines
+        self._jobs = jobs
+        self._changed = changed
+
+    async def create(self, project: Project, provider_key: str, new: NewIndex) -> tuple[Index, bool]:
+        """The index, and whether it was there already. Raises NotFound (provider), Conflict, InvalidInput."""
+        await self._prepare(project)
+        name = fields.text("name", new.name, at_least=1, at_most=200)
+        metadata = fields.notes("metadata", new.metadata)
+        spec = IndexSpec(new.dimension, Metric.parse(new.metric.lower()), new.hybrid)
+        provider = await self._providers.get(project, provider_key)
+        _check_able(self._providers.drivers[provider.driver].capabilities, spec)
+        stem, now = fields.slug(name, "index"), time.time()
+        keys = iter([stem, *(f"{stem}-{at}" for at in range(2, _ATTEMPTS))])
+        for _ in range(_ATTEMPTS - 1):
+            where = {"providerKey": provider.key, "nameLower": folded(name)}
+            document = await self._store.find_one(project, INDEXES, where)
+            if document is not None:
+                existing = index_of(document)
+                if existing.status == ACTIVE or (existing.status == CREATING and existing.spec == spec):
+                    return await self._reuse(project, provider, existing, spec)
+                await self._drop(project, provider, existing)
+                continue
+            index = Index(f"idx_{uuid4().hex}", next(keys), name, provider.key, spec, metadata, CREATING, now, now)
+            with suppress(Conflict):  # of the key, or of the name by a call at the same moment: the next turn knows
+                await self._store.insert(project, INDEXES, index.document())
+                return await self._make(project, provider, index), False
+        raise Conflict("Too many indexes have names like this one. Choose another.", field="name")
+
+    async def get(self, project: Project, provider_key: str, key: str) -> tuple[Index, Provider]:
+        """Raises NotFound."""
+        provider = await self._providers.get(project, provider_key)
+        index = await self._find(project, provider, key)
+        if index is None or index.status != ACTIVE:
+            raise _not_found()
+        return index, provider
+
+    async def list(self, project: Project, provider_key: str, size: int, token: str) -> tuple[list[Index], str]:
+        """One page, newest first, and the token of the next. Raises NotFound (provider), InvalidInput."""
+        await self._prepare(project)
+        provider = await self._providers.get(project, provider_key)
+        where = {"providerKey": provider.key, "status": ACTIVE}
+        limit = fields.page_size(size)
+        page = await self._store.find(project, INDEXES, where, page_size=limit, page_token=token)
+        return [index_of(each) for each in page.items], page.next_token
+
+    async def update(
+        self, project: Project, provider_key: str, key: str, name: str | None, metadata: Mapping[str, Any] | None
+    ) -> Index:
+        """None: stays as it is. Raises NotFound, InvalidInput, Conflict (the name)."""
+        if name is None and metadata is None:
+            raise InvalidInput("There is nothing to change: give name or metadata.", field="name")
+        changes: Document = {"updatedAt": time.time()}
+        if name is not None:
+            text = fields.text("name", name, at_least=1, at_most=200)
+            changes |= {"name": text, "nameLower": folded(text)}
+        if metadata is not None:
+            changes["metadata"] = fields.notes("metadata", metadata)
+        index, _ = await self.get(project, provider_key, key)
+        try:
+            updated = await self._store.update(project, INDEXES, index.id, changes, where={"status": ACTIVE})
+        except Conflict:
+            raise Conflict("Another index of this provider has that name.", reason="NAME_TAKEN", field="name") from None
+        if updated is None:
+            raise _not_found()
+        return index_of(updated)
+
+    async def delete(self, project: Project, provider_key: str, key: str) -> None:
+        """With all its points. Raises NotFound, FailedPrecondition, and Unavailable where the engine is away: the index
+        is gone from view then, and a job goes on trying."""
+        provider = await self._providers.get(project, provider_key)
+        index = await self._find(project, provider, key)
+        if index is None or index.status == CREATING:
+            raise _not_found()
+        if await self._jobs.find(project, migration_key(index.id)) is not None:
+            raise FailedPrecondition("A migration copies this index. Cancel it first.", reason="MIGRATING")
+        with await self._engines.use(project, provider):
+            pass  # or nothing could be dropped, and the caller can mend that
+        with suppress(Conflict):  # the job is there already
+            payload = {"providerKey": provider.key, "indexId": index.id}
+            await self._jobs.submit(
+                project, DROP, payload, unique_key=f"{DROP}:{index.id}", max_attempts=_DROP_ATTEMPTS
+            )
+        await self._drop(project, provider, index)
+
+    async def finish_drop(self, run: JobRun) -> None:
+        """The handler of DROP: finishes what `delete` could not."""
+        document = await self._store.get(run.scope, INDEXES, run.payload["indexId"])
+        if document is not None:
+            provider = await self._providers.get(run.scope, run.payload["providerKey"])
+            await self._drop(run.scope, provider, index_of(document))
+
+    async def count_of(self, project: Project, provider_key: str) -> int:
+        """How many indexes lie in the provider, after finishing what was begun and not ended."""
+        await self._prepare(project)
+        for status in (CREATING, DELETING):
+            where = {"providerKey": provider_key, "status": status}
+            while page := (await self._store.find(project, INDEXES, where)).items:
+                provider = await self._providers.get(project, provider_key)
+                for document in page:
+                    await self._drop(project, provider, index_of(document))
+        return await self._store.count(project, INDEXES, {"providerKey": provider_key})
+
+    async def _reuse(
+        self, project: Project, provider: Provider, existing: Index, spec: IndexSpec
+    ) -> tuple[Index, bool]:
+        if existing.spec != spec:
+            was = existing.spec
+            raise Conflict(
+                f"There is an index of that name with dimension {was.dimension}, metric {was.metric}"
+                f"{' and words' if was.hybrid else ''}. Choose another name, or delete it first.",
+                reason="INDEX_EXISTS",
+                field="name",
+            )
+        if existing.status == ACTIVE:
+            return existing, True
+        return await self._make(project, provider, existing), False
+
+    async def _make(self, project: Project, provider: Provider, index: Index) -> Index:
+        """Lets the engine make the place, and the index appear."""
+        try:
+            if (await self._providers.get(project, provider.key)).closing:
+                raise NotFound("This vector provider is being deleted.", reason="PROVIDER_NOT_FOUND")
+            with await self._engines.use(project, provider) as engine:
+                await engine.create(index.place(project), index.spec)
+        except (NotFound, InvalidInput):
+            await self._store.delete(project, INDEXES, index.id)
+            raise
+        made = await self._store.update(project, INDEXES, index.id, {"status": ACTIVE}, where=_not_deleting())
+        if made is None:
+            await self._drop(project, provider, index)
+            raise Conflict("An index of that name was made or deleted at the same moment. Try again.", field="name")
+        return index_of(made)
+
+    async def _drop(self, project: Project, provider: Provider, index: Index) -> None:
+        await self._store.update(project, INDEXES, index.id, {"status": DELETING})
+        self._changed(project)
+        with await self._engines.use(project, provider) as engine:
+            await engine.drop(index.place(project))
+        await self._store.prepare(project.tenant, [QUERY_LOGS])
+        await self._store.delete_where(project, QUERY_LOGS, {"indexId": index.id})
+        await self._store.delete(project, INDEXES, index.id)
+
+    async def _find(self, project: Project, provider: Provider, key: str) -> Index | None:
+        await self._prepare(project)
+        document = await self._store.find_one(project, INDEXES, {"providerKey": provider.key, "key": key})
+        return None if document is None else index_of(document)
+
+    async def _prepare(self, project: Project) -> None:
+        await self._store.prepare(project.tenant, [INDEXES])
+
+
+def _not_deleting() -> dict[str, Any]:
+    return {"status": Cond(Op.NE, DELETING)}
+
+
+def _check_able(able: Capabilities, spec: IndexSpec) -> None:
+    if spec.metric not in able.metrics:
+        raise InvalidInput(f"This engine's metrics are {', '.join(able.metrics)}.", field="metric")
+    if spec.hybrid and not able.hybrid:
+        raise InvalidInput("This engine cannot rank by words: leave hybrid out.", field="hybrid")
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such index in this provider.", reason="INDEX_NOT_FOUND", field="indexId")

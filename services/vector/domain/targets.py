@@ -1,0 +1,75 @@
+"""From the keys of a call to the index it means, without asking the store each time."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.jobs.jobs import Jobs
+from core.tenancy import Project
+from services.vector.domain.indexes import Index, Indexes, migration_key
+from services.vector.domain.providers import Provider
+from services.vector.ports import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How a caller names an index."""
+
+    project: Project
+    provider_key: str
+    index_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    index: Index
+    provider: Provider
+    place: Place
+    migrating: bool
+    """A migration copies it, so it must not change."""
+    until: float
+    """When it has to be looked up again, on the monotonic clock."""
+
+
+class Targets:
+    """Holds what was looked up for `seconds`: so long may another process's change stay unseen."""
+
+    def __init__(
+        self,
+        indexes: Indexes,
+        jobs: Jobs,
+        *,
+        seconds: float,
+        capacity: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.seconds = seconds
+        self._indexes = indexes
+        self._jobs = jobs
+        self._capacity = capacity
+        self._clock = clock
+        self._known: OrderedDict[Address, Target] = OrderedDict()
+        self._changes = 0
+
+    async def of(self, address: Address, *, fresh: bool = False) -> Target:
+        """Raises NotFound."""
+        known = self._known.get(address)
+        if known is not None and not fresh and known.until > self._clock():
+            return known
+        changes, until = self._changes, self._clock() + self.seconds
+        index, provider = await self._indexes.get(address.project, address.provider_key, address.index_key)
+        migrating = await self._jobs.find(address.project, migration_key(index.id)) is not None
+        target = Target(index, provider, index.place(address.project), migrating, until)
+        if changes == self._changes:  # or what was just read may be out of date
+            self._known[address] = target
+            self._known.move_to_end(address)
+            if len(self._known) > self._capacity:
+                self._known.popitem(last=False)
+        return target
+
+    def forget(self, project: Project) -> None:
+        """Something of the project has changed."""
+        self._changes += 1
+        for address in [each for each in self._known if each.project == project]:
+            del self._known[address]

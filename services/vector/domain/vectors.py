@@ -1,0 +1,121 @@
+"""What is done with an index's vectors: checked here, stored and searched by its engine."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from core.errors import FailedPrecondition, InvalidInput, NotFound
+from services.vector.domain.engines import Engines
+from services.vector.domain.filters import Filter
+from services.vector.domain.points import MAX_POINTS, Match, Point, check_ids, check_points, check_top_k, check_vector
+from services.vector.domain.queries import QueryLog, QueryRecord
+from services.vector.domain.targets import Address, Target, Targets
+from services.vector.ports import Query, VectorEngine
+
+MAX_FETCH = 1_000
+_BIG = 64 * 1024
+"""Bytes of a request that is worth a thread, so that others' calls go on while it is read."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """For the query log."""
+
+    request_id: str
+    token_id: str
+
+
+class Vectors:
+    """Every method raises NotFound for an index that is not there, and InvalidInput for what does not fit it."""
+
+    def __init__(self, targets: Targets, engines: Engines, log: QueryLog) -> None:
+        self._targets = targets
+        self._engines = engines
+        self._log = log
+
+    async def upsert(self, address: Address, read: Callable[[], list[Point]], size: int) -> int:
+        """Writes what `read` makes of the request's `size` bytes; durable on return. How many points there were.
+        Raises FailedPrecondition while a migration copies the index."""
+
+        async def write(target: Target, engine: VectorEngine) -> int:
+            _check_writable(target)
+            points = await _apart(lambda: _checked(read(), target), size)
+            await engine.upsert(target.place, points)
+            return len(points)
+
+        return await self._on(address, write)
+
+    async def query(self, address: Address, query: Query, asker: Asker) -> list[Match]:
+        """The nearest first."""
+        check_top_k(query.top_k)
+
+        async def search(target: Target, engine: VectorEngine) -> list[Match]:
+            check_vector(query.vector, target.index.spec)
+            if query.words is not None and not target.index.spec.hybrid:
+                raise InvalidInput("This index does not rank by words: leave text out.", field="text")
+            began = time.perf_counter()
+            matches = await engine.query(target.place, query)
+            took = (time.perf_counter() - began) * 1000
+            self._log.add(QueryRecord(target.place, asker.request_id, asker.token_id, query, matches, took))
+            return matches
+
+        return await self._on(address, search)
+
+    async def fetch(self, address: Address, ids: Sequence[str]) -> list[Point]:
+        """Those that there are, in the order asked for."""
+        check_ids(ids, MAX_FETCH)
+        return await self._on(address, lambda target, engine: engine.fetch(target.place, ids))
+
+    async def delete(self, address: Address, ids: Sequence[str], filter: Filter | None) -> int:
+        """By ids or by a filter. How many are gone. Raises FailedPrecondition while a migration copies the index."""
+        if bool(ids) is (filter is not None):
+            raise InvalidInput("Give either ids or a filter that is not empty.", field="ids")
+        if filter is None:
+            check_ids(ids, MAX_POINTS)
+
+        async def remove(target: Target, engine: VectorEngine) -> int:
+            _check_writable(target)
+            if filter is None:
+                return await engine.delete_ids(target.place, list(dict.fromkeys(ids)))
+            return await engine.delete_filter(target.place, filter)
+
+        return await self._on(address, remove)
+
+    async def count(self, address: Address, filter: Filter | None) -> int:
+        """Exact."""
+        return await self._on(address, lambda target, engine: engine.count(target.place, filter))
+
+    async def _on(self, address: Address, use: Callable[[Target, VectorEngine], Awaitable[T]]) -> T:
+        target = await self._targets.of(address)
+        try:
+            return await self._with_engine(target, use)
+        except NotFound:  # another process may have deleted the index, and somebody made it anew
+            now = await self._targets.of(address, fresh=True)
+            if now.place == target.place:
+                raise
+            return await self._with_engine(now, use)
+
+    async def _with_engine(self, target: Target, use: Callable[[Target, VectorEngine], Awaitable[T]]) -> T:
+        with await self._engines.use(target.place.scope, target.provider) as engine:
+            return await use(target, engine)
+
+
+def _check_writable(target: Target) -> None:
+    if target.migrating:
+        raise FailedPrecondition(
+            "A migration copies this index. It takes writes again when that has ended or been cancelled.",
+            reason="MIGRATING",
+        )
+
+
+def _checked(points: list[Point], target: Target) -> list[Point]:
+    check_points(points, target.index.spec)
+    return points
+
+
+async def _apart(work: Callable[[], T], size: int) -> T:
+    return work() if size <= _BIG else await asyncio.to_thread(work)

@@ -1,0 +1,68 @@
+"""IndexService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from grpc.aio import ServicerContext
+
+from core.context import identity
+from core.rpc import reply
+from portico.vector.v1 import index_service_pb2 as pb
+from portico.vector.v1 import index_service_pb2_grpc
+from services.vector import convert
+from services.vector.domain.indexes import Indexes
+from services.vector.domain.providers import Providers
+from services.vector.domain.queries import QueryLog
+from services.vector.domain.targets import Address
+from services.vector.domain.vectors import Vectors
+
+
+class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
+    def __init__(self, providers: Providers, indexes: Indexes, vectors: Vectors, log: QueryLog) -> None:
+        self._providers = providers
+        self._indexes = indexes
+        self._vectors = vectors
+        self._log = log
+
+    async def ListIndexes(self, request: pb.ListIndexesRequest, context: ServicerContext) -> pb.ListIndexesResponse:
+        indexes, following = await self._indexes.list(
+            identity().project, request.provider_key, request.page_size, request.page_token
+        )
+        return pb.ListIndexesResponse(indexes=map(convert.index, indexes), next_page_token=following)
+
+    async def GetIndex(self, request: pb.GetIndexRequest, context: ServicerContext) -> pb.GetIndexResponse:
+        index, provider = await self._indexes.get(identity().project, request.provider_key, request.index_id)
+        return pb.GetIndexResponse(
+            index=convert.index(index), provider=convert.provider(provider, self._providers.drivers)
+        )
+
+    async def CreateIndex(self, request: pb.CreateIndexRequest, context: ServicerContext) -> pb.CreateIndexResponse:
+        index, reused = await self._indexes.create(identity().project, request.provider_key, convert.new_index(request))
+        if reused:
+            reply.set_status(200)
+        return pb.CreateIndexResponse(index=convert.index(index), reused=reused)
+
+    async def UpdateIndex(self, request: pb.UpdateIndexRequest, context: ServicerContext) -> pb.UpdateIndexResponse:
+        change = convert.index_change(request)
+        index = await self._indexes.update(identity().project, request.provider_key, request.index_id, *change)
+        return pb.UpdateIndexResponse(index=convert.index(index))
+
+    async def DeleteIndex(self, request: pb.DeleteIndexRequest, context: ServicerContext) -> pb.DeleteIndexResponse:
+        await self._indexes.delete(identity().project, request.provider_key, request.index_id)
+        return pb.DeleteIndexResponse(success=True)
+
+    async def GetIndexStats(
+        self, request: pb.GetIndexStatsRequest, context: ServicerContext
+    ) -> pb.GetIndexStatsResponse:
+        project = identity().project
+        index, provider = await self._indexes.get(project, request.provider_key, request.index_id)
+        queries = await self._log.stats(project, index.id, request.hours)
+        vectors = await self._vectors.count(Address(project, provider.key, index.key), None)
+        return convert.stats(vectors, queries)
+
+    async def ListQueryLogs(
+        self, request: pb.ListQueryLogsRequest, context: ServicerContext
+    ) -> pb.ListQueryLogsResponse:
+        project = identity().project
+        index, _ = await self._indexes.get(project, request.provider_key, request.index_id)
+        documents, following = await self._log.page(project, index.id, request.page_size, request.page_token)
+        return pb.ListQueryLogsResponse(queries=map(convert.query_log, documents), next_page_token=following)

@@ -1,0 +1,38 @@
+"""MigrationService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from grpc.aio import ServicerContext
+
+from core.context import identity
+from portico.vector.v1 import migration_service_pb2 as pb
+from portico.vector.v1 import migration_service_pb2_grpc
+from services.vector import convert
+from services.vector.domain.migrations import Migrations
+
+
+class MigrationServicer(migration_service_pb2_grpc.MigrationServiceServicer):
+    def __init__(self, migrations: Migrations) -> None:
+        self._migrations = migrations
+
+    async def CreateMigration(
+        self, request: pb.CreateMigrationRequest, context: ServicerContext
+    ) -> pb.CreateMigrationResponse:
+        migration = await self._migrations.create(identity().project, convert.new_migration(request))
+        return pb.CreateMigrationResponse(migration=convert.migration(migration))
+
+    async def ListMigrations(
+        self, request: pb.ListMigrationsRequest, context: ServicerContext
+    ) -> pb.ListMigrationsResponse:
+        migrations, following = await self._migrations.list(identity().project, request.page_size, request.page_token)
+        return pb.ListMigrationsResponse(migrations=map(convert.migration, migrations), next_page_token=following)
+
+    async def GetMigration(self, request: pb.GetMigrationRequest, context: ServicerContext) -> pb.GetMigrationResponse:
+        migration = await self._migrations.get(identity().project, request.id)
+        return pb.GetMigrationResponse(migration=convert.migration(migration))
+
+    async def CancelMigration(
+        self, request: pb.CancelMigrationRequest, context: ServicerContext
+    ) -> pb.CancelMigrationResponse:
+        migration = await self._migrations.cancel(identity().project, request.id)
+        return pb.CancelMigrationResponse(migration=convert.migration(migration))

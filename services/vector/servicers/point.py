@@ -1,0 +1,57 @@
+"""PointService: vectors over gRPC."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from typing import Protocol
+
+from grpc.aio import ServicerContext
+
+from core import context as calls
+from core.context import identity
+from portico.vector.v1 import point_service_pb2 as pb
+from portico.vector.v1 import point_service_pb2_grpc
+from services.vector import convert
+from services.vector.domain.targets import Address
+from services.vector.domain.vectors import Asker, Vectors
+
+
+class Addressed(Protocol):
+    """Any request for an index."""
+
+    provider_key: str
+    index_id: str
+
+
+def address_of(request: Addressed) -> Address:
+    return Address(identity().project, request.provider_key, request.index_id)
+
+
+def asker() -> Asker:
+    request = calls.current()
+    return Asker("" if request is None else request.request_id, identity().token_id)
+
+
+class PointServicer(point_service_pb2_grpc.PointServiceServicer):
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+
+    async def Upsert(self, request: pb.UpsertRequest, context: ServicerContext) -> pb.UpsertResponse:
+        upserted = await self._vectors.upsert(
+            address_of(request), lambda: convert.points(request.points), request.ByteSize()
+        )
+        return pb.UpsertResponse(upserted=upserted)
+
+    async def Query(self, request: pb.QueryRequest, context: ServicerContext) -> pb.QueryResponse:
+        matches = await self._vectors.query(address_of(request), convert.query(request), asker())
+        return pb.QueryResponse(matches=map(convert.match, matches))
+
+    async def Fetch(self, request: pb.FetchRequest, context: ServicerContext) -> pb.FetchResponse:
+        points = await self._vectors.fetch(address_of(request), list(request.ids))
+        return pb.FetchResponse(points=map(convert.point, points))
+
+    async def Delete(self, request: pb.DeleteRequest, context: ServicerContext) -> pb.DeleteResponse:
+        filter = convert.filter_of(request.filter)
+        return pb.DeleteResponse(deleted=await self._vectors.delete(address_of(request), list(request.ids), filter))
+
+    async def Count(self, request: pb.CountRequest, context: ServicerContext) -> pb.CountResponse:
+        return pb.CountResponse(count=await self._vectors.count(address_of(request), convert.filter_of(request.filter)))

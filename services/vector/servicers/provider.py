@@ -1,0 +1,60 @@
+"""ProviderService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from grpc.aio import ServicerContext
+
+from core.context import identity
+from portico.vector.v1 import provider_service_pb2 as pb
+from portico.vector.v1 import provider_service_pb2_grpc
+from services.vector import convert
+from services.vector.domain.indexes import Indexes
+from services.vector.domain.providers import Provider, Providers
+
+
+class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
+    def __init__(self, providers: Providers, indexes: Indexes) -> None:
+        self._providers = providers
+        self._indexes = indexes
+
+    async def ListDrivers(self, request: pb.ListDriversRequest, context: ServicerContext) -> pb.ListDriversResponse:
+        return pb.ListDriversResponse(drivers=map(convert.driver, self._providers.drivers.values()))
+
+    async def ListProviders(
+        self, request: pb.ListProvidersRequest, context: ServicerContext
+    ) -> pb.ListProvidersResponse:
+        providers, following = await self._providers.list(
+            identity().project,
+            status=request.status,
+            driver=request.driver,
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListProvidersResponse(providers=map(self._message, providers), next_page_token=following)
+
+    async def GetProvider(self, request: pb.GetProviderRequest, context: ServicerContext) -> pb.GetProviderResponse:
+        provider = await self._providers.get(identity().project, request.provider_key)
+        return pb.GetProviderResponse(provider=self._message(provider))
+
+    async def CreateProvider(
+        self, request: pb.CreateProviderRequest, context: ServicerContext
+    ) -> pb.CreateProviderResponse:
+        provider = await self._providers.create(identity().project, convert.new_provider(request))
+        return pb.CreateProviderResponse(provider=self._message(provider))
+
+    async def UpdateProvider(
+        self, request: pb.UpdateProviderRequest, context: ServicerContext
+    ) -> pb.UpdateProviderResponse:
+        changes = convert.provider_changes(request)
+        provider = await self._providers.update(identity().project, request.provider_key, changes)
+        return pb.UpdateProviderResponse(provider=self._message(provider))
+
+    async def DeleteProvider(
+        self, request: pb.DeleteProviderRequest, context: ServicerContext
+    ) -> pb.DeleteProviderResponse:
+        project = identity().project
+        await self._providers.delete(project, request.provider_key, lambda key: self._indexes.count_of(project, key))
+        return pb.DeleteProviderResponse(success=True)
+
+    def _message(self, provider: Provider) -> pb.Provider:
+        return convert.provider(provider, self._providers.drivers)

@@ -1,0 +1,54 @@
+"""The settings of the vector service."""
+
+from dataclasses import dataclass
+
+from core.config import Secret, setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Vector providers, indexes and vectors"""
+
+    encryption_keys: Secret = setting(
+        "PORTICO_ENCRYPTION_KEYS",
+        help="Keys that seal providers' credentials: id:base64 of 32 bytes, comma-separated, the primary one first.",
+    )
+    outbound_block_private: bool = setting(
+        "PORTICO_OUTBOUND_BLOCK_PRIVATE",
+        default=True,
+        help="Refuse providers at loopback, private, link-local and metadata addresses.",
+    )
+    outbound_allowed_hosts: tuple[str, ...] = setting(
+        "PORTICO_OUTBOUND_ALLOWED_HOSTS",
+        default=(),
+        help="Hosts, or suffixes with a leading dot, that may be called wherever they are.",
+    )
+    open_indexes: int = setting(
+        "PORTICO_VECTOR_OPEN_INDEXES", default=64, min=1, max=4096, help="Embedded indexes open at once."
+    )
+    engines: int = setting(
+        "PORTICO_VECTOR_ENGINES", default=200, min=1, help="Connections to other engines kept, one per provider."
+    )
+    engine_idle_seconds: float = setting(
+        "PORTICO_VECTOR_ENGINE_IDLE_SECONDS", default=600.0, min=1, help="After which an unused connection is closed."
+    )
+    lookup_seconds: float = setting(
+        "PORTICO_VECTOR_LOOKUP_SECONDS",
+        default=2.0,
+        min=0,
+        max=60,
+        help="How long another replica's change of an index may stay unseen.",
+    )
+    query_log_buffer: int = setting(
+        "PORTICO_VECTOR_QUERY_LOG_BUFFER", default=100_000, min=1, help="Query log entries held until they are written."
+    )
+    query_log_days: float = setting(
+        "PORTICO_VECTOR_QUERY_LOG_DAYS", default=30.0, min=0.01, help="How long the query log is kept."
+    )
+    jobs: int = setting("PORTICO_VECTOR_JOBS", default=4, min=1, max=100, help="Migrations that run at a time.")
+    job_lease_seconds: float = setting(
+        "PORTICO_VECTOR_JOB_LEASE_SECONDS",
+        default=15.0,
+        min=1,
+        help="How soon after a crash another process goes on with a migration.",
+    )

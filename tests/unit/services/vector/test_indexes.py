@@ -1,0 +1,234 @@
+"""Indexes: names, reuse, and what a crash or a rival leaves behind."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
+from core.tenancy import Project, Tenant
+from services.vector.domain.indexes import ACTIVE, CREATING, INDEXES, NewIndex
+from services.vector.domain.targets import Address
+from services.vector.ports import Place
+from tests.unit.services.vector.conftest import ACME, House, point
+
+OTHERS = [Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")]
+
+
+async def create(house: House, name: str = "docs", dimension: int = 2, metric: str = "", **more: Any) -> Any:
+    return await house.indexes.create(ACME, "default", NewIndex(name, dimension, metric, **more))
+
+
+async def count(house: House, key: str = "docs", project: Project = ACME) -> int:
+    return await house.vectors.count(Address(project, "default", key), None)
+
+
+async def test_an_index_of_that_name_is_reused_whatever_the_case(house: House) -> None:
+    made, reused = await create(house, "My Docs", 2, "dotproduct", metadata={"a": 1})
+    assert (made.key, made.spec.metric, made.metadata, reused) == ("my-docs", "dot", {"a": 1}, False)
+    again, reused = await create(house, " my DOCS ", 2, "dot")
+    assert (again.id, again.metadata, reused) == (made.id, {"a": 1}, True)
+
+
+@pytest.mark.parametrize(("dimension", "metric"), [(3, ""), (2, "dot")])
+async def test_an_index_of_that_name_made_for_something_else_is_a_conflict(
+    house: House, dimension: int, metric: str
+) -> None:
+    await create(house)
+    with pytest.raises(Conflict) as caught:
+        await create(house, "DOCS", dimension, metric)
+    assert "dimension 2" in caught.value.message
+
+
+async def test_names_that_make_one_key_get_two(house: House) -> None:
+    keys = [(await create(house, name))[0].key for name in ("a b", "a-b", "A/B!", "日本")]
+    assert keys == ["a-b", "a-b-2", "a-b-3", "index"]
+
+
+async def test_one_of_many_at_the_same_moment_makes_it(house: House) -> None:
+    made = await asyncio.gather(*(create(house) for _ in range(20)))
+    assert len({index.id for index, _ in made}) == 1
+    assert len(house.embedded.specs) == 1
+
+
+@pytest.mark.parametrize(
+    ("new", "field"),
+    [
+        (NewIndex("", 2), "name"),
+        (NewIndex("x" * 201, 2), "name"),
+        (NewIndex("a\0b", 2), "name"),
+        (NewIndex("x", 0), "dimension"),
+        (NewIndex("x", 65_537), "dimension"),
+        (NewIndex("x", 2, "manhattan"), "metric"),
+        (NewIndex("x", 2, hybrid=True), "hybrid"),
+        (NewIndex("x", 2, metadata={"x": "y" * 20_000}), "metadata"),
+    ],
+)
+async def test_bad_input_names_its_field(house: House, new: NewIndex, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await house.indexes.create(ACME, "default", new)
+    assert caught.value.field == field
+    assert await house.indexes.list(ACME, "default", 0, "") == ([], "")
+
+
+async def test_what_the_engine_cannot_hold_leaves_no_record(house: House) -> None:
+    async def refuse(call: str, place: Place) -> None:
+        raise InvalidInput("Too long for this engine.", field="dimension")
+
+    house.embedded.before = refuse
+    with pytest.raises(InvalidInput):
+        await create(house)
+    assert await house.store.count(ACME, INDEXES) == 0
+
+
+async def test_the_same_keys_elsewhere_are_other_indexes(house: House) -> None:
+    await house.index()
+    await house.upsert(point("a"))
+    for project in OTHERS:
+        assert await house.indexes.list(project, "default", 0, "") == ([], "")
+        with pytest.raises(NotFound):
+            await house.indexes.get(project, "default", "docs")
+        with pytest.raises(NotFound):
+            await house.indexes.delete(project, "default", "docs")
+        with pytest.raises(NotFound):
+            await count(house, project=project)
+        await house.index(project=project)
+        assert await count(house, project=project) == 0
+        await house.indexes.delete(project, "default", "docs")
+    assert await count(house) == 1
+
+
+async def test_an_update_keeps_the_key_and_a_taken_name_is_refused(house: House) -> None:
+    made, _ = await create(house)
+    await create(house, "other")
+    renamed = await house.indexes.update(ACME, "default", "docs", "Papers", {"n": 1})
+    assert (renamed.id, renamed.key, renamed.name, renamed.metadata) == (made.id, "docs", "Papers", {"n": 1})
+    with pytest.raises(Conflict):
+        await house.indexes.update(ACME, "default", "docs", "OTHER", None)
+    with pytest.raises(InvalidInput):
+        await house.indexes.update(ACME, "default", "docs", None, None)
+    with pytest.raises(NotFound):
+        await house.indexes.update(ACME, "default", "nothing", "x", None)
+    _, reused = await create(house, "papers")
+    assert reused
+    fresh, reused = await create(house, "docs")
+    assert (fresh.key, reused) == ("docs-2", False)
+
+
+async def test_a_new_index_of_a_deleted_ones_name_begins_empty(house: House) -> None:
+    first = await house.index()
+    await house.upsert(point("a"))
+    await house.indexes.delete(ACME, "default", "docs")
+    second = await house.index()
+    assert (second.key, second.id == first.id) == (first.key, False)
+    assert await count(house) == 0
+    assert [place.index_id for place in house.embedded.specs] == [second.id]
+
+
+async def test_a_deletion_that_the_engine_does_not_take_is_finished_later(house: House) -> None:
+    await house.index()
+    await house.upsert(point("a"))
+    away = True
+
+    async def fail(call: str, place: Place) -> None:
+        if call == "drop" and away:
+            raise Unavailable("The engine is away.")
+
+    house.embedded.before = fail
+    with pytest.raises(Unavailable):
+        await house.indexes.delete(ACME, "default", "docs")
+    for attempt in (house.indexes.get(ACME, "default", "docs"), count(house)):
+        with pytest.raises(NotFound):
+            await attempt
+    assert await house.indexes.list(ACME, "default", 0, "") == ([], "")
+    away = False
+    await house.jobs.start()
+    async with asyncio.timeout(5):
+        while await house.store.count(ACME, INDEXES):
+            await asyncio.sleep(0.005)
+    assert house.embedded.points == {}
+
+
+async def test_a_deletion_can_be_repeated_until_it_is_done(house: House) -> None:
+    await house.index()
+
+    async def fail(call: str, place: Place) -> None:
+        raise Unavailable("The engine is away.")
+
+    house.embedded.before = fail
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await house.indexes.delete(ACME, "default", "docs")
+    house.embedded.before = None
+    await house.indexes.delete(ACME, "default", "docs")
+    with pytest.raises(NotFound):
+        await house.indexes.delete(ACME, "default", "docs")
+
+
+async def test_a_half_deleted_index_does_not_keep_its_name(house: House) -> None:
+    old = await house.index()
+    await house.upsert(point("a"))
+    await house.store.update(ACME, INDEXES, old.id, {"status": "deleting"})  # as a crash leaves it
+    made, reused = await create(house, "docs", 7)
+    assert not reused
+    assert await count(house) == 0
+    assert [place.index_id for place in house.embedded.specs] == [made.id]
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("dimension", [2, 5])
+async def test_a_half_made_index_is_not_seen_and_its_name_can_be_used(house: House, dimension: int) -> None:
+    async def crash(call: str, place: Place) -> None:
+        raise Crash
+
+    house.embedded.before = crash
+    with suppress(Crash):
+        await create(house)
+    house.embedded.before = None
+    assert await house.store.count(ACME, INDEXES, {"status": CREATING}) == 1
+    assert await house.indexes.list(ACME, "default", 0, "") == ([], "")
+    with pytest.raises(NotFound):
+        await house.indexes.get(ACME, "default", "docs")
+    made, reused = await create(house, "docs", dimension)
+    assert (made.status, made.spec.dimension, reused) == (ACTIVE, dimension, False)
+    assert await house.store.count(ACME, INDEXES) == 1
+    assert await count(house) == 0
+
+
+async def test_an_index_that_is_deleted_while_it_is_made_leaves_nothing(house: House) -> None:
+    async def rival(call: str, place: Place) -> None:
+        if call == "create":
+            house.embedded.before = None
+            await create(house, "docs", 9)  # made for something else, so it takes the name over
+
+    house.embedded.before = rival
+    with pytest.raises(Conflict):
+        await create(house, "docs", 2)
+    assert [spec.dimension for spec in house.embedded.specs.values()] == [9]
+    assert await house.store.count(ACME, INDEXES) == 1
+
+
+async def test_an_index_under_migration_is_not_deleted(house: House) -> None:
+    await house.index()
+    await house.index("copy")
+    from services.vector.domain.migrations import NewMigration
+
+    migration = await house.migrations.create(ACME, NewMigration("default", "docs", "default", "copy"))
+    with pytest.raises(FailedPrecondition):
+        await house.indexes.delete(ACME, "default", "docs")
+    await house.migrations.cancel(ACME, migration.job.id)
+    await house.indexes.delete(ACME, "default", "docs")
+
+
+async def test_a_change_elsewhere_is_seen_in_time(house: House) -> None:
+    """Another replica's deletion and new creation of a name, while this one still holds the old place."""
+    await house.index()
+    await house.upsert(point("a"))
+    await house.indexes.delete(ACME, "default", "docs")
+    await house.index()
+    assert await house.upsert(point("b")) == 1  # the engine no longer knows the old place
+    assert await count(house) == 1

@@ -1,0 +1,204 @@
+"""What is asked of vectors before an engine sees them, and what is kept of queries."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable
+from core.tenancy import Project, Tenant
+from services.vector.domain import filters
+from services.vector.domain.migrations import NewMigration
+from services.vector.domain.points import Match, Point, Words, vector
+from services.vector.domain.queries import QUERY_LOGS, QueryLog, QueryRecord
+from services.vector.domain.targets import Address
+from services.vector.domain.vectors import Asker
+from services.vector.ports import Place, Query
+from tests.unit.services.vector.conftest import ACME, House, point
+
+DOCS = Address(ACME, "default", "docs")
+ASKER = Asker("r-1", "t-1")
+NEAR = Query(vector((1.0, 0.1)))
+
+
+@pytest.fixture
+async def docs(house: House) -> House:
+    await house.index()
+    await house.upsert(point("a", 1, 0, lang="en"), point("b", 0, 1, lang="de"))
+    return house
+
+
+async def test_what_was_written_is_found_fetched_counted_and_deleted(docs: House) -> None:
+    vectors = docs.vectors
+    assert [match.id for match in await vectors.query(DOCS, NEAR, ASKER)] == ["a", "b"]
+    german = filters.parse({"lang": "de"})
+    filtered = Query(NEAR.vector, filter=german, include_values=True)
+    assert [(match.id, list(match.values or ())) for match in await vectors.query(DOCS, filtered, ASKER)] == [
+        ("b", [0, 1])
+    ]
+    assert [each.id for each in await vectors.fetch(DOCS, ["b", "x", "a"])] == ["b", "a"]
+    assert (await vectors.count(DOCS, None), await vectors.count(DOCS, german)) == (2, 1)
+    assert await vectors.delete(DOCS, [], german) == 1
+    assert await vectors.delete(DOCS, ["a", "a", "x"], None) == 1
+    assert await vectors.count(DOCS, None) == 0
+
+
+@pytest.mark.parametrize(
+    ("points", "field"),
+    [
+        ([], "vectors"),
+        ([point("a", 1, 0, 0)], "vectors[0].values"),
+        ([point("a", 1, 0), point("b", 1)], "vectors[1].values"),
+        ([point("a", 0, 0)], "vectors[0].values"),
+        ([point("", 1, 0)], "vectors[0].id"),
+        ([point("a", 1, 0), point("b", 1, 0), point("a", 1, 0)], "vectors[2].id"),
+        ([point("x" * 513, 1, 0)], "vectors[0].id"),
+        ([Point("a", vector([1, 0]), {"x": float("nan")})], "vectors[0].metadata"),
+        ([Point("a", vector([1, 0]), {"x": "y" * 41_000})], "vectors[0].metadata"),
+    ],
+)
+async def test_a_bad_upsert_writes_nothing(docs: House, points: list[Point], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await docs.upsert(*points)
+    assert caught.value.field == field
+    assert await docs.vectors.count(DOCS, None) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        (Query(vector([1])), "vector"),
+        (Query(vector([0, 0])), "vector"),
+        (Query(vector([1, 0]), top_k=0), "topK"),
+        (Query(vector([1, 0]), top_k=1001), "topK"),
+        (Query(vector([1, 0]), words=Words("x")), "text"),
+    ],
+)
+async def test_a_bad_query_names_its_field(docs: House, query: Query, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await docs.vectors.query(DOCS, query, ASKER)
+    assert caught.value.field == field
+
+
+async def test_bad_ids_and_deletions_are_refused(docs: House) -> None:
+    some = filters.parse({"lang": "de"})
+    for ids, filter in (([], None), (["a"], some), ([""], None), (["a"] * 10_001, None)):
+        with pytest.raises(InvalidInput):
+            await docs.vectors.delete(DOCS, ids, filter)
+    for ids in ([], ["x"] * 1001):
+        with pytest.raises(InvalidInput):
+            await docs.vectors.fetch(DOCS, ids)
+
+
+async def test_an_unknown_index_or_provider_is_not_found(docs: House) -> None:
+    for address in (Address(ACME, "default", "x"), Address(ACME, "x", "docs"), Address(ACME, "default", "")):
+        with pytest.raises(NotFound):
+            await docs.vectors.query(address, NEAR, ASKER)
+
+
+async def test_a_large_request_is_read_beside_the_loop(docs: House) -> None:
+    threads: list[int] = []
+
+    def read() -> list[Point]:
+        threads.append(threading.get_ident())
+        return [point("c")]
+
+    await docs.vectors.upsert(DOCS, read, 1_000)
+    await docs.vectors.upsert(DOCS, read, 1_000_000)
+    assert threads[0] == threading.get_ident() != threads[1]
+
+
+async def test_a_known_index_costs_no_look_up_until_its_time_is_up(docs: House, monkeypatch: Any) -> None:
+    looked: list[str] = []
+    get = docs.indexes.get
+
+    async def counted(project: Project, provider_key: str, key: str) -> Any:
+        looked.append(key)
+        return await get(project, provider_key, key)
+
+    monkeypatch.setattr(docs.indexes, "get", counted)
+    docs.targets.forget(ACME)
+    for _ in range(3):
+        await docs.vectors.query(DOCS, NEAR, ASKER)
+    assert looked == ["docs"]
+    docs.now += 11
+    await docs.vectors.query(DOCS, NEAR, ASKER)
+    assert looked == ["docs", "docs"]
+
+
+async def test_what_was_looked_up_before_a_change_is_not_kept(docs: House, monkeypatch: Any) -> None:
+    """A look-up under way when an index changes brings what was before."""
+    find = docs.jobs.find
+
+    async def change(*arguments: Any) -> Any:
+        docs.targets.forget(ACME)
+        return await find(*arguments)
+
+    docs.targets.forget(ACME)
+    monkeypatch.setattr(docs.jobs, "find", change)
+    await docs.vectors.query(DOCS, NEAR, ASKER)
+    assert docs.targets._known == {}
+
+
+async def test_writes_wait_for_a_migration_and_reads_go_on(docs: House) -> None:
+    await docs.index("copy")
+    migration = await docs.migrations.create(ACME, NewMigration("default", "docs", "default", "copy"))
+    for write in (docs.upsert(point("c")), docs.vectors.delete(DOCS, ["a"], None)):
+        with pytest.raises(FailedPrecondition) as caught:
+            await write
+        assert caught.value.reason == "MIGRATING"
+    assert len(await docs.vectors.query(DOCS, NEAR, ASKER)) == 2
+    await docs.migrations.cancel(ACME, migration.job.id)
+    assert await docs.upsert(point("c")) == 1
+
+
+async def test_queries_are_logged_off_their_path_and_summed_up(docs: House) -> None:
+    index, _ = await docs.indexes.get(ACME, "default", "docs")
+    await docs.vectors.query(DOCS, NEAR, ASKER)
+    await docs.vectors.query(DOCS, Query(vector([1, 0]), top_k=1, filter=filters.parse({"lang": "xx"})), ASKER)
+    assert (await docs.log.stats(ACME, index.id, 0)).queries == 0
+    await docs.log.flush()
+    stats = await docs.log.stats(ACME, index.id, 0)
+    assert (stats.queries, stats.filtered) == (2, 1)
+    assert stats.mean_top_score == pytest.approx(0.995, abs=0.001)
+    entries, _ = await docs.log.page(ACME, index.id, 0, "")
+    assert [(each["topK"], each["matchCount"], each["filtered"]) for each in entries] == [(1, 0, True), (5, 2, False)]
+    assert (entries[0]["requestId"], entries[0]["tokenId"]) == ("r-1", "t-1")
+    for other in (Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")):
+        assert await docs.log.page(other, index.id, 0, "") == ([], "")
+        assert (await docs.log.stats(other, index.id, 0)).queries == 0
+    await docs.indexes.delete(ACME, "default", "docs")
+    assert await docs.store.count(ACME, QUERY_LOGS) == 0
+
+
+def record(id: str = "i") -> QueryRecord:
+    return QueryRecord(Place(ACME, id), "r", "t", NEAR, [Match("a", 0.5, {})], 1.5)
+
+
+async def test_the_log_is_bounded_and_survives_a_store_that_is_away(house: House, monkeypatch: Any) -> None:
+    log = QueryLog(house.store, house.tasks, capacity=3, keep_days=30)
+    with monkeypatch.context() as broken:
+
+        async def away(*arguments: Any) -> int:
+            raise Unavailable("Away.")
+
+        broken.setattr(house.store, "insert_many", away)
+        log.add(record())
+        await log.flush()
+        for _ in range(4):
+            log.add(record())
+    assert log.lost == 2
+    await log.flush()
+    assert await house.store.count(ACME, QUERY_LOGS) == 3
+    log.add(record())
+    await log.flush()
+    assert await house.store.count(ACME, QUERY_LOGS) == 4
+
+
+async def test_old_entries_go(house: House) -> None:
+    log = QueryLog(house.store, house.tasks, capacity=10, keep_days=0.0)
+    log.add(record())
+    await asyncio.sleep(0.001)
+    await log.flush()
+    assert await house.store.count(ACME, QUERY_LOGS) == 0
