@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from core.errors import InvalidInput
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
 from services.vector.domain.terms import derive
 
@@ -22,6 +23,14 @@ _NAMESPACE = uuid.UUID("5b0c7d0e-3f0e-5d0b-9d55-6c1d3c1f7a10")
 def engine_id(id: str, place: str = "") -> str:
     """Qdrant's ids are UUIDs; the caller's own id stands in the payload."""
     return str(uuid.uuid5(_NAMESPACE, f"{place}\0{id}"))
+
+
+def cursor(after: str) -> str | None:
+    """Where a scroll goes on: the engine's id of the next point. Raises InvalidInput."""
+    try:
+        return str(uuid.UUID(after)) if after else None
+    except ValueError:
+        raise InvalidInput("this page token was not made here", field="pageToken") from None
 
 
 def payload(point: Point, spec: IndexSpec) -> dict[str, Any]:

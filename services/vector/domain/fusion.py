@@ -1,8 +1,9 @@
 """Joins the dense ranking and the ranking by words into one, the same for every engine."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from services.vector.domain.points import FusionMethod, Words
+from services.vector.domain.points import FusionMethod, Match, Words
 
 _RANK_OFFSET = 60
 """The constant of reciprocal rank fusion: how little the very first ranks count above the next."""
@@ -31,6 +32,13 @@ def fuse(dense: Ranking, sparse: Ranking, words: Words) -> list[tuple[str, float
         for id, score in ranking.items():
             scores[id] = scores.get(id, 0.0) + weight * score
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def fuse_matches(dense: Sequence[Match], sparse: Sequence[Match], words: Words) -> list[Match]:
+    """The matches of both with their fused scores, the best first."""
+    known = {match.id: match for match in (*sparse, *dense)}
+    ranked = fuse([(match.id, match.score) for match in dense], [(match.id, match.score) for match in sparse], words)
+    return [replace(known[id], score=score) for id, score in ranked]
 
 
 def _reciprocal(ranking: Ranking) -> Mapping[str, float]:

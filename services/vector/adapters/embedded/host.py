@@ -1,44 +1,30 @@
 """A host process: answers calls on its indexes one after the other, until its parent is gone.
 
-    python -m services.vector.adapters.embedded.host <socket's descriptor> <indexes open at once> <bytes to keep free>
-
-A call is a pickled (method, folder, arguments), its answer a pickled Answer; both with their length in front. The
-socket's two ends are one program, which made the pair itself, so neither end is a stranger to the other.
+python -m services.vector.adapters.embedded.host <socket's descriptor> <indexes open at once> <bytes to keep free>
 """
 
 import ctypes
-import pickle  # noqa: S403 - see above
+import pickle
 import shutil
 import signal
 import socket
-import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PorticoError, Unavailable
 from services.vector.adapters.embedded import shard as shards
 from services.vector.adapters.embedded.shard import Shard
+from services.vector.adapters.embedded.wire import LENGTH, Answer
 from services.vector.domain.filters import Filter
 from services.vector.domain.points import IndexSpec, Match, Point
 from services.vector.ports import Page, Query
 
-LENGTH = struct.Struct("<I")
 _GROWTH = 4
 """Times its own size that a write may take on disk before it is merged: log, vectors, payload, index."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`stale` is the size in bytes of the index's vectors that wait for a rebuild. `detail` is for the log."""
-
-    result: Any = None
-    error: PorticoError | None = None
-    detail: str = ""
-    stale: int = 0
 
 
 class Host:
@@ -201,7 +187,7 @@ def main(descriptor: int, max_open: int, keep_free: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent, which then closes us
     connection = socket.socket(fileno=descriptor)
     host = Host(max_open, keep_free)
-    with connection.makefile("rb", buffering=1 << 20) as incoming:
+    with connection.makefile("rb") as incoming:
         while (call := _read(incoming)) is not None:
             answer = pickle.dumps(host.answer(*call), pickle.HIGHEST_PROTOCOL)
             connection.sendall(LENGTH.pack(len(answer)) + answer)
@@ -214,11 +200,11 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def _read(incoming: BinaryIO) -> tuple[str, Path, Sequence[Any]] | None:
+def _read(incoming: BufferedReader) -> tuple[str, Path, Sequence[Any]] | None:
     head = incoming.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
-    call: tuple[str, Path, Sequence[Any]] = pickle.loads(incoming.read(*LENGTH.unpack(head)))  # noqa: S301
+    call: tuple[str, Path, Sequence[Any]] = pickle.loads(incoming.read(*LENGTH.unpack(head)))  # noqa: S301 - see wire
     return call
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import pickle  # noqa: S403 - both ends of the socket are this program
+import pickle
 import socket
 import sys
 from collections import deque
@@ -12,7 +12,7 @@ from typing import Any
 
 from core import logs
 from core.errors import Unavailable
-from services.vector.adapters.embedded.host import LENGTH, Answer
+from services.vector.adapters.embedded.wire import LENGTH, Answer
 
 _RETRY = 1.0
 _GOODBYE = 20.0
@@ -97,11 +97,13 @@ class _Link:
         try:
             while True:
                 (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
-                answer = pickle.loads(await self._reader.readexactly(size))  # noqa: S301 - see above
+                answer = pickle.loads(await self._reader.readexactly(size))  # noqa: S301 - see wire
                 future = self._waiting.popleft()
                 if not future.done():  # the caller may have gone
                     future.set_result(answer)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the process is gone
+        finally:
             self.broken = True
             self._fail_waiting()
 

@@ -21,7 +21,7 @@ from core.errors import InvalidInput, NotFound
 from services.vector.adapters import qdrant_payload as stored
 from services.vector.adapters.compiled import compiled
 from services.vector.domain.filters import Filter, Order
-from services.vector.domain.fusion import candidates, fuse
+from services.vector.domain.fusion import candidates, fuse_matches
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
 from services.vector.ports import Page, Query
 
@@ -205,11 +205,7 @@ class Shard:
         return self._engine.retrieve([stored.engine_id(id) for id in dict.fromkeys(ids)], True, True)
 
     def scroll(self, after: str, limit: int) -> Page:
-        try:
-            offset = uuid.UUID(after) if after else None
-        except ValueError:
-            raise InvalidInput("this page token was not made here", field="pageToken") from None
-        request = edge.ScrollRequest(offset=offset, limit=limit, with_payload=True, with_vector=True)
+        request = edge.ScrollRequest(offset=stored.cursor(after), limit=limit, with_payload=True, with_vector=True)
         records, following = self._engine.scroll(request)
         return Page([_point(record) for record in records], "" if following is None else str(following))
 
@@ -222,7 +218,7 @@ class Shard:
         dense = self._nearest(query.vector.tolist(), stored.DENSE, query, depth)
         words = self._bm25.embed_query(query.words.text)
         sparse = self._nearest(words, stored.WORDS, query, depth) if words.indices else []
-        return fuse_matches(dense, sparse, query)
+        return fuse_matches(dense, sparse, query.words)[: query.top_k]
 
     def _nearest(self, vector: Any, name: str, query: Query, limit: int) -> list[Match]:
         request = edge.QueryRequest(
@@ -237,15 +233,6 @@ class Shard:
             stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)
             for found in self._engine.query(request)
         ]
-
-
-def fuse_matches(dense: Sequence[Match], sparse: Sequence[Match], query: Query) -> list[Match]:
-    assert query.words is not None
-    known = {match.id: match for match in [*sparse, *dense]}
-    ranked = fuse([(m.id, m.score) for m in dense], [(m.id, m.score) for m in sparse], query.words)
-    return [
-        Match(id, score, known[id].metadata, known[id].text, known[id].values) for id, score in ranked[: query.top_k]
-    ]
 
 
 def _fields(record: edge.Record | edge.ScoredPoint) -> dict[str, Any]:
