@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import PorticoError
 from core.http.connection import Connection
+from core.http.errors import UpstreamTimeout
 from core.http.ports import Timeouts
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -133,3 +134,17 @@ async def test_no_bytes_whatever_escape_as_an_exception() -> None:
             failed += 1
     assert answered > 500
     assert failed > 500
+
+
+async def test_a_body_without_a_length_does_not_end_well_when_we_close() -> None:
+    """Our own closing looks like the server's to connection_lost: it must not make a timed-out stream a whole one."""
+    connection, _, _ = _connection()
+    head = connection.send(b"1", Timeouts(), None, streaming=True)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+    assert (await head).status == 200
+    connection.expire()
+    connection.connection_lost(None)
+    assert connection.take() == b"half"
+    assert not connection.drained
+    with pytest.raises(UpstreamTimeout):
+        connection.take()
