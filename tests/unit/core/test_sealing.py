@@ -162,5 +162,5 @@ def test_a_sealer_does_not_show_its_keys() -> None:
 @pytest.mark.parametrize("text", ["", "k1", "k1:short", "k1:%%%", "K1:" + "A" * 44])
 def test_unusable_keys_are_a_mistake_of_the_configuration(text: str) -> None:
     """They ended the start with a traceback."""
-    with pytest.raises(ConfigError, match="PORTICO_ENCRYPTION_KEYS|SealingSettings"):
+    with pytest.raises(ConfigError, match=r"PORTICO_ENCRYPTION_KEYS|SealingSettings"):
         load(SealingSettings, {"PORTICO_ENCRYPTION_KEYS": text})
