@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix proto bench clean
+.PHONY: help setup run test check fix proto lock bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ lock: $(STAMP) ## Compile requirements.lock from pyproject.toml
 		pyproject.toml -o requirements.lock
 
 bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/performance.md
-	$(BIN)/python -m tests.load.bench
+	$(BIN)/python -m tests.load.bench --out docs/performance.md
 
 clean: ## Remove what was installed and built, not the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,12 +7,13 @@ authenticated with it, so a sealed text that is copied to another tenant, projec
 import base64
 import os
 import re
+from dataclasses import dataclass
 from typing import ClassVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from core.config import ConfigError, Secret
+from core.config import ConfigError, Secret, setting
 from core.errors import PorticoError
 from core.tenancy import EveryProject, Main, Project, Scope, Tenant
 
@@ -88,6 +89,25 @@ class Sealer:
     def needs_reseal(self, sealed: str) -> bool:
         """Whether another key than the primary one sealed it."""
         return not sealed.startswith(f"{_VERSION}.{self._primary}.")
+
+
+@dataclass(frozen=True)
+class SealingSettings:
+    """Secrets at rest"""
+
+    keys: Secret = setting(
+        "PORTICO_ENCRYPTION_KEYS",
+        help="Keys that seal secrets at rest, the one in use first: <id>:<base64 of 32 bytes>, comma-separated.",
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            self.sealer()
+        except ConfigError as error:
+            raise ValueError("; ".join(error.problems)) from None
+
+    def sealer(self) -> Sealer:
+        return Sealer.from_settings(self.keys)
 
 
 def generate_key(key_id: str = "k1") -> str:

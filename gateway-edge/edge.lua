@@ -108,6 +108,12 @@ local function answer(handle, headers, status, body)
   handle:body(true):setBytes(body)
 end
 
+-- What the transcoder leaves on the answer of a unary call; on native gRPC the same headers are the answer.
+local function tidy(headers)
+  headers:remove("grpc-status")
+  headers:remove("grpc-message")
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   local wanted = headers:get("x-http-status")
@@ -118,13 +124,17 @@ function envoy_on_response(handle)
     else
       headers:replace(":status", wanted)
       headers:remove("x-http-status")
+      tidy(headers)
     end
     return
   end
 
   local status = headers:get(":status")
   if status == "200" then
-    if headers:get("content-type") == "text/event-stream" then
+    local kind = headers:get("content-type")
+    if kind == "application/json" then
+      tidy(headers)
+    elseif kind == "text/event-stream" then
       headers:replace("cache-control", "no-cache, no-transform")
       headers:replace("x-accel-buffering", "no")
     end

@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._parser = None  # it holds our methods: a cycle
         self._close()
-        if self.complete:
+        if self.complete or self._error is not None:
             return
         if error is None and self._head is not None and not _has_length(self._headers):
             self.complete = True  # a response without a length ends with its connection

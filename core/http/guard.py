@@ -8,8 +8,10 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from core.config import setting
 from core.errors import InvalidInput
 from core.http.errors import AddressRefused
 from core.http.origin import HOST_NAME, Origin
@@ -128,3 +130,26 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 async def _system_lookup(host: str, port: int) -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+@dataclass(frozen=True)
+class OutboundSettings:
+    """Addresses that tenants may name"""
+
+    block_private: bool = setting(
+        "PORTICO_OUTBOUND_BLOCK_PRIVATE",
+        default=True,
+        help="Refuse tenants' URLs that lead to loopback, private, link-local and metadata addresses.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        "PORTICO_OUTBOUND_ALLOWED_HOSTS",
+        default=(),
+        help="Exceptions: host names, .suffixes, addresses or networks like 10.0.0.0/8.",
+    )
+
+    def __post_init__(self) -> None:
+        self.guard()
+
+    def guard(self) -> OutboundGuard:
+        """Raises ValueError for an entry of `allowed_hosts` that is none of these."""
+        return OutboundGuard(self.allowed_hosts, enabled=self.block_private)

@@ -9,7 +9,6 @@ from core.identity import KeyRing, Revocations
 from core.lifecycle import Phase
 from core.rate_limits import RateLimits
 from core.rpc.server import Mount
-from core.sealing import Sealer
 from core.storage.ports import DocumentStore
 from core.tenancy import MAIN
 from portico.auth.v1 import (
@@ -87,7 +86,7 @@ async def assemble(
     await store.prepare(MAIN, MAIN_COLLECTIONS)
     tables = Tables.of(store)
     rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
-    signing = Keys(tables, Sealer.from_settings(settings.encryption_keys), clock, rotation, keys.replace)
+    signing = Keys(tables, settings.sealing.sealer(), clock, rotation, keys.replace)
     log = RevocationLog(tables, clock, revocations, heartbeat=settings.heartbeat_seconds)
     hasher = Argon2Hasher(settings.password_memory_kib, settings.password_passes)
     passwords = Passwords(hasher, parallel=settings.password_parallel)

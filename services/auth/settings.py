@@ -5,7 +5,8 @@ from typing import Literal
 
 from limits import parse_many
 
-from core.config import Secret, setting
+from core.config import setting
+from core.sealing import SealingSettings
 from services.auth.domain.attempts import AttemptLimits
 from services.auth.domain.sessions import MAX_SESSION_SECONDS
 
@@ -59,10 +60,7 @@ class Settings:
     """The auth service"""
 
     attempts: AttemptSettings
-    encryption_keys: Secret = setting(
-        "PORTICO_ENCRYPTION_KEYS",
-        help="Keys that seal secrets at rest, the one in use first: <id>:<base64 of 32 bytes>, comma-separated.",
-    )
+    sealing: SealingSettings
     registration: Literal["open", "closed"] = setting(
         "PORTICO_REGISTRATION", default="open", help="Whether anybody may register a company."
     )

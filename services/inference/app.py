@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 from core.app import Platform
 from core.circuits import CircuitBreakers
-from core.http.guard import OutboundGuard
 from core.lifecycle import Phase
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.server import Mount
 from core.runtime_pool import RuntimePool
-from core.sealing import Sealer
 from core.tenancy import Project
 from portico.inference.v1 import (
     inference_service_pb2_grpc,
@@ -49,14 +47,14 @@ async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
 def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     """The service without its ties to auth."""
     connector = Connector(
-        OutboundGuard(settings.outbound_allowed_hosts, enabled=settings.outbound_block_private),
+        settings.outbound.guard(),
         max_connections=settings.provider_connections,
         max_response_bytes=settings.provider_max_response_mb * 1024 * 1024,
     )
     tasks, store = platform.tasks, platform.store
     pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
     clients: RuntimePool[ClientKey, Client] = RuntimePool(settings.max_clients, _IDLE_SECONDS, _close)
-    sealer = Sealer.from_settings(settings.encryption_keys)
+    sealer = settings.sealing.sealer()
 
     def changed(project: Project) -> None:
         routes.changed(project)

@@ -33,7 +33,7 @@ def run(env: Mapping[str, str]) -> int:
     """Rotates the credentials. 0: all are sealed with the primary key; 1: some could not be; 2: configuration."""
     try:
         settings = config.load(CommandSettings, env)
-        sealer = Sealer.from_settings(settings.inference.encryption_keys)
+        sealer = settings.inference.sealing.sealer()
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2

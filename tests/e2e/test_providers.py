@@ -204,6 +204,14 @@ async def test_what_a_provider_says_becomes_the_right_status(
     assert record["errorReason"]
 
 
+async def test_a_provider_that_cannot_stream_is_streamed_for(rest: Rest, tenant: Tenant) -> None:
+    async with FakeProvider(fake.responds(json.dumps(fake.completion("all at once")).encode())) as provider:
+        await connect(rest, tenant.session, provider)
+        frames = await stream(rest, tenant.session)
+    assert b"all at once" in b"".join(frames)
+    assert frames[-1] == b"[DONE]"
+
+
 async def test_a_providers_limit_is_429_and_keeps_retry_after(rest: Rest, tenant: Tenant) -> None:
     async with FakeProvider(fake.refuses(429, headers={"retry-after": "77"})) as provider:
         await connect(rest, tenant.session, provider, timeoutSeconds=5)

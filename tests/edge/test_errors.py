@@ -155,6 +155,13 @@ def test_an_empty_request_id_is_none(edge: Edge) -> None:
     assert edge.chat(headers={"x-request-id": ""}).headers["x-request-id"]
 
 
+def test_successes_carry_no_trace_of_grpc(edge: Edge) -> None:
+    created = edge.request("POST", "/v1/models", {"key": "k"})
+    embedded = edge.request("POST", "/v1/embeddings", {"model": "m"})
+    for reply in (edge.chat(), embedded, created, edge.request("GET", "/v1/models")):
+        assert not [name for name in reply.headers if name.startswith(("grpc-", "x-http-"))]
+
+
 def test_hardening_headers(edge: Edge) -> None:
     for reply in (edge.chat(), edge.chat(token=False), edge.request("GET", "/v1/nothing")):
         assert reply.headers["x-content-type-options"] == "nosniff"

@@ -140,7 +140,7 @@ class FakeUpstream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for _ in range(5):  # a connection that is just being accepted would be lost, open, when the server closes
+        for _round in range(5):  # a connection that is just being accepted would be lost, open, when the server closes
             await asyncio.sleep(0)
         self._server.close()
         running = dict(self._running)

@@ -19,6 +19,10 @@ from services.inference.domain.sending import Sender
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
 
+_NO_STREAM = ("application/json", "text/html")
+"""What providers that cannot stream, and pages of proxies, answer with. Any other content is read as a stream."""
+_MAX_WHOLE_BYTES = 32 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -170,19 +174,22 @@ class Chat:
             data = requests.write_json(body)
             if shaped.stream:
                 stream = await self._sender.stream(call, route, route.chat_target, data)
-                chunks = ChunkStream(route.model_key, route.scrub)
-                return ChatStream(
-                    call,
-                    stream,
-                    chunks,
-                    body["messages"],
-                    request_id,
-                    shaped.dropped,
-                    with_usage,
-                    self._sender,
-                    self._meter,
-                )
-            answer = await self._sender.post(call, route, route.chat_target, data)
+                if not (stream.header("content-type") or "").startswith(_NO_STREAM):
+                    return ChatStream(
+                        call,
+                        stream,
+                        ChunkStream(route.model_key, route.scrub),
+                        body["messages"],
+                        request_id,
+                        shaped.dropped,
+                        with_usage,
+                        self._sender,
+                        self._meter,
+                    )
+                async with stream:
+                    answer = await stream.read(_MAX_WHOLE_BYTES)
+            else:
+                answer = await self._sender.post(call, route, route.chat_target, data)
             call.first_byte = calls.now()
             completion = _completion(answer, route.model_key, request_id, body["messages"], shaped.dropped, call)
         except PorticoError as error:

@@ -22,7 +22,6 @@ from services.inference.domain.tokens import TokenUsage
 Chunk = dict[str, Any]
 
 _DONE = b"[DONE]"
-_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
 class ChunkStream:
@@ -124,14 +123,12 @@ class ChunkStream:
             self._reasons[index] = None
             if not delta.get("role"):
                 choice["delta"] = delta = {**delta, "role": "assistant"}
-        for name in _TEXTS:
-            text = delta.get(name)
-            if type(text) is str:
-                self.characters += len(text)
-        calls = delta.get("tool_calls")
-        if calls and type(calls) is list:
-            self._with_tools.add(index)
-            self.characters += sum(map(tokens.call_characters, calls))
+        for name, part in delta.items():
+            if type(part) is str and name != "role":
+                self.characters += len(part)
+            elif name == "tool_calls" and part and type(part) is list:
+                self._with_tools.add(index)
+                self.characters += sum(map(tokens.call_characters, part))
         reason = choice.get("finish_reason")
         if reason:
             self._reasons[index] = str(reason)

@@ -23,6 +23,8 @@ class EventSplitter:
             data = self._with_line_feeds(data)
         rest = self._rest
         if not rest and data.endswith(b"\n\n"):
+            if data.startswith(b"data:") and data.find(b"\n") == len(data) - 2:  # one event of one line: nearly always
+                return (data[5:].strip(),)
             return _payloads(data)
         seen = max(0, len(rest) - 1)  # the blank line may be cut in two
         rest += data
@@ -51,7 +53,7 @@ class EventSplitter:
 
 
 def _payloads(events: bytes) -> list[bytes]:
-    return [payload for event in events.split(b"\n\n") if (payload := _payload(event)) is not None]
+    return [payload for event in events.split(b"\n\n") if event and (payload := _payload(event)) is not None]
 
 
 def _payload(event: bytes) -> bytes | None:

@@ -7,11 +7,13 @@ beside the calls, when a route is used that was last checked `REFRESH_SECONDS` a
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.errors import FailedPrecondition, InvalidInput, NotFound, PorticoError
+from core import logs
+from core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.http.ports import Timeouts
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
@@ -26,6 +28,8 @@ from services.inference.ports import Client, Connect
 REFRESH_SECONDS = 5.0
 STALE_SECONDS = 15.0
 _MAX_SHOWN_KEY = 128
+
+log = logs.get(__name__)
 
 RouteKey = tuple[str, str, str]
 """Tenant, project, model key."""
@@ -99,8 +103,7 @@ class Routes:
             if age > STALE_SECONDS:
                 route = await self._checked(key, route)
             elif age > REFRESH_SECONDS and not route.checking:
-                route.checking = True
-                self._tasks.spawn("check route", self._checked(key, route))
+                self._check_beside(key, route)
         if route.category != category:
             raise InvalidInput(
                 f"The model {route.model_key} is of the category {route.category}; this call needs {category}.",
@@ -119,19 +122,32 @@ class Routes:
         mine = (project.tenant.slug, project.id)
         self._pool.invalidate(lambda key: key[:2] == mine)
 
+    def _check_beside(self, key: RouteKey, route: Route) -> None:
+        async def check() -> None:
+            with suppress(NotFound, FailedPrecondition):  # the next call hears of it
+                await self._checked(key, route)
+
+        with suppress(Unavailable):  # too much background work: a later call tries again
+            self._tasks.spawn("check route", check())
+            route.checking = True
+
     async def _checked(self, key: RouteKey, old: Route) -> Route:
-        """`old` if it still holds, or what holds instead. Raises NotFound if the model has gone."""
+        """`old` if it still holds, or what holds instead. Raises NotFound or FailedPrecondition if nothing does."""
         try:
             new = await self._build(old.project, old.model_key)
-        except PorticoError:
-            self._pool.invalidate(lambda each: each == key)
+        except (NotFound, FailedPrecondition):
+            self._pool.invalidate(key)
             raise
+        except Exception as error:  # a store's trouble, whatever its driver calls it: calls go on with what is known
+            log.warning("route not checked", error=type(error).__name__)
+            old.checked = time.monotonic() - REFRESH_SECONDS
+            return old
         finally:
             old.checking = False
         if new.version == old.version:
             old.checked = new.checked
             return old
-        self._pool.invalidate(lambda each: each == key)
+        self._pool.invalidate(key)
         return await self._pool.get(key, lambda: self._build(old.project, old.model_key))
 
     async def _build(self, project: Project, key: str) -> Route:

@@ -11,7 +11,7 @@ from portico.inference.v1 import model_service_pb2 as pb
 from portico.inference.v1.model_service_pb2_grpc import ModelServiceServicer
 from services.inference import convert
 from services.inference.convert import provider_message
-from services.inference.domain.models import Model, ModelFilter, Models
+from services.inference.domain.models import LLM, Model, ModelFilter, Models
 from services.inference.domain.providers import Providers
 
 _SEE_PROVIDERS = "models:read"
@@ -35,7 +35,7 @@ class ModelServicer(ModelServiceServicer):
         drivers = {key: each.driver for key, each in page.providers.items()}
         return pb.ListModelsResponse(
             object="list",
-            data=[convert.openai_model(each) for each in page.models if page.usable(each)],
+            data=[convert.openai_model(each) for each in sorted(page.models, key=_chat_first) if page.usable(each)],
             models=[convert.model_message(each, drivers.get(each.provider_key, "")) for each in page.models],
             providers=[provider_message(each) for each in page.providers.values() if request.include_providers],
             next_page_token=page.next_token,
@@ -77,6 +77,11 @@ class ModelServicer(ModelServiceServicer):
         except NotFound:  # removed by somebody at the same moment as the model was made
             driver = ""
         return convert.model_message(model, driver)
+
+
+def _chat_first(model: Model) -> bool:
+    """Clients that take the first model there is want to chat with it."""
+    return model.category != LLM
 
 
 def _may_see_providers(identity: Identity) -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import ConfigError, Secret
-from core.sealing import TAMPERED, UNKNOWN_KEY, SealBroken, Sealer, generate_key
+from core.config import ConfigError, Secret, load
+from core.sealing import TAMPERED, UNKNOWN_KEY, SealBroken, Sealer, SealingSettings, generate_key
 from core.tenancy import MAIN, EveryProject, Project, Scope, Tenant
 
 ACME, BETA = Tenant("acme"), Tenant("beta")
@@ -157,3 +157,10 @@ def test_a_sealer_does_not_show_its_keys() -> None:
     sealer = Sealer.from_settings(GOOD)
     assert encoded not in repr(sealer)
     assert encoded not in repr(vars(sealer))
+
+
+@pytest.mark.parametrize("text", ["", "k1", "k1:short", "k1:%%%", "K1:" + "A" * 44])
+def test_unusable_keys_are_a_mistake_of_the_configuration(text: str) -> None:
+    """They ended the start with a traceback."""
+    with pytest.raises(ConfigError, match=r"PORTICO_ENCRYPTION_KEYS|SealingSettings"):
+        load(SealingSettings, {"PORTICO_ENCRYPTION_KEYS": text})

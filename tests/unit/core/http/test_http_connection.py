@@ -1,10 +1,13 @@
 """What only shows between two callbacks of the loop: a connection whose transport and owner the test plays."""
 
 import asyncio
+import random
 
 import pytest
 
+from core.errors import PorticoError
 from core.http.connection import Connection
+from core.http.errors import UpstreamTimeout
 from core.http.ports import Timeouts
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -100,3 +103,48 @@ async def test_a_response_may_be_cut_anywhere(cut: int) -> None:
     connection.data_received(RESPONSE[cut:])
     response = await waiter
     assert (response.status, response.body, response.header("content-length")) == (200, b"ok", "2")
+
+
+async def test_no_bytes_whatever_escape_as_an_exception() -> None:
+    """The loop would log it, drop the connection and leave the caller waiting."""
+    whole = (
+        RESPONSE,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3;a=b\r\nabc\r\n0\r\nT: x\r\n\r\n",
+        b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\nabc",
+    )
+    dice = random.Random(7)
+    answered = failed = 0
+    for _ in range(5000):
+        data = bytearray(dice.choice(whole))
+        for _ in range(dice.randrange(4)):
+            data[dice.randrange(len(data))] = dice.choice(b"\0\r\n :;0159aHT\xff")
+        cut = dice.randrange(len(data))
+        connection, transport, owner = _connection()
+        waiter = connection.send(b"1", Timeouts(), None, streaming=dice.random() < 0.5)
+        for part in (bytes(data[:cut]), bytes(data[cut:])):
+            if not transport.aborted:
+                connection.data_received(part)
+        connection.connection_lost(None)
+        assert waiter.done()
+        assert owner.events[-1] == "forget"
+        if (error := waiter.exception()) is None:
+            answered += 1
+        else:
+            assert isinstance(error, PorticoError)
+            failed += 1
+    assert answered > 500
+    assert failed > 500
+
+
+async def test_a_body_without_a_length_does_not_end_well_when_we_close() -> None:
+    """Our own closing looks like the server's to connection_lost: it must not make a timed-out stream a whole one."""
+    connection, _, _ = _connection()
+    head = connection.send(b"1", Timeouts(), None, streaming=True)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+    assert (await head).status == 200
+    connection.expire()
+    connection.connection_lost(None)
+    assert connection.take() == b"half"
+    assert not connection.drained
+    with pytest.raises(UpstreamTimeout):
+        connection.take()

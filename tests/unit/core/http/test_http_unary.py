@@ -129,6 +129,17 @@ async def test_every_way_to_frame_a_response(connect: Connect, segments: tuple[b
         assert (await connect(upstream).ask()).body == body
 
 
+async def test_trailers_are_not_headers(connect: Connect) -> None:
+    """They come too late to be trusted: what was decided by a header would change under the reader."""
+    head = OK_HEAD + b"Transfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n"
+    trailers = b"Content-Type: text/html\r\nContent-Encoding: gzip\r\n"
+    async with FakeUpstream(_raw(head + b"2\r\nok\r\n0\r\n" + trailers + b"\r\n")) as upstream:
+        response = await connect(upstream).ask()
+        assert response.body == b"ok"
+        assert response.header("content-type") == "text/plain"
+        assert response.header("content-encoding") is None
+
+
 @pytest.mark.parametrize(
     "segments",
     [
@@ -293,6 +304,25 @@ async def test_a_fresh_connection_that_breaks_is_not_replaced(connect: Connect) 
         await client.ask()
         with pytest.raises(TransportFailed):
             await client.ask()  # the kept connection breaks, and so does the new one
+        assert upstream.connections == 2
+
+
+async def test_a_request_is_repeated_once_at_most(connect: Connect) -> None:
+    """When the pool is full, the second connection may be a kept one as well, and break as well."""
+
+    async def serve(peer: Peer) -> None:
+        await peer.request()
+        await peer.respond()
+        await peer.request()
+        peer.reset()
+
+    async with FakeUpstream(serve) as upstream:
+        client = connect(upstream, max_connections=1)
+        await client.ask()
+        unlucky, lucky = asyncio.ensure_future(client.ask()), asyncio.ensure_future(client.ask())
+        assert (await lucky).status == 200
+        with pytest.raises(TransportFailed):
+            await unlucky
         assert upstream.connections == 2
 
 

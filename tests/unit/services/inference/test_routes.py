@@ -157,6 +157,23 @@ async def test_a_model_removed_elsewhere_goes(processes: tuple[Process, Process]
         await first.find()
 
 
+async def test_calls_go_on_while_the_store_is_away(
+    processes: tuple[Process, Process], store: CountingStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = processes
+    route = await first.find()
+
+    async def away(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("disk gone")
+
+    monkeypatch.setattr(store, "find_one", away)
+    clock.now += STALE_SECONDS + 1
+    assert await first.find() is route
+    clock.now += 1
+    assert await first.find() is route
+    await first.tasks.drain(5)
+
+
 async def test_what_cannot_be_called_says_why(processes: tuple[Process, Process]) -> None:
     first, _ = processes
     with pytest.raises(InvalidInput) as wrong:
