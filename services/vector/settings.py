@@ -26,6 +26,9 @@ class Settings:
     open_indexes: int = setting(
         "PORTICO_VECTOR_OPEN_INDEXES", default=64, min=1, max=4096, help="Embedded indexes open at once."
     )
+    hosts: int = setting(
+        "PORTICO_VECTOR_HOSTS", default=2, min=1, max=64, help="Processes that the embedded indexes are spread over."
+    )
     engines: int = setting(
         "PORTICO_VECTOR_ENGINES", default=200, min=1, help="Connections to other engines kept, one per provider."
     )

@@ -1,0 +1,124 @@
+"""Wires the vector service."""
+
+from collections.abc import Sequence
+
+from core.app import Platform
+from core.http.guard import OutboundGuard
+from core.jobs.jobs import Jobs
+from core.jobs.worker import JobLimits
+from core.lifecycle import Phase
+from core.rpc.server import Mount
+from core.runtime_pool import RuntimePool
+from core.sealing import Sealer
+from core.tenancy import Project
+from portico.vector.v1 import (
+    index_service_pb2_grpc,
+    migration_service_pb2_grpc,
+    point_service_pb2_grpc,
+    provider_service_pb2_grpc,
+)
+from services.vector.adapters.embedded.engine import EmbeddedEngine
+from services.vector.adapters.outbound import AddressCheck
+from services.vector.domain.engines import EngineKey, Engines
+from services.vector.domain.indexes import DROP, Indexes
+from services.vector.domain.migrations import KIND, Migrations
+from services.vector.domain.providers import EMBEDDED, Providers
+from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
+from services.vector.domain.targets import Targets
+from services.vector.domain.vectors import Vectors
+from services.vector.ports import Driver, VectorEngine
+from services.vector.servicers.index import IndexServicer
+from services.vector.servicers.migration import MigrationServicer
+from services.vector.servicers.point import PointServicer
+from services.vector.servicers.provider import ProviderServicer
+from services.vector.servicers.rest import PointRestServicer
+from services.vector.settings import Settings
+
+_FLUSH_LIMIT = 10.0
+_SWEEP_SECONDS = 30.0
+
+
+async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    mounts = await assemble(platform, settings)
+    platform.follow_auth()
+    return mounts
+
+
+async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    """The service without its ties to auth."""
+    store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
+    guard = OutboundGuard(settings.outbound_allowed_hosts, enabled=settings.outbound_block_private)
+    embedded = EmbeddedEngine(
+        platform.settings.store.data_dir / "vectors", open_indexes=settings.open_indexes, hosts=settings.hosts
+    )
+    drivers = {driver.id: driver for driver in (_embedded_driver(embedded),)}
+    pool: RuntimePool[EngineKey, VectorEngine] = RuntimePool(
+        settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()
+    )
+    lease = settings.job_lease_seconds
+    limits = JobLimits(
+        running=settings.jobs, running_per_tenant=max(1, settings.jobs // 2), lease=lease, heartbeat=lease / 6
+    )
+
+    def changed(project: Project) -> None:
+        engines.forget(project)
+        targets.forget(project)
+
+    def changed_indexes(project: Project) -> None:
+        targets.forget(project)
+
+    jobs = Jobs(store, tasks, lifecycle, limits=limits)
+    providers = Providers(store, Sealer.from_settings(settings.encryption_keys), drivers, AddressCheck(guard), changed)
+    engines = Engines(providers, embedded, pool)
+    indexes = Indexes(store, providers, engines, jobs, changed_indexes)
+    targets = Targets(indexes, jobs, seconds=settings.lookup_seconds)
+    log = QueryLog(store, tasks, capacity=settings.query_log_buffer, keep_days=settings.query_log_days)
+    vectors = Vectors(targets, engines, log)
+    migrations = Migrations(jobs, indexes, engines, changed_indexes, settle_seconds=settings.lookup_seconds)
+
+    jobs.handle(KIND, migrations.run)
+    jobs.handle(DROP, indexes.finish_drop)
+    await jobs.start()
+    tasks.every("close idle engines", _SWEEP_SECONDS, pool.sweep)
+    tasks.every("write query log", FLUSH_SECONDS, log.flush)
+    lifecycle.on_stop(Phase.FLUSH, "query log", log.flush, _FLUSH_LIMIT)
+    lifecycle.on_stop(Phase.POOLS, "engines", pool.close, 10.0)
+    lifecycle.on_stop(Phase.POOLS, "embedded engine", embedded.close, 30.0)
+    platform.health.add("vectors", embedded.check)
+    return _mounts(
+        ProviderServicer(providers, indexes),
+        IndexServicer(providers, indexes, vectors, log),
+        PointServicer(vectors),
+        PointRestServicer(vectors),
+        MigrationServicer(migrations),
+    )
+
+
+def _embedded_driver(engine: EmbeddedEngine) -> Driver:
+    return Driver(
+        id=EMBEDDED,
+        label="Embedded",
+        description="On this service's own disk; needs no set-up.",
+        fields=(),
+        capabilities=engine.capabilities,
+        open=lambda credentials, settings: engine,
+    )
+
+
+def _mounts(
+    providers: ProviderServicer,
+    indexes: IndexServicer,
+    points: PointServicer,
+    rest: PointRestServicer,
+    migrations: MigrationServicer,
+) -> Sequence[Mount]:
+    package = "portico.vector.v1"
+    return [
+        Mount(f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers),
+        Mount(f"{package}.IndexService", index_service_pb2_grpc.add_IndexServiceServicer_to_server, indexes),
+        Mount(f"{package}.PointService", point_service_pb2_grpc.add_PointServiceServicer_to_server, points),
+        Mount(f"{package}.PointRestService", point_service_pb2_grpc.add_PointRestServiceServicer_to_server, rest),
+        Mount(
+            f"{package}.MigrationService", migration_service_pb2_grpc.add_MigrationServiceServicer_to_server, migrations
+        ),
+    ]

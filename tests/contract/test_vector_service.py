@@ -1,0 +1,485 @@
+"""The vector service on a real server, store and engine: every RPC, bad input, and what one project sees of another."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.struct_pb2 import Struct
+
+from core import app
+from core.app import Running
+from core.sealing import generate_key
+from portico.vector.v1 import (
+    index_service_pb2 as index_pb,
+)
+from portico.vector.v1 import (
+    index_service_pb2_grpc,
+    migration_service_pb2_grpc,
+    point_service_pb2_grpc,
+    provider_service_pb2_grpc,
+)
+from portico.vector.v1 import (
+    migration_service_pb2 as migration_pb,
+)
+from portico.vector.v1 import (
+    point_service_pb2 as point_pb,
+)
+from portico.vector.v1 import (
+    provider_service_pb2 as provider_pb,
+)
+from services.vector.app import assemble
+from services.vector.settings import Settings
+from tests.support.tokens import Signer
+
+CODE = grpc.StatusCode
+KEYS = generate_key()
+
+
+def env(folder: Path) -> dict[str, str]:
+    return {
+        "PORTICO_SERVICE_SECRET": "s" * 32,
+        "PORTICO_ENCRYPTION_KEYS": KEYS,
+        "PORTICO_DATA_DIR": str(folder),
+        "PORTICO_DRAIN_SECONDS": "0",
+        "PORTICO_GRACE_SECONDS": "5",
+        "PORTICO_VECTOR_LOOKUP_SECONDS": "0.05",
+    }
+
+
+@asynccontextmanager
+async def served(folder: Path, signer: Signer) -> AsyncIterator[Running]:
+    core_settings, settings = app.load(Settings, env(folder))
+    running = await app.start("vector", core_settings, settings, assemble)
+    running.platform.keys.replace({signer.key_id: signer.private.public_key()})
+    running.platform.revocations.replace([])
+    try:
+        yield running
+    finally:
+        await running.platform.lifecycle.stop()
+
+
+@dataclass
+class Client:
+    """One project's token on the service."""
+
+    channel: grpc.aio.Channel
+    token: str
+
+    def __post_init__(self) -> None:
+        self.metadata = (("authorization", f"Bearer {self.token}"), ("x-portico-rest", "1"))
+        self.providers = self._stub(provider_service_pb2_grpc.ProviderServiceStub)
+        self.indexes = self._stub(index_service_pb2_grpc.IndexServiceStub)
+        self.points = self._stub(point_service_pb2_grpc.PointServiceStub)
+        self.rest = self._stub(point_service_pb2_grpc.PointRestServiceStub)
+        self.migrations = self._stub(migration_service_pb2_grpc.MigrationServiceStub)
+
+    async def index(self, name: str = "docs", dimension: int = 3, **more: Any) -> index_pb.Index:
+        request = index_pb.CreateIndexRequest(provider_key="default", name=name, dimension=dimension, **more)
+        made: index_pb.Index = (await self.indexes.CreateIndex(request)).index
+        return made
+
+    async def upsert(self, *points: point_pb.Point, index_id: str = "docs") -> int:
+        request = point_pb.UpsertRequest(provider_key="default", index_id=index_id, points=points)
+        return int((await self.points.Upsert(request)).upserted)
+
+    async def query(self, *vector: float, index_id: str = "docs", **more: Any) -> list[point_pb.Match]:
+        request = point_pb.QueryRequest(provider_key="default", index_id=index_id, vector=vector, **more)
+        return list((await self.points.Query(request)).matches)
+
+    async def count(self, index_id: str = "docs", **more: Any) -> int:
+        request = point_pb.CountRequest(provider_key="default", index_id=index_id, **more)
+        return int((await self.points.Count(request)).count)
+
+    async def json(self, method: str, body: Any, index_id: str = "docs") -> Any:
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        request = getattr(point_pb, f"{method}Request")(
+            provider_key="default", index_id=index_id, body=HttpBody(content_type="application/json", data=data)
+        )
+        answer = await getattr(self.rest, method)(request)
+        assert answer.content_type == "application/json"
+        return orjson.loads(answer.data)
+
+    def _stub(self, cls: Any) -> Any:
+        return _Bound(cls(self.channel), self.metadata)
+
+
+class _Bound:
+    """A stub whose calls carry the token."""
+
+    def __init__(self, stub: Any, metadata: Any) -> None:
+        self._stub = stub
+        self._metadata = metadata
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._stub, name)
+        return lambda request: method(request, metadata=self._metadata, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer()
+
+
+@dataclass
+class World:
+    running: Running
+    channel: grpc.aio.Channel
+    signer: Signer
+    folder: Path
+
+    def client(self, tenant: str = "acme", project: str = "p1", **claims: Any) -> Client:
+        return Client(self.channel, self.signer.token(tenant=tenant, project=project, **claims))
+
+
+@pytest.fixture
+async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
+    async with (
+        served(tmp_path, signer) as running,
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        yield World(running, channel, signer, tmp_path)
+
+
+@pytest.fixture
+def client(world: World) -> Client:
+    return world.client()
+
+
+def point(id: str, *values: float, text: str = "", **metadata: Any) -> point_pb.Point:
+    return point_pb.Point(id=id, values=values, metadata=struct(**metadata), text=text)
+
+
+def struct(**values: Any) -> Struct:
+    made = Struct()
+    made.update(values)
+    return made
+
+
+async def refusal(call: Any) -> tuple[grpc.StatusCode, dict[str, Any]]:
+    """The status, and the body that REST callers get."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    trailing = dict(caught.value.trailing_metadata() or ())
+    return caught.value.code(), orjson.loads(trailing["x-error-body"])["error"]
+
+
+async def test_the_default_provider_is_there_and_the_drivers_are_told(client: Client) -> None:
+    listed = await client.providers.ListProviders(provider_pb.ListProvidersRequest())
+    assert [(each.key, each.driver, each.status) for each in listed.providers] == [("default", "embedded", "active")]
+    drivers = (await client.providers.ListDrivers(provider_pb.ListDriversRequest())).drivers
+    assert "embedded" in [each.id for each in drivers]
+    embedded = next(each for each in drivers if each.id == "embedded")
+    assert list(embedded.capabilities.metrics) == ["cosine", "dot", "euclidean"]
+    assert "$exists" in embedded.capabilities.filter_operators
+
+
+async def test_a_provider_is_made_changed_and_removed(client: Client) -> None:
+    made = await client.providers.CreateProvider(
+        provider_pb.CreateProviderRequest(driver="embedded", label="Second disk", metadata=struct(a=1))
+    )
+    assert (made.provider.key, made.provider.metadata["a"]) == ("second-disk", 1)
+    request = provider_pb.UpdateProviderRequest(provider_key="second-disk", label="Disk two")
+    assert (await client.providers.UpdateProvider(request)).provider.label == "Disk two"
+    got = await client.providers.GetProvider(provider_pb.GetProviderRequest(provider_key=made.provider.id))
+    assert got.provider.label == "Disk two"
+    deletion = provider_pb.DeleteProviderRequest(provider_key="second-disk")
+    assert (await client.providers.DeleteProvider(deletion)).success
+    assert (await refusal(client.providers.DeleteProvider(deletion)))[0] is CODE.NOT_FOUND
+
+
+async def test_an_index_is_made_once_and_told_as_reused_with_200(client: Client) -> None:
+    request = index_pb.CreateIndexRequest(provider_key="default", name="My Docs", dimension=3, metric="dotproduct")
+    statuses = []
+    for _ in range(2):
+        call = client.indexes._stub.CreateIndex(request, metadata=client.metadata, timeout=30)
+        answer = await call
+        statuses.append((answer.reused, dict(await call.initial_metadata()).get("x-http-status")))
+        index = answer.index
+        assert (index.key, index.index_id, index.metric, index.record_id) == ("my-docs", "my-docs", "dot", index.id)
+    assert statuses == [(False, "201"), (True, None)]
+    request.dimension = 4
+    code, error = await refusal(client.indexes.CreateIndex(request))
+    assert (code, error["code"]) == (CODE.ALREADY_EXISTS, "index_exists")
+
+
+async def test_an_index_is_listed_got_changed_and_deleted(client: Client) -> None:
+    for name in ("a", "b", "c"):
+        await client.index(name)
+    names: list[str] = []
+    token = ""
+    while True:
+        request = index_pb.ListIndexesRequest(provider_key="default", page_size=2, page_token=token)
+        page = await client.indexes.ListIndexes(request)
+        names += [index.name for index in page.indexes]
+        token = page.next_page_token
+        if not token:
+            break
+    assert names == ["c", "b", "a"]
+    change = index_pb.UpdateIndexRequest(provider_key="default", index_id="a", name="A2", metadata=struct(n=1))
+    changed = (await client.indexes.UpdateIndex(change)).index
+    assert (changed.key, changed.name, changed.metadata["n"]) == ("a", "A2", 1)
+    got = await client.indexes.GetIndex(index_pb.GetIndexRequest(provider_key="default", index_id="a"))
+    assert (got.index.name, got.provider.key) == ("A2", "default")
+    deletion = index_pb.DeleteIndexRequest(provider_key="default", index_id="a")
+    assert (await client.indexes.DeleteIndex(deletion)).success
+    assert (await refusal(client.indexes.DeleteIndex(deletion)))[0] is CODE.NOT_FOUND
+
+
+async def test_vectors_over_grpc(client: Client) -> None:
+    await client.index()
+    assert await client.upsert(point("a", 1, 0, 0, lang="en", n=1), point("b", 0, 1, 0, lang="de", n=2)) == 2
+    assert await client.upsert(point("b", 0, 0.9, 0, lang="de", n=3)) == 1
+    matches = await client.query(0, 1, 0.1, top_k=1, include_values=True)
+    assert [(match.id, match.metadata["n"]) for match in matches] == [("b", 3)]
+    assert len(matches[0].values) == 3
+    assert [match.id for match in await client.query(0, 1, 0, filter=struct(n={"$lt": 2}))] == ["a"]
+    request = point_pb.FetchRequest(provider_key="default", index_id="docs", ids=["b", "x", "a"])
+    fetched = (await client.points.Fetch(request)).points
+    assert [each.id for each in fetched] == ["b", "a"]
+    assert await client.count() == 2
+    assert await client.count(filter=struct(lang="de")) == 1
+    by_ids = point_pb.DeleteRequest(provider_key="default", index_id="docs", ids=["a", "x"])
+    assert (await client.points.Delete(by_ids)).deleted == 1
+    german = struct(lang={"$in": ["de"]})
+    by_filter = point_pb.DeleteRequest(provider_key="default", index_id="docs", filter=german)
+    assert (await client.points.Delete(by_filter)).deleted == 1
+    assert await client.count() == 0
+
+
+async def test_vectors_over_rest(client: Client) -> None:
+    await client.index()
+    vectors = [{"id": "a", "values": [1, 0, 0], "metadata": {"n": 1}}, {"id": "b", "values": [0, 1.5, 0]}]
+    assert await client.json("UpsertVectors", {"vectors": vectors}) == {"success": True, "upserted": 2}
+    found = await client.json("QueryVectors", {"query": {"vector": [1, 0, 0], "topK": 1}})
+    (match,) = found["result"]["matches"]
+    assert (match["id"], match["metadata"], match["score"]) == ("a", {"n": 1}, pytest.approx(1))
+    assert "values" not in match
+    found = await client.json("QueryVectors", {"query": {"vector": [1, 0, 0], "filter": {"n": {"$exists": False}}}})
+    assert [(each["id"], each["metadata"]) for each in found["result"]["matches"]] == [("b", {})]
+    fetched = await client.json("FetchVectors", {"ids": ["a"]})
+    assert fetched["vectors"][0]["metadata"] == {"n": 1}
+    assert await client.json("CountVectors", b"") == {"count": 2}
+    assert await client.json("CountVectors", {"filter": {"n": 1}}) == {"count": 1}
+    assert await client.json("DeleteVectors", {"ids": ["a", "b"]}) == {"success": True, "deleted": 2}
+
+
+async def test_a_hybrid_index_ranks_by_words_too(client: Client) -> None:
+    await client.index(hybrid=True)
+    await client.upsert(point("a", 1, 0, 0, text="the red fox"), point("b", 0.9, 0.1, 0, text="a blue whale"))
+    for fusion in ("rrf", "weighted"):
+        matches = await client.query(1, 0, 0, text="whale", fusion=fusion, dense_weight=0.1, top_k=2)
+        assert {match.id for match in matches} == {"a", "b"}
+    assert (await client.query(1, 0, 0, text="whale", fusion="weighted", dense_weight=0.1))[0].id == "b"
+
+
+async def test_stats_and_the_query_log(world: World, client: Client) -> None:
+    await client.index()
+    await client.upsert(point("a", 1, 0, 0))
+    await client.query(1, 0, 0)
+    await client.query(1, 0, 0, filter=struct(x=1))
+    request = index_pb.GetIndexStatsRequest(provider_key="default", index_id="docs")
+    while (stats := await client.indexes.GetIndexStats(request)).queries < 2:
+        pass
+    assert (stats.vectors, stats.queries, stats.filtered_queries) == (1, 2, 1)
+    assert stats.mean_top_score == pytest.approx(1)
+    assert stats.mean_latency_ms > 0
+    logs = await client.indexes.ListQueryLogs(
+        index_pb.ListQueryLogsRequest(provider_key="default", index_id="docs", page_size=1)
+    )
+    assert [(each.filtered, each.match_count, each.top_k) for each in logs.queries] == [(True, 0, 5)]
+    assert logs.next_page_token
+
+
+BAD_UPSERTS = [
+    ([point("a", 1, 0)], "vectors[0].values"),
+    ([point("a", 1, 0, float("nan"))], "vectors[0].values"),
+    ([point("a", 1, 0, float("inf"))], "vectors[0].values"),
+    ([point("", 1, 0, 0)], "vectors[0].id"),
+    ([point("a\0", 1, 0, 0)], "vectors[0].id"),
+    ([point("a", 1, 0, 0), point("a", 0, 1, 0)], "vectors[1].id"),
+    ([], "vectors"),
+    ([point("a", 0, 0, 0)], "vectors[0].values"),
+    ([point("a", 1, 0, 0, x="y" * 50_000)], "vectors[0].metadata"),
+]
+
+
+async def test_bad_vectors_are_refused_whole(client: Client) -> None:
+    await client.index()
+    for points, field in BAD_UPSERTS:
+        code, error = await refusal(client.upsert(point("good", 1, 1, 1), *points) if points else client.upsert())
+        expected = field.replace("[1]", "[2]").replace("[0]", "[1]")
+        assert (code, error["param"]) == (CODE.INVALID_ARGUMENT, expected)
+    assert await client.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "field"),
+    [
+        ("UpsertVectors", b"{", None),
+        ("UpsertVectors", b'{"vectors":[{"id":"a","values":[1,0,NaN]}]}', None),
+        ("UpsertVectors", {"vectors": [{"id": "a", "values": [1, 0]}]}, "vectors[0].values"),
+        ("UpsertVectors", {"vectors": [{"id": "a", "values": [1, "x", 0]}]}, "vectors[0].values[1]"),
+        ("UpsertVectors", {"vectors": []}, "vectors"),
+        ("UpsertVectors", {"vectors": [{"id": "a", "values": [1, 0, 0]}] * 2}, "vectors[1].id"),
+        ("QueryVectors", {"vector": [1, 0, 0]}, None),
+        ("QueryVectors", {"query": {"vector": [1, 0]}}, "vector"),
+        ("QueryVectors", {"query": {"vector": [1, 0, 0], "topK": 0}}, "topK"),
+        ("QueryVectors", {"query": {"vector": [1, 0, 0], "topK": 5000}}, "topK"),
+        ("QueryVectors", {"query": {"vector": [1, 0, 0], "filter": {"a": {"$regex": "x"}}}}, "filter.a.$regex"),
+        ("QueryVectors", {"query": {"vector": [1, 0, 0], "filter": {"a": {"$gt": "x"}}}}, "filter.a.$gt"),
+        ("QueryVectors", {"query": {"vector": [1, 0, 0], "text": "words"}}, "text"),
+        ("FetchVectors", {"ids": []}, "ids"),
+        ("DeleteVectors", {}, "ids"),
+        ("DeleteVectors", {"filter": {}}, "ids"),
+        ("DeleteVectors", {"ids": ["a"], "filter": {"a": 1}}, "ids"),
+        ("CountVectors", {"filter": {"$raw": 1}}, "filter.$raw"),
+    ],
+)
+async def test_bad_json_says_where(client: Client, method: str, body: Any, field: str | None) -> None:
+    await client.index()
+    code, error = await refusal(client.json(method, body))
+    assert (code, error["type"], error["param"]) == (CODE.INVALID_ARGUMENT, "invalid_request_error", field)
+
+
+async def test_what_is_not_there_is_404_everywhere(client: Client) -> None:
+    for call in calls(client, "default", "nothing") + calls(client, "nowhere", "docs"):
+        assert (await refusal(call))[0] is CODE.NOT_FOUND
+
+
+def calls(client: Client, provider: str, index: str) -> list[Any]:
+    """Every call that names an index."""
+    at: dict[str, Any] = {"provider_key": provider, "index_id": index}
+    body = HttpBody(data=b'{"ids":["a"],"vectors":[{"id":"a","values":[1,0,0]}],"query":{"vector":[1,0,0]}}')
+    return [
+        client.indexes.GetIndex(index_pb.GetIndexRequest(**at)),
+        client.indexes.UpdateIndex(index_pb.UpdateIndexRequest(**at, name="x")),
+        client.indexes.DeleteIndex(index_pb.DeleteIndexRequest(**at)),
+        client.indexes.GetIndexStats(index_pb.GetIndexStatsRequest(**at)),
+        client.indexes.ListQueryLogs(index_pb.ListQueryLogsRequest(**at)),
+        client.points.Upsert(point_pb.UpsertRequest(**at, points=[point("a", 1, 0, 0)])),
+        client.points.Query(point_pb.QueryRequest(**at, vector=[1, 0, 0])),
+        client.points.Fetch(point_pb.FetchRequest(**at, ids=["a"])),
+        client.points.Delete(point_pb.DeleteRequest(**at, ids=["a"])),
+        client.points.Count(point_pb.CountRequest(**at)),
+        client.rest.UpsertVectors(point_pb.UpsertVectorsRequest(**at, body=body)),
+        client.rest.QueryVectors(point_pb.QueryVectorsRequest(**at, body=body)),
+        client.rest.FetchVectors(point_pb.FetchVectorsRequest(**at, body=body)),
+        client.rest.DeleteVectors(point_pb.DeleteVectorsRequest(**at, body=body)),
+        client.rest.CountVectors(point_pb.CountVectorsRequest(**at, body=HttpBody())),
+        client.migrations.CreateMigration(
+            migration_pb.CreateMigrationRequest(
+                source_provider_key=provider, source_index_id=index, destination_provider_key="default"
+            )
+        ),
+    ]
+
+
+async def test_scopes_are_asked_before_anything_else(world: World) -> None:
+    reader = world.client(scopes=["vectors:read"])
+    code, _ = await refusal(reader.upsert(point("a", 1, 0, 0)))
+    assert code is CODE.PERMISSION_DENIED
+    assert (await refusal(reader.count()))[0] is CODE.NOT_FOUND
+    writer = world.client(scopes=["vectors:write"])
+    request = provider_pb.CreateProviderRequest(driver="embedded", label="x")
+    assert (await refusal(writer.providers.CreateProvider(request)))[0] is CODE.PERMISSION_DENIED
+    nobody = world.client(scopes=["models:admin"])
+    assert (await refusal(nobody.count()))[0] is CODE.PERMISSION_DENIED
+
+
+PLACES = [("acme", "p1"), ("acme", "p2"), ("globex", "p1"), ("globex", "p2")]
+
+
+async def test_the_same_keys_in_four_projects_are_four_indexes(world: World) -> None:
+    clients = {place: world.client(*place) for place in PLACES}
+    for number, (place, client) in enumerate(clients.items()):
+        await client.index(metadata=struct(of="-".join(place)))
+        points = [point(f"p{at}", 1, at, number, of="-".join(place)) for at in range(number + 1)]
+        await client.upsert(*points)
+        request = provider_pb.CreateProviderRequest(driver="embedded", label="Mine", description="-".join(place))
+        await client.providers.CreateProvider(request)
+    for number, (place, client) in enumerate(clients.items()):
+        mine = "-".join(place)
+        listed = await client.indexes.ListIndexes(index_pb.ListIndexesRequest(provider_key="default"))
+        assert [index.metadata["of"] for index in listed.indexes] == [mine]
+        providers = await client.providers.ListProviders(provider_pb.ListProvidersRequest())
+        assert [each.description for each in providers.providers if each.key == "mine"] == [mine]
+        assert {match.metadata["of"] for match in await client.query(1, 0, 0, top_k=100)} == {mine}
+        fetched = await client.json("FetchVectors", {"ids": [f"p{at}" for at in range(4)]})
+        assert [each["metadata"]["of"] for each in fetched["vectors"]] == [mine] * (number + 1)
+        assert await client.count() == number + 1
+    first = clients["acme", "p1"]
+    await first.json("DeleteVectors", {"filter": {"of": {"$exists": True}}})
+    for number, client in enumerate(clients.values()):
+        assert await client.count() == (0 if client is first else number + 1)
+    await first.indexes.DeleteIndex(index_pb.DeleteIndexRequest(provider_key="default", index_id="docs"))
+    assert await clients["acme", "p2"].count() == 2
+    folders = {path.relative_to(world.folder / "vectors").parts[:2] for path in index_folders(world.folder)}
+    assert folders == {("acme", "p2"), ("globex", "p1"), ("globex", "p2")}
+
+
+def index_folders(folder: Path) -> Iterator[Path]:
+    return (path.parent for path in (folder / "vectors").rglob("index.json"))
+
+
+async def test_records_of_others_are_not_there_by_id_either(world: World, client: Client) -> None:
+    await client.index()
+    providers = (await client.providers.ListProviders(provider_pb.ListProvidersRequest())).providers
+    for place in PLACES[1:]:
+        other = world.client(*place)
+        for call in calls(other, "default", "docs") + calls(other, providers[0].id, "docs"):
+            assert (await refusal(call))[0] is CODE.NOT_FOUND
+        request = provider_pb.GetProviderRequest(provider_key=providers[0].id)
+        assert (await refusal(other.providers.GetProvider(request)))[0] is CODE.NOT_FOUND
+
+
+async def test_a_migration_between_providers(world: World, client: Client) -> None:
+    request = provider_pb.CreateProviderRequest(driver="embedded", label="Second", key="second")
+    await client.providers.CreateProvider(request)
+    await client.index(metric="euclidean")
+    await client.upsert(*(point(f"p{at:03}", 1, at, 0, n=at) for at in range(120)))
+    begun = (
+        await client.migrations.CreateMigration(
+            migration_pb.CreateMigrationRequest(
+                source_provider_key="default", source_index_id="docs", destination_provider_key="second", batch_size=50
+            )
+        )
+    ).migration
+    get = migration_pb.GetMigrationRequest(id=begun.id)
+    while (now := (await client.migrations.GetMigration(get)).migration).job.status in ("queued", "running"):
+        pass
+    assert (now.job.status, now.job.done, now.job.total, now.verified) == ("succeeded", 120, 120, True)
+    assert (now.destination_provider_key, now.destination_index_id) == ("second", "docs")
+    count = point_pb.CountRequest(provider_key="second", index_id="docs", filter=struct(n={"$gte": 100}))
+    assert (await client.points.Count(count)).count == 20
+    listed = await client.migrations.ListMigrations(migration_pb.ListMigrationsRequest())
+    assert [each.id for each in listed.migrations] == [begun.id]
+    cancel = migration_pb.CancelMigrationRequest(id=begun.id)
+    assert (await refusal(client.migrations.CancelMigration(cancel)))[0] is CODE.FAILED_PRECONDITION
+    for place in PLACES[1:]:
+        other = world.client(*place)
+        assert not (await other.migrations.ListMigrations(migration_pb.ListMigrationsRequest())).migrations
+        assert (await refusal(other.migrations.GetMigration(get)))[0] is CODE.NOT_FOUND
+        assert (await refusal(other.migrations.CancelMigration(cancel)))[0] is CODE.NOT_FOUND
+
+
+async def test_all_is_there_after_a_restart(tmp_path: Path, signer: Signer) -> None:
+    for turn in range(2):
+        async with (
+            served(tmp_path, signer) as running,
+            grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        ):
+            client = Client(channel, signer.token())
+            if turn == 0:
+                await client.index()
+                await client.upsert(point("a", 1, 0, 0, n=1))
+                await client.query(1, 0, 0)
+            else:
+                assert [match.metadata["n"] for match in await client.query(1, 0, 0)] == [1]
+                request = index_pb.ListQueryLogsRequest(provider_key="default", index_id="docs")
+                assert len((await client.indexes.ListQueryLogs(request)).queries) >= 1
