@@ -149,7 +149,7 @@ def points(messages: Iterable[point_service_pb2.Point]) -> list[Point]:
     return [
         Point(
             id=message.id,
-            values=vector(message.values, f"vectors[{at}].values"),
+            values=vector(message.values[:], f"vectors[{at}].values"),
             metadata=json_of(message.metadata) if message.HasField("metadata") else {},
             text=message.text,
         )
@@ -166,7 +166,7 @@ def point(value: Point) -> point_service_pb2.Point:
 def query(request: point_service_pb2.QueryRequest) -> Query:
     weight = request.dense_weight if request.HasField("dense_weight") else None
     return Query(
-        vector=vector(request.vector),
+        vector=vector(request.vector[:]),
         top_k=request.top_k or DEFAULT_TOP_K,
         filter=filter_of(request.filter),
         include_values=request.include_values,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import InvalidInput
 from core.http.errors import AddressRefused
@@ -37,11 +37,22 @@ class AddressCheck:
 
 
 def _hosts(name: str, value: object) -> Iterator[tuple[str, int]]:
+    """Every host that a URL, a connection string or a field named host can mean."""
     if not isinstance(value, str):
         return
     if name == "host":
-        yield value, 0
+        yield from ((host.strip(), 0) for host in value.split(","))
     elif "://" in value:
         parts = urlsplit(value)
-        if parts.hostname:
-            yield parts.hostname, parts.port or 0
+        servers = parts.netloc.rpartition("@")[2]
+        overrides = (host for key, host in parse_qsl(parts.query) if key.lower() in ("host", "hostaddr"))
+        yield from (_host_and_port(server) for server in (*servers.split(","), *overrides))
+
+
+def _host_and_port(server: str) -> tuple[str, int]:
+    """Of host, host:port or [address]:port."""
+    parts = urlsplit(f"//{server}")
+    try:
+        return parts.hostname or "", parts.port or 0
+    except ValueError:
+        return "", 0  # no host has this name

@@ -131,7 +131,7 @@ class Indexes:
             document = await self._store.find_one(project, INDEXES, where)
             if document is not None:
                 existing = index_of(document)
-                if existing.status == ACTIVE or (existing.status == CREATING and existing.spec == spec):
+                if existing.status == ACTIVE or (existing.status == CREATING and _fits(existing.spec, spec)):
                     return await self._reuse(project, provider, existing, spec)
                 await self._drop(project, provider, existing)
                 continue
@@ -218,7 +218,7 @@ class Indexes:
     async def _reuse(
         self, project: Project, provider: Provider, existing: Index, spec: IndexSpec
     ) -> tuple[Index, bool]:
-        if existing.spec != spec:
+        if not _fits(existing.spec, spec):
             was = existing.spec
             raise Conflict(
                 f"There is an index of that name with dimension {was.dimension}, metric {was.metric}"
@@ -262,6 +262,12 @@ class Indexes:
 
     async def _prepare(self, project: Project) -> None:
         await self._store.prepare(project.tenant, [INDEXES])
+
+
+def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:
+    """Whether an index that is there serves whoever wants one; that it can rank by words too is no hindrance."""
+    same = (there.dimension, there.metric) == (wanted.dimension, wanted.metric)
+    return same and (there.hybrid or not wanted.hybrid)
 
 
 def _not_deleting() -> dict[str, Any]:

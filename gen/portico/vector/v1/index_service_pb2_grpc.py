@@ -91,7 +91,8 @@ class IndexServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateIndex(self, request, context):
-        """A new index; the existing one (`reused`, HTTP 200) where one of that name has the same dimension and metric.
+        """A new index; the existing one (`reused`, HTTP 200) where one of that name has the same dimension and metric, and
+        ranks by words if that is asked for.
         Errors: NOT_FOUND (provider), ALREADY_EXISTS (that name with another dimension or metric), INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -106,7 +107,8 @@ class IndexServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteIndex(self, request, context):
-        """Removes an index with its vectors. Errors: NOT_FOUND, FAILED_PRECONDITION (a migration runs on it).
+        """Removes an index with its vectors. Errors: NOT_FOUND, FAILED_PRECONDITION (a migration copies it), UNAVAILABLE (its
+        engine is away: it is out of sight already, and removed when the engine is back).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

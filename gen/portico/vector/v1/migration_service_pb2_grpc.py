@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class MigrationServiceStub:
-    """Moving an index to another provider, as a background job that survives a crash. The source stays as it is; the counts
-    of both are compared at the end.
+    """Moving an index to another provider, as a background job that survives a crash. The source stays, and takes no writes
+    meanwhile; the counts of both are compared at the end, so a destination with other vectors in it fails the migration.
     """
 
     def __init__(self, channel):
@@ -59,8 +59,8 @@ class MigrationServiceStub:
 
 
 class MigrationServiceServicer:
-    """Moving an index to another provider, as a background job that survives a crash. The source stays as it is; the counts
-    of both are compared at the end.
+    """Moving an index to another provider, as a background job that survives a crash. The source stays, and takes no writes
+    meanwhile; the counts of both are compared at the end, so a destination with other vectors in it fails the migration.
     """
 
     def CreateMigration(self, request, context):
@@ -124,8 +124,8 @@ def add_MigrationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MigrationService:
-    """Moving an index to another provider, as a background job that survives a crash. The source stays as it is; the counts
-    of both are compared at the end.
+    """Moving an index to another provider, as a background job that survives a crash. The source stays, and takes no writes
+    meanwhile; the counts of both are compared at the end, so a destination with other vectors in it fails the migration.
     """
 
     @staticmethod

@@ -75,7 +75,8 @@ class PointServiceServicer:
 
     def Upsert(self, request, context):
         """Writes vectors; one with a known id is replaced. All are durable when the answer comes. Errors: NOT_FOUND (index),
-        INVALID_ARGUMENT (dimension, NaN, empty or repeated id, too many), RESOURCE_EXHAUSTED (disk full).
+        INVALID_ARGUMENT (dimension, NaN, empty or repeated id, too many), RESOURCE_EXHAUSTED (disk full),
+        FAILED_PRECONDITION (a migration copies the index).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,7 +97,8 @@ class PointServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Removes vectors by id or by filter; unknown ids are no error. Errors: NOT_FOUND (index), INVALID_ARGUMENT.
+        """Removes vectors by id or by filter; unknown ids are no error. Errors: NOT_FOUND (index), INVALID_ARGUMENT,
+        FAILED_PRECONDITION (a migration copies the index).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,17 @@ async def test_an_index_of_that_name_made_for_something_else_is_a_conflict(
     with pytest.raises(Conflict) as caught:
         await create(house, "DOCS", dimension, metric)
     assert "dimension 2" in caught.value.message
+
+
+async def test_an_index_with_words_serves_who_does_not_ask_for_them(house: House) -> None:
+    able = replace(house.providers.drivers["embedded"].capabilities, hybrid=True)
+    drivers = {"embedded": replace(house.providers.drivers["embedded"], capabilities=able)}
+    house.providers.drivers = drivers
+    made, _ = await create(house, hybrid=True)
+    assert (await create(house)) == (made, True)
+    await create(house, "plain")
+    with pytest.raises(Conflict):
+        await create(house, "plain", hybrid=True)
 
 
 async def test_names_that_make_one_key_get_two(house: House) -> None:
