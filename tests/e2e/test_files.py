@@ -1,0 +1,136 @@
+"""Files through the edge: OpenAI's client, large uploads, ranges, hostile keys."""
+
+import base64
+import hashlib
+import io
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+from openai import OpenAI
+
+from tests.load import processes
+from tests.support.cluster import Cluster, Rest, Tenant, until
+
+MIB = 1 << 20
+BLOCK = bytes(range(256)) * 4096  # 1 MiB
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{cluster.url}/v1", api_key=cluster.dev_token, max_retries=0) as made:
+        yield made
+
+
+def test_openais_client_does_files(client: OpenAI) -> None:
+    text = b'{"messages": []}\n' * 1000
+    made = client.files.create(file=("train.jsonl", io.BytesIO(text)), purpose="fine-tune")
+    assert made.id.startswith("file-")
+    assert (made.object, made.bytes, made.filename, made.purpose) == ("file", len(text), "train.jsonl", "fine-tune")
+    assert abs(made.created_at - time.time()) < 120
+    assert client.files.retrieve(made.id).id == made.id
+    assert made.id in {each.id for each in client.files.list()}
+    assert made.id not in {each.id for each in client.files.list(purpose="batch")}
+    assert client.files.content(made.id).content == text
+    assert client.files.delete(made.id).deleted is True
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(made.id)
+
+
+async def _upload(rest: Rest, token: str, size_mib: int, name: str) -> Any:
+    async def body() -> Any:
+        for _ in range(size_mib):
+            yield BLOCK
+
+    form = aiohttp.FormData()
+    form.add_field("metadata", '{"kind": "large"}')
+    form.add_field("file", body(), filename=name, content_type="application/octet-stream")
+    url = f"{rest.url}/v1/files/buckets/default/objects"
+    async with rest.http.post(url, data=form, headers={"Authorization": f"Bearer {token}"}) as response:
+        answer = await response.json()
+        assert response.status == 201, answer
+        return answer["file"]
+
+
+def _memory(cluster: Cluster) -> int:
+    tree = processes.tree(cluster.pid("launcher"))
+    return sum(process.rss for process in tree.processes.values())
+
+
+async def test_a_gigabyte_up_and_down_is_never_held_in_memory(cluster: Cluster, rest: Rest, tenant: Tenant) -> None:
+    size = 1024
+    await _upload(rest, tenant.session, 8, "warm-up.bin")
+    before = _memory(cluster)
+    file = await _upload(rest, tenant.session, size, "large.bin")
+    peak = _memory(cluster) - before
+    expected = hashlib.sha256()
+    for _ in range(size):
+        expected.update(BLOCK)
+    assert file["size"] == size * MIB
+    assert file["checksum"] == expected.hexdigest()
+    got = hashlib.sha256()
+    url = f"{rest.url}/v1/files/buckets/default/objects/{file['key']}/download"
+    async with rest.http.get(url, headers={"Authorization": f"Bearer {tenant.session}"}) as response:
+        assert response.status == 200
+        assert response.headers["Content-Length"] == str(size * MIB)
+        async for piece in response.content.iter_chunked(MIB):
+            got.update(piece)
+            peak = max(peak, _memory(cluster) - before)
+    assert got.hexdigest() == expected.hexdigest()
+    assert peak < 64 * MIB, peak // MIB
+    await rest.ok("DELETE", f"/v1/files/buckets/default/objects/{file['key']}", token=tenant.session)
+
+
+async def test_ranges_and_entity_tags(rest: Rest, tenant: Tenant) -> None:
+    made = await rest.ok(
+        "POST",
+        "/v1/files/buckets/default/objects",
+        {"fileName": "digits.txt", "data": "MDEyMzQ1Njc4OQ==", "contentType": "text/plain"},
+        token=tenant.session,
+    )
+    path = f"/v1/files/buckets/default/objects/{made['file']['key']}/download"
+    whole = await rest.call("GET", path, token=tenant.session)
+    assert (whole.status, whole.raw) == (200, b"0123456789")
+    assert "attachment" in whole.headers["Content-Disposition"]
+    ranges = {"bytes=2-4": b"234", "bytes=7-": b"789", "bytes=-2": b"89", "bytes=0-99": b"0123456789"}
+    for asked, expected in ranges.items():
+        part = await rest.call("GET", path, token=tenant.session, headers={"Range": asked})
+        assert (part.status, part.raw) == (206, expected), asked
+        assert part.headers["Content-Range"].endswith("/10")
+    assert (await rest.call("GET", path, token=tenant.session, headers={"Range": "bytes=10-"})).status == 416
+    same = await rest.call("GET", path, token=tenant.session, headers={"If-None-Match": whole.headers["ETag"]})
+    assert (same.status, same.raw) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "hint",
+    ["../../x", "..", "a/../b", "/x", "a//b", "a/./b", "a\0b", "a\nb", "x" * 1025, "a\\..\\b", "%00", "%2e%2e/x"],
+)
+async def test_hostile_keys_are_400_or_kept_as_they_are(
+    rest: Rest, tenant: Tenant, cluster: Cluster, hint: str
+) -> None:
+    body = {"fileName": "x.txt", "data": "eA==", "keyHint": hint}
+    answer = await rest.call("POST", "/v1/files/buckets/default/objects", body, token=tenant.session)
+    assert answer.status == 400, answer.raw
+    assert answer.body["error"]["param"] == "keyHint"
+    assert list(cluster.data.parent.glob("x*")) == []
+
+
+async def test_a_document_becomes_markdown(rest: Rest, tenant: Tenant) -> None:
+    html = "<h1>Title</h1><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>"
+    sent = {"fileName": "page.html", "data": base64.b64encode(html.encode()).decode(), "convertToMarkdown": True}
+    made = await rest.ok("POST", "/v1/files/buckets/default/objects", sent, token=tenant.session)
+    path = f"/v1/files/buckets/default/objects/{made['file']['key']}"
+
+    async def converted() -> Any:
+        file = (await rest.ok("GET", path, token=tenant.session))["file"]
+        return file if file["markdownStatus"] not in ("pending", "running") else None
+
+    file = await until(converted, 60)
+    assert file["markdownStatus"] == "succeeded"
+    assert "# Title" in file["markdownContent"]
+    text = await rest.call("GET", f"{path}/download?variant=markdown", token=tenant.session)
+    assert "# Title" in text.raw.decode()
