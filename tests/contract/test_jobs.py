@@ -29,10 +29,10 @@ class Workers:
         self.jobs = Jobs(self.store, Tasks(), Lifecycle())
         self.processes: list[Process] = []
 
-    async def start(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.support.job_process", str(self.folder), cwd=ROOT, stdout=PIPE, stdin=DEVNULL
-        )
+    async def start(self, lease: float = 2.0) -> Process:
+        """One whose crash, `lease` seconds later, lets another take over."""
+        program = (sys.executable, "-m", "tests.support.job_process", str(self.folder), str(lease))
+        process = await asyncio.create_subprocess_exec(*program, cwd=ROOT, stdout=PIPE, stdin=DEVNULL)
         self.processes.append(process)
         return process
 
@@ -96,7 +96,7 @@ async def test_a_killed_job_goes_on_exactly_from_its_checkpoint(workers: Workers
 
 async def test_two_workers_never_run_one_job_twice(workers: Workers) -> None:
     workers.hold()
-    processes = [await workers.start() for _ in range(2)]
+    processes = [await workers.start(lease=30.0) for _ in range(2)]
     jobs = [await workers.jobs.submit(ACME, "count", {"total": 3}) for _ in range(12)]
     for process in processes:
         await reaches(process, 0)
@@ -132,14 +132,14 @@ async def test_a_worker_that_was_frozen_past_its_lease_does_no_more(workers: Wor
 
 async def test_a_drained_job_goes_on_elsewhere_and_nothing_is_done_twice(workers: Workers) -> None:
     job = await workers.jobs.submit(ACME, "count", {"total": 2000}, max_attempts=1)
-    first = await workers.start()
+    first = await workers.start(lease=30.0)
     await reaches(first, 10)
     first.terminate()
     assert await first.wait() == 0
     left = await workers.jobs.get(ACME, job.id)
     assert (left.status, left.failures, left.lease_owner) == (Status.QUEUED, 0, None)
     workers.hold()
-    second = await workers.start()
+    second = await workers.start(lease=30.0)
     assert left.state is not None
     await reaches(second, left.state["next"])
     await workers.jobs.cancel(ACME, job.id)

@@ -1,4 +1,4 @@
-"""A process that works on jobs, for tests that kill it: `python -m tests.support.job_process FOLDER`.
+"""A process that works on jobs, for tests that kill it: `python -m tests.support.job_process FOLDER LEASE`.
 
 Kind "count": does `payload["total"]` units of work, each a line `<job> <unit> <pid>` at the end of FOLDER/trace, and a
 checkpoint after each. After every checkpoint it prints the unit's number; it waits while FOLDER/hold exists.
@@ -17,10 +17,8 @@ from core.lifecycle import Lifecycle, Phase
 from core.storage.sqlite import SqliteStore
 from core.tasks import Tasks
 
-LIMITS = JobLimits(lease=1.0, heartbeat=0.2, poll=0.05, first_retry=0.01)
 
-
-async def serve(folder: Path) -> int:
+async def serve(folder: Path, lease: float) -> int:
     async def count(run: JobRun) -> None:
         total = int(run.payload["total"])
         for unit in range(int((run.state or {"next": 0})["next"]), total):
@@ -33,7 +31,8 @@ async def serve(folder: Path) -> int:
 
     lifecycle, tasks, store = Lifecycle(), Tasks(), SqliteStore(folder)
     lifecycle.install()
-    jobs = Jobs(store, tasks, lifecycle, {"count": count}, limits=LIMITS)
+    limits = JobLimits(lease=lease, heartbeat=lease / 6, poll=0.05, first_retry=0.01)
+    jobs = Jobs(store, tasks, lifecycle, {"count": count}, limits=limits)
     await jobs.start()
     lifecycle.on_stop(Phase.TASKS, "tasks", lambda: tasks.drain(5.0), 10.0)
     lifecycle.on_stop(Phase.STORES, "store", store.close, 10.0)
@@ -42,4 +41,4 @@ async def serve(folder: Path) -> int:
 
 if __name__ == "__main__":
     logs.configure("jobs", "error", "json")
-    sys.exit(asyncio.run(serve(Path(sys.argv[1]))))
+    sys.exit(asyncio.run(serve(Path(sys.argv[1]), float(sys.argv[2]))))
