@@ -17,16 +17,17 @@ from portico.vector.v1 import (
     point_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
+from services.vector.adapters.drivers import drivers
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.outbound import AddressCheck
 from services.vector.domain.engines import EngineKey, Engines
 from services.vector.domain.indexes import DROP, Indexes
 from services.vector.domain.migrations import KIND, Migrations
-from services.vector.domain.providers import EMBEDDED, Providers
+from services.vector.domain.providers import Providers
 from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
 from services.vector.domain.targets import Targets
 from services.vector.domain.vectors import Vectors
-from services.vector.ports import Driver, VectorEngine
+from services.vector.ports import VectorEngine
 from services.vector.servicers.index import IndexServicer
 from services.vector.servicers.migration import MigrationServicer
 from services.vector.servicers.point import PointServicer
@@ -51,7 +52,6 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     embedded = EmbeddedEngine(
         platform.settings.store.data_dir / "vectors", open_indexes=settings.open_indexes, hosts=settings.hosts
     )
-    drivers = {driver.id: driver for driver in (_embedded_driver(embedded),)}
     pool: RuntimePool[EngineKey, VectorEngine] = RuntimePool(
         settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()
     )
@@ -68,7 +68,9 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         targets.forget(project)
 
     jobs = Jobs(store, tasks, lifecycle, limits=limits)
-    providers = Providers(store, Sealer.from_settings(settings.encryption_keys), drivers, AddressCheck(guard), changed)
+    providers = Providers(
+        store, Sealer.from_settings(settings.encryption_keys), drivers(embedded), AddressCheck(guard), changed
+    )
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs, changed_indexes)
     targets = Targets(indexes, jobs, seconds=settings.lookup_seconds)
@@ -91,17 +93,6 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         PointServicer(vectors),
         PointRestServicer(vectors),
         MigrationServicer(migrations),
-    )
-
-
-def _embedded_driver(engine: EmbeddedEngine) -> Driver:
-    return Driver(
-        id=EMBEDDED,
-        label="Embedded",
-        description="On this service's own disk; needs no set-up.",
-        fields=(),
-        capabilities=engine.capabilities,
-        open=lambda credentials, settings: engine,
     )
 
 

@@ -193,6 +193,50 @@ async def test_a_provider_is_made_changed_and_removed(client: Client) -> None:
     assert (await refusal(client.providers.DeleteProvider(deletion)))[0] is CODE.NOT_FOUND
 
 
+async def test_credentials_go_in_and_never_come_out(world: World, client: Client) -> None:
+    made = await client.providers.CreateProvider(
+        provider_pb.CreateProviderRequest(
+            driver="qdrant",
+            label="Cloud",
+            credentials=struct(apiKey="hunter2"),
+            settings=struct(url="https://93.184.216.34"),
+        )
+    )
+    listed = await client.providers.ListProviders(provider_pb.ListProvidersRequest(driver="qdrant"))
+    got = await client.providers.GetProvider(provider_pb.GetProviderRequest(provider_key="cloud"))
+    assert [made.provider.has_credentials, listed.providers[0].has_credentials] == [True, True]
+    assert "hunter2" not in f"{made} {listed} {got}"
+    stored = b"".join(path.read_bytes() for path in world.folder.glob("tenant_*"))
+    assert b"Cloud" in stored
+    assert b"hunter2" not in stored
+
+
+@pytest.mark.parametrize(
+    ("driver", "credentials", "settings", "field"),
+    [
+        ("nonsense", {}, {}, "driver"),
+        ("qdrant", {}, {}, "settings.url"),
+        ("qdrant", {}, {"url": "nonsense"}, "settings.url"),
+        ("qdrant", {}, {"url": "http://127.0.0.1:6334"}, "settings.url"),
+        ("qdrant", {}, {"url": "http://169.254.169.254"}, "settings.url"),
+        ("qdrant", {}, {"url": "http://[::1"}, "settings.url"),
+        ("qdrant", {"password": "x"}, {"url": "https://93.184.216.34"}, "credentials.password"),
+        ("pgvector", {"connectionString": "postgresql://a:b@10.0.0.5/x"}, {}, "credentials.connectionString"),
+        ("pgvector", {"connectionString": "postgresql://8.8.8.8/x?host=10.0.0.5"}, {}, "credentials.connectionString"),
+        ("pgvector", {}, {"host": "127.0.0.1", "database": "x", "user": "y"}, "settings.host"),
+        ("embedded", {}, {"path": "/etc"}, "settings.path"),
+    ],
+)
+async def test_a_provider_that_cannot_be_is_refused(
+    client: Client, driver: str, credentials: dict[str, str], settings: dict[str, str], field: str
+) -> None:
+    request = provider_pb.CreateProviderRequest(
+        driver=driver, label="x", credentials=struct(**credentials), settings=struct(**settings)
+    )
+    code, error = await refusal(client.providers.CreateProvider(request))
+    assert (code, error["param"]) == (CODE.INVALID_ARGUMENT, field)
+
+
 async def test_an_index_is_made_once_and_told_as_reused_with_200(client: Client) -> None:
     request = index_pb.CreateIndexRequest(provider_key="default", name="My Docs", dimension=3, metric="dotproduct")
     statuses = []

@@ -9,6 +9,8 @@ from core.http.errors import AddressRefused
 from core.http.guard import OutboundGuard
 from services.vector.ports import Driver
 
+_PARAMETERS = ("sslmode", "application_name")
+
 
 class AddressCheck:
     """Holds every host that a driver's values name to the guard, in whichever field it stands."""
@@ -20,10 +22,13 @@ class AddressCheck:
         """Raises InvalidInput, naming the field."""
         for scope, values in (("credentials", credentials), ("settings", settings)):
             for name, value in values.items():
-                for host, port in _hosts(name, value):
-                    await self._check(host, port, f"{scope}.{name}")
+                field = f"{scope}.{name}"
+                for host, port in _hosts(name, value, field):
+                    await self._check(host, port, field)
 
     async def _check(self, host: str, port: int, field: str) -> None:
+        if not host:
+            raise InvalidInput(f"{field} names no host.", field=field)
         try:
             await self._guard.addresses(host, port)
         except AddressRefused:
@@ -36,17 +41,21 @@ class AddressCheck:
             raise InvalidInput(f"The host of {field} has no address.", field=field) from None
 
 
-def _hosts(name: str, value: object) -> Iterator[tuple[str, int]]:
+def _hosts(name: str, value: object, field: str) -> Iterator[tuple[str, int]]:
     """Every host that a URL, a connection string or a field named host can mean."""
     if not isinstance(value, str):
         return
     if name == "host":
         yield from ((host.strip(), 0) for host in value.split(","))
     elif "://" in value:
-        parts = urlsplit(value)
-        servers = parts.netloc.rpartition("@")[2]
-        overrides = (host for key, host in parse_qsl(parts.query) if key.lower() in ("host", "hostaddr"))
-        yield from (_host_and_port(server) for server in (*servers.split(","), *overrides))
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            raise InvalidInput(f"{field} is not a URL.", field=field) from None
+        for key, _ in parse_qsl(parts.query, keep_blank_values=True):
+            if key not in _PARAMETERS:  # others name further hosts, or files of this machine
+                raise InvalidInput(f"{field} may have the parameters {', '.join(_PARAMETERS)} alone.", field=field)
+        yield from (_host_and_port(server) for server in parts.netloc.rpartition("@")[2].split(","))
 
 
 def _host_and_port(server: str) -> tuple[str, int]:

@@ -264,9 +264,9 @@ class Providers:
                  for scope, secret in (("credentials", True), ("settings", False))}  # fmt: skip
         kept = _values(driver, "credentials", known["credentials"], credentials)
         plain = _values(driver, "settings", known["settings"], settings)
+        await self._check_address(driver, kept, plain)
         if driver.id != EMBEDDED:
             await driver.open(kept, plain).close()  # connects to nothing, and refuses what it could not use
-        await self._check_address(driver, kept, plain)
         return kept, plain
 
     def _seal(self, project: Project, id: str, credentials: Values) -> str:
