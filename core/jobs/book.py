@@ -12,7 +12,7 @@ from uuid import uuid4
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
-from core.tenancy import MAIN, Project
+from core.tenancy import MAIN, EveryProject, Project, Tenant
 
 _ORPHAN_SECONDS = 60.0
 """An entry whose job has not appeared after this long was left by a crash."""
@@ -169,6 +169,10 @@ class JobBook:
         else:
             await self.look_again(job.id, now + delay)
         return True
+
+    async def prune(self, tenant: Tenant, seconds: float) -> None:
+        """Forgets the tenant's jobs that ended longer ago."""
+        await self._store.delete_where(EveryProject(tenant), JOBS, {"endedAt": Cond(Op.LT, self.clock() - seconds)})
 
     async def look_again(self, id: str, at: float) -> None:
         await self._store.update(MAIN, JOB_INDEX, id, {"dueAt": at})

@@ -25,7 +25,7 @@ JOBS = Collection(
     "jobs",
     Level.PROJECT,
     unique=(("uniqueKey",),),  # a job that has ended loses its key
-    indexes=(("createdAt",), ("kind", "createdAt")),
+    indexes=(("createdAt",), ("kind", "createdAt"), ("endedAt",)),
 )
 JOB_INDEX = Collection("job_index", Level.MAIN, indexes=(("kind", "dueAt"), ("tenant", "dueAt")))
 """Where to look for work. An entry is written before its job and removed after the job's end, so that a crash leaves an

@@ -1,6 +1,7 @@
 """Takes due jobs and runs their handlers: bounded in all and per tenant, the tenants in turn."""
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -21,12 +22,14 @@ from core.jobs.book import JobBook
 from core.jobs.records import Entry, Status
 from core.jobs.run import Handler, JobRun, Stop
 from core.tasks import Tasks
+from core.tenancy import Tenant
 
 log = logs.get(__name__)
 
 _MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, InsufficientStorage)
 _CANCEL_SECONDS = 1.5
 """How long a handler that is stopped gets to clean up."""
+_PRUNE_SECONDS = 3600.0
 _OUR_FAULT = "Something went wrong on our side. Quote the job's id when you report it."
 
 
@@ -46,6 +49,8 @@ class JobLimits:
     first_retry: float = 2.0
     """Pause after the first failure; it doubles."""
     longest_retry: float = 300.0
+    keep_days: float = 90.0
+    """How long jobs that have ended can be looked at."""
     drain: float = 3.0
     """How long handlers get to reach a checkpoint when the service ends."""
 
@@ -63,6 +68,7 @@ class Worker:
         self._per_tenant: Counter[str] = Counter()
         self._served: dict[str, float] = {}
         """When each tenant with work last got a turn, on the monotonic clock."""
+        self._pruned: dict[Tenant, float] = {}
 
     def start(self) -> None:
         if self._handlers:
@@ -213,3 +219,10 @@ class Worker:
     async def _finish(self, run: JobRun, status: Status, error: str = "") -> None:
         kept = await self._book.finish(run.scope, run.job, status, error)
         log.info("job ended", job=run.id, status=status.value if kept else "lost", done=run.done)
+        await self._prune(run.scope.tenant)
+
+    async def _prune(self, tenant: Tenant) -> None:
+        now = time.monotonic()
+        if now - self._pruned.get(tenant, -math.inf) > _PRUNE_SECONDS:
+            self._pruned[tenant] = now
+            await self._book.prune(tenant, self._limits.keep_days * 86_400.0)

@@ -1,5 +1,6 @@
 """The vector service on a real server, store and engine: every RPC, bad input, and what one project sees of another."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -328,8 +329,9 @@ async def test_stats_and_the_query_log(world: World, client: Client) -> None:
     await client.query(1, 0, 0)
     await client.query(1, 0, 0, filter=struct(x=1))
     request = index_pb.GetIndexStatsRequest(provider_key="default", index_id="docs")
-    while (stats := await client.indexes.GetIndexStats(request)).queries < 2:
-        pass
+    async with asyncio.timeout(30):
+        while (stats := await client.indexes.GetIndexStats(request)).queries < 2:
+            pass
     assert (stats.vectors, stats.queries, stats.filtered_queries) == (1, 2, 1)
     assert stats.mean_top_score == pytest.approx(1)
     assert stats.mean_latency_ms > 0
@@ -495,8 +497,9 @@ async def test_a_migration_between_providers(world: World, client: Client) -> No
         )
     ).migration
     get = migration_pb.GetMigrationRequest(id=begun.id)
-    while (now := (await client.migrations.GetMigration(get)).migration).job.status in ("queued", "running"):
-        pass
+    async with asyncio.timeout(30):
+        while (now := (await client.migrations.GetMigration(get)).migration).job.status in ("queued", "running"):
+            pass
     assert (now.job.status, now.job.done, now.job.total, now.verified) == ("succeeded", 120, 120, True)
     assert (now.destination_provider_key, now.destination_index_id) == ("second", "docs")
     count = point_pb.CountRequest(provider_key="second", index_id="docs", filter=struct(n={"$gte": 100}))

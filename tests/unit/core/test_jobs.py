@@ -415,6 +415,22 @@ async def test_a_job_is_never_without_an_entry() -> None:
     await book.submit(ACME, "x", {}, "", 2)
 
 
+async def test_jobs_that_ended_long_ago_are_forgotten_and_others_are_not(make: Make) -> None:
+    async def nothing(run: JobRun) -> None:
+        pass
+
+    house = make(nothing=nothing)
+    await house.jobs.start()
+    foreign = await house.jobs.submit(ACME, "foreign", {})
+    old = await house.ended(await house.jobs.submit(ACME, "nothing", {}))
+    await house.jobs._book.prune(ACME.tenant, 3600)
+    assert (await house.jobs.get(ACME, old.id)).status is Status.SUCCEEDED
+    await house.jobs._book.prune(ACME.tenant, -1)
+    with pytest.raises(NotFound):
+        await house.jobs.get(ACME, old.id)
+    assert (await house.jobs.get(ACME, foreign.id)).status is Status.QUEUED
+
+
 async def test_a_store_that_fails_for_a_while_does_not_end_the_looking(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
