@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from core.app import Platform
-from core.http.guard import OutboundGuard
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Phase
 from core.rpc.server import Mount
 from core.runtime_pool import RuntimePool
-from core.sealing import Sealer
 from core.tenancy import Project
 from portico.vector.v1 import (
     index_service_pb2_grpc,
@@ -48,7 +46,6 @@ async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
 async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     """The service without its ties to auth."""
     store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
-    guard = OutboundGuard(settings.outbound_allowed_hosts, enabled=settings.outbound_block_private)
     embedded = EmbeddedEngine(
         platform.settings.store.data_dir / "vectors", open_indexes=settings.open_indexes, hosts=settings.hosts
     )
@@ -68,9 +65,8 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         targets.forget(project)
 
     jobs = Jobs(store, tasks, lifecycle, limits=limits)
-    providers = Providers(
-        store, Sealer.from_settings(settings.encryption_keys), drivers(embedded), AddressCheck(guard), changed
-    )
+    check_address = AddressCheck(settings.outbound.guard())
+    providers = Providers(store, settings.sealing.sealer(), drivers(embedded), check_address, changed)
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs, changed_indexes)
     targets = Targets(indexes, jobs, seconds=settings.lookup_seconds)

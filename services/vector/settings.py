@@ -2,27 +2,17 @@
 
 from dataclasses import dataclass
 
-from core.config import Secret, setting
+from core.config import setting
+from core.http.guard import OutboundSettings
+from core.sealing import SealingSettings
 
 
 @dataclass(frozen=True)
 class Settings:
     """Vector providers, indexes and vectors"""
 
-    encryption_keys: Secret = setting(
-        "PORTICO_ENCRYPTION_KEYS",
-        help="Keys that seal providers' credentials: id:base64 of 32 bytes, comma-separated, the primary one first.",
-    )
-    outbound_block_private: bool = setting(
-        "PORTICO_OUTBOUND_BLOCK_PRIVATE",
-        default=True,
-        help="Refuse providers at loopback, private, link-local and metadata addresses.",
-    )
-    outbound_allowed_hosts: tuple[str, ...] = setting(
-        "PORTICO_OUTBOUND_ALLOWED_HOSTS",
-        default=(),
-        help="Hosts, or suffixes with a leading dot, that may be called wherever they are.",
-    )
+    sealing: SealingSettings
+    outbound: OutboundSettings
     open_indexes: int = setting(
         "PORTICO_VECTOR_OPEN_INDEXES", default=64, min=1, max=4096, help="Embedded indexes open at once."
     )
