@@ -4,6 +4,7 @@
     ├── InvalidInput                 the caller's mistake; `field` names where
     │   ├── PayloadTooLarge
     │   ├── UnsupportedMedia
+    │   ├── RangeNotSatisfiable      no such part of the content
     │   └── Unprocessable            well-formed, but cannot be done
     ├── Unauthenticated              no identity, or not a valid one
     ├── PermissionDenied             a valid identity that may not
@@ -64,6 +65,10 @@ class PayloadTooLarge(InvalidInput):
 
 class UnsupportedMedia(InvalidInput):
     default_reason = "UNSUPPORTED_MEDIA"
+
+
+class RangeNotSatisfiable(InvalidInput):
+    default_reason = "RANGE_NOT_SATISFIABLE"
 
 
 class Unprocessable(InvalidInput):

@@ -179,11 +179,7 @@ class Chain(ServerInterceptor):
             async def run(call: Call) -> Any:
                 response = await inner(request, servicer_context)
                 if call.rest:
-                    headers = reply.headers()
-                    if (status := reply.status() or policy.http_success) != 200:
-                        headers = (*headers, (HTTP_STATUS, str(status)))
-                    if headers:
-                        await servicer_context.send_initial_metadata(headers)
+                    await _send_head(policy, servicer_context)
                 return response
 
             return await self._call(policy, servicer_context, run)
@@ -198,8 +194,12 @@ class Chain(ServerInterceptor):
             async def run(call: Call) -> None:
                 write = servicer_context.write
                 messages: AsyncIterator[Any] = inner(request, servicer_context)
+                head = call.rest
                 async with aclosing(messages):  # type: ignore[type-var]  # an async generator, as checked above
                     async for message in messages:
+                        if head:
+                            head = False
+                            await _send_head(policy, servicer_context)
                         await write(message)
 
             await self._call(policy, servicer_context, run)
@@ -237,6 +237,15 @@ class Chain(ServerInterceptor):
             telemetry.metrics().call(policy.method, code, time.monotonic() - call.started)
 
 
+async def _send_head(policy: Policy, servicer_context: ServicerContext) -> None:
+    """What the edge is to make of a success."""
+    headers = reply.headers()
+    if (status := reply.status() or policy.http_success) != 200:
+        headers = (*headers, (HTTP_STATUS, str(status)))
+    if headers:
+        await servicer_context.send_initial_metadata(headers)
+
+
 def _open(policy: Policy, servicer_context: ServicerContext) -> Call:
     metadata = dict(servicer_context.invocation_metadata() or ())
     started = time.monotonic()
@@ -271,6 +280,7 @@ async def _abort(call: Call, servicer_context: ServicerContext, error: PorticoEr
     wire = wire_of(error)
     if wire.http >= 500 and not isinstance(error, RateLimited):
         log.warning("call failed", method=call.policy.method, reason=error.reason, code=wire.code.name)
-    await servicer_context.abort(
-        wire.code, error.message, trailing_metadata(error, call.request.request_id, rest=call.rest)
-    )
+    metadata = trailing_metadata(error, call.request.request_id, rest=call.rest)
+    if call.rest:
+        metadata = (*reply.headers(), *metadata)
+    await servicer_context.abort(wire.code, error.message, metadata)

@@ -40,6 +40,7 @@ WIRE: dict[type[errors.PorticoError], Wire] = {
     errors.InvalidInput: Wire(_C.INVALID_ARGUMENT, 400, _INVALID),
     errors.PayloadTooLarge: Wire(_C.INVALID_ARGUMENT, 413, _INVALID),
     errors.UnsupportedMedia: Wire(_C.INVALID_ARGUMENT, 415, _INVALID),
+    errors.RangeNotSatisfiable: Wire(_C.OUT_OF_RANGE, 416, _INVALID),
     errors.Unprocessable: Wire(_C.INVALID_ARGUMENT, 422, _INVALID),
     errors.Unauthenticated: Wire(_C.UNAUTHENTICATED, 401, "authentication_error"),
     errors.PermissionDenied: Wire(_C.PERMISSION_DENIED, 403, "permission_error"),

@@ -1,6 +1,7 @@
 """What a servicer adds to its answer over REST beside the message: HTTP headers, such as a cookie, and the status.
 
-Native gRPC calls never see them. For unary RPCs alone: a stream's head may be long gone.
+Native gRPC calls never see them. They go with the first message of a stream, or with the error in its place, so a
+streaming RPC has to set them before it yields.
 """
 
 from contextvars import ContextVar

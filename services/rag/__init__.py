@@ -1,0 +1,1 @@
+"""Files in buckets: where they lie, how they come and go, and their conversion to Markdown."""

@@ -1,0 +1,1 @@
+"""Documents to Markdown, each in a process of its own with limits on what it may take."""

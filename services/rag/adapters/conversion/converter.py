@@ -1,0 +1,168 @@
+"""The service's side of a conversion: starts a worker process, waits for it, and makes sure that it ends."""
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from core import logs
+from core.errors import InsufficientStorage, PorticoError, Unavailable, Unprocessable, UnsupportedMedia
+from services.rag.adapters.conversion.limits import MIB, START_SECONDS, Limits
+from services.rag.adapters.conversion.worker import READY, Outcome
+from services.rag.domain.kinds import Kind
+
+log = logs.get(__name__)
+
+_WORKER = "services.rag.adapters.conversion.worker"
+_READ = 256 * 1024
+_OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGALRM)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class ProcessConverter:
+    """A Converter of the ports. Documents and Markdown lie in `folder` meanwhile, in files without names: whatever
+    happens to either process, nothing stays."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._folder = folder
+        self._limits = limits
+
+    @asynccontextmanager
+    async def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+        with _disk_errors():
+            await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+            document, markdown = _file(self._folder), _file(self._folder)
+        with document, markdown:
+            async for piece in content:
+                with _disk_errors():
+                    await asyncio.to_thread(document.write, piece)
+            with _disk_errors():
+                document.seek(0)
+            await self._run(kind, document, markdown)
+            yield _pieces(markdown)
+
+    async def _run(self, kind: Kind, document: IO[bytes], markdown: IO[bytes]) -> None:
+        process = await self._start(kind, document, markdown)
+        try:
+            outcome, detail = await self._outcome(process)
+        except TimeoutError:
+            raise _failed(f"The conversion took more than {self._limits.seconds} seconds.") from None
+        except ValueError:  # it has said what it never says: the document has taken it over
+            outcome, detail = None, "said something else"
+        finally:
+            await _end(process)
+        if outcome is not Outcome.DONE:
+            log.info("document not converted", kind=kind.value, outcome=outcome, detail=detail)
+            raise self._refusal(outcome)
+
+    async def _start(self, kind: Kind, document: IO[bytes], markdown: IO[bytes]) -> Process:
+        output = markdown.fileno()
+        try:
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-s", "-B", "-m", _WORKER, kind.value, str(output), *self._limits.arguments()),
+                stdin=document,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                pass_fds=(output,),
+                env=_environment(),
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            log.warning("no process for a conversion", error=error.strerror)
+            raise Unavailable("The service is too busy to convert this now.", retry_after=5.0) from error
+
+    async def _outcome(self, process: Process) -> tuple[Outcome | None, str]:
+        """None: it has ended without a word."""
+        assert process.stdout is not None
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(START_SECONDS + self._limits.seconds) as deadline:
+            line = await process.stdout.readline()
+            if line == READY:
+                deadline.reschedule(loop.time() + self._limits.seconds)
+                line = await process.stdout.readline()
+            if line:
+                word, _, detail = line.decode().strip().partition(" ")
+                return Outcome(word), detail
+            await process.wait()
+        if process.returncode in _OUT_OF_TIME:
+            raise TimeoutError
+        return None, f"ended with {process.returncode}"
+
+    def _refusal(self, outcome: Outcome | None) -> PorticoError:
+        match outcome:
+            case Outcome.EMPTY:
+                return _unsupported("There is no text in the document. Text in pictures is not read.")
+            case Outcome.UNSUPPORTED:
+                return _unsupported("Only PDF, DOCX, PPTX, XLSX, HTML, CSV and text can be converted to Markdown.")
+            case Outcome.ENCRYPTED:
+                return _failed("The document is protected with a password.")
+            case Outcome.BOMB:
+                return _failed("The document would unpack to much more than a document should.")
+            case Outcome.ENTITIES:
+                return _failed("The document defines XML entities, which Office documents may not.")
+            case Outcome.TOO_DEEP:
+                return _failed("The document is nested too deeply.")
+            case Outcome.MEMORY:
+                return _failed(f"The conversion needs more than {self._limits.memory // MIB} MiB of memory.")
+            case Outcome.TOO_LONG:
+                return _failed(f"The Markdown would be longer than {self._limits.output // MIB} MiB.")
+            case Outcome.DAMAGED:
+                return _failed("The document is damaged, or not what its name says.")
+            case _:
+                return _failed("The converter broke down over this document.")
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the service's own, which holds secrets. Numeric libraries start no threads."""
+    return {
+        "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+async def _end(process: Process) -> None:
+    """Whatever it does: the process is gone afterwards, and whatever it has started."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    await asyncio.shield(process.wait())
+
+
+def _file(folder: Path) -> IO[bytes]:
+    return tempfile.TemporaryFile(dir=folder)
+
+
+async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    file.seek(0)
+    while piece := await asyncio.to_thread(file.read, _READ):
+        yield piece
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise InsufficientStorage("There is no room to convert this file.", reason="STORAGE_FULL") from error
+        log.error("file system error", error=error.strerror)
+        raise Unavailable("The file cannot be converted just now. Try again in a moment.") from error
+
+
+def _failed(message: str) -> PorticoError:
+    return Unprocessable(message, reason="CONVERSION_FAILED", field="objectKey")
+
+
+def _unsupported(message: str) -> PorticoError:
+    return UnsupportedMedia(message, reason="NOT_CONVERTIBLE", field="objectKey")

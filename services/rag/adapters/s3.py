@@ -1,0 +1,341 @@
+"""Objects in a bucket of Amazon's S3, or of a service that speaks its protocol."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
+from aiobotocore.session import AioSession  # type: ignore[import-untyped]
+from aiohttp import ClientError as TransportError
+from aiohttp.abc import AbstractResolver, ResolveResult
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+)
+
+from core import logs
+from core.errors import (
+    InsufficientStorage,
+    InvalidInput,
+    NotFound,
+    PorticoError,
+    Unavailable,
+    UpstreamFailed,
+)
+from core.http.guard import OutboundGuard
+from core.http.origin import Origin
+from services.rag.adapters.blocks import blocks
+from services.rag.ports import Driver, DriverField, Place, StoredObject, Values
+
+log = logs.get(__name__)
+
+PART_BYTES = 8 * 1024 * 1024
+"""Of a multipart upload, and what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
+_READ = 256 * 1024
+_CONNECTIONS = 50
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 60.0
+_DEFAULT_REGION = "us-east-1"
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-]+(?:/[A-Za-z0-9!_.*'()-]+)*/?")
+
+_ABSENT = ("NoSuchKey", "404", "NotFound")
+_FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "507")
+_BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Options:
+    """Where the bucket is and who asks. `endpoint` None: Amazon's own."""
+
+    bucket: str
+    region: str
+    endpoint: str | None
+    prefix: str
+    path_style: bool
+    access_key: str
+    secret_key: str
+    session_token: str | None
+
+    def url(self) -> str:
+        """What the requests go to; its host is what the guard has to see."""
+        base = self.endpoint or f"https://s3.{self.region}.amazonaws.com"
+        if self.path_style:
+            return base
+        parts = urlsplit(base)
+        return f"{parts.scheme}://{self.bucket}.{parts.netloc}{parts.path}"
+
+
+def options(credentials: Values, settings: Values) -> S3Options:
+    """Raises InvalidInput."""
+    endpoint = settings.get("endpoint")
+    return S3Options(
+        bucket=settings["bucket"],
+        region=settings.get("region", _DEFAULT_REGION),
+        endpoint=endpoint,
+        prefix=settings["prefix"].strip("/") + "/" if "prefix" in settings else "",
+        path_style=settings.get("usePathStyleEndpoint", "true" if endpoint else "false") == "true",
+        access_key=credentials["accessKeyId"],
+        secret_key=credentials["secretAccessKey"],
+        session_token=credentials.get("sessionToken"),
+    )
+
+
+class S3Store:
+    """One bucket of a provider. Connects when it is first used."""
+
+    def __init__(self, given: S3Options, guard: OutboundGuard) -> None:
+        self._options = given
+        self._guard = guard
+        self._opening = asyncio.Lock()
+        self._client: Any = None
+        self._open = AsyncExitStack()
+
+    async def put(self, place: Place, key: str, content: AsyncIterator[bytes]) -> StoredObject:
+        name = self._name(place, key)
+        digest, size = sha256(), 0
+        async with aclosing(blocks(content, PART_BYTES)) as parts:
+            first = await anext(parts, b"")
+            await asyncio.to_thread(digest.update, first)
+            size = len(first)
+            if size < PART_BYTES:
+                await self._call("put_object", Key=name, Body=first)
+                return StoredObject(size, digest.hexdigest())
+            upload = await self._begin(name)
+            try:
+                done = [await self._part(name, upload, 1, first)]
+                async for part in parts:
+                    await asyncio.to_thread(digest.update, part)
+                    size += len(part)
+                    done.append(await self._part(name, upload, len(done) + 1, part))
+                await self._call(
+                    "complete_multipart_upload", Key=name, UploadId=upload, MultipartUpload={"Parts": done}
+                )
+            except BaseException:  # a cancellation too: parts without an end would be paid for, and never seen
+                await asyncio.shield(self._abort(name, upload))
+                raise
+        return StoredObject(size, digest.hexdigest())
+
+    async def get(
+        self, place: Place, key: str, offset: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        left = length
+        if length == 0:
+            if await self.size(place, key) is None:
+                raise _absent()
+            return
+        wanted: dict[str, str] = {}
+        if offset or length is not None:
+            wanted["Range"] = f"bytes={offset}-{'' if length is None else offset + length - 1}"
+        answer = await self._call("get_object", Key=self._name(place, key), **wanted)
+        async with answer["Body"] as body:
+            while piece := await _read(body):
+                yield piece
+                left = None if left is None else left - len(piece)
+        if left:
+            raise Unavailable("The stored file is shorter than it should be.", reason="OBJECT_DAMAGED")
+
+    async def size(self, place: Place, key: str) -> int | None:
+        try:
+            answer = await self._call("head_object", Key=self._name(place, key))
+        except NotFound:
+            return None
+        return int(answer["ContentLength"])
+
+    async def delete(self, place: Place, key: str) -> None:
+        name = self._name(place, key)
+        unfinished = await self._call("list_multipart_uploads", Prefix=name)
+        for upload in unfinished.get("Uploads", ()):
+            if upload["Key"] == name:
+                await self._abort(name, upload["UploadId"])
+        await self._call("delete_object", Key=name)
+
+    async def check(self) -> None:
+        await self._call("head_bucket")
+
+    async def close(self) -> None:
+        await self._open.aclose()
+
+    def _name(self, place: Place, key: str) -> str:
+        return self._options.prefix + place.path(key)
+
+    async def _begin(self, name: str) -> str:
+        """The id of a new multipart upload. A caller who is cancelled leaves none behind."""
+        beginning = asyncio.create_task(self._call("create_multipart_upload", Key=name))
+        try:
+            answer = await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            with suppress(PorticoError):
+                await self._abort(name, (await beginning)["UploadId"])
+            raise
+        return str(answer["UploadId"])
+
+    async def _part(self, name: str, upload: str, number: int, content: bytes) -> dict[str, Any]:
+        answer = await self._call("upload_part", Key=name, UploadId=upload, PartNumber=number, Body=content)
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    async def _abort(self, name: str, upload: str) -> None:
+        try:
+            await self._call("abort_multipart_upload", Key=name, UploadId=upload)
+        except NotFound:
+            pass
+        except (Unavailable, UpstreamFailed):  # what came before is the error to tell; `delete` aborts it later
+            log.warning("an unfinished upload is left at the provider")
+
+    async def _call(self, operation: str, **arguments: Any) -> Any:
+        with _errors():
+            client = await self._connected()
+            return await getattr(client, operation)(Bucket=self._options.bucket, **arguments)
+
+    async def _connected(self) -> Any:
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._open.enter_async_context(self._new_client())
+        return self._client
+
+    def _new_client(self) -> Any:
+        given = self._options
+        config = AioConfig(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            max_pool_connections=_CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            s3={"addressing_style": "path" if given.path_style else "virtual"},
+            proxies={},
+            ignore_configured_endpoint_urls=True,
+            # Checksums in trailers are Amazon's alone; others refuse them.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connector_args={"resolver": _GuardedResolver(self._guard), "use_dns_cache": False},
+            warm_up_loader_caches=True,
+        )
+        return _session().create_client(
+            "s3",
+            region_name=given.region,
+            endpoint_url=given.endpoint,
+            aws_access_key_id=given.access_key,
+            aws_secret_access_key=given.secret_key,
+            aws_session_token=given.session_token,
+            config=config,
+        )
+
+
+class _GuardedResolver(AbstractResolver):
+    """Names lead only where the guard allows, at every connection. Literal addresses do not pass here: the store's own
+    URL is checked before the store is made, and redirects are not followed."""
+
+    def __init__(self, guard: OutboundGuard) -> None:
+        self._guard = guard
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        addresses = await self._guard.addresses(host, port)
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=_family(address), proto=0, flags=0)
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+async def _read(body: Any) -> bytes:
+    with _errors():
+        piece: bytes = await body.read(_READ)
+        return piece
+
+
+def driver(guard: OutboundGuard) -> Driver:
+    def check_endpoint(path: str, value: str) -> None:
+        Origin.parse(value, field=path)
+
+    async def check_address(settings: Values) -> None:
+        target = options({"accessKeyId": "", "secretAccessKey": ""}, settings)
+        await guard.validate_url(target.url(), field="settings.endpoint")
+
+    return Driver(
+        id="s3",
+        label="S3",
+        description="A bucket of Amazon S3, or of a service that speaks its protocol: MinIO, Ceph, R2, ...",
+        fields=(
+            DriverField("accessKeyId", "Access key id", "Of a user who may read and write the bucket.", True, True),
+            DriverField("secretAccessKey", "Secret access key", "Belongs to the access key id.", True, True),
+            DriverField("sessionToken", "Session token", "For temporary credentials.", True),
+            DriverField(
+                "bucket", "Bucket", "It must exist.", required=True, check=_matches(_BUCKET, "a bucket's name")
+            ),
+            DriverField("region", "Region", f"Default: {_DEFAULT_REGION}.", check=_matches(_REGION, "a region's name")),
+            DriverField("endpoint", "Endpoint", "URL of the service; default: Amazon's.", check=check_endpoint),
+            DriverField(
+                "prefix",
+                "Prefix",
+                "Before all keys, for buckets that hold other things too; default: none.",
+                check=_matches(_PREFIX, "parts of letters and digits, divided by slashes"),
+            ),
+            DriverField(
+                "usePathStyleEndpoint",
+                "Path style",
+                "true: the bucket stands in the path; false: in the host name. Default: true with an endpoint.",
+                check=_matches(re.compile("true|false"), "true or false"),
+            ),
+        ),
+        open=lambda credentials, settings: S3Store(options(credentials, settings), guard),
+        check_address=check_address,
+    )
+
+
+def _matches(pattern: re.Pattern[str], what: str) -> Any:
+    def check(path: str, value: str) -> None:
+        if not pattern.fullmatch(value):
+            raise InvalidInput(f"{path} must be {what}.", field=path)
+
+    return check
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+@lru_cache(maxsize=1)
+def _session() -> AioSession:
+    """One for all: what it reads of the protocol is kept in it. It never looks for credentials of the machine's own."""
+    return AioSession()
+
+
+def _absent() -> NotFound:
+    return NotFound("There is no such object.", reason="OBJECT_NOT_FOUND")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        raise _translated(error) from error
+    except (ConnectionError, HTTPClientError, TransportError, OSError, TimeoutError) as error:
+        raise Unavailable("The file provider cannot be reached. Try again in a moment.") from error
+    except BotoCoreError as error:
+        raise UpstreamFailed("The file provider cannot be used as it is set up.", reason="PROVIDER_FAILED") from error
+
+
+def _translated(error: ClientError) -> Exception:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    if code in _ABSENT or code == "NoSuchUpload":
+        return _absent()
+    if code in _FULL or status == "507":
+        return InsufficientStorage("The file provider has no room for this file.", reason="STORAGE_FULL")
+    if code in _BUSY or status.startswith("5"):
+        return Unavailable("The file provider is busy. Try again in a moment.", retry_after=1.0)
+    shown = code if code.isalnum() and len(code) <= 64 else status
+    return UpstreamFailed(f"The file provider refused the request ({shown}).", reason="PROVIDER_REFUSED")

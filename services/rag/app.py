@@ -1,0 +1,125 @@
+"""Wires the rag service."""
+
+from collections.abc import Sequence
+
+from core.app import Platform
+from core.jobs.jobs import Jobs
+from core.jobs.worker import JobLimits
+from core.lifecycle import Phase
+from core.rpc.server import Mount
+from core.runtime_pool import RuntimePool
+from core.tenancy import Project
+from portico.rag.v1 import bucket_service_pb2_grpc, file_service_pb2_grpc, provider_service_pb2_grpc
+from services.rag.adapters import local, s3
+from services.rag.adapters.conversion.converter import ProcessConverter
+from services.rag.adapters.conversion.limits import Limits
+from services.rag.adapters.local import LocalStore
+from services.rag.domain import records
+from services.rag.domain.buckets import Buckets
+from services.rag.domain.conversion import KIND, Contents, FileConversions
+from services.rag.domain.files import Files
+from services.rag.domain.leftovers import Leftovers
+from services.rag.domain.markdown import MarkdownFiles
+from services.rag.domain.openai_files import OpenAIFiles
+from services.rag.domain.providers import Providers
+from services.rag.domain.records import File, FileRecords
+from services.rag.domain.rules import Rules
+from services.rag.domain.stores import StoreKey, Stores
+from services.rag.domain.uploads import Parts
+from services.rag.ports import FileStore
+from services.rag.servicers.bucket import BucketServicer
+from services.rag.servicers.file import FileServicer
+from services.rag.servicers.openai import OpenAIFileServicer
+from services.rag.servicers.provider import FileProviderServicer
+from services.rag.servicers.uploads import UploadReader
+from services.rag.settings import ConversionSettings, Settings
+
+_MIB = 1024 * 1024
+
+
+async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    mounts = await assemble(platform, settings)
+    platform.follow_auth()
+    return mounts
+
+
+async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    """The service without its ties to auth."""
+    store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
+    folder = LocalStore(settings.folder or platform.settings.store.data_dir / "files")
+    drivers = {each.id: each for each in (local.driver(folder), s3.driver(settings.outbound.guard()))}
+    pool: RuntimePool[StoreKey, FileStore] = RuntimePool(
+        settings.stores, settings.store_idle_seconds, lambda store: store.close()
+    )
+
+    async def begin_conversion(project: Project, file: File) -> None:
+        """Of a file whose upload was cut off between its record and this."""
+        if file.markdown.status == records.PENDING:
+            await conversions.request(project, file)
+
+    file_records = FileRecords(store)
+    providers = Providers(store, settings.sealing.sealer(), drivers)
+    buckets = Buckets(store, providers)
+    stores = Stores(providers, folder, pool)
+    leftovers = Leftovers(store, file_records, providers, stores, grace=settings.grace_seconds, kept=begin_conversion)
+    jobs = _jobs(platform, settings.conversion)
+    conversions = FileConversions(
+        jobs,
+        file_records,
+        Contents(buckets, providers, stores),
+        MarkdownFiles(file_records, buckets, providers, stores, leftovers),
+        _converter(platform, settings.conversion),
+        max_bytes=settings.conversion.max_mb * _MIB,
+    )
+    rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
+    files = Files(Parts(file_records, buckets, stores, leftovers, conversions, rules), buckets, providers)
+    openai = OpenAIFiles(files, file_records, buckets)
+    uploads = UploadReader(rules, idle_seconds=settings.idle_seconds)
+
+    jobs.handle(KIND, conversions.run)
+    await jobs.start()
+    tasks.every("sweep leftovers", settings.sweep_seconds, leftovers.sweep)
+    tasks.every("sweep file providers", settings.store_idle_seconds / 4, pool.sweep)
+    lifecycle.on_stop(Phase.POOLS, "file providers", pool.close, 10.0)
+    lifecycle.on_stop(Phase.POOLS, "files", folder.close, 5.0)
+    platform.health.add("files", folder.check)
+    return _mounts(
+        FileProviderServicer(providers, buckets, stores),
+        BucketServicer(buckets, file_records),
+        FileServicer(files, uploads),
+        OpenAIFileServicer(openai, uploads),
+    )
+
+
+def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
+    """A tenant that converts much leaves one worker to the others."""
+    lease = settings.job_lease_seconds
+    limits = JobLimits(
+        running=settings.workers,
+        running_per_tenant=max(1, settings.workers - 1),
+        lease=lease,
+        heartbeat=lease / 6,
+        poll=min(1.0, lease / 3),
+    )
+    return Jobs(platform.store, platform.tasks, platform.lifecycle, limits=limits)
+
+
+def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:
+    limits = Limits(settings.seconds, settings.memory_mb * _MIB, settings.max_output_mb * _MIB)
+    return ProcessConverter(platform.settings.store.data_dir / "conversions", limits)
+
+
+def _mounts(
+    providers: FileProviderServicer, buckets: BucketServicer, files: FileServicer, openai: OpenAIFileServicer
+) -> Sequence[Mount]:
+    package = "portico.rag.v1"
+    return [
+        Mount(
+            f"{package}.FileProviderService",
+            provider_service_pb2_grpc.add_FileProviderServiceServicer_to_server,
+            providers,
+        ),
+        Mount(f"{package}.BucketService", bucket_service_pb2_grpc.add_BucketServiceServicer_to_server, buckets),
+        Mount(f"{package}.FileService", file_service_pb2_grpc.add_FileServiceServicer_to_server, files),
+        Mount(f"{package}.OpenAIFileService", file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server, openai),
+    ]

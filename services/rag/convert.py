@@ -1,0 +1,159 @@
+"""Between the contract's messages and the domain's values. Pure."""
+
+import orjson
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.json_format import MessageToDict
+
+from core.rpc.values import json_of, struct_of, timestamp_of
+from portico.rag.v1 import bucket_service_pb2, file_service_pb2, provider_service_pb2
+from services.rag.domain.buckets import Bucket, NewBucket
+from services.rag.domain.providers import NewProvider, Provider
+from services.rag.domain.records import File
+from services.rag.ports import Driver
+
+_JSON = "application/json"
+
+
+def driver(value: Driver) -> provider_service_pb2.FileDriver:
+    return provider_service_pb2.FileDriver(
+        id=value.id,
+        label=value.label,
+        description=value.description,
+        fields=[
+            provider_service_pb2.FileDriverField(
+                name=field.name,
+                label=field.label,
+                scope="credentials" if field.secret else "settings",
+                required=field.required,
+                description=field.description,
+            )
+            for field in value.fields
+        ],
+    )
+
+
+def provider(record: Provider) -> provider_service_pb2.FileProvider:
+    return provider_service_pb2.FileProvider(
+        id=record.id,
+        record_id=record.id,
+        key=record.key,
+        driver=record.driver,
+        label=record.label,
+        description=record.description,
+        status=record.status,
+        has_credentials=bool(record.sealed),
+        settings=struct_of(record.settings),
+        metadata=struct_of(record.metadata),
+        created_at=timestamp_of(record.created_at),
+        updated_at=timestamp_of(record.updated_at),
+    )
+
+
+def new_provider(request: provider_service_pb2.CreateFileProviderRequest) -> NewProvider:
+    return NewProvider(
+        driver=request.driver,
+        label=request.label,
+        key=request.key,
+        description=request.description,
+        status=request.status,
+        credentials=json_of(request.credentials),
+        settings=json_of(request.settings),
+        metadata=json_of(request.metadata),
+    )
+
+
+def bucket(record: Bucket) -> bucket_service_pb2.Bucket:
+    return bucket_service_pb2.Bucket(
+        id=record.id,
+        record_id=record.id,
+        key=record.key,
+        name=record.name,
+        description=record.description,
+        provider_key=record.provider_key,
+        provider=record.provider_key,
+        prefix=record.prefix,
+        status="active",
+        metadata=struct_of(record.metadata),
+        created_at=timestamp_of(record.created_at),
+        updated_at=timestamp_of(record.updated_at),
+    )
+
+
+def new_bucket(request: bucket_service_pb2.CreateBucketRequest) -> NewBucket:
+    return NewBucket(
+        name=request.name,
+        key=request.key,
+        description=request.description,
+        provider_key=request.provider_key,
+        prefix=request.prefix,
+        metadata=json_of(request.metadata),
+    )
+
+
+def file(record: File, markdown: str = "") -> file_service_pb2.File:
+    return file_service_pb2.File(
+        id=record.id,
+        record_id=record.id,
+        key=record.key,
+        bucket_key=record.bucket_key,
+        provider_key=record.provider_key,
+        name=record.name,
+        file_name=record.name,
+        size=record.size,
+        content_type=record.content_type,
+        checksum=record.checksum,
+        etag=record.etag,
+        metadata=struct_of(record.metadata),
+        markdown_status=record.markdown.status,
+        markdown_error=record.markdown.error,
+        markdown_size=record.markdown.size,
+        markdown_content=markdown,
+        created_by=record.created_by,
+        created_at=timestamp_of(record.created_at),
+        updated_at=timestamp_of(record.updated_at),
+    )
+
+
+def uploaded(record: File) -> HttpBody:
+    """As the edge would write the message: a body that came in pieces is answered by a body."""
+    message = MessageToDict(file(record), always_print_fields_with_no_presence=True)
+    return _body({"file": _whole_numbers(message), "message": "The file was uploaded."})
+
+
+def openai_file(record: File) -> file_service_pb2.OpenAIFile:
+    return file_service_pb2.OpenAIFile(
+        id=record.key,
+        object="file",
+        bytes=record.size,
+        created_at=int(record.created_at),
+        filename=record.name,
+        purpose=record.purpose,
+        status="processed",
+    )
+
+
+def got_openai_file(record: File) -> file_service_pb2.GetOpenAIFileResponse:
+    return file_service_pb2.GetOpenAIFileResponse(
+        id=record.key,
+        object="file",
+        bytes=record.size,
+        created_at=int(record.created_at),
+        filename=record.name,
+        purpose=record.purpose,
+        status="processed",
+    )
+
+
+def uploaded_openai_file(record: File) -> HttpBody:
+    return _body(_whole_numbers(MessageToDict(openai_file(record), always_print_fields_with_no_presence=True)))
+
+
+def _whole_numbers(message: dict[str, object]) -> dict[str, object]:
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in message.items()
+    }
+
+
+def _body(content: object) -> HttpBody:
+    return HttpBody(content_type=_JSON, data=orjson.dumps(content))

@@ -1,0 +1,1 @@
+"""What rag does, without gRPC and without the stores."""

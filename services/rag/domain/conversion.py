@@ -1,0 +1,176 @@
+"""Conversion to Markdown, as durable background jobs. What has become of one stands in the file's record.
+
+A job is about one content of a file. Where that is replaced or deleted, the job ends without a trace.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+from core import logs
+from core.errors import (
+    Conflict,
+    DeadlineExceeded,
+    InsufficientStorage,
+    NotFound,
+    PorticoError,
+    RateLimited,
+    Unavailable,
+    UnsupportedMedia,
+    UpstreamFailed,
+)
+from core.jobs.jobs import Jobs
+from core.jobs.run import JobRun
+from core.tenancy import Project
+from services.rag.domain import records
+from services.rag.domain.buckets import Buckets
+from services.rag.domain.kinds import HEAD_BYTES, Kind, kind_of
+from services.rag.domain.markdown import MarkdownFiles
+from services.rag.domain.providers import Providers
+from services.rag.domain.records import File, FileRecords, Markdown
+from services.rag.domain.stores import Stores
+from services.rag.ports import Converter
+
+log = logs.get(__name__)
+
+KIND: Final = "file.conversion"
+
+_MIB = 1024 * 1024
+_MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, InsufficientStorage)
+_FAILURES = 4
+"""After which a conversion is given up: of the service's own, or because it was killed over it."""
+_NEVER = 1_000_000
+"""Attempts of the job: it counts its failures itself, and says so in the record."""
+_WATCH_SECONDS = 1.0
+"""How soon a conversion ends whose file has been replaced or deleted."""
+
+
+class Contents:
+    """Reads what files hold."""
+
+    def __init__(self, buckets: Buckets, providers: Providers, stores: Stores) -> None:
+        self._buckets = buckets
+        self._providers = providers
+        self._stores = stores
+
+    async def read(self, project: Project, file: File, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        """All of it, or as much as `length` from its beginning. Raises NotFound, FailedPrecondition, Unavailable."""
+        bucket = await self._buckets.by_id(project, file.bucket_id)
+        if bucket is None:
+            raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")
+        provider = await self._providers.active(project, bucket.provider_id)
+        async with (
+            self._stores.use(project, provider) as store,
+            aclosing(store.get(bucket.place(project), file.object_id, 0, length)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
+
+
+class FileConversions:
+    """A Conversions of the ports. `max_bytes` is the size of the largest file that is converted."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        files: FileRecords,
+        contents: Contents,
+        markdown: MarkdownFiles,
+        converter: Converter,
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._jobs = jobs
+        self._files = files
+        self._contents = contents
+        self._markdown = markdown
+        self._converter = converter
+        self._max_bytes = max_bytes
+
+    async def request(self, scope: Project, file: File) -> File:
+        try:
+            await self._kind(scope, file)
+        except UnsupportedMedia as error:
+            if file.markdown.status != records.SUCCEEDED:
+                await self._markdown.mark(scope, file, records.SKIPPED, error.message)
+            raise
+        payload = {"file": file.id, "object": file.object_id, "markdown": file.markdown.object_id}
+        try:
+            await self._jobs.submit(scope, KIND, payload, unique_key=f"{KIND} {file.object_id}", max_attempts=_NEVER)
+        except Conflict:  # it is under way
+            return await self._now(scope, file)
+        if file.markdown.status == records.PENDING:
+            return file
+        pending = Markdown(records.PENDING, "", file.markdown.object_id, file.markdown.size)
+        changed = await self._files.set_markdown(scope, file, pending, time.time(), untouched=True)
+        return changed or await self._now(scope, file)  # the job was faster
+
+    async def run(self, run: JobRun) -> None:
+        """The handler of the jobs."""
+        file = await self._files.get(run.scope, run.payload["file"])
+        if file is None or file.object_id != run.payload["object"]:
+            return
+        if file.markdown.object_id != run.payload["markdown"]:  # done before, but for the job's own end
+            return
+        if run.job.failures >= _FAILURES:
+            await self._markdown.mark(run.scope, file, records.FAILED, "The conversion broke off again and again.")
+            return
+        if await self._markdown.mark(run.scope, file, records.RUNNING) is None:
+            return
+        work = asyncio.create_task(self._convert(run, file))
+        try:
+            while not (await asyncio.wait({work}, timeout=_WATCH_SECONDS))[0]:
+                if not await self._is_there(run.scope, file):
+                    log.info("conversion of a file that is gone", job=run.id)
+                    return
+            await work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _convert(self, run: JobRun, file: File) -> None:
+        began = time.monotonic()
+        try:
+            kind = await self._kind(run.scope, file)
+            async with (
+                aclosing(self._contents.read(run.scope, file)) as content,
+                self._converter.convert(kind, content) as markdown,
+            ):
+                done = await self._markdown.write(run.scope, file, markdown)
+        except UnsupportedMedia as error:
+            await self._markdown.mark(run.scope, file, records.SKIPPED, error.message)
+        except _MAY_PASS as error:
+            if run.job.failures + 1 >= _FAILURES:
+                await self._markdown.mark(run.scope, file, records.FAILED, error.message)
+                return
+            await self._markdown.mark(run.scope, file, records.PENDING)
+            raise
+        except PorticoError as error:
+            await self._markdown.mark(run.scope, file, records.FAILED, error.message)
+        else:
+            size = done.markdown.size if done else 0
+            log.info("converted", kind=kind.value, bytes=file.size, markdown=size, seconds=time.monotonic() - began)
+
+    async def _kind(self, scope: Project, file: File) -> Kind:
+        """Raises UnsupportedMedia."""
+        if file.size > self._max_bytes:
+            raise UnsupportedMedia(
+                f"Files of more than {self._max_bytes // _MIB} MiB are not converted.",
+                reason="NOT_CONVERTIBLE",
+                field="objectKey",
+            )
+        async with aclosing(self._contents.read(scope, file, min(HEAD_BYTES, file.size))) as pieces:
+            head = b"".join([piece async for piece in pieces])
+        return kind_of(file.name, file.content_type, head)
+
+    async def _is_there(self, scope: Project, file: File) -> bool:
+        now = await self._files.get(scope, file.id)
+        return now is not None and now.object_id == file.object_id
+
+    async def _now(self, scope: Project, file: File) -> File:
+        now = await self._files.get(scope, file.id)
+        if now is None:
+            raise NotFound("The file was deleted meanwhile.", reason="FILE_NOT_FOUND", field="objectKey")
+        return now

@@ -1,0 +1,214 @@
+"""The files of a project's buckets: list, read, upload, delete."""
+
+import base64
+import binascii
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from core import fields
+from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
+from core.tenancy import Project
+from services.rag.domain import names, records
+from services.rag.domain.buckets import Bucket, Buckets
+from services.rag.domain.providers import Providers
+from services.rag.domain.records import File
+from services.rag.domain.uploads import Parts, Upload, check_open
+
+ORIGINAL, MARKDOWN = "original", "markdown"
+MARKDOWN_INLINE_BYTES = 1024 * 1024
+_MARKDOWN_TYPE = "text/markdown; charset=utf-8"
+_ATTEMPTS = 20
+_READ_ATTEMPTS = 5
+_BATCH = 1000
+_MOST_SCANNED = 20_000
+"""Records that one page of a search looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What can be downloaded of a file, as it was when it was looked up."""
+
+    file: File
+    object_id: str
+    name: str
+    size: int
+    content_type: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`length` bytes from `offset` on; `partial` where a part was asked for, even if that is all there is."""
+
+    offset: int
+    length: int
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Content that is there to be read."""
+
+    content: Content
+    span: Span | None
+    pieces: AsyncIterator[bytes]
+
+
+Select = Callable[[Content], Span | None]
+"""Which bytes are wanted; None: not any."""
+
+
+class Files:
+    """Use cases. Each takes the project first; what is another's is not there."""
+
+    def __init__(self, parts: Parts, buckets: Buckets, providers: Providers) -> None:
+        self._parts = parts
+        self._records = parts.records
+        self._buckets = buckets
+        self._providers = providers
+
+    async def list(
+        self, project: Project, bucket_key: str, *, search: str = "", size: int = 0, cursor: str = ""
+    ) -> tuple[list[File], str]:
+        """One page by key, and the cursor of the next. A search that finds little may give pages that are not full.
+        Raises NotFound (bucket), InvalidInput."""
+        limit = fields.page_size(size)
+        after = _key_of(cursor)
+        wanted = fields.text("search", search, at_most=1024).casefold()
+        bucket = await self._buckets.get(project, bucket_key)
+        found: list[File] = []
+        size = _BATCH if wanted else min(limit + 1, _BATCH)
+        for _ in range(_MOST_SCANNED // _BATCH):
+            batch = await self._records.by_key(project, bucket.id, after, size)
+            for file in batch:
+                if not wanted or wanted in file.key.casefold() or wanted in file.name.casefold():
+                    if len(found) == limit:
+                        return found, _cursor_of(found[-1].key)
+                    found.append(file)
+            if len(batch) < size:
+                return found, ""
+            after = batch[-1].key
+        return found, _cursor_of(after)
+
+    async def get(self, project: Project, bucket_key: str, key: str) -> File:
+        """Raises NotFound."""
+        _, file = await self._find(project, bucket_key, key)
+        return file
+
+    async def delete(self, project: Project, bucket_key: str, key: str) -> None:
+        """Raises NotFound."""
+        for _ in range(_ATTEMPTS):
+            bucket, file = await self._find(project, bucket_key, key)
+            note = await self._parts.leftovers.note(project, bucket, file.objects)
+            if await self._records.remove(project, file):
+                await self._parts.leftovers.finish(note, file.objects)
+                return
+            await self._parts.leftovers.finish(note, ())  # replaced meanwhile, or gone
+        raise Conflict("The file is being replaced by others. Try again.", reason="CHANGED_MEANWHILE")
+
+    @asynccontextmanager
+    async def begin(self, project: Project, bucket_key: str) -> AsyncIterator[Upload]:
+        """An upload into the bucket; leaving without a commit leaves nothing. Raises NotFound, FailedPrecondition."""
+        bucket = await self._buckets.get(project, bucket_key)
+        check_open(bucket)
+        provider = await self._providers.active(project, bucket.provider_id)
+        upload = Upload(self._parts, project, bucket, provider)
+        try:
+            yield upload
+        finally:
+            await upload.abandon()
+
+    async def content(self, project: Project, bucket_key: str, key: str, variant: str = ORIGINAL) -> Content:
+        """Raises NotFound, InvalidInput (variant), FailedPrecondition (no Markdown)."""
+        fields.one_of("variant", variant, (ORIGINAL, MARKDOWN))
+        file = await self.get(project, bucket_key, key)
+        if variant == ORIGINAL:
+            return Content(file, file.object_id, file.name, file.size, file.content_type, file.etag)
+        markdown = file.markdown
+        if markdown.status != records.SUCCEEDED:
+            raise FailedPrecondition(
+                f"The file has no Markdown: its conversion is {markdown.status}.", reason="NO_MARKDOWN", field="variant"
+            )
+        object_id = markdown.object_id
+        return Content(file, object_id, f"{file.name}.md", markdown.size, _MARKDOWN_TYPE, f'"{object_id}"')
+
+    @asynccontextmanager
+    async def open(
+        self, project: Project, bucket_key: str, key: str, variant: str, select: Select
+    ) -> AsyncIterator[Opened]:
+        """The content and the pieces of what is selected of it, the first of which has been read: what can fail at the
+        beginning has failed. Raises as `content`, what `select` raises, and Unavailable."""
+        for _ in range(_READ_ATTEMPTS):
+            content = await self.content(project, bucket_key, key, variant)
+            span = select(content)
+            if span is None:
+                yield Opened(content, None, _chained(b"", None))
+                return
+            async with aclosing(self.read(project, content, span)) as pieces:
+                try:
+                    first = await anext(pieces, b"")
+                except NotFound:  # replaced or deleted since it was looked up
+                    continue
+                yield Opened(content, span, _chained(first, pieces))
+                return
+        raise Unavailable("The file's content cannot be found.", reason="OBJECT_MISSING")
+
+    async def read(self, project: Project, content: Content, span: Span) -> AsyncGenerator[bytes, None]:
+        """Raises NotFound where the content is not there any more."""
+        bucket = await self._buckets.by_id(project, content.file.bucket_id)
+        if bucket is None:
+            raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")
+        provider = await self._providers.active(project, bucket.provider_id)
+        async with (
+            self._parts.stores.use(project, provider) as store,
+            aclosing(store.get(bucket.place(project), content.object_id, span.offset, span.length)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
+
+    async def markdown_text(self, project: Project, file: File) -> str:
+        """The file's Markdown, where there is some of at most MARKDOWN_INLINE_BYTES; else empty."""
+        if file.markdown.status != records.SUCCEEDED or file.markdown.size > MARKDOWN_INLINE_BYTES:
+            return ""
+        async with self.open(
+            project, file.bucket_key, file.key, MARKDOWN, lambda content: Span(0, content.size)
+        ) as opened:
+            return b"".join([piece async for piece in opened.pieces]).decode(errors="replace")
+
+    async def convert(self, project: Project, bucket_key: str, key: str) -> File:
+        """Raises NotFound, UnsupportedMedia."""
+        return await self._parts.conversions.request(project, await self.get(project, bucket_key, key))
+
+    async def _find(self, project: Project, bucket_key: str, key: str) -> tuple[Bucket, File]:
+        names.object_key("objectKey", key)
+        bucket = await self._buckets.get(project, bucket_key)
+        file = await self._records.find(project, bucket.id, key)
+        if file is None:
+            raise NotFound("There is no such file in this bucket.", reason="FILE_NOT_FOUND", field="objectKey")
+        return bucket, file
+
+
+def _cursor_of(key: str) -> str:
+    return base64.urlsafe_b64encode(b"k" + key.encode()).rstrip(b"=").decode()
+
+
+def _key_of(cursor: str) -> str:
+    """Raises InvalidInput for what `_cursor_of` did not make."""
+    if not cursor:
+        return ""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        text = ""
+    if not text.startswith("k") or _cursor_of(text[1:]) != cursor:
+        raise InvalidInput("cursor must be the nextCursor of a page.", field="cursor")
+    return text[1:]
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    if rest is not None:
+        async for piece in rest:
+            yield piece

@@ -1,0 +1,163 @@
+"""What keeps the stores free of content that belongs to no file.
+
+Objects and records lie in two places, so no change of both is one step. Whoever is about to write an object, or to take
+one from a file, first notes it here; the note goes when all is done. A note that stays behind, because the process was
+killed, is settled by the sweep: it removes those of its objects that no file has. Every content is an object of its
+own, with an id that is never used again, so that what no file has is nobody's.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from core import logs
+from core.errors import NotFound, PorticoError, Unavailable
+from core.storage.ports import Cond, Document, DocumentStore, Op, Order
+from core.tenancy import MAIN, Project, Tenant
+from services.rag.domain.buckets import Bucket
+from services.rag.domain.providers import Providers
+from services.rag.domain.records import File, FileRecords
+from services.rag.domain.stores import Stores
+from services.rag.domain.tables import LEFTOVERS
+from services.rag.ports import Place
+
+log = logs.get(__name__)
+
+_PAGE = 100
+
+Kept = Callable[[Project, File], Awaitable[object]]
+"""Told of a file that a note was about and that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Some objects of one place, in the store of one provider."""
+
+    id: str
+    place: Place
+    provider_id: str
+    objects: tuple[str, ...]
+    due_at: float
+    """When the sweep looks at it, unless whoever wrote it is still at work."""
+
+    def document(self) -> Document:
+        return {
+            "id": self.id,
+            "tenant": self.place.scope.tenant.slug,
+            "project": self.place.scope.id,
+            "bucketId": self.place.bucket_id,
+            "providerId": self.provider_id,
+            "objects": list(self.objects),
+            "dueAt": self.due_at,
+        }
+
+
+def note_of(document: Document) -> Note:
+    project = Project(Tenant(document["tenant"]), document["project"])
+    place = Place(project, document["bucketId"])
+    return Note(document["id"], place, document["providerId"], tuple(document["objects"]), document["dueAt"])
+
+
+class Leftovers:
+    """`grace` is how long, in seconds, a note is left alone after it was last confirmed."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        records: FileRecords,
+        providers: Providers,
+        stores: Stores,
+        *,
+        grace: float,
+        kept: Kept,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._providers = providers
+        self._stores = stores
+        self._grace = grace
+        self._kept = kept
+        self._clock = clock
+
+    async def note(self, project: Project, bucket: Bucket, objects: Sequence[str]) -> Note:
+        """Durable on return: from now on these objects do not stay without a file."""
+        await self._store.prepare(MAIN, [LEFTOVERS])
+        due_at = self._clock() + self._grace
+        note = Note(f"lft_{uuid4().hex}", bucket.place(project), bucket.provider_id, tuple(objects), due_at)
+        await self._store.insert(MAIN, LEFTOVERS, note.document())
+        return note
+
+    def fades(self, note: Note) -> bool:
+        """Whether it is time to confirm it."""
+        return self._clock() > note.due_at - 0.75 * self._grace
+
+    async def confirm(self, note: Note, objects: Sequence[str] = ()) -> Note:
+        """Still at work, now with these objects as well. Raises Unavailable where the sweep has taken the note, and the
+        objects may be gone."""
+        whole = tuple(dict.fromkeys((*note.objects, *objects)))
+        changed = replace(note, objects=whole, due_at=self._clock() + self._grace)
+        changes = {"objects": list(whole), "dueAt": changed.due_at}
+        if await self._store.update(MAIN, LEFTOVERS, note.id, changes, where={"swept": None}) is None:
+            raise Unavailable("The file took too long to come. Send it again.", reason="UPLOAD_EXPIRED")
+        return changed
+
+    async def finish(self, note: Note, nobodys: Sequence[str]) -> None:
+        """Removes the objects that are known to be nobody's, and the note. What fails is left to the sweep."""
+        try:
+            await self._finish(note, nobodys)
+        except PorticoError as error:
+            log.warning("objects are left for later", reason=error.reason, provider=note.provider_id)
+
+    async def sweep(self) -> int:
+        """Settles the notes whose time has come; says how many there were."""
+        await self._store.prepare(MAIN, [LEFTOVERS])
+        swept, token = 0, ""
+        while True:
+            page = await self._store.find(
+                MAIN,
+                LEFTOVERS,
+                {"dueAt": Cond(Op.LTE, self._clock())},
+                order=Order("dueAt", descending=False),
+                page_size=_PAGE,
+                page_token=token,
+            )
+            for document in page.items:
+                swept += await self._claim(note_of(document))
+            token = page.next_token
+            if not token:
+                return swept
+
+    async def _claim(self, note: Note) -> bool:
+        """One of several sweeps takes it, and whoever wrote it may not go on. It comes again if this one fails."""
+        changes = {"swept": True, "dueAt": self._clock() + self._grace}
+        if await self._store.update(MAIN, LEFTOVERS, note.id, changes, where={"dueAt": note.due_at}) is None:
+            return False
+        try:
+            await self._settle(note)
+        except PorticoError as error:
+            log.warning("objects are left for later", reason=error.reason, provider=note.provider_id)
+        return True
+
+    async def _settle(self, note: Note) -> None:
+        project = note.place.scope
+        owners = {each: await self._records.with_object(project, each) for each in note.objects}
+        for file in {file.id: file for file in owners.values() if file is not None}.values():
+            await self._kept(project, file)
+        await self._finish(note, [each for each, file in owners.items() if file is None])
+
+    async def _finish(self, note: Note, nobodys: Sequence[str]) -> None:
+        if nobodys:
+            await self._remove(note, nobodys)
+        await self._store.delete(MAIN, LEFTOVERS, note.id)
+
+    async def _remove(self, note: Note, objects: Sequence[str]) -> None:
+        try:
+            provider = await self._providers.get(note.place.scope, note.provider_id)
+        except NotFound:
+            log.warning("objects of a deleted provider are left in it", count=len(objects))
+            return
+        async with self._stores.use(note.place.scope, provider) as store:
+            for object_id in objects:
+                await store.delete(note.place, object_id)

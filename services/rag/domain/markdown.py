@@ -1,0 +1,54 @@
+"""The Markdown of a file: an object beside its content, which comes and goes with the same care."""
+
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+from core.tenancy import Project
+from services.rag.domain import records
+from services.rag.domain.buckets import Buckets
+from services.rag.domain.leftovers import Leftovers
+from services.rag.domain.providers import Providers
+from services.rag.domain.records import File, FileRecords, Markdown
+from services.rag.domain.stores import Stores
+
+
+class MarkdownFiles:
+    """What a conversion writes. Every method takes the file as the conversion read it, and does nothing where its
+    content has been replaced since."""
+
+    def __init__(
+        self, records: FileRecords, buckets: Buckets, providers: Providers, stores: Stores, leftovers: Leftovers
+    ) -> None:
+        self._records = records
+        self._buckets = buckets
+        self._providers = providers
+        self._stores = stores
+        self._leftovers = leftovers
+
+    async def write(self, project: Project, file: File, content: AsyncIterator[bytes]) -> File | None:
+        """Stores the Markdown, in place of what there was, and marks the file as converted. None: the file is not there
+        any more as it was, and nothing is left. Raises as FileStore.put, and whatever `content` raises."""
+        bucket = await self._buckets.by_id(project, file.bucket_id)
+        if bucket is None:
+            return None
+        provider = await self._providers.active(project, bucket.provider_id)
+        object_id = uuid4().hex
+        note = await self._leftovers.note(project, bucket, (object_id, *file.objects))
+        try:
+            async with self._stores.use(project, provider) as store:
+                stored = await store.put(bucket.place(project), object_id, content)
+        except BaseException:  # a cancellation too: nothing of it stays
+            await self._leftovers.finish(note, (object_id,))
+            raise
+        note = await self._leftovers.confirm(note)
+        done = Markdown(records.SUCCEEDED, object_id=object_id, size=stored.size)
+        changed = await self._records.set_markdown(project, file, done, time.time())
+        old = (file.markdown.object_id,) if file.markdown.object_id else ()
+        await self._leftovers.finish(note, (object_id,) if changed is None else old)
+        return changed
+
+    async def mark(self, project: Project, file: File, status: str, error: str = "") -> File | None:
+        """Says how far the conversion is; `error` why it failed or was skipped. What Markdown there is stays."""
+        markdown = Markdown(status, error, file.markdown.object_id, file.markdown.size)
+        return await self._records.set_markdown(project, file, markdown, time.time())

@@ -1,0 +1,71 @@
+"""OpenAI's files: a bucket of their own, in the order of time, with ids as OpenAI makes them."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from core import fields
+from core.errors import NotFound
+from core.tenancy import Project
+from services.rag.domain.buckets import OPENAI, Buckets
+from services.rag.domain.files import Files
+from services.rag.domain.records import File, FileRecords
+from services.rag.domain.uploads import Upload
+
+_MOST = 10_000
+_BATCH = 1000
+
+
+def new_id() -> str:
+    return f"file-{secrets.token_hex(12)}"
+
+
+def purpose(value: str) -> str:
+    """Raises InvalidInput."""
+    return fields.text("purpose", value, at_least=1, at_most=64)
+
+
+class OpenAIFiles:
+    """Use cases. Each takes the project first; what is another's is not there."""
+
+    def __init__(self, files: Files, records: FileRecords, buckets: Buckets) -> None:
+        self.files = files
+        self._records = records
+        self._buckets = buckets
+
+    @asynccontextmanager
+    async def begin(self, project: Project) -> AsyncIterator[Upload]:
+        async with self.files.begin(project, OPENAI) as upload:
+            yield upload
+
+    async def get(self, project: Project, id: str) -> File:
+        """Raises NotFound."""
+        return await self.files.get(project, OPENAI, id)
+
+    async def delete(self, project: Project, id: str) -> None:
+        """Raises NotFound."""
+        await self.files.delete(project, OPENAI, id)
+
+    async def list(
+        self, project: Project, *, purpose: str = "", limit: int = 0, after: str = "", order: str = ""
+    ) -> tuple[list[File], bool]:
+        """One page, and whether there are more. Raises InvalidInput, NotFound (`after`)."""
+        size = fields.between("limit", limit, 1, _MOST, default=_MOST)
+        descending = fields.one_of("order", order or "desc", ("asc", "desc")) == "desc"
+        bucket = await self._buckets.get(project, OPENAI)
+        position = ""
+        if after:
+            last = await self._records.find(project, bucket.id, after)
+            if last is None:
+                raise NotFound("There is no file with this id to go on after.", reason="FILE_NOT_FOUND", field="after")
+            position = last.position
+        found: list[File] = []
+        while True:
+            wanted = min(_BATCH, size + 1 - len(found))
+            batch = await self._records.by_time(project, bucket.id, purpose, position, wanted, descending=descending)
+            found += batch
+            if len(found) > size:
+                return found[:size], True
+            if len(batch) < wanted:
+                return found, False
+            position = batch[-1].position

@@ -1,0 +1,16 @@
+"""What the service keeps: in the tenants' stores, and one list for the whole installation."""
+
+from core.storage.ports import Collection, Level
+
+PROVIDERS = Collection("file_providers", Level.PROJECT, unique=(("key",),), indexes=(("createdAt",),))
+BUCKETS = Collection("file_buckets", Level.PROJECT, unique=(("key",),), indexes=(("createdAt",), ("providerId",)))
+FILES = Collection(
+    "files",
+    Level.PROJECT,
+    unique=(("bucketId", "key"),),
+    indexes=(("bucketId", "position"), ("objectId",), ("markdownObjectId",)),
+)
+COLLECTIONS = (PROVIDERS, BUCKETS, FILES)
+
+LEFTOVERS = Collection("file_leftovers", Level.MAIN, indexes=(("dueAt",),))
+"""Objects that may belong to no file, if what was being done to them was cut off."""

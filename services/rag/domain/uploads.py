@@ -1,0 +1,209 @@
+"""An upload: first the content, under an id of its own, then the record that makes it a file.
+
+Whenever the process is killed, there is the old file or the new one, whole: the record changes in one step, and what is
+not, or no longer, a file's content is noted before (see leftovers).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from core import fields, logs
+from core.errors import Conflict, FailedPrecondition, NotFound, PorticoError, UnsupportedMedia
+from core.tenancy import Project
+from services.rag.domain import names, records
+from services.rag.domain.buckets import Bucket, Buckets
+from services.rag.domain.leftovers import Leftovers, Note
+from services.rag.domain.providers import Provider
+from services.rag.domain.records import File, FileRecords, Markdown
+from services.rag.domain.rules import Rules
+from services.rag.domain.stores import Stores
+from services.rag.ports import Conversions, StoredObject
+
+log = logs.get(__name__)
+
+T = TypeVar("T")
+
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What a caller says of a file. An empty type is taken from the name, an empty key made from it."""
+
+    name: str
+    created_by: str
+    content_type: str = ""
+    key: str = ""
+    purpose: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    convert: bool = False
+
+    def checked(self, rules: Rules) -> "NewFile":
+        """Raises InvalidInput, UnsupportedMedia."""
+        name = names.file_name("fileName", self.name)
+        content_type = names.content_type("contentType", self.content_type, name)
+        rules.check_type(content_type)
+        return replace(
+            self,
+            name=name,
+            content_type=content_type,
+            key=names.object_key("keyHint", self.key) if self.key else "",
+            metadata=fields.notes("metadata", self.metadata),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What uploads work with."""
+
+    records: FileRecords
+    buckets: Buckets
+    stores: Stores
+    leftovers: Leftovers
+    conversions: Conversions
+    rules: Rules
+
+
+class Upload:
+    """One upload, as `Files.begin` gives it: write, then commit. Not for several tasks at once."""
+
+    def __init__(self, parts: Parts, project: Project, bucket: Bucket, provider: Provider) -> None:
+        self._parts = parts
+        self._project = project
+        self._bucket = bucket
+        self._provider = provider
+        self._object_id = uuid4().hex
+        self._note: Note | None = None
+        self._stored: StoredObject | None = None
+        self._committing = False
+
+    async def write(self, content: AsyncIterator[bytes]) -> None:
+        """Stores the content; once. Raises PayloadTooLarge, InsufficientStorage, and whatever `content` raises."""
+        self._note = await self._parts.leftovers.note(self._project, self._bucket, (self._object_id,))
+        async with (
+            self._parts.stores.use(self._project, self._provider) as store,
+            aclosing(self._measured(content)) as measured,
+        ):
+            self._stored = await store.put(self._bucket.place(self._project), self._object_id, measured)
+
+    async def commit(self, new: NewFile) -> File:
+        """Makes it a file. It goes through to its end even if the caller is cancelled, for what it has begun must be
+        known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict, Unavailable."""
+        checked = new.checked(self._parts.rules)
+        self._committing = True
+        return await _to_its_end(self._commit(checked))
+
+    async def abandon(self) -> None:
+        """Removes what was written, unless it was committed or may have been."""
+        if self._note is not None and not self._committing:
+            await _to_its_end(self._parts.leftovers.finish(self._note, (self._object_id,)))
+
+    async def _measured(self, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        size = 0
+        async for piece in content:
+            size += len(piece)
+            self._parts.rules.check_size(size)
+            await self._confirm()
+            yield piece
+
+    async def _confirm(self) -> None:
+        assert self._note is not None
+        if self._parts.leftovers.fades(self._note):
+            self._note = await self._parts.leftovers.confirm(self._note)
+
+    async def _commit(self, new: NewFile) -> File:
+        assert self._note is not None
+        leftovers = self._parts.leftovers
+        file, gone = await self._record(self._file(new), given_key=bool(new.key))
+        if new.convert:
+            file, begun = await self._convert(file)
+            if not begun:
+                return file  # the sweep begins it, for the sake of the note
+        await leftovers.finish(self._note, gone)
+        return file
+
+    def _file(self, new: NewFile) -> File:
+        assert self._stored is not None
+        now = time.time()
+        return File(
+            id=f"fil_{uuid4().hex}",
+            key=new.key or names.automatic_key(self._bucket.prefix, new.name, int(now * 1000)),
+            bucket_id=self._bucket.id,
+            bucket_key=self._bucket.key,
+            provider_key=self._bucket.provider_key,
+            name=new.name,
+            size=self._stored.size,
+            content_type=new.content_type,
+            checksum=self._stored.sha256,
+            object_id=self._object_id,
+            position=records.position_at(now),
+            created_by=new.created_by,
+            created_at=now,
+            updated_at=now,
+            purpose=new.purpose,
+            metadata=new.metadata,
+            markdown=Markdown(records.PENDING) if new.convert else Markdown(),
+        )
+
+    async def _record(self, file: File, *, given_key: bool) -> tuple[File, tuple[str, ...]]:
+        """The file as it is recorded, and the objects that it replaced."""
+        assert self._note is not None
+        for _ in range(_ATTEMPTS):
+            old = await self._parts.records.find(self._project, self._bucket.id, file.key) if given_key else None
+            if old is None:
+                await self._confirm()
+                if await self._parts.records.insert(self._project, file):
+                    await self._confirm_bucket(file)
+                    return file, ()
+            else:
+                self._note = await self._parts.leftovers.confirm(self._note, old.objects)
+                new = replace(file, id=old.id, created_at=old.created_at, position=old.position)
+                replaced = await self._parts.records.replace(self._project, old, new)
+                if replaced is not None:
+                    return replaced, old.objects
+        raise Conflict("The file is being replaced by others. Try again.", reason="CHANGED_MEANWHILE")
+
+    async def _confirm_bucket(self, file: File) -> None:
+        """Takes the new record back where the bucket was being deleted meanwhile."""
+        assert self._note is not None
+        bucket = await self._parts.buckets.by_id(self._project, self._bucket.id)
+        if bucket is not None and not bucket.closing:
+            return
+        if await self._parts.records.remove(self._project, file):
+            await self._parts.leftovers.finish(self._note, file.objects)
+        raise NotFound("The bucket is being deleted.", reason="BUCKET_NOT_FOUND", field="bucketKey")
+
+    async def _convert(self, file: File) -> tuple[File, bool]:
+        """The file, and whether its conversion has begun or never will."""
+        try:
+            return await self._parts.conversions.request(self._project, file), True
+        except UnsupportedMedia as error:
+            skipped = Markdown(records.SKIPPED, error.message)
+            changed = await self._parts.records.set_markdown(self._project, file, skipped, time.time())
+            return changed or file, True
+        except PorticoError as error:  # the file is there: its upload has not failed
+            log.warning("conversion is left for later", reason=error.reason)
+            return file, False
+
+
+def check_open(bucket: Bucket) -> None:
+    """Raises FailedPrecondition."""
+    if bucket.closing:
+        raise FailedPrecondition("The bucket is being deleted.", reason="BUCKET_CLOSING", field="bucketKey")
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is not cancelled with the caller; a cancelled caller leaves when it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("failed behind a cancelled call", error=type(error).__name__)
+        raise

@@ -1,0 +1,128 @@
+"""What the rag service needs of the outside, beyond the ports of core."""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.tenancy import Project
+
+if TYPE_CHECKING:
+    from services.rag.domain.kinds import Kind
+    from services.rag.domain.records import File
+
+_BUCKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the objects of one bucket lie. `bucket_id` is the bucket's record id, which is never used again."""
+
+    scope: Project
+    bucket_id: str
+
+    def __post_init__(self) -> None:
+        if not _BUCKET_ID.fullmatch(self.bucket_id):
+            raise ValueError("a bucket's id is 1 to 64 letters, digits, '_' or '-'")
+
+    def path(self, key: str) -> str:
+        """Where a store keeps the object, whatever its key holds: names of fixed form and length, so that no key leads
+        elsewhere, and none meets another one where upper and lower case are the same."""
+        whole = "\0".join((self.scope.tenant.slug, self.scope.id, self.bucket_id, key))
+        name = sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self.scope.tenant.slug}/{self.scope.id}/{self.bucket_id}/{name[:2]}/{name[2:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What `put` has written. `sha256` is hexadecimal."""
+
+    size: int
+    sha256: str
+
+    @property
+    def etag(self) -> str:
+        """An entity tag, quoted; strong: the same content has the same one."""
+        return etag_of(self.sha256)
+
+
+def etag_of(checksum: str) -> str:
+    return f'"{checksum[:32]}"'
+
+
+class FileStore(Protocol):
+    """Keeps objects. Every method takes the place first; what lies elsewhere is not there. Keys are any text.
+
+    Any method raises Unavailable where the store cannot be reached, and UpstreamFailed where it refuses us. Safe to
+    use from many tasks at once.
+    """
+
+    async def put(self, place: Place, key: str, content: AsyncIterator[bytes]) -> StoredObject:
+        """Writes an object, or replaces it, as a whole and durably: nobody ever sees a part. It never holds more than a
+        few MiB of `content` in memory. Where `content` raises, or the call is cancelled, there is what was before.
+        Of several at a time with one key, one wins. Raises InsufficientStorage where the store is full."""
+
+    def get(self, place: Place, key: str, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The object from `offset` on, `length` bytes of it or all that follow, in pieces of at most 1 MiB. The object
+        stays what it was when the first piece came. Raises NotFound with the first piece, Unavailable where
+        the object is shorter than asked for. Close it if you leave early."""
+
+    async def size(self, place: Place, key: str) -> int | None:
+        """Bytes of the object; None: there is none."""
+
+    async def delete(self, place: Place, key: str) -> None:
+        """Removes the object, and what a `put` that was cut off has left of it. No error where there is nothing. A
+        `put` of this key that is in progress may fail with Unavailable."""
+
+    async def check(self) -> None:
+        """Raises where the store cannot serve."""
+
+    async def close(self) -> None:
+        """Lets go of files and connections. May be called twice."""
+
+
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverField:
+    """A credential (`secret`) or setting of a driver. `check` raises InvalidInput by `(path, value)`."""
+
+    name: str
+    label: str
+    description: str
+    secret: bool = False
+    required: bool = False
+    check: Callable[[str, str], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A kind of provider. `open` makes a store from credentials and settings and connects to nothing yet;
+    `check_address` raises InvalidInput where they lead to what Portico must not call."""
+
+    id: str
+    label: str
+    description: str
+    fields: tuple[DriverField, ...]
+    open: Callable[[Values, Values], FileStore]
+    check_address: Callable[[Values], Awaitable[object]]
+
+
+class Converter(Protocol):
+    """Makes Markdown of one document. Several may be at it at a time."""
+
+    def convert(self, kind: "Kind", content: AsyncIterator[bytes]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The Markdown in pieces, UTF-8; nothing of either stays when the context is left. Raises UnsupportedMedia for
+        what turns out to be of no known kind or to hold no text, Unprocessable for what cannot be converted or takes
+        too much, Unavailable and InsufficientStorage where it may go well another time."""
+
+
+class Conversions(Protocol):
+    """Turns files into Markdown, in the background."""
+
+    async def request(self, scope: Project, file: "File") -> "File":
+        """Begins, or begins again, the conversion of a file: its record as it is then, usually pending. Asking twice
+        for the same content is no mistake. Raises UnsupportedMedia for a kind that cannot be converted."""

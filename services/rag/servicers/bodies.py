@@ -1,0 +1,131 @@
+"""Bodies that come in pieces: how they are read, and the uploads that they hold."""
+
+import asyncio
+import binascii
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from google.api.httpbody_pb2 import HttpBody
+
+from core.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge
+
+MAX_JSON_BYTES = 32 * 1024 * 1024
+_SLICE = 1024 * 1024
+"""Characters of base64 that are decoded at once; a multiple of 4."""
+_DATA_URL = re.compile(r"data:([^;,]{0,255})((?:;[^;,]{1,255}){0,8}),")
+
+
+class Message(Protocol):
+    """A message of an upload's stream."""
+
+    body: HttpBody
+
+
+class Json(msgspec.Struct, rename="camel"):
+    """An upload as JSON; None: not given."""
+
+    file_name: str
+    data: str | None = None
+    base64: str | None = None
+    """Another name of `data`."""
+    content_type: str | None = None
+    metadata: dict[str, Any] | None = None
+    convert_to_markdown: bool | None = None
+    key_hint: str | None = None
+
+
+async def pieces(first: Message, rest: AsyncIterator[Message], idle_seconds: float) -> AsyncIterator[bytes]:
+    """The body. Raises DeadlineExceeded where nothing comes for so long."""
+    yield first.body.data
+    while True:
+        try:
+            async with asyncio.timeout(idle_seconds):
+                message = await anext(rest, None)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"Nothing more of the body has come for {idle_seconds:g} seconds.", reason="UPLOAD_STALLED"
+            ) from None
+        if message is None:
+            return
+        yield message.body.data
+
+
+async def skip(rest: AsyncIterator[Message], at_most: int, seconds: float) -> None:
+    """Lets a sender who is refused finish, within bounds: one who is cut off in the middle may not read the refusal."""
+    try:
+        async with asyncio.timeout(seconds):
+            async for message in rest:
+                at_most -= len(message.body.data)
+                if at_most < 0:
+                    return
+    except TimeoutError:
+        return
+
+
+async def json_body(content: AsyncIterator[bytes]) -> Json:
+    """Raises PayloadTooLarge, InvalidInput."""
+    body = bytearray()
+    async for piece in content:
+        body += piece
+        if len(body) > MAX_JSON_BYTES:
+            raise PayloadTooLarge(
+                f"An upload as JSON may have at most {MAX_JSON_BYTES // 1024**2} MiB. Send larger files as a form.",
+                field="body",
+            )
+    try:
+        return await asyncio.to_thread(msgspec.json.decode, body, type=Json)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        text = str(error)
+        found = re.search(r"`\$\.?([^`]*)`$", text)
+        raise InvalidInput(f"The body does not fit: {text}", field=found[1] if found else "body") from None
+
+
+def data_of(body: Json) -> tuple[str, int, str]:
+    """The text that holds the base64, where it begins, and the MIME type that a data URL names. Raises InvalidInput."""
+    data = body.data if body.data is not None else body.base64
+    if data is None:
+        raise InvalidInput("data must hold the file as base64, or as a data URL.", field="data")
+    if not data.startswith("data:"):
+        return data, 0, ""
+    found = _DATA_URL.match(data)
+    if found is None or not found[2].lower().endswith(";base64"):
+        raise InvalidInput("A data URL must look like data:text/plain;base64,SGVsbG8=.", field="data")
+    return data, found.end(), found[1]
+
+
+async def decoded(data: str, start: int) -> AsyncIterator[bytes]:
+    """The bytes, slice by slice. Raises InvalidInput for what is not base64 as RFC 4648 has it."""
+    broken = InvalidInput("data is not valid base64.", reason="BROKEN_BASE64", field="data")
+    if (len(data) - start) % 4:
+        raise broken
+    for at in range(start, len(data), _SLICE):
+        part = data[at : at + _SLICE]
+        if at + _SLICE < len(data) and part.endswith("="):
+            raise broken
+        try:
+            piece = binascii.a2b_base64(part.encode("ascii"), strict_mode=True)
+        except (binascii.Error, UnicodeEncodeError):
+            raise broken from None
+        yield piece
+        await asyncio.sleep(0)  # others want the loop, too
+
+
+def flag(field: str, value: str) -> bool:
+    """A yes or no in a form. Raises InvalidInput."""
+    if value.lower() in ("true", "1", "yes", "on"):
+        return True
+    if value.lower() in ("", "false", "0", "no", "off"):
+        return False
+    raise InvalidInput(f"{field} must be true or false.", field=field)
+
+
+def notes(value: str) -> Mapping[str, Any]:
+    """A JSON object in a form. Raises InvalidInput."""
+    if not value.strip():
+        return {}
+    try:
+        return msgspec.json.decode(value, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidInput("metadata must be a JSON object.", field="metadata") from None

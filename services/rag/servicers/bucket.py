@@ -1,0 +1,39 @@
+"""BucketService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from grpc.aio import ServicerContext
+
+from core import context as call
+from portico.rag.v1 import bucket_service_pb2 as pb
+from portico.rag.v1 import bucket_service_pb2_grpc
+from services.rag import convert
+from services.rag.domain.buckets import Buckets
+from services.rag.domain.records import FileRecords
+
+
+class BucketServicer(bucket_service_pb2_grpc.BucketServiceServicer):
+    def __init__(self, buckets: Buckets, records: FileRecords) -> None:
+        self._buckets = buckets
+        self._records = records
+
+    async def ListBuckets(self, request: pb.ListBucketsRequest, context: ServicerContext) -> pb.ListBucketsResponse:
+        buckets, token = await self._buckets.page(
+            call.identity().project, size=request.page_size, token=request.page_token
+        )
+        return pb.ListBucketsResponse(
+            buckets=[convert.bucket(each) for each in buckets], count=len(buckets), next_page_token=token
+        )
+
+    async def GetBucket(self, request: pb.GetBucketRequest, context: ServicerContext) -> pb.GetBucketResponse:
+        bucket = await self._buckets.get(call.identity().project, request.bucket_key)
+        return pb.GetBucketResponse(bucket=convert.bucket(bucket))
+
+    async def CreateBucket(self, request: pb.CreateBucketRequest, context: ServicerContext) -> pb.CreateBucketResponse:
+        bucket = await self._buckets.create(call.identity().project, convert.new_bucket(request))
+        return pb.CreateBucketResponse(bucket=convert.bucket(bucket))
+
+    async def DeleteBucket(self, request: pb.DeleteBucketRequest, context: ServicerContext) -> pb.DeleteBucketResponse:
+        project = call.identity().project
+        await self._buckets.delete(project, request.bucket_key, lambda id: self._records.count(project, id))
+        return pb.DeleteBucketResponse(success=True)

@@ -1,0 +1,94 @@
+"""FileService."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from collections.abc import AsyncIterator, Mapping
+
+from google.api.httpbody_pb2 import HttpBody
+from grpc.aio import ServicerContext
+
+from core import context as call
+from portico.rag.v1 import file_service_pb2 as pb
+from portico.rag.v1 import file_service_pb2_grpc
+from services.rag import convert
+from services.rag.domain.files import ORIGINAL, Files
+from services.rag.domain.uploads import NewFile
+from services.rag.servicers import bodies
+from services.rag.servicers.bodies import Json
+from services.rag.servicers.sending import send
+from services.rag.servicers.uploads import UploadReader
+
+_NAMELESS = "file"
+
+
+class FileServicer(file_service_pb2_grpc.FileServiceServicer):
+    def __init__(self, files: Files, uploads: UploadReader) -> None:
+        self._files = files
+        self._uploads = uploads
+
+    async def ListFiles(self, request: pb.ListFilesRequest, context: ServicerContext) -> pb.ListFilesResponse:
+        files, cursor = await self._files.list(
+            call.identity().project,
+            request.bucket_key,
+            search=request.search,
+            size=request.limit or request.page_size,
+            cursor=request.cursor or request.page_token,
+        )
+        return pb.ListFilesResponse(
+            files=[convert.file(each) for each in files],
+            count=len(files),
+            next_cursor=cursor or None,
+            next_page_token=cursor,
+        )
+
+    async def GetFile(self, request: pb.GetFileRequest, context: ServicerContext) -> pb.GetFileResponse:
+        project = call.identity().project
+        file = await self._files.get(project, request.bucket_key, request.object_key)
+        return pb.GetFileResponse(file=convert.file(file, await self._files.markdown_text(project, file)))
+
+    async def DeleteFile(self, request: pb.DeleteFileRequest, context: ServicerContext) -> pb.DeleteFileResponse:
+        await self._files.delete(call.identity().project, request.bucket_key, request.object_key)
+        return pb.DeleteFileResponse(
+            message="The file was deleted.", bucket_key=request.bucket_key, object_key=request.object_key
+        )
+
+    async def UploadFile(
+        self, request_iterator: AsyncIterator[pb.UploadFileRequest], context: ServicerContext
+    ) -> HttpBody:
+        project = call.identity().project
+        file = await self._uploads.read(
+            request_iterator, lambda first: self._files.begin(project, first.bucket_key), _of_form, _of_json
+        )
+        return convert.uploaded(file)
+
+    async def DownloadFile(self, request: pb.DownloadFileRequest, context: ServicerContext) -> AsyncIterator[HttpBody]:
+        project = call.identity().project
+        variant = request.variant or ORIGINAL
+        async for message in send(self._files, project, request.bucket_key, request.object_key, variant, context):
+            yield message
+
+    async def ConvertFile(self, request: pb.ConvertFileRequest, context: ServicerContext) -> pb.ConvertFileResponse:
+        file = await self._files.convert(call.identity().project, request.bucket_key, request.object_key)
+        return pb.ConvertFileResponse(file=convert.file(file))
+
+
+def _of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
+    return NewFile(
+        name=fields.get("fileName") or file_name or _NAMELESS,
+        created_by=call.identity().subject,
+        content_type=fields.get("contentType") or content_type,
+        key=fields.get("keyHint", ""),
+        metadata=bodies.notes(fields.get("metadata", "")),
+        convert=bodies.flag("convertToMarkdown", fields.get("convertToMarkdown", "")),
+    )
+
+
+def _of_json(body: Json, named_type: str) -> NewFile:
+    return NewFile(
+        name=body.file_name,
+        created_by=call.identity().subject,
+        content_type=body.content_type or named_type,
+        key=body.key_hint or "",
+        metadata=body.metadata or {},
+        convert=bool(body.convert_to_markdown),
+    )

@@ -1,0 +1,82 @@
+"""OpenAIFileService: OpenAI's shapes over the same store."""
+
+# ruff: noqa: N802  # RPCs are named by the contract
+
+from collections.abc import AsyncIterator, Mapping
+
+from google.api.httpbody_pb2 import HttpBody
+from grpc.aio import ServicerContext
+
+from core import context as call
+from portico.rag.v1 import file_service_pb2 as pb
+from portico.rag.v1 import file_service_pb2_grpc
+from services.rag import convert
+from services.rag.domain import openai_files
+from services.rag.domain.buckets import OPENAI
+from services.rag.domain.files import ORIGINAL
+from services.rag.domain.openai_files import OpenAIFiles
+from services.rag.domain.uploads import NewFile
+from services.rag.servicers.sending import send
+from services.rag.servicers.uploads import UploadReader
+
+
+class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
+    def __init__(self, openai: OpenAIFiles, uploads: UploadReader) -> None:
+        self._openai = openai
+        self._uploads = uploads
+
+    async def CreateOpenAIFile(
+        self, request_iterator: AsyncIterator[pb.CreateOpenAIFileRequest], context: ServicerContext
+    ) -> HttpBody:
+        id = openai_files.new_id()
+
+        def of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
+            asked = "purpose" in fields or complete
+            return NewFile(
+                name=file_name or id,
+                created_by=call.identity().subject,
+                content_type=content_type,
+                key=id,
+                purpose=openai_files.purpose(fields.get("purpose", "")) if asked else "",
+            )
+
+        project = call.identity().project
+        file = await self._uploads.read(request_iterator, lambda first: self._openai.begin(project), of_form)
+        return convert.uploaded_openai_file(file)
+
+    async def ListOpenAIFiles(
+        self, request: pb.ListOpenAIFilesRequest, context: ServicerContext
+    ) -> pb.ListOpenAIFilesResponse:
+        files, more = await self._openai.list(
+            call.identity().project,
+            purpose=request.purpose,
+            limit=request.limit or request.page_size,
+            after=request.after or request.page_token,
+            order=request.order,
+        )
+        return pb.ListOpenAIFilesResponse(
+            object="list",
+            data=[convert.openai_file(each) for each in files],
+            has_more=more,
+            first_id=files[0].key if files else "",
+            last_id=files[-1].key if files else "",
+            next_page_token=files[-1].key if more else "",
+        )
+
+    async def GetOpenAIFile(
+        self, request: pb.GetOpenAIFileRequest, context: ServicerContext
+    ) -> pb.GetOpenAIFileResponse:
+        return convert.got_openai_file(await self._openai.get(call.identity().project, request.file_id))
+
+    async def DownloadOpenAIFile(
+        self, request: pb.DownloadOpenAIFileRequest, context: ServicerContext
+    ) -> AsyncIterator[HttpBody]:
+        project = call.identity().project
+        async for message in send(self._openai.files, project, OPENAI, request.file_id, ORIGINAL, context):
+            yield message
+
+    async def DeleteOpenAIFile(
+        self, request: pb.DeleteOpenAIFileRequest, context: ServicerContext
+    ) -> pb.DeleteOpenAIFileResponse:
+        await self._openai.delete(call.identity().project, request.file_id)
+        return pb.DeleteOpenAIFileResponse(id=request.file_id, object="file", deleted=True)

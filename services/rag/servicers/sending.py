@@ -1,0 +1,34 @@
+"""A file on its way out."""
+
+from collections.abc import AsyncIterator
+
+from google.api.httpbody_pb2 import HttpBody
+from grpc.aio import ServicerContext
+
+from core.tenancy import Project
+from services.rag.domain.files import Content, Files, Span
+from services.rag.servicers import downloads
+
+
+async def send(
+    files: Files, project: Project, bucket_key: str, key: str, variant: str, context: ServicerContext
+) -> AsyncIterator[HttpBody]:
+    """What the call's headers ask for, in pieces; the first, which may be empty, carries the type."""
+    asked = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+    def select(content: Content) -> Span | None:
+        return downloads.select(
+            content,
+            wanted=asked.get("range", ""),
+            if_range=asked.get("if-range", ""),
+            if_none_match=asked.get("if-none-match", ""),
+        )
+
+    async with files.open(project, bucket_key, key, variant, select) as opened:
+        downloads.tell(opened.content, opened.span)
+        content_type = opened.content.content_type
+        async for piece in opened.pieces:
+            yield HttpBody(content_type=content_type, data=piece)
+            content_type = ""
+        if content_type:
+            yield HttpBody(content_type=content_type)

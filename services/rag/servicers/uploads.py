@@ -1,0 +1,87 @@
+"""A file on its way in: as a form, whose file goes straight to the store, or as JSON."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from core.errors import InvalidInput, PorticoError, UnsupportedMedia
+from services.rag.domain.names import essence
+from services.rag.domain.records import File
+from services.rag.domain.rules import Rules
+from services.rag.domain.uploads import NewFile, Upload
+from services.rag.servicers import bodies
+from services.rag.servicers.bodies import Json
+from services.rag.servicers.forms import Form
+
+_SKIP_BYTES = 64 * 1024 * 1024
+_SKIP_SECONDS = 10.0
+
+Begin = Callable[[Any], AbstractAsyncContextManager[Upload]]
+"""Opens the upload that the first message asks for."""
+
+OfJson = Callable[[Json, str], NewFile]
+"""What the body says of the file; the text is the type that its data URL names."""
+
+
+class OfForm(Protocol):
+    def __call__(self, fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
+        """What the form says of the file; name and type as the file's own part gives them. Not `complete`: more fields
+        may come behind the file. Raises InvalidInput."""
+
+
+class UploadReader:
+    def __init__(self, rules: Rules, *, idle_seconds: float) -> None:
+        self._rules = rules
+        self._idle_seconds = idle_seconds
+
+    async def read(
+        self, messages: AsyncIterator[Any], begin: Begin, of_form: OfForm, of_json: OfJson | None = None
+    ) -> File:
+        """Stores and commits the file that the call's body holds. Raises InvalidInput and what uploads raise."""
+        try:
+            return await self._read(messages, begin, of_form, of_json)
+        except PorticoError:
+            await bodies.skip(messages, _SKIP_BYTES, _SKIP_SECONDS)
+            raise
+
+    async def _read(self, messages: AsyncIterator[Any], begin: Begin, of_form: OfForm, of_json: OfJson | None) -> File:
+        first = await anext(messages, None)
+        if first is None:
+            raise InvalidInput("The call has no body.", field="body")
+        content_type = first.body.content_type
+        pieces = bodies.pieces(first, messages, self._idle_seconds)
+        async with begin(first) as upload:
+            kind = essence(content_type)
+            if kind == "multipart/form-data":
+                new = await self._read_form(Form(content_type, pieces), upload, of_form)
+            elif kind == "application/json" and of_json is not None:
+                new = await self._read_json(pieces, upload, of_json)
+            else:
+                kinds = "multipart/form-data" if of_json is None else "multipart/form-data or application/json"
+                raise UnsupportedMedia(f"The body must be {kinds}.", field="content-type")
+            return await upload.commit(new)
+
+    async def _read_form(self, form: Form, upload: Upload, of_form: OfForm) -> NewFile:
+        """What stands before the file is checked before it is read; fields may also stand behind it."""
+        fields: dict[str, str] = {}
+        file: tuple[str, str] | None = None
+        async for part in form.parts():
+            if part.name != "file":
+                fields[part.name] = await part.text()
+            elif file is not None:
+                raise InvalidInput("A form may hold one file.", field="file")
+            else:
+                file = (part.file_name, part.content_type)
+                of_form(fields, *file, complete=False).checked(self._rules)
+                await upload.write(part.content)
+        if file is None:
+            raise InvalidInput('The form must hold the file, as a part named "file".', field="file")
+        return of_form(fields, *file, complete=True)
+
+    async def _read_json(self, pieces: AsyncIterator[bytes], upload: Upload, of_json: OfJson) -> NewFile:
+        body = await bodies.json_body(pieces)
+        data, start, named_type = bodies.data_of(body)
+        new = of_json(body, named_type)
+        new.checked(self._rules)
+        await upload.write(bodies.decoded(data, start))
+        return new

@@ -1,0 +1,74 @@
+"""The settings of the rag service."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config import setting
+from core.http.guard import OutboundSettings
+from core.sealing import SealingSettings
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """Conversion of files to Markdown"""
+
+    seconds: int = setting(
+        "PORTICO_CONVERSION_SECONDS", default=60, min=1, max=3600, help="Time that one document may take."
+    )
+    memory_mb: int = setting(
+        "PORTICO_CONVERSION_MEMORY_MB",
+        default=1024,
+        min=256,
+        help="MiB of address space of one conversion, the libraries' 30 to 200 included.",
+    )
+    max_mb: int = setting(
+        "PORTICO_CONVERSION_MAX_MB", default=100, min=1, help="MiB of the largest file that is converted."
+    )
+    max_output_mb: int = setting(
+        "PORTICO_CONVERSION_MAX_OUTPUT_MB", default=20, min=1, help="MiB of the longest Markdown kept."
+    )
+    workers: int = setting(
+        "PORTICO_CONVERSION_WORKERS", default=2, min=1, max=64, help="Conversions at a time, each a process."
+    )
+    job_lease_seconds: float = setting(
+        "PORTICO_CONVERSION_LEASE_SECONDS",
+        default=15.0,
+        min=1,
+        help="How soon after a crash a conversion is begun again.",
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Files"""
+
+    sealing: SealingSettings
+    outbound: OutboundSettings
+    conversion: ConversionSettings
+    folder: Path | None = setting(
+        "PORTICO_FILES_DIR", default=None, help="Where files of the local driver lie; empty: files in the data folder."
+    )
+    max_mb: int = setting("PORTICO_FILES_MAX_MB", default=5120, min=1, max=81920, help="MiB of the largest file taken.")
+    allowed_types: tuple[str, ...] = setting(
+        "PORTICO_FILES_ALLOWED_TYPES",
+        default=(),
+        help="MIME types taken, such as application/pdf or image/*; empty: all.",
+    )
+    idle_seconds: float = setting(
+        "PORTICO_FILES_IDLE_SECONDS", default=120.0, min=0.1, help="How long an upload may pause before it is given up."
+    )
+    grace_seconds: float = setting(
+        "PORTICO_FILES_GRACE_SECONDS",
+        default=3600.0,
+        min=1,
+        help="After which the remains of an upload or deletion that was cut off are removed.",
+    )
+    sweep_seconds: float = setting(
+        "PORTICO_FILES_SWEEP_SECONDS", default=60.0, min=0.1, help="Pause between two looks for such remains."
+    )
+    stores: int = setting(
+        "PORTICO_FILES_STORES", default=100, min=1, help="Connections to file providers kept, one per provider."
+    )
+    store_idle_seconds: float = setting(
+        "PORTICO_FILES_STORE_IDLE_SECONDS", default=600.0, min=1, help="After which an unused one is closed."
+    )
