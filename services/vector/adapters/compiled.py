@@ -10,7 +10,7 @@ C = TypeVar("C")
 
 
 class Dialect(Protocol[C]):
-    def term(self, terms: Sequence[str]) -> C:
+    def term(self, terms: Sequence[int]) -> C:
         """The point has one of these terms; there is at least one."""
 
     def number(self, path: str, order: Order, value: float) -> C:

@@ -7,6 +7,7 @@ entry per index, so that an empty index and none are two things.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -39,6 +40,11 @@ _DISTANCES = {
     Metric.EUCLIDEAN: models.Distance.EUCLID,
 }
 _RANGES = {Order.GT: "gt", Order.GTE: "gte", Order.LT: "lt", Order.LTE: "lte"}
+
+_INDEXED: Mapping[str, Any] = {
+    _PLACE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    stored.TERMS: models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=False),
+}
 
 T = TypeVar("T")
 
@@ -124,10 +130,8 @@ class QdrantEngine:
             )
 
         await self._make(name, make)
-        fields = {_PLACE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-                  stored.TERMS: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD)}  # fmt: skip
-        for field, params in fields.items():
-            await self._do(lambda f=field, p=params: self._client.create_payload_index(name, f, p, wait=True))  # type: ignore[misc]
+        for field, params in _INDEXED.items():
+            await self._do(partial(self._client.create_payload_index, name, field, params, wait=True))
 
     async def _make(self, collection: str, make: Callable[[], Awaitable[object]]) -> None:
         if await self._do(lambda: self._client.collection_exists(collection)):
@@ -147,7 +151,7 @@ class QdrantEngine:
         spec = await self.spec(place)
         for start in range(0, len(points), _PIECE):
             piece = [self._entry(place, spec, point) for point in points[start : start + _PIECE]]
-            await self._do(lambda piece=piece: self._client.upsert(self._collection(spec), piece, wait=True))  # type: ignore[misc]
+            await self._do(partial(self._client.upsert, self._collection(spec), piece, wait=True))
 
     def _entry(self, place: Place, spec: IndexSpec, point: Point) -> models.PointStruct:
         vectors: dict[str, Any] = {stored.DENSE: point.values.tolist()}
@@ -180,7 +184,7 @@ class QdrantEngine:
     ) -> list[Match]:
         ef = max(_EF_FILTERED if query.filter else _EF, limit)
         # Words are weighed by how rare they are in this index; other tenants' texts have no part in it.
-        idf = models.IdfParams(corpus=_within(place)) if name == stored.WORDS else None
+        idf: Any = {"corpus": _within(place)} if name == stored.WORDS else None
         response = await self._do(
             lambda: self._client.query_points(
                 self._collection(spec),
@@ -188,7 +192,7 @@ class QdrantEngine:
                 using=name,
                 query_filter=_within(place, query.filter),
                 limit=limit,
-                with_payload=True,
+                with_payload=[stored.POINT],
                 with_vectors=[stored.DENSE] if query.include_values else False,
                 search_params=models.SearchParams(hnsw_ef=ef, idf=idf),
             )
@@ -216,7 +220,7 @@ class QdrantEngine:
         collection = self._collection(await self.spec(place))
         records, following = await self._do(
             lambda: self._client.scroll(
-                collection, within, limit=limit, offset=offset, with_payload=True, with_vectors=[stored.DENSE]
+                collection, within, limit=limit, offset=offset, with_payload=[stored.POINT], with_vectors=[stored.DENSE]
             )
         )
         points = [stored.to_point(_fields(record), _dense(record)) for record in records]
@@ -290,7 +294,7 @@ _Condition = models.FieldCondition | models.Filter
 class _Qdrant:
     """Conditions of a Qdrant server."""
 
-    def term(self, terms: Sequence[str]) -> _Condition:
+    def term(self, terms: Sequence[int]) -> _Condition:
         return models.FieldCondition(key=stored.TERMS, match=models.MatchAny(any=list(terms)))
 
     def number(self, path: str, order: Order, value: float) -> _Condition:

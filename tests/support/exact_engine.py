@@ -1,0 +1,144 @@
+"""The port's meaning, in the plainest Python: what the contract suite holds every engine against."""
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.errors import Conflict, InvalidInput, NotFound
+from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Order, Some
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
+from services.vector.ports import Capabilities, Page, Place, Query
+
+_MISSING = object()
+
+
+def matches(filter: Filter | None, metadata: Mapping[str, Any]) -> bool:
+    match filter:
+        case None:
+            return True
+        case AnyOf(path, values):
+            found = _value(metadata, path)
+            if None in values and found is _MISSING:
+                return True
+            return any(_equal(item, value) for item in _items(found) for value in values)
+        case Compare(path, order, value):
+            return any(
+                _is_number(item) and _stands(float(item), order, value) for item in _items(_value(metadata, path))
+            )
+        case Exists(path):
+            return _value(metadata, path) is not _MISSING
+        case All(of):
+            return all(matches(part, metadata) for part in of)
+        case Some(of):
+            return any(matches(part, metadata) for part in of)
+        case Not(part):
+            return not matches(part, metadata)
+
+
+def _value(metadata: Mapping[str, Any], path: Sequence[str]) -> Any:
+    value: Any = metadata
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return _MISSING
+        value = value[name]
+    return value
+
+
+def _items(value: Any) -> list[Any]:
+    if value is _MISSING:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _equal(item: Any, value: Any) -> bool:
+    if _is_number(item) and _is_number(value):
+        return float(item) == float(value)
+    return type(item) is type(value) and not isinstance(item, dict | list) and item == value
+
+
+def _stands(item: float, order: Order, value: float) -> bool:
+    return {Order.GT: item > value, Order.GTE: item >= value, Order.LT: item < value, Order.LTE: item <= value}[order]
+
+
+def score(metric: Metric, a: Vector, b: Vector) -> float:
+    dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
+    match metric:
+        case Metric.DOT:
+            return dot
+        case Metric.COSINE:
+            return dot / (math.hypot(*a) * math.hypot(*b))
+        case Metric.EUCLIDEAN:
+            return math.dist(a, b)
+
+
+class ExactEngine:
+    """In memory, without ranking by words."""
+
+    capabilities = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
+
+    def __init__(self) -> None:
+        self._indexes: dict[Place, tuple[IndexSpec, dict[str, Point]]] = {}
+
+    async def create(self, place: Place, spec: IndexSpec) -> None:
+        if spec.hybrid:
+            raise InvalidInput("this engine does not rank by words", field="hybrid")
+        if self._indexes.setdefault(place, (spec, {}))[0] != spec:
+            raise Conflict("the index is there with another dimension, metric or hybrid")
+
+    async def drop(self, place: Place) -> None:
+        self._indexes.pop(place, None)
+
+    async def spec(self, place: Place) -> IndexSpec:
+        return self._index(place)[0]
+
+    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
+        self._index(place)[1].update({point.id: point for point in points})
+
+    async def query(self, place: Place, query: Query) -> list[Match]:
+        spec, points = self._index(place)
+        if query.words is not None:
+            raise InvalidInput("this engine does not rank by words", field="text")
+        sign = -1 if spec.metric.higher_is_nearer else 1
+        found = [
+            Match(p.id, score(spec.metric, query.vector, p.values), dict(p.metadata), p.text, array("f", p.values))
+            for p in points.values()
+            if matches(query.filter, p.metadata)
+        ]
+        found.sort(key=lambda match: sign * match.score)
+        return found[: query.top_k]
+
+    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
+        points = self._index(place)[1]
+        return [points[id] for id in ids if id in points]
+
+    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
+        points = self._index(place)[1]
+        return sum(points.pop(id, None) is not None for id in ids)
+
+    async def delete_filter(self, place: Place, filter: Filter) -> int:
+        points = self._index(place)[1]
+        return await self.delete_ids(place, [id for id, point in points.items() if matches(filter, point.metadata)])
+
+    async def count(self, place: Place, filter: Filter | None = None) -> int:
+        return sum(matches(filter, point.metadata) for point in self._index(place)[1].values())
+
+    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
+        points = self._index(place)[1]
+        page = sorted(id for id in points if id > after)[:limit]
+        return Page([points[id] for id in page], page[-1] if len(page) == limit else "")
+
+    async def check(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def _index(self, place: Place) -> tuple[IndexSpec, dict[str, Point]]:
+        if place not in self._indexes:
+            raise NotFound("no such index")
+        return self._indexes[place]
