@@ -38,7 +38,8 @@ _OLD_ENCODINGS = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
     *("shift_jis", "euc_jp", "euc_kr", "gb18030", "big5"),
 )
-"""Those that are still met: with more to choose from, short texts are taken for something rare."""
+"""Those that are still met, of equally likely ones the first: with more to choose from, short texts are taken for
+something rare."""
 _GAPS = re.compile(r"\n{3,}")
 
 Convert = Callable[[BinaryIO], str]
@@ -87,9 +88,8 @@ def encoding(document: BinaryIO) -> str:
     if _reads_as(document, "utf-8"):
         return "utf-8"
     document.seek(0)
-    charset_normalizer = importlib.import_module("charset_normalizer")
-    guess = charset_normalizer.from_bytes(document.read(_SAMPLE), cp_isolation=list(_OLD_ENCODINGS)).best()
-    return guess.encoding if guess is not None and _reads_as(document, guess.encoding) else "latin-1"
+    guess = _guess(document.read(_SAMPLE))
+    return guess if _reads_as(document, guess) else "latin-1"
 
 
 def tidy(text: str) -> str:
@@ -110,6 +110,19 @@ def _reads_as(document: BinaryIO, name: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _guess(sample: bytes) -> str:
+    charset_normalizer = importlib.import_module("charset_normalizer")
+    matches = charset_normalizer.from_bytes(sample, cp_isolation=list(_OLD_ENCODINGS))
+    best = matches.best()
+    likely = {
+        name
+        for match in matches
+        if (match.chaos, match.coherence) == (best.chaos, best.coherence)
+        for name in match.could_be_from_charset
+    }
+    return next((name for name in _OLD_ENCODINGS if name in likely), _OLD_ENCODINGS[0])
 
 
 def _without_its_contents(package: str) -> None:

@@ -1,0 +1,198 @@
+"""Sample documents for conversions: good ones of every kind, and hostile ones."""
+
+import io
+import random
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+
+import openpyxl  # type: ignore[import-untyped]
+import pptx
+from pptx.util import Inches
+
+_W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml"
+_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+
+
+def pdf(lines: Sequence[str]) -> bytes:
+    """One page with these lines."""
+    text = " T* ".join(f"({line}) Tj" for line in lines)
+    return _pdf({4: _stream(f"BT /F1 12 Tf 14 TL 72 720 Td {text} ET".encode())})
+
+
+def pdf_without_text() -> bytes:
+    return _pdf({4: _stream(b"0 0 100 100 re f")})
+
+
+def pdf_that_hangs(depth: int = 60) -> bytes:
+    """Each form draws the next one twice: 2^depth drawings in a few KiB."""
+    objects = {4: _stream(b"/X0 Do")}
+    for at in range(depth):
+        form = f"/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X{at + 1} {11 + at} 0 R >> >>"
+        objects[10 + at] = _stream(f"/X{at + 1} Do /X{at + 1} Do".encode(), form)
+    objects[10 + depth] = _stream(b"", "/Type /XObject /Subtype /Form /BBox [0 0 9 9]")
+    return _pdf(objects, "/XObject << /X0 10 0 R >>")
+
+
+def pdf_bomb(megabytes: int) -> bytes:
+    """Its page unpacks to this much."""
+    packed = zlib.compress(b"0 0 m " * (megabytes * 1024 * 1024 // 6), 9)
+    return _pdf({4: _stream(packed, "/Filter /FlateDecode")})
+
+
+def encrypted_pdf() -> bytes:
+    secret = "<" + "5a" * 32 + ">"
+    encrypt = f"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O {secret} /U {secret} >>".encode()
+    return _pdf({4: _stream(b"BT ET"), 6: encrypt}, trailer=f"/Encrypt 6 0 R /ID [{secret} {secret}]")
+
+
+def docx(paragraphs: Sequence[str], *, table: Sequence[Sequence[str]] = (), prolog: str = "", body: str = "") -> bytes:
+    """The first paragraph is a heading. `prolog` and `body` are XML for the document's part."""
+    style = '<w:pPr><w:pStyle w:val="Heading1"/></w:pPr>'
+    text = "".join(
+        f"<w:p>{'' if at else style}<w:r><w:t>{each}</w:t></w:r></w:p>" for at, each in enumerate(paragraphs)
+    )
+    rows = "".join(
+        "<w:tr>" + "".join(f"<w:tc><w:p><w:r><w:t>{cell}</w:t></w:r></w:p></w:tc>" for cell in row) + "</w:tr>"
+        for row in table
+    )
+    document = (
+        f'<w:document xmlns:w="{_W}" xmlns:r="{_R}"><w:body>{text}<w:tbl>{rows}</w:tbl>{body}</w:body></w:document>'
+    )
+    return archive(
+        {
+            "[Content_Types].xml": _content_types(f"{_WORD}.document.main+xml"),
+            "_rels/.rels": _relationships(("rId1", f"{_R}/officeDocument", "word/document.xml", "")),
+            "word/document.xml": f"{_HEAD}{prolog}{document}".encode(),
+            "word/styles.xml": (
+                f'{_HEAD}<w:styles xmlns:w="{_W}"><w:style w:type="paragraph" w:styleId="Heading1">'
+                '<w:name w:val="heading 1"/></w:style></w:styles>'
+            ).encode(),
+        }
+    )
+
+
+def docx_with_linked_image(url: str) -> bytes:
+    """One whose picture is somewhere else."""
+    drawing = (
+        '<w:p><w:r><w:drawing><wp:inline xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing">'
+        '<a:graphic xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:graphicData '
+        'uri="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:pic '
+        'xmlns:pic="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:blipFill><a:blip r:link="rId9"/>'
+        "</pic:blipFill></pic:pic></a:graphicData></a:graphic></wp:inline></w:drawing></w:r></w:p>"
+    )
+    links = _relationships(("rId9", f"{_R}/image", url, 'TargetMode="External"'))
+    return with_parts(docx(["Linked"], body=drawing), {"word/_rels/document.xml.rels": links})
+
+
+def docx_with_entities() -> bytes:
+    """A billion laughs."""
+    levels = "".join(f'<!ENTITY e{at} "{f"&e{at - 1};" * 10}">' for at in range(1, 10))
+    return docx(["&e9;"], prolog=f'<!DOCTYPE w:document [<!ENTITY e0 "ha">{levels}]>')
+
+
+def docx_that_reads(path: str) -> bytes:
+    """It asks for a file of the machine that opens it."""
+    return docx(["&file;"], prolog=f'<!DOCTYPE w:document [<!ENTITY file SYSTEM "file://{path}">]>')
+
+
+def pptx_slides(slides: Mapping[str, str], table: Sequence[Sequence[str]] = ()) -> bytes:
+    """Titles and texts; the table is on the last slide."""
+    presentation = pptx.Presentation()
+    for title, text in slides.items():
+        slide = presentation.slides.add_slide(presentation.slide_layouts[1])
+        slide.shapes.title.text = title
+        slide.placeholders[1].text = text
+    if table:
+        size = (Inches(1), Inches(1), Inches(4), Inches(2))
+        cells = slide.shapes.add_table(len(table), len(table[0]), *size).table
+        for y, row in enumerate(table):
+            for x, cell in enumerate(row):
+                cells.cell(y, x).text = cell
+    out = io.BytesIO()
+    presentation.save(out)
+    return out.getvalue()
+
+
+def xlsx(sheets: Mapping[str, Sequence[Sequence[str | int]]]) -> bytes:
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    for name, rows in sheets.items():
+        sheet = workbook.create_sheet(name)
+        for row in rows:
+            sheet.append(list(row))
+    out = io.BytesIO()
+    workbook.save(out)
+    return out.getvalue()
+
+
+def zip_bomb(megabytes: int) -> bytes:
+    """A DOCX of a few KiB that unpacks to this much."""
+    return with_parts(docx(["Bomb"]), {"word/media/image1.xml": b"<a>" + b" " * (megabytes * 1024 * 1024)})
+
+
+def many_entries(count: int) -> bytes:
+    return with_parts(docx(["Many"]), {f"word/media/{at}": b"" for at in range(count)})
+
+
+def csv(size: int) -> bytes:
+    """At least `size` bytes of rows that are all different."""
+    numbers = random.Random(7)
+    rows = [f"{at},{numbers.random()},name {at}\n" for at in range(size // 32 + 1)]
+    return ("id,value,name\n" + "".join(rows)).encode()
+
+
+def archive(parts: Mapping[str, bytes]) -> bytes:
+    return with_parts(b"", parts)
+
+
+def with_parts(document: bytes, parts: Mapping[str, bytes]) -> bytes:
+    """A zip file with some more parts."""
+    out = io.BytesIO(document)
+    with zipfile.ZipFile(out, "a" if document else "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+    return out.getvalue()
+
+
+def _content_types(main: str) -> bytes:
+    return (
+        f'{_HEAD}<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="xml" ContentType="application/xml"/>'
+        f'<Override PartName="/word/document.xml" ContentType="{main}"/></Types>'
+    ).encode()
+
+
+def _relationships(*links: tuple[str, str, str, str]) -> bytes:
+    inner = "".join(f'<Relationship Id="{id}" Type="{type}" Target="{to}" {more}/>' for id, type, to, more in links)
+    return (
+        f'{_HEAD}<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        f"{inner}</Relationships>"
+    ).encode()
+
+
+def _stream(content: bytes, entries: str = "") -> bytes:
+    return f"<< {entries} /Length {len(content)} >>\nstream\n".encode() + content + b"\nendstream"
+
+
+def _pdf(objects: Mapping[int, bytes], resources: str = "", trailer: str = "") -> bytes:
+    """One page, whose content is object 4."""
+    page = f"/Resources << /Font << /F1 5 0 R >> {resources} >> /Contents 4 0 R"
+    whole = {
+        1: b"<< /Type /Catalog /Pages 2 0 R >>",
+        2: b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        3: f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] {page} >>".encode(),
+        5: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        **objects,
+    }
+    out, places = b"%PDF-1.4\n", dict[int, int]()
+    for number, content in sorted(whole.items()):
+        places[number] = len(out)
+        out += f"{number} 0 obj\n".encode() + content + b"\nendobj\n"
+    size = max(whole) + 1
+    table = "".join(f"{places[at]:010} 00000 n \n" if at in places else f"{0:010} 65535 f \n" for at in range(size))
+    end = f"xref\n0 {size}\n{table}trailer\n<< /Size {size} /Root 1 0 R {trailer} >>\nstartxref\n{len(out)}\n%%EOF\n"
+    return out + end.encode()
