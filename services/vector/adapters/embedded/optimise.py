@@ -1,4 +1,4 @@
-"""Copies a closed-off state of an index and optimises the copy, as a process of its own.
+"""Copies a closed-off state of an index and optimises and tunes the copy, as a process of its own.
 
     python -m services.vector.adapters.embedded.optimise <from> <to>
 
@@ -8,10 +8,12 @@ Prints a line once the copy is made, after which the original may change; ends w
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import qdrant_edge as edge
 
 from services.vector.adapters.embedded.host import end_with_parent
+from services.vector.adapters.embedded.tuning import tuned, write_tuning
 
 _NICENESS = 10
 """Queries and writes come first."""
@@ -25,8 +27,9 @@ def main(source: str, target: str) -> None:
     os.nice(_NICENESS)
     engine = edge.EdgeShard.load(target)
     engine.optimize()
-    engine.flush()
-    engine.close()
+    if engine.info().indexed_vectors_count:
+        write_tuning(Path(target), tuned(engine))
+    engine.close()  # which flushes
 
 
 if __name__ == "__main__":

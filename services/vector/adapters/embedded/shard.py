@@ -20,6 +20,7 @@ import qdrant_edge as edge
 from core.errors import InvalidInput, NotFound
 from services.vector.adapters import qdrant_payload as stored
 from services.vector.adapters.compiled import compiled
+from services.vector.adapters.embedded.tuning import read_tuning
 from services.vector.domain.filters import Filter, Order
 from services.vector.domain.fusion import candidates, fuse_matches
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
@@ -33,9 +34,6 @@ FLUSH_EVERY = 10_000
 
 INDEXING_KB = 10_000
 """Vectors of this size are worth a graph; below, comparing with each is as fast."""
-
-_EF = 128
-_EF_FILTERED = 512
 
 _DISTANCES = {
     Metric.COSINE: edge.Distance.Cosine,
@@ -97,7 +95,9 @@ def create(folder: Path, spec: IndexSpec) -> None:
     engine = edge.EdgeShard.create(str(folder / generation), config)
     try:
         engine.update(
-            edge.UpdateOperation.create_field_index(stored.TERMS, edge.IntegerIndexParams(lookup=True, range=False))
+            edge.UpdateOperation.create_field_index(
+                stored.TERMS, edge.IntegerIndexParams(lookup=True, range=False, enable_hnsw=False)
+            )
         )
     finally:
         engine.close()
@@ -135,6 +135,7 @@ class Shard:
         self.index = index
         self.spec = index.spec
         self._engine = edge.EdgeShard.load(str(folder / index.generation))
+        self._tuning = read_tuning(folder / index.generation)
         info = self._engine.info()
         self._number_fields = set(info.payload_schema) - {stored.TERMS}
         self._unflushed = 0
@@ -179,7 +180,9 @@ class Shard:
         for path in paths:
             key = stored.number_key(path)
             if key not in self._number_fields and len(self._number_fields) < MAX_NUMBER_FIELDS:
-                self._engine.update(edge.UpdateOperation.create_field_index(key, edge.FloatIndexParams()))
+                self._engine.update(
+                    edge.UpdateOperation.create_field_index(key, edge.FloatIndexParams(enable_hnsw=False))
+                )
                 self._number_fields.add(key)
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -235,7 +238,7 @@ class Shard:
             filter=_filter(query.filter),
             with_payload=_POINT,
             with_vector=query.include_values,
-            params=edge.SearchParams(hnsw_ef=max(_EF_FILTERED if query.filter else _EF, limit)),
+            params=self._tuning.params(query.filter is not None, limit),
         )
         return [
             stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)

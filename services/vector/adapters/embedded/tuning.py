@@ -1,0 +1,108 @@
+"""How far a search must look, measured on the index itself.
+
+How much of a graph must be walked for nine and a half of the ten nearest depends on the vectors: a few percent suffices
+for embeddings of text, and no graph is worth its while for noise. So after a graph is built, some queries like those
+that will come are answered exactly and by wider and wider walks, and the narrowest that finds enough is kept. Once
+with a filter, which thins the graph out, and once without.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import qdrant_edge as edge
+
+_TARGET = 0.99
+_WALKS = (64, 128, 256, 512, 1024)
+_QUERIES = 50
+_NEAREST = 10
+_NEIGHBOURS = 20
+
+
+class Tuning(msgspec.Struct, frozen=True):
+    """Nodes that a walk keeps in view; 0: every vector is compared."""
+
+    walk: int = 128
+    walk_filtered: int = 256
+
+    def params(self, filtered: bool, limit: int) -> edge.SearchParams:
+        walk = self.walk_filtered if filtered else self.walk
+        return edge.SearchParams(hnsw_ef=max(walk, 2 * limit)) if walk else edge.SearchParams(exact=True)
+
+
+def read_tuning(generation: Path) -> Tuning:
+    """The usual one where no graph has been built yet."""
+    try:
+        return msgspec.json.decode((generation / "tuning.json").read_bytes(), type=Tuning)
+    except FileNotFoundError:
+        return Tuning()
+
+
+def write_tuning(generation: Path, tuning: Tuning) -> None:
+    (generation / "tuning.json").write_bytes(msgspec.json.encode(tuning))
+
+
+def tuned(engine: edge.EdgeShard) -> Tuning:
+    queries = _queries(engine)
+    third = edge.Filter(must=[edge.SliceCondition(3, 0)])  # type: ignore[attr-defined]  # a third, by hash of id
+    return Tuning(_narrowest(engine, queries, None), _narrowest(engine, queries, third))
+
+
+def _narrowest(engine: edge.EdgeShard, queries: Sequence[list[float]], filter: edge.Filter | None) -> int:
+    exact, exact_seconds = _answers(engine, queries, filter, edge.SearchParams(exact=True))
+    for walk in _WALKS:
+        found, seconds = _answers(engine, queries, filter, edge.SearchParams(hnsw_ef=walk))
+        if seconds > exact_seconds:
+            break
+        if statistics.fmean(len(a & b) / max(len(b), 1) for a, b in zip(found, exact, strict=True)) >= _TARGET:
+            return walk
+    return 0
+
+
+def _answers(
+    engine: edge.EdgeShard, queries: Sequence[list[float]], filter: edge.Filter | None, params: edge.SearchParams
+) -> tuple[list[set[Any]], float]:
+    """What each query finds, and the median of seconds that one took."""
+    found, took = [], []
+    for query in queries:
+        began = time.perf_counter()
+        points = _nearest(engine, query, _NEAREST, filter, params)
+        took.append(time.perf_counter() - began)
+        found.append({point.id for point in points})
+    return found, statistics.median(took)
+
+
+def _queries(engine: edge.EdgeShard) -> list[list[float]]:
+    """Points that might be there: one that is, moved as far as its neighbours differ among themselves."""
+    dice = random.Random(1)  # noqa: S311 - any will do
+    request = edge.QueryRequest(limit=_QUERIES, query=edge.Sample.Random, with_vector=True)
+    queries = []
+    for found in engine.query(request):
+        around = _nearest(engine, _dense(found), _NEIGHBOURS, None, edge.SearchParams(), with_vector=True)
+        one, other = (_dense(each) for each in dice.sample(around, 2))
+        queries.append([x + (a - b) / 2 for x, a, b in zip(_dense(found), one, other, strict=True)])
+    return queries
+
+
+def _nearest(
+    engine: edge.EdgeShard,
+    vector: list[float],
+    limit: int,
+    filter: edge.Filter | None,
+    params: edge.SearchParams,
+    with_vector: bool = False,
+) -> list[edge.ScoredPoint]:
+    return engine.query(
+        edge.QueryRequest(
+            limit=limit, query=edge.Query.Nearest(vector), filter=filter, params=params, with_vector=with_vector
+        )
+    )
+
+
+def _dense(found: edge.ScoredPoint) -> list[float]:
+    vector = found.vector
+    return vector[""] if isinstance(vector, dict) else vector  # type: ignore[return-value]

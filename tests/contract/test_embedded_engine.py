@@ -1,0 +1,332 @@
+"""What only the embedded engine promises: to survive crashes, to bound what is open, to rebuild in nobody's way."""
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import InsufficientStorage, NotFound, Unavailable
+from core.tenancy import Project, Tenant
+from services.vector.adapters.embedded.engine import EmbeddedEngine
+from services.vector.domain.filters import parse
+from services.vector.domain.points import IndexSpec, Point, vector
+from services.vector.ports import Place, Query
+from tests.support.vector_writer import BATCH, PLACE, batch
+
+WIDE = 1024
+"""Dimensions with which few points are worth a graph."""
+
+HERE = Place(Project(Tenant("red"), "p1"), "idx")
+OTHER = Place(Project(Tenant("blue"), "p2"), "idx")
+
+
+def points(count: int, dimension: int = WIDE, seed: int = 1) -> list[Point]:
+    dice = random.Random(seed)
+    return [
+        Point(f"p{n}", vector([dice.gauss(0, 1) for _ in range(dimension)]), {"n": n, "third": n % 3}, f"text {n}")
+        for n in range(count)
+    ]
+
+
+def pids(engine: EmbeddedEngine) -> list[int]:
+    return [host.pid for host in engine._hosts if host.pid is not None]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "vectors"
+
+
+@pytest.fixture
+async def engine(root: Path) -> AsyncIterator[EmbeddedEngine]:
+    engine = EmbeddedEngine(root, hosts=2, open_indexes=8, stale_bytes=12_000_000, quiet_seconds=0)
+    yield engine
+    await engine.close()
+
+
+class TestCrashes:
+    @pytest.mark.parametrize("batches", [3, 60])
+    async def test_what_was_acknowledged_survives_a_kill(self, root: Path, batches: int) -> None:
+        """With many batches the kill falls into a rebuild."""
+        acknowledged = await asyncio.to_thread(written_until_killed, root, batches)
+        engine = EmbeddedEngine(root, quiet_seconds=0)
+        try:
+            count = await engine.count(PLACE)
+            for number in acknowledged:
+                written = batch(number)
+                found = await engine.fetch(PLACE, [point.id for point in written])
+                assert [point.id for point in found] == [point.id for point in written]
+                assert found[0].metadata == {"batch": number}
+            assert len(acknowledged) * BATCH <= count <= (len(acknowledged) + 1) * BATCH
+            met: list[str] = []
+            page = await engine.scroll(PLACE, "", 500)
+            met += [point.id for point in page.points]
+            while page.after:
+                page = await engine.scroll(PLACE, page.after, 500)
+                met += [point.id for point in page.points]
+            assert len(met) == len(set(met)) == count
+        finally:
+            await engine.close()
+
+    async def test_a_host_that_dies_is_started_again(self, engine: EmbeddedEngine) -> None:
+        await engine.create(HERE, IndexSpec(8))
+        await engine.upsert(HERE, points(50, 8))
+        host = engine._host(engine._folder(HERE))
+        assert host.pid is not None
+        waiting = [asyncio.create_task(engine.query(HERE, Query(points(1, 8)[0].values))) for _ in range(20)]
+        await asyncio.sleep(0)
+        os.kill(host.pid, signal.SIGKILL)
+        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(outcome, list | Unavailable)
+        with contextlib.suppress(Unavailable):  # it may not have been noticed yet
+            await engine.count(HERE)
+        assert await engine.count(HERE) == 50
+
+    async def test_a_cancelled_call_takes_no_other_calls_answer(self, engine: EmbeddedEngine) -> None:
+        await engine.create(HERE, IndexSpec(8))
+        await engine.upsert(HERE, points(50, 8))
+        calls = [asyncio.create_task(engine.fetch(HERE, [f"p{n}"])) for n in range(40)]
+        await asyncio.sleep(0)
+        for call in calls[::2]:
+            call.cancel()
+        await asyncio.wait(calls)
+        for n, call in enumerate(calls):
+            if not call.cancelled():
+                assert [point.id for point in call.result()] == [f"p{n}"]
+
+    async def test_an_interrupted_creation_leaves_nothing(self, engine: EmbeddedEngine) -> None:
+        folder = engine._folder(HERE)
+        (folder / "0123" / "segments").mkdir(parents=True)
+        with pytest.raises(NotFound):
+            await engine.count(HERE)
+        await engine.create(HERE, IndexSpec(8))
+        assert await engine.count(HERE) == 0
+
+    async def test_damaged_files_are_this_indexs_alone(self, engine: EmbeddedEngine) -> None:
+        for at in (HERE, OTHER):
+            await engine.create(at, IndexSpec(8))
+            await engine.upsert(at, points(50, 8))
+        await engine.close()
+        (segments,) = engine._folder(HERE).glob("*/segments")
+        for segment in segments.iterdir():
+            (segment / "segment.json").write_text("{nonsense")
+        with pytest.raises(Unavailable):
+            await engine.count(HERE)
+        assert await engine.count(OTHER) == 50
+
+
+def written_until_killed(root: Path, batches: int) -> list[int]:
+    """Numbers of the acknowledged batches of a process that is killed after so many."""
+    program = [sys.executable, "-m", "tests.support.vector_writer", str(root)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        acknowledged = [int(writer.stdout.readline()) for _ in range(batches)]
+        writer.send_signal(signal.SIGKILL)
+        return acknowledged + [int(line) for line in writer.stdout.read().split()]
+
+
+class TestDisk:
+    async def test_a_disk_without_room_refuses_writes_and_serves_reads(self, root: Path) -> None:
+        engine = EmbeddedEngine(root)
+        try:
+            await engine.create(HERE, IndexSpec(8))
+            await engine.upsert(HERE, points(10, 8))
+        finally:
+            await engine.close()
+        full = EmbeddedEngine(root, keep_free=shutil.disk_usage(root).free * 2)
+        try:
+            with pytest.raises(InsufficientStorage):
+                await full.upsert(HERE, points(20, 8))
+            with pytest.raises(InsufficientStorage):
+                await full.create(OTHER, IndexSpec(8))
+            assert await full.count(HERE) == 10
+            assert await full.delete_ids(HERE, ["p1"]) == 1
+        finally:
+            await full.close()
+
+    async def test_a_disk_that_fills_up(self, tmp_path: Path) -> None:
+        """A real one: the engine would die of a full disk, since it writes through mapped files."""
+        with small_disk(tmp_path / "disk") as disk:
+            engine = EmbeddedEngine(disk / "vectors", keep_free=128 * 1024 * 1024)
+            try:
+                await engine.create(HERE, IndexSpec(WIDE))
+                written = await fill(engine)
+                assert written >= 500
+                assert written <= await engine.count(HERE) < written + 500
+                alive = pids(engine)
+                assert await engine.query(HERE, Query(points(1)[0].values))
+                assert pids(engine) == alive
+            finally:
+                await engine.close()
+
+    async def test_paths_are_made_of_checked_names(self, engine: EmbeddedEngine, root: Path) -> None:
+        await engine.create(HERE, IndexSpec(8))
+        assert (root / "red" / "p1" / "idx" / "index.json").is_file()
+        with pytest.raises(ValueError):
+            Place(HERE.scope, "../idx")
+
+    async def test_dropping_leaves_no_file(self, engine: EmbeddedEngine) -> None:
+        await engine.create(HERE, IndexSpec(8))
+        await engine.upsert(HERE, points(10, 8))
+        await engine.drop(HERE)
+        assert not engine._folder(HERE).exists()
+
+
+async def fill(engine: EmbeddedEngine) -> int:
+    """How many points there was room for."""
+    some = points(500)
+    for turn in range(100):
+        try:
+            await engine.upsert(HERE, [Point(f"{turn}-{each.id}", each.values) for each in some])
+        except InsufficientStorage:
+            return 500 * turn
+    pytest.fail("the disk did not fill up")
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+class TestManyIndexes:
+    async def test_a_thousand_small_indexes_cost_no_more_than_those_that_are_open(self, root: Path) -> None:
+        engine = EmbeddedEngine(root, hosts=2, open_indexes=8)
+        places = [Place(Project(Tenant(f"t{n % 10}"), "p"), f"i{n}") for n in range(1000)]
+        try:
+            for number, at in enumerate(places):
+                await engine.create(at, IndexSpec(4))
+                await engine.upsert(at, [Point(f"p{n}", vector([1, number, n, 1])) for n in range(100)])
+            assert max(map(threads, pids(engine))) <= 12
+            assert max(map(descriptors, pids(engine))) <= 60
+            for at in places[::97]:
+                assert await engine.count(at) == 100
+                assert len(await engine.query(at, Query(vector([1, 1, 1, 1])))) == 5
+            assert max(map(threads, pids(engine))) <= 12
+            assert max(map(descriptors, pids(engine))) <= 60
+        finally:
+            await engine.close()
+
+    async def test_closing_ends_every_process(self, root: Path) -> None:
+        engine = EmbeddedEngine(root, hosts=2)
+        await engine.check()
+        running = pids(engine)
+        assert len(running) == 2
+        await engine.close()
+        for pid in running:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
+def threads(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+class TestRebuild:
+    async def test_an_index_that_has_grown_gets_a_graph_and_serves_meanwhile(self, engine: EmbeddedEngine) -> None:
+        """Queries and writes, here and elsewhere, are answered while the graph is built, and none of them is lost."""
+        for at in (HERE, OTHER):
+            await engine.create(at, IndexSpec(WIDE))
+        await engine.upsert(OTHER, points(50))
+        everything = points(4000)
+        await engine.upsert(HERE, everything)
+        (generation,) = generations(engine, HERE)
+        rebuilt = asyncio.create_task(engine.rebuilds.finished())
+        assert engine.rebuilds._tasks
+
+        rounds = 0
+        while not rebuilt.done():
+            asked = everything[rounds % 4000]
+            assert (await engine.query(HERE, Query(asked.values)))[0].score == pytest.approx(1, abs=1e-3)
+            assert await engine.query(OTHER, Query(asked.values))
+            await engine.upsert(OTHER, points(10))
+            changed = Point(f"p{rounds}", everything[rounds].values, {"n": rounds, "changed": True})
+            await engine.upsert(HERE, [changed, Point(f"new{rounds}", asked.values, {"new": True})])
+            assert await engine.delete_ids(HERE, [f"p{3999 - rounds}"]) == 1
+            rounds += 1
+        assert rounds > 1
+
+        (now,) = generations(engine, HERE)
+        assert now != generation
+        assert (engine._folder(HERE) / now / "tuning.json").exists()
+        assert await engine.count(HERE) == 4000
+        assert await engine.count(HERE, parse({"changed": True})) == rounds
+        assert await engine.count(HERE, parse({"new": True})) == rounds
+        assert await engine.fetch(HERE, [f"p{3999 - n}" for n in range(rounds)]) == []
+        fetched = await engine.fetch(HERE, [f"p{rounds}"])
+        assert (fetched[0].metadata, fetched[0].text) == ({"n": rounds, "third": rounds % 3}, f"text {rounds}")
+
+    async def test_the_graph_finds_what_comparing_finds(self, engine: EmbeddedEngine) -> None:
+        await engine.create(HERE, IndexSpec(WIDE))
+        await engine.upsert(HERE, points(4000))
+        queries = [Query(point.values, 10, filter) for point in points(20, seed=7) for filter in (None, parse(THIRD))]
+        exact = [{match.id for match in await engine.query(HERE, query)} for query in queries]
+        await engine.rebuilds.finished()
+        found = [{match.id for match in await engine.query(HERE, query)} for query in queries]
+        assert sum(len(a & b) for a, b in zip(exact, found, strict=True)) >= 0.95 * 10 * len(queries)
+
+    async def test_a_rebuild_whose_process_dies_leaves_the_index_as_it_is(
+        self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = asyncio.create_subprocess_exec
+
+        async def killed(*program: str, **options: Any) -> asyncio.subprocess.Process:
+            process = await start(*program, **options)
+            if "services.vector.adapters.embedded.optimise" in program:
+                process.kill()
+            return process
+
+        await engine.create(HERE, IndexSpec(WIDE))
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", killed)
+        await engine.upsert(HERE, points(3500))
+        before = generations(engine, HERE)[:1]
+        await engine.rebuilds.finished()
+        assert generations(engine, HERE) == before
+        assert await engine.count(HERE) == 3500
+        assert not engine.rebuilds._tasks  # and it is not tried again for every write
+        await engine.upsert(HERE, points(1))
+        assert not engine.rebuilds._tasks
+
+    async def test_dropping_and_closing_end_a_rebuild(self, root: Path) -> None:
+        engine = EmbeddedEngine(root, stale_bytes=12_000_000, quiet_seconds=0)
+        for at in (HERE, OTHER):
+            await engine.create(at, IndexSpec(WIDE))
+            await engine.upsert(at, points(3500))
+        await engine.drop(HERE)
+        with pytest.raises(NotFound):
+            await engine.count(HERE)
+        await engine.close()
+        again = EmbeddedEngine(root)
+        try:
+            assert await again.count(OTHER) == 3500
+            assert len(generations(again, OTHER)) == 1
+        finally:
+            await again.close()
+
+
+THIRD = {"third": 1}
+
+
+def generations(engine: EmbeddedEngine, at: Place) -> list[str]:
+    return sorted(path.name for path in engine._folder(at).iterdir() if path.is_dir())
