@@ -211,9 +211,8 @@ class TestManyIndexes:
         engine = EmbeddedEngine(root, hosts=2, open_indexes=8)
         places = [Place(Project(Tenant(f"t{n % 10}"), "p"), f"i{n}") for n in range(1000)]
         try:
-            for number, at in enumerate(places):
-                await engine.create(at, IndexSpec(4))
-                await engine.upsert(at, [Point(f"p{n}", vector([1, number, n, 1])) for n in range(100)])
+            for start in range(0, 1000, 20):
+                await asyncio.gather(*(small_index(engine, at) for at in places[start : start + 20]))
             assert max(map(threads, pids(engine))) <= 12
             assert max(map(descriptors, pids(engine))) <= 60
             for at in places[::97]:
@@ -233,6 +232,11 @@ class TestManyIndexes:
         for pid in running:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+
+
+async def small_index(engine: EmbeddedEngine, at: Place) -> None:
+    await engine.create(at, IndexSpec(4))
+    await engine.upsert(at, points(100, 4))
 
 
 def threads(pid: int) -> int:
