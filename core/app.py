@@ -17,7 +17,7 @@ from typing import TypeVar
 import uvloop
 from grpc.aio import Server
 
-from core import config, logs, telemetry
+from core import config, logs, open_files, telemetry
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
 from core.config import ConfigError, Secret, setting
@@ -44,6 +44,11 @@ class RpcSettings:
     """The gRPC server of a service"""
 
     listen: str = setting("PORTICO_LISTEN", default="127.0.0.1:0", help="host:port to serve gRPC on; port 0: any.")
+    edge_listen: str = setting(
+        "PORTICO_EDGE_LISTEN",
+        default="",
+        help="host:port where the edge reaches the hot calls over HTTP/1.1 at less cost than over HTTP/2; empty: off.",
+    )
     auth_address: str = setting(
         "PORTICO_AUTH_ADDRESS",
         default="127.0.0.1:50051",
@@ -112,6 +117,8 @@ class Running:
     platform: Platform
     server: Server
     port: int
+    edge_port: int | None = None
+    """Where the edge finds the hot calls, if that is on."""
 
 
 def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str, str] = os.environ) -> None:
@@ -120,6 +127,7 @@ def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str
         core_settings, settings = load(settings_class, env)
     except ConfigError as error:
         sys.exit(_complain(error))
+    open_files.allow_many()
     sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
 
 
@@ -142,7 +150,8 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     platform = _platform(service, core_settings)
     lifecycle = platform.lifecycle
     mounts = await build(platform, settings)
-    server = make_server(mounts, _stages(platform), platform.health)
+    stages = _stages(platform)
+    server = make_server(mounts, stages, platform.health)
     port = server.add_insecure_port(core_settings.rpc.listen)
     grace = core_settings.rpc.grace_seconds
     lifecycle.on_stop(Phase.NOT_SERVING, "health", platform.health.shutting_down, 1.0)
@@ -155,10 +164,28 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
     await platform.health.start()
     await server.start()
+    edge_port = await _serve_edge(platform, mounts, stages)
     log.info(
-        "serving", service=service, port=port, settings={**config.describe(core_settings), **config.describe(settings)}
+        "serving",
+        service=service,
+        port=port,
+        edge_port=edge_port,
+        settings={**config.describe(core_settings), **config.describe(settings)},
     )
-    return Running(platform, server, port)
+    return Running(platform, server, port, edge_port)
+
+
+async def _serve_edge(platform: Platform, mounts: Sequence[Mount], stages: Sequence[Stage]) -> int | None:
+    rpc = platform.settings.rpc
+    if not rpc.edge_listen:
+        return None
+    # Imported here because only the services that the edge calls often install its parser.
+    from core.rpc.http1.server import Http1Server
+
+    server = Http1Server(mounts, stages, platform.health)
+    grace = rpc.grace_seconds
+    platform.lifecycle.on_stop(Phase.SERVER, "edge server", lambda: server.stop(grace), grace + 5.0)
+    return await server.start(rpc.edge_listen)
 
 
 async def _serve(service: str, core_settings: CoreSettings, settings: S, build: Build[S]) -> int:

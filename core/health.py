@@ -83,6 +83,16 @@ class Health:
         self._stopping = False
         self._publishing = asyncio.Lock()
 
+    @property
+    def serving(self) -> bool:
+        """What was found when the checks were last asked."""
+        return not self.stopping and all(check.value == OK for check in self._checks)
+
+    @property
+    def stopping(self) -> bool:
+        """`shutting_down` was called."""
+        return self._stopping
+
     def add(self, name: str, check: Callable[[], Awaitable[object]], *, timeout: float = 2.0, ttl: float = 5.0) -> None:
         """A dependency that must answer. `check` raises when it does not; `timeout` and `ttl` are in seconds.
 
@@ -119,7 +129,6 @@ class Health:
 
     async def _publish(self) -> None:
         async with self._publishing:  # or an older outcome could overtake a newer one
-            serving = all(check.value == OK for check in self._checks)
-            status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
+            status = HealthCheckResponse.SERVING if self.serving else HealthCheckResponse.NOT_SERVING
             for service in self._services:
                 await self.servicer.set(service, status)

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from core import open_files  # noqa: E402  # after the path above, so that the script runs from anywhere
 from tools import edge  # noqa: E402  # after the path above, so that the script runs from anywhere
 from tools.first_tenant import Refused, ensure_first_tenant  # noqa: E402
 from tools.private_files import write_private  # noqa: E402
@@ -30,6 +31,8 @@ from tools.private_files import write_private  # noqa: E402
 READY_SECONDS = 60.0
 STOP_SECONDS = 150.0
 """Longer than a service's own grace for calls in flight, so that a stop is never cut short from here."""
+EDGE_PORTS = {"inference": "inference_http1"}
+"""Services with a second port for the edge alone, and the edge's name for that."""
 _RESTART_SECONDS = (0.2, 1.0, 5.0)
 _STEADY_SECONDS = 30.0
 _CONFIG_ERROR = 2
@@ -99,7 +102,8 @@ class Supervisor:
         self.stopping = asyncio.Event()
         self.failed: str | None = None
         names = service_names()
-        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        clusters = [*names, *EDGE_PORTS.values()]
+        self.ports = dict(zip(clusters, free_ports(len(clusters)), strict=True))
         self.services = [self._service(name) for name in names]
         self.edge = self._edge()
         self._watchers: list[asyncio.Task[None]] = []
@@ -118,6 +122,8 @@ class Supervisor:
             "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{self.ports['auth']}",
             **{key: os.environ.get(key, value) for key, value in _LAPTOP.items()},
         }
+        if cluster := EDGE_PORTS.get(name):
+            env["PORTICO_EDGE_LISTEN"] = f"127.0.0.1:{self.ports[cluster]}"
         if base := os.environ.get("PORTICO_METRICS_PORT"):  # one port each, counted up from the given one
             env["PORTICO_METRICS_PORT"] = str(int(base) + list(self.ports).index(name))
         return Child(name, [sys.executable, "-m", f"services.{name}"], env, self.data / "logs" / f"{name}.log")
@@ -299,6 +305,7 @@ def main() -> int:
         help="folder of all data, made if missing",
     )
     given = parser.parse_args()
+    open_files.allow_many()  # for the children too
     try:
         return asyncio.run(serve(given.data_dir.resolve(), given.port))
     except StartFailed as failure:

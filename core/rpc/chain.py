@@ -1,7 +1,7 @@
 """The interceptor chain, the same for every RPC: telemetry > errors > load shedding > auth > tenant > quota.
 
-It is one gRPC interceptor that wraps each handler once and then runs the stages in order around every call. It does not
-raise inside `intercept_service`, where an error would slip past the mapping, and it writes streams itself, so that a
+It wraps each handler once, whatever transport the calls come by, and then runs the stages in order around every call.
+It is no gRPC interceptor: an error raised in one would slip past the mapping. It writes streams itself, so that a
 client's cancellation reaches the handler at once instead of waiting for the garbage collector.
 """
 
@@ -9,14 +9,14 @@ import hmac
 import inspect
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from urllib.parse import unquote
 
 import grpc
-from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from grpc.aio import AbortError
 from opentelemetry.trace import SpanKind
 
 from core import context, logs, telemetry
@@ -28,7 +28,7 @@ from core.permissions import allows
 from core.rate_limits import RateLimits
 from core.rpc import reply
 from core.rpc.errors import HTTP_STATUS, internal, trailing_metadata, wire_of
-from core.rpc.policy import UNCHECKED_PREFIXES, Policy
+from core.rpc.policy import Policy
 
 log = logs.get(__name__)
 
@@ -139,32 +139,37 @@ class Quota:
         pass
 
 
-Handler = Callable[[Any, ServicerContext], Any]
+class CallContext(Protocol):
+    """What the chain and the servicers need of a transport: the part of gRPC's ServicerContext that they use."""
+
+    def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+
+    def peer(self) -> str:
+        """As gRPC writes it: "ipv4:127.0.0.1:5000"."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline; None: there is none."""
+
+    async def send_initial_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> None: ...
+
+    async def write(self, message: Any) -> None: ...
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Iterable[tuple[str, str | bytes]] = ()
+    ) -> NoReturn:
+        """Raises AbortError."""
 
 
-class Chain(ServerInterceptor):
-    """Wraps every method of `policies` in the stages. A method without a policy is refused."""
+Handler = Callable[[Any, CallContext], Any]
 
-    def __init__(self, policies: Mapping[str, Policy], stages: Sequence[Stage]) -> None:
-        self._policies = policies
+
+class Chain:
+    """Wraps methods in the stages. One set of stages may stand in several chains and counts the calls of all."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
         self._stages = tuple(stages)
-        self._wrapped: dict[str, grpc.RpcMethodHandler] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
-        method = handler_call_details.method
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
-            handler = await continuation(handler_call_details)
-            if handler is None or method.startswith(UNCHECKED_PREFIXES):
-                return handler
-            wrapped = self._wrapped[method] = self._wrap(handler, self._policies[method])
-        return wrapped
-
-    def _wrap(self, handler: grpc.RpcMethodHandler, policy: Policy) -> grpc.RpcMethodHandler:
+    def wrap(self, handler: grpc.RpcMethodHandler, policy: Policy) -> grpc.RpcMethodHandler:
         make = {
             (False, False): (grpc.unary_unary_rpc_method_handler, self._unary, handler.unary_unary),
             (False, True): (grpc.unary_stream_rpc_method_handler, self._stream, handler.unary_stream),
@@ -175,7 +180,7 @@ class Chain(ServerInterceptor):
         return factory(wrap(inner, policy), handler.request_deserializer, handler.response_serializer)
 
     def _unary(self, inner: Handler, policy: Policy) -> Handler:
-        async def unary(request: Any, servicer_context: ServicerContext) -> Any:
+        async def unary(request: Any, servicer_context: CallContext) -> Any:
             async def run(call: Call) -> Any:
                 response = await inner(request, servicer_context)
                 if call.rest:
@@ -190,7 +195,7 @@ class Chain(ServerInterceptor):
         if not inspect.isasyncgenfunction(inner):
             raise TypeError(f"{policy.method} must be an async generator")
 
-        async def stream(request: Any, servicer_context: ServicerContext) -> None:
+        async def stream(request: Any, servicer_context: CallContext) -> None:
             async def run(call: Call) -> None:
                 write = servicer_context.write
                 messages: AsyncIterator[Any] = inner(request, servicer_context)
@@ -206,9 +211,7 @@ class Chain(ServerInterceptor):
 
         return stream
 
-    async def _call(
-        self, policy: Policy, servicer_context: ServicerContext, run: Callable[[Call], Awaitable[Any]]
-    ) -> Any:
+    async def _call(self, policy: Policy, servicer_context: CallContext, run: Callable[[Call], Awaitable[Any]]) -> Any:
         call = _open(policy, servicer_context)
         begun = 0
         code = "OK"
@@ -237,7 +240,7 @@ class Chain(ServerInterceptor):
             telemetry.metrics().call(policy.method, code, time.monotonic() - call.started)
 
 
-async def _send_head(policy: Policy, servicer_context: ServicerContext) -> None:
+async def _send_head(policy: Policy, servicer_context: CallContext) -> None:
     """What the edge is to make of a success."""
     headers = reply.headers()
     if (status := reply.status() or policy.http_success) != 200:
@@ -246,7 +249,7 @@ async def _send_head(policy: Policy, servicer_context: ServicerContext) -> None:
         await servicer_context.send_initial_metadata(headers)
 
 
-def _open(policy: Policy, servicer_context: ServicerContext) -> Call:
+def _open(policy: Policy, servicer_context: CallContext) -> Call:
     metadata = dict(servicer_context.invocation_metadata() or ())
     started = time.monotonic()
     left = servicer_context.time_remaining()
@@ -275,7 +278,7 @@ def _text(metadata: Mapping[str, str | bytes], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-async def _abort(call: Call, servicer_context: ServicerContext, error: PorticoError) -> None:
+async def _abort(call: Call, servicer_context: CallContext, error: PorticoError) -> None:
     """Ends the call with the error's status. Raises AbortError."""
     wire = wire_of(error)
     if wire.http >= 500 and not isinstance(error, RateLimited):

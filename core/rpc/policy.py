@@ -7,9 +7,6 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from portico.common.v1 import access_pb2
 
-UNCHECKED_PREFIXES = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/", "/grpc.reflection.v1.")
-"""The only methods outside the chain: probes and the schema, which hold nobody's data."""
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -77,6 +77,10 @@ class Servicers:
                 await outer.run()
                 return trust_service_pb2.MintServiceTokenResponse()
 
+            async def WatchRevocations(self, request: Any, servicer_context: Any) -> AsyncIterator[Any]:
+                await outer.run()
+                yield trust_service_pb2.WatchRevocationsResponse()
+
         class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
             async def CreateChatCompletion(self, request: Any, servicer_context: Any) -> AsyncIterator[Any]:
                 try:

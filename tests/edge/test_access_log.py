@@ -25,7 +25,7 @@ def test_what_a_line_says(edge: Edge) -> None:
     assert line["method"] == "POST"
     assert line["path"] == "/v1/chat/completions"
     assert line["status"] == 200
-    assert (line["tenant"], line["user"], line["upstream"]) == ("acme", "u1", "inference")
+    assert (line["tenant"], line["user"], line["upstream"]) == ("acme", "u1", "inference_http1")
     assert line["bytes_in"] == len('{"model": "private"}')
     assert line["bytes_out"] == len(reply.body)
 

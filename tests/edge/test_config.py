@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from portico.common.v1 import access_pb2
 from tools import edge
 
-_ADDRESSES = {"auth": ("127.0.0.1", 1), "inference": ("127.0.0.1", 2)}
+_ADDRESSES = {"auth": ("127.0.0.1", 1), "inference": ("127.0.0.1", 2), "inference_http1": ("127.0.0.1", 3)}
 
 
 def _committed() -> dict[str, Any]:
@@ -119,7 +119,9 @@ def test_every_package_has_a_cluster_and_readiness_asks_it() -> None:
     members = yaml.safe_load((edge.SOURCE / "clusters.local.yaml").read_text())["resources"]
     clusters = {item["name"] for item in members}
 
-    assert set(routed) == {f"/{package}." for package in packages}
+    hot = {prefix: cluster for prefix, cluster in routed.items() if cluster.endswith("_http1")}
+    assert hot == {"/portico.inference.v1.OpenAIService/": "inference_http1"}
+    assert set(routed) - set(hot) == {f"/{package}." for package in packages}
     assert set(edge.http_filter(manager, "ready")["cluster_min_healthy_percentages"]) == set(routed.values())
     assert clusters == {*routed.values(), "edge_self"}
 

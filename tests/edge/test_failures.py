@@ -42,7 +42,7 @@ def test_health_says_live_when_up_and_ready_when_all_is(fragile: Edge) -> None:
     assert refused.headers["retry-after"] == "1"
     assert fragile.request("GET", "/v1/auth/jwks").status == 200
 
-    fragile.toys["inference"], _ = toy("inference", fragile.signer, fragile.ports["inference"])
+    fragile.toys["inference"], _ = toy("inference", fragile.signer, fragile.ports)
     try:
         fragile.wait_for("/health/ready", 200)
         assert fragile.chat().status == 200
@@ -76,7 +76,7 @@ def test_before_auth_has_come_up_a_token_is_neither_good_nor_bad(tmp_path: Path)
         assert reply.status == 503
         assert reply.error["code"] == "service_unavailable"
         assert reply.headers["retry-after"] == "1"
-        edge.toys["auth"], _ = toy("auth", edge.signer, edge.ports["auth"])
+        edge.toys["auth"], _ = toy("auth", edge.signer, edge.ports)
         try:
             edge.wait_for("/v1/models", 200)
         finally:

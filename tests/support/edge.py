@@ -17,6 +17,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -87,11 +88,13 @@ class Program:
         self.process.stdout.close()  # both may be done again
 
 
-def toy(service: str, signer: Signer, port: int = 0) -> tuple[Program, int]:
-    """A toy `auth` or `inference`, and the port that it has got."""
-    keys = json.dumps([jwk(signer)])
-    program = Program([sys.executable, "-m", "tests.support.toys", service, "--keys", keys, "--port", str(port)])
-    return program, int(program.wait_for("port "))
+def toy(
+    service: str, signer: Signer, ports: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Program, dict[str, int]]:
+    """A toy `auth` or `inference`, and the ports that it has got, by cluster; those in `ports` if it is there."""
+    keys, wanted = json.dumps([jwk(signer)]), json.dumps(dict(ports))
+    program = Program([sys.executable, "-m", "tests.support.toys", service, "--keys", keys, "--ports", wanted])
+    return program, json.loads(program.wait_for("ports "))
 
 
 def jwk(signer: Signer) -> dict[str, str]:
@@ -210,9 +213,11 @@ def running(folder: Path, *, patch: Patch | None = None, wait: bool = True, stop
     """
     signer = Signer()
     with ExitStack() as stack:
-        toys, ports = {}, {}
+        toys: dict[str, Program] = {}
+        ports: dict[str, int] = {}
         for name in ("auth", "inference"):
-            toys[name], ports[name] = toy(name, signer)
+            toys[name], bound = toy(name, signer)
+            ports |= bound
             stack.callback(toys[name].stop)
         if stop:
             toys[stop].stop()

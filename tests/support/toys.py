@@ -9,13 +9,17 @@ from typing import Any, NoReturn
 
 import uvloop
 from google.api.httpbody_pb2 import HttpBody
-from grpc.aio import Server, ServicerContext
+from grpc.aio import Server
 from grpc.aio import server as make_server
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from core import errors
+from core.health import Health
+from core.rpc.chain import CallContext
 from core.rpc.errors import HTTP_STATUS, trailing_metadata, wire_of
+from core.rpc.http1.server import Http1Server
+from core.rpc.server import Mount
 from portico.auth.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
@@ -37,11 +41,11 @@ REFUSALS: dict[str, errors.PorticoError] = {
 }
 
 
-def metadata(context: ServicerContext) -> dict[str, str]:
+def metadata(context: CallContext) -> dict[str, str]:
     return {key: str(value) for key, value in context.invocation_metadata() or ()}
 
 
-async def refuse(context: ServicerContext, name: str) -> NoReturn:
+async def refuse(context: CallContext, name: str) -> NoReturn:
     error = REFUSALS[name]
     seen = metadata(context)
     trailing = trailing_metadata(error, seen["x-request-id"], rest="x-portico-rest" in seen)
@@ -63,7 +67,7 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
     Without it the answer tells what came.
     """
 
-    async def CreateChatCompletion(self, request: Any, context: ServicerContext) -> AsyncIterator[HttpBody]:
+    async def CreateChatCompletion(self, request: Any, context: CallContext) -> AsyncIterator[HttpBody]:
         what, _, argument = _do(request.body.data).partition(":")
         match what:
             case "refuse":
@@ -87,7 +91,7 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
             case _:
                 yield json_body(_told(request.body, context))
 
-    async def CreateEmbedding(self, request: Any, context: ServicerContext) -> HttpBody:
+    async def CreateEmbedding(self, request: Any, context: CallContext) -> HttpBody:
         what, _, argument = _do(request.body.data).partition(":")
         if what == "refuse":
             await refuse(context, argument)
@@ -98,38 +102,38 @@ def _do(data: bytes) -> str:
     return str(json.loads(data).get("do", "")) if data.startswith(b'{"do"') else ""
 
 
-def _told(body: HttpBody, context: ServicerContext) -> dict[str, Any]:
+def _told(body: HttpBody, context: CallContext) -> dict[str, Any]:
     return {"metadata": metadata(context), "content_type": body.content_type, "bytes": len(body.data)}
 
 
 class Models(model_service_pb2_grpc.ModelServiceServicer):
-    async def ListModels(self, request: Any, context: ServicerContext) -> Any:
+    async def ListModels(self, request: Any, context: CallContext) -> Any:
         page = f"{request.page_size} {request.category} {request.include_providers}"
         return model_service_pb2.ListModelsResponse(object=page)
 
-    async def GetModel(self, request: Any, context: ServicerContext) -> Any:
+    async def GetModel(self, request: Any, context: CallContext) -> Any:
         if request.id in REFUSALS:
             await refuse(context, request.id)
         return model_service_pb2.GetModelResponse(id=request.id)
 
-    async def CreateModel(self, request: Any, context: ServicerContext) -> Any:
+    async def CreateModel(self, request: Any, context: CallContext) -> Any:
         if "x-portico-rest" in metadata(context):
             await context.send_initial_metadata(((HTTP_STATUS, "201"),))
         return model_service_pb2.CreateModelResponse(model=model_service_pb2.Model(key=request.key, name=request.name))
 
-    async def DeleteModel(self, request: Any, context: ServicerContext) -> Any:
+    async def DeleteModel(self, request: Any, context: CallContext) -> Any:
         return model_service_pb2.DeleteModelResponse(success=True)
 
 
 class Accounts(account_service_pb2_grpc.AccountServiceServicer):
-    async def Login(self, request: Any, context: ServicerContext) -> Any:
+    async def Login(self, request: Any, context: CallContext) -> Any:
         if request.email == "never@example.com":
             await asyncio.Event().wait()
         if "x-portico-rest" in metadata(context):
             await context.send_initial_metadata((("set-cookie", "portico_session=ptc_x; HttpOnly; SameSite=Lax"),))
         return account_service_pb2.LoginResponse(token=json.dumps(metadata(context)))
 
-    async def Logout(self, request: Any, context: ServicerContext) -> Any:
+    async def Logout(self, request: Any, context: CallContext) -> Any:
         return account_service_pb2.LogoutResponse()
 
 
@@ -137,7 +141,7 @@ class Keys(key_service_pb2_grpc.KeyServiceServicer):
     def __init__(self, keys: list[dict[str, str]]) -> None:
         self._answer = key_service_pb2.GetJwksResponse(keys=[key_service_pb2.Jwk(**key) for key in keys])
 
-    async def GetJwks(self, request: Any, context: ServicerContext) -> Any:
+    async def GetJwks(self, request: Any, context: CallContext) -> Any:
         print("keys", flush=True)
         return self._answer
 
@@ -145,8 +149,13 @@ class Keys(key_service_pb2_grpc.KeyServiceServicer):
 class Trust(trust_service_pb2_grpc.TrustServiceServicer):
     """Would answer anybody: what keeps clients away from it is the edge."""
 
-    async def MintServiceToken(self, request: Any, context: ServicerContext) -> Any:
+    async def MintServiceToken(self, request: Any, context: CallContext) -> Any:
         return trust_service_pb2.MintServiceTokenResponse(token="reached")
+
+
+_HOT = Mount(
+    "portico.inference.v1.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, OpenAI()
+)
 
 
 def mount(service: str, server: Server, keys: list[dict[str, str]]) -> None:
@@ -160,24 +169,29 @@ def mount(service: str, server: Server, keys: list[dict[str, str]]) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
 
 
-async def serve(service: str, port: int, keys: list[dict[str, str]]) -> None:
-    server = make_server(options=_OPTIONS)
-    mount(service, server, keys)
-    print("port", server.add_insecure_port(f"127.0.0.1:{port}"), flush=True)
-    await server.start()
+async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]]) -> None:
+    """Prints the port of each cluster; `ports` are those to take."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    server = make_server(options=_OPTIONS)
+    mount(service, server, keys)
+    bound = {service: server.add_insecure_port(f"127.0.0.1:{ports.get(service, 0)}")}
+    await server.start()
+    hot = Http1Server([_HOT] if service == "inference" else [], [], Health())
+    if service == "inference":
+        bound["inference_http1"] = await hot.start(f"127.0.0.1:{ports.get('inference_http1', 0)}")
+    print("ports", json.dumps(bound), flush=True)
     await stop.wait()
-    await server.stop(0)
+    await asyncio.gather(server.stop(0), hot.stop(0))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("service", choices=("auth", "inference"))
-    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--ports", type=json.loads, default={})
     parser.add_argument("--keys", type=json.loads, default=[])
     given = parser.parse_args()
-    uvloop.run(serve(given.service, given.port, given.keys))
+    uvloop.run(serve(given.service, given.ports, given.keys))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,13 @@
+"""How many files and sockets a process may have open."""
+
+import resource
+
+_WANTED = 65_536
+
+
+def allow_many() -> None:
+    """Raises the soft limit as far as the hard one lets it. Many systems begin with 1024, and a stream takes two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

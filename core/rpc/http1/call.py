@@ -1,0 +1,95 @@
+"""One call on a connection, as the chain and the servicers see it: the part of gRPC's ServicerContext that they use."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+import grpc
+from grpc.aio import AbortError
+
+from core.rpc.http1 import wire
+from core.rpc.http1.wire import Pairs
+
+
+class Sender(Protocol):
+    """The connection, as a call sees it."""
+
+    @property
+    def peer(self) -> str:
+        """As gRPC names it: "ipv4:127.0.0.1:5000"."""
+
+    @property
+    def closing(self) -> bool:
+        """This answer is its last."""
+
+    @property
+    def paused(self) -> bool:
+        """The other side reads slowly: await `drained` before more is sent."""
+
+    def send(self, data: bytes) -> None: ...
+
+    async def drained(self) -> None: ...
+
+
+class Http1Call:
+    """Writes the answer. What its head shall hold is collected and sent with the first message."""
+
+    __slots__ = ("_deadline", "_head", "_headers", "_sender", "_serialize", "_status")
+
+    def __init__(
+        self, sender: Sender, headers: dict[str, str], seconds: float | None, serialize: Callable[[Any], bytes]
+    ) -> None:
+        self._sender = sender
+        self._headers = headers
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._serialize = serialize
+        self._head: bytes | None = b""
+        """Further header lines; None once the head is sent."""
+        self._status: bytes | None = None
+        """The lines of a status other than OK."""
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self._headers.items())
+
+    def peer(self) -> str:
+        return self._sender.peer
+
+    def time_remaining(self) -> float | None:
+        """Seconds; None: for ever."""
+        return None if self._deadline is None else self._deadline - time.monotonic()
+
+    async def send_initial_metadata(self, metadata: Pairs) -> None:
+        if self._head is None:
+            raise RuntimeError("the answer has begun")
+        self._head += wire.header_lines(metadata)
+
+    async def write(self, message: Any) -> None:
+        """Sends a message of a stream at once."""
+        self._sender.send(self._begin() + wire.chunk_of(self._serialize(message)))
+        if self._sender.paused:
+            await self._sender.drained()
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
+        self.fail(code, details, trailing_metadata)
+        raise AbortError
+
+    def fail(self, code: grpc.StatusCode, details: str, trailing_metadata: Pairs = ()) -> None:
+        """The call will end with this status."""
+        self._status = wire.status_lines(code, details, trailing_metadata)
+
+    def end(self, message: Any = None) -> None:
+        """Sends the rest of the answer: `message`, if there is one, and the status."""
+        status = self._status
+        if status is None and message is not None:
+            self._sender.send(self._begin() + wire.chunk_of(self._serialize(message)) + wire.OK)
+        elif self._head is None:
+            self._sender.send(wire.OK if status is None else wire.last(status))
+        else:
+            self._sender.send(self._begin(wire.EMPTY, wire.OK_STATUS if status is None else status))
+
+    def _begin(self, kind: bytes = wire.CHUNKED, more: bytes = b"") -> bytes:
+        """The head, if it is not sent yet."""
+        head, self._head = self._head, None
+        if head is None:
+            return b""
+        return b"%b%b%b%b\r\n" % (kind, wire.CLOSE if self._sender.closing else b"", head, more)

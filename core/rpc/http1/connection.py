@@ -1,0 +1,292 @@
+"""One connection of the edge, carrying one call at a time."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc.aio import AbortError
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from core import logs
+from core.rpc.http1 import wire
+from core.rpc.http1.call import Http1Call
+from core.rpc.http1.wire import Refused
+
+MAX_HEAD_BYTES = 96 * 1024
+"""For all that is not body in a row; the edge lets 60 KiB of headers pass."""
+REQUEST_SECONDS = 60.0
+"""From a request's first byte to its last: the edge has the whole of it before it sends any."""
+IDLE_SECONDS = 300.0
+"""Without a request. The edge closes what is idle long before, so that the two never meet half-way."""
+READY_PATH = b"/health/ready"
+
+_MAX_BODY = wire.FRAME_BYTES + wire.MAX_MESSAGE_BYTES
+_GRPC = "application/grpc"
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC. `run` returns the message of a unary one; a stream writes its own and returns None."""
+
+    run: Callable[[Any, Http1Call], Awaitable[Any]]
+    deserialize: Callable[[bytes], Any]
+    serialize: Callable[[Any], bytes]
+
+
+class Owner(Protocol):
+    """The server, as a connection sees it."""
+
+    @property
+    def serving(self) -> bool:
+        """Whether the edge shall send calls."""
+
+    @property
+    def stopping(self) -> bool:
+        """No connection is kept after its present answer."""
+
+    def method(self, path: bytes) -> Method | None: ...
+
+    def forget(self, connection: "Connection") -> None:
+        """It is closed and its call has ended. Called once."""
+
+
+class _Unfit(Exception):
+    """Stops the parser. The text is an HTTP status."""
+
+
+class Connection(asyncio.Protocol):
+    """Parses requests, runs each in a task of its own, and cancels that when the connection closes.
+
+    Whatever is not what the edge sends ends the connection: there is no second way to read a request.
+    """
+
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self._owner = owner
+        self._loop = loop
+        self._parser: HttpRequestParser | None = HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._persistent = True
+        self._lost = False
+        self._writable: asyncio.Future[None] | None = None
+        self._unfit = b""
+        self._task: asyncio.Task[None] | None = None
+        self._started = False
+        """The task has taken its first step, and will hence take its last."""
+        self._expired = False
+        self.deadline = loop.time() + IDLE_SECONDS
+        """When `expire` is due, on the loop's clock."""
+        # The request; `on_message_begin` sets these anew.
+        self._receiving = self._in_head = False
+        self._path = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._size = 0
+        """Of the body, in bytes."""
+        self._silent = 0
+        """Bytes received since the last of a body."""
+
+    # -- for the server
+
+    def expire(self) -> None:
+        """`deadline` has passed: a request is late, or none has come for long."""
+        if self._receiving:
+            self._refuse(b"408 Request Timeout")
+        else:
+            self._transport.close()
+
+    def retire(self) -> None:
+        """Close, now or after the present answer."""
+        if self._task is None and not self._receiving:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, which cancels the call."""
+        self._transport.abort()
+
+    # -- for the call
+
+    @property
+    def peer(self) -> str:
+        host, port = self._transport.get_extra_info("peername")[:2]
+        return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
+
+    @property
+    def closing(self) -> bool:
+        return not self._persistent or self._owner.stopping
+
+    @property
+    def paused(self) -> bool:
+        return self._writable is not None
+
+    def send(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    async def drained(self) -> None:
+        if self._writable is not None:
+            await asyncio.shield(self._writable)  # the next call may have to wait for the same
+
+    # -- callbacks of the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # a server makes no other kind
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None or self._transport.is_closing():
+            return
+        if self._task is not None:
+            self.abort()  # the edge awaits its answer before it sends more
+            return
+        self._silent += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self._refuse(self._unfit or b"400 Bad Request")
+        else:
+            if self._silent > MAX_HEAD_BYTES:
+                self._refuse(b"431 Request Header Fields Too Large")
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Also when only the edge's half is closed: it never does that to a connection on which it waits."""
+        self._parser = None  # it holds our methods: a cycle
+        self._lost = True
+        if self._task is not None:
+            self._task.cancel()
+        if not self._started:
+            self._owner.forget(self)
+
+    # -- callbacks of the parser, out of data_received
+
+    def on_message_begin(self) -> None:
+        if self._task is not None:
+            self._stop(b"400 Bad Request")  # a second request behind the first
+        self._receiving = self._in_head = True
+        self._path, self._headers, self._body, self._size = b"", {}, [], 0
+        self.deadline = self._loop.time() + REQUEST_SECONDS
+
+    def on_url(self, url: bytes) -> None:
+        self._path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # trailers have no readers
+            self._headers[name.lower().decode()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        self._in_head = False
+        headers, verb = self._headers, self._parser.get_method()
+        if self._parser.get_http_version() != "1.1":
+            self._stop(b"505 HTTP Version Not Supported")
+        if verb != b"POST" and not (verb == b"GET" and self._path == READY_PATH):
+            self._stop(b"405 Method Not Allowed")
+        if verb == b"POST" and headers.get("content-type", "").partition(";")[0] not in (_GRPC, _GRPC + "+proto"):
+            self._stop(b"415 Unsupported Media Type")
+        if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+            self._stop(b"501 Not Implemented")
+        if int(headers.get("content-length", "0")) > _MAX_BODY:
+            self._stop(b"413 Content Too Large")
+        if self._silent > MAX_HEAD_BYTES and sum(map(len, (*headers, *headers.values()))) > MAX_HEAD_BYTES:
+            self._stop(b"431 Request Header Fields Too Large")
+
+    def on_body(self, data: bytes) -> None:
+        self._silent = 0
+        self._size += len(data)
+        if self._size > _MAX_BODY:
+            self._stop(b"413 Content Too Large")
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        assert self._parser is not None
+        self._receiving = False
+        self._silent = 0
+        self._persistent = self._parser.should_keep_alive()
+        body, self._body = b"".join(self._body), []
+        if self._path == READY_PATH:
+            self._tell_ready()
+        else:
+            self.deadline = math.inf
+            self._task = self._loop.create_task(self._serve(self._headers, body))
+
+    # -- within
+
+    def _stop(self, status: bytes) -> None:
+        self._unfit = status
+        raise _Unfit(status)
+
+    def _refuse(self, status: bytes) -> None:
+        if self._task is None:
+            self._transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+            self._transport.close()
+        else:
+            self.abort()
+
+    def _tell_ready(self) -> None:
+        status = b"200 OK" if self._owner.serving else b"503 Service Unavailable"
+        close = wire.CLOSE if self.closing else b""
+        self._transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n%b\r\n" % (status, close))
+        self._rest()
+
+    async def _serve(self, headers: dict[str, str], body: bytes) -> None:
+        self._started = True
+        try:
+            await self._answer(headers, body)
+        except Exception:  # an answer that cannot be written: what of it was sent cannot be taken back
+            log.exception("answer cut off", path=self._path.decode("latin-1"))
+            self.abort()
+        finally:
+            self._task, self._started = None, False
+            if self._lost:
+                self._owner.forget(self)
+            else:
+                self._rest()
+
+    async def _answer(self, headers: dict[str, str], body: bytes) -> None:
+        method = self._owner.method(self._path)
+        seconds = wire.seconds_of(headers.get("grpc-timeout"))
+        call = Http1Call(self, headers, seconds, method.serialize if method else bytes)
+        timer = None if seconds is None else self._loop.call_later(seconds, self._give_up)
+        message: Any = None
+        try:
+            if method is None:
+                raise Refused(grpc.StatusCode.UNIMPLEMENTED, "There is no such method.")
+            message = await method.run(method.deserialize(wire.message_of(body)), call)
+        except AbortError:
+            pass  # the call knows its status
+        except Refused as refusal:
+            call.fail(refusal.code, refusal.text)
+        except DecodeError:
+            call.fail(grpc.StatusCode.INVALID_ARGUMENT, "The message is not what the method takes.")
+        except asyncio.CancelledError:
+            if not self._expired or self._lost:
+                raise
+            call.fail(grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline has passed.")
+        finally:
+            self._expired = False
+            if timer is not None:
+                timer.cancel()
+        call.end(message)
+
+    def _give_up(self) -> None:
+        if self._task is not None:
+            self._expired = True
+            self._task.cancel()
+
+    def _rest(self) -> None:
+        """Until the next request."""
+        if self.closing:
+            self._transport.close()
+        else:
+            self.deadline = self._loop.time() + IDLE_SECONDS

@@ -1,0 +1,106 @@
+"""A server for the edge's hot calls: every RPC that takes one message, behind the same chain as on gRPC's own port."""
+
+import asyncio
+from collections.abc import Sequence
+
+from core.health import Health
+from core.rpc.chain import Stage
+from core.rpc.http1.connection import Connection, Method
+from core.rpc.server import Mount, guarded
+
+MAX_CONNECTIONS = 10_000
+"""Each carries one call. The edge opens no more either."""
+_SWEEP_SECONDS = 5.0
+
+
+class Http1Server:
+    """`start` it, `stop` it. Stages that count, such as load shedding, may be shared with another server."""
+
+    def __init__(self, mounts: Sequence[Mount], stages: Sequence[Stage], health: Health) -> None:
+        self._methods = {
+            path.encode(): Method(
+                handler.unary_stream if handler.response_streaming else handler.unary_unary,
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+            for mount in mounts
+            for path, handler in guarded(mount, stages).items()
+            if not handler.request_streaming
+        }
+        self._health = health
+        self._connections: set[Connection] = set()
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._gone = asyncio.Event()
+        self._stopping = False
+
+    async def start(self, listen: str) -> int:
+        """Serves on host:port and returns the port. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        host, _, port = listen.rpartition(":")
+        self._listener = await loop.create_server(lambda: self._accept(loop), host.strip("[]"), int(port), backlog=1024)
+        self._sweep(loop)
+        bound: int = self._listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self, grace: float) -> None:
+        """Takes no more calls; those in flight have `grace` seconds to end."""
+        if self._listener is None or self._sweeper is None:
+            return
+        self._stopping = True
+        self._listener.close()
+        for connection in tuple(self._connections):
+            connection.retire()
+        await self._wait_until_gone(grace)
+        for connection in tuple(self._connections):
+            connection.abort()
+        await self._wait_until_gone(None)
+        self._sweeper.cancel()
+
+    async def _wait_until_gone(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while self._connections:
+                    self._gone.clear()
+                    await self._gone.wait()
+        except TimeoutError:
+            pass
+
+    def _accept(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            return _Surplus()
+        connection = Connection(self, loop)
+        self._connections.add(connection)
+        return connection
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in tuple(self._connections):
+            if connection.deadline <= now:
+                connection.expire()
+        self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
+
+    # -- for the connections
+
+    @property
+    def serving(self) -> bool:
+        return self._health.serving and not self._stopping
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping or self._health.stopping
+
+    def method(self, path: bytes) -> Method | None:
+        return self._methods.get(path)
+
+    def forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._gone.set()
+
+
+class _Surplus(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
