@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix proto lock bench clean
+.PHONY: help setup run test check fix proto lock bench bench-vector clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv, with hashes checked
 
@@ -47,6 +47,9 @@ lock: $(STAMP) ## Compile requirements.lock from pyproject.toml
 
 bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/performance.md
 	$(BIN)/python -m tests.load.bench --out docs/performance.md
+
+bench-vector: $(STAMP) ## Measure vectors: writes, queries, recall, stalls; writes docs/performance.md
+	$(BIN)/python -m tests.load.bench_vector --out docs/performance.md
 
 clean: ## Remove what was installed and built, not the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -184,11 +184,16 @@ def write(path: Path, results: Results) -> None:
     """Replace what stands between the markers of a Markdown file; a file without them gets them at its end."""
     head = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}; `{results.command()}`"
     lines = [f"- {line}" for line in [*_lines(results), ratio(results.figures)]]
-    block = "\n".join([BEGIN, head, "", table(results.figures), "", *lines, END])
+    put(path, BEGIN, END, [head, "", table(results.figures), "", *lines])
+
+
+def put(path: Path, begin: str, end: str, lines: Sequence[str]) -> None:
+    """Replace what stands between two markers of a Markdown file; a file without them gets them at its end."""
+    block = "\n".join([begin, *lines, end])
     page = path.read_text() if path.exists() else ""
-    if BEGIN not in page:
-        page = f"{page.rstrip()}\n\n{BEGIN}\n{END}\n".lstrip()
-    path.write_text(re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: block, page, flags=re.DOTALL))
+    if begin not in page:
+        page = f"{page.rstrip()}\n\n{begin}\n{end}\n".lstrip()
+    path.write_text(re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: block, page, flags=re.DOTALL))
 
 
 def _lines(results: Results) -> list[str]:

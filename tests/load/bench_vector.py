@@ -1,0 +1,220 @@
+"""Vectors over gRPC beside the engine in this process: writes, queries, recall, and what queries see of other work.
+
+The same query goes in turn to a copy of the index opened here, to the vector service and through the edge, so that
+whatever else the machine does falls on all alike.
+"""
+
+import argparse
+import contextlib
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+import grpc
+import orjson
+
+from tests.load import portico, processes, programs, vector_report
+from tests.load.vector_calls import Client, Library, batches, fill, generation, index_folder
+from tests.load.vector_data import FILTERS, Collection, collection, recall
+from tests.load.vector_report import Asked, Results, Stall
+
+_PAUSE = 0.005  # seconds between the queries that watch for stalls
+_CALLERS = 8
+_WARM = 50  # queries before the measurement
+_OTHERS = 6
+"""Indexes that the other tenant writes, so that some are kept by the same host process as the one that is queried."""
+
+_OPTIMISED_BYTES = 20 * 1024 * 1024
+"""Indexes below this size are not optimised: see services/vector/adapters/embedded/engine.py."""
+
+_PATIENCE = 900.0
+TENANT = "default"
+"""The one that `make run` makes."""
+
+
+class Asking(Protocol):
+    def query(self, values: Sequence[float], filter: Mapping[str, Any] | None) -> list[str]: ...
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.load.bench_vector", description=__doc__)
+    parser.add_argument("--points", type=int, default=100_000, help="vectors in the index (default %(default)s)")
+    parser.add_argument("--dimension", type=int, default=384, help="numbers in a vector (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=500, help="vectors in an upsert (default %(default)s)")
+    parser.add_argument("--writers", type=int, default=2, help="callers that upsert at once (default %(default)s)")
+    parser.add_argument("--queries", type=int, default=300, help="different queries, 50 or more (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of all queries (default %(default)s)")
+    parser.add_argument("--out", type=Path, help="write the figures into this Markdown file, between its markers")
+    options = parser.parse_args()
+    if options.queries < _WARM:
+        parser.error(f"--queries: at least {_WARM}")
+    try:
+        results = _measure(options)
+    except programs.Failed as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except grpc.RpcError as problem:
+        print(f"a call failed: {problem}", file=sys.stderr)
+        return 1
+    if options.out:
+        vector_report.write(options.out, results)
+    print(vector_report.text(results))
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> Results:
+    results = Results(
+        options.points, options.dimension, options.batch, options.writers, options.queries, options.rounds
+    )
+    data = collection(options.points, options.queries, options.dimension)
+    with tempfile.TemporaryDirectory(prefix="portico-bench-") as scratch, portico.local(Path(scratch)) as running:
+        folder = Path(scratch) / "data"
+        service = orjson.loads((folder / "processes.json").read_bytes())["vector"]
+        client = Client(f"127.0.0.1:{service['port']}", running.token)
+        client.index = client.create("bench", options.dimension)
+        index = index_folder(folder, TENANT)
+        first = generation(index)
+
+        _say(f"upserting {options.points} vectors")
+        requests = list(batches(client.index, data.points, options.batch))
+        results.upsert_seconds = fill(client, requests, options.writers)
+        if (stored := client.count()) != options.points:
+            raise programs.Failed(f"{stored} of {options.points} vectors are there")
+
+        if options.points * options.dimension * 4 > _OPTIMISED_BYTES:
+            _say("querying while it is optimised")
+            results.stalls["its index is optimised"], results.optimise_seconds = _optimising(client, data, index, first)
+
+        engine = Library(index, Path(scratch) / "copy")
+        ways: dict[str, Asking] = {"in-process": engine, "gRPC": client}
+        ways |= _through_edge(running, client, data)
+        for name in FILTERS:
+            _say(f"querying, filter: {name}")
+            used = engine.cpu
+            results.asked[name] = _in_turns(ways, data, name, options.rounds)
+            results.asked[name]["in-process"].cpu = (engine.cpu - used) / (_WARM + options.rounds * options.queries)
+            results.together[name] = _together(client, data, name, options.rounds, service["pid"])
+
+        results.stalls["nothing else happens"] = _watched(client, data, _sleeping(3.0))
+        _say("querying while another tenant writes")
+        other = Client(client.address, _other_tenant(running))
+        work = threading.Thread(target=_write_elsewhere, args=(other, data, options))
+        results.stalls["another tenant's are written"] = _watched(client, data, work)
+        tree = processes.tree(service["pid"])
+        results.rss, results.peak_rss = tree.rss, tree.peak_rss
+    return results
+
+
+def _optimising(client: Client, data: Collection, index: Path, first: str) -> tuple[Stall, float]:
+    began = time.perf_counter()
+    ended: list[float] = []
+
+    def wait() -> None:
+        while generation(index) == first and time.perf_counter() - began < _PATIENCE:
+            time.sleep(0.05)
+        ended.append(time.perf_counter() - began)
+
+    stall = _watched(client, data, threading.Thread(target=wait))
+    if generation(index) == first:
+        raise programs.Failed(f"the index was not optimised within {_PATIENCE:.0f} s")
+    return stall, ended[0]
+
+
+def _watched(client: Client, data: Collection, work: threading.Thread) -> Stall:
+    """Latencies of queries, one at a time with short pauses, from the start of `work` to its end."""
+    stall = Stall()
+    rows = data.queries.tolist()
+    work.start()
+    while work.is_alive():
+        stall.add(_timed(client, rows[len(stall.took) % len(rows)], None)[1])
+        time.sleep(_PAUSE)
+    work.join()
+    return stall
+
+
+def _sleeping(seconds: float) -> threading.Thread:
+    return threading.Thread(target=time.sleep, args=(seconds,))
+
+
+def _write_elsewhere(other: Client, data: Collection, options: argparse.Namespace) -> None:
+    values = data.points[: max(options.batch, options.points // 20)]
+    keys = [other.create(f"other {at}", options.dimension) for at in range(_OTHERS)]
+    for requests in zip(*(batches(key, values, options.batch) for key in keys), strict=True):
+        for request in requests:
+            other.upsert(request)
+
+
+def _in_turns(ways: Mapping[str, Asking], data: Collection, name: str, rounds: int) -> dict[str, Asked]:
+    """Each query asked in each way, one after the other, in an order that changes from query to query."""
+    asked = {way: Asked() for way in ways}
+    rows, exact, order = data.queries.tolist(), data.nearest(name), list(ways)
+    dice = random.Random(1)
+    for asking in ways.values():  # connections, caches and pages of files are not what is measured
+        for row in rows[:_WARM]:
+            asking.query(row, FILTERS[name])
+    for round in range(rounds):
+        found: dict[str, list[list[str]]] = {way: [] for way in ways}
+        took: dict[str, list[float]] = {way: [] for way in ways}
+        for row in rows:
+            dice.shuffle(order)
+            for way in order:
+                ids, seconds = _timed(ways[way], row, FILTERS[name])
+                found[way].append(ids)
+                took[way].append(seconds)
+        for way, each in asked.items():
+            each.took += took[way]
+            each.medians.append(median(took[way]))
+            if not round:
+                each.recall = recall(found[way], exact)
+    return asked
+
+
+def _together(client: Client, data: Collection, name: str, rounds: int, pid: int) -> Asked:
+    """The same by eight callers at once, each over its own channel."""
+    rows, asked = data.queries.tolist() * rounds, Asked()
+    clients = [Client(client.address, client.token, client.index) for _ in range(_CALLERS)]
+    before, began = processes.tree(pid).cpu, time.perf_counter()
+    with ThreadPoolExecutor(_CALLERS) as pool:
+        shares = pool.map(lambda at: _share(clients[at], rows[at::_CALLERS], name), range(_CALLERS))
+        asked.took = [seconds for share in shares for seconds in share]
+    asked.seconds = time.perf_counter() - began
+    asked.cpu = (processes.tree(pid).cpu - before) / len(rows)
+    return asked
+
+
+def _share(client: Client, rows: Sequence[Sequence[float]], name: str) -> list[float]:
+    return [_timed(client, row, FILTERS[name])[1] for row in rows]
+
+
+def _timed(way: Asking, row: Sequence[float], filter: Mapping[str, Any] | None) -> tuple[list[str], float]:
+    began = time.perf_counter()
+    ids = way.query(row, filter)
+    return ids, time.perf_counter() - began
+
+
+def _through_edge(running: portico.Portico, client: Client, data: Collection) -> Iterator[tuple[str, Asking]]:
+    """The edge, where it has a way to vector."""
+    edge = Client(f"127.0.0.1:{running.port}", client.token, client.index)
+    with contextlib.suppress(grpc.RpcError):
+        edge.query(data.queries[0].tolist(), None)
+        yield "gRPC, edge", edge
+
+
+def _other_tenant(running: portico.Portico) -> str:
+    account = {"email": "other@example.com", "password": "Aa1-another-tenant", "name": "O", "companyName": "Other"}
+    return str(running.call("POST", "/auth/register", account)["token"])
+
+
+def _say(text: str) -> None:
+    print(f"{text} ...", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""A tenant's calls to the vector service over gRPC, as a plain client makes them, and the bare engine."""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+
+from portico.vector.v1 import index_service_pb2 as index_pb
+from portico.vector.v1 import index_service_pb2_grpc, point_service_pb2_grpc
+from portico.vector.v1 import point_service_pb2 as pb
+from services.vector.adapters.embedded.shard import Shard
+from services.vector.domain import filters
+from services.vector.domain.points import vector
+from services.vector.ports import Query
+from tests.load.vector_data import NEAREST, Floats, metadata
+
+PROVIDER = "default"
+_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+_TIMEOUT = 120.0
+
+
+@dataclass(slots=True)
+class Client:
+    """A tenant's token at an address: the vector service's own, or the edge's. Raises grpc.RpcError."""
+
+    address: str
+    token: str
+    index: str = ""
+    points: Any = field(init=False)
+    indexes: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        channel = grpc.insecure_channel(self.address, _OPTIONS)
+        self.points = point_service_pb2_grpc.PointServiceStub(channel)
+        self.indexes = index_service_pb2_grpc.IndexServiceStub(channel)
+
+    def create(self, name: str, dimension: int) -> str:
+        """The key of a new index."""
+        request = index_pb.CreateIndexRequest(provider_key=PROVIDER, name=name, dimension=dimension)
+        return str(self._call(self.indexes.CreateIndex, request).index.key)
+
+    def upsert(self, request: pb.UpsertRequest) -> None:
+        self._call(self.points.Upsert, request)
+
+    def count(self) -> int:
+        return int(self._call(self.points.Count, pb.CountRequest(provider_key=PROVIDER, index_id=self.index)).count)
+
+    def query(self, values: Sequence[float], filter: Mapping[str, Any] | None) -> list[str]:
+        request = pb.QueryRequest(provider_key=PROVIDER, index_id=self.index, vector=values, top_k=NEAREST)
+        if filter:
+            request.filter.update(filter)
+        return [match.id for match in self._call(self.points.Query, request).matches]
+
+    def _call(self, method: Any, request: Any) -> Any:
+        return method(request, metadata=(("authorization", f"Bearer {self.token}"),), timeout=_TIMEOUT)
+
+
+def batches(index: str, values: Floats, size: int) -> Iterator[pb.UpsertRequest]:
+    """The points in requests of `size`."""
+    for start in range(0, len(values), size):
+        request = pb.UpsertRequest(provider_key=PROVIDER, index_id=index)
+        for at in range(start, min(start + size, len(values))):
+            point = request.points.add(id=str(at), values=values[at].tolist())
+            point.metadata.update(metadata(at))
+        yield request
+
+
+def fill(client: Client, requests: Sequence[pb.UpsertRequest], callers: int) -> float:
+    """Seconds until the last of them was answered."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(client.upsert, requests))
+    return time.perf_counter() - began
+
+
+class Library:
+    """A copy of an index's files, opened in this process: the engine's library and the settings of the service."""
+
+    def __init__(self, index: Path, scratch: Path) -> None:
+        self._shard = Shard(Path(shutil.copytree(index, scratch)))
+        self.cpu = 0.0
+        """CPU seconds of this process in all queries so far."""
+
+    def query(self, values: Sequence[float], filter: Mapping[str, Any] | None) -> list[str]:
+        before = time.process_time()
+        parsed = filters.parse(dict(filter)) if filter else None
+        found = [match.id for match in self._shard.query(Query(vector(values), NEAREST, parsed))]
+        self.cpu += time.process_time() - before
+        return found
+
+
+def index_folder(data: Path, tenant: str) -> Path:
+    """Where the embedded engine keeps the tenant's one index."""
+    (found,) = (data / "vectors" / tenant).glob("*/*/index.json")
+    return found.parent
+
+
+def generation(index: Path) -> str:
+    """Changes when an optimised index has taken the place of another."""
+    return str(orjson.loads((index / "index.json").read_bytes())["generation"])
