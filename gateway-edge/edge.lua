@@ -116,6 +116,11 @@ end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
+  local length = headers:get("x-content-length")
+  if length then  -- of a download: the transcoder has removed the length of what it has unwrapped
+    headers:replace("content-length", length)
+    headers:remove("x-content-length")
+  end
   local wanted = headers:get("x-http-status")
   if wanted then
     local body = headers:get("x-error-body")

@@ -12,7 +12,13 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from portico.common.v1 import access_pb2
 from tools import edge
 
-_ADDRESSES = {"auth": ("127.0.0.1", 1), "inference": ("127.0.0.1", 2), "inference_http1": ("127.0.0.1", 3)}
+_ADDRESSES = {
+    "auth": ("127.0.0.1", 1),
+    "inference": ("127.0.0.1", 2),
+    "inference_http1": ("127.0.0.1", 3),
+    "rag": ("127.0.0.1", 4),
+    "vector": ("127.0.0.1", 5),
+}
 
 
 def _committed() -> dict[str, Any]:
