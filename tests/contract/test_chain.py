@@ -1,7 +1,8 @@
-"""The interceptor chain, on a real server and a real channel."""
+"""The chain, on real servers and real connections: the same by gRPC's own transport and by the edge's."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.rate_limits import RateLimits
 from core.rpc import reply
 from core.rpc.chain import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
 from core.rpc.errors import WIRE
+from core.rpc.http1.server import Http1Server
 from core.rpc.policy import policies_of
 from core.rpc.server import Mount, make_server
 from portico.auth.v1 import (
@@ -30,6 +32,7 @@ from portico.auth.v1 import (
     trust_service_pb2_grpc,
 )
 from portico.inference.v1 import openai_service_pb2, openai_service_pb2_grpc
+from tests.support.http1_channel import Http1Channel
 from tests.support.tokens import Signer
 
 SECRET = "s" * 32
@@ -117,14 +120,36 @@ def stages(signer: Signer) -> list[Stage]:
     return [LoadShedding(limit=3), Auth(signer.verifier(), Secret(SECRET))]
 
 
-@pytest.fixture
-async def channel(servicers: Servicers, stages: list[Stage]) -> AsyncIterator[grpc.aio.Channel]:
-    server = make_server(servicers.mounts(), stages, Health())
+@asynccontextmanager
+async def by_http2(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[grpc.aio.Channel]:
+    server = make_server(mounts, stages, Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
         yield opened
     await server.stop(None)
+
+
+@asynccontextmanager
+async def by_http1(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[Any]:
+    server = Http1Server(mounts, stages, Health())
+    yield Http1Channel(await server.start("127.0.0.1:0"))
+    await server.stop(0)
+
+
+Transport = Callable[[list[Mount], list[Stage]], AbstractAsyncContextManager[Any]]
+
+
+@pytest.fixture(params=[by_http2, by_http1], ids=["http2", "http1"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    found: Transport = request.param
+    return found
+
+
+@pytest.fixture
+async def channel(transport: Transport, servicers: Servicers, stages: list[Stage]) -> AsyncIterator[Any]:
+    async with transport(servicers.mounts(), stages) as opened:
+        yield opened
 
 
 def bearer(token: str) -> tuple[str, str]:
@@ -371,24 +396,36 @@ async def test_a_hostile_request_id_is_replaced(channel: grpc.aio.Channel, servi
     assert len(servicers.seen[0].request_id) == 36
 
 
-async def test_health_needs_no_token_and_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> None:
-    await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+async def test_health_needs_no_token(servicers: Servicers, stages: list[Stage]) -> None:
+    async with by_http2(servicers.mounts(), stages) as channel:
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+
+
+async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> None:
     unknown = channel.unary_unary("/portico.auth.v1.KeyService/Nothing")
     assert (await refusal(unknown(b"", timeout=5))).code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_quota_counts_per_token(signer: Signer, servicers: Servicers) -> None:
+async def test_both_transports_share_one_limit_of_load(servicers: Servicers, stages: list[Stage]) -> None:
+    servicers.hold = asyncio.Event()
+    async with by_http2(servicers.mounts(), stages) as one, by_http1(servicers.mounts(), stages) as other:
+        held = [asyncio.ensure_future(get_jwks(channel)) for channel in (one, other, other)]
+        while len(servicers.seen) < 3:
+            await asyncio.sleep(0)
+        for channel in (one, other):
+            assert (await refusal(get_jwks(channel))).code() is grpc.StatusCode.UNAVAILABLE
+        servicers.hold.set()
+        await asyncio.gather(*held)
+
+
+async def test_quota_counts_per_token(signer: Signer, servicers: Servicers, transport: Transport) -> None:
     stages: list[Stage] = [Auth(signer.verifier(), Secret(SECRET)), Quota(RateLimits(), "2/minute")]
-    server = make_server(servicers.mounts(), stages, Health())
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with transport(servicers.mounts(), stages) as channel:
         one, other = bearer(signer.token(jti="one")), bearer(signer.token(jti="other"))
         await list_tokens(channel, one)
         await list_tokens(channel, one)
         error = await refusal(list_tokens(channel, one))
         await list_tokens(channel, other)
-    await server.stop(None)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "retry-after" not in trailing(error)  # that one is the edge's; gRPC callers read RetryInfo
 

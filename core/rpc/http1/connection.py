@@ -190,6 +190,8 @@ class Connection(asyncio.Protocol):
         headers, verb = self._headers, self._parser.get_method()
         if self._parser.get_http_version() != "1.1":
             self._stop(b"505 HTTP Version Not Supported")
+        if self._parser.should_upgrade():
+            self._stop(b"400 Bad Request")
         if verb != b"POST" and not (verb == b"GET" and self._path == READY_PATH):
             self._stop(b"405 Method Not Allowed")
         if verb == b"POST" and headers.get("content-type", "").partition(";")[0] not in (_GRPC, _GRPC + "+proto"):
