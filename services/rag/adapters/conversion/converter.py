@@ -42,9 +42,8 @@ class ProcessConverter:
         with document, markdown:
             async for piece in content:
                 with _disk_errors():
-                    await asyncio.to_thread(document.write, piece)
-            with _disk_errors():
-                document.seek(0)
+                    await asyncio.to_thread(_write, document, piece)
+            document.seek(0)
             await self._run(kind, document, markdown)
             yield _pieces(markdown)
 
@@ -140,7 +139,13 @@ async def _end(process: Process) -> None:
 
 
 def _file(folder: Path) -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=folder)
+    return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
+def _write(file: IO[bytes], piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:

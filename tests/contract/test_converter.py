@@ -1,0 +1,232 @@
+"""The converter with its real processes and the real library: every format, and documents that mean harm."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from core.errors import InsufficientStorage, PorticoError, Unprocessable, UnsupportedMedia
+from services.rag.adapters.conversion.converter import ProcessConverter
+from services.rag.adapters.conversion.limits import MIB, Limits
+from services.rag.domain.kinds import HEAD_BYTES, kind_of
+from tests.support import documents
+from tests.support.processes import children, environment
+
+ROWS = [["name", "price"], ["apple", "3"], ["pear", "4"]]
+TABLE = "| name | price |\n| --- | --- |\n| apple | 3 |\n| pear | 4 |"
+LIMITS = Limits(seconds=60, memory=1024 * MIB, output=20 * MIB)
+
+
+async def markdown(folder: Path, name: str, document: bytes, limits: Limits = LIMITS) -> str:
+    kind = kind_of(name, "", document[:HEAD_BYTES])
+    async with ProcessConverter(folder, limits).convert(kind, pieces(document)) as content:
+        return b"".join([piece async for piece in content]).decode()
+
+
+async def pieces(document: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(document), MIB):
+        yield document[at : at + MIB]
+
+
+async def refusal(folder: Path, name: str, document: bytes, limits: Limits = LIMITS) -> PorticoError:
+    """What it is refused with. Nothing of it stays: no file, no process."""
+    with pytest.raises(PorticoError) as caught:
+        await markdown(folder, name, document, limits)
+    assert_clean(folder)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "expected"),
+    [
+        ("a.pdf", documents.pdf(["Hello from page one.", "Second line."]), ["Hello from page one.", "Second line."]),
+        ("a.docx", documents.docx(["Title", "Words."], table=ROWS), ["# Title", "Words.", "| apple | 3 |"]),
+        ("a.pptx", documents.pptx_slides({"One": "Words.", "Two": "More."}, ROWS), ["# One", "Words.", "# Two", TABLE]),
+        ("a.xlsx", documents.xlsx({"Fruit": ROWS, "Other": [["x"], [1]]}), [f"## Fruit\n{TABLE}", "## Other"]),
+        ("a.html", b"<h1>Title</h1><p>Words <b>here</b>.<script>no</script>", ["# Title", "Words **here**."]),
+        ("a.csv", "name,price\napple,3\npear,4\n".encode("utf-16"), [TABLE]),
+        ("a.csv", b'name,price\n"a|b\nc",1\n', ["| a\\|b c | 1 |"]),
+        ("a.txt", "Größe".encode("cp1252"), ["Größe"]),
+        ("a.xlsx", documents.docx(["Not a workbook"]), ["# Not a workbook"]),
+        ("a.docx", documents.pdf(["Not a DOCX"]), ["Not a DOCX"]),
+    ],
+    ids=["pdf", "docx", "pptx", "xlsx", "html", "csv", "csv cells", "text", "docx as xlsx", "pdf as docx"],
+)
+async def test_every_format(tmp_path: Path, name: str, document: bytes, expected: list[str]) -> None:
+    text = await markdown(tmp_path, name, document)
+    for each in expected:
+        assert each in text
+    assert_clean(tmp_path)
+
+
+async def test_markdown_stays_as_it_is(tmp_path: Path) -> None:
+    """Two spaces at the end of a line are a line break."""
+    text = "# Title\r\n\n\n\nfirst  \nsecond\n"
+    assert await markdown(tmp_path, "a.md", text.encode()) == text
+
+
+async def test_documents_fetch_nothing(tmp_path: Path) -> None:
+    calls: list[asyncio.StreamReader] = []
+
+    def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(reader)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x.png"
+    html = f'<base href="{url}"><link rel=stylesheet href="{url}"><img src="{url}"><iframe src="{url}"></iframe>text'
+    async with server:
+        assert "Linked" in await markdown(tmp_path, "a.docx", documents.docx_with_linked_image(url))
+        assert "text" in await markdown(tmp_path, "a.html", html.encode())
+    assert not calls
+
+
+async def test_documents_read_no_other_file(tmp_path: Path) -> None:
+    secret = tmp_path.with_name("secret")
+    secret.write_text("secret")
+    error = await refusal(tmp_path, "a.docx", documents.docx_that_reads(str(secret)))
+    assert "entities" in error.message
+    text = await markdown(tmp_path, "a.docx", documents.docx_with_linked_image(f"file://{secret}"))
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "import socket; socket.socket()",
+        "import socket; socket.getaddrinfo('localhost', 80)",
+        "import urllib.request; urllib.request.urlopen('http://127.0.0.1/')",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+        "import os; os.fork()",
+        "import os; os.kill(os.getppid(), 0)",
+        "open('/etc/passwd')",
+        "open('/proc/self/environ')",
+        "open('written', 'w')",
+        "import os; os.remove('written')",
+    ],
+)
+async def test_parsers_are_kept_from_the_outside(tmp_path: Path, attempt: str) -> None:
+    program = f"""
+from services.rag.adapters.conversion import limits
+limits.lock_down()
+try:
+    {attempt}
+except PermissionError:
+    print("refused")
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert output == b"refused\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "error", "message"),
+    [
+        ("a.pdf", documents.encrypted_pdf(), Unprocessable, "password"),
+        ("a.pdf", b"%PDF-1.4\nand then nothing of the kind", Unprocessable, "damaged"),
+        ("a.pdf", documents.pdf(["x"])[:300], Unprocessable, "damaged"),
+        ("a.pdf", documents.pdf_without_text(), UnsupportedMedia, "no text"),
+        ("a.pdf", documents.pdf_bomb(600), Unprocessable, "1024 MiB of memory"),
+        ("a.docx", documents.docx(["x"])[:600], Unprocessable, "damaged"),
+        ("a.docx", documents.docx_with_entities(), Unprocessable, "entities"),
+        ("a.docx", documents.zip_bomb(200), Unprocessable, "unpack"),
+        ("a.docx", documents.many_entries(20_000), Unprocessable, "unpack"),
+        ("a.docx", documents.archive({"word/x": b"x"}), UnsupportedMedia, "Only PDF"),
+        ("a.docx", documents.docx([], body="<w:p>" * 5000 + "</w:p>" * 5000), Unprocessable, "deeply"),
+        ("a.txt", b"text " * 10_000 + b"\0", UnsupportedMedia, "Only PDF"),
+        ("a.csv", documents.csv(50 * MIB), Unprocessable, "longer than 20 MiB"),
+    ],
+    ids=[
+        *("encrypted", "no pdf", "half a pdf", "no text", "pdf bomb", "half a docx", "entities", "zip bomb", "entries"),
+        *("no docx", "deep", "binary", "large csv"),
+    ],
+)
+async def test_what_cannot_be_converted_says_why(
+    tmp_path: Path, name: str, document: bytes, error: type[PorticoError], message: str
+) -> None:
+    refused = await refusal(tmp_path, name, document)
+    assert type(refused) is error
+    assert message in refused.message
+    assert "/" not in refused.message
+    assert "Traceback" not in refused.message
+
+
+async def test_a_pdf_that_hangs_its_parser_is_ended(tmp_path: Path) -> None:
+    limits = Limits(seconds=2, memory=1024 * MIB, output=MIB)
+    refused = await refusal(tmp_path, "a.pdf", documents.pdf_that_hangs(), limits)
+    assert refused.message == "The conversion took more than 2 seconds."
+
+
+async def test_a_good_document_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    limits = Limits(seconds=1, memory=1024 * MIB, output=20 * MIB)
+    rows: list[list[str | int]] = [[at, f"name {at}", at * 3, "more"] for at in range(30_000)]
+    refused = await refusal(tmp_path, "a.xlsx", documents.xlsx({"S": rows}), limits)
+    assert refused.message == "The conversion took more than 1 seconds."
+
+
+async def test_too_much_memory(tmp_path: Path) -> None:
+    limits = Limits(seconds=60, memory=256 * MIB, output=100 * MIB)
+    refused = await refusal(tmp_path, "a.csv", documents.csv(12 * MIB), limits)
+    assert refused.message == "The conversion needs more than 256 MiB of memory."
+
+
+async def test_too_much_output(tmp_path: Path) -> None:
+    limits = Limits(seconds=60, memory=1024 * MIB, output=MIB)
+    refused = await refusal(tmp_path, "a.csv", documents.csv(MIB), limits)
+    assert refused.message == "The Markdown would be longer than 1 MiB."
+
+
+async def test_a_worker_that_is_killed_is_no_mystery(tmp_path: Path) -> None:
+    work = asyncio.create_task(refusal(tmp_path, "a.pdf", documents.pdf_that_hangs()))
+    os.kill(await a_child(), 11)
+    assert (await work).message == "The converter broke down over this document."
+
+
+async def test_who_stops_waiting_leaves_no_process(tmp_path: Path) -> None:
+    work = asyncio.create_task(markdown(tmp_path, "a.pdf", documents.pdf_that_hangs()))
+    await a_child()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert_clean(tmp_path)
+
+
+async def test_workers_see_nothing_of_the_services_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTICO_SERVICE_SECRET", "secret")
+    work = asyncio.create_task(markdown(tmp_path, "a.pdf", documents.pdf_that_hangs()))
+    worker = await a_child()
+    while b"PYTHONPATH" not in environment(worker):  # it is our own image until it is the program's
+        await asyncio.sleep(0.01)
+    assert b"PORTICO" not in environment(worker)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", full_disk)
+    assert type(await refusal(tmp_path, "a.txt", b"text " * 10_000)) is InsufficientStorage
+
+
+def assert_clean(folder: Path) -> None:
+    """No file, no process, and none that nobody waited for."""
+    assert not list(folder.iterdir())
+    assert not children(os.getpid())
+
+
+def full_disk(dir: Path, buffering: int) -> IO[bytes]:
+    return Path("/dev/full").open("r+b", buffering)
+
+
+async def a_child() -> int:
+    async with asyncio.timeout(30):
+        while not (found := children(os.getpid())):
+            await asyncio.sleep(0.01)
+    return found[0]

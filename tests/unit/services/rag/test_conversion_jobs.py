@@ -1,0 +1,224 @@
+"""The jobs of conversions with a converter that does as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import FailedPrecondition, PorticoError, Unavailable, Unprocessable, UnsupportedMedia
+from core.jobs.jobs import Jobs
+from core.jobs.records import Job
+from core.jobs.worker import JobLimits
+from core.lifecycle import Lifecycle
+from core.runtime_pool import RuntimePool
+from core.sealing import Sealer, generate_key
+from core.storage.memory import MemoryStore
+from core.tasks import Tasks
+from core.tenancy import Project, Tenant
+from services.rag.adapters.local import LocalStore, driver
+from services.rag.domain import records
+from services.rag.domain.buckets import Buckets
+from services.rag.domain.conversion import KIND, Contents, FileConversions
+from services.rag.domain.files import Files
+from services.rag.domain.kinds import Kind
+from services.rag.domain.leftovers import Leftovers
+from services.rag.domain.markdown import MarkdownFiles
+from services.rag.domain.providers import Providers
+from services.rag.domain.records import File, FileRecords
+from services.rag.domain.rules import Rules
+from services.rag.domain.stores import StoreKey, Stores
+from services.rag.domain.uploads import NewFile, Parts
+from services.rag.ports import FileStore
+
+ACME = Project(Tenant("acme"), "p1")
+
+
+class Script:
+    """A Converter: one outcome after the other, the last one for good. It answers with what it was given."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Exception | None] = [None]
+        self.calls: list[Kind] = []
+
+    @asynccontextmanager
+    async def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.calls.append(kind)
+        whole = [piece async for piece in content]
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if outcome is not None:
+            raise outcome
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"# "
+            for piece in whole:
+                yield piece
+
+        yield pieces()
+
+
+class SlowToAnswer(Jobs):
+    """`submit` returns when the job has ended."""
+
+    async def submit(self, scope: Project, kind: str, payload: Any, **options: Any) -> Job:
+        job = await super().submit(scope, kind, payload, **options)
+        while not (await self.get(scope, job.id)).status.ended:
+            await asyncio.sleep(0)
+        return job
+
+
+class House:
+    """The domain, assembled as `services.rag.app` does."""
+
+    def __init__(self, folder: Path, jobs: type[Jobs] = Jobs) -> None:
+        store, self.local, self.tasks, self.converter = MemoryStore(), LocalStore(folder), Tasks(), Script()
+        limits = JobLimits(first_retry=0.001, poll=0.01)
+        self.folder = folder
+        self.jobs = jobs(store, self.tasks, Lifecycle(), limits=limits)
+        self.records = FileRecords(store)
+        providers = Providers(store, Sealer.from_settings(generate_key()), {"local": driver(self.local)})
+        buckets = Buckets(store, providers)
+        pool: RuntimePool[StoreKey, FileStore] = RuntimePool(1, 1, lambda each: each.close())
+        stores = Stores(providers, self.local, pool)
+
+        async def kept(project: Project, file: File) -> None: ...
+
+        leftovers = Leftovers(store, self.records, providers, stores, grace=60, kept=kept)
+        self.conversions = FileConversions(
+            self.jobs,
+            self.records,
+            Contents(buckets, providers, stores),
+            MarkdownFiles(self.records, buckets, providers, stores, leftovers),
+            self.converter,
+            max_bytes=1000,
+        )
+        parts = Parts(self.records, buckets, stores, leftovers, self.conversions, Rules(10_000))
+        self.files = Files(parts, buckets, providers)
+        self.jobs.handle(KIND, self.conversions.run)
+
+    async def upload(self, content: bytes = b"words", name: str = "a.txt") -> File:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+
+        async with self.files.begin(ACME, "default") as upload:
+            await upload.write(pieces())
+            return await upload.commit(NewFile(name=name, created_by="u1", key=name))
+
+    async def convert(self) -> File:
+        """As it is when the job has ended."""
+        file = await self.files.convert(ACME, "default", "a.txt")
+        async with asyncio.timeout(10):
+            while await self.jobs.find(ACME, f"{KIND} {file.object_id}") is not None:
+                await asyncio.sleep(0.001)
+        return await self.now()
+
+    async def now(self) -> File:
+        return await self.files.get(ACME, "default", "a.txt")
+
+    @property
+    def objects(self) -> int:
+        return sum(each.is_file() for each in self.folder.rglob("*"))
+
+
+@asynccontextmanager
+async def opened(folder: Path, jobs: type[Jobs] = Jobs) -> AsyncIterator[House]:
+    made = House(folder, jobs)
+    await made.jobs.start()
+    yield made
+    await made.tasks.drain(0)
+    await made.local.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with opened(tmp_path) as made:
+        yield made
+
+
+async def test_the_markdown_comes_beside_the_file(house: House) -> None:
+    await house.upload()
+    file = await house.convert()
+    assert (file.markdown.status, file.markdown.size) == (records.SUCCEEDED, 7)
+    assert await house.files.markdown_text(ACME, file) == "# words"
+    assert house.converter.calls == [Kind.TEXT]
+
+
+async def test_a_new_conversion_takes_the_place_of_the_old_one(house: House) -> None:
+    await house.upload()
+    first = await house.convert()
+    second = await house.convert()
+    assert first.markdown.object_id != second.markdown.object_id
+    assert house.objects == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unprocessable("It is damaged."), records.FAILED),
+        (FailedPrecondition("It is off."), records.FAILED),
+        (UnsupportedMedia("It is odd."), records.SKIPPED),
+    ],
+)
+async def test_a_refusal_is_written_down_and_final(house: House, error: PorticoError, status: str) -> None:
+    house.converter.outcomes = [error]
+    await house.upload()
+    file = await house.convert()
+    assert (file.markdown.status, file.markdown.error) == (status, error.message)
+    assert len(house.converter.calls) == 1
+    house.converter.outcomes = [None]
+    assert (await house.convert()).markdown.status == records.SUCCEEDED
+
+
+async def test_what_may_pass_is_tried_again(house: House) -> None:
+    house.converter.outcomes = [Unavailable("Busy."), ValueError("a bug"), None]
+    await house.upload()
+    assert (await house.convert()).markdown.status == records.SUCCEEDED
+    assert len(house.converter.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(Unavailable("Busy."), "Busy."), (ValueError("secret"), "The conversion broke off again and again.")],
+)
+async def test_what_does_not_pass_is_given_up(house: House, error: Exception, message: str) -> None:
+    house.converter.outcomes = [error]
+    await house.upload()
+    file = await house.convert()
+    assert (file.markdown.status, file.markdown.error) == (records.FAILED, message)
+    assert len(house.converter.calls) == 4
+
+
+async def test_a_job_that_is_faster_than_its_request_keeps_the_last_word(tmp_path: Path) -> None:
+    """The record stayed pending for good where the job had failed before it was marked."""
+    async with opened(tmp_path, SlowToAnswer) as house:
+        house.converter.outcomes = [Unprocessable("It is damaged.")]
+        await house.upload()
+        for _ in range(2):
+            assert (await house.convert()).markdown.status == records.FAILED
+
+
+async def test_a_job_that_was_done_but_for_its_own_end_converts_nothing_again(house: House) -> None:
+    await house.upload()
+    file = await house.convert()
+    payload = {"file": file.id, "object": file.object_id, "markdown": ""}
+    job = await house.jobs.submit(ACME, KIND, payload)
+    async with asyncio.timeout(10):
+        while not (await house.jobs.get(ACME, job.id)).status.ended:
+            await asyncio.sleep(0.001)
+    assert len(house.converter.calls) == 1
+    assert await house.now() == file
+
+
+async def test_a_file_that_is_too_large_keeps_the_markdown_it_has(house: House) -> None:
+    await house.upload()
+    file = await house.convert()
+    with pytest.raises(UnsupportedMedia):
+        await house.conversions.request(ACME, replace(file, size=5000))
+    assert await house.now() == file
+    large = await house.upload(b"x" * 5000)
+    with pytest.raises(UnsupportedMedia):
+        await house.conversions.request(ACME, large)
+    assert (await house.now()).markdown.status == records.SKIPPED
