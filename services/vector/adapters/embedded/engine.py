@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -19,6 +20,9 @@ _PIECE_BYTES = 512 * 1024
 """Size of vectors written at a time: some ten milliseconds for which a query may have to wait."""
 
 _LONGEST_PIECE = 500
+
+_KNOWN = 4_096
+"""Places whose folder and host are remembered: to work them out anew costs a tenth of a query."""
 
 _STALE_BYTES = 20 * 1024 * 1024
 """Size of vectors without a graph at which an index is rebuilt; comparing with each of them takes about 2 ms."""
@@ -44,6 +48,9 @@ class EmbeddedEngine:
         quiet_seconds: float = 1.0,
     ) -> None:
         self._root = root
+        self._stale_bytes = stale_bytes
+        self._folder = lru_cache(_KNOWN)(self._folder_of)
+        self._host = lru_cache(_KNOWN)(self._host_of)
         each = max(1, open_indexes // hosts)
         self._hosts = [HostProcess(each, keep_free, self._on_stale) for _ in range(hosts)]
         self._writers: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
@@ -108,11 +115,11 @@ class EmbeddedEngine:
         await self.rebuilds.close()
         await asyncio.gather(*(host.close() for host in self._hosts))
 
-    def _folder(self, place: Place) -> Path:
+    def _folder_of(self, place: Place) -> Path:
         """All three names are checked when a Place is made: letters, digits, `-` and `_`."""
         return self._root / place.scope.tenant.slug / place.scope.id / place.index_id
 
-    def _host(self, folder: Path) -> HostProcess:
+    def _host_of(self, folder: Path) -> HostProcess:
         digest = hashlib.blake2b(str(folder.relative_to(self._root)).encode(), digest_size=4).digest()
         return self._hosts[int.from_bytes(digest, "big") % len(self._hosts)]
 
@@ -130,4 +137,5 @@ class EmbeddedEngine:
             return await host.call(method, folder, *args)
 
     def _on_stale(self, folder: Path, stale: int) -> None:
-        self.rebuilds.consider(self._host(folder), folder, stale, self._writer(folder))
+        if stale >= self._stale_bytes:
+            self.rebuilds.consider(self._host(folder), folder, stale, self._writer(folder))
