@@ -6,17 +6,13 @@ SIGTERM stops all in order (services finish what they are doing, then the edge g
 
 import argparse
 import asyncio
-import base64
-import ctypes
-import json
+import fcntl
 import os
-import secrets
 import signal
 import socket
 import sys
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,222 +20,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from core import open_files  # noqa: E402  # after the path above, so that the script runs from anywhere
-from tools import edge  # noqa: E402  # after the path above, so that the script runs from anywhere
 from tools.first_tenant import Refused, ensure_first_tenant  # noqa: E402
-from tools.private_files import write_private  # noqa: E402
-
-READY_SECONDS = 60.0
-STOP_SECONDS = 150.0
-"""Longer than a service's own grace for calls in flight, so that a stop is never cut short from here."""
-EDGE_PORTS = {"inference": "inference_http1"}
-"""Services with a second port for the edge alone, and the edge's name for that."""
-_RESTART_SECONDS = (0.2, 1.0, 5.0)
-_STEADY_SECONDS = 30.0
-_CONFIG_ERROR = 2
-_PR_SET_PDEATHSIG = 1
+from tools.supervisor import Supervisor, say  # noqa: E402
 
 
 class StartFailed(Exception):
     """Cannot run; the message says what to do."""
-
-
-def service_names() -> list[str]:
-    """Every package of `services/` is one process; auth first, since the others follow it."""
-    names = sorted(path.parent.name for path in (ROOT / "services").glob("*/__main__.py"))
-    return sorted(names, key=lambda name: name != "auth")
-
-
-@dataclass
-class Child:
-    """One supervised process."""
-
-    name: str
-    command: list[str]
-    env: Mapping[str, str]
-    log: Path
-    process: asyncio.subprocess.Process | None = None
-    crashes: int = 0
-    started: float = field(default=0.0)
-
-    async def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command,
-                cwd=ROOT,
-                env=dict(self.env),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,  # so that Ctrl-C reaches us alone, and we stop them in order
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-            )
-        self.started = time.monotonic()
-
-    async def stop(self) -> None:
-        process = self.process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            say(f"{self.name} did not stop in {STOP_SECONDS:.0f} s; killing it")
-            process.kill()
-            await process.wait()
-
-    def last_lines(self, count: int = 15) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-count:] if self.log.exists() else []
-        return "\n".join(f"    {line}" for line in lines)
-
-
-class Supervisor:
-    """Starts the children, starts the crashed ones again, stops them in order."""
-
-    def __init__(self, data: Path, port: int) -> None:
-        self.data = data
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self.stopping = asyncio.Event()
-        self.failed: str | None = None
-        names = service_names()
-        clusters = [*names, *EDGE_PORTS.values()]
-        self.ports = dict(zip(clusters, free_ports(len(clusters)), strict=True))
-        self.services = [self._service(name) for name in names]
-        self.edge = self._edge()
-        self._watchers: list[asyncio.Task[None]] = []
-
-    @property
-    def children(self) -> list[Child]:
-        return [*self.services, self.edge]
-
-    def _service(self, name: str) -> Child:
-        env = {
-            **os.environ,
-            **dev_secrets(self.data),
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}",
-            "PORTICO_DATA_DIR": str(self.data),
-            "PORTICO_LISTEN": f"127.0.0.1:{self.ports[name]}",
-            "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{self.ports['auth']}",
-            **{key: os.environ.get(key, value) for key, value in _LAPTOP.items()},
-        }
-        if cluster := EDGE_PORTS.get(name):
-            env["PORTICO_EDGE_LISTEN"] = f"127.0.0.1:{self.ports[cluster]}"
-        if base := os.environ.get("PORTICO_METRICS_PORT"):  # one port each, counted up from the given one
-            env["PORTICO_METRICS_PORT"] = str(int(base) + list(self.ports).index(name))
-        return Child(name, [sys.executable, "-m", f"services.{name}"], env, self.data / "logs" / f"{name}.log")
-
-    def _edge(self) -> Child:
-        origins = tuple(filter(None, os.environ.get("PORTICO_CORS_ORIGINS", "").split(",")))
-        command = edge.render(
-            self.data / "edge",
-            port=self.port,
-            clusters={name: ("127.0.0.1", port) for name, port in self.ports.items()},
-            cors_origins=origins or edge.LOCAL_ORIGINS,
-            access_log=self.data / "logs" / "access.log",
-        )
-        return Child("edge", command, os.environ, self.data / "logs" / "edge.log")
-
-    async def start(self) -> None:
-        for child in self.children:
-            await child.start()
-        self._watchers = [asyncio.create_task(self._keep_alive(child)) for child in self.children]
-        self._note_processes()
-        await self._wait_until_ready()
-
-    async def stop(self) -> None:
-        self.stopping.set()
-        for watcher in self._watchers:
-            watcher.cancel()
-        others = [child for child in self.services if child.name != "auth"]
-        await asyncio.gather(*(child.stop() for child in others))
-        await asyncio.gather(*(child.stop() for child in self.services))
-        await self.edge.stop()
-        (self.data / "processes.json").unlink(missing_ok=True)
-
-    async def _keep_alive(self, child: Child) -> None:
-        while True:
-            process = child.process
-            if process is None:
-                return
-            code = await process.wait()
-            if self.stopping.is_set():
-                return
-            if code == _CONFIG_ERROR:
-                self.failed = f"{child.name} refuses its configuration:\n{child.last_lines()}"
-                self.stopping.set()
-                return
-            if time.monotonic() - child.started > _STEADY_SECONDS:
-                child.crashes = 0
-            pause = _RESTART_SECONDS[min(child.crashes, len(_RESTART_SECONDS) - 1)]
-            child.crashes += 1
-            say(f"{child.name} ended with {code}; starting it again (log: {child.log})")
-            await asyncio.sleep(pause)
-            await child.start()
-            self._note_processes()
-
-    def _note_processes(self) -> None:
-        """For whoever watches or measures the run: names, process ids, ports."""
-        processes = {
-            child.name: {"pid": child.process.pid, "port": self.ports.get(child.name, self.port)}
-            for child in self.children
-            if child.process is not None
-        }
-        write_private(self.data / "processes.json", json.dumps({"launcher": os.getpid(), **processes}))
-
-    async def _wait_until_ready(self) -> None:
-        give_up = time.monotonic() + READY_SECONDS
-        while time.monotonic() < give_up and not self.stopping.is_set():
-            if await http_status(self.port, "/health/ready") == 200:
-                return
-            await asyncio.sleep(0.1)
-        if not self.stopping.is_set():
-            logs = "\n".join(f"  {child.name}:\n{child.last_lines(5)}" for child in self.children)
-            self.failed = f"not ready after {READY_SECONDS:.0f} s. The logs end so:\n{logs}"
-
-
-_LAPTOP = {
-    # Model servers on one's own machine are the rule here, and plain HTTP cannot carry Secure cookies.
-    "PORTICO_OUTBOUND_BLOCK_PRIVATE": "false",
-    "PORTICO_INSECURE_COOKIES": "true",
-    "PORTICO_DRAIN_SECONDS": "0.2",
-}
-
-
-def _die_with_parent() -> None:
-    """No orphans: the kernel sends SIGTERM to the child when the launcher is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def dev_secrets(data: Path) -> dict[str, str]:
-    """This folder's own secrets, made at the first start. What the environment sets stands."""
-    path = data / "dev-secrets.json"
-    if not path.exists():
-        key = base64.b64encode(secrets.token_bytes(32)).decode()
-        made = {"PORTICO_SERVICE_SECRET": secrets.token_urlsafe(48), "PORTICO_ENCRYPTION_KEYS": f"k1:{key}"}
-        write_private(path, json.dumps(made))
-    kept: dict[str, str] = json.loads(path.read_text())
-    return {name: os.environ.get(name, value) for name, value in kept.items()}
-
-
-def free_ports(count: int) -> list[int]:
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
-
-
-async def http_status(port: int, path: str) -> int:
-    """Status of a GET on loopback; 0: nobody answers."""
-    try:
-        async with asyncio.timeout(2):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            line = await reader.readline()
-            writer.close()
-            return int(line.split()[1])
-    except (OSError, TimeoutError, IndexError, ValueError):
-        return 0
 
 
 def check_port(port: int) -> None:
@@ -249,8 +35,15 @@ def check_port(port: int) -> None:
         raise StartFailed(f"port {port} is in use: stop what uses it, or set PORTICO_PORT to another") from None
 
 
-def say(text: str) -> None:
-    print(text, flush=True)
+@contextmanager
+def sole_user(data: Path) -> Iterator[None]:
+    """Holds the data folder: two launchers on one would start everything twice over the same files."""
+    with (data / ".lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartFailed(f"another Portico runs on {data}: stop it, or set PORTICO_DATA_DIR to another") from None
+        yield
 
 
 def welcome(supervisor: Supervisor, token: str) -> str:
@@ -272,8 +65,6 @@ Ctrl-C stops everything.
 
 
 async def serve(data: Path, port: int) -> int:
-    check_port(port)
-    (data / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
     supervisor = Supervisor(data, port)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -305,9 +96,13 @@ def main() -> int:
         help="folder of all data, made if missing",
     )
     given = parser.parse_args()
+    data = given.data_dir.resolve()
     open_files.allow_many()  # for the children too
     try:
-        return asyncio.run(serve(given.data_dir.resolve(), given.port))
+        check_port(given.port)
+        (data / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        with sole_user(data):
+            return asyncio.run(serve(data, given.port))
     except StartFailed as failure:
         print(f"Portico cannot run: {failure}", file=sys.stderr)
         return 1

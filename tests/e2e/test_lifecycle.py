@@ -152,6 +152,13 @@ async def test_a_taken_port_says_what_to_do(started: tuple[Cluster, Rest], tmp_p
         await asyncio.to_thread(second.start)
 
 
+async def test_a_data_folder_in_use_says_what_to_do(started: tuple[Cluster, Rest]) -> None:
+    cluster, _ = started
+    second = Cluster(cluster.data)
+    with pytest.raises(RuntimeError, match="PORTICO_DATA_DIR"):
+        await asyncio.to_thread(second.start)
+
+
 async def test_files_of_the_data_folder_are_private(started: tuple[Cluster, Rest]) -> None:
     cluster, _ = started
     for name in ("dev-token", "dev-owner.json", "dev-secrets.json", "portico_main.sqlite", "tenant_default.sqlite"):

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from tools.first_tenant import MODELS, PROVIDER
-from tools.run_local import ROOT, free_ports
+from tools.supervisor import ROOT, free_ports
 
 START_SECONDS = 90
 STOP_SECONDS = 60
