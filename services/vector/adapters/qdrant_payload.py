@@ -19,9 +19,10 @@ WORDS = "words"
 
 POINT = "point"
 TERMS = "terms"
-NUMBERS = "numbers"
+NUMBER = "#"
 """Fields of the payload. `point` is JSON text of all that is given back, so it comes back as it came, whatever the
-engine does to numbers and booleans; the others are for filters."""
+engine does to numbers and booleans. The others are for filters: `terms`, and `#path` for a field's numbers. The form is
+the one that the embedded engine's binding converts fastest: few texts, few lists, whole numbers as such."""
 
 _EXACT = 2**53
 
@@ -46,19 +47,19 @@ def payload(point: Point, spec: IndexSpec) -> dict[str, Any]:
     if point.metadata:
         derived = derive(point.metadata)
         fields[TERMS] = derived.terms
-        if derived.numbers:
-            fields[NUMBERS] = {path: list(map(_shortest, found)) for path, found in derived.numbers.items()}
+        for path, found in derived.numbers.items():
+            fields[NUMBER + path] = _shortest(found[0]) if len(found) == 1 else list(map(_shortest, found))
     return fields
 
 
 def _shortest(number: float) -> float | int:
-    """Whole numbers as such: they compare alike and are converted several times faster."""
+    """Whole numbers compare alike."""
     return int(number) if number.is_integer() and -_EXACT <= number <= _EXACT else number
 
 
 def number_key(path: str) -> str:
     """Path of a field's numbers; names hold no quotation mark (`domain.filters`), so this cannot be left."""
-    return f'{NUMBERS}."{path}"'
+    return f'"{NUMBER}{path}"'
 
 
 def to_id(fields: Mapping[str, Any]) -> str:

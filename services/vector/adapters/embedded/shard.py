@@ -137,17 +137,18 @@ class Shard:
         self._engine = edge.EdgeShard.load(str(folder / index.generation))
         self._tuning = read_tuning(folder / index.generation)
         info = self._engine.info()
-        self._number_fields = set(info.payload_schema) - {stored.TERMS}
+        self._number_fields = {key.strip('"') for key in info.payload_schema} - {stored.TERMS}
         self._unflushed = 0
         self._bm25 = edge.Bm25()
-        self.unindexed = info.points_count - info.indexed_vectors_count
+        self.unindexed = max(0, info.points_count - info.indexed_vectors_count)
         self.touched: dict[str, None] | None = None
         """Ids written while a rebuild goes on; None when none does."""
 
     @property
     def stale_bytes(self) -> int:
-        """Size of the vectors that a graph does not hold yet, or no longer."""
-        return self.unindexed * self.spec.dimension * 4
+        """Size of the vectors that no graph holds. A point that is written twice since then counts twice, but there
+        are never more than there are points."""
+        return min(self.unindexed, self._engine.info().points_count) * self.spec.dimension * 4
 
     def close(self) -> None:
         self._engine.close()
@@ -163,7 +164,7 @@ class Shard:
 
     def _entry(self, point: Point) -> edge.Point:
         fields = stored.payload(point, self.spec)
-        self._index_numbers(fields.get(stored.NUMBERS, ()))
+        self._index_numbers(fields)
         return edge.Point(stored.engine_id(point.id), self._vectors(point), fields)
 
     def _vectors(self, point: Point) -> Any:
@@ -175,15 +176,16 @@ class Shard:
                 return {"": dense, stored.WORDS: words}
         return dense
 
-    def _index_numbers(self, paths: Iterable[str]) -> None:
+    def _index_numbers(self, fields: Iterable[str]) -> None:
         """A field gets its index with its first number, while that costs nothing."""
-        for path in paths:
-            key = stored.number_key(path)
-            if key not in self._number_fields and len(self._number_fields) < MAX_NUMBER_FIELDS:
-                self._engine.update(
-                    edge.UpdateOperation.create_field_index(key, edge.FloatIndexParams(enable_hnsw=False))
-                )
-                self._number_fields.add(key)
+        for name in fields:
+            if not name.startswith(stored.NUMBER) or name in self._number_fields:
+                continue
+            if len(self._number_fields) < MAX_NUMBER_FIELDS:
+                key = stored.number_key(name.removeprefix(stored.NUMBER))
+                index = edge.FloatIndexParams(enable_hnsw=False)
+                self._engine.update(edge.UpdateOperation.create_field_index(key, index))
+                self._number_fields.add(name)
 
     def delete(self, ids: Sequence[str]) -> int:
         known = self._engine.retrieve([stored.engine_id(id) for id in ids], False, False)

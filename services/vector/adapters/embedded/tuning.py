@@ -31,7 +31,14 @@ class Tuning(msgspec.Struct, frozen=True):
 
     def params(self, filtered: bool, limit: int) -> edge.SearchParams:
         walk = self.walk_filtered if filtered else self.walk
-        return edge.SearchParams(hnsw_ef=max(walk, 2 * limit)) if walk else edge.SearchParams(exact=True)
+        return walking(max(walk, 2 * limit), filtered) if walk else edge.SearchParams(exact=True)
+
+
+def walking(walk: int, filtered: bool) -> edge.SearchParams:
+    """With a filter the walk also looks past nodes that do not meet it (ACORN): they would otherwise cut the graph into
+    pieces, and a third of the points could only be searched one by one."""
+    acorn = edge.AcornSearchParams(enable=True, max_selectivity=1.0) if filtered else None
+    return edge.SearchParams(hnsw_ef=walk, acorn=acorn)
 
 
 def read_tuning(generation: Path) -> Tuning:
@@ -55,7 +62,7 @@ def tuned(engine: edge.EdgeShard) -> Tuning:
 def _narrowest(engine: edge.EdgeShard, queries: Sequence[list[float]], filter: edge.Filter | None) -> int:
     exact, exact_seconds = _answers(engine, queries, filter, edge.SearchParams(exact=True))
     for walk in _WALKS:
-        found, seconds = _answers(engine, queries, filter, edge.SearchParams(hnsw_ef=walk))
+        found, seconds = _answers(engine, queries, filter, walking(walk, filter is not None))
         if seconds > exact_seconds:
             break
         if statistics.fmean(len(a & b) / max(len(b), 1) for a, b in zip(found, exact, strict=True)) >= _TARGET:
