@@ -72,7 +72,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         max_bytes=settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
-    files = Files(Parts(file_records, buckets, stores, leftovers, conversions, rules), buckets, providers)
+    files = Files(Parts(file_records, buckets, stores, leftovers, conversions, rules, tasks), buckets, providers)
     openai = OpenAIFiles(files, file_records, buckets)
     uploads = UploadReader(rules, idle_seconds=settings.idle_seconds)
 

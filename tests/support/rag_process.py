@@ -1,5 +1,5 @@
-"""The rag service as a process of its own, without auth, for tests that kill it: `python -m tests.support.rag_process
-KEY_ID PEM_FILE`. Its settings are the environment's."""
+"""The rag service as a process of its own, without auth, for tests that kill it: `python -m
+tests.support.rag_process KEY_ID PEM_FILE`. Its settings are the environment's."""
 
 import sys
 from collections.abc import Sequence

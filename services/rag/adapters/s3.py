@@ -34,6 +34,7 @@ from core.errors import (
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
 from services.rag.adapters.blocks import blocks
+from services.rag.domain import names
 from services.rag.ports import Driver, DriverField, Place, StoredObject, Values
 
 log = logs.get(__name__)
@@ -48,7 +49,7 @@ _DEFAULT_REGION = "us-east-1"
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
-_PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-]+(?:/[A-Za-z0-9!_.*'()-]+)*/?")
+_PREFIX = re.compile(r"[A-Za-z0-9!_.*'()/-]{1,200}")
 
 _ABSENT = ("NoSuchKey", "404", "NotFound")
 _FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "507")
@@ -259,6 +260,10 @@ def driver(guard: OutboundGuard) -> Driver:
     def check_endpoint(path: str, value: str) -> None:
         Origin.parse(value, field=path)
 
+    def check_prefix(path: str, value: str) -> None:
+        _matches(_PREFIX, "parts of letters and digits, divided by slashes")(path, value)
+        names.prefix(path, value)
+
     async def check_address(settings: Values) -> None:
         target = options({"accessKeyId": "", "secretAccessKey": ""}, settings)
         await guard.validate_url(target.url(), field="settings.endpoint")
@@ -280,7 +285,7 @@ def driver(guard: OutboundGuard) -> Driver:
                 "prefix",
                 "Prefix",
                 "Before all keys, for buckets that hold other things too; default: none.",
-                check=_matches(_PREFIX, "parts of letters and digits, divided by slashes"),
+                check=check_prefix,
             ),
             DriverField(
                 "usePathStyleEndpoint",

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from core import fields, logs
-from core.errors import Conflict, FailedPrecondition, NotFound, PorticoError, UnsupportedMedia
+from core.errors import Conflict, FailedPrecondition, NotFound, PorticoError, Unavailable, UnsupportedMedia
+from core.tasks import Tasks
 from core.tenancy import Project
 from services.rag.domain import names, records
 from services.rag.domain.buckets import Bucket, Buckets
@@ -67,6 +68,7 @@ class Parts:
     leftovers: Leftovers
     conversions: Conversions
     rules: Rules
+    tasks: Tasks
 
 
 class Upload:
@@ -96,12 +98,23 @@ class Upload:
         known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict, Unavailable."""
         checked = new.checked(self._parts.rules)
         self._committing = True
-        return await _to_its_end(self._commit(checked))
+        return await self._to_its_end("commit upload", self._commit(checked))
 
     async def abandon(self) -> None:
-        """Removes what was written, unless it was committed or may have been."""
-        if self._note is not None and not self._committing:
-            await _to_its_end(self._parts.leftovers.finish(self._note, (self._object_id,)))
+        """Removes what was written, unless it was committed or may have been. What fails is left to the sweep."""
+        if self._note is None or self._committing:
+            return
+        try:
+            await self._to_its_end("abandon upload", self._parts.leftovers.finish(self._note, (self._object_id,)))
+        except Unavailable:  # the service ends
+            log.warning("an abandoned upload is left for later")
+
+    async def _to_its_end(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which goes on where the caller is cancelled, and which the service's end waits for."""
+        outcome = await asyncio.shield(self._parts.tasks.spawn(name, _outcome(work)))
+        if isinstance(outcome, PorticoError):
+            raise outcome
+        return outcome
 
     async def _measured(self, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         size = 0
@@ -197,13 +210,8 @@ def check_open(bucket: Bucket) -> None:
         raise FailedPrecondition("The bucket is being deleted.", reason="BUCKET_CLOSING", field="bucketKey")
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is not cancelled with the caller; a cancelled caller leaves when it has ended."""
-    task = asyncio.create_task(work)
+async def _outcome(work: Coroutine[Any, Any, T]) -> T | PorticoError:
     try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("failed behind a cancelled call", error=type(error).__name__)
-        raise
+        return await work
+    except PorticoError as error:
+        return error
