@@ -111,8 +111,8 @@ def _tables(results: Results) -> Iterator[str]:
     yield "|---|---|--:|--:|--:|--:|--:|--:|"
     for name, ways in results.asked.items():
         for way, asked in ways.items():
-            cpu = f"{asked.cpu * 1000:.2f}" if asked.cpu else ""
-            yield f"| {name} | {way} | {asked.quantiles()} | {asked.recall:.4f} | | {cpu} |"
+            cpu = f" {asked.cpu * 1000:.2f}" if asked.cpu else ""
+            yield f"| {name} | {way} | {asked.quantiles()} | {asked.recall:.4f} | |{cpu} |"
         together = results.together[name]
         rate = len(together.took) / together.seconds
         yield f"| {name} | gRPC, 8 callers | {together.quantiles()} | | {rate:.0f} | {together.cpu * 1000:.2f} |"
