@@ -95,7 +95,7 @@ class House:
             self.converter,
             max_bytes=1000,
         )
-        parts = Parts(self.records, buckets, stores, leftovers, self.conversions, Rules(10_000))
+        parts = Parts(self.records, buckets, stores, leftovers, self.conversions, Rules(10_000), self.tasks)
         self.files = Files(parts, buckets, providers)
         self.jobs.handle(KIND, self.conversions.run)
 
