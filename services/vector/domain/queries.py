@@ -85,7 +85,8 @@ class QueryLog:
         self._flushing = asyncio.Lock()
         self._called = False
         self._pruned: dict[Tenant, float] = {}
-        self._ids = (f"vql_{token_hex(6)}{number:010x}" for number in count())
+        ours = token_hex(8)
+        self._ids = (f"vql_{ours}{number:010x}" for number in count())
         self.lost = 0
         """Records that could not be kept, since the start."""
 

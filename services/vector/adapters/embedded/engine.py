@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from services.vector.adapters.embedded import wire
 from services.vector.adapters.embedded.hosts import HostProcess
 from services.vector.adapters.embedded.rebuild import Rebuilds
 from services.vector.domain.filters import OPERATORS, Filter
@@ -74,7 +75,7 @@ class EmbeddedEngine:
         size = max(1, min(_LONGEST_PIECE, _PIECE_BYTES // (4 * len(points[0].values)))) if points else 1
         async with self._writer(folder):
             for start in range(0, len(points), size):
-                await self._write(folder, "upsert", points[start : start + size])
+                await self._write(folder, "upsert", wire.point_rows(points[start : start + size]))
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         folder = self._folder(place)
@@ -93,20 +94,17 @@ class EmbeddedEngine:
         return gone
 
     async def query(self, place: Place, query: Query) -> list[Match]:
-        matches: list[Match] = await self._call(place, "query", query)
-        return matches
+        return wire.matches_of(await self._call(place, "query", wire.query_row(query)))
 
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
-        points: list[Point] = await self._call(place, "fetch", ids)
-        return points
+        return wire.points_of(await self._call(place, "fetch", ids))
 
     async def count(self, place: Place, filter: Filter | None = None) -> int:
         count: int = await self._call(place, "count", filter)
         return count
 
     async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        page: Page = await self._call(place, "scroll", after, limit)
-        return page
+        return wire.page_of(await self._call(place, "scroll", after, limit))
 
     async def check(self) -> None:
         await asyncio.gather(*(host.call("check", self._root) for host in self._hosts))

@@ -4,24 +4,28 @@ python -m services.vector.adapters.embedded.host <socket's descriptor> <indexes 
 """
 
 import ctypes
-import pickle
 import shutil
 import signal
 import socket
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
-from io import BufferedReader
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PorticoError, Unavailable
 from services.vector.adapters.embedded import shard as shards
+from services.vector.adapters.embedded import wire
 from services.vector.adapters.embedded.shard import Shard
-from services.vector.adapters.embedded.wire import LENGTH, Answer
+from services.vector.adapters.embedded.wire import Answer, Messages, Row
 from services.vector.domain.filters import Filter
-from services.vector.domain.points import IndexSpec, Match, Point
-from services.vector.ports import Page, Query
+from services.vector.domain.points import IndexSpec
+
+_READ = 256 * 1024
+
+_path = lru_cache(4_096)(Path)
+"""To make and to hash one takes as long as to read a call."""
 
 _GROWTH = 4
 """Times its own size that a write may take on disk before it is merged: log, vectors, payload, index."""
@@ -37,7 +41,8 @@ class Host:
         self._next: dict[Path, Shard] = {}
         """Indexes that are about to replace an open one."""
 
-    def answer(self, method: str, folder: Path, args: Sequence[Any]) -> Answer:
+    def answer(self, method: str, where: str, args: Sequence[Any]) -> Answer:
+        folder = _path(where)
         try:
             result = getattr(self, method)(folder, *args)
         except PorticoError as error:
@@ -77,10 +82,10 @@ class Host:
 
     # Points
 
-    def upsert(self, folder: Path, points: Sequence[Point]) -> None:
+    def upsert(self, folder: Path, points: Sequence[Row]) -> None:
         shard = self._shard(folder)
         self._check_space(folder, len(points) * shard.spec.dimension * 4)
-        shard.upsert(points)
+        shard.upsert(wire.points_of(points))
 
     def delete(self, folder: Path, ids: Sequence[str]) -> int:
         return self._shard(folder).delete(ids)
@@ -88,17 +93,17 @@ class Host:
     def ids(self, folder: Path, filter: Filter, limit: int) -> list[str]:
         return self._shard(folder).ids(filter, limit)
 
-    def query(self, folder: Path, query: Query) -> list[Match]:
-        return self._shard(folder).query(query)
+    def query(self, folder: Path, query: Row) -> list[Row]:
+        return wire.match_rows(self._shard(folder).query(wire.query_of(query)))
 
-    def fetch(self, folder: Path, ids: Sequence[str]) -> list[Point]:
-        return self._shard(folder).fetch(ids)
+    def fetch(self, folder: Path, ids: Sequence[str]) -> list[Row]:
+        return wire.point_rows(self._shard(folder).fetch(ids))
 
     def count(self, folder: Path, filter: Filter | None) -> int:
         return self._shard(folder).count(filter)
 
-    def scroll(self, folder: Path, after: str, limit: int) -> Page:
-        return self._shard(folder).scroll(after, limit)
+    def scroll(self, folder: Path, after: str, limit: int) -> Row:
+        return wire.page_row(self._shard(folder).scroll(after, limit))
 
     # Rebuilding: see `rebuild`
 
@@ -187,10 +192,10 @@ def main(descriptor: int, max_open: int, keep_free: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent, which then closes us
     connection = socket.socket(fileno=descriptor)
     host = Host(max_open, keep_free)
-    with connection.makefile("rb") as incoming:
-        while (call := _read(incoming)) is not None:
-            answer = pickle.dumps(host.answer(*call), pickle.HIGHEST_PROTOCOL)
-            connection.sendall(LENGTH.pack(len(answer)) + answer)
+    messages = Messages()
+    while data := connection.recv(_READ):
+        for message in messages.of(data):
+            connection.sendall(wire.packed_answer(host.answer(*wire.call_of(message))))
     host.close()
 
 
@@ -198,14 +203,6 @@ def end_with_parent() -> None:
     """Asks the system for a SIGKILL when the parent dies, so no orphan holds the index against the next start."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
-def _read(incoming: BufferedReader) -> tuple[str, Path, Sequence[Any]] | None:
-    head = incoming.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    call: tuple[str, Path, Sequence[Any]] = pickle.loads(incoming.read(*LENGTH.unpack(head)))  # noqa: S301 - see wire
-    return call
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """The service's side of a host process: starts it, sends it calls, and starts another when it has died."""
 
 import asyncio
-import contextlib
-import pickle
 import socket
 import sys
 from collections import deque
@@ -12,7 +10,8 @@ from typing import Any
 
 from core import logs
 from core.errors import Unavailable
-from services.vector.adapters.embedded.wire import LENGTH, Answer
+from services.vector.adapters.embedded import wire
+from services.vector.adapters.embedded.wire import Answer, Messages
 
 _RETRY = 1.0
 _GOODBYE = 20.0
@@ -39,7 +38,7 @@ class HostProcess:
         link = self._link
         if link is None or link.broken:
             link = await self._start()
-        answer = await link.send(pickle.dumps((method, folder, args), pickle.HIGHEST_PROTOCOL))
+        answer = await link.ask(wire.packed_call((method, str(folder), args)))
         if answer.error is not None:
             if answer.detail:
                 log.error("vector index failed", method=method, index=folder.name, error=answer.detail)
@@ -65,18 +64,17 @@ class HostProcess:
                 await link.close()
 
 
-class _Link:
-    """One process and the socket to it."""
+class _Link(asyncio.Protocol):
+    """One process and the socket to it. A protocol, because asyncio's streams take two turns of the loop an answer."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.process = process
+    process: asyncio.subprocess.Process
+    _transport: asyncio.WriteTransport
+
+    def __init__(self) -> None:
         self.broken = False
-        self._reader = reader
-        self._writer = writer
+        self._messages = Messages()
         self._waiting: deque[asyncio.Future[Answer]] = deque()
-        self._reading = asyncio.create_task(self._read())
+        self._gone = asyncio.get_running_loop().create_future()
 
     @classmethod
     async def open(cls, arguments: tuple[str, ...]) -> "_Link":
@@ -85,43 +83,41 @@ class _Link:
             descriptor = theirs.fileno()
             program = (sys.executable, "-m", "services.vector.adapters.embedded.host", str(descriptor), *arguments)
             process = await asyncio.create_subprocess_exec(*program, pass_fds=(descriptor,))
-        return cls(process, *await asyncio.open_unix_connection(sock=ours))
+        transport, link = await asyncio.get_running_loop().create_unix_connection(cls, sock=ours)
+        link.process, link._transport = process, transport
+        return link
 
-    async def send(self, call: bytes) -> Answer:
+    async def ask(self, call: bytes) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        self._writer.writelines((LENGTH.pack(len(call)), call))
+        self._transport.write(call)
         return await future
 
-    async def _read(self) -> None:
-        try:
-            while True:
-                (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
-                answer = pickle.loads(await self._reader.readexactly(size))  # noqa: S301 - see wire
-                future = self._waiting.popleft()
-                if not future.done():  # the caller may have gone
-                    future.set_result(answer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the process is gone
-        finally:
-            self.broken = True
-            self._fail_waiting()
+    def data_received(self, data: bytes) -> None:
+        for message in self._messages.of(data):
+            self._settle(wire.answer_of(message))
 
-    def _fail_waiting(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The process is gone, or we have closed the socket."""
+        self.broken = True
+        error = Unavailable("the vector engine has stopped and is being started again", retry_after=_RETRY)
         while self._waiting:
-            future = self._waiting.popleft()
-            if not future.done():
-                error = Unavailable("the vector engine has stopped and is being started again", retry_after=_RETRY)
-                future.set_result(Answer(error=error, detail="the host process has died"))
+            self._settle(Answer(error=error, detail="the host process has died"))
+        self._gone.set_result(None)
+
+    def _settle(self, answer: Answer) -> None:
+        future = self._waiting.popleft()
+        if not future.done():  # the caller may have gone
+            future.set_result(answer)
 
     async def close(self) -> None:
-        self._writer.write_eof()
+        """Waits until the process has answered what it was asked and has ended."""
+        if not self.broken:
+            self._transport.write_eof()
         try:
             await asyncio.wait_for(self.process.wait(), _GOODBYE)
         except TimeoutError:
             self.process.kill()
             await self.process.wait()
-        await self._reading
-        self._writer.close()
-        with contextlib.suppress(ConnectionError):
-            await self._writer.wait_closed()
+        self._transport.close()
+        await self._gone
