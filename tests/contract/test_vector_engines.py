@@ -1,6 +1,6 @@
 """Every vector engine behind its one port. Another engine is one more entry of ENGINES.
 
-A Qdrant server is tried where QDRANT_URL names one, PostgreSQL where its programs are (see tests.support.postgres).
+A Qdrant server is tried where QDRANT_URL names one.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from services.vector.domain.filters import parse
 from services.vector.domain.points import FusionMethod, IndexSpec, Metric, Point, Words, vector
 from services.vector.ports import Page, Place, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
-from tests.support.postgres import postgres, programs
+from tests.support.postgres import postgres
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
@@ -41,10 +41,7 @@ Opened = Callable[[], VectorEngine]
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[dict[str, str]]:
-    bin = programs()
-    if bin is None:
-        pytest.skip("PostgreSQL with pgvector is not installed")
-    with postgres(bin) as connection:
+    with postgres() as connection:
         yield connection
 
 

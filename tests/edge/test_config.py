@@ -18,6 +18,7 @@ _ADDRESSES = {
     "inference_http1": ("127.0.0.1", 3),
     "rag": ("127.0.0.1", 4),
     "vector": ("127.0.0.1", 5),
+    "vector_http1": ("127.0.0.1", 6),
 }
 
 
@@ -126,7 +127,10 @@ def test_every_package_has_a_cluster_and_readiness_asks_it() -> None:
     clusters = {item["name"] for item in members}
 
     hot = {prefix: cluster for prefix, cluster in routed.items() if cluster.endswith("_http1")}
-    assert hot == {"/portico.inference.v1.OpenAIService/": "inference_http1"}
+    assert hot == {
+        "/portico.inference.v1.OpenAIService/": "inference_http1",
+        "/portico.vector.v1.PointRestService/": "vector_http1",
+    }
     assert set(routed) - set(hot) == {f"/{package}." for package in packages}
     assert set(edge.http_filter(manager, "ready")["cluster_min_healthy_percentages"]) == set(routed.values())
     assert clusters == {*routed.values(), "edge_self"}

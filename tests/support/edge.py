@@ -204,8 +204,8 @@ def _reply(response: HTTPResponse) -> Reply:
 
 Patch = Callable[[dict[str, Any]], None]
 
-_WITHOUT_TOY = ("rag", "vector")
-"""Services that no test here calls; the edge is not ready without them, so a toy answers for their health."""
+_WITHOUT_TOY = {"rag": "auth", "vector": "auth", "vector_http1": "inference_http1"}
+"""Clusters that no test here calls; the edge is not ready without them, so a toy's answer for their health."""
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def running(folder: Path, *, patch: Patch | None = None, wait: bool = True, stop
             toys[stop].stop()
         port = free_port()
         access_log = folder / "access.log"
-        served = ports | dict.fromkeys(_WITHOUT_TOY, ports["auth"])
+        served = ports | {name: ports[toy] for name, toy in _WITHOUT_TOY.items()}
         clusters = {name: ("127.0.0.1", number) for name, number in served.items()}
         command = tool.render(folder, port=port, clusters=clusters, access_log=access_log)
         if patch is not None:

