@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60.0
 STOP_SECONDS = 150.0
 """Longer than a service's own grace for calls in flight, so that a stop is never cut short from here."""
-EDGE_PORTS = {"inference": "inference_http1"}
+EDGE_PORTS = {"inference": "inference_http1", "vector": "vector_http1"}
 """Services with a second port for the edge alone, and the edge's name for that."""
 _RESTART_SECONDS = (0.2, 1.0, 5.0)
 _STEADY_SECONDS = 30.0
