@@ -1,17 +1,17 @@
-"""Vectors over gRPC beside the engine in this process: writes, queries, recall, and what queries see of other work.
+"""Vectors over gRPC and REST beside the engine in this process: writes, queries, recall, and what queries see of other
+work.
 
-The same query goes in turn to a copy of the index opened here, to the vector service and through the edge, so that
-whatever else the machine does falls on all alike.
+The same query goes in turn to a copy of the index opened here, to the vector service, through the edge, and to a gRPC
+server that does nothing, so that whatever else the machine does falls on all alike.
 """
 
 import argparse
-import contextlib
 import random
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -21,9 +21,9 @@ import grpc
 import orjson
 
 from tests.load import portico, processes, programs, vector_report
-from tests.load.vector_calls import Client, Library, batches, fill, generation, index_folder
+from tests.load.vector_calls import Client, Library, Rest, batches, fill, generation, index_folder, json_batches
 from tests.load.vector_data import FILTERS, Collection, collection, recall
-from tests.load.vector_report import Asked, Results, Stall
+from tests.load.vector_report import EDGE, EMPTY, GRPC, IN_PROCESS, REST, Asked, Results, Stall
 
 _PAUSE = 0.005  # seconds between the queries that watch for stalls
 _CALLERS = 8
@@ -84,7 +84,7 @@ def _measure(options: argparse.Namespace) -> Results:
 
         _say(f"upserting {options.points} vectors")
         requests = list(batches(client.index, data.points, options.batch))
-        results.upsert_seconds = fill(client, requests, options.writers)
+        results.upsert_seconds = fill(client.upsert, requests, options.writers)
         if (stored := client.count()) != options.points:
             raise programs.Failed(f"{stored} of {options.points} vectors are there")
 
@@ -93,20 +93,34 @@ def _measure(options: argparse.Namespace) -> Results:
             results.stalls["its index is optimised"], results.optimise_seconds = _optimising(client, data, index, first)
 
         engine = Library(index, Path(scratch) / "copy")
-        ways: dict[str, Asking] = {"in-process": engine, "gRPC": client}
-        ways |= _through_edge(running, client, data)
-        for name in FILTERS:
-            _say(f"querying, filter: {name}")
-            used = engine.cpu
-            results.asked[name] = _in_turns(ways, data, name, options.rounds)
-            results.asked[name]["in-process"].cpu = (engine.cpu - used) / (_WARM + options.rounds * options.queries)
-            results.together[name] = _together(client, data, name, options.rounds, service["pid"])
+        port = programs.free_port()
+        empty = [sys.executable, "-m", "tests.load.empty_service", str(port)]
+        with programs.running(empty, log=Path(scratch) / "empty.log") as process:
+            programs.wait_for_port(process, port)
+            ways: dict[str, Asking] = {
+                IN_PROCESS: engine,
+                GRPC: client,
+                EDGE: Client(f"127.0.0.1:{running.port}", client.token, client.index),
+                REST: Rest(running.port, client.token, client.index),
+                EMPTY: Client(f"127.0.0.1:{port}", client.token),
+            }
+            for name in FILTERS:
+                _say(f"querying, filter: {name}")
+                used = engine.cpu
+                results.asked[name] = _in_turns(ways, data, name, options.rounds)
+                asked = _WARM + options.rounds * options.queries
+                results.asked[name][IN_PROCESS].cpu = (engine.cpu - used) / asked
+                results.together[name] = _together(client, data, name, options.rounds, service["pid"])
 
         results.stalls["nothing else happens"] = _watched(client, data, _sleeping(3.0))
         _say("querying while another tenant writes")
         other = Client(client.address, _other_tenant(running))
         work = threading.Thread(target=_write_elsewhere, args=(other, data, options))
         results.stalls["another tenant's are written"] = _watched(client, data, work)
+        _say("upserting over REST")
+        rest = Rest(running.port, client.token, client.create("bench rest", options.dimension))
+        some = data.points[: max(options.batch, options.points // 5)]
+        results.rest_rate = len(some) / fill(rest.upsert, list(json_batches(some, options.batch)))
         tree = processes.tree(service["pid"])
         results.rss, results.peak_rss = tree.rss, tree.peak_rss
     return results
@@ -197,14 +211,6 @@ def _timed(way: Asking, row: Sequence[float], filter: Mapping[str, Any] | None) 
     began = time.perf_counter()
     ids = way.query(row, filter)
     return ids, time.perf_counter() - began
-
-
-def _through_edge(running: portico.Portico, client: Client, data: Collection) -> Iterator[tuple[str, Asking]]:
-    """The edge, where it has a way to vector."""
-    edge = Client(f"127.0.0.1:{running.port}", client.token, client.index)
-    with contextlib.suppress(grpc.RpcError):
-        edge.query(data.queries[0].tolist(), None)
-        yield "gRPC, edge", edge
 
 
 def _other_tenant(running: portico.Portico) -> str:

@@ -1,12 +1,13 @@
-"""A tenant's calls to the vector service over gRPC, as a plain client makes them, and the bare engine."""
+"""A tenant's calls to the vector service over gRPC and REST, as plain clients make them, and the bare engine."""
 
+import http.client
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import orjson
@@ -18,7 +19,10 @@ from services.vector.adapters.embedded.shard import Shard
 from services.vector.domain import filters
 from services.vector.domain.points import vector
 from services.vector.ports import Query
+from tests.load.programs import Failed
 from tests.load.vector_data import NEAREST, Floats, metadata
+
+T = TypeVar("T")
 
 PROVIDER = "default"
 _OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
@@ -61,6 +65,40 @@ class Client:
         return method(request, metadata=(("authorization", f"Bearer {self.token}"),), timeout=_TIMEOUT)
 
 
+class Rest:
+    """The same over REST, through the edge at a port of this machine. Raises Failed."""
+
+    def __init__(self, port: int, token: str, index: str = "") -> None:
+        self.index = index
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def query(self, values: Sequence[float], filter: Mapping[str, Any] | None) -> list[str]:
+        asked = {"vector": values, "topK": NEAREST, **({"filter": filter} if filter else {})}
+        answer = self._call("query", orjson.dumps({"query": asked}))
+        return [match["id"] for match in answer["result"]["matches"]]
+
+    def upsert(self, body: bytes) -> None:
+        self._call("upsert", body)
+
+    def _call(self, what: str, body: bytes) -> Any:
+        path = f"/v1/vector/providers/{PROVIDER}/indexes/{self.index}/{what}"
+        self._connection.request("POST", path, body, self._headers)
+        with self._connection.getresponse() as response:
+            data = response.read()
+        if response.status != 200:
+            raise Failed(f"{what}: {response.status} {data[:500]!r}")
+        return orjson.loads(data)
+
+
+def json_batches(values: Floats, size: int) -> Iterator[bytes]:
+    """The points as bodies of REST requests of `size`."""
+    for start in range(0, len(values), size):
+        rows = range(start, min(start + size, len(values)))
+        points = [{"id": str(at), "values": values[at].tolist(), "metadata": metadata(at)} for at in rows]
+        yield orjson.dumps({"vectors": points})
+
+
 def batches(index: str, values: Floats, size: int) -> Iterator[pb.UpsertRequest]:
     """The points in requests of `size`."""
     for start in range(0, len(values), size):
@@ -71,11 +109,11 @@ def batches(index: str, values: Floats, size: int) -> Iterator[pb.UpsertRequest]
         yield request
 
 
-def fill(client: Client, requests: Sequence[pb.UpsertRequest], callers: int) -> float:
+def fill(upsert: Callable[[T], None], requests: Sequence[T], callers: int = 1) -> float:
     """Seconds until the last of them was answered."""
     began = time.perf_counter()
     with ThreadPoolExecutor(callers) as pool:
-        list(pool.map(client.upsert, requests))
+        list(pool.map(upsert, requests))
     return time.perf_counter() - began
 
 
