@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import uvloop
 from grpc.aio import Server
@@ -20,6 +20,8 @@ from grpc.aio import Server
 from core import config, logs, open_files, telemetry
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
+from core.commands import Command
+from core.commands import run as run_command
 from core.config import ConfigError, Secret, setting
 from core.health import Health
 from core.identity import KeyRing, Revocations, TokenVerifier
@@ -121,7 +123,21 @@ class Running:
     """Where the edge finds the hot calls, if that is on."""
 
 
-def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str, str] = os.environ) -> None:
+def main(
+    service: str,
+    settings_class: type[S],
+    build: Build[S],
+    commands: Sequence[Command] = (),
+    env: Mapping[str, str] = os.environ,
+) -> NoReturn:
+    """Serves, or runs the command that the command line names, and ends the process."""
+    status = run_command(service, commands, None, env)
+    if status is not None:
+        sys.exit(status)
+    run(service, settings_class, build, env)
+
+
+def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str, str] = os.environ) -> NoReturn:
     """Serve until a signal comes, then exit the process with 0; with 2 where the configuration cannot be used."""
     try:
         core_settings, settings = load(settings_class, env)

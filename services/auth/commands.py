@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core import config, logs
+from core.commands import Command
 from core.config import ConfigError
 from core.errors import PorticoError
 from core.identity import KeyRing, Revocations
@@ -30,25 +31,31 @@ class CommandSettings:
     auth: Settings
 
 
-def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """The command's exit status: 0, 1 where it was refused, 2 where the configuration cannot be used."""
-    try:
-        settings = config.load(CommandSettings, env)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    logs.configure("auth", "warning", "pretty")
-    try:
-        sys.stdout.write(asyncio.run(_run(_COMMANDS[arguments.command], arguments, settings)) + "\n")
-    except PorticoError as error:
-        sys.stderr.write(f"{error.message}\n")
-        return 1
-    return 0
+Work = Callable[[Domain, argparse.Namespace], Awaitable[str]]
 
 
-async def _run(command: "Command", arguments: argparse.Namespace, settings: CommandSettings) -> str:
+def _command(work: Work) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
+    def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
+        """The command's exit status: 0, 1 where it was refused, 2 where the configuration cannot be used."""
+        try:
+            settings = config.load(CommandSettings, env)
+        except ConfigError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        logs.configure("auth", "warning", "pretty")
+        try:
+            sys.stdout.write(asyncio.run(_run(work, arguments, settings)) + "\n")
+        except PorticoError as error:
+            sys.stderr.write(f"{error.message}\n")
+            return 1
+        return 0
+
+    return run
+
+
+async def _run(work: Work, arguments: argparse.Namespace, settings: CommandSettings) -> str:
     async with open_domain(settings) as domain:
-        return await command(domain, arguments)
+        return await work(domain, arguments)
 
 
 @asynccontextmanager
@@ -88,6 +95,28 @@ async def _create_tenant(domain: Domain, arguments: argparse.Namespace) -> str:
     return json.dumps(shown)
 
 
-Command = Callable[[Domain, argparse.Namespace], Awaitable[str]]
+def _add_tenant_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--company", required=True, help="the company's name, 1 to 200 characters")
+    parser.add_argument("--email", required=True, help="the owner's email")
+    parser.add_argument("--name", required=True, help="the owner's name")
+    parser.add_argument("--slug", default="", help="the tenant's slug; without it, made from the company's name")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    parser.add_argument("--token-label", default="", help="also make an API token of the owner with this label")
 
-_COMMANDS: Mapping[str, Command] = {"rotate-keys": _rotate_keys, "create-tenant": _create_tenant}
+
+COMMANDS = (
+    Command(
+        "rotate-keys",
+        "let the next signing key take over; running services notice within seconds",
+        "Lets the next signing key take over. Tokens that the old one signed stay good.",
+        _command(_rotate_keys),
+    ),
+    Command(
+        "create-tenant",
+        "register a company, also where registration is closed",
+        "Registers a company and prints, as one line of JSON, its owner and, where it made one, the password, which "
+        "the owner has to change when signing in.",
+        _command(_create_tenant),
+        _add_tenant_arguments,
+    ),
+)

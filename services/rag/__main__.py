@@ -1,10 +1,12 @@
-"""`python -m services.rag`"""
+"""`python -m services.rag [serve | rotate-credentials]`"""
 
 import os
 
-from core.app import run
+from core.app import main
+from core.providers import rotation
 from services.rag.app import build
+from services.rag.domain.tables import PROVIDERS
 from services.rag.settings import Settings
 
 if __name__ == "__main__":
-    run("rag", Settings, build, os.environ)
+    main("rag", Settings, build, [rotation.command(PROVIDERS)], os.environ)

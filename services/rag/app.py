@@ -6,6 +6,7 @@ from core.app import Platform
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Phase
+from core.providers.runtimes import RuntimeKey
 from core.rpc.server import Mount
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -16,7 +17,8 @@ from services.rag.adapters.conversion.limits import Limits
 from services.rag.adapters.local import LocalStore
 from services.rag.domain import records
 from services.rag.domain.buckets import Buckets
-from services.rag.domain.conversion import KIND, Contents, FileConversions
+from services.rag.domain.contents import Contents
+from services.rag.domain.conversion import KIND, FileConversions
 from services.rag.domain.files import Files
 from services.rag.domain.leftovers import Leftovers
 from services.rag.domain.markdown import MarkdownFiles
@@ -24,7 +26,7 @@ from services.rag.domain.openai_files import OpenAIFiles
 from services.rag.domain.providers import Providers
 from services.rag.domain.records import File, FileRecords
 from services.rag.domain.rules import Rules
-from services.rag.domain.stores import StoreKey, Stores
+from services.rag.domain.stores import Stores
 from services.rag.domain.uploads import Parts
 from services.rag.ports import FileStore
 from services.rag.servicers.bucket import BucketServicer
@@ -48,7 +50,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
     folder = LocalStore(settings.folder or platform.settings.store.data_dir / "files")
     drivers = {each.id: each for each in (local.driver(folder), s3.driver(settings.outbound.guard()))}
-    pool: RuntimePool[StoreKey, FileStore] = RuntimePool(
+    pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
 
@@ -58,21 +60,23 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
             await conversions.request(project, file)
 
     file_records = FileRecords(store)
-    providers = Providers(store, settings.sealing.sealer(), drivers)
+    providers = Providers(store, settings.sealing.sealer(), drivers, lambda project: stores.forget(project))
     buckets = Buckets(store, providers)
     stores = Stores(providers, folder, pool)
     leftovers = Leftovers(store, file_records, providers, stores, grace=settings.grace_seconds, kept=begin_conversion)
+    contents = Contents(buckets, providers, stores)
     jobs = _jobs(platform, settings.conversion)
     conversions = FileConversions(
         jobs,
         file_records,
-        Contents(buckets, providers, stores),
+        contents,
         MarkdownFiles(file_records, buckets, providers, stores, leftovers),
         _converter(platform, settings.conversion),
         max_bytes=settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
-    files = Files(Parts(file_records, buckets, stores, leftovers, conversions, rules, tasks), buckets, providers)
+    parts = Parts(file_records, buckets, stores, leftovers, conversions, rules, tasks)
+    files = Files(parts, buckets, providers, contents)
     openai = OpenAIFiles(files, file_records, buckets)
     uploads = UploadReader(rules, idle_seconds=settings.idle_seconds)
 
@@ -84,7 +88,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     lifecycle.on_stop(Phase.POOLS, "files", folder.close, 5.0)
     platform.health.add("files", folder.check)
     return _mounts(
-        FileProviderServicer(providers, buckets, stores),
+        FileProviderServicer(providers, buckets),
         BucketServicer(buckets, file_records),
         FileServicer(files, uploads),
         OpenAIFileServicer(openai, uploads),

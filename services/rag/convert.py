@@ -4,10 +4,11 @@ import orjson
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import MessageToDict
 
+from core.providers.records import Provider
+from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import json_of, struct_of, timestamp_of
 from portico.rag.v1 import bucket_service_pb2, file_service_pb2, provider_service_pb2
 from services.rag.domain.buckets import Bucket, NewBucket
-from services.rag.domain.providers import NewProvider, Provider
 from services.rag.domain.records import File
 from services.rag.ports import Driver
 
@@ -15,51 +16,11 @@ _JSON = "application/json"
 
 
 def driver(value: Driver) -> provider_service_pb2.FileDriver:
-    return provider_service_pb2.FileDriver(
-        id=value.id,
-        label=value.label,
-        description=value.description,
-        fields=[
-            provider_service_pb2.FileDriverField(
-                name=field.name,
-                label=field.label,
-                scope="credentials" if field.secret else "settings",
-                required=field.required,
-                description=field.description,
-            )
-            for field in value.fields
-        ],
-    )
+    return provider_service_pb2.FileDriver(**driver_fields(value))
 
 
 def provider(record: Provider) -> provider_service_pb2.FileProvider:
-    return provider_service_pb2.FileProvider(
-        id=record.id,
-        record_id=record.id,
-        key=record.key,
-        driver=record.driver,
-        label=record.label,
-        description=record.description,
-        status=record.status,
-        has_credentials=bool(record.sealed),
-        settings=struct_of(record.settings),
-        metadata=struct_of(record.metadata),
-        created_at=timestamp_of(record.created_at),
-        updated_at=timestamp_of(record.updated_at),
-    )
-
-
-def new_provider(request: provider_service_pb2.CreateFileProviderRequest) -> NewProvider:
-    return NewProvider(
-        driver=request.driver,
-        label=request.label,
-        key=request.key,
-        description=request.description,
-        status=request.status,
-        credentials=json_of(request.credentials),
-        settings=json_of(request.settings),
-        metadata=json_of(request.metadata),
-    )
+    return provider_service_pb2.FileProvider(**provider_fields(record))
 
 
 def bucket(record: Bucket) -> bucket_service_pb2.Bucket:

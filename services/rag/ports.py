@@ -1,12 +1,14 @@
 """What the rag service needs of the outside, beyond the ports of core."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from core.providers import drivers
+from core.providers.drivers import Values
 from core.tenancy import Project
 
 if TYPE_CHECKING:
@@ -83,30 +85,11 @@ class FileStore(Protocol):
         """Lets go of files and connections. May be called twice."""
 
 
-Values = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class DriverField:
-    """A credential (`secret`) or setting of a driver. `check` raises InvalidInput by `(path, value)`."""
-
-    name: str
-    label: str
-    description: str
-    secret: bool = False
-    required: bool = False
-    check: Callable[[str, str], Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
+@dataclass(frozen=True)
+class Driver(drivers.Driver):
     """A kind of provider. `open` makes a store from credentials and settings and connects to nothing yet;
-    `check_address` raises InvalidInput where they lead to what Portico must not call."""
+    `check_address` raises InvalidInput where settings lead to what Portico must not call."""
 
-    id: str
-    label: str
-    description: str
-    fields: tuple[DriverField, ...]
     open: Callable[[Values, Values], FileStore]
     check_address: Callable[[Values], Awaitable[object]]
 

@@ -1,10 +1,12 @@
-"""`python -m services.vector`"""
+"""`python -m services.vector [serve | rotate-credentials]`"""
 
 import os
 
-from core.app import run
+from core.app import main
+from core.providers import rotation
 from services.vector.app import build
+from services.vector.domain.tables import PROVIDERS
 from services.vector.settings import Settings
 
 if __name__ == "__main__":
-    run("vector", Settings, build, os.environ)
+    main("vector", Settings, build, [rotation.command(PROVIDERS)], os.environ)

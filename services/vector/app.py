@@ -6,6 +6,7 @@ from core.app import Platform
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Phase
+from core.providers.runtimes import RuntimeKey
 from core.rpc.server import Mount
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -18,7 +19,7 @@ from portico.vector.v1 import (
 from services.vector.adapters.drivers import drivers
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.outbound import AddressCheck
-from services.vector.domain.engines import EngineKey, Engines
+from services.vector.domain.engines import Engines
 from services.vector.domain.indexes import DROP, Indexes
 from services.vector.domain.migrations import KIND, Migrations
 from services.vector.domain.providers import Providers
@@ -49,7 +50,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     embedded = EmbeddedEngine(
         platform.settings.store.data_dir / "vectors", open_indexes=settings.open_indexes, hosts=settings.hosts
     )
-    pool: RuntimePool[EngineKey, VectorEngine] = RuntimePool(
+    pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(
         settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()
     )
     lease = settings.job_lease_seconds
@@ -65,8 +66,8 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         targets.forget(project)
 
     jobs = Jobs(store, tasks, lifecycle, limits=limits)
-    check_address = AddressCheck(settings.outbound.guard())
-    providers = Providers(store, settings.sealing.sealer(), drivers(embedded), check_address, changed)
+    check = AddressCheck(settings.outbound.guard())
+    providers = Providers(store, settings.sealing.sealer(), drivers(embedded), check, changed)
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs, changed_indexes)
     targets = Targets(indexes, jobs, seconds=settings.lookup_seconds)

@@ -6,6 +6,8 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 
 from core.jobs.records import Job
+from core.providers.records import Provider
+from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import json_of, struct_of, timestamp_of
 from core.storage.ports import Document
 from portico.common.v1 import job_pb2
@@ -15,7 +17,6 @@ from services.vector.domain.filters import Filter
 from services.vector.domain.indexes import Index, NewIndex
 from services.vector.domain.migrations import Migration, NewMigration
 from services.vector.domain.points import Match, Point, Words, parse_fusion, vector
-from services.vector.domain.providers import NewProvider, Provider, ProviderChanges
 from services.vector.domain.queries import QueryStats
 from services.vector.ports import Capabilities, Driver, Query
 
@@ -31,64 +32,12 @@ def capabilities(able: Capabilities) -> provider_service_pb2.Capabilities:
 
 
 def driver(value: Driver) -> provider_service_pb2.Driver:
-    return provider_service_pb2.Driver(
-        id=value.id,
-        label=value.label,
-        description=value.description,
-        fields=[
-            provider_service_pb2.DriverField(
-                name=field.name,
-                label=field.label,
-                scope="credentials" if field.secret else "settings",
-                required=field.required,
-                description=field.description,
-            )
-            for field in value.fields
-        ],
-        capabilities=capabilities(value.capabilities),
-    )
+    return provider_service_pb2.Driver(**driver_fields(value), capabilities=capabilities(value.capabilities))
 
 
 def provider(record: Provider, drivers: Mapping[str, Driver]) -> provider_service_pb2.Provider:
-    return provider_service_pb2.Provider(
-        id=record.id,
-        record_id=record.id,
-        key=record.key,
-        driver=record.driver,
-        label=record.label,
-        description=record.description,
-        status=record.status,
-        has_credentials=bool(record.sealed),
-        settings=struct_of(record.settings),
-        capabilities=capabilities(drivers[record.driver].capabilities),
-        metadata=struct_of(record.metadata),
-        created_at=timestamp_of(record.created_at),
-        updated_at=timestamp_of(record.updated_at),
-    )
-
-
-def new_provider(request: provider_service_pb2.CreateProviderRequest) -> NewProvider:
-    return NewProvider(
-        driver=request.driver,
-        label=request.label,
-        key=request.key,
-        description=request.description,
-        status=request.status,
-        credentials=json_of(request.credentials),
-        settings=json_of(request.settings),
-        metadata=json_of(request.metadata),
-    )
-
-
-def provider_changes(request: provider_service_pb2.UpdateProviderRequest) -> ProviderChanges:
-    return ProviderChanges(
-        label=request.label if request.HasField("label") else None,
-        description=request.description if request.HasField("description") else None,
-        status=request.status if request.HasField("status") else None,
-        credentials=json_of(request.credentials),
-        settings=json_of(request.settings) if request.HasField("settings") else None,
-        metadata=json_of(request.metadata) if request.HasField("metadata") else None,
-    )
+    able = drivers[record.driver].capabilities
+    return provider_service_pb2.Provider(**provider_fields(record), capabilities=capabilities(able))
 
 
 def index(record: Index) -> index_service_pb2.Index:

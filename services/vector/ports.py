@@ -5,10 +5,12 @@ was dropped, is NotFound. Engines are safe to use from many tasks at once.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from core.providers import drivers
+from core.providers.drivers import Values
 from core.tenancy import Project
 from services.vector.domain.filters import Filter
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, Words
@@ -105,25 +107,14 @@ class VectorEngine(Protocol):
         """Lets go of files and connections, after the calls in progress. May be called twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class DriverField:
-    """A credential or setting of a driver."""
-
-    name: str
-    label: str
-    description: str
-    secret: bool = False
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
+@dataclass(frozen=True)
+class Driver(drivers.Driver):
     """A kind of engine. `open` takes credentials and settings by name, connects to nothing yet, and raises
     InvalidInput (field "credentials.x" or "settings.x") where they cannot be."""
 
-    id: str
-    label: str
-    description: str
-    fields: tuple[DriverField, ...]
     capabilities: Capabilities
-    open: Callable[[Mapping[str, Any], Mapping[str, Any]], VectorEngine]
+    open: Callable[[Values, Values], VectorEngine]
+
+    async def check(self, credentials: Values, settings: Values) -> None:
+        if self.fields:
+            await self.open(credentials, settings).close()

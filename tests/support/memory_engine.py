@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.providers.drivers import Field
 from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Order, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
-from services.vector.ports import Capabilities, Driver, DriverField, Page, Place, Query
+from services.vector.ports import Capabilities, Driver, Page, Place, Query
 
 CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
 
@@ -93,7 +94,7 @@ class MemoryEngine:
         return self.points[place]
 
 
-def driver(id: str, engine: MemoryEngine, *fields: DriverField) -> Driver:
+def driver(id: str, engine: MemoryEngine, *fields: Field) -> Driver:
     def open(credentials: Mapping[str, Any], settings: Mapping[str, Any]) -> MemoryEngine:
         if settings.get("url") == "nonsense":
             raise InvalidInput("settings.url is no URL.", field="settings.url")

@@ -33,9 +33,10 @@ from core.errors import (
 )
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
+from core.providers.drivers import Field, Values
 from services.rag.adapters.blocks import blocks
 from services.rag.domain import names
-from services.rag.ports import Driver, DriverField, Place, StoredObject, Values
+from services.rag.ports import Driver, Place, StoredObject
 
 log = logs.get(__name__)
 
@@ -273,21 +274,19 @@ def driver(guard: OutboundGuard) -> Driver:
         label="S3",
         description="A bucket of Amazon S3, or of a service that speaks its protocol: MinIO, Ceph, R2, ...",
         fields=(
-            DriverField("accessKeyId", "Access key id", "Of a user who may read and write the bucket.", True, True),
-            DriverField("secretAccessKey", "Secret access key", "Belongs to the access key id.", True, True),
-            DriverField("sessionToken", "Session token", "For temporary credentials.", True),
-            DriverField(
-                "bucket", "Bucket", "It must exist.", required=True, check=_matches(_BUCKET, "a bucket's name")
-            ),
-            DriverField("region", "Region", f"Default: {_DEFAULT_REGION}.", check=_matches(_REGION, "a region's name")),
-            DriverField("endpoint", "Endpoint", "URL of the service; default: Amazon's.", check=check_endpoint),
-            DriverField(
+            Field("accessKeyId", "Access key id", "Of a user who may read and write the bucket.", True, True),
+            Field("secretAccessKey", "Secret access key", "Belongs to the access key id.", True, True),
+            Field("sessionToken", "Session token", "For temporary credentials.", True),
+            Field("bucket", "Bucket", "It must exist.", required=True, check=_matches(_BUCKET, "a bucket's name")),
+            Field("region", "Region", f"Default: {_DEFAULT_REGION}.", check=_matches(_REGION, "a region's name")),
+            Field("endpoint", "Endpoint", "URL of the service; default: Amazon's.", check=check_endpoint),
+            Field(
                 "prefix",
                 "Prefix",
                 "Before all keys, for buckets that hold other things too; default: none.",
                 check=check_prefix,
             ),
-            DriverField(
+            Field(
                 "usePathStyleEndpoint",
                 "Path style",
                 "true: the bucket stands in the path; false: in the host name. Default: true with an endpoint.",

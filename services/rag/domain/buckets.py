@@ -8,17 +8,19 @@ from uuid import uuid4
 
 from core import fields
 from core.errors import Conflict, FailedPrecondition, NotFound
+from core.providers.providers import DEFAULT
+from core.providers.records import Provider
+from core.storage.keys import insert_with_key
 from core.storage.ports import Document, DocumentStore
 from core.tenancy import Project
 from services.rag.domain import names
-from services.rag.domain.providers import DEFAULT, Provider, Providers
+from services.rag.domain.providers import Providers
 from services.rag.domain.tables import BUCKETS, COLLECTIONS
 from services.rag.ports import Place
 
 OPENAI = "openai"
 _UNASKED = {DEFAULT: "Default", OPENAI: "OpenAI files"}
 """Buckets that are there without having been made, with their names."""
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,7 @@ class Buckets:
             created_at=now,
             updated_at=now,
         )
-        stem = fields.slug(name, "bucket")
-        made = await self._insert(project, bucket, [key] if key else [stem, *_numbered(stem)])
+        made = await self._insert(project, bucket, fields.slug(name, "bucket"))
         await self._confirm(project, made, provider)
         return made
 
@@ -151,9 +152,9 @@ class Buckets:
             raise FailedPrecondition("The bucket still holds files. Delete them first.", reason="BUCKET_NOT_EMPTY")
         await self._store.delete(project, BUCKETS, bucket.id)
 
-    async def count_in(self, project: Project, provider_id: str) -> int:
+    async def count_in(self, project: Project, provider: Provider) -> int:
         await self._prepare(project)
-        return await self._store.count(project, BUCKETS, {"providerId": provider_id})
+        return await self._store.count(project, BUCKETS, {"providerId": provider.id})
 
     async def _make_unasked(self, project: Project, key: str) -> Bucket:
         provider = await self._providers.get(project, DEFAULT)
@@ -167,18 +168,11 @@ class Buckets:
             return await self.get(project, key)
         return bucket
 
-    async def _insert(self, project: Project, bucket: Bucket, keys: list[str]) -> Bucket:
-        """Under the first of the keys that is free. Raises Conflict."""
-        for unasked in _UNASKED.keys() & keys:
+    async def _insert(self, project: Project, bucket: Bucket, stem: str) -> Bucket:
+        """Under its own key, or one made from `stem`. Raises Conflict."""
+        for unasked in _UNASKED.keys() & {bucket.key, stem}:
             await self.get(project, unasked)  # so that nobody takes its key
-        for key in keys:
-            document = bucket.document() | {"key": key}
-            try:
-                await self._store.insert(project, BUCKETS, document)
-            except Conflict:
-                continue
-            return bucket_of(document)
-        raise Conflict(f"The key {keys[0]} is taken in this project. Choose another.", reason="KEY_TAKEN", field="key")
+        return bucket_of(await insert_with_key(self._store, project, BUCKETS, bucket.document(), stem))
 
     async def _confirm(self, project: Project, bucket: Bucket, provider: Provider) -> None:
         """Takes the new bucket back where its provider was being deleted meanwhile."""
@@ -190,7 +184,3 @@ class Buckets:
 
     async def _prepare(self, project: Project) -> None:
         await self._store.prepare(project.tenant, COLLECTIONS)
-
-
-def _numbered(stem: str) -> list[str]:
-    return [f"{stem}-{at}" for at in range(2, _ATTEMPTS)]

@@ -5,7 +5,6 @@ A job is about one content of a file. Where that is replaced or deleted, the job
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
@@ -25,12 +24,10 @@ from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun
 from core.tenancy import Project
 from services.rag.domain import records
-from services.rag.domain.buckets import Buckets
+from services.rag.domain.contents import Contents
 from services.rag.domain.kinds import HEAD_BYTES, Kind, kind_of
 from services.rag.domain.markdown import MarkdownFiles
-from services.rag.domain.providers import Providers
 from services.rag.domain.records import File, FileRecords, Markdown
-from services.rag.domain.stores import Stores
 from services.rag.ports import Converter
 
 log = logs.get(__name__)
@@ -45,28 +42,6 @@ _NEVER = 1_000_000
 """Attempts of the job: it counts its failures itself, and says so in the record."""
 _WATCH_SECONDS = 1.0
 """How soon a conversion ends whose file has been replaced or deleted."""
-
-
-class Contents:
-    """Reads what files hold."""
-
-    def __init__(self, buckets: Buckets, providers: Providers, stores: Stores) -> None:
-        self._buckets = buckets
-        self._providers = providers
-        self._stores = stores
-
-    async def read(self, project: Project, file: File, length: int | None = None) -> AsyncGenerator[bytes, None]:
-        """All of it, or as much as `length` from its beginning. Raises NotFound, FailedPrecondition, Unavailable."""
-        bucket = await self._buckets.by_id(project, file.bucket_id)
-        if bucket is None:
-            raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")
-        provider = await self._providers.active(project, bucket.provider_id)
-        async with (
-            self._stores.use(project, provider) as store,
-            aclosing(store.get(bucket.place(project), file.object_id, 0, length)) as pieces,
-        ):
-            async for piece in pieces:
-                yield piece
 
 
 class FileConversions:
@@ -135,7 +110,7 @@ class FileConversions:
         try:
             kind = await self._kind(run.scope, file)
             async with (
-                aclosing(self._contents.read(run.scope, file)) as content,
+                aclosing(self._contents.read(run.scope, file, file.object_id)) as content,
                 self._converter.convert(kind, content) as markdown,
             ):
                 done = await self._markdown.write(run.scope, file, markdown)
@@ -161,7 +136,8 @@ class FileConversions:
                 reason="NOT_CONVERTIBLE",
                 field="objectKey",
             )
-        async with aclosing(self._contents.read(scope, file, min(HEAD_BYTES, file.size))) as pieces:
+        beginning = self._contents.read(scope, file, file.object_id, 0, min(HEAD_BYTES, file.size))
+        async with aclosing(beginning) as pieces:
             head = b"".join([piece async for piece in pieces])
         return kind_of(file.name, file.content_type, head)
 

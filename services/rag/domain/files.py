@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Un
 from core.tenancy import Project
 from services.rag.domain import names, records
 from services.rag.domain.buckets import Bucket, Buckets
+from services.rag.domain.contents import Contents
 from services.rag.domain.providers import Providers
 from services.rag.domain.records import File
 from services.rag.domain.uploads import Parts, Upload, check_open
@@ -62,11 +63,12 @@ Select = Callable[[Content], Span | None]
 class Files:
     """Use cases. Each takes the project first; what is another's is not there."""
 
-    def __init__(self, parts: Parts, buckets: Buckets, providers: Providers) -> None:
+    def __init__(self, parts: Parts, buckets: Buckets, providers: Providers, contents: Contents) -> None:
         self._parts = parts
         self._records = parts.records
         self._buckets = buckets
         self._providers = providers
+        self._contents = contents
 
     async def list(
         self, project: Project, bucket_key: str, *, search: str = "", size: int = 0, cursor: str = ""
@@ -145,7 +147,8 @@ class Files:
             if span is None:
                 yield Opened(content, None, _chained(b"", None))
                 return
-            async with aclosing(self.read(project, content, span)) as pieces:
+            wanted = self._contents.read(project, content.file, content.object_id, span.offset, span.length)
+            async with aclosing(wanted) as pieces:
                 try:
                     first = await anext(pieces, b"")
                 except NotFound:  # replaced or deleted since it was looked up
@@ -153,19 +156,6 @@ class Files:
                 yield Opened(content, span, _chained(first, pieces))
                 return
         raise Unavailable("The file's content cannot be found.", reason="OBJECT_MISSING")
-
-    async def read(self, project: Project, content: Content, span: Span) -> AsyncGenerator[bytes, None]:
-        """Raises NotFound where the content is not there any more."""
-        bucket = await self._buckets.by_id(project, content.file.bucket_id)
-        if bucket is None:
-            raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")
-        provider = await self._providers.active(project, bucket.provider_id)
-        async with (
-            self._parts.stores.use(project, provider) as store,
-            aclosing(store.get(bucket.place(project), content.object_id, span.offset, span.length)) as pieces,
-        ):
-            async for piece in pieces:
-                yield piece
 
     async def markdown_text(self, project: Project, file: File) -> str:
         """The file's Markdown, where there is some of at most MARKDOWN_INLINE_BYTES; else empty."""

@@ -158,6 +158,6 @@ class Leftovers:
         except NotFound:
             log.warning("objects of a deleted provider are left in it", count=len(objects))
             return
-        async with self._stores.use(note.place.scope, provider) as store:
+        with await self._stores.use(note.place.scope, provider) as store:
             for object_id in objects:
                 await store.delete(note.place, object_id)

@@ -36,7 +36,7 @@ class MarkdownFiles:
         object_id = uuid4().hex
         note = await self._leftovers.note(project, bucket, (object_id, *file.objects))
         try:
-            async with self._stores.use(project, provider) as store:
+            with await self._stores.use(project, provider) as store:
                 stored = await store.put(bucket.place(project), object_id, content)
         except BaseException:  # a cancellation too: nothing of it stays
             await self._leftovers.finish(note, (object_id,))

@@ -1,8 +1,9 @@
 """What the service keeps: in the tenants' stores, and one list for the whole installation."""
 
+from core.providers import records
 from core.storage.ports import Collection, Level
 
-PROVIDERS = Collection("file_providers", Level.PROJECT, unique=(("key",),), indexes=(("createdAt",),))
+PROVIDERS = records.collection("file_providers")
 BUCKETS = Collection("file_buckets", Level.PROJECT, unique=(("key",),), indexes=(("createdAt",), ("providerId",)))
 FILES = Collection(
     "files",

@@ -14,12 +14,12 @@ from uuid import uuid4
 
 from core import fields, logs
 from core.errors import Conflict, FailedPrecondition, NotFound, PorticoError, Unavailable, UnsupportedMedia
+from core.providers.records import Provider
 from core.tasks import Tasks
 from core.tenancy import Project
 from services.rag.domain import names, records
 from services.rag.domain.buckets import Bucket, Buckets
 from services.rag.domain.leftovers import Leftovers, Note
-from services.rag.domain.providers import Provider
 from services.rag.domain.records import File, FileRecords, Markdown
 from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
@@ -87,11 +87,9 @@ class Upload:
     async def write(self, content: AsyncIterator[bytes]) -> None:
         """Stores the content; once. Raises PayloadTooLarge, InsufficientStorage, and whatever `content` raises."""
         self._note = await self._parts.leftovers.note(self._project, self._bucket, (self._object_id,))
-        async with (
-            self._parts.stores.use(self._project, self._provider) as store,
-            aclosing(self._measured(content)) as measured,
-        ):
-            self._stored = await store.put(self._bucket.place(self._project), self._object_id, measured)
+        with await self._parts.stores.use(self._project, self._provider) as store:
+            async with aclosing(self._measured(content)) as measured:
+                self._stored = await store.put(self._bucket.place(self._project), self._object_id, measured)
 
     async def commit(self, new: NewFile) -> File:
         """Makes it a file. It goes through to its end even if the caller is cancelled, for what it has begun must be

@@ -5,19 +5,18 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.rpc.provider_messages import new_provider, provider_changes
 from portico.rag.v1 import provider_service_pb2 as pb
 from portico.rag.v1 import provider_service_pb2_grpc
 from services.rag import convert
 from services.rag.domain.buckets import Buckets
 from services.rag.domain.providers import Providers
-from services.rag.domain.stores import Stores
 
 
 class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer):
-    def __init__(self, providers: Providers, buckets: Buckets, stores: Stores) -> None:
+    def __init__(self, providers: Providers, buckets: Buckets) -> None:
         self._providers = providers
         self._buckets = buckets
-        self._stores = stores
 
     async def ListFileDrivers(
         self, request: pb.ListFileDriversRequest, context: ServicerContext
@@ -27,7 +26,7 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
     async def ListFileProviders(
         self, request: pb.ListFileProvidersRequest, context: ServicerContext
     ) -> pb.ListFileProvidersResponse:
-        providers, token = await self._providers.page(
+        providers, token = await self._providers.list(
             call.identity().project,
             status=request.status,
             driver=request.driver,
@@ -38,18 +37,27 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
             providers=[convert.provider(each) for each in providers], next_page_token=token
         )
 
+    async def GetFileProvider(
+        self, request: pb.GetFileProviderRequest, context: ServicerContext
+    ) -> pb.GetFileProviderResponse:
+        provider = await self._providers.get(call.identity().project, request.provider_key)
+        return pb.GetFileProviderResponse(provider=convert.provider(provider))
+
     async def CreateFileProvider(
         self, request: pb.CreateFileProviderRequest, context: ServicerContext
     ) -> pb.CreateFileProviderResponse:
-        provider = await self._providers.create(call.identity().project, convert.new_provider(request))
+        provider = await self._providers.create(call.identity().project, new_provider(request))
         return pb.CreateFileProviderResponse(provider=convert.provider(provider))
+
+    async def UpdateFileProvider(
+        self, request: pb.UpdateFileProviderRequest, context: ServicerContext
+    ) -> pb.UpdateFileProviderResponse:
+        changes = provider_changes(request)
+        provider = await self._providers.update(call.identity().project, request.provider_key, changes)
+        return pb.UpdateFileProviderResponse(provider=convert.provider(provider))
 
     async def DeleteFileProvider(
         self, request: pb.DeleteFileProviderRequest, context: ServicerContext
     ) -> pb.DeleteFileProviderResponse:
-        project = call.identity().project
-        provider = await self._providers.delete(
-            project, request.provider_key, lambda id: self._buckets.count_in(project, id)
-        )
-        self._stores.forget(project, provider)
+        await self._providers.delete(call.identity().project, request.provider_key, self._buckets.count_in)
         return pb.DeleteFileProviderResponse(success=True)

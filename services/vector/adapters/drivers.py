@@ -1,117 +1,136 @@
 """The drivers there are, with what each wants to know."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import InvalidInput
+from core.providers.drivers import Field, Values
 from services.vector.domain.filters import OPERATORS
 from services.vector.domain.points import Metric
-from services.vector.ports import Capabilities, Driver, DriverField, VectorEngine
+from services.vector.ports import Capabilities, Driver, VectorEngine
 
-_ALL = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
-_DENSE_ONLY = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
+_QDRANT_PORT = 6334
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SSL = ("disable", "prefer", "require", "verify-full")
+
+
+def _check_url(path: str, value: str) -> None:
+    try:
+        url = urlsplit(value)
+        fits = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not url.path.strip("/")
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidInput(f"{path} is http or https, a host and, if not {_QDRANT_PORT}, its gRPC port.", field=path)
+
+
+def _check_prefix(path: str, value: str) -> None:
+    if not _PREFIX.fullmatch(value):
+        raise InvalidInput(f"{path} is 1 to 64 letters, digits, - and _.", field=path)
+
+
+def _check_connection_string(path: str, value: str) -> None:
+    if urlsplit(value).scheme not in ("postgres", "postgresql"):
+        raise InvalidInput(f"{path} begins with postgresql://.", field=path)
+
+
+def _check_port(path: str, value: str) -> None:
+    if not value.isdecimal() or not 1 <= int(value) <= 65535:
+        raise InvalidInput(f"{path} is 1 to 65535.", field=path)
+
+
+def _check_ssl(path: str, value: str) -> None:
+    if value not in _SSL:
+        raise InvalidInput(f"{path} is one of {', '.join(_SSL)}.", field=path)
+
 
 _QDRANT_FIELDS = (
-    DriverField(
-        "url", "URL", "http or https, host and gRPC port of the server (6334 if none is named).", required=True
+    Field(
+        "url",
+        "URL",
+        f"http or https, host and gRPC port of the server ({_QDRANT_PORT} if none is named).",
+        required=True,
+        check=_check_url,
     ),
-    DriverField("apiKey", "API key", "Where the server wants one.", secret=True),
-    DriverField("collectionPrefix", "Collection prefix", "How the names of our collections begin; portico."),
+    Field("apiKey", "API key", "Where the server wants one.", secret=True),
+    Field(
+        "collectionPrefix",
+        "Collection prefix",
+        "How the names of our collections begin; portico.",
+        check=_check_prefix,
+    ),
 )
 _PGVECTOR_FIELDS = (
-    DriverField("connectionString", "Connection string", "postgresql://user:password@host:port/database; "
-        "or the five fields below.", secret=True),
-    DriverField("host", "Host", "Name or address of the server."),
-    DriverField("port", "Port", "Its port; 5432."),
-    DriverField("database", "Database", "Its database."),
-    DriverField("user", "User", "Who may create a schema and tables."),
-    DriverField("password", "Password", "The user's.", secret=True),
-    DriverField("ssl", "TLS", "disable, prefer, require or verify-full; prefer."),
-    DriverField("schema", "Schema", "Where our tables lie; portico_vectors. It is made if it is not there."),
-)  # fmt: skip
-_SSL = ("disable", "prefer", "require", "verify-full")
+    Field(
+        "connectionString",
+        "Connection string",
+        "postgresql://user:password@host:port/database; or the five fields below.",
+        secret=True,
+        check=_check_connection_string,
+        unicode=True,
+    ),
+    Field("host", "Host", "Name or address of the server."),
+    Field("port", "Port", "Its port; 5432.", check=_check_port),
+    Field("database", "Database", "Its database.", unicode=True),
+    Field("user", "User", "Who may create a schema and tables.", unicode=True),
+    Field("password", "Password", "The user's.", secret=True, unicode=True),
+    Field("ssl", "TLS", "disable, prefer, require or verify-full; prefer.", check=_check_ssl),
+    Field("schema", "Schema", "Where our tables lie; portico_vectors. It is made if it is not there."),
+)
 
 
 def drivers(embedded: VectorEngine) -> Mapping[str, Driver]:
     """By id. Every provider on the driver `embedded` is served by the one engine."""
+    everything = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
+    dense_only = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
     known = (
         Driver(
             "embedded",
             "Embedded",
             "Qdrant's engine in the gateway itself; nothing to set up.",
             (),
-            _ALL,
+            everything,
             lambda credentials, settings: embedded,
         ),
-        Driver("qdrant", "Qdrant", "A Qdrant server or cluster, over gRPC.", _QDRANT_FIELDS, _ALL, _open_qdrant),
-        Driver("pgvector", "pgvector", "PostgreSQL with pgvector.", _PGVECTOR_FIELDS, _DENSE_ONLY, _open_pgvector),
+        Driver("qdrant", "Qdrant", "A Qdrant server or cluster, over gRPC.", _QDRANT_FIELDS, everything, _open_qdrant),
+        Driver("pgvector", "pgvector", "PostgreSQL with pgvector.", _PGVECTOR_FIELDS, dense_only, _open_pgvector),
     )
     return {driver.id: driver for driver in known}
 
 
-def _open_qdrant(credentials: Mapping[str, Any], settings: Mapping[str, Any]) -> VectorEngine:
+def _open_qdrant(credentials: Values, settings: Values) -> VectorEngine:
     from qdrant_client import AsyncQdrantClient  # a heavy import, for those only who use it
 
     from services.vector.adapters.qdrant import QdrantEngine
 
-    url = urlsplit(_text(settings, "settings", "url"))
-    try:
-        port = url.port or 6334
-    except ValueError:
-        port = 0
-    if url.scheme not in ("http", "https") or not url.hostname or not port or url.path.strip("/"):
-        raise InvalidInput("url is http or https, a host and, if not 6334, its gRPC port", field="settings.url")
-    prefix = _text(settings, "settings", "collectionPrefix") or "portico"
-    if not prefix.isascii() or not prefix.replace("-", "").replace("_", "").isalnum() or len(prefix) > 64:
-        raise InvalidInput("collectionPrefix is letters, digits, - and _", field="settings.collectionPrefix")
+    url = urlsplit(settings["url"])
     client = AsyncQdrantClient(
         host=url.hostname,
-        grpc_port=port,
+        grpc_port=url.port or _QDRANT_PORT,
         prefer_grpc=True,
         https=url.scheme == "https",
-        api_key=_text(credentials, "credentials", "apiKey") or None,
+        api_key=credentials.get("apiKey"),
         timeout=30,
         check_compatibility=False,  # it would connect at once, and over REST
     )
-    return QdrantEngine(client, prefix)
+    return QdrantEngine(client, settings.get("collectionPrefix", "portico"))
 
 
-def _open_pgvector(credentials: Mapping[str, Any], settings: Mapping[str, Any]) -> VectorEngine:
+def _open_pgvector(credentials: Values, settings: Values) -> VectorEngine:
     from services.vector.adapters.pgvector import PgvectorEngine
 
     connection: dict[str, Any] = {}
-    if dsn := _text(credentials, "credentials", "connectionString"):
-        if urlsplit(dsn).scheme not in ("postgres", "postgresql"):
-            raise InvalidInput("connectionString begins with postgresql://", field="credentials.connectionString")
-        connection["dsn"] = dsn
+    if "connectionString" in credentials:
+        connection["dsn"] = credentials["connectionString"]
     else:
         for name in ("host", "database", "user"):
-            connection[name] = _text(settings, "settings", name)
-            if not connection[name]:
-                raise InvalidInput(f"give a connectionString, or {name} and the others", field=f"settings.{name}")
-        connection["password"] = _text(credentials, "credentials", "password") or None
-        connection["port"] = _port(settings.get("port"))
-    ssl = _text(settings, "settings", "ssl")
-    if ssl and ssl not in _SSL:
-        raise InvalidInput(f"ssl is one of {', '.join(_SSL)}", field="settings.ssl")
-    if ssl:
-        connection["ssl"] = ssl
-    return PgvectorEngine(connection, _text(settings, "settings", "schema") or "portico_vectors")
-
-
-def _text(given: Mapping[str, Any], where: str, name: str) -> str:
-    value = given.get(name) or ""
-    if not isinstance(value, str) or "\0" in value:
-        raise InvalidInput(f"{name} is text", field=f"{where}.{name}")
-    return value.strip()
-
-
-def _port(value: Any) -> int:
-    try:
-        port = 5432 if value in (None, "") else int(value)
-    except (TypeError, ValueError):
-        port = 0
-    if not 1 <= port <= 65535:
-        raise InvalidInput("port is 1 to 65535", field="settings.port")
-    return port
+            if name not in settings:
+                raise InvalidInput(f"Give a connectionString, or {name} and the others.", field=f"settings.{name}")
+            connection[name] = settings[name]
+        connection["password"] = credentials.get("password")
+        connection["port"] = int(settings.get("port", 5432))
+    if "ssl" in settings:
+        connection["ssl"] = settings["ssl"]
+    return PgvectorEngine(connection, settings.get("schema", "portico_vectors"))

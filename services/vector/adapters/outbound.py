@@ -1,13 +1,12 @@
 """Where a provider's settings lead, checked before anything is connected to."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import InvalidInput
 from core.http.errors import AddressRefused
 from core.http.guard import OutboundGuard
-from services.vector.ports import Driver
+from core.providers.drivers import Driver, Values
 
 _PARAMETERS = ("sslmode", "application_name")
 
@@ -18,7 +17,7 @@ class AddressCheck:
     def __init__(self, guard: OutboundGuard) -> None:
         self._guard = guard
 
-    async def __call__(self, driver: Driver, credentials: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    async def __call__(self, driver: Driver, credentials: Values, settings: Values) -> None:
         """Raises InvalidInput, naming the field."""
         for scope, values in (("credentials", credentials), ("settings", settings)):
             for name, value in values.items():
@@ -41,10 +40,8 @@ class AddressCheck:
             raise InvalidInput(f"The host of {field} has no address.", field=field) from None
 
 
-def _hosts(name: str, value: object, field: str) -> Iterator[tuple[str, int]]:
+def _hosts(name: str, value: str, field: str) -> Iterator[tuple[str, int]]:
     """Every host that a URL, a connection string or a field named host can mean."""
-    if not isinstance(value, str):
-        return
     if name == "host":
         yield from ((host.strip(), 0) for host in value.split(","))
     elif "://" in value:

@@ -17,20 +17,16 @@ from core import fields
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
 from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun
-from core.storage.ports import Collection, Cond, Document, DocumentStore, Level, Op
+from core.providers.providers import Changed
+from core.providers.records import Provider
+from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.points import IndexSpec, Metric
-from services.vector.domain.providers import Changed, Provider, Providers
-from services.vector.domain.queries import QUERY_LOGS
+from services.vector.domain.providers import Providers
+from services.vector.domain.tables import INDEXES, QUERY_LOGS
 from services.vector.ports import Capabilities, Place
 
-INDEXES = Collection(
-    "vector_indexes",
-    Level.PROJECT,
-    unique=(("providerKey", "key"), ("providerKey", "nameLower")),
-    indexes=(("providerKey", "createdAt"),),
-)
 DROP = "vector.index.drop"
 CREATING, ACTIVE, DELETING = "creating", "active", "deleting"
 _ATTEMPTS = 50
@@ -204,16 +200,15 @@ class Indexes:
             provider = await self._providers.get(run.scope, run.payload["providerKey"])
             await self._drop(run.scope, provider, index_of(document))
 
-    async def count_of(self, project: Project, provider_key: str) -> int:
+    async def count_in(self, project: Project, provider: Provider) -> int:
         """How many indexes lie in the provider, after finishing what was begun and not ended."""
         await self._prepare(project)
         for status in (CREATING, DELETING):
-            where = {"providerKey": provider_key, "status": status}
+            where = {"providerKey": provider.key, "status": status}
             while page := (await self._store.find(project, INDEXES, where)).items:
-                provider = await self._providers.get(project, provider_key)
                 for document in page:
                     await self._drop(project, provider, index_of(document))
-        return await self._store.count(project, INDEXES, {"providerKey": provider_key})
+        return await self._store.count(project, INDEXES, {"providerKey": provider.key})
 
     async def _reuse(
         self, project: Project, provider: Provider, existing: Index, spec: IndexSpec
@@ -233,8 +228,7 @@ class Indexes:
     async def _make(self, project: Project, provider: Provider, index: Index) -> Index:
         """Lets the engine make the place, and the index appear."""
         try:
-            if (await self._providers.get(project, provider.key)).closing:
-                raise NotFound("This vector provider is being deleted.", reason="PROVIDER_NOT_FOUND")
+            await self._providers.active(project, provider.key)
             with await self._engines.use(project, provider) as engine:
                 await engine.create(index.place(project), index.spec)
         except (NotFound, InvalidInput):

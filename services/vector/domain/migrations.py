@@ -14,10 +14,11 @@ from core.errors import Conflict, FailedPrecondition, InvalidInput
 from core.jobs.jobs import Jobs
 from core.jobs.records import Job
 from core.jobs.run import JobRun
+from core.providers.providers import Changed
+from core.providers.records import Provider
 from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.indexes import Indexes, NewIndex, migration_key
-from services.vector.domain.providers import Changed, Provider
 from services.vector.ports import Place
 
 KIND = "vector.migration"

@@ -11,15 +11,12 @@ from typing import Any
 
 from core import fields, logs
 from core.errors import PorticoError
-from core.storage.ports import Collection, Cond, Document, DocumentStore, Level, Op
+from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tasks import Tasks
 from core.tenancy import EveryProject, Project, Tenant
 from services.vector.domain.points import Match
+from services.vector.domain.tables import QUERY_LOGS
 from services.vector.ports import Place, Query
-
-QUERY_LOGS = Collection(
-    "vector_query_logs", Level.PROJECT, indexes=(("indexId", "createdAt"), ("indexId",), ("createdAt",))
-)
 
 FLUSH_SECONDS = 0.5
 _BATCH = 500

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.jobs.jobs import Jobs
+from core.providers.records import Provider
 from core.tenancy import Project
 from services.vector.domain.indexes import Index, Indexes, migration_key
-from services.vector.domain.providers import Provider
 from services.vector.ports import Place
 
 

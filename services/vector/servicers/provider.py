@@ -5,11 +5,13 @@
 from grpc.aio import ServicerContext
 
 from core.context import identity
+from core.providers.records import Provider
+from core.rpc.provider_messages import new_provider, provider_changes
 from portico.vector.v1 import provider_service_pb2 as pb
 from portico.vector.v1 import provider_service_pb2_grpc
 from services.vector import convert
 from services.vector.domain.indexes import Indexes
-from services.vector.domain.providers import Provider, Providers
+from services.vector.domain.providers import Providers
 
 
 class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
@@ -39,21 +41,20 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
     async def CreateProvider(
         self, request: pb.CreateProviderRequest, context: ServicerContext
     ) -> pb.CreateProviderResponse:
-        provider = await self._providers.create(identity().project, convert.new_provider(request))
+        provider = await self._providers.create(identity().project, new_provider(request))
         return pb.CreateProviderResponse(provider=self._message(provider))
 
     async def UpdateProvider(
         self, request: pb.UpdateProviderRequest, context: ServicerContext
     ) -> pb.UpdateProviderResponse:
-        changes = convert.provider_changes(request)
+        changes = provider_changes(request)
         provider = await self._providers.update(identity().project, request.provider_key, changes)
         return pb.UpdateProviderResponse(provider=self._message(provider))
 
     async def DeleteProvider(
         self, request: pb.DeleteProviderRequest, context: ServicerContext
     ) -> pb.DeleteProviderResponse:
-        project = identity().project
-        await self._providers.delete(project, request.provider_key, lambda key: self._indexes.count_of(project, key))
+        await self._providers.delete(identity().project, request.provider_key, self._indexes.count_in)
         return pb.DeleteProviderResponse(success=True)
 
     def _message(self, provider: Provider) -> pb.Provider:

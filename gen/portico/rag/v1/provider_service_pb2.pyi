@@ -102,6 +102,18 @@ class ListFileProvidersResponse(_message.Message):
     next_page_token: str
     def __init__(self, providers: _Optional[_Iterable[_Union[FileProvider, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class GetFileProviderRequest(_message.Message):
+    __slots__ = ("provider_key",)
+    PROVIDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    provider_key: str
+    def __init__(self, provider_key: _Optional[str] = ...) -> None: ...
+
+class GetFileProviderResponse(_message.Message):
+    __slots__ = ("provider",)
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    provider: FileProvider
+    def __init__(self, provider: _Optional[_Union[FileProvider, _Mapping]] = ...) -> None: ...
+
 class CreateFileProviderRequest(_message.Message):
     __slots__ = ("key", "driver", "label", "credentials", "description", "settings", "status", "metadata")
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +135,30 @@ class CreateFileProviderRequest(_message.Message):
     def __init__(self, key: _Optional[str] = ..., driver: _Optional[str] = ..., label: _Optional[str] = ..., credentials: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., status: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class CreateFileProviderResponse(_message.Message):
+    __slots__ = ("provider",)
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    provider: FileProvider
+    def __init__(self, provider: _Optional[_Union[FileProvider, _Mapping]] = ...) -> None: ...
+
+class UpdateFileProviderRequest(_message.Message):
+    __slots__ = ("provider_key", "label", "credentials", "description", "settings", "status", "metadata")
+    PROVIDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    provider_key: str
+    label: str
+    credentials: _struct_pb2.Struct
+    description: str
+    settings: _struct_pb2.Struct
+    status: str
+    metadata: _struct_pb2.Struct
+    def __init__(self, provider_key: _Optional[str] = ..., label: _Optional[str] = ..., credentials: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., status: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class UpdateFileProviderResponse(_message.Message):
     __slots__ = ("provider",)
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     provider: FileProvider

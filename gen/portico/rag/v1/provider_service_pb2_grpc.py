@@ -45,10 +45,20 @@ class FileProviderServiceStub:
                 request_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.ListFileProvidersRequest.SerializeToString,
                 response_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.ListFileProvidersResponse.FromString,
                 _registered_method=True)
+        self.GetFileProvider = channel.unary_unary(
+                '/portico.rag.v1.FileProviderService/GetFileProvider',
+                request_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.GetFileProviderRequest.SerializeToString,
+                response_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.GetFileProviderResponse.FromString,
+                _registered_method=True)
         self.CreateFileProvider = channel.unary_unary(
                 '/portico.rag.v1.FileProviderService/CreateFileProvider',
                 request_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.CreateFileProviderRequest.SerializeToString,
                 response_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.CreateFileProviderResponse.FromString,
+                _registered_method=True)
+        self.UpdateFileProvider = channel.unary_unary(
+                '/portico.rag.v1.FileProviderService/UpdateFileProvider',
+                request_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.UpdateFileProviderRequest.SerializeToString,
+                response_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.UpdateFileProviderResponse.FromString,
                 _registered_method=True)
         self.DeleteFileProvider = channel.unary_unary(
                 '/portico.rag.v1.FileProviderService/DeleteFileProvider',
@@ -75,8 +85,23 @@ class FileProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFileProvider(self, request, context):
+        """One provider, by key or id. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateFileProvider(self, request, context):
         """A new provider. Errors: ALREADY_EXISTS (the key), INVALID_ARGUMENT (driver, credentials, settings).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFileProvider(self, request, context):
+        """Changes a provider; files of its buckets are looked for where it leads from then on. Errors: NOT_FOUND,
+        INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,10 +127,20 @@ def add_FileProviderServiceServicer_to_server(servicer, server):
                     request_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.ListFileProvidersRequest.FromString,
                     response_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.ListFileProvidersResponse.SerializeToString,
             ),
+            'GetFileProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFileProvider,
+                    request_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.GetFileProviderRequest.FromString,
+                    response_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.GetFileProviderResponse.SerializeToString,
+            ),
             'CreateFileProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateFileProvider,
                     request_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.CreateFileProviderRequest.FromString,
                     response_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.CreateFileProviderResponse.SerializeToString,
+            ),
+            'UpdateFileProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFileProvider,
+                    request_deserializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.UpdateFileProviderRequest.FromString,
+                    response_serializer=portico_dot_rag_dot_v1_dot_provider__service__pb2.UpdateFileProviderResponse.SerializeToString,
             ),
             'DeleteFileProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteFileProvider,
@@ -179,6 +214,33 @@ class FileProviderService:
             _registered_method=True)
 
     @staticmethod
+    def GetFileProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.rag.v1.FileProviderService/GetFileProvider',
+            portico_dot_rag_dot_v1_dot_provider__service__pb2.GetFileProviderRequest.SerializeToString,
+            portico_dot_rag_dot_v1_dot_provider__service__pb2.GetFileProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateFileProvider(request,
             target,
             options=(),
@@ -195,6 +257,33 @@ class FileProviderService:
             '/portico.rag.v1.FileProviderService/CreateFileProvider',
             portico_dot_rag_dot_v1_dot_provider__service__pb2.CreateFileProviderRequest.SerializeToString,
             portico_dot_rag_dot_v1_dot_provider__service__pb2.CreateFileProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFileProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.rag.v1.FileProviderService/UpdateFileProvider',
+            portico_dot_rag_dot_v1_dot_provider__service__pb2.UpdateFileProviderRequest.SerializeToString,
+            portico_dot_rag_dot_v1_dot_provider__service__pb2.UpdateFileProviderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from core.commands import run
 from core.config import ConfigError, load
 from core.sealing import generate_key
-from services.auth import __main__ as program
-from services.auth import commands
+from services.auth.commands import COMMANDS
 from services.auth.settings import Settings
 
 
@@ -39,8 +39,8 @@ def env(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def command(env: dict[str, str], *arguments: str) -> int:
-    return commands.run(program._parser().parse_args(arguments), env)
+def command(env: dict[str, str], *arguments: str) -> int | None:
+    return run("auth", COMMANDS, arguments, env)
 
 
 CREATE = ("create-tenant", "--company", "Acme", "--email", "ann@example.com", "--name", "Ann")

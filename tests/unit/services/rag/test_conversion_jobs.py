@@ -14,6 +14,7 @@ from core.jobs.jobs import Jobs
 from core.jobs.records import Job
 from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle
+from core.providers.runtimes import RuntimeKey
 from core.runtime_pool import RuntimePool
 from core.sealing import Sealer, generate_key
 from core.storage.memory import MemoryStore
@@ -22,7 +23,8 @@ from core.tenancy import Project, Tenant
 from services.rag.adapters.local import LocalStore, driver
 from services.rag.domain import records
 from services.rag.domain.buckets import Buckets
-from services.rag.domain.conversion import KIND, Contents, FileConversions
+from services.rag.domain.contents import Contents
+from services.rag.domain.conversion import KIND, FileConversions
 from services.rag.domain.files import Files
 from services.rag.domain.kinds import Kind
 from services.rag.domain.leftovers import Leftovers
@@ -30,7 +32,7 @@ from services.rag.domain.markdown import MarkdownFiles
 from services.rag.domain.providers import Providers
 from services.rag.domain.records import File, FileRecords
 from services.rag.domain.rules import Rules
-from services.rag.domain.stores import StoreKey, Stores
+from services.rag.domain.stores import Stores
 from services.rag.domain.uploads import NewFile, Parts
 from services.rag.ports import FileStore
 
@@ -79,10 +81,14 @@ class House:
         self.folder = folder
         self.jobs = jobs(store, self.tasks, Lifecycle(), limits=limits)
         self.records = FileRecords(store)
-        providers = Providers(store, Sealer.from_settings(generate_key()), {"local": driver(self.local)})
+        providers = Providers(
+            store, Sealer.from_settings(generate_key()), {"local": driver(self.local)}, lambda project: None
+        )
         buckets = Buckets(store, providers)
-        pool: RuntimePool[StoreKey, FileStore] = RuntimePool(1, 1, lambda each: each.close())
+        pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(1, 1, lambda each: each.close())
         stores = Stores(providers, self.local, pool)
+
+        contents = Contents(buckets, providers, stores)
 
         async def kept(project: Project, file: File) -> None: ...
 
@@ -90,13 +96,13 @@ class House:
         self.conversions = FileConversions(
             self.jobs,
             self.records,
-            Contents(buckets, providers, stores),
+            contents,
             MarkdownFiles(self.records, buckets, providers, stores, leftovers),
             self.converter,
             max_bytes=1000,
         )
         parts = Parts(self.records, buckets, stores, leftovers, self.conversions, Rules(10_000), self.tasks)
-        self.files = Files(parts, buckets, providers)
+        self.files = Files(parts, buckets, providers, contents)
         self.jobs.handle(KIND, self.conversions.run)
 
     async def upload(self, content: bytes = b"words", name: str = "a.txt") -> File:

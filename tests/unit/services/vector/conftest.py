@@ -1,7 +1,7 @@
 """The vector service's domain on a store and engines in memory."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -10,12 +10,14 @@ from core.errors import InvalidInput
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle
+from core.providers.drivers import Field, Values
+from core.providers.runtimes import RuntimeKey
 from core.runtime_pool import RuntimePool
 from core.sealing import Sealer, generate_key
 from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
-from services.vector.domain.engines import EngineKey, Engines
+from services.vector.domain.engines import Engines
 from services.vector.domain.indexes import DROP, Index, Indexes, NewIndex
 from services.vector.domain.migrations import KIND, Migrations
 from services.vector.domain.points import Point, vector
@@ -23,12 +25,12 @@ from services.vector.domain.providers import Providers
 from services.vector.domain.queries import QueryLog
 from services.vector.domain.targets import Address, Targets
 from services.vector.domain.vectors import Vectors
-from services.vector.ports import Driver, DriverField, VectorEngine
+from services.vector.ports import Driver, VectorEngine
 from tests.support.memory_engine import MemoryEngine, driver
 
 ACME = Project(Tenant("acme"), "p1")
-URL = DriverField("url", "URL", "Where it is.", required=True)
-API_KEY = DriverField("apiKey", "API key", "Sent along.", secret=True)
+URL = Field("url", "URL", "Where it is.", required=True)
+API_KEY = Field("apiKey", "API key", "Sent along.", secret=True)
 
 
 @dataclass
@@ -48,7 +50,7 @@ class House:
         drivers = {each.id: each for each in (driver("embedded", self.embedded), self._remote())}
         sealer = Sealer.from_settings(generate_key())
         self.providers = Providers(self.store, sealer, drivers, self._check_address, self._changed)
-        self.pool: RuntimePool[EngineKey, VectorEngine] = RuntimePool(10, 60.0, lambda engine: engine.close())
+        self.pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(10, 60.0, lambda engine: engine.close())
         self.engines = Engines(self.providers, self.embedded, self.pool)
         self.indexes = Indexes(self.store, self.providers, self.engines, self.jobs, self._forget)
         self.targets = Targets(self.indexes, self.jobs, seconds=10, clock=lambda: self.now)
@@ -73,9 +75,9 @@ class House:
             self.opened.append((dict(credentials), dict(settings)))
             return engine
 
-        return Driver(plain.id, plain.label, plain.description, plain.fields, plain.capabilities, opened)
+        return replace(plain, open=opened)
 
-    async def _check_address(self, driver: Driver, credentials: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    async def _check_address(self, driver: Driver, credentials: Values, settings: Values) -> None:
         if "169.254" in settings.get("url", ""):
             raise InvalidInput("url leads to an address that is not public.", field="settings.url")
 

@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.tenancy import Project, Tenant
-from services.vector.domain.indexes import ACTIVE, CREATING, INDEXES, NewIndex
+from services.vector.domain.indexes import ACTIVE, CREATING, NewIndex
+from services.vector.domain.tables import INDEXES
 from services.vector.domain.targets import Address
 from services.vector.ports import Place
 from tests.unit.services.vector.conftest import ACME, House, point

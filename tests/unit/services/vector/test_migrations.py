@@ -7,10 +7,10 @@ import pytest
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.jobs.records import Job, Status
+from core.providers.records import NewProvider
 from core.tenancy import Project, Tenant
 from services.vector.domain.indexes import NewIndex
 from services.vector.domain.migrations import Migration, NewMigration
-from services.vector.domain.providers import NewProvider
 from services.vector.domain.targets import Address
 from services.vector.ports import Place
 from tests.unit.services.vector.conftest import ACME, House, point

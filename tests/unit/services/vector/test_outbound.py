@@ -30,7 +30,7 @@ CHECK = AddressCheck(OutboundGuard(["allowed.internal"], lookup=lookup))
         {"url": "https://93.184.216.34"},
         {"url": "https://[2606:4700::1111]:6334"},
         {"dsn": "postgresql://user:p%40ss@db.example:5432/x?sslmode=require"},
-        {"host": "db.example", "port": 5432},
+        {"host": "db.example", "port": "5432"},
     ],
 )
 async def test_public_addresses_pass(values: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
+from core.providers.records import NewProvider, Provider, ProviderChanges
 from core.tenancy import Project, Tenant
-from services.vector.domain.providers import PROVIDERS, NewProvider, Provider, ProviderChanges
+from services.vector.domain.tables import PROVIDERS
 from tests.unit.services.vector.conftest import ACME, House, point
 
 OTHERS = [Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")]
@@ -19,7 +20,7 @@ def remote(**changes: Any) -> NewProvider:
 
 
 async def delete(house: House, key: str) -> None:
-    await house.providers.delete(ACME, key, lambda of: house.indexes.count_of(ACME, of))
+    await house.providers.delete(ACME, key, house.indexes.count_in)
 
 
 async def test_every_project_has_the_default_without_set_up(house: House) -> None:
@@ -139,8 +140,8 @@ async def test_no_index_begins_in_a_provider_that_is_being_deleted(house: House)
     """Counting indexes and removing the provider are two steps, between which one could begin."""
     made = await house.providers.create(ACME, remote())
 
-    async def race(key: str) -> int:
-        counted = await house.indexes.count_of(ACME, key)
+    async def race(project: Project, provider: Provider) -> int:
+        counted = await house.indexes.count_in(project, provider)
         with pytest.raises(NotFound):
             await house.index(provider=made.key)
         return counted

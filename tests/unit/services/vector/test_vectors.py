@@ -11,7 +11,8 @@ from core.tenancy import Project, Tenant
 from services.vector.domain import filters
 from services.vector.domain.migrations import NewMigration
 from services.vector.domain.points import Match, Point, Words, vector
-from services.vector.domain.queries import QUERY_LOGS, QueryLog, QueryRecord
+from services.vector.domain.queries import QueryLog, QueryRecord
+from services.vector.domain.tables import QUERY_LOGS
 from services.vector.domain.targets import Address
 from services.vector.domain.vectors import Asker
 from services.vector.ports import Place, Query

@@ -1,0 +1,79 @@
+"""What a driver wants to know of a provider, as data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import InvalidInput
+
+Values = Mapping[str, str]
+
+CREDENTIALS, SETTINGS = "credentials", "settings"
+MAX_VALUE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A credential (`secret`) or setting. `check` raises InvalidInput by `(path, value)`. Values are ASCII, as all that
+    goes into URLs and headers must be, unless `unicode`."""
+
+    name: str
+    label: str
+    description: str
+    secret: bool = False
+    required: bool = False
+    check: Callable[[str, str], object] | None = None
+    unicode: bool = False
+
+    @property
+    def scope(self) -> str:
+        return CREDENTIALS if self.secret else SETTINGS
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A kind of provider. Services add to it what they do with one."""
+
+    id: str
+    label: str
+    description: str
+    fields: tuple[Field, ...]
+
+    async def check(self, credentials: Values, settings: Values) -> None:
+        """Raises InvalidInput where values that are good one by one do not go together."""
+
+    def checked(self, scope: str, given: Mapping[str, Any]) -> dict[str, str]:
+        """The values of one scope as texts, without empty ones. Raises InvalidInput for what is unknown, missing or
+        malformed."""
+        fields = {field.name: field for field in self.fields if field.scope == scope}
+        values: dict[str, str] = {}
+        for name, value in given.items():
+            path = f"{scope}.{name}"
+            if name not in fields:
+                raise InvalidInput(f"The driver {self.id} has no {path}.", field=path)
+            if text := _text(path, value, fields[name]):
+                values[name] = text
+        for name, field in fields.items():
+            path = f"{scope}.{name}"
+            if field.required and name not in values:
+                raise InvalidInput(f"The driver {self.id} needs {path}: {field.description}", field=path)
+            if field.check is not None and name in values:
+                field.check(path, values[name])
+        return values
+
+
+def _text(path: str, value: Any, field: Field) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            text = str(value).lower()
+        case int() | float():
+            text = str(int(value) if value == int(value) else value)
+        case _:
+            text = value
+    fits = isinstance(text, str) and len(text) <= MAX_VALUE and (text.isprintable() or not text)
+    if not fits or not (field.unicode or text.isascii()):
+        kind = "" if field.unicode else " ASCII"
+        raise InvalidInput(f"{path} must be a text of at most {MAX_VALUE} printable{kind} characters.", field=path)
+    return text.strip()

@@ -1,0 +1,229 @@
+"""What is done with the providers of a project. Credentials go in and never come out, but for the driver."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+import orjson
+
+from core import fields
+from core.errors import Conflict, FailedPrecondition, NotFound
+from core.providers.drivers import CREDENTIALS, SETTINGS, Driver, Values
+from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
+from core.sealing import Sealer
+from core.storage.keys import insert_with_key
+from core.storage.ports import Collection, Document, DocumentStore
+from core.tenancy import Project
+
+DEFAULT = "default"
+"""Key of the provider that every project has without any set-up, where a service has one."""
+
+_ATTEMPTS = 20
+
+D = TypeVar("D", bound=Driver)
+
+CheckAddress = Callable[[D, Values, Values], Awaitable[None]]
+"""By driver, credentials and settings. Raises InvalidInput."""
+
+CountUsers = Callable[[Project, Provider], Awaitable[int]]
+"""How many use a provider."""
+
+Changed = Callable[[Project], None]
+"""Told after every change, so that no later call uses what was before."""
+
+
+class Providers(Generic[D]):
+    """Use cases. Each takes the project first; what is another's is not there.
+
+    `check_address` raises InvalidInput where credentials and settings lead to what Portico must not call. `users` names
+    what uses a provider, which cannot be deleted then. `default` is what the provider `default` is made from, when it
+    is first asked for.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        collection: Collection,
+        sealer: Sealer,
+        drivers: Mapping[str, D],
+        check_address: CheckAddress[D],
+        changed: Changed,
+        *,
+        users: str,
+        default: NewProvider | None = None,
+    ) -> None:
+        self.drivers = drivers
+        self._store = store
+        self._collection = collection
+        self._sealer = sealer
+        self._check_address = check_address
+        self._changed = changed
+        self._users = users
+        self._default = default
+
+    async def create(self, project: Project, new: NewProvider) -> Provider:
+        """Raises Conflict (the key), InvalidInput."""
+        driver = self.drivers[fields.one_of("driver", new.driver, tuple(self.drivers))]
+        label = fields.text("label", new.label, at_least=1, at_most=200)
+        credentials = driver.checked(CREDENTIALS, new.credentials)
+        settings = driver.checked(SETTINGS, new.settings)
+        id, now = _new_id(), time.time()
+        provider = Provider(
+            id=id,
+            key=fields.key("key", new.key) if new.key else "",
+            driver=driver.id,
+            label=label,
+            description=fields.text("description", new.description, at_most=2000),
+            status=fields.one_of("status", new.status or ACTIVE, STATUSES),
+            settings=settings,
+            metadata=fields.notes("metadata", new.metadata),
+            sealed=self._seal(project, id, credentials),
+            created_at=now,
+            updated_at=now,
+        )
+        await driver.check(credentials, settings)
+        await self._check_address(driver, credentials, settings)
+        await self._make_default(project)  # so that nobody takes its key
+        stem = fields.slug(label, "provider")
+        document = await insert_with_key(self._store, project, self._collection, provider.document(), stem)
+        self._changed(project)
+        return provider_of(document)
+
+    async def get(self, project: Project, key: str, *, field: str = "providerKey") -> Provider:
+        """By key or record id. Raises NotFound, which names `field`."""
+        await self._store.prepare(project.tenant, [self._collection])
+        document = await self._store.find_one(project, self._collection, {"key": key})
+        if document is None and key == DEFAULT and self._default is not None:
+            await self._make_default(project)
+            return await self.get(project, key)
+        document = document or (await self._store.get(project, self._collection, key) if key else None)
+        if document is None:
+            raise NotFound("There is no such provider in this project.", reason="PROVIDER_NOT_FOUND", field=field)
+        return provider_of(document)
+
+    async def active(self, project: Project, key: str) -> Provider:
+        """As `get`. Raises FailedPrecondition where it is disabled, NotFound where it is being deleted."""
+        provider = await self.get(project, key)
+        provider.check_active()
+        return provider
+
+    async def list(
+        self, project: Project, *, status: str = "", driver: str = "", size: int = 0, token: str = ""
+    ) -> tuple[list[Provider], str]:
+        """One page, newest first, and the token of the next. Raises InvalidInput."""
+        await self._make_default(project)
+        where = {name: value for name, value in (("status", status), ("driver", driver)) if value}
+        limit = fields.page_size(size)
+        page = await self._store.find(project, self._collection, where, page_size=limit, page_token=token)
+        return [provider_of(each) for each in page.items], page.next_token
+
+    async def all(self, project: Project) -> dict[str, Provider]:
+        """Every provider of the project, by key."""
+        found: dict[str, Provider] = {}
+        token = ""
+        while True:
+            providers, token = await self.list(project, size=fields.MAX_PAGE, token=token)
+            found |= {each.key: each for each in providers}
+            if not token:
+                return found
+
+    async def update(
+        self, project: Project, key: str, changes: ProviderChanges, *, field: str = "providerKey"
+    ) -> Provider:
+        """Raises NotFound, InvalidInput, Conflict."""
+        for _ in range(_ATTEMPTS):
+            old = await self.get(project, key, field=field)
+            document = await self._changes_of(project, old, changes)
+            unchanged = {"updatedAt": old.updated_at}  # or somebody else's change would be lost
+            updated = await self._store.update(project, self._collection, old.id, document, where=unchanged)
+            if updated is not None:
+                self._changed(project)
+                return provider_of(updated)
+        raise Conflict("The provider is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
+
+    async def delete(self, project: Project, key: str, count_users: CountUsers, *, field: str = "providerKey") -> None:
+        """Raises NotFound, FailedPrecondition where it is in use."""
+        provider = await self.get(project, key, field=field)
+        if self._default is not None and provider.key == DEFAULT:
+            raise FailedPrecondition("The default provider stays.", reason="PROVIDER_IS_DEFAULT", field=field)
+        # First nothing new may begin in it, then what has begun can be counted.
+        await self._store.update(project, self._collection, provider.id, {"closing": True})
+        if used := await count_users(project, provider):
+            await self._store.update(project, self._collection, provider.id, {"closing": None})
+            raise FailedPrecondition(
+                f"The provider is in use by {used} {self._users}. Delete them first.",
+                reason="PROVIDER_IN_USE",
+                field=field,
+            )
+        await self._store.delete(project, self._collection, provider.id)
+        self._changed(project)
+
+    def credentials(self, project: Project, provider: Provider) -> dict[str, str]:
+        """In the clear, for the driver and for nothing else. Raises SealBroken."""
+        if not provider.sealed:
+            return {}
+        opened: dict[str, str] = orjson.loads(self._sealer.open(project, provider.id, provider.sealed))
+        return opened
+
+    async def access(self, project: Project, provider: Provider) -> tuple[D, Values, Values]:
+        """The driver, with credentials and settings that have been checked anew: a name that was harmless once may lead
+        elsewhere now. Raises InvalidInput, SealBroken."""
+        driver, credentials = self.drivers[provider.driver], self.credentials(project, provider)
+        await self._check_address(driver, credentials, provider.settings)
+        return driver, credentials, provider.settings
+
+    async def reseal(self, project: Project, provider: Provider) -> bool:
+        """Seals the credentials with the primary key, unless they are or were changed meanwhile; whether it did."""
+        if not provider.sealed or not self._sealer.needs_reseal(provider.sealed):
+            return False
+        sealed = self._seal(project, provider.id, self.credentials(project, provider))
+        where = {"sealed": provider.sealed}
+        return (
+            await self._store.update(project, self._collection, provider.id, {"sealed": sealed}, where=where)
+            is not None
+        )
+
+    async def _changes_of(self, project: Project, old: Provider, changes: ProviderChanges) -> Document:
+        document: Document = {"updatedAt": time.time(), "closing": None}
+        if changes.label is not None:
+            document["label"] = fields.text("label", changes.label, at_least=1, at_most=200)
+        if changes.description is not None:
+            document["description"] = fields.text("description", changes.description, at_most=2000)
+        if changes.status is not None:
+            document["status"] = fields.one_of("status", changes.status, STATUSES)
+        if changes.metadata is not None:
+            document["metadata"] = fields.notes("metadata", changes.metadata)
+        if changes.settings is not None or changes.credentials:
+            document |= await self._changed_values(project, old, changes.credentials, changes.settings)
+        return document
+
+    async def _changed_values(
+        self, project: Project, old: Provider, credentials: Mapping[str, Any], settings: Mapping[str, Any] | None
+    ) -> Document:
+        driver, known = self.drivers[old.driver], self.credentials(project, old)
+        merged = driver.checked(CREDENTIALS, {**known, **credentials})
+        given = driver.checked(SETTINGS, old.settings if settings is None else settings)
+        await driver.check(merged, given)
+        await self._check_address(driver, merged, given)
+        sealed = {"sealed": self._seal(project, old.id, merged)} if merged != known else {}
+        return {"settings": given, **sealed}
+
+    async def _make_default(self, project: Project) -> None:
+        """Unless it is there, or there is to be none."""
+        await self._store.prepare(project.tenant, [self._collection])
+        new = self._default
+        if new is None or await self._store.find_one(project, self._collection, {"key": DEFAULT}) is not None:
+            return
+        now = time.time()
+        made = Provider(_new_id(), DEFAULT, new.driver, new.label, new.description, created_at=now, updated_at=now)
+        with suppress(Conflict):  # another call made it at the same moment
+            await self._store.insert(project, self._collection, made.document())
+
+    def _seal(self, project: Project, id: str, credentials: Values) -> str:
+        return self._sealer.seal(project, id, orjson.dumps(dict(credentials))) if credentials else ""
+
+
+def _new_id() -> str:
+    return f"prv_{uuid4().hex}"

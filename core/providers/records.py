@@ -1,0 +1,106 @@
+"""The record of a provider, and what it is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import FailedPrecondition, NotFound
+from core.providers.drivers import Values
+from core.storage.ports import Collection, Document, Level
+
+ACTIVE, DISABLED = "active", "disabled"
+STATUSES = (ACTIVE, DISABLED)
+
+
+def collection(name: str) -> Collection:
+    """Where a service keeps its providers."""
+    return Collection(name, Level.PROJECT, unique=(("key",),), indexes=(("createdAt",),))
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One record. `sealed` holds the credentials as `core.sealing` made them; empty: there are none."""
+
+    id: str
+    key: str
+    driver: str
+    label: str
+    description: str = ""
+    status: str = ACTIVE
+    settings: Values = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    sealed: str = field(default="", repr=False)
+    closing: bool = False
+    """It is being deleted: nothing begins in it any more."""
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+    def check_enabled(self) -> None:
+        """Raises FailedPrecondition."""
+        if self.status == DISABLED:
+            raise FailedPrecondition("The provider is disabled.", reason="PROVIDER_DISABLED", field="providerKey")
+
+    def check_active(self) -> None:
+        """Whether something may begin in it. Raises FailedPrecondition where it is disabled, NotFound where it is being
+        deleted."""
+        self.check_enabled()
+        if self.closing:
+            raise NotFound("The provider is being deleted.", reason="PROVIDER_NOT_FOUND", field="providerKey")
+
+    def document(self) -> Document:
+        return {
+            "id": self.id,
+            "key": self.key,
+            "driver": self.driver,
+            "label": self.label,
+            "description": self.description,
+            "status": self.status,
+            "settings": dict(self.settings),
+            "metadata": dict(self.metadata),
+            "sealed": self.sealed,
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+        }
+
+
+def provider_of(document: Document) -> Provider:
+    return Provider(
+        id=document["id"],
+        key=document["key"],
+        driver=document["driver"],
+        label=document["label"],
+        description=document["description"],
+        status=document["status"],
+        settings=document["settings"],
+        metadata=document["metadata"],
+        sealed=document["sealed"],
+        closing=document.get("closing", False),
+        created_at=document["createdAt"],
+        updated_at=document["updatedAt"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NewProvider:
+    """What a provider is made from; an empty key is made from the label."""
+
+    driver: str
+    label: str
+    key: str = ""
+    description: str = ""
+    status: str = ""
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderChanges:
+    """None: stays as it is. Credentials are merged; an empty value removes one."""
+
+    label: str | None = None
+    description: str | None = None
+    status: str | None = None
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    settings: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None

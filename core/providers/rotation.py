@@ -1,0 +1,104 @@
+"""`rotate-credentials`: seals what was sealed with an older key anew, beside the running services."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from core import config, logs
+from core.commands import Command
+from core.config import ConfigError
+from core.errors import PorticoError
+from core.providers.drivers import Driver, Values
+from core.providers.providers import Providers
+from core.providers.records import provider_of
+from core.sealing import Sealer, SealingSettings
+from core.storage.factory import StoreSettings, make_store
+from core.storage.ports import Collection, DocumentStore, Level
+from core.tenancy import MAIN, EveryProject, Project, Tenant
+
+_TENANTS = Collection("tenants", Level.MAIN, unique=(("slug",),))
+"""The registry, which auth keeps; only read here."""
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class _Settings:
+    store: StoreSettings
+    sealing: SealingSettings
+
+
+def command(collection: Collection) -> Command:
+    """For the service that keeps its providers there."""
+
+    def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
+        """0: all are sealed with the primary key; 1: some could not be; 2: configuration."""
+        try:
+            settings = config.load(_Settings, env)
+            sealer = settings.sealing.sealer()
+        except ConfigError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        logs.configure("rotate-credentials", "warning", "pretty")
+        return asyncio.run(_rotate(settings.store, sealer, collection))
+
+    return Command(
+        "rotate-credentials",
+        "seal all providers' credentials with the first of PORTICO_ENCRYPTION_KEYS",
+        "Opens the credentials of every tenant's providers and seals them again with the first key of "
+        "PORTICO_ENCRYPTION_KEYS. Put the new key first and keep the old one behind it, restart the services, run this "
+        "for each service that has providers (inference, rag, vector), then remove the old key. It may run beside the "
+        "services and may be repeated.",
+        run,
+    )
+
+
+async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collection) -> int:
+    store = make_store(settings)
+    failed = 0
+    try:
+        async for tenant in _tenants(store):
+            failed += await rotate_tenant(store, sealer, collection, tenant)
+    finally:
+        await store.close()
+    return 1 if failed else 0
+
+
+async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collection, tenant: Tenant) -> int:
+    """Seals the tenant's credentials with the primary key and says how it went. Returns how many could not be."""
+    providers = Providers[Driver](store, collection, sealer, {}, _no_check, lambda project: None, users="")
+    await store.prepare(tenant, [collection])
+    sealed = kept = failed = 0
+    token = ""
+    while True:
+        page = await store.find(EveryProject(tenant), collection, page_size=_PAGE, page_token=token)
+        for document in page.items:
+            provider, project = provider_of(document), Project(tenant, document["project"])
+            try:
+                changed = await providers.reseal(project, provider)
+            except PorticoError as error:
+                failed += 1
+                sys.stderr.write(f"{tenant.slug}: provider {provider.key} of {project.id}: {error.reason}\n")
+            else:
+                sealed, kept = sealed + changed, kept + (not changed)
+        token = page.next_token
+        if not token:
+            sys.stdout.write(f"{tenant.slug}: {sealed} sealed anew, {kept} left as they are, {failed} failed\n")
+            return failed
+
+
+async def _tenants(store: DocumentStore) -> AsyncIterator[Tenant]:
+    await store.prepare(MAIN, [_TENANTS])
+    token = ""
+    while True:
+        page = await store.find(MAIN, _TENANTS, page_size=_PAGE, page_token=token)
+        for document in page.items:
+            yield Tenant(document["slug"])
+        token = page.next_token
+        if not token:
+            return
+
+
+async def _no_check(driver: Driver, credentials: Values, settings: Values) -> None:
+    """Nothing is called here."""

@@ -1,0 +1,66 @@
+"""Between providers and their messages, which every service has of its own but with the same fields."""
+
+from typing import Any
+
+from core.providers.drivers import Driver
+from core.providers.records import NewProvider, Provider, ProviderChanges
+from core.rpc.values import json_of, struct_of, timestamp_of
+
+
+def provider_fields(provider: Provider) -> dict[str, Any]:
+    """What a message is made from."""
+    return {
+        "id": provider.id,
+        "record_id": provider.id,
+        "key": provider.key,
+        "driver": provider.driver,
+        "label": provider.label,
+        "description": provider.description,
+        "status": provider.status,
+        "has_credentials": bool(provider.sealed),
+        "settings": struct_of(provider.settings),
+        "metadata": struct_of(provider.metadata),
+        "created_at": timestamp_of(provider.created_at),
+        "updated_at": timestamp_of(provider.updated_at),
+    }
+
+
+def driver_fields(driver: Driver) -> dict[str, Any]:
+    """What a message is made from."""
+    fields = [
+        {
+            "name": field.name,
+            "label": field.label,
+            "scope": field.scope,
+            "required": field.required,
+            "description": field.description,
+        }
+        for field in driver.fields
+    ]
+    return {"id": driver.id, "label": driver.label, "description": driver.description, "fields": fields}
+
+
+def new_provider(request: Any) -> NewProvider:
+    """What a CreateProviderRequest asks for."""
+    return NewProvider(
+        driver=request.driver,
+        label=request.label,
+        key=request.key,
+        description=request.description,
+        status=request.status,
+        credentials=json_of(request.credentials),
+        settings=json_of(request.settings),
+        metadata=json_of(request.metadata),
+    )
+
+
+def provider_changes(request: Any) -> ProviderChanges:
+    """What an UpdateProviderRequest asks for."""
+    return ProviderChanges(
+        label=request.label if request.HasField("label") else None,
+        description=request.description if request.HasField("description") else None,
+        status=request.status if request.HasField("status") else None,
+        credentials=json_of(request.credentials),
+        settings=json_of(request.settings) if request.HasField("settings") else None,
+        metadata=json_of(request.metadata) if request.HasField("metadata") else None,
+    )

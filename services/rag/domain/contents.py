@@ -1,0 +1,32 @@
+"""What files hold, read from the stores where they lie."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from core.errors import NotFound
+from core.tenancy import Project
+from services.rag.domain.buckets import Buckets
+from services.rag.domain.providers import Providers
+from services.rag.domain.records import File
+from services.rag.domain.stores import Stores
+
+
+class Contents:
+    def __init__(self, buckets: Buckets, providers: Providers, stores: Stores) -> None:
+        self._buckets = buckets
+        self._providers = providers
+        self._stores = stores
+
+    async def read(
+        self, project: Project, file: File, object_id: str, offset: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """An object of the file from `offset` on, `length` bytes of it or all that follow. Raises NotFound where it is
+        not there any more, FailedPrecondition, Unavailable."""
+        bucket = await self._buckets.by_id(project, file.bucket_id)
+        if bucket is None:
+            raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")
+        provider = await self._providers.active(project, bucket.provider_id)
+        with await self._stores.use(project, provider) as store:
+            async with aclosing(store.get(bucket.place(project), object_id, offset, length)) as pieces:
+                async for piece in pieces:
+                    yield piece
