@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from core.errors import InvalidInput
@@ -68,7 +69,7 @@ def _text(path: str, value: Any, field: Field) -> str:
             return ""
         case bool():
             text = str(value).lower()
-        case int() | float():
+        case int() | float() if isfinite(value):
             text = str(int(value) if value == int(value) else value)
         case _:
             text = value

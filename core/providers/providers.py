@@ -106,7 +106,8 @@ class Providers(Generic[D]):
     async def active(self, project: Project, key: str) -> Provider:
         """As `get`. Raises FailedPrecondition where it is disabled, NotFound where it is being deleted."""
         provider = await self.get(project, key)
-        provider.check_active()
+        provider.check_enabled()
+        provider.check_open()
         return provider
 
     async def list(

@@ -40,10 +40,8 @@ class Provider:
         if self.status == DISABLED:
             raise FailedPrecondition("The provider is disabled.", reason="PROVIDER_DISABLED", field="providerKey")
 
-    def check_active(self) -> None:
-        """Whether something may begin in it. Raises FailedPrecondition where it is disabled, NotFound where it is being
-        deleted."""
-        self.check_enabled()
+    def check_open(self) -> None:
+        """Raises NotFound where it is being deleted, so that nothing may begin in it."""
         if self.closing:
             raise NotFound("The provider is being deleted.", reason="PROVIDER_NOT_FOUND", field="providerKey")
 

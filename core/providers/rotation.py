@@ -18,7 +18,7 @@ from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import Collection, DocumentStore, Level
 from core.tenancy import MAIN, EveryProject, Project, Tenant
 
-_TENANTS = Collection("tenants", Level.MAIN, unique=(("slug",),))
+TENANTS = Collection("tenants", Level.MAIN, unique=(("slug",),))
 """The registry, which auth keeps; only read here."""
 _PAGE = 500
 
@@ -89,10 +89,10 @@ async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collec
 
 
 async def _tenants(store: DocumentStore) -> AsyncIterator[Tenant]:
-    await store.prepare(MAIN, [_TENANTS])
+    await store.prepare(MAIN, [TENANTS])
     token = ""
     while True:
-        page = await store.find(MAIN, _TENANTS, page_size=_PAGE, page_token=token)
+        page = await store.find(MAIN, TENANTS, page_size=_PAGE, page_token=token)
         for document in page.items:
             yield Tenant(document["slug"])
         token = page.next_token

@@ -1,6 +1,9 @@
 """Between providers and their messages, which every service has of its own but with the same fields."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
 
 from core.providers.drivers import Driver
 from core.providers.records import NewProvider, Provider, ProviderChanges
@@ -48,7 +51,7 @@ def new_provider(request: Any) -> NewProvider:
         key=request.key,
         description=request.description,
         status=request.status,
-        credentials=json_of(request.credentials),
+        credentials=_secrets(request.credentials),
         settings=json_of(request.settings),
         metadata=json_of(request.metadata),
     )
@@ -60,7 +63,12 @@ def provider_changes(request: Any) -> ProviderChanges:
         label=request.label if request.HasField("label") else None,
         description=request.description if request.HasField("description") else None,
         status=request.status if request.HasField("status") else None,
-        credentials=json_of(request.credentials),
+        credentials=_secrets(request.credentials),
         settings=json_of(request.settings) if request.HasField("settings") else None,
         metadata=json_of(request.metadata) if request.HasField("metadata") else None,
     )
+
+
+def _secrets(given: Any) -> Mapping[str, Any]:
+    """Some messages have a map of texts, others a Struct."""
+    return json_of(given) if isinstance(given, Struct) else dict(given)

@@ -29,6 +29,10 @@ def timestamp_of(seconds: float | None) -> Timestamp | None:
     return timestamp
 
 
+def seconds_of(timestamp: Timestamp) -> float:
+    return float(timestamp.seconds) + timestamp.nanos / 1e9
+
+
 def _json_value(value: Value) -> Any:
     match value.WhichOneof("kind"):
         case "number_value":

@@ -1,11 +1,13 @@
 """Between the contract's messages and the domain's values: pure functions. Chat has a file of its own."""
 
+from core.providers.records import Provider
+from core.rpc.provider_messages import driver_fields, provider_fields
+from core.rpc.values import json_of, seconds_of, struct_of, timestamp_of
 from core.storage.ports import Document
 from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
-from services.inference.convert_values import json_of, seconds_of, struct_of, timestamp_of
 from services.inference.domain.drivers import Driver
 from services.inference.domain.models import (
     EMBEDDING,
@@ -16,69 +18,17 @@ from services.inference.domain.models import (
     NewModel,
     Pricing,
 )
-from services.inference.domain.providers import NewProvider, Provider, ProviderChanges
 from services.inference.domain.reports import Row, UsageFilter
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import NANOS
 
 
 def provider_message(provider: Provider) -> provider_pb.Provider:
-    return provider_pb.Provider(
-        id=provider.id,
-        record_id=provider.id,
-        key=provider.key,
-        driver=provider.driver,
-        label=provider.label,
-        description=provider.description,
-        status=provider.status,
-        has_credentials=provider.has_credentials,
-        settings=struct_of(provider.settings),
-        metadata=struct_of(provider.metadata),
-        created_at=timestamp_of(provider.created_at),
-        updated_at=timestamp_of(provider.updated_at),
-    )
+    return provider_pb.Provider(**provider_fields(provider))
 
 
 def driver_message(driver: Driver) -> provider_pb.Driver:
-    return provider_pb.Driver(
-        id=driver.id,
-        label=driver.label,
-        description=driver.description,
-        fields=[
-            provider_pb.DriverField(
-                name=field.name,
-                label=field.label,
-                scope=field.scope,
-                required=field.required,
-                description=field.description,
-            )
-            for field in driver.fields
-        ],
-    )
-
-
-def new_provider(request: provider_pb.CreateProviderRequest) -> NewProvider:
-    return NewProvider(
-        driver=request.driver,
-        label=request.label,
-        key=request.key,
-        description=request.description,
-        status=request.status,
-        credentials=dict(request.credentials),
-        settings=json_of(request.settings),
-        metadata=json_of(request.metadata),
-    )
-
-
-def provider_changes(request: provider_pb.UpdateProviderRequest) -> ProviderChanges:
-    return ProviderChanges(
-        label=request.label if request.HasField("label") else None,
-        description=request.description if request.HasField("description") else None,
-        status=request.status if request.HasField("status") else None,
-        credentials=dict(request.credentials),
-        settings=json_of(request.settings) if request.HasField("settings") else None,
-        metadata=json_of(request.metadata) if request.HasField("metadata") else None,
-    )
+    return provider_pb.Driver(**driver_fields(driver))
 
 
 def model_message(model: Model, driver: str) -> model_pb.Model:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.errors import InvalidInput
+from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.convert import usage_message
-from services.inference.convert_values import json_of, struct_of
 from services.inference.domain.chat import Completion
 from services.inference.domain.chunks import Chunk
 from services.inference.domain.embeddings import Embedded

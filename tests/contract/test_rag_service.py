@@ -864,6 +864,38 @@ async def test_providers_are_listed_by_status_and_driver(client: RagClient, endp
     await refused(client.call(client.buckets.CreateBucket, bucket), CODE.FAILED_PRECONDITION, "providerKey")
 
 
+async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(client: RagClient, endpoint: str) -> None:
+    s3 = s3_client(endpoint)
+    for name in ("before", "after"):
+        s3.create_bucket(Bucket=name)
+    await client.call(client.providers.CreateFileProvider, s3_provider(endpoint, "before"))
+    await client.call(
+        client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Far", key="far", provider_key="ours")
+    )
+    await client.upload(b"here", bucket="far", keyHint="a")
+
+    async def change(**given: Any) -> provider_pb.FileProvider:
+        request = provider_pb.UpdateFileProviderRequest(provider_key="ours", **given)
+        answer: provider_pb.UpdateFileProviderResponse = await client.call(client.providers.UpdateFileProvider, request)
+        return answer.provider
+
+    renewed = await change(credentials=struct({"secretAccessKey": "other"}), label="Renewed")
+    assert (renewed.label, renewed.has_credentials, renewed.settings["bucket"]) == ("Renewed", True, "before")
+    assert (await client.download("a", "far")).content == b"here"
+    await change(settings=struct({"bucket": "after", "endpoint": endpoint}))
+    await refused(client.download("a", "far"), CODE.UNAVAILABLE)
+    await client.upload(b"there", bucket="far", keyHint="b")
+    assert len(s3.list_objects_v2(Bucket="after")["Contents"]) == 1
+    await change(status="disabled")
+    await refused(client.upload(b"x", bucket="far"), CODE.FAILED_PRECONDITION)
+    got = await client.call(client.providers.GetFileProvider, provider_pb.GetFileProviderRequest(provider_key="ours"))
+    assert got.provider.status == "disabled"
+    await refused(change(credentials=struct({"accessKeyId": ""})), CODE.INVALID_ARGUMENT, "credentials.accessKeyId")
+    await refused(change(settings=struct({"bucket": "../x"})), CODE.INVALID_ARGUMENT, "settings.bucket")
+    await change(status="active", settings=struct({"bucket": "before", "endpoint": endpoint}))
+    assert (await client.download("a", "far")).content == b"here"
+
+
 def _without(name: str) -> Struct:
     given = {"accessKeyId": "id", "secretAccessKey": "x"}
     return struct({key: value for key, value in given.items() if key != name})

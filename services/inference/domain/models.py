@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from core import fields
 from core.errors import Conflict, InvalidInput, NotFound
+from core.providers.providers import Changed
+from core.providers.records import ACTIVE, Provider
+from core.storage.keys import insert_with_key
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import Project
-from services.inference.domain import fields
-from services.inference.domain.providers import ACTIVE, Changed, Provider, Providers, insert_with_key
+from services.inference.domain.providers import Providers
 from services.inference.domain.tables import MODELS, Table
 
 LLM, EMBEDDING = "llm", "embedding"
@@ -138,6 +141,7 @@ class Models:
     """Use cases. Each takes the project first; what is another's is not there."""
 
     def __init__(self, store: DocumentStore, providers: Providers, changed: Changed) -> None:
+        self._store = store
         self._table = Table(store, MODELS)
         self._providers = providers
         self._changed = changed
@@ -163,8 +167,10 @@ class Models:
             "createdAt": now,
             "updatedAt": now,
         }
-        provider = await self._providers.by_key(project, new.provider_key, "providerKey")
-        created = await insert_with_key(self._table, project, document, fields.slug(name, "model", 120))
+        provider = await self._providers.get(project, new.provider_key)
+        provider.check_open()
+        stem = fields.slug(name, "model", 120)
+        created = await insert_with_key(self._store, project, MODELS, document | {"providerKey": provider.key}, stem)
         self._changed(project)
         return model_of(created), provider
 
@@ -176,6 +182,7 @@ class Models:
         return model if isinstance(model, Model) else model_of(model)
 
     async def by_key(self, project: Project, key: str) -> Model | None:
+        await self._table.prepare(project)  # for any key: the record of a refused call's usage needs its collection
         document = await self._table.find_one(project, {"key": key}) if is_key(key) else None
         return None if document is None else model_of(document)
 
@@ -215,8 +222,8 @@ class Models:
         await self._table.delete(project, model.id)
         self._changed(project)
 
-    async def count_of(self, project: Project, provider_key: str) -> int:
-        return await self._table.count(project, {"providerKey": provider_key})
+    async def count_on(self, project: Project, provider: Provider) -> int:
+        return await self._table.count(project, {"providerKey": provider.key})
 
     async def _changed_fields(self, project: Project, changes: ModelChanges) -> Document:
         document: Document = {"updatedAt": time.time()}
@@ -235,7 +242,8 @@ class Models:
         if changes.metadata is not None:
             document["metadata"] = fields.notes("metadata", changes.metadata)
         if changes.provider_key is not None:
-            provider = await self._providers.by_key(project, changes.provider_key, "providerKey")
+            provider = await self._providers.get(project, changes.provider_key)
+            provider.check_open()
             document["providerKey"] = provider.key
         return document
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import fields
 from core.context import Identity
 from core.errors import InvalidInput, PermissionDenied
 from core.permissions import allows
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import EveryProject
-from services.inference.domain import fields
 from services.inference.domain.calls import CANCELLED, ERROR
 from services.inference.domain.tables import USAGE, Reach, Table
 
@@ -101,7 +101,7 @@ class Reports:
         self, reach: Reach, wanted: UsageFilter, *, size: int = 0, token: str = ""
     ) -> tuple[list[Document], str]:
         """One page, newest first, and the token of the next. Raises InvalidInput."""
-        limit = fields.page_size(size, 50)
+        limit = fields.page_size(size)
         page = await self._table.page(reach, _where(wanted), limit, token)
         return page.items, page.next_token
 

@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 from core import logs
 from core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.http.ports import Timeouts
+from core.providers.records import ACTIVE, Provider
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
-from services.inference.domain import drivers
 from services.inference.domain.echo import EchoUpstream
 from services.inference.domain.errors import Scrub, scrubber
 from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
-from services.inference.domain.providers import ACTIVE, Provider, Providers
+from services.inference.domain.providers import Providers
 from services.inference.ports import Client, Connect
 
 REFRESH_SECONDS = 5.0
@@ -166,7 +166,7 @@ class Routes:
 
     async def _provider(self, project: Project, model: Model) -> Provider:
         try:
-            return await self._providers.by_key(project, model.provider_key, "model")
+            return await self._providers.get(project, model.provider_key, field="model")
         except NotFound:
             raise FailedPrecondition(
                 f"The provider of the model {model.key} does not exist any more.",
@@ -175,7 +175,7 @@ class Routes:
             ) from None
 
     def _route(self, project: Project, model: Model, provider: Provider, now: float) -> Route:
-        driver, settings = drivers.driver(provider.driver), model.settings
+        driver, settings = self._providers.drivers[provider.driver], model.settings
         values = {name: str(value) for name, value in provider.settings.items()}
         credentials = self._providers.credentials(project, provider)
         endpoint = driver.endpoint(values, credentials) if driver.endpoint else None

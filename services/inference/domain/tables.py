@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.providers import records
 from core.storage.ports import Collection, Document, DocumentStore, Level, Page, Where
 from core.tenancy import EveryProject, Project
 
-PROVIDERS = Collection("providers", Level.PROJECT, unique=(("key",),), indexes=(("createdAt",),))
+PROVIDERS = records.collection("providers")
 MODELS = Collection(
     "models", Level.PROJECT, unique=(("key",),), indexes=(("createdAt",), ("providerKey",), ("category",))
 )
@@ -23,6 +24,10 @@ class Table:
     def __init__(self, store: DocumentStore, collection: Collection) -> None:
         self._store = store
         self._collection = collection
+
+    async def prepare(self, scope: Reach) -> None:
+        """All of the service's collections."""
+        await self._ready(scope)
 
     async def insert(self, scope: Project, document: Document) -> None:
         await (await self._ready(scope)).insert(scope, self._collection, document)

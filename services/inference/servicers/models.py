@@ -73,7 +73,7 @@ class ModelServicer(ModelServiceServicer):
 
     async def _message(self, project: Project, model: Model) -> pb.Model:
         try:
-            driver = (await self._providers.by_key(project, model.provider_key, "providerKey")).driver
+            driver = (await self._providers.get(project, model.provider_key)).driver
         except NotFound:  # removed by somebody at the same moment as the model was made
             driver = ""
         return convert.model_message(model, driver)

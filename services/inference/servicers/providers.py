@@ -3,10 +3,10 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.rpc.provider_messages import new_provider, provider_changes
 from portico.inference.v1 import provider_service_pb2 as pb
 from portico.inference.v1.provider_service_pb2_grpc import ProviderServiceServicer
 from services.inference import convert
-from services.inference.domain.drivers import DRIVERS
 from services.inference.domain.models import Models
 from services.inference.domain.providers import Providers
 
@@ -21,7 +21,9 @@ class ProviderServicer(ProviderServiceServicer):
     async def ListDrivers(  # noqa: N802
         self, request: pb.ListDriversRequest, context: ServicerContext
     ) -> pb.ListDriversResponse:
-        return pb.ListDriversResponse(drivers=[convert.driver_message(each) for each in DRIVERS.values()])
+        return pb.ListDriversResponse(
+            drivers=[convert.driver_message(each) for each in self._providers.drivers.values()]
+        )
 
     async def ListProviders(  # noqa: N802
         self, request: pb.ListProvidersRequest, context: ServicerContext
@@ -39,25 +41,24 @@ class ProviderServicer(ProviderServiceServicer):
     async def GetProvider(  # noqa: N802
         self, request: pb.GetProviderRequest, context: ServicerContext
     ) -> pb.GetProviderResponse:
-        provider = await self._providers.get(call.identity().project, request.id)
+        provider = await self._providers.get(call.identity().project, request.id, field="id")
         return pb.GetProviderResponse(provider=convert.provider_message(provider))
 
     async def CreateProvider(  # noqa: N802
         self, request: pb.CreateProviderRequest, context: ServicerContext
     ) -> pb.CreateProviderResponse:
-        provider = await self._providers.create(call.identity().project, convert.new_provider(request))
+        provider = await self._providers.create(call.identity().project, new_provider(request))
         return pb.CreateProviderResponse(provider=convert.provider_message(provider))
 
     async def UpdateProvider(  # noqa: N802
         self, request: pb.UpdateProviderRequest, context: ServicerContext
     ) -> pb.UpdateProviderResponse:
-        changes = convert.provider_changes(request)
-        provider = await self._providers.update(call.identity().project, request.id, changes)
+        changes = provider_changes(request)
+        provider = await self._providers.update(call.identity().project, request.id, changes, field="id")
         return pb.UpdateProviderResponse(provider=convert.provider_message(provider))
 
     async def DeleteProvider(  # noqa: N802
         self, request: pb.DeleteProviderRequest, context: ServicerContext
     ) -> pb.DeleteProviderResponse:
-        project = call.identity().project
-        await self._providers.delete(project, request.id, lambda key: self._models.count_of(project, key))
+        await self._providers.delete(call.identity().project, request.id, self._models.count_on, field="id")
         return pb.DeleteProviderResponse(success=True)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from core.errors import FailedPrecondition, InvalidInput, NotFound
+from core.providers.records import NewProvider, ProviderChanges
 from core.runtime_pool import RuntimePool
 from core.sealing import Sealer, generate_key
 from core.storage.memory import MemoryStore
@@ -13,7 +14,7 @@ from core.tenancy import Project, Tenant
 from services.inference.domain import routes
 from services.inference.domain.echo import EchoUpstream
 from services.inference.domain.models import ModelChanges, Models, ModelSettings, NewModel
-from services.inference.domain.providers import NewProvider, ProviderChanges, Providers
+from services.inference.domain.providers import Providers
 from services.inference.domain.routes import REFRESH_SECONDS, STALE_SECONDS, ClientKey, Route, RouteKey, Routes
 from services.inference.ports import Client, Endpoint
 

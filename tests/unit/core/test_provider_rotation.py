@@ -1,0 +1,84 @@
+"""Rotating the key that seals credentials: `python -m services.<name> rotate-credentials`."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from core import commands
+from core.providers import records, rotation
+from core.providers.drivers import Driver, Field, Values
+from core.providers.providers import Providers
+from core.providers.records import NewProvider
+from core.sealing import Sealer, generate_key
+from core.storage.memory import MemoryStore
+from core.storage.ports import DocumentStore
+from core.storage.sqlite import SqliteStore
+from core.tenancy import MAIN, Project, Tenant
+
+TENANT = Tenant("acme")
+PROJECTS = [Project(TENANT, "p1"), Project(TENANT, "p2")]
+PROVIDERS = records.collection("providers")
+DRIVERS = {"plain": Driver("plain", "Plain", "For tests.", (Field("apiKey", "API key", "Sent along.", secret=True),))}
+
+
+async def _any(driver: Driver, credentials: Values, settings: Values) -> None: ...
+
+
+def providers_of(store: DocumentStore, keys: str) -> Providers[Driver]:
+    sealer = Sealer.from_settings(keys)
+    return Providers(store, PROVIDERS, sealer, DRIVERS, _any, lambda project: None, users="things")
+
+
+async def test_all_credentials_open_with_the_new_key_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = generate_key("k1"), generate_key("k2")
+    store = MemoryStore()
+    before = providers_of(store, old)
+    for project in PROJECTS:
+        await before.create(project, NewProvider("plain", "With", key="with", credentials={"apiKey": project.id}))
+        await before.create(project, NewProvider("plain", "Without", key="without"))
+    both = Sealer.from_settings(f"{new},{old}")
+    assert await rotation.rotate_tenant(store, both, PROVIDERS, TENANT) == 0
+    assert await rotation.rotate_tenant(store, both, PROVIDERS, TENANT) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "2 sealed anew, 2 left" in first
+    assert "0 sealed anew, 4 left" in second
+    after = providers_of(store, new)
+    for project in PROJECTS:
+        assert after.credentials(project, await after.get(project, "with")) == {"apiKey": project.id}
+
+
+async def test_what_no_key_opens_is_reported_and_holds_up_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    lost, old, new = generate_key("k0"), generate_key("k1"), generate_key("k2")
+    store = MemoryStore()
+    for key, text in (("lost", lost), ("kept", old)):
+        secret = NewProvider("plain", key, key=key, credentials={"apiKey": "secret-value"})
+        await providers_of(store, text).create(PROJECTS[0], secret)
+    assert await rotation.rotate_tenant(store, Sealer.from_settings(f"{new},{old}"), PROVIDERS, TENANT) == 1
+    out, err = capsys.readouterr()
+    assert "1 sealed anew" in out
+    assert "provider lost of p1: SEALED_WITH_UNKNOWN_KEY" in err
+    assert "secret-value" not in out + err
+
+
+def run(env: dict[str, str]) -> int | None:
+    return commands.run("vector", [rotation.command(PROVIDERS)], ["rotate-credentials"], env)
+
+
+async def _fill(folder: Path, key: str) -> None:
+    store = SqliteStore(folder)
+    await store.prepare(MAIN, [rotation.TENANTS])
+    await store.insert(MAIN, rotation.TENANTS, {"id": "t1", "slug": "acme", "createdAt": 1.0})
+    await providers_of(store, key).create(PROJECTS[0], NewProvider("plain", "One", credentials={"apiKey": "x"}))
+    await store.close()
+
+
+def test_the_command_goes_through_every_tenant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = generate_key("k1"), generate_key("k2")
+    asyncio.run(_fill(tmp_path, old))
+    env = {"PORTICO_DATA_DIR": str(tmp_path), "PORTICO_ENCRYPTION_KEYS": f"{new},{old}"}
+    assert run(env) == 0
+    assert "acme: 1 sealed anew" in capsys.readouterr().out
+    assert run(env | {"PORTICO_ENCRYPTION_KEYS": new}) == 0
+    assert run({"PORTICO_DATA_DIR": str(tmp_path)}) == 2
+    assert "PORTICO_ENCRYPTION_KEYS" in capsys.readouterr().err
