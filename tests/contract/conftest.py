@@ -1,8 +1,8 @@
-"""The stores that the contract suite runs on. A further engine is one more entry of WORLDS."""
+"""What the contract suites run on. A further store is one more entry of WORLDS."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -10,6 +10,14 @@ from core.storage.memory import MemoryStore
 from core.storage.migrations import NO_MIGRATIONS, Migrations
 from core.storage.ports import DocumentStore
 from core.storage.sqlite import SqliteStore
+from tests.support.postgres import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[dict[str, Any]]:
+    """What asyncpg's `connect` takes."""
+    with postgres() as connection:
+        yield connection
 
 
 class World(Protocol):

@@ -7,7 +7,7 @@ import asyncio
 import os
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from services.vector.domain.filters import parse
 from services.vector.domain.points import FusionMethod, IndexSpec, Metric, Point, Words, vector
 from services.vector.ports import Page, Place, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
-from tests.support.postgres import postgres
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
@@ -37,12 +36,6 @@ pytestmark = [
 
 Opened = Callable[[], VectorEngine]
 """Opens the engine over what earlier calls of the same test have left."""
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[dict[str, str]]:
-    with postgres() as connection:
-        yield connection
 
 
 def open_exact(request: pytest.FixtureRequest) -> Opened:
@@ -65,8 +58,8 @@ def open_qdrant(request: pytest.FixtureRequest) -> Opened:
     if not url:
         pytest.skip("QDRANT_URL names no server")
     given = {"url": url, "collectionPrefix": f"test-{uuid.uuid4().hex[:8]}"}
-    key = {"apiKey": os.environ.get("QDRANT_API_KEY", "")}
-    return lambda: drivers(ExactEngine())["qdrant"].open(key, given)
+    key = os.environ.get("QDRANT_API_KEY")
+    return lambda: drivers(ExactEngine())["qdrant"].open({"apiKey": key} if key else {}, given)
 
 
 def open_pgvector(request: pytest.FixtureRequest) -> Opened:

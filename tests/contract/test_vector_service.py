@@ -1,11 +1,13 @@
 """The vector service on a real server, store and engine: every RPC, bad input, and what one project sees of another."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import orjson
@@ -50,6 +52,7 @@ def env(folder: Path) -> dict[str, str]:
         "PORTICO_DRAIN_SECONDS": "0",
         "PORTICO_GRACE_SECONDS": "5",
         "PORTICO_VECTOR_LOOKUP_SECONDS": "0.05",
+        "PORTICO_OUTBOUND_ALLOWED_HOSTS": "127.0.0.1",
     }
 
 
@@ -218,13 +221,13 @@ async def test_credentials_go_in_and_never_come_out(world: World, client: Client
         ("nonsense", {}, {}, "driver"),
         ("qdrant", {}, {}, "settings.url"),
         ("qdrant", {}, {"url": "nonsense"}, "settings.url"),
-        ("qdrant", {}, {"url": "http://127.0.0.1:6334"}, "settings.url"),
+        ("qdrant", {}, {"url": "http://127.0.0.2:6334"}, "settings.url"),
         ("qdrant", {}, {"url": "http://169.254.169.254"}, "settings.url"),
         ("qdrant", {}, {"url": "http://[::1"}, "settings.url"),
         ("qdrant", {"password": "x"}, {"url": "https://93.184.216.34"}, "credentials.password"),
         ("pgvector", {"connectionString": "postgresql://a:b@10.0.0.5/x"}, {}, "credentials.connectionString"),
         ("pgvector", {"connectionString": "postgresql://8.8.8.8/x?host=10.0.0.5"}, {}, "credentials.connectionString"),
-        ("pgvector", {}, {"host": "127.0.0.1", "database": "x", "user": "y"}, "settings.host"),
+        ("pgvector", {}, {"host": "127.0.0.2", "database": "x", "user": "y"}, "settings.host"),
         ("embedded", {}, {"path": "/etc"}, "settings.path"),
     ],
 )
@@ -484,9 +487,31 @@ async def test_records_of_others_are_not_there_by_id_either(world: World, client
         assert (await refusal(other.providers.GetProvider(request)))[0] is CODE.NOT_FOUND
 
 
-async def test_a_migration_between_providers(world: World, client: Client) -> None:
-    request = provider_pb.CreateProviderRequest(driver="embedded", label="Second", key="second")
-    await client.providers.CreateProvider(request)
+def _embedded(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {}
+
+
+def _pgvector(request: pytest.FixtureRequest) -> dict[str, Any]:
+    server: dict[str, Any] = request.getfixturevalue("postgres_server")
+    return server | {"schema": f"test_{uuid4().hex[:8]}"}
+
+
+def _qdrant(request: pytest.FixtureRequest) -> dict[str, Any]:
+    if not (url := os.environ.get("QDRANT_URL")):
+        pytest.skip("QDRANT_URL names no server")
+    return {"url": url, "collectionPrefix": f"test-{uuid4().hex[:8]}"}
+
+
+DESTINATIONS = {"embedded": _embedded, "pgvector": _pgvector, "qdrant": _qdrant}
+
+
+@pytest.mark.parametrize("driver", list(DESTINATIONS))
+async def test_a_migration_between_providers(
+    world: World, client: Client, driver: str, request: pytest.FixtureRequest
+) -> None:
+    settings = struct(**DESTINATIONS[driver](request))
+    second = provider_pb.CreateProviderRequest(driver=driver, label="Second", key="second", settings=settings)
+    await client.providers.CreateProvider(second)
     await client.index(metric="euclidean")
     await client.upsert(*(point(f"p{at:03}", 1, at, 0, n=at) for at in range(120)))
     begun = (
@@ -504,6 +529,12 @@ async def test_a_migration_between_providers(world: World, client: Client) -> No
     assert (now.destination_provider_key, now.destination_index_id) == ("second", "docs")
     count = point_pb.CountRequest(provider_key="second", index_id="docs", filter=struct(n={"$gte": 100}))
     assert (await client.points.Count(count)).count == 20
+    asked: dict[str, Any] = {"index_id": "docs", "vector": [1, 50, 0], "top_k": 10, "filter": struct(n={"$ne": 50})}
+    ours, theirs = [
+        (await client.points.Query(point_pb.QueryRequest(provider_key=key, **asked))).matches
+        for key in ("default", "second")
+    ]
+    assert {match.id: match.score for match in theirs} == pytest.approx({match.id: match.score for match in ours})
     listed = await client.migrations.ListMigrations(migration_pb.ListMigrationsRequest())
     assert [each.id for each in listed.migrations] == [begun.id]
     cancel = migration_pb.CancelMigrationRequest(id=begun.id)

