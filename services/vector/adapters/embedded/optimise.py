@@ -6,7 +6,7 @@ Prints a line once the copy is made, after which the original may change; ends w
 """
 
 import os
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _NICENESS = 10
 
 def main(source: str, target: str) -> None:
     end_with_parent()
-    shutil.copytree(source, target)
+    _copy(source, target)
     sys.stdout.write("copied\n")
     sys.stdout.flush()
     os.nice(_NICENESS)
@@ -30,6 +30,12 @@ def main(source: str, target: str) -> None:
     if engine.info().indexed_vectors_count:
         write_tuning(Path(target), tuned(engine))
     engine.close()  # which flushes
+
+
+def _copy(source: str, target: str) -> None:
+    """With holes as holes, for the engine's files are mostly room for what is to come, and at once where the file
+    system can share blocks. `shutil` does neither: it took twice as long, and the disk of the holes."""
+    subprocess.run(["cp", "--recursive", "--reflink=auto", source, target], check=True)  # noqa: S603, S607
 
 
 if __name__ == "__main__":
