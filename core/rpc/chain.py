@@ -16,13 +16,14 @@ from typing import Any, NoReturn, Protocol
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc.aio import AbortError
 from opentelemetry.trace import SpanKind
 
 from core import context, logs, telemetry
 from core.config import Secret
 from core.context import Identity, Kind, RequestContext
-from core.errors import PermissionDenied, PorticoError, RateLimited, Unauthenticated, Unavailable
+from core.errors import InvalidInput, PermissionDenied, PorticoError, RateLimited, Unauthenticated, Unavailable
 from core.identity import TokenVerifier
 from core.permissions import allows
 from core.rate_limits import RateLimits
@@ -161,6 +162,8 @@ class CallContext(Protocol):
 
 
 Handler = Callable[[Any, CallContext], Any]
+Read = Callable[[Any], Any]
+"""Of what a transport gives as the request. Raises InvalidInput."""
 
 
 class Chain:
@@ -177,12 +180,13 @@ class Chain:
             (True, True): (grpc.stream_stream_rpc_method_handler, self._stream, handler.stream_stream),
         }
         factory, wrap, inner = make[handler.request_streaming, handler.response_streaming]
-        return factory(wrap(inner, policy), handler.request_deserializer, handler.response_serializer)
+        read = _Readable if handler.request_streaming else _readable
+        return factory(wrap(inner, policy, read), _lenient(handler.request_deserializer), handler.response_serializer)
 
-    def _unary(self, inner: Handler, policy: Policy) -> Handler:
+    def _unary(self, inner: Handler, policy: Policy, read: Read) -> Handler:
         async def unary(request: Any, servicer_context: CallContext) -> Any:
             async def run(call: Call) -> Any:
-                response = await inner(request, servicer_context)
+                response = await inner(read(request), servicer_context)
                 if call.rest:
                     await _send_head(policy, servicer_context)
                 return response
@@ -191,14 +195,14 @@ class Chain:
 
         return unary
 
-    def _stream(self, inner: Handler, policy: Policy) -> Handler:
+    def _stream(self, inner: Handler, policy: Policy, read: Read) -> Handler:
         if not inspect.isasyncgenfunction(inner):
             raise TypeError(f"{policy.method} must be an async generator")
 
         async def stream(request: Any, servicer_context: CallContext) -> None:
             async def run(call: Call) -> None:
                 write = servicer_context.write
-                messages: AsyncIterator[Any] = inner(request, servicer_context)
+                messages: AsyncIterator[Any] = inner(read(request), servicer_context)
                 head = call.rest
                 async with aclosing(messages):  # type: ignore[type-var]  # an async generator, as checked above
                     async for message in messages:
@@ -238,6 +242,41 @@ class Chain:
             for stage in reversed(self._stages[:begun]):
                 stage.end(call)
             telemetry.metrics().call(policy.method, code, time.monotonic() - call.started)
+
+
+_UNREADABLE = object()
+
+
+def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """A transport that cannot read a message says INTERNAL before the chain has heard of the call. Over REST a path or
+    query with bytes that are no UTF-8 is enough for that."""
+
+    def read(message: bytes) -> Any:
+        try:
+            return deserialize(message)
+        except DecodeError:
+            return _UNREADABLE
+
+    return read
+
+
+def _readable(request: Any) -> Any:
+    if request is _UNREADABLE:
+        raise InvalidInput("The request cannot be read. Text must be UTF-8, in paths and queries too.")
+    return request
+
+
+class _Readable:
+    """The messages of a stream."""
+
+    def __init__(self, requests: AsyncIterator[Any]) -> None:
+        self._requests = requests
+
+    def __aiter__(self) -> "_Readable":
+        return self
+
+    async def __anext__(self) -> Any:
+        return _readable(await anext(self._requests))
 
 
 async def _send_head(policy: Policy, servicer_context: CallContext) -> None:

@@ -26,6 +26,10 @@ _OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.so_reuseport", 0),
+    # How far a stream may be ahead of its reader. Left to itself, gRPC takes a slow reader for a long line and lets
+    # more and more come: 170 MiB of one upload.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 * 1024),
 )
 
 Handlers = Mapping[str, grpc.RpcMethodHandler]

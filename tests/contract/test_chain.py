@@ -250,6 +250,20 @@ async def test_every_error_of_the_tree_reaches_the_client_as_the_table_says(
     assert body["request_id"] == "r-1"
 
 
+@pytest.mark.parametrize("message", [b"\xff", b"\x12\x02\xc3\x28"], ids=["no message", "no UTF-8"])
+async def test_a_message_that_cannot_be_read_is_the_callers_mistake(
+    channel: grpc.aio.Channel, servicers: Servicers, signer: Signer, message: bytes
+) -> None:
+    """It was INTERNAL, and a 500 over REST for a path such as /v1/models/%FF."""
+    call = channel.unary_unary("/portico.auth.v1.TokenService/ListTokens", request_serializer=bytes)
+    assert (await refusal(call(message, timeout=5))).code() is grpc.StatusCode.UNAUTHENTICATED
+    token = bearer(signer.token(scopes=["tokens:read"]))
+    error = await refusal(call(message, metadata=(token,), timeout=5))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "UTF-8" in (error.details() or "")
+    assert servicers.seen == []
+
+
 async def test_a_huge_message_still_fits_in_the_headers(channel: grpc.aio.Channel, servicers: Servicers) -> None:
     """Between 8 and 16 KiB gRPC refuses headers at random, so an error that was too long failed once in a while."""
 

@@ -1,11 +1,15 @@
 """Files through the edge: OpenAI's client, large uploads, ranges, hostile keys."""
 
+import asyncio
 import base64
 import hashlib
+import http.client
 import io
+import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -64,26 +68,42 @@ def _memory(cluster: Cluster) -> Counter[str]:
     return used
 
 
+@asynccontextmanager
+async def _most_memory(cluster: Cluster) -> AsyncIterator[Counter[str]]:
+    """The most of each process that is seen at any moment of the block."""
+    most = _memory(cluster)
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most |= await asyncio.to_thread(_memory, cluster)
+            await asyncio.sleep(0.05)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield most
+    finally:
+        watching.cancel()
+
+
 async def test_a_gigabyte_up_and_down_is_never_held_in_memory(cluster: Cluster, rest: Rest, tenant: Tenant) -> None:
     size = 1024
     await _upload(rest, tenant.session, 8, "warm-up.bin")
     before = _memory(cluster)
-    file = await _upload(rest, tenant.session, size, "large.bin")
-    peak = _memory(cluster)
+    async with _most_memory(cluster) as peak:
+        file = await _upload(rest, tenant.session, size, "large.bin")
+        got = hashlib.sha256()
+        url = f"{rest.url}/v1/files/buckets/default/objects/{file['key']}/download"
+        async with rest.http.get(url, headers={"Authorization": f"Bearer {tenant.session}"}) as response:
+            assert response.status == 200
+            assert response.headers["Content-Length"] == str(size * MIB)
+            async for piece in response.content.iter_chunked(MIB):
+                got.update(piece)
     expected = hashlib.sha256()
     for _ in range(size):
         expected.update(BLOCK)
     assert file["size"] == size * MIB
-    assert file["checksum"] == expected.hexdigest()
-    got = hashlib.sha256()
-    url = f"{rest.url}/v1/files/buckets/default/objects/{file['key']}/download"
-    async with rest.http.get(url, headers={"Authorization": f"Bearer {tenant.session}"}) as response:
-        assert response.status == 200
-        assert response.headers["Content-Length"] == str(size * MIB)
-        async for piece in response.content.iter_chunked(MIB):
-            got.update(piece)
-            peak |= _memory(cluster)
-    assert got.hexdigest() == expected.hexdigest()
+    assert got.hexdigest() == file["checksum"] == expected.hexdigest()
     grown = {label: (used - before[label]) // MIB for label, used in peak.items()}
     assert sum(grown.values()) < 64, grown
     await rest.ok("DELETE", f"/v1/files/buckets/default/objects/{file['key']}", token=tenant.session)
@@ -122,6 +142,40 @@ async def test_hostile_keys_are_400_or_kept_as_they_are(
     assert answer.status == 400, answer.raw
     assert answer.body["error"]["param"] == "keyHint"
     assert list(cluster.data.parent.glob("x*")) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../x",
+        "%2e%2e/%2e%2e/x",
+        "..%2F..%2Fx",
+        "%2e%2e%2f%2e%2e%2fx",
+        "%252e%252e%252fx",
+        "a%2F..%2Fb",
+        "%00",
+        "a%00b",
+        "a%2F%2Fb",
+        "%5c..%5cx",
+        "%c0%ae%c0%ae%2fx",
+        "x" * 1025,
+        "%2Fetc%2Fpasswd",
+    ],
+)
+async def test_hostile_paths_lead_nowhere(cluster: Cluster, tenant: Tenant, path: str) -> None:
+    """As they stand on the wire: an HTTP client that tidies paths up would not show what the edge makes of them."""
+    host, port = cluster.url.removeprefix("http://").split(":")
+    for method, end in (("GET", ""), ("GET", "/download"), ("DELETE", ""), ("POST", "/convert")):
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        try:
+            target = f"/v1/files/buckets/default/objects/{path}{end}"
+            connection.request(method, target, headers={"Authorization": f"Bearer {tenant.session}"})
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+        finally:
+            connection.close()
+        assert answer.status in (400, 404), (method, target)
+        assert body["error"]["message"]
 
 
 async def test_a_document_becomes_markdown(rest: Rest, tenant: Tenant) -> None:
