@@ -5,8 +5,9 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from datetime import date, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -62,6 +63,40 @@ async def test_every_format(tmp_path: Path, name: str, document: bytes, expected
     for each in expected:
         assert each in text
     assert_clean(tmp_path)
+
+
+async def test_a_workbooks_cells_are_what_they_are(tmp_path: Path) -> None:
+    """Read as a data frame, gaps became NaN, "NA" and "null" too, and whole numbers in a column with a gap 3.0."""
+    rows: list[list[Any]] = [
+        [None, None],
+        ["name", "count", None, "when"],
+        ["a|b\nc", 3, None, date(2024, 1, 2)],
+        [None, None, None, None],
+        ["NA", None, "null", datetime.fromisoformat("2024-01-02T03:04:05")],
+        [True, 0.25, "=1+1", 2**40],
+    ]
+    text = await markdown(tmp_path, "a.xlsx", documents.xlsx({"S": rows, "Empty": []}))
+    assert text.splitlines() == [
+        "## S",
+        "| name | count |  | when |",
+        "| --- | --- | --- | --- |",
+        "| a\\|b c | 3 |  | 2024-01-02 |",
+        "| NA |  | null | 2024-01-02 03:04:05 |",
+        f"| True | 0.25 |  | {2**40} |",  # a formula that nothing has calculated yet
+        "",
+        "## Empty",
+    ]
+
+
+async def test_two_cells_far_apart_are_not_a_million_rows_of_nothing(tmp_path: Path) -> None:
+    far = documents.xlsx_cells({"A1": "here", "XFD1048576": "there"})
+    limits = Limits(seconds=20, memory=1024 * MIB, output=20 * MIB)
+    refused = await refusal(tmp_path, "a.xlsx", far, limits)
+    assert isinstance(refused, Unprocessable)
+    rows = documents.xlsx_cells({"A1": "here", "B200000": "there"})
+    assert (await markdown(tmp_path, "a.xlsx", rows)).splitlines()[1:] == [
+        "| here |  |", "| --- | --- |", "|  | there |"
+    ]  # fmt: skip
 
 
 async def test_markdown_stays_as_it_is(tmp_path: Path) -> None:
@@ -167,8 +202,7 @@ async def test_a_pdf_that_hangs_its_parser_is_ended(tmp_path: Path) -> None:
 
 async def test_a_good_document_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     limits = Limits(seconds=1, memory=1024 * MIB, output=20 * MIB)
-    rows: list[list[str | int]] = [[at, f"name {at}", at * 3, "more"] for at in range(30_000)]
-    refused = await refusal(tmp_path, "a.xlsx", documents.xlsx({"S": rows}), limits)
+    refused = await refusal(tmp_path, "a.docx", documents.docx([f"Paragraph {at}" for at in range(30_000)]), limits)
     assert refused.message == "The conversion took more than 1 seconds."
 
 

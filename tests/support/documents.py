@@ -5,6 +5,7 @@ import random
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import openpyxl  # type: ignore[import-untyped]
 import pptx
@@ -116,7 +117,17 @@ def pptx_slides(slides: Mapping[str, str], table: Sequence[Sequence[str]] = ()) 
     return out.getvalue()
 
 
-def xlsx(sheets: Mapping[str, Sequence[Sequence[str | int]]]) -> bytes:
+def xlsx_cells(cells: Mapping[str, str]) -> bytes:
+    """By their names: A1, B2, ..."""
+    workbook = openpyxl.Workbook()
+    for name, value in cells.items():
+        workbook.active[name] = value
+    out = io.BytesIO()
+    workbook.save(out)
+    return out.getvalue()
+
+
+def xlsx(sheets: Mapping[str, Sequence[Sequence[Any]]]) -> bytes:
     workbook = openpyxl.Workbook()
     workbook.remove(workbook.active)
     for name, rows in sheets.items():

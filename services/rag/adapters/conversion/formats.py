@@ -1,7 +1,8 @@
 """The formats and their converters. Runs in the worker process only.
 
-The converters are used one by one, rather than through markitdown's own front, which would load them all: that costs
-seconds and hundreds of MiB per process, and brings converters that call out to the network.
+markitdown's converters are used one by one, rather than through its own front, which would load them all: that costs
+seconds and hundreds of MiB per process, and brings converters that call out to the network. Workbooks are read by
+calamine (see sheets).
 """
 
 import codecs
@@ -17,7 +18,6 @@ _CONVERTERS = {
     "pdf": ("_pdf_converter", "PdfConverter"),
     "docx": ("_docx_converter", "DocxConverter"),
     "pptx": ("_pptx_converter", "PptxConverter"),
-    "xlsx": ("_xlsx_converter", "XlsxConverter"),
     "html": ("_html_converter", "HtmlConverter"),
     "csv": ("_csv_converter", "CsvConverter"),
     "text": ("_plain_text_converter", "PlainTextConverter"),
@@ -59,6 +59,10 @@ class _Converter(Protocol):
 
 def load(format: str, at_most: int) -> Convert:
     """The converter of a format, all its libraries loaded. `at_most` is how many bytes of Markdown are wanted."""
+    if format == "xlsx":
+        from services.rag.adapters.conversion import sheets
+
+        return lambda document: tidy(sheets.markdown(document))
     module_name, class_name = _CONVERTERS[format]
     for package in ("markitdown", "markitdown.converters"):
         _without_its_contents(package)

@@ -35,6 +35,7 @@ _BY_NAME = {
     "PDFPasswordIncorrect": Outcome.ENCRYPTED,
     "PDFEncryptionError": Outcome.ENCRYPTED,
     "PDFTextExtractionNotAllowed": Outcome.ENCRYPTED,
+    "PasswordError": Outcome.ENCRYPTED,
 }
 """Errors of libraries that are loaded only where they are needed."""
 _BY_TYPE: dict[type[BaseException], Outcome] = {
