@@ -17,6 +17,7 @@ import pytest
 from core.errors import InsufficientStorage, NotFound, Unavailable
 from core.tenancy import Project, Tenant
 from services.vector.adapters.embedded.engine import EmbeddedEngine
+from services.vector.adapters.embedded.hosts import HostProcess
 from services.vector.domain.filters import parse
 from services.vector.domain.points import IndexSpec, Point, vector
 from services.vector.ports import Place, Query
@@ -311,6 +312,35 @@ class TestRebuild:
         assert not engine.rebuilds._tasks  # and it is not tried again for every write
         await engine.upsert(HERE, points(1))
         assert not engine.rebuilds._tasks
+
+    @pytest.mark.parametrize("step", ["begin_rebuild", "catch_up", "flush_next", "adopt", "let_go"])
+    async def test_a_rebuild_that_is_cancelled_leaves_the_old_index_or_the_new_one(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        """As at a stop: the host has done the step, but nobody hears of it. Cancelled while it was adopted, the new
+        index was removed for not having been, and the old one was gone already."""
+        call = HostProcess.call
+
+        async def cancelled(host: HostProcess, method: str, folder: Path, *args: Any) -> Any:
+            result = await call(host, method, folder, *args)
+            if method == step:
+                raise asyncio.CancelledError
+            return result
+
+        monkeypatch.setattr(HostProcess, "call", cancelled)
+        engine = EmbeddedEngine(root, stale_bytes=12_000_000, quiet_seconds=0)
+        await engine.create(HERE, IndexSpec(WIDE))
+        await engine.upsert(HERE, points(3500))
+        await engine.rebuilds.finished()
+        assert await engine.count(HERE) == 3500
+        await engine.upsert(HERE, [Point("more", points(1)[0].values)])
+        await engine.close()
+        again = EmbeddedEngine(root)
+        try:
+            assert await again.count(HERE) == 3501
+            assert len(generations(again, HERE)) == 1
+        finally:
+            await again.close()
 
     async def test_dropping_and_closing_end_a_rebuild(self, root: Path) -> None:
         engine = EmbeddedEngine(root, stale_bytes=12_000_000, quiet_seconds=0)

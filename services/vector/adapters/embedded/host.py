@@ -40,6 +40,8 @@ class Host:
         self._open: OrderedDict[Path, Shard] = OrderedDict()
         self._next: dict[Path, Shard] = {}
         """Indexes that are about to replace an open one."""
+        self._last: dict[Path, Shard] = {}
+        """Indexes that have just been replaced."""
 
     def answer(self, method: str, where: str, args: Sequence[Any]) -> Answer:
         folder = _path(where)
@@ -56,7 +58,7 @@ class Host:
         return Answer(result, stale=0 if shard is None else shard.stale_bytes)
 
     def close(self) -> None:
-        for shard in (*self._open.values(), *self._next.values()):
+        for shard in (*self._open.values(), *self._next.values(), *self._last.values()):
             shard.close()
 
     # Indexes
@@ -107,12 +109,12 @@ class Host:
 
     # Rebuilding: see `rebuild`
 
-    def begin_rebuild(self, folder: Path) -> tuple[Path, Path]:
-        """From now on writes are noted. Where the index lies, on disk as it is now, and where the next one shall."""
+    def begin_rebuild(self, folder: Path) -> Path:
+        """From now on writes are noted. Where the index lies, on disk as it is now."""
         shard = self._shard(folder)
         shard.flush()
         shard.touched = {}
-        return folder / shard.index.generation, folder / shards.new_generation()
+        return folder / shard.index.generation
 
     def catch_up(self, folder: Path, generation: str, limit: int) -> int:
         """Does some of the noted writes to the next index as well; says how many are left."""
@@ -133,14 +135,21 @@ class Host:
                 del shard.touched[id]
         return len(shard.touched)
 
+    def flush_next(self, folder: Path) -> None:
+        """What has been caught up with is on disk."""
+        self._next[folder].flush()
+
     def adopt(self, folder: Path) -> None:
-        """The next index takes the place of the old one, whose files go."""
+        """The next index takes the place of the old one, which is still open."""
         shard, following = self._open[folder], self._next.pop(folder)
-        following.flush()
         shards.write_index(folder, following.index)
-        self._open[folder] = following
-        shard.close()
-        shutil.rmtree(folder / shard.index.generation, ignore_errors=True)
+        self._open[folder], self._last[folder] = following, shard
+
+    def let_go(self, folder: Path) -> None:
+        """Of the old index, which takes a while to close."""
+        shard = self._last.pop(folder, None)
+        if shard is not None:
+            shard.close()
 
     def abandon(self, folder: Path, generation: str) -> None:
         following = self._next.pop(folder, None)
@@ -149,7 +158,9 @@ class Host:
         shard = self._open.get(folder)
         if shard is not None:
             shard.touched = None
-        shutil.rmtree(folder / generation, ignore_errors=True)
+        index = shards.read_index(folder)
+        if index is None or index.generation != generation:  # or it was adopted, and whoever asked has not heard of it
+            shutil.rmtree(folder / generation, ignore_errors=True)
 
     # Open indexes
 
@@ -169,7 +180,8 @@ class Host:
             self._forget(folder)
 
     def _forget(self, folder: Path) -> None:
-        for opened in (self._open.pop(folder, None), self._next.pop(folder, None)):
+        for known in (self._open, self._next, self._last):
+            opened = known.pop(folder, None)
             if opened is not None:
                 opened.close()
 

@@ -7,8 +7,11 @@ One index at a time: the graph is built with all cores, at low priority.
 """
 
 import asyncio
+import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 from core import logs
 from core.errors import PorticoError
@@ -86,23 +89,18 @@ class Rebuilds:
 
 
 async def _rebuild(host: HostProcess, folder: Path, writing: asyncio.Lock) -> None:
-    async with writing:
-        source, target = await host.call("begin_rebuild", folder)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.vector.adapters.embedded.optimise", str(source), str(target)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        try:
-            await process.stdout.readline()
-        except asyncio.CancelledError:
-            await _abandon(host, folder, target, process)
-            raise
+    """Wherever it ends, also by being cancelled, the index is whole: the old one or the new."""
+    target, process = folder / uuid4().hex, None
     try:
+        async with writing:
+            source = await host.call("begin_rebuild", folder)
+            process = await _optimiser(source, target)
+            await process.stdout.readline()  # type: ignore[union-attr]  # it is a pipe; the copy is made
         if await process.wait() != 0:
             raise OSError(f"the optimising process ended with {process.returncode}")
         while await host.call("catch_up", folder, target.name, _PIECE) > _NEARLY:
             pass
+        await host.call("flush_next", folder)
         async with writing:
             while await host.call("catch_up", folder, target.name, _PIECE):
                 pass
@@ -110,10 +108,18 @@ async def _rebuild(host: HostProcess, folder: Path, writing: asyncio.Lock) -> No
     except BaseException:
         await _abandon(host, folder, target, process)
         raise
+    with suppress(PorticoError):  # then its process has died, and the next one removes the files
+        await host.call("let_go", folder)
+    await asyncio.to_thread(shutil.rmtree, source, ignore_errors=True)
 
 
-async def _abandon(host: HostProcess, folder: Path, target: Path, process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
+async def _optimiser(source: Path, target: Path) -> asyncio.subprocess.Process:
+    program = (sys.executable, "-m", "services.vector.adapters.embedded.optimise", str(source), str(target))
+    return await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+
+
+async def _abandon(host: HostProcess, folder: Path, target: Path, process: asyncio.subprocess.Process | None) -> None:
+    if process is not None and process.returncode is None:
         process.kill()
         await process.wait()
     await host.call("abandon", folder, target.name)

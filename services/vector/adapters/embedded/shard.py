@@ -87,7 +87,7 @@ def write_index(folder: Path, index: IndexFile) -> None:
 
 def create(folder: Path, spec: IndexSpec) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # what an interrupted creation left
-    generation = new_generation()
+    generation = uuid.uuid4().hex
     (folder / generation).mkdir(parents=True)
     sparse = {stored.WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)} if spec.hybrid else None
     config = edge.EdgeConfig(
@@ -119,10 +119,6 @@ def _remove_others(folder: Path, generation: str) -> None:
     for entry in folder.iterdir():
         if entry.is_dir() and entry.name != generation:
             shutil.rmtree(entry, ignore_errors=True)
-
-
-def new_generation() -> str:
-    return uuid.uuid4().hex
 
 
 class Shard:
