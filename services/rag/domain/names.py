@@ -50,8 +50,10 @@ def file_name(field: str, value: str) -> str:
 
 
 def content_type(field: str, value: str, name: str) -> str:
-    """As given, or else as the name suggests."""
-    value = value.strip() or mimetypes.guess_type(name, strict=False)[0] or _DEFAULT_TYPE
+    """As given, or else as the name suggests: clients say octet-stream of what they do not know, curl of a CSV."""
+    value = value.strip()
+    if essence(value) in ("", _DEFAULT_TYPE):
+        value = mimetypes.guess_type(name, strict=False)[0] or _DEFAULT_TYPE
     if len(value) > _MAX_NAME or not _TYPE.fullmatch(value):
         raise InvalidInput(f"{field} must be a MIME type, such as text/plain.", field=field)
     return value
