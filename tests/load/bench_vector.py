@@ -23,7 +23,7 @@ import orjson
 from tests.load import portico, processes, programs, vector_report
 from tests.load.vector_calls import Client, Library, Rest, batches, fill, generation, index_folder, json_batches
 from tests.load.vector_data import FILTERS, Collection, collection, recall
-from tests.load.vector_report import EDGE, EMPTY, GRPC, IN_PROCESS, REST, Asked, Results, Stall
+from tests.load.vector_report import EDGE, EMPTY, GRPC, IN_PROCESS, REST, UNTUNED, Asked, Results, Stall
 
 _PAUSE = 0.005  # seconds between the queries that watch for stalls
 _CALLERS = 8
@@ -99,6 +99,7 @@ def _measure(options: argparse.Namespace) -> Results:
             programs.wait_for_port(process, port)
             ways: dict[str, Asking] = {
                 IN_PROCESS: engine,
+                UNTUNED: Library(index, Path(scratch) / "untuned", tuned=False),
                 GRPC: client,
                 EDGE: Client(f"127.0.0.1:{running.port}", client.token, client.index),
                 REST: Rest(running.port, client.token, client.index),

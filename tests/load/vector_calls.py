@@ -117,11 +117,21 @@ def fill(upsert: Callable[[T], None], requests: Sequence[T], callers: int = 1) -
     return time.perf_counter() - began
 
 
-class Library:
-    """A copy of an index's files, opened in this process: the engine's library and the settings of the service."""
+class _Untuned:
+    """The engine looks as far as it does by itself."""
 
-    def __init__(self, index: Path, scratch: Path) -> None:
+    def params(self, filtered: bool, limit: int) -> None:
+        return None
+
+
+class Library:
+    """A copy of an index's files, opened in this process: the engine's library and the settings of the service, or, not
+    `tuned`, how far the engine looks by itself."""
+
+    def __init__(self, index: Path, scratch: Path, *, tuned: bool = True) -> None:
         self._shard = Shard(Path(shutil.copytree(index, scratch)))
+        if not tuned:
+            self._shard._tuning = _Untuned()  # type: ignore[assignment]
         self.cpu = 0.0
         """CPU seconds of this process in all queries so far."""
 
