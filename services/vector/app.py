@@ -48,7 +48,10 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     """The service without its ties to auth."""
     store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
     embedded = EmbeddedEngine(
-        platform.settings.store.data_dir / "vectors", open_indexes=settings.open_indexes, hosts=settings.hosts
+        platform.settings.store.data_dir / "vectors",
+        hosts=settings.hosts,
+        open_indexes=settings.open_indexes,
+        large_indexes=settings.large_indexes,
     )
     pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(
         settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()

@@ -13,11 +13,18 @@ class Settings:
 
     sealing: SealingSettings
     outbound: OutboundSettings
-    open_indexes: int = setting(
-        "PORTICO_VECTOR_OPEN_INDEXES", default=64, min=1, max=4096, help="Embedded indexes open at once."
-    )
     hosts: int = setting(
-        "PORTICO_VECTOR_HOSTS", default=2, min=1, max=64, help="Processes that the embedded indexes are spread over."
+        "PORTICO_VECTOR_HOSTS", default=2, min=1, max=64, help="Processes that small embedded indexes are spread over."
+    )
+    open_indexes: int = setting(
+        "PORTICO_VECTOR_OPEN_INDEXES", default=64, min=1, max=4096, help="Small embedded indexes open at once."
+    )
+    large_indexes: int = setting(
+        "PORTICO_VECTOR_LARGE_INDEXES",
+        default=8,
+        min=1,
+        max=1024,
+        help="Large embedded indexes open at once, each in a process of its own.",
     )
     engines: int = setting(
         "PORTICO_VECTOR_ENGINES", default=200, min=1, help="Connections to other engines kept, one per provider."

@@ -21,6 +21,7 @@ from services.vector.adapters.embedded.hosts import HostProcess
 from services.vector.domain.filters import parse
 from services.vector.domain.points import IndexSpec, Point, vector
 from services.vector.ports import Place, Query
+from tests.support.processes import alive
 from tests.support.vector_writer import BATCH, PLACE, batch
 
 WIDE = 1024
@@ -39,7 +40,7 @@ def points(count: int, dimension: int = WIDE, seed: int = 1) -> list[Point]:
 
 
 def pids(engine: EmbeddedEngine) -> list[int]:
-    return [host.pid for host in engine._hosts if host.pid is not None]
+    return [host.pid for host in engine.pool.processes if host.pid is not None]
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ class TestCrashes:
     async def test_a_host_that_dies_is_started_again(self, engine: EmbeddedEngine) -> None:
         await engine.create(HERE, IndexSpec(8))
         await engine.upsert(HERE, points(50, 8))
-        host = engine._host(engine._folder(HERE))
+        host = await engine.pool.of(engine._folder(HERE))
         assert host.pid is not None
         waiting = [asyncio.create_task(engine.query(HERE, Query(points(1, 8)[0].values))) for _ in range(20)]
         await asyncio.sleep(0)
@@ -357,6 +358,98 @@ class TestRebuild:
             assert len(generations(again, OTHER)) == 1
         finally:
             await again.close()
+
+
+class TestLargeIndexes:
+    """One with a graph has a process of its own, so that nobody waits for what is done to it."""
+
+    async def test_it_moves_out_and_is_opened_by_itself_after_a_restart(self, root: Path) -> None:
+        for turn in range(2):
+            async with opened(root) as engine:
+                if not turn:
+                    await large(engine, HERE)
+                    await engine.create(OTHER, IndexSpec(8))
+                assert await engine.count(HERE) == 3500
+                assert await engine.count(OTHER) == 0
+                own = await engine.pool.of(engine._folder(HERE))
+                assert own not in engine.pool.shared
+                assert await engine.pool.of(engine._folder(OTHER)) in engine.pool.shared
+                assert len(pids(engine)) <= 3
+
+    async def test_no_more_than_so_many_are_open_and_none_by_two(self, root: Path) -> None:
+        places = [Place(Project(Tenant("red"), "p1"), f"i{n}") for n in range(4)]
+        async with opened(root, large_indexes=2) as engine:
+            for at in places:
+                await large(engine, at)
+            assert len(engine.pool.processes) == 2 + 2
+
+            async def use(at: Place, turn: int) -> None:
+                await engine.upsert(at, [Point(f"new{turn}", points(1)[0].values)])
+                assert await engine.query(at, Query(points(1)[0].values))
+
+            await asyncio.gather(*(use(at, turn) for turn in range(5) for at in places))
+            for at in places:
+                assert await engine.count(at) == 3505
+            assert len(engine.pool.processes) == 2 + 2
+
+    async def test_one_that_dies_is_started_again(self, root: Path) -> None:
+        async with opened(root) as engine:
+            await large(engine, HERE)
+            own = await engine.pool.of(engine._folder(HERE))
+            await engine.count(HERE)
+            assert own.pid is not None
+            waiting = asyncio.create_task(engine.count(HERE))
+            os.kill(own.pid, signal.SIGKILL)
+            await asyncio.wait({waiting})
+            with contextlib.suppress(Unavailable):  # or it was answered before
+                await waiting
+            assert await engine.count(HERE) == 3500
+
+    async def test_a_dropped_one_leaves_no_process(self, root: Path) -> None:
+        async with opened(root) as engine:
+            await large(engine, HERE)
+            await engine.count(HERE)
+            pid = (await engine.pool.of(engine._folder(HERE))).pid
+            assert pid is not None
+            await engine.drop(HERE)
+            with pytest.raises(NotFound):
+                await engine.count(HERE)
+            async with asyncio.timeout(10):
+                while alive(pid):
+                    await asyncio.sleep(0.01)
+
+    async def test_others_do_not_wait_for_it(self, root: Path) -> None:
+        """While one process does nothing at all, as when it opens a large index, the others answer."""
+        async with opened(root, hosts=1) as engine:
+            await large(engine, HERE)
+            await engine.create(OTHER, IndexSpec(8))
+            await engine.count(HERE)
+            pid = (await engine.pool.of(engine._folder(HERE))).pid
+            assert pid is not None
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                waiting = asyncio.create_task(engine.count(HERE))
+                await engine.upsert(OTHER, points(10, 8))
+                assert await engine.count(OTHER) == 10
+                assert not waiting.done()
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            assert await waiting == 3500
+
+
+@contextlib.asynccontextmanager
+async def opened(root: Path, **options: Any) -> AsyncIterator[EmbeddedEngine]:
+    engine = EmbeddedEngine(root, stale_bytes=12_000_000, quiet_seconds=0, **options)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def large(engine: EmbeddedEngine, at: Place) -> None:
+    await engine.create(at, IndexSpec(WIDE))
+    await engine.upsert(at, points(3500))
+    await engine.rebuilds.finished()
 
 
 THIRD = {"third": 1}

@@ -1,7 +1,6 @@
-"""The embedded engine behind the port: finds an index's host and cuts long work into pieces."""
+"""The embedded engine behind the port: asks an index's host, and cuts long work into pieces."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from services.vector.adapters.embedded import wire
 from services.vector.adapters.embedded.hosts import HostProcess
+from services.vector.adapters.embedded.pool import HostPool
 from services.vector.adapters.embedded.rebuild import Rebuilds
 from services.vector.domain.filters import OPERATORS, Filter
 from services.vector.domain.points import IndexSpec, Match, Metric, Point
@@ -23,7 +23,7 @@ _PIECE_BYTES = 512 * 1024
 _LONGEST_PIECE = 500
 
 _KNOWN = 4_096
-"""Places whose folder and host are remembered: to work them out anew costs a tenth of a query."""
+"""Places whose folder is remembered: to work it out anew costs a tenth of a query."""
 
 _STALE_BYTES = 20 * 1024 * 1024
 """Size of vectors without a graph at which an index is rebuilt; comparing with each of them takes about 2 ms."""
@@ -32,7 +32,8 @@ _STALE_BYTES = 20 * 1024 * 1024
 class EmbeddedEngine:
     """Indexes under `root`, one folder each: <root>/<tenant>/<project>/<index>.
 
-    `open_indexes`: how many are open at once over all hosts; others are opened when they are asked for. `keep_free`:
+    `hosts`: processes that small indexes share, of which `open_indexes` are open at once; `large_indexes`: how many of
+    those with a graph have a process of their own at once. Others are opened when they are asked for. `keep_free`:
     bytes of disk below which writes are refused. Nothing is started before the first call.
     """
 
@@ -44,6 +45,7 @@ class EmbeddedEngine:
         *,
         open_indexes: int = 32,
         hosts: int = 2,
+        large_indexes: int = 8,
         keep_free: int = 128 * 1024 * 1024,
         stale_bytes: int = _STALE_BYTES,
         quiet_seconds: float = 1.0,
@@ -51,11 +53,15 @@ class EmbeddedEngine:
         self._root = root
         self._stale_bytes = stale_bytes
         self._folder = lru_cache(_KNOWN)(self._folder_of)
-        self._host = lru_cache(_KNOWN)(self._host_of)
-        each = max(1, open_indexes // hosts)
-        self._hosts = [HostProcess(each, keep_free, self._on_stale) for _ in range(hosts)]
         self._writers: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self.rebuilds = Rebuilds(stale_bytes, quiet_seconds)
+        self.pool = HostPool(
+            lambda most: HostProcess(most, keep_free, self._on_stale),
+            shared=hosts,
+            open_small=open_indexes,
+            large=large_indexes,
+            busy=self.rebuilds.going_on,
+        )
 
     async def create(self, place: Place, spec: IndexSpec) -> None:
         await self._call(place, "create", spec)
@@ -65,6 +71,7 @@ class EmbeddedEngine:
         await self.rebuilds.forget(folder)
         async with self._writer(folder):
             await self._call(place, "drop")
+            self.pool.release(folder)
 
     async def spec(self, place: Place) -> IndexSpec:
         spec: IndexSpec = await self._call(place, "spec")
@@ -107,19 +114,15 @@ class EmbeddedEngine:
         return wire.page_of(await self._call(place, "scroll", after, limit))
 
     async def check(self) -> None:
-        await asyncio.gather(*(host.call("check", self._root) for host in self._hosts))
+        await asyncio.gather(*(host.call("check", self._root) for host in self.pool.shared))
 
     async def close(self) -> None:
         await self.rebuilds.close()
-        await asyncio.gather(*(host.close() for host in self._hosts))
+        await self.pool.close()
 
     def _folder_of(self, place: Place) -> Path:
         """All three names are checked when a Place is made: letters, digits, `-` and `_`."""
         return self._root / place.scope.tenant.slug / place.scope.id / place.index_id
-
-    def _host_of(self, folder: Path) -> HostProcess:
-        digest = hashlib.blake2b(str(folder.relative_to(self._root)).encode(), digest_size=4).digest()
-        return self._hosts[int.from_bytes(digest, "big") % len(self._hosts)]
 
     def _writer(self, folder: Path) -> asyncio.Lock:
         """Writes of one index are done one after the other."""
@@ -127,13 +130,13 @@ class EmbeddedEngine:
 
     async def _call(self, place: Place, method: str, *args: Any) -> Any:
         folder = self._folder(place)
-        return await self._host(folder).call(method, folder, *args)
+        return await (await self.pool.of(folder)).call(method, folder, *args)
 
     async def _write(self, folder: Path, method: str, *args: Any) -> Any:
-        host = self._host(folder)
+        host = await self.pool.of(folder)
         async with host.writing:
             return await host.call(method, folder, *args)
 
     def _on_stale(self, folder: Path, stale: int) -> None:
         if stale >= self._stale_bytes:
-            self.rebuilds.consider(self._host(folder), folder, stale, self._writer(folder))
+            self.rebuilds.consider(self.pool, folder, stale, self._writer(folder))

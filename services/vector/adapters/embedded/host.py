@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PorticoError, Unavailable
+from services.vector.adapters.embedded import layout, wire
 from services.vector.adapters.embedded import shard as shards
-from services.vector.adapters.embedded import wire
 from services.vector.adapters.embedded.shard import Shard
 from services.vector.adapters.embedded.wire import Answer, Messages, Row
 from services.vector.domain.filters import Filter
@@ -38,10 +38,6 @@ class Host:
         self._max_open = max_open
         self._keep_free = keep_free
         self._open: OrderedDict[Path, Shard] = OrderedDict()
-        self._next: dict[Path, Shard] = {}
-        """Indexes that are about to replace an open one."""
-        self._last: dict[Path, Shard] = {}
-        """Indexes that have just been replaced."""
 
     def answer(self, method: str, where: str, args: Sequence[Any]) -> Answer:
         folder = _path(where)
@@ -52,19 +48,19 @@ class Host:
         except OSError as error:
             return Answer(error=_failed(error), detail=repr(error))
         except Exception as error:  # the engine raises plain Exceptions: what they say goes to the log
-            self._forget(folder)
+            self.forget(folder)
             return Answer(error=_failed(error), detail=repr(error))
         shard = self._open.get(folder)
         return Answer(result, stale=0 if shard is None else shard.stale_bytes)
 
     def close(self) -> None:
-        for shard in (*self._open.values(), *self._next.values(), *self._last.values()):
+        for shard in self._open.values():
             shard.close()
 
     # Indexes
 
     def create(self, folder: Path, spec: IndexSpec) -> None:
-        known = shards.read_index(folder)
+        known = layout.read_index(folder)
         if known is not None:
             if known.spec != spec:
                 raise Conflict("the index is there with another dimension, metric or hybrid")
@@ -73,7 +69,7 @@ class Host:
         shards.create(folder, spec)
 
     def drop(self, folder: Path) -> None:
-        self._forget(folder)
+        self.forget(folder)
         shards.drop(folder)
 
     def spec(self, folder: Path) -> IndexSpec:
@@ -107,7 +103,7 @@ class Host:
     def scroll(self, folder: Path, after: str, limit: int) -> Row:
         return wire.page_row(self._shard(folder).scroll(after, limit))
 
-    # Rebuilding: see `rebuild`
+    # Rebuilding (see `rebuild`): what is asked of the process that keeps the index
 
     def begin_rebuild(self, folder: Path) -> Path:
         """From now on writes are noted. Where the index lies, on disk as it is now."""
@@ -116,51 +112,51 @@ class Host:
         shard.touched = {}
         return folder / shard.index.generation
 
-    def catch_up(self, folder: Path, generation: str, limit: int) -> int:
-        """Does some of the noted writes to the next index as well; says how many are left."""
+    def noted(self, folder: Path, limit: int) -> tuple[list[str], list[Row], int]:
+        """Ids of some noted writes, the points that there are of them, and how many ids are left."""
         shard = self._open.get(folder)
         if shard is None or shard.touched is None:
             raise FailedPrecondition("no rebuild goes on")  # this process is not the one that began it
-        following = self._next.get(folder)
-        if following is None:
-            following = Shard(folder, generation)
-            self._next[folder] = following
         ids = list(shard.touched)[:limit]
-        if ids:
-            points = shard.fetch(ids)
-            following.delete(list(set(ids) - {point.id for point in points}))
-            if points:
-                following.upsert(points)
-            for id in ids:
-                del shard.touched[id]
-        return len(shard.touched)
+        for id in ids:
+            del shard.touched[id]
+        return ids, wire.point_rows(shard.fetch(ids)), len(shard.touched)
 
-    def flush_next(self, folder: Path) -> None:
-        """What has been caught up with is on disk."""
-        self._next[folder].flush()
+    def abandon(self, folder: Path, generation: str) -> None:
+        """The rebuild has ended early; unless the next index was adopted, and whoever asked has not heard of it."""
+        shard, index = self._open.get(folder), layout.read_index(folder)
+        if index is not None and index.generation == generation:
+            self.forget(folder)
+            return
+        if shard is not None:
+            shard.touched = None
+        shutil.rmtree(folder / generation, ignore_errors=True)
 
-    def adopt(self, folder: Path) -> None:
-        """The next index takes the place of the old one, which is still open."""
-        shard, following = self._open[folder], self._next.pop(folder)
-        shards.write_index(folder, following.index)
-        self._open[folder], self._last[folder] = following, shard
-
-    def let_go(self, folder: Path) -> None:
-        """Of the old index, which takes a while to close."""
-        shard = self._last.pop(folder, None)
+    def forget(self, folder: Path) -> None:
+        """Closes the index."""
+        shard = self._open.pop(folder, None)
         if shard is not None:
             shard.close()
 
-    def abandon(self, folder: Path, generation: str) -> None:
-        following = self._next.pop(folder, None)
-        if following is not None:
-            following.close()
-        shard = self._open.get(folder)
-        if shard is not None:
-            shard.touched = None
-        index = shards.read_index(folder)
-        if index is None or index.generation != generation:  # or it was adopted, and whoever asked has not heard of it
-            shutil.rmtree(folder / generation, ignore_errors=True)
+    # and of the one that will keep the next
+
+    def open_next(self, folder: Path, generation: str) -> None:
+        self._open[folder] = Shard(folder, generation)
+
+    def catch_up(self, folder: Path, ids: Sequence[str], points: Sequence[Row]) -> None:
+        """Does noted writes."""
+        shard, there = self._open[folder], wire.points_of(points)
+        shard.delete(list(set(ids) - {point.id for point in there}))
+        if there:
+            shard.upsert(there)
+
+    def flush_next(self, folder: Path) -> None:
+        """What has been caught up with is on disk."""
+        self._open[folder].flush()
+
+    def adopt(self, folder: Path) -> None:
+        """The next index takes the place of the old one."""
+        layout.write_index(folder, self._open[folder].index)
 
     # Open indexes
 
@@ -177,13 +173,7 @@ class Host:
         """Calls come one at a time, so all but the newest are idle; those being rebuilt must stay."""
         excess = len(self._open) - self._max_open
         for folder in [folder for folder, shard in self._open.items() if shard.touched is None][: max(excess, 0)]:
-            self._forget(folder)
-
-    def _forget(self, folder: Path) -> None:
-        for known in (self._open, self._next, self._last):
-            opened = known.pop(folder, None)
-            if opened is not None:
-                opened.close()
+            self.forget(folder)
 
     def _check_space(self, folder: Path, size: int) -> None:
         """The engine writes through mapped files, where a full disk is not an error but the end of the process."""

@@ -13,7 +13,8 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from services.vector.adapters.embedded.host import end_with_parent
-from services.vector.adapters.embedded.tuning import tuned, write_tuning
+from services.vector.adapters.embedded.layout import write_tuning
+from services.vector.adapters.embedded.tuning import tuned
 
 _NICENESS = 10
 """Queries and writes come first."""

@@ -1,8 +1,8 @@
 """Gives a grown index its graph without standing in anybody's way.
 
 The engine would hold its process for as long as it optimises. So an optimising process copies the index (its writers,
-and nobody else, wait for the copy), builds the graph in the copy, and in the meantime the host notes which points are
-written. Those are then done to the copy too, piece by piece, and the copy takes the index's place.
+and nobody else, wait for the copy) and builds the graph in the copy, while the host notes which points are written. A
+new host process opens the copy, is told those points, piece by piece, and then keeps the index in the old one's place.
 One index at a time: the graph is built with all cores, at low priority.
 """
 
@@ -16,6 +16,7 @@ from uuid import uuid4
 from core import logs
 from core.errors import PorticoError
 from services.vector.adapters.embedded.hosts import HostProcess
+from services.vector.adapters.embedded.pool import HostPool
 
 _PIECE = 200
 """Points that a query may have to wait for."""
@@ -39,7 +40,7 @@ class Rebuilds:
         self._given_up: dict[Path, int] = {}
         self._changed: dict[Path, float] = {}
 
-    def consider(self, host: HostProcess, folder: Path, stale: int, writing: asyncio.Lock) -> None:
+    def consider(self, pool: HostPool, folder: Path, stale: int, writing: asyncio.Lock) -> None:
         """What of the index waits for a graph, as a call on it has just told."""
         if stale < self._stale_bytes:
             return
@@ -47,9 +48,12 @@ class Rebuilds:
             self._stale[folder] = stale
             self._changed[folder] = asyncio.get_running_loop().time()
         if folder not in self._tasks and stale >= self._given_up.get(folder, 0):
-            task = asyncio.create_task(self._run(host, folder, writing), name=f"rebuild {folder.name}")
+            task = asyncio.create_task(self._run(pool, folder, writing), name=f"rebuild {folder.name}")
             self._tasks[folder] = task
             task.add_done_callback(lambda _: self._tasks.pop(folder, None))
+
+    def going_on(self, folder: Path) -> bool:
+        return folder in self._tasks
 
     async def finished(self) -> None:
         """Waits for the rebuilds that are due."""
@@ -69,11 +73,11 @@ class Rebuilds:
         for folder in list(self._tasks):
             await self.forget(folder)
 
-    async def _run(self, host: HostProcess, folder: Path, writing: asyncio.Lock) -> None:
+    async def _run(self, pool: HostPool, folder: Path, writing: asyncio.Lock) -> None:
         await self._pause(folder)
         async with self._one:
             try:
-                await _rebuild(host, folder, writing)
+                await _rebuild(pool, folder, writing)
                 self._given_up.pop(folder, None)
             except (PorticoError, OSError) as error:  # the index serves on as it is
                 log.error("rebuild of a vector index failed", index=folder.name, error=repr(error))
@@ -88,9 +92,9 @@ class Rebuilds:
             await asyncio.sleep(left)
 
 
-async def _rebuild(host: HostProcess, folder: Path, writing: asyncio.Lock) -> None:
+async def _rebuild(pool: HostPool, folder: Path, writing: asyncio.Lock) -> None:
     """Wherever it ends, also by being cancelled, the index is whole: the old one or the new."""
-    target, process = folder / uuid4().hex, None
+    target, process, host, following = folder / uuid4().hex, None, await pool.of(folder), pool.spare()
     try:
         async with writing:
             source = await host.call("begin_rebuild", folder)
@@ -98,28 +102,35 @@ async def _rebuild(host: HostProcess, folder: Path, writing: asyncio.Lock) -> No
             await process.stdout.readline()  # type: ignore[union-attr]  # it is a pipe; the copy is made
         if await process.wait() != 0:
             raise OSError(f"the optimising process ended with {process.returncode}")
-        while await host.call("catch_up", folder, target.name, _PIECE) > _NEARLY:
+        await following.call("open_next", folder, target.name)
+        while await _catch_up(host, following, folder) > _NEARLY:
             pass
-        await host.call("flush_next", folder)
+        await following.call("flush_next", folder)
         async with writing:
-            while await host.call("catch_up", folder, target.name, _PIECE):
+            while await _catch_up(host, following, folder):
                 pass
-            await host.call("adopt", folder)
+            await following.call("adopt", folder)
+            before = pool.give_own(folder, following)
     except BaseException:
-        await _abandon(host, folder, target, process)
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+        await following.close()
+        await host.call("abandon", folder, target.name)
         raise
-    with suppress(PorticoError):  # then its process has died, and the next one removes the files
-        await host.call("let_go", folder)
+    with suppress(PorticoError):  # then it has died, which is as good
+        await (host.call("forget", folder) if before is None else before.close())
     await asyncio.to_thread(shutil.rmtree, source, ignore_errors=True)
+
+
+async def _catch_up(host: HostProcess, following: HostProcess, folder: Path) -> int:
+    """How many noted writes are left."""
+    ids, points, left = await host.call("noted", folder, _PIECE)
+    if ids:
+        await following.call("catch_up", folder, ids, points)
+    return int(left)
 
 
 async def _optimiser(source: Path, target: Path) -> asyncio.subprocess.Process:
     program = (sys.executable, "-m", "services.vector.adapters.embedded.optimise", str(source), str(target))
     return await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
-
-
-async def _abandon(host: HostProcess, folder: Path, target: Path, process: asyncio.subprocess.Process | None) -> None:
-    if process is not None and process.returncode is None:
-        process.kill()
-        await process.wait()
-    await host.call("abandon", folder, target.name)

@@ -1,12 +1,5 @@
-"""One index on disk: the engine's shard, and what we keep beside it. Synchronous; only a host process calls it.
+"""One index, open: the engine's shard, and what we keep beside it. Synchronous; only a host process calls it."""
 
-    <folder>/index.json          what the index was made for, and the generation that counts
-    <folder>/<generation>/       the engine's files; a rebuild makes the next one beside it
-
-`index.json` is written last when an index is made and removed first when it is dropped, each in one step.
-"""
-
-import os
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
@@ -20,7 +13,8 @@ import qdrant_edge as edge
 from core.errors import InvalidInput, NotFound
 from services.vector.adapters import qdrant_payload as stored
 from services.vector.adapters.compiled import compiled
-from services.vector.adapters.embedded.tuning import read_tuning
+from services.vector.adapters.embedded.layout import IndexFile, read_index, read_tuning, write_index
+from services.vector.adapters.embedded.tuning import params
 from services.vector.domain.filters import Filter, Order
 from services.vector.domain.fusion import candidates, fuse_matches
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
@@ -48,41 +42,6 @@ _POINT = [stored.POINT]
 """The one field of the payload that is read back."""
 
 _RANGES = {Order.GT: "gt", Order.GTE: "gte", Order.LT: "lt", Order.LTE: "lte"}
-
-
-class IndexFile(msgspec.Struct, frozen=True):
-    """`index.json`."""
-
-    generation: str
-    dimension: int
-    metric: Metric
-    hybrid: bool
-
-    @property
-    def spec(self) -> IndexSpec:
-        return IndexSpec(self.dimension, self.metric, self.hybrid)
-
-
-def read_index(folder: Path) -> IndexFile | None:
-    try:
-        return msgspec.json.decode((folder / "index.json").read_bytes(), type=IndexFile)
-    except FileNotFoundError:
-        return None
-
-
-def write_index(folder: Path, index: IndexFile) -> None:
-    """In one step, and on disk when it returns."""
-    beside = folder / "index.json.next"
-    with beside.open("wb") as file:
-        file.write(msgspec.json.encode(index))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(folder / "index.json")
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def create(folder: Path, spec: IndexSpec) -> None:
@@ -241,7 +200,7 @@ class Shard:
             filter=_filter(query.filter),
             with_payload=_POINT,
             with_vector=query.include_values,
-            params=self._tuning.params(query.filter is not None, limit),
+            params=params(self._tuning, query.filter is not None, limit),
         )
         return [
             stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)

@@ -10,11 +10,11 @@ import random
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import qdrant_edge as edge
+
+from services.vector.adapters.embedded.layout import Tuning
 
 _TARGET = 0.99
 _WALKS = (64, 128, 256, 512, 1024)
@@ -23,15 +23,9 @@ _NEAREST = 10
 _NEIGHBOURS = 20
 
 
-class Tuning(msgspec.Struct, frozen=True):
-    """Nodes that a walk keeps in view; 0: every vector is compared."""
-
-    walk: int = 128
-    walk_filtered: int = 256
-
-    def params(self, filtered: bool, limit: int) -> edge.SearchParams:
-        walk = self.walk_filtered if filtered else self.walk
-        return walking(max(walk, 2 * limit), filtered) if walk else edge.SearchParams(exact=True)
+def params(tuning: Tuning, filtered: bool, limit: int) -> edge.SearchParams:
+    walk = tuning.walk_filtered if filtered else tuning.walk
+    return walking(max(walk, 2 * limit), filtered) if walk else edge.SearchParams(exact=True)
 
 
 def walking(walk: int, filtered: bool) -> edge.SearchParams:
@@ -39,18 +33,6 @@ def walking(walk: int, filtered: bool) -> edge.SearchParams:
     pieces, and a third of the points could only be searched one by one."""
     acorn = edge.AcornSearchParams(enable=True, max_selectivity=1.0) if filtered else None
     return edge.SearchParams(hnsw_ef=walk, acorn=acorn)
-
-
-def read_tuning(generation: Path) -> Tuning:
-    """The usual one where no graph has been built yet."""
-    try:
-        return msgspec.json.decode((generation / "tuning.json").read_bytes(), type=Tuning)
-    except FileNotFoundError:
-        return Tuning()
-
-
-def write_tuning(generation: Path, tuning: Tuning) -> None:
-    (generation / "tuning.json").write_bytes(msgspec.json.encode(tuning))
 
 
 def tuned(engine: edge.EdgeShard) -> Tuning:

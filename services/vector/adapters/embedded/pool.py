@@ -1,0 +1,107 @@
+"""Which host process keeps which index.
+
+Small indexes share a few processes: a thousand of them cost no more than those that are open. One that has a graph is
+large, and gets a process of its own, for whatever is done to it takes long: to open it, to close it, to put another in
+its place. So what a tenant with millions of vectors does, another one does not wait for, and each large index has a
+core to itself.
+"""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from services.vector.adapters.embedded import layout
+from services.vector.adapters.embedded.hosts import HostProcess
+
+_REMEMBERED = 4_096
+"""Folders of small indexes whose process is remembered: to work it out anew costs a tenth of a query."""
+
+
+class HostPool:
+    """`start` makes the process for so many open indexes. At most `large` indexes have processes of their own at once;
+    the one that was not asked for longest is closed, unless `busy` says that it is worked on."""
+
+    def __init__(
+        self,
+        start: Callable[[int], HostProcess],
+        *,
+        shared: int,
+        open_small: int,
+        large: int,
+        busy: Callable[[Path], bool],
+    ) -> None:
+        self._start = start
+        self._shared = [start(max(1, open_small // shared)) for _ in range(shared)]
+        self._large = large
+        self._busy = busy
+        self._small: OrderedDict[Path, HostProcess] = OrderedDict()
+        self._own: OrderedDict[Path, HostProcess] = OrderedDict()
+        self._leaving: dict[Path, asyncio.Task[None]] = {}
+
+    @property
+    def shared(self) -> list[HostProcess]:
+        return list(self._shared)
+
+    @property
+    def processes(self) -> list[HostProcess]:
+        return [*self._shared, *self._own.values()]
+
+    async def of(self, folder: Path) -> HostProcess:
+        """Ask it at once: after an `await` the index may be kept elsewhere."""
+        if (host := self._small.get(folder)) is not None:
+            return host
+        while (host := self._own.get(folder)) is None:
+            if folder in self._leaving:  # two processes must not have it open
+                await asyncio.wait({self._leaving[folder]})
+            elif layout.is_large(folder):
+                self.give_own(folder, self.spare())
+            else:
+                return self._remember(folder)
+        self._own.move_to_end(folder)
+        return host
+
+    def spare(self) -> HostProcess:
+        """A process for one index, which nobody is led to yet."""
+        return self._start(1)
+
+    def give_own(self, folder: Path, host: HostProcess) -> HostProcess | None:
+        """From now on the process keeps the index. The one of its own that it had before, if any, is the caller's to
+        close."""
+        self._small.pop(folder, None)
+        before = self._own.pop(folder, None)
+        self._own[folder] = host
+        self._close_idle()
+        return before
+
+    def release(self, folder: Path) -> None:
+        """The index is gone, or is to be kept where its files say."""
+        self._small.pop(folder, None)
+        if folder in self._own:
+            self._leave(folder)
+
+    async def close(self) -> None:
+        for folder in list(self._own):
+            self._leave(folder)
+        await asyncio.gather(*(host.close() for host in self._shared), *self._leaving.values())
+
+    def _close_idle(self) -> None:
+        for folder in list(self._own)[:-1]:
+            if len(self._own) <= self._large:
+                return
+            if not self._busy(folder):
+                self._leave(folder)
+
+    def _leave(self, folder: Path) -> None:
+        task = asyncio.create_task(self._own.pop(folder).close(), name=f"close {folder.name}")
+        self._leaving[folder] = task
+        task.add_done_callback(lambda _: self._leaving.pop(folder))
+
+    def _remember(self, folder: Path) -> HostProcess:
+        digest = hashlib.blake2b("/".join(folder.parts[-3:]).encode(), digest_size=4).digest()
+        host = self._shared[int.from_bytes(digest, "big") % len(self._shared)]
+        self._small[folder] = host
+        if len(self._small) > _REMEMBERED:
+            self._small.popitem(last=False)
+        return host
