@@ -21,7 +21,17 @@ import grpc
 import orjson
 
 from tests.load import portico, processes, programs, vector_report
-from tests.load.vector_calls import Client, Library, Rest, batches, fill, generation, index_folder, json_batches
+from tests.load.vector_calls import (
+    Client,
+    Library,
+    Rest,
+    Untuned,
+    batches,
+    fill,
+    generation,
+    index_folder,
+    json_batches,
+)
 from tests.load.vector_data import FILTERS, Collection, collection, recall
 from tests.load.vector_report import EDGE, EMPTY, GRPC, IN_PROCESS, REST, UNTUNED, Asked, Results, Stall
 
@@ -99,7 +109,7 @@ def _measure(options: argparse.Namespace) -> Results:
             programs.wait_for_port(process, port)
             ways: dict[str, Asking] = {
                 IN_PROCESS: engine,
-                UNTUNED: Library(index, Path(scratch) / "untuned", tuned=False),
+                UNTUNED: Untuned(engine),
                 GRPC: client,
                 EDGE: Client(f"127.0.0.1:{running.port}", client.token, client.index),
                 REST: Rest(running.port, client.token, client.index),

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import grpc
 import orjson
+import qdrant_edge as edge
 
 from portico.vector.v1 import index_service_pb2 as index_pb
 from portico.vector.v1 import index_service_pb2_grpc, point_service_pb2_grpc
 from portico.vector.v1 import point_service_pb2 as pb
-from services.vector.adapters.embedded.shard import Shard
+from services.vector.adapters.embedded.shard import Shard, _filter
+from services.vector.adapters.qdrant_payload import POINT, to_id
 from services.vector.domain import filters
 from services.vector.domain.points import vector
 from services.vector.ports import Query
@@ -117,30 +119,36 @@ def fill(upsert: Callable[[T], None], requests: Sequence[T], callers: int = 1) -
     return time.perf_counter() - began
 
 
-class _Untuned:
-    """The engine looks as far as it does by itself."""
-
-    def params(self, filtered: bool, limit: int) -> None:
-        return None
-
-
 class Library:
-    """A copy of an index's files, opened in this process: the engine's library and the settings of the service, or, not
-    `tuned`, how far the engine looks by itself."""
+    """A copy of an index's files, opened in this process: the engine's library and the settings of the service."""
 
-    def __init__(self, index: Path, scratch: Path, *, tuned: bool = True) -> None:
-        self._shard = Shard(Path(shutil.copytree(index, scratch)))
-        if not tuned:
-            self._shard._tuning = _Untuned()  # type: ignore[assignment]
+    def __init__(self, index: Path, scratch: Path) -> None:
+        shutil.copytree(index / generation(index), scratch / generation(index))
+        shutil.copy(index / "index.json", scratch)
+        self.shard = Shard(scratch)
         self.cpu = 0.0
         """CPU seconds of this process in all queries so far."""
 
     def query(self, values: Sequence[float], filter: Mapping[str, Any] | None) -> list[str]:
         before = time.process_time()
         parsed = filters.parse(dict(filter)) if filter else None
-        found = [match.id for match in self._shard.query(Query(vector(values), NEAREST, parsed))]
+        found = [match.id for match in self.shard.query(Query(vector(values), NEAREST, parsed))]
         self.cpu += time.process_time() - before
         return found
+
+
+class Untuned:
+    """The same, but the engine looks as far as it does by itself."""
+
+    def __init__(self, library: Library) -> None:
+        self._engine = library.shard._engine
+
+    def query(self, values: Sequence[float], filter: Mapping[str, Any] | None) -> list[str]:
+        parsed = filters.parse(dict(filter)) if filter else None
+        request = edge.QueryRequest(
+            limit=NEAREST, query=edge.Query.Nearest(list(values)), filter=_filter(parsed), with_payload=[POINT]
+        )
+        return [to_id(found.payload or {}) for found in self._engine.query(request)]
 
 
 def index_folder(data: Path, tenant: str) -> Path:
