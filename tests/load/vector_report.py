@@ -23,7 +23,7 @@ PORTICO = (IN_PROCESS, GRPC, EDGE, REST)
 POINTS_TARGET = 5_000  # points a second
 RATIO_TARGET = 1.5  # p50 over gRPC to p50 in-process
 RECALL_TARGET = 0.98
-STALL = 0.25  # seconds; a query that takes longer has stalled
+STALL = 0.1  # seconds; a query that takes longer has stalled
 
 
 @dataclass(slots=True)
