@@ -320,11 +320,16 @@ def _dense(record: models.Record | models.ScoredPoint) -> Sequence[float]:
     return record.vector[stored.DENSE]  # type: ignore[return-value]
 
 
+def _not_qdrant() -> PorticoError:
+    return UpstreamFailed("what answers at settings.url does not speak Qdrant's gRPC; its gRPC port is mostly 6334")
+
+
 _REFUSALS: Mapping[grpc.StatusCode, Callable[[], PorticoError]] = {
     grpc.StatusCode.NOT_FOUND: lambda: NotFound("no such index"),
     grpc.StatusCode.UNAUTHENTICATED: lambda: UpstreamFailed("the Qdrant server refuses the API key"),
     grpc.StatusCode.PERMISSION_DENIED: lambda: UpstreamFailed("the Qdrant server refuses the API key"),
     grpc.StatusCode.INVALID_ARGUMENT: lambda: UpstreamFailed("the Qdrant server refuses the request"),
+    grpc.StatusCode.UNIMPLEMENTED: _not_qdrant,
 }
 _STATUSES = {404: grpc.StatusCode.NOT_FOUND, 401: grpc.StatusCode.UNAUTHENTICATED,
              403: grpc.StatusCode.PERMISSION_DENIED, 400: grpc.StatusCode.INVALID_ARGUMENT}  # fmt: skip
@@ -337,6 +342,8 @@ def _translated(error: Exception) -> PorticoError:
         return InsufficientStorage("the disk of the Qdrant server is full")
     if isinstance(error, ValueError) and "not found" in text:  # as local mode says it
         return NotFound("no such index")
+    if "failed parsing http/2" in text:  # as gRPC says of a server that answers in HTTP/1.1
+        return _not_qdrant()
     code = None
     if isinstance(error, grpc.aio.AioRpcError):
         code = error.code()
