@@ -25,10 +25,6 @@ class Table:
         self._store = store
         self._collection = collection
 
-    async def prepare(self, scope: Reach) -> None:
-        """All of the service's collections."""
-        await self._ready(scope)
-
     async def insert(self, scope: Project, document: Document) -> None:
         await (await self._ready(scope)).insert(scope, self._collection, document)
 

@@ -24,7 +24,7 @@ from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.points import IndexSpec, Metric
 from services.vector.domain.providers import Providers
-from services.vector.domain.tables import INDEXES, QUERY_LOGS
+from services.vector.domain.tables import COLLECTIONS, INDEXES, QUERY_LOGS
 from services.vector.ports import Capabilities, Place
 
 DROP = "vector.index.drop"
@@ -245,7 +245,6 @@ class Indexes:
         self._changed(project)
         with await self._engines.use(project, provider) as engine:
             await engine.drop(index.place(project))
-        await self._store.prepare(project.tenant, [QUERY_LOGS])
         await self._store.delete_where(project, QUERY_LOGS, {"indexId": index.id})
         await self._store.delete(project, INDEXES, index.id)
 
@@ -255,7 +254,7 @@ class Indexes:
         return None if document is None else index_of(document)
 
     async def _prepare(self, project: Project) -> None:
-        await self._store.prepare(project.tenant, [INDEXES])
+        await self._store.prepare(project.tenant, COLLECTIONS)
 
 
 def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:

@@ -13,3 +13,4 @@ INDEXES = Collection(
 QUERY_LOGS = Collection(
     "vector_query_logs", Level.PROJECT, indexes=(("indexId", "createdAt"), ("indexId",), ("createdAt",))
 )
+COLLECTIONS = (PROVIDERS, INDEXES, QUERY_LOGS)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable
+from core.errors import FailedPrecondition, InvalidInput, NotFound
 from core.tenancy import Project, Tenant
 from services.vector.domain import filters
 from services.vector.domain.migrations import NewMigration
 from services.vector.domain.points import Match, Point, Words, vector
 from services.vector.domain.queries import QueryLog, QueryRecord
-from services.vector.domain.tables import QUERY_LOGS
+from services.vector.domain.tables import COLLECTIONS, QUERY_LOGS
 from services.vector.domain.targets import Address
 from services.vector.domain.vectors import Asker
 from services.vector.ports import Place, Query
@@ -167,6 +167,7 @@ async def test_queries_are_logged_off_their_path_and_summed_up(docs: House) -> N
     assert [(each["topK"], each["matchCount"], each["filtered"]) for each in entries] == [(1, 0, True), (5, 2, False)]
     assert (entries[0]["requestId"], entries[0]["tokenId"]) == ("r-1", "t-1")
     for other in (Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")):
+        await docs.store.prepare(other.tenant, COLLECTIONS)
         assert await docs.log.page(other, index.id, 0, "") == ([], "")
         assert (await docs.log.stats(other, index.id, 0)).queries == 0
     await docs.indexes.delete(ACME, "default", "docs")
@@ -177,28 +178,9 @@ def record(id: str = "i") -> QueryRecord:
     return QueryRecord(Place(ACME, id), "r", "t", NEAR, [Match("a", 0.5, {})], 1.5)
 
 
-async def test_the_log_is_bounded_and_survives_a_store_that_is_away(house: House, monkeypatch: Any) -> None:
-    log = QueryLog(house.store, house.tasks, capacity=3, keep_days=30)
-    with monkeypatch.context() as broken:
-
-        async def away(*arguments: Any) -> int:
-            raise Unavailable("Away.")
-
-        broken.setattr(house.store, "insert_many", away)
-        log.add(record())
-        await log.flush()
-        for _ in range(4):
-            log.add(record())
-    assert log.lost == 2
-    await log.flush()
-    assert await house.store.count(ACME, QUERY_LOGS) == 3
-    log.add(record())
-    await log.flush()
-    assert await house.store.count(ACME, QUERY_LOGS) == 4
-
-
 async def test_old_entries_go(house: House) -> None:
     log = QueryLog(house.store, house.tasks, capacity=10, keep_days=0.0)
+    await house.store.prepare(ACME.tenant, COLLECTIONS)
     log.add(record())
     await asyncio.sleep(0.001)
     await log.flush()

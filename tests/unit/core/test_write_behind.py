@@ -1,0 +1,153 @@
+"""Records written in batches, off the path of what they are about."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from core.errors import FailedPrecondition, Unavailable
+from core.storage.memory import MemoryStore
+from core.storage.ports import Collection, Document, Level
+from core.storage.sqlite import SqliteStore
+from core.storage.write_behind import BATCH, WriteBehind
+from core.tasks import Tasks
+from core.tenancy import Project, Scope, Tenant
+
+PROJECT = Project(Tenant("acme"), "p1")
+EVENTS = Collection("events", Level.PROJECT, indexes=(("createdAt",),))
+
+
+class Store(MemoryStore):
+    """Fails as told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures: list[Exception] = []
+        self.batches: list[int] = []
+
+    async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
+        if self.failures:
+            raise self.failures.pop()
+        self.batches.append(len(documents))
+        return await super().insert_many(scope, collection, documents)
+
+
+@pytest.fixture
+async def store() -> Store:
+    made = Store()
+    await made.prepare(PROJECT.tenant, [EVENTS])
+    return made
+
+
+def writer(store: Any, tasks: Tasks | None = None, capacity: int = 10_000, **options: Any) -> WriteBehind[float]:
+    return WriteBehind(
+        store, EVENTS, tasks or Tasks(), "evt", lambda at: {"createdAt": at}, capacity=capacity, **options
+    )
+
+
+async def written(store: Store, project: Project = PROJECT) -> int:
+    return await store.count(project, EVENTS)
+
+
+async def test_records_are_written_in_batches_under_ids_of_their_own(store: Store) -> None:
+    first, second = writer(store), writer(store)
+    for _ in range(BATCH + 10):
+        first.add(PROJECT, 1.0)
+    second.add(PROJECT, 1.0)
+    await first.flush()
+    await first.flush()
+    await second.flush()
+    assert store.batches == [BATCH, 10, 1]
+    assert await written(store) == BATCH + 11
+
+
+async def test_a_full_batch_does_not_wait_for_the_clock(store: Store) -> None:
+    tasks = Tasks()
+    events = writer(store, tasks)
+    for _ in range(BATCH):
+        events.add(PROJECT, 1.0)
+    assert tasks.count == 1
+    await tasks.drain(5)
+    assert await written(store) == BATCH
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), RuntimeError("driver")])
+async def test_what_the_store_refuses_is_written_once_it_can(store: Store, failure: Exception) -> None:
+    events = writer(store)
+    events.add(PROJECT, 1.0)
+    store.failures = [failure]
+    await events.flush()
+    assert await written(store) == 0
+    events.add(PROJECT, 2.0)
+    await events.flush()
+    assert await written(store) == 2
+    assert events.lost == 0
+
+
+async def test_a_store_that_stays_away_costs_bounded_memory(store: Store) -> None:
+    events = writer(store, capacity=5)
+    store.failures = [Unavailable("away") for _ in range(3)]
+    for _ in range(3):
+        for _ in range(4):
+            events.add(PROJECT, 1.0)
+        await events.flush()
+    assert events.lost == 7
+    await events.flush()
+    assert await written(store) == 5
+    events.add(PROJECT, 1.0)
+    await events.flush()
+    assert await written(store) == 6
+
+
+async def test_a_removed_tenant_does_not_hold_up_the_others(store: Store) -> None:
+    other = Project(Tenant("globex"), "p1")
+    await store.prepare(other.tenant, [EVENTS])
+    events = writer(store)
+    events.add(PROJECT, 1.0)
+    events.add(other, 1.0)
+    store.failures = [FailedPrecondition("unknown tenant")]
+    await events.flush()
+    await events.flush()
+    assert await written(store) + await written(store, other) == 1
+
+
+async def test_a_removed_tenant_does_not_come_back(tmp_path: Any) -> None:
+    """The log of queries prepared its collection when it was written, which made the tenant's database anew."""
+    store = SqliteStore(tmp_path)
+    try:
+        await store.prepare(PROJECT.tenant, [EVENTS])
+        events = writer(store, capacity=1)
+        events.add(PROJECT, 1.0)
+        await store.drop_tenant(PROJECT.tenant)
+        await events.flush()
+        assert not list(tmp_path.glob("tenant_acme*"))
+        await store.prepare(PROJECT.tenant, [EVENTS])
+        events.add(PROJECT, 2.0)
+        await events.flush()
+        assert events.lost == 0
+        assert await store.count(PROJECT, EVENTS) == 1
+    finally:
+        await store.close()
+
+
+async def test_two_flushes_at_once_write_nothing_twice(store: Store) -> None:
+    events = writer(store)
+    for _ in range(10):
+        events.add(PROJECT, 1.0)
+    await asyncio.gather(events.flush(), events.flush())
+    assert await written(store) == 10
+
+
+async def test_old_records_go_once_an_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000_000.0
+    monkeypatch.setattr("core.storage.write_behind.time.time", lambda: now)
+    events = writer(store, keep_seconds=100.0)
+    for age, left in ((50, 1), (150, 2), (150, 3)):
+        events.add(PROJECT, now - age)
+        await events.flush()
+        assert await written(store) == left
+    now += 3601
+    events.add(PROJECT, now)
+    await events.flush()
+    assert await written(store) == 1
