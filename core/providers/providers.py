@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, Prov
 from core.sealing import Sealer
 from core.storage.keys import insert_with_key
 from core.storage.ports import Collection, Document, DocumentStore
+from core.storage.unused import delete_unused
 from core.tenancy import Project
 
 DEFAULT = "default"
@@ -145,20 +147,17 @@ class Providers(Generic[D]):
         raise Conflict("The provider is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, key: str, count_users: CountUsers, *, field: str = "providerKey") -> None:
-        """Raises NotFound, FailedPrecondition where it is in use."""
+        """Raises NotFound, FailedPrecondition where it is in use, Conflict."""
         provider = await self.get(project, key, field=field)
         if self._default is not None and provider.key == DEFAULT:
             raise FailedPrecondition("The default provider stays.", reason="PROVIDER_IS_DEFAULT", field=field)
-        # First nothing new may begin in it, then what has begun can be counted.
-        await self._store.update(project, self._collection, provider.id, {"closing": True})
-        if used := await count_users(project, provider):
-            await self._store.update(project, self._collection, provider.id, {"closing": None})
+        counted = partial(count_users, project, provider)
+        if used := await delete_unused(self._store, project, self._collection, provider.id, counted):
             raise FailedPrecondition(
                 f"The provider is in use by {used} {self._users}. Delete them first.",
                 reason="PROVIDER_IN_USE",
                 field=field,
             )
-        await self._store.delete(project, self._collection, provider.id)
         self._changed(project)
 
     def credentials(self, project: Project, provider: Provider) -> dict[str, str]:

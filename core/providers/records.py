@@ -72,7 +72,7 @@ def provider_of(document: Document) -> Provider:
         settings=document["settings"],
         metadata=document["metadata"],
         sealed=document["sealed"],
-        closing=document.get("closing", False),
+        closing=bool(document.get("closing")),
         created_at=document["createdAt"],
         updated_at=document["updatedAt"],
     )

@@ -151,13 +151,15 @@ class Models:
         name = fields.text("name", new.name, at_least=1, at_most=200)
         if new.key and not is_key(new.key):
             raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -", field="key")
+        provider = await self._providers.get(project, new.provider_key)
+        provider.check_open()
         now = time.time()
         document: Document = {
             "id": f"mdl_{uuid4().hex}",
             "key": new.key,
             "name": name,
             "category": fields.one_of("category", new.category, CATEGORIES),
-            "providerKey": new.provider_key,
+            "providerKey": provider.key,
             "modelId": fields.text("modelId", new.model_id, at_least=1, at_most=256),
             "description": fields.text("description", new.description, at_most=2000),
             "settings": _settings_document(new.settings),
@@ -167,10 +169,8 @@ class Models:
             "createdAt": now,
             "updatedAt": now,
         }
-        provider = await self._providers.get(project, new.provider_key)
-        provider.check_open()
-        stem = fields.slug(name, "model", 120)
-        created = await insert_with_key(self._store, project, MODELS, document | {"providerKey": provider.key}, stem)
+        created = await insert_with_key(self._store, project, MODELS, document, fields.slug(name, "model", 120))
+        await self._confirm(project, created, provider)
         self._changed(project)
         return model_of(created), provider
 
@@ -224,6 +224,14 @@ class Models:
 
     async def count_on(self, project: Project, provider: Provider) -> int:
         return await self._table.count(project, {"providerKey": provider.key})
+
+    async def _confirm(self, project: Project, model: Document, provider: Provider) -> None:
+        """Takes the new model back where its provider was being deleted meanwhile."""
+        try:
+            (await self._providers.get(project, provider.key)).check_open()
+        except NotFound:
+            await self._table.delete(project, model["id"])
+            raise
 
     async def _changed_fields(self, project: Project, changes: ModelChanges) -> Document:
         document: Document = {"updatedAt": time.time()}

@@ -12,6 +12,7 @@ from core.providers.providers import DEFAULT
 from core.providers.records import Provider
 from core.storage.keys import insert_with_key
 from core.storage.ports import Document, DocumentStore
+from core.storage.unused import delete_unused
 from core.tenancy import Project
 from services.rag.domain import names
 from services.rag.domain.providers import Providers
@@ -68,7 +69,7 @@ def bucket_of(document: Document) -> Bucket:
         description=document["description"],
         prefix=document["prefix"],
         metadata=document["metadata"],
-        closing=document.get("closing", False),
+        closing=bool(document.get("closing")),
         created_at=document["createdAt"],
         updated_at=document["updatedAt"],
     )
@@ -141,16 +142,12 @@ class Buckets:
         return [bucket_of(each) for each in page.items], page.next_token
 
     async def delete(self, project: Project, key: str, files_of: Callable[[str], Awaitable[int]]) -> None:
-        """`files_of` counts the files of a bucket's id. Raises NotFound, FailedPrecondition."""
+        """`files_of` counts the files of a bucket's id. Raises NotFound, FailedPrecondition, Conflict."""
         bucket = await self.get(project, key)
         if bucket.key == DEFAULT:
             raise FailedPrecondition("The default bucket stays.", reason="BUCKET_IS_DEFAULT")
-        # First no new file may begin, then those that have can be counted.
-        await self._store.update(project, BUCKETS, bucket.id, {"closing": True})
-        if await files_of(bucket.id):
-            await self._store.update(project, BUCKETS, bucket.id, {"closing": None})
+        if await delete_unused(self._store, project, BUCKETS, bucket.id, lambda: files_of(bucket.id)):
             raise FailedPrecondition("The bucket still holds files. Delete them first.", reason="BUCKET_NOT_EMPTY")
-        await self._store.delete(project, BUCKETS, bucket.id)
 
     async def count_in(self, project: Project, provider: Provider) -> int:
         await self._prepare(project)

@@ -1,0 +1,55 @@
+"""Models and the providers that they name."""
+
+import asyncio
+
+import pytest
+
+from core.errors import FailedPrecondition, NotFound
+from core.providers.records import NewProvider
+from core.sealing import Sealer, generate_key
+from core.storage.memory import MemoryStore
+from core.storage.ports import Collection, Document
+from core.tenancy import Project, Scope, Tenant
+from services.inference.domain.models import Models, NewModel
+from services.inference.domain.providers import Providers
+from services.inference.domain.tables import MODELS
+
+PROJECT = Project(Tenant("acme"), "p1")
+NEW = NewModel(name="M", category="llm", provider_key="echo", model_id="m")
+
+
+class SlowStore(MemoryStore):
+    """A model's record takes a while to be written."""
+
+    async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
+        if collection is MODELS:
+            await asyncio.sleep(0.01)
+        await super().insert(scope, collection, document)
+
+
+async def _any(url: str, field: str) -> None: ...
+
+
+async def test_no_model_begins_in_a_provider_that_is_being_deleted() -> None:
+    """The provider was found open, then deleted as unused, then the model was written: it named nothing."""
+    store = SlowStore()
+    providers = Providers(store, Sealer.from_settings(generate_key()), _any, lambda project: None)
+    models = Models(store, providers, lambda project: None)
+    await providers.create(PROJECT, NewProvider("echo", "Echo", key="echo"))
+    begun = asyncio.create_task(models.create(PROJECT, NEW))
+    await asyncio.sleep(0)
+    await providers.delete(PROJECT, "echo", models.count_on)
+    with pytest.raises(NotFound):
+        await begun
+    assert await store.count(PROJECT, MODELS) == 0
+
+
+async def test_a_provider_with_models_stays() -> None:
+    store = MemoryStore()
+    providers = Providers(store, Sealer.from_settings(generate_key()), _any, lambda project: None)
+    models = Models(store, providers, lambda project: None)
+    await providers.create(PROJECT, NewProvider("echo", "Echo", key="echo"))
+    made, _ = await models.create(PROJECT, NEW)
+    with pytest.raises(FailedPrecondition, match="1 models"):
+        await providers.delete(PROJECT, "echo", models.count_on)
+    assert (await models.get(PROJECT, made.key)).provider_key == "echo"
