@@ -17,11 +17,10 @@ from typing import NoReturn, TypeVar
 import uvloop
 from grpc.aio import Server
 
-from core import config, logs, open_files, telemetry
+from core import commands, config, logs, open_files, telemetry
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
 from core.commands import Command
-from core.commands import run as run_command
 from core.config import ConfigError, Secret, setting
 from core.health import Health
 from core.identity import KeyRing, Revocations, TokenVerifier
@@ -127,11 +126,11 @@ def main(
     service: str,
     settings_class: type[S],
     build: Build[S],
-    commands: Sequence[Command] = (),
+    known: Sequence[Command] = (),
     env: Mapping[str, str] = os.environ,
 ) -> NoReturn:
-    """Serves, or runs the command that the command line names, and ends the process."""
-    status = run_command(service, commands, None, env)
+    """Serves, or runs the one of the `known` commands that the command line names, and ends the process."""
+    status = commands.run(service, known, None, env)
     if status is not None:
         sys.exit(status)
     run(service, settings_class, build, env)
@@ -142,7 +141,7 @@ def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str
     try:
         core_settings, settings = load(settings_class, env)
     except ConfigError as error:
-        sys.exit(_complain(error))
+        sys.exit(commands.complain(error))
     open_files.allow_many()
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # children of ours exec at once; gRPC would remark on each
     sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
@@ -254,8 +253,3 @@ def _stages(platform: Platform) -> list[Stage]:
 async def _close_telemetry() -> None:
     if (active := telemetry.active()) is not None:
         await active.close()
-
-
-def _complain(error: ConfigError) -> int:
-    sys.stderr.write(f"{error}\n")
-    return 2

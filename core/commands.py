@@ -1,8 +1,11 @@
 """The command line of a service: `python -m services.<name> [serve | <command>]`."""
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from core.config import ConfigError
 
 
 def _none(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +14,7 @@ def _none(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What operators do beside the running service. `run` gives the exit status; 2: the configuration is of no use."""
+    """What operators do beside the running service. `run` gives the exit status, and may raise ConfigError."""
 
     name: str
     help: str
@@ -29,4 +32,15 @@ def run(service: str, commands: Sequence[Command], argv: Sequence[str] | None, e
         command.add_arguments(subparsers.add_parser(command.name, help=command.help, description=command.description))
     arguments = parser.parse_args(argv)
     named = next((command for command in commands if command.name == arguments.command), None)
-    return None if named is None else named.run(arguments, env)
+    if named is None:
+        return None
+    try:
+        return named.run(arguments, env)
+    except ConfigError as error:
+        return complain(error)
+
+
+def complain(error: ConfigError) -> int:
+    """Says what is wrong and gives the exit status for it, the one that argparse has for a wrong command line."""
+    sys.stderr.write(f"{error}\n")
+    return 2

@@ -14,6 +14,7 @@ from core.errors import Conflict, FailedPrecondition, NotFound
 from core.providers.drivers import CREDENTIALS, SETTINGS, Driver, Values
 from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
 from core.sealing import Sealer
+from core.storage.every import every
 from core.storage.keys import insert_with_key
 from core.storage.ports import Collection, Document, DocumentStore
 from core.storage.unused import delete_unused
@@ -124,13 +125,9 @@ class Providers(Generic[D]):
 
     async def all(self, project: Project) -> dict[str, Provider]:
         """Every provider of the project, by key."""
-        found: dict[str, Provider] = {}
-        token = ""
-        while True:
-            providers, token = await self.list(project, size=fields.MAX_PAGE, token=token)
-            found |= {each.key: each for each in providers}
-            if not token:
-                return found
+        await self._make_default(project)
+        found = every(self._store, project, self._collection)
+        return {document["key"]: provider_of(document) async for document in found}
 
     async def update(
         self, project: Project, key: str, changes: ProviderChanges, *, field: str = "providerKey"
@@ -154,7 +151,7 @@ class Providers(Generic[D]):
         counted = partial(count_users, project, provider)
         if used := await delete_unused(self._store, project, self._collection, provider.id, counted):
             raise FailedPrecondition(
-                f"The provider is in use by {used} {self._users}. Delete them first.",
+                f"The provider is in use ({self._users}: {used}). Delete them first.",
                 reason="PROVIDER_IN_USE",
                 field=field,
             )

@@ -3,24 +3,21 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core import config, logs
 from core.commands import Command
-from core.config import ConfigError
 from core.errors import PorticoError
 from core.providers.drivers import Driver, Values
 from core.providers.providers import Providers
 from core.providers.records import provider_of
 from core.sealing import Sealer, SealingSettings
+from core.storage.every import every
 from core.storage.factory import StoreSettings, make_store
-from core.storage.ports import Collection, DocumentStore, Level
-from core.tenancy import MAIN, EveryProject, Project, Tenant
-
-TENANTS = Collection("tenants", Level.MAIN, unique=(("slug",),))
-"""The registry, which auth keeps; only read here."""
-_PAGE = 500
+from core.storage.ports import Collection, DocumentStore
+from core.storage.tenants import every_tenant
+from core.tenancy import EveryProject, Project, Tenant
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,9 @@ def command(collection: Collection) -> Command:
     """For the service that keeps its providers there."""
 
     def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
-        """0: all are sealed with the primary key; 1: some could not be; 2: configuration."""
-        try:
-            settings = config.load(_Settings, env)
-            sealer = settings.sealing.sealer()
-        except ConfigError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2
+        """0: all are sealed with the primary key; 1: some could not be."""
+        settings = config.load(_Settings, env)
+        sealer = settings.sealing.sealer()
         logs.configure("rotate-credentials", "warning", "pretty")
         return asyncio.run(_rotate(settings.store, sealer, collection))
 
@@ -58,7 +51,7 @@ async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collectio
     store = make_store(settings)
     failed = 0
     try:
-        async for tenant in _tenants(store):
+        async for tenant in every_tenant(store):
             failed += await rotate_tenant(store, sealer, collection, tenant)
     finally:
         await store.close()
@@ -70,34 +63,17 @@ async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collec
     providers = Providers[Driver](store, collection, sealer, {}, _no_check, lambda project: None, users="")
     await store.prepare(tenant, [collection])
     sealed = kept = failed = 0
-    token = ""
-    while True:
-        page = await store.find(EveryProject(tenant), collection, page_size=_PAGE, page_token=token)
-        for document in page.items:
-            provider, project = provider_of(document), Project(tenant, document["project"])
-            try:
-                changed = await providers.reseal(project, provider)
-            except PorticoError as error:
-                failed += 1
-                sys.stderr.write(f"{tenant.slug}: provider {provider.key} of {project.id}: {error.reason}\n")
-            else:
-                sealed, kept = sealed + changed, kept + (not changed)
-        token = page.next_token
-        if not token:
-            sys.stdout.write(f"{tenant.slug}: {sealed} sealed anew, {kept} left as they are, {failed} failed\n")
-            return failed
-
-
-async def _tenants(store: DocumentStore) -> AsyncIterator[Tenant]:
-    await store.prepare(MAIN, [TENANTS])
-    token = ""
-    while True:
-        page = await store.find(MAIN, TENANTS, page_size=_PAGE, page_token=token)
-        for document in page.items:
-            yield Tenant(document["slug"])
-        token = page.next_token
-        if not token:
-            return
+    async for document in every(store, EveryProject(tenant), collection):
+        provider, project = provider_of(document), Project(tenant, document["project"])
+        try:
+            changed = await providers.reseal(project, provider)
+        except PorticoError as error:
+            failed += 1
+            sys.stderr.write(f"{tenant.slug}: provider {provider.key} of {project.id}: {error.reason}\n")
+        else:
+            sealed, kept = sealed + changed, kept + (not changed)
+    sys.stdout.write(f"{tenant.slug}: {sealed} sealed anew, {kept} left as they are, {failed} failed\n")
+    return failed
 
 
 async def _no_check(driver: Driver, credentials: Values, settings: Values) -> None:

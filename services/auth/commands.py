@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from core import config, logs
 from core.commands import Command
-from core.config import ConfigError
 from core.errors import PorticoError
 from core.identity import KeyRing, Revocations
 from core.rate_limits import RateLimits
@@ -36,12 +35,8 @@ Work = Callable[[Domain, argparse.Namespace], Awaitable[str]]
 
 def _command(work: Work) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
     def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
-        """The command's exit status: 0, 1 where it was refused, 2 where the configuration cannot be used."""
-        try:
-            settings = config.load(CommandSettings, env)
-        except ConfigError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2
+        """The command's exit status: 0, or 1 where it was refused."""
+        settings = config.load(CommandSettings, env)
         logs.configure("auth", "warning", "pretty")
         try:
             sys.stdout.write(asyncio.run(_run(work, arguments, settings)) + "\n")

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from core.storage.every import every
 from core.storage.ports import Collection, DocumentStore, Level, Order, Where
+from core.storage.tenants import TENANTS
 from core.tenancy import Scope
 from services.auth.domain.records import (
     ApiToken,
@@ -24,7 +26,6 @@ from services.auth.domain.records import (
 
 T = TypeVar("T")
 
-_TENANTS = Collection("tenants", Level.MAIN, unique=(("slug",),))
 _DIRECTORY = Collection("directory", Level.MAIN, indexes=(("emailLower", "createdAt"), ("tenant",)))
 _SIGNING_KEYS = Collection("signing_keys", Level.MAIN, unique=(("slot",),))
 _REVOCATIONS = Collection("revocations", Level.MAIN, indexes=(("createdAt",), ("expiresAt",)))
@@ -39,11 +40,10 @@ _AUDIT_LOG = Collection(
     "audit_log", Level.TENANT, indexes=(("createdAt",), ("action", "createdAt"), ("actorId", "createdAt"))
 )
 
-MAIN_COLLECTIONS = (_TENANTS, _DIRECTORY, _SIGNING_KEYS, _REVOCATIONS)
+MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _SIGNING_KEYS, _REVOCATIONS)
 TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, _AUDIT_LOG)
 
 _PAGE = 50
-_STEP = 500
 
 
 class Table(Generic[T]):
@@ -72,16 +72,9 @@ class Table(Generic[T]):
         return [from_document(self._record, each) for each in page.items], page.next_token
 
     async def every(self, scope: Scope, where: Where) -> AsyncIterator[T]:
-        """All that match, in pages, so that no number of them is too many."""
-        token = ""
-        while True:
-            items, token = await self.page(
-                scope, where, order=Order(descending=False), page_size=_STEP, page_token=token
-            )
-            for item in items:
-                yield item
-            if not token:
-                return
+        """All that match, so that no number of them is too many."""
+        async for document in every(self._store, scope, self._collection, where):
+            yield from_document(self._record, document)
 
     async def count(self, scope: Scope, where: Where) -> int:
         return await self._store.count(scope, self._collection, where)
@@ -128,7 +121,7 @@ class Tables:
     @classmethod
     def of(cls, store: DocumentStore) -> "Tables":
         return cls(
-            companies=Table(store, _TENANTS, Company),
+            companies=Table(store, TENANTS, Company),
             directory=Table(store, _DIRECTORY, DirectoryEntry),
             signing_keys=Table(store, _SIGNING_KEYS, SigningKey),
             revocations=Table(store, _REVOCATIONS, RevocationRecord),

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from core import logs
 from core.errors import NotFound, PorticoError, Unavailable
+from core.storage.every import every
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
 from core.tenancy import MAIN, Project, Tenant
 from services.rag.domain.buckets import Bucket
@@ -23,8 +24,6 @@ from services.rag.domain.tables import LEFTOVERS
 from services.rag.ports import Place
 
 log = logs.get(__name__)
-
-_PAGE = 100
 
 Kept = Callable[[Project, File], Awaitable[object]]
 """Told of a file that a note was about and that is there."""
@@ -113,21 +112,13 @@ class Leftovers:
     async def sweep(self) -> int:
         """Settles the notes whose time has come; says how many there were."""
         await self._store.prepare(MAIN, [LEFTOVERS])
-        swept, token = 0, ""
-        while True:
-            page = await self._store.find(
-                MAIN,
-                LEFTOVERS,
-                {"dueAt": Cond(Op.LTE, self._clock())},
-                order=Order("dueAt", descending=False),
-                page_size=_PAGE,
-                page_token=token,
-            )
-            for document in page.items:
-                swept += await self._claim(note_of(document))
-            token = page.next_token
-            if not token:
-                return swept
+        due = {"dueAt": Cond(Op.LTE, self._clock())}
+        return sum(
+            [
+                await self._claim(note_of(document))
+                async for document in every(self._store, MAIN, LEFTOVERS, due, order=Order("dueAt", descending=False))
+            ]
+        )
 
     async def _claim(self, note: Note) -> bool:
         """One of several sweeps takes it, and whoever wrote it may not go on. It comes again if this one fails."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from core.commands import Command, run
+from core.config import ConfigError
 
 ENV = {"A": "b"}
 
@@ -44,3 +45,11 @@ def test_what_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         run("toy", [COUNT], ["cuont"], ENV)
     assert ended.value.code == 2
     assert "serve" in capsys.readouterr().err
+
+
+def test_a_configuration_of_no_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
+        raise ConfigError(["A: must be c"])
+
+    assert run("toy", [Command("refuse", "refuses", "Refuses.", refuse)], ["refuse"], ENV) == 2
+    assert "A: must be c" in capsys.readouterr().err

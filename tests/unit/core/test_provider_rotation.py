@@ -14,6 +14,7 @@ from core.sealing import Sealer, generate_key
 from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore
 from core.storage.sqlite import SqliteStore
+from core.storage.tenants import TENANTS
 from core.tenancy import MAIN, Project, Tenant
 
 TENANT = Tenant("acme")
@@ -67,8 +68,8 @@ def run(env: dict[str, str]) -> int | None:
 
 async def _fill(folder: Path, key: str) -> None:
     store = SqliteStore(folder)
-    await store.prepare(MAIN, [rotation.TENANTS])
-    await store.insert(MAIN, rotation.TENANTS, {"id": "t1", "slug": "acme", "createdAt": 1.0})
+    await store.prepare(MAIN, [TENANTS])
+    await store.insert(MAIN, TENANTS, {"id": "t1", "slug": "acme", "createdAt": 1.0})
     await providers_of(store, key).create(PROJECTS[0], NewProvider("plain", "One", credentials={"apiKey": "x"}))
     await store.close()
 

@@ -50,6 +50,6 @@ async def test_a_provider_with_models_stays() -> None:
     models = Models(store, providers, lambda project: None)
     await providers.create(PROJECT, NewProvider("echo", "Echo", key="echo"))
     made, _ = await models.create(PROJECT, NEW)
-    with pytest.raises(FailedPrecondition, match="1 models"):
+    with pytest.raises(FailedPrecondition, match="models: 1"):
         await providers.delete(PROJECT, "echo", models.count_on)
     assert (await models.get(PROJECT, made.key)).provider_key == "echo"
