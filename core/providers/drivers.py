@@ -13,17 +13,32 @@ CREDENTIALS, SETTINGS = "credentials", "settings"
 MAX_VALUE = 8192
 
 
+Check = Callable[[str, str], object]
+"""Raises InvalidInput by `(path, value)`."""
+
+
+def whole_number(low: int, high: int) -> Check:
+    """Digits alone, and a number within these bounds."""
+
+    def check(path: str, value: str) -> None:
+        short = len(value) <= len(str(high))  # long ones Python does not even read
+        if not value.isdecimal() or not short or not low <= int(value) <= high:
+            raise InvalidInput(f"{path} must be a whole number from {low} to {high}.", field=path)
+
+    return check
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A credential (`secret`) or setting. `check` raises InvalidInput by `(path, value)`. Values are ASCII, as all that
-    goes into URLs and headers must be, unless `unicode`."""
+    """A credential (`secret`) or setting. Values are ASCII, as all that goes into URLs and headers must be, unless
+    `unicode`."""
 
     name: str
     label: str
     description: str
     secret: bool = False
     required: bool = False
-    check: Callable[[str, str], object] | None = None
+    check: Check | None = None
     unicode: bool = False
 
     @property

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from core.errors import InvalidInput
 from core.providers import drivers
-from core.providers.drivers import Field, Values
+from core.providers.drivers import Field, Values, whole_number
 from services.inference.ports import Endpoint
 
 ECHO = "echo"
@@ -43,11 +43,6 @@ def _check_url(path: str, value: str) -> None:
 def _check_instance(path: str, value: str) -> None:
     if not value.replace("-", "").isalnum():
         raise InvalidInput(f"{path} must be the first part of the resource's host name.", field=path)
-
-
-def _check_delay(path: str, value: str) -> None:
-    if not value.isdecimal() or int(value) > MAX_DELAY_MS:
-        raise InvalidInput(f"{path} must be 0 to {MAX_DELAY_MS} milliseconds.", field=path)
 
 
 def _openai_endpoint(settings: Values, credentials: Values) -> Endpoint:
@@ -142,7 +137,7 @@ DRIVERS: dict[str, Driver] = {
                     "delayMs",
                     "Delay",
                     f"Milliseconds before each piece, 0 to {MAX_DELAY_MS}; default: 0.",
-                    check=_check_delay,
+                    check=whole_number(0, MAX_DELAY_MS),
                 ),
             ),
             None,

@@ -176,15 +176,14 @@ class Routes:
 
     def _route(self, project: Project, model: Model, provider: Provider, now: float) -> Route:
         driver, settings = self._providers.drivers[provider.driver], model.settings
-        values = {name: str(value) for name, value in provider.settings.items()}
         credentials = self._providers.credentials(project, provider)
-        endpoint = driver.endpoint(values, credentials) if driver.endpoint else None
+        endpoint = driver.endpoint(provider.settings, credentials) if driver.endpoint else None
         base = urlsplit(endpoint.url).path if endpoint else ""
-        chat, embeddings = driver.paths(values, model.model_id)
+        chat, embeddings = driver.paths(provider.settings, model.model_id)
 
         async def connect() -> Client:
             if endpoint is None:
-                return Client(EchoUpstream(delay=int(values.get("delayMs", "0")) / 1000))
+                return Client(EchoUpstream(delay=int(provider.settings.get("delayMs", "0")) / 1000))
             return self._connect(endpoint)
 
         place = (project.tenant.slug, project.id, provider.id)

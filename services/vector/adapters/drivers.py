@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import InvalidInput
-from core.providers.drivers import Field, Values
+from core.providers.drivers import Field, Values, whole_number
 from services.vector.domain.filters import OPERATORS
 from services.vector.domain.points import Metric
 from services.vector.ports import Capabilities, Driver, VectorEngine
@@ -32,13 +32,8 @@ def _check_prefix(path: str, value: str) -> None:
 
 
 def _check_connection_string(path: str, value: str) -> None:
-    if urlsplit(value).scheme not in ("postgres", "postgresql"):
+    if not value.startswith(("postgres://", "postgresql://")):
         raise InvalidInput(f"{path} begins with postgresql://.", field=path)
-
-
-def _check_port(path: str, value: str) -> None:
-    if not value.isdecimal() or not 1 <= int(value) <= 65535:
-        raise InvalidInput(f"{path} is 1 to 65535.", field=path)
 
 
 def _check_ssl(path: str, value: str) -> None:
@@ -72,7 +67,7 @@ _PGVECTOR_FIELDS = (
         unicode=True,
     ),
     Field("host", "Host", "Name or address of the server."),
-    Field("port", "Port", "Its port; 5432.", check=_check_port),
+    Field("port", "Port", "Its port; 5432.", check=whole_number(1, 65535)),
     Field("database", "Database", "Its database.", unicode=True),
     Field("user", "User", "Who may create a schema and tables.", unicode=True),
     Field("password", "Password", "The user's.", secret=True, unicode=True),
