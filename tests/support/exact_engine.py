@@ -1,14 +1,16 @@
-"""The port's meaning, in the plainest Python: what the contract suite holds every engine against."""
+"""The port's meaning, in the plainest Python: what the contract suite holds every engine against, and what stands in
+for one in tests of what stands around engines."""
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.providers.drivers import Field, Values
 from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Order, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
-from services.vector.ports import Capabilities, Page, Place, Query
+from services.vector.ports import Capabilities, Driver, Page, Place, Query
 
 _MISSING = object()
 
@@ -77,58 +79,71 @@ def score(metric: Metric, a: Vector, b: Vector) -> float:
 
 
 class ExactEngine:
-    """In memory, without ranking by words."""
+    """In memory, without ranking by words. `before` is awaited at the beginning of every call that is about points or
+    places, with its name and place, and may raise."""
 
-    capabilities = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
 
     def __init__(self) -> None:
-        self._indexes: dict[Place, tuple[IndexSpec, dict[str, Point]]] = {}
+        self.capabilities = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
+        self.specs: dict[Place, IndexSpec] = {}
+        self.points: dict[Place, dict[str, Point]] = {}
+        self.before: Callable[[str, Place], Awaitable[None]] | None = None
 
     async def create(self, place: Place, spec: IndexSpec) -> None:
-        if spec.hybrid:
+        await self._begin("create", place)
+        if spec.hybrid and not self.capabilities.hybrid:
             raise InvalidInput("this engine does not rank by words", field="hybrid")
-        if self._indexes.setdefault(place, (spec, {}))[0] != spec:
+        if self.specs.setdefault(place, spec) != spec:
             raise Conflict("the index is there with another dimension, metric or hybrid")
+        self.points.setdefault(place, {})
 
     async def drop(self, place: Place) -> None:
-        self._indexes.pop(place, None)
+        await self._begin("drop", place)
+        self.specs.pop(place, None)
+        self.points.pop(place, None)
 
     async def spec(self, place: Place) -> IndexSpec:
-        return self._index(place)[0]
+        self._at(place)
+        return self.specs[place]
 
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
-        self._index(place)[1].update({point.id: point for point in points})
+        await self._begin("upsert", place)
+        self._at(place).update({point.id: point for point in points})
 
     async def query(self, place: Place, query: Query) -> list[Match]:
-        spec, points = self._index(place)
+        await self._begin("query", place)
         if query.words is not None:
             raise InvalidInput("this engine does not rank by words", field="text")
-        sign = -1 if spec.metric.higher_is_nearer else 1
+        points, metric = self._at(place), self.specs[place].metric
         found = [
-            Match(p.id, score(spec.metric, query.vector, p.values), dict(p.metadata), p.text, array("f", p.values))
+            Match(p.id, score(metric, query.vector, p.values), dict(p.metadata), p.text, array("f", p.values))
             for p in points.values()
             if matches(query.filter, p.metadata)
         ]
-        found.sort(key=lambda match: sign * match.score)
+        found.sort(key=lambda match: match.score, reverse=metric.higher_is_nearer)
         return found[: query.top_k]
 
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
-        points = self._index(place)[1]
+        await self._begin("fetch", place)
+        points = self._at(place)
         return [points[id] for id in ids if id in points]
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
-        points = self._index(place)[1]
+        await self._begin("delete_ids", place)
+        points = self._at(place)
         return sum(points.pop(id, None) is not None for id in ids)
 
     async def delete_filter(self, place: Place, filter: Filter) -> int:
-        points = self._index(place)[1]
+        points = self._at(place)
         return await self.delete_ids(place, [id for id, point in points.items() if matches(filter, point.metadata)])
 
     async def count(self, place: Place, filter: Filter | None = None) -> int:
-        return sum(matches(filter, point.metadata) for point in self._index(place)[1].values())
+        await self._begin("count", place)
+        return sum(matches(filter, point.metadata) for point in self._at(place).values())
 
     async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        points = self._index(place)[1]
+        await self._begin("scroll", place)
+        points = self._at(place)
         page = sorted(id for id in points if id > after)[:limit]
         return Page([points[id] for id in page], page[-1] if len(page) == limit else "")
 
@@ -138,7 +153,22 @@ class ExactEngine:
     async def close(self) -> None:
         pass
 
-    def _index(self, place: Place) -> tuple[IndexSpec, dict[str, Point]]:
-        if place not in self._indexes:
+    async def _begin(self, name: str, place: Place) -> None:
+        if self.before is not None:
+            await self.before(name, place)
+
+    def _at(self, place: Place) -> dict[str, Point]:
+        if place not in self.points:
             raise NotFound("no such index")
-        return self._indexes[place]
+        return self.points[place]
+
+
+def driver(id: str, engine: ExactEngine, *fields: Field) -> Driver:
+    """For tests of what stands around engines. A `url` of nonsense is refused when it is opened."""
+
+    def open(credentials: Values, settings: Values) -> ExactEngine:
+        if settings.get("url") == "nonsense":
+            raise InvalidInput("settings.url is no URL.", field="settings.url")
+        return engine
+
+    return Driver(id, id.title(), "For tests.", fields, engine.capabilities, open)

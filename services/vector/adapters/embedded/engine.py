@@ -51,7 +51,6 @@ class EmbeddedEngine:
         quiet_seconds: float = 1.0,
     ) -> None:
         self._root = root
-        self._stale_bytes = stale_bytes
         self._folder = lru_cache(_KNOWN)(self._folder_of)
         self._writers: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self.rebuilds = Rebuilds(stale_bytes, quiet_seconds)
@@ -138,5 +137,4 @@ class EmbeddedEngine:
             return await host.call(method, folder, *args)
 
     def _on_stale(self, folder: Path, stale: int) -> None:
-        if stale >= self._stale_bytes:
-            self.rebuilds.consider(self.pool, folder, stale, self._writer(folder))
+        self.rebuilds.consider(self.pool, folder, stale, self._writer)

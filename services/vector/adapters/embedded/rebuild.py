@@ -9,6 +9,7 @@ One index at a time: the graph is built with all cores, at low priority.
 import asyncio
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -40,15 +41,16 @@ class Rebuilds:
         self._given_up: dict[Path, int] = {}
         self._changed: dict[Path, float] = {}
 
-    def consider(self, pool: HostPool, folder: Path, stale: int, writing: asyncio.Lock) -> None:
-        """What of the index waits for a graph, as a call on it has just told."""
+    def consider(self, pool: HostPool, folder: Path, stale: int, writer: Callable[[Path], asyncio.Lock]) -> None:
+        """How much of the index waits for a graph, as a call on it has just told; `writer` gives the lock of its
+        writers."""
         if stale < self._stale_bytes:
             return
         if self._stale.get(folder) != stale:
             self._stale[folder] = stale
             self._changed[folder] = asyncio.get_running_loop().time()
         if folder not in self._tasks and stale >= self._given_up.get(folder, 0):
-            task = asyncio.create_task(self._run(pool, folder, writing), name=f"rebuild {folder.name}")
+            task = asyncio.create_task(self._run(pool, folder, writer(folder)), name=f"rebuild {folder.name}")
             self._tasks[folder] = task
             task.add_done_callback(lambda _: self._tasks.pop(folder, None))
 

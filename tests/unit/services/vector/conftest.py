@@ -26,7 +26,7 @@ from services.vector.domain.queries import QueryLog
 from services.vector.domain.targets import Address, Targets
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import Driver, VectorEngine
-from tests.support.memory_engine import MemoryEngine, driver
+from tests.support.exact_engine import ExactEngine, driver
 
 ACME = Project(Tenant("acme"), "p1")
 URL = Field("url", "URL", "Where it is.", required=True)
@@ -38,8 +38,8 @@ class House:
     """The domain, assembled as `services.vector.app` does, with engines to look into."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
-    embedded: MemoryEngine = field(default_factory=MemoryEngine)
-    remote: MemoryEngine = field(default_factory=MemoryEngine)
+    embedded: ExactEngine = field(default_factory=ExactEngine)
+    remote: ExactEngine = field(default_factory=ExactEngine)
     opened: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
     now: float = 1000.0
 

@@ -44,7 +44,7 @@ async def test_an_index_of_that_name_made_for_something_else_is_a_conflict(
 
 
 async def test_an_index_with_words_serves_who_does_not_ask_for_them(house: House) -> None:
-    able = replace(house.providers.drivers["embedded"].capabilities, hybrid=True)
+    able = house.embedded.capabilities = replace(house.embedded.capabilities, hybrid=True)
     drivers = {"embedded": replace(house.providers.drivers["embedded"], capabilities=able)}
     house.providers.drivers = drivers
     made, _ = await create(house, hybrid=True)

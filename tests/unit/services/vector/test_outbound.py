@@ -7,9 +7,9 @@ import pytest
 from core.errors import InvalidInput
 from core.http.guard import OutboundGuard
 from services.vector.adapters.outbound import AddressCheck
-from tests.support.memory_engine import MemoryEngine, driver
+from tests.support.exact_engine import ExactEngine, driver
 
-DRIVER = driver("any", MemoryEngine())
+DRIVER = driver("any", ExactEngine())
 
 
 async def lookup(host: str, port: int) -> list[str]:
