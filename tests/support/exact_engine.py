@@ -82,7 +82,6 @@ class ExactEngine:
     """In memory, without ranking by words. `before` is awaited at the beginning of every call that is about points or
     places, with its name and place, and may raise."""
 
-
     def __init__(self) -> None:
         self.capabilities = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
         self.specs: dict[Place, IndexSpec] = {}

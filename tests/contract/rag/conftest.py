@@ -1,0 +1,43 @@
+"""The service for a test, and a server that speaks S3's protocol."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.support.rag_client import (
+    RagClient,
+    served,
+)
+from tests.support.rag_world import World
+from tests.support.tokens import Signer
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    return Signer()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
+    async with (
+        served(tmp_path, signer) as running,
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        yield World(running, channel, signer, tmp_path)
+
+
+@pytest.fixture
+def client(world: World) -> RagClient:
+    return world.client()
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

@@ -1,0 +1,96 @@
+"""Uploads that are cancelled, stall, lose their connection or their bucket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+
+from portico.rag.v1 import bucket_service_pb2 as bucket_pb
+from tests.support.rag_client import (
+    FILE_END,
+    FORM,
+    FORM_END,
+    RagClient,
+    file_head,
+    served,
+)
+from tests.support.rag_world import CODE, MIB, SlowForm, World, outcome, refused
+from tests.support.tokens import Signer
+from tests.support.waiting import until
+
+
+async def test_an_upload_that_the_caller_cancels_leaves_nothing(client: RagClient, world: World) -> None:
+    call = client.start_upload(SlowForm().pieces(), FORM)
+    waiting = asyncio.ensure_future(outcome(call))
+    await until(world.objects)
+    call.cancel()
+    assert await waiting == "CANCELLED"
+    await until(lambda: not world.objects())
+    assert await client.keys() == []
+    while await world.notes():
+        await asyncio.sleep(0.01)
+
+
+async def test_an_upload_over_a_connection_that_breaks_leaves_nothing(world: World) -> None:
+    async with grpc.aio.insecure_channel(
+        f"127.0.0.1:{world.running.port}", options=[("grpc.use_local_subchannel_pool", 1)]
+    ) as channel:
+        call = RagClient(channel, world.signer.token()).start_upload(SlowForm().pieces(), FORM)
+        waiting = asyncio.ensure_future(outcome(call))
+        await until(world.objects)
+    await waiting
+    await until(lambda: not world.objects())
+    assert await world.client().keys() == []
+
+
+async def test_an_upload_that_stalls_is_given_up(tmp_path: Path, signer: Signer) -> None:
+    async with (
+        served(tmp_path, signer, PORTICO_FILES_IDLE_SECONDS="0.2") as running,
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        world = World(running, channel, signer, tmp_path)
+        slow = SlowForm()
+        sending = asyncio.ensure_future(world.client().send(slow.pieces()))
+        await until(world.objects)
+        await until(lambda: not world.objects())
+        slow.on.set()
+        await refused(sending, CODE.DEADLINE_EXCEEDED, http=504)
+        assert await world.notes() == 0
+
+
+async def test_a_slow_upload_does_not_hide_the_old_file(client: RagClient, world: World) -> None:
+    await client.upload(b"old", keyHint="slow.bin")
+    slow = SlowForm()
+    sending = asyncio.ensure_future(client.send(slow.pieces()))
+    await until(lambda: len(world.objects()) == 2)
+    assert (await client.download("slow.bin")).content == b"old"
+    slow.on.set()
+    assert (await sending)["file"]["size"] == slow.size + 3
+    assert (await client.get("slow.bin")).size == slow.size + 3
+    assert len(world.objects()) == 1
+
+
+async def test_a_bucket_that_is_deleted_during_an_upload_takes_no_file(client: RagClient, world: World) -> None:
+    await client.call(client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Brief", key="brief"))
+    slow = SlowForm()
+    sending = asyncio.ensure_future(client.send(slow.pieces(), bucket="brief"))
+    await until(world.objects)
+    await client.call(client.buckets.DeleteBucket, bucket_pb.DeleteBucketRequest(bucket_key="brief"))
+    slow.on.set()
+    await refused(sending, CODE.NOT_FOUND, "bucketKey", http=404)
+    assert world.objects() == []
+    assert await world.notes() == 0
+
+
+async def test_an_upload_into_no_bucket_is_refused_and_read_to_its_end(client: RagClient) -> None:
+    """A sender over HTTP/1.1 who is cut off might never read the refusal."""
+    sent: list[int] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in [file_head(), *[b"x" * MIB] * 8, FILE_END + FORM_END]:
+            sent.append(len(piece))
+            yield piece
+
+    await refused(client.send(pieces(), bucket="nobodys"), CODE.NOT_FOUND, "bucketKey", http=404)
+    assert sum(sent) > 8 * MIB
