@@ -151,8 +151,7 @@ class Models:
         name = fields.text("name", new.name, at_least=1, at_most=200)
         if new.key and not is_key(new.key):
             raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -", field="key")
-        provider = await self._providers.get(project, new.provider_key)
-        provider.check_open()
+        provider = await self._open_provider(project, new.provider_key)
         now = time.time()
         document: Document = {
             "id": f"mdl_{uuid4().hex}",
@@ -170,7 +169,11 @@ class Models:
             "updatedAt": now,
         }
         created = await insert_with_key(self._store, project, MODELS, document, fields.slug(name, "model", 120))
-        await self._confirm(project, created, provider)
+        try:
+            await self._open_provider(project, provider.key)
+        except NotFound:  # it was being deleted meanwhile
+            await self._table.delete(project, created["id"])
+            raise
         self._changed(project)
         return model_of(created), provider
 
@@ -212,6 +215,8 @@ class Models:
             old = await self.get(project, id)
             updated = await self._table.update(project, old.id, document)
             if updated is not None:
+                if changes.provider_key is not None:
+                    await self._confirm_move(project, old, changes.provider_key)
                 self._changed(project)
                 return model_of(updated)
         raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
@@ -225,13 +230,20 @@ class Models:
     async def count_on(self, project: Project, provider: Provider) -> int:
         return await self._table.count(project, {"providerKey": provider.key})
 
-    async def _confirm(self, project: Project, model: Document, provider: Provider) -> None:
-        """Takes the new model back where its provider was being deleted meanwhile."""
+    async def _confirm_move(self, project: Project, old: Model, provider_key: str) -> None:
+        """Moves the model back where its new provider was being deleted meanwhile."""
         try:
-            (await self._providers.get(project, provider.key)).check_open()
+            await self._open_provider(project, provider_key)
         except NotFound:
-            await self._table.delete(project, model["id"])
+            back, where = {"providerKey": old.provider_key}, {"providerKey": provider_key}
+            await self._table.update(project, old.id, back, where=where)
+            self._changed(project)
             raise
+
+    async def _open_provider(self, project: Project, key: str) -> Provider:
+        provider = await self._providers.get(project, key)
+        provider.check_open()
+        return provider
 
     async def _changed_fields(self, project: Project, changes: ModelChanges) -> Document:
         document: Document = {"updatedAt": time.time()}
@@ -250,9 +262,7 @@ class Models:
         if changes.metadata is not None:
             document["metadata"] = fields.notes("metadata", changes.metadata)
         if changes.provider_key is not None:
-            provider = await self._providers.get(project, changes.provider_key)
-            provider.check_open()
-            document["providerKey"] = provider.key
+            document["providerKey"] = (await self._open_provider(project, changes.provider_key)).key
         return document
 
 

@@ -1,6 +1,8 @@
 """Models and the providers that they name."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -8,9 +10,9 @@ from core.errors import FailedPrecondition, NotFound
 from core.providers.records import NewProvider
 from core.sealing import Sealer, generate_key
 from core.storage.memory import MemoryStore
-from core.storage.ports import Collection, Document
+from core.storage.ports import Collection, Document, Where
 from core.tenancy import Project, Scope, Tenant
-from services.inference.domain.models import Models, NewModel
+from services.inference.domain.models import ModelChanges, Models, NewModel
 from services.inference.domain.providers import Providers
 from services.inference.domain.tables import MODELS
 
@@ -25,6 +27,19 @@ class SlowStore(MemoryStore):
         if collection is MODELS:
             await asyncio.sleep(0.01)
         await super().insert(scope, collection, document)
+
+    async def update(
+        self,
+        scope: Scope,
+        collection: Collection,
+        id: str,
+        changes: Mapping[str, Any],
+        *,
+        where: Where | None = None,
+    ) -> Document | None:
+        if collection is MODELS:
+            await asyncio.sleep(0.01)
+        return await super().update(scope, collection, id, changes, where=where)
 
 
 async def _any(url: str, field: str) -> None: ...
@@ -42,6 +57,22 @@ async def test_no_model_begins_in_a_provider_that_is_being_deleted() -> None:
     with pytest.raises(NotFound):
         await begun
     assert await store.count(PROJECT, MODELS) == 0
+
+
+async def test_no_model_moves_to_a_provider_that_is_being_deleted() -> None:
+    """As above, for a model that was there: it named the provider that was gone, and had lost the one that it had."""
+    store = SlowStore()
+    providers = Providers(store, Sealer.from_settings(generate_key()), _any, lambda project: None)
+    models = Models(store, providers, lambda project: None)
+    for key in ("echo", "brief"):
+        await providers.create(PROJECT, NewProvider("echo", key, key=key))
+    made, _ = await models.create(PROJECT, NEW)
+    begun = asyncio.create_task(models.update(PROJECT, made.key, ModelChanges(name="N", provider_key="brief")))
+    await asyncio.sleep(0)
+    await providers.delete(PROJECT, "brief", models.count_on)
+    with pytest.raises(NotFound):
+        await begun
+    assert (await models.get(PROJECT, made.key)).provider_key == "echo"
 
 
 async def test_a_provider_with_models_stays() -> None:
