@@ -93,6 +93,7 @@ async def test_two_cells_far_apart_are_not_a_million_rows_of_nothing(tmp_path: P
     limits = Limits(seconds=20, memory=1024 * MIB, output=20 * MIB)
     refused = await refusal(tmp_path, "a.xlsx", far, limits)
     assert isinstance(refused, Unprocessable)
+    assert refused.message == "The conversion needs more than 1024 MiB of memory."
     rows = documents.xlsx_cells({"A1": "here", "B200000": "there"})
     assert (await markdown(tmp_path, "a.xlsx", rows)).splitlines()[1:] == [
         "| here |  |", "| --- | --- |", "|  | there |"

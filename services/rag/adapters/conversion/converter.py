@@ -23,6 +23,8 @@ log = logs.get(__name__)
 _WORKER = "services.rag.adapters.conversion.worker"
 _READ = 256 * 1024
 _OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGALRM)
+_NO_MEMORY = -signal.SIGABRT
+"""How libraries in Rust end where an allocation fails."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -93,6 +95,8 @@ class ProcessConverter:
             await process.wait()
         if process.returncode in _OUT_OF_TIME:
             raise TimeoutError
+        if process.returncode == _NO_MEMORY:
+            return Outcome.MEMORY, "aborted"
         return None, f"ended with {process.returncode}"
 
     def _refusal(self, outcome: Outcome | None) -> PorticoError:
