@@ -3,6 +3,7 @@
 Members that clients spell in two ways are taken in both; unknown ones are ignored.
 """
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -60,6 +61,8 @@ class _Deletion(Struct):
 class _Count(Struct):
     filter: Json | None = None
 
+
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 _UPSERT = msgspec.json.Decoder(_Upsert)
 _QUERY = msgspec.json.Decoder(_Queried)
@@ -125,16 +128,21 @@ def _read(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        raise InvalidInput(f"{what}{f' at {field}' if (field := _field(where)) else ''}.", field=field) from None
+        raise _invalid(str(error)) from None
     except msgspec.DecodeError:
         raise InvalidInput("The body is not valid JSON.", reason="INVALID_JSON") from None
     except RecursionError:
         raise InvalidInput("The body is nested too deeply.", reason="INVALID_JSON") from None
 
 
-def _field(where: str) -> str | None:
-    return where.strip("`.") or None
+def _invalid(text: str) -> InvalidInput:
+    """From msgspec's text, in which alone it says which field it is about."""
+    what, _, where = text.partition(" - at `$")
+    field = where.strip("`.")
+    if missing := _MISSING.fullmatch(what):
+        field = f"{field}.{missing[1]}" if field else missing[1]
+        return InvalidInput(f"{field} is missing.", field=field)
+    return InvalidInput(f"{what} at {field}." if field else f"{what} as the body.", field=field or None)
 
 
 def _point(value: Point) -> Json:

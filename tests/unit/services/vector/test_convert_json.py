@@ -46,9 +46,9 @@ def test_nothing_asked_for_is_not_five() -> None:
         (b'{"vectors":[{"id":"a","values":[NaN]}]}', None),
         (b'{"vectors":[{"id":"a","values":[1],"metadata":{"x":' + b"[" * 100_000, None),
         (b"[]", None),
-        (b"{}", None),
+        (b"{}", "vectors"),
         (b'{"vectors":{}}', "vectors"),
-        (b'{"vectors":[{"values":[1]}]}', "vectors[0]"),
+        (b'{"vectors":[{"values":[1]}]}', "vectors[0].id"),
         (b'{"vectors":[{"id":1,"values":[1]}]}', "vectors[0].id"),
         (b'{"vectors":[{"id":"a","values":"abc"}]}', "vectors[0].values"),
         (b'{"vectors":[{"id":"a","values":[1,null]}]}', "vectors[0].values[1]"),
@@ -67,7 +67,7 @@ def test_bad_points_say_where(body: bytes, field: str | None) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        (b'{"vector":[1]}', None),
+        (b'{"vector":[1]}', "query"),
         (query(topK="many"), "query.topK"),
         (query(topK=1.5), "query.topK"),
         (query(filter=[]), "query.filter"),
