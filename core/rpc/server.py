@@ -14,14 +14,13 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from core.health import Health
 from core.rpc.chain import Chain, Stage
+from core.rpc.limits import MAX_HEAD_BYTES, MAX_MESSAGE_BYTES
 from core.rpc.policy import policies_of
 
-MAX_MESSAGE_BYTES = 40 * 1024 * 1024
-"""Above the edge's limit for bodies (32 MiB), so that the edge is the one that refuses."""
-
-_OPTIONS = (
+OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_HEAD_BYTES),
     ("grpc.max_concurrent_streams", 10_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -73,7 +72,7 @@ def guarded(mount: Mount, stages: Sequence[Stage]) -> Handlers:
 
 def make_server(mounts: Sequence[Mount], stages: Sequence[Stage], health: Health) -> Server:
     """A server that is not yet started or bound."""
-    server = make_grpc_server(options=_OPTIONS)
+    server = make_grpc_server(options=OPTIONS)
     names = [*(mount.name for mount in mounts), "grpc.health.v1.Health", reflection.SERVICE_NAME]
     # Probes and the schema stand outside the chain: they hold nobody's data.
     schema = reflection.aio.ReflectionServicer(names)

@@ -278,6 +278,15 @@ async def test_a_huge_message_still_fits_in_the_headers(channel: grpc.aio.Channe
     assert orjson.loads(trailing(error)["x-error-body"])["error"]["message"].endswith("...")
 
 
+async def test_headers_may_be_as_large_as_the_edge_lets_them(
+    channel: grpc.aio.Channel, servicers: Servicers, signer: Signer
+) -> None:
+    """A caller with some cookies was told that the service was overloaded, most of the time."""
+    for _ in range(20):
+        await list_tokens(channel, bearer(signer.token()), *((f"x-{at}", "y" * 4096) for at in range(14)))
+    assert len(servicers.seen) == 20
+
+
 async def test_native_callers_get_no_rest_metadata(channel: grpc.aio.Channel, servicers: Servicers) -> None:
     def fail() -> None:
         raise errors.NotFound("No such thing.")

@@ -19,7 +19,7 @@ from core.health import Health
 from core.rpc.chain import CallContext
 from core.rpc.errors import HTTP_STATUS, trailing_metadata, wire_of
 from core.rpc.http1.server import Http1Server
-from core.rpc.server import Mount
+from core.rpc.server import OPTIONS, Mount
 from portico.auth.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
@@ -29,9 +29,6 @@ from portico.auth.v1 import (
     trust_service_pb2_grpc,
 )
 from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc, openai_service_pb2_grpc
-
-_MAX_MESSAGE = 40 * 1024 * 1024
-_OPTIONS = (("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE))
 
 REFUSALS: dict[str, errors.PorticoError] = {
     "limit": errors.RateLimited("Slow down.", retry_after=7.0),
@@ -173,7 +170,7 @@ async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]])
     """Prints the port of each cluster; `ports` are those to take."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = make_server(options=_OPTIONS)
+    server = make_server(options=OPTIONS)
     mount(service, server, keys)
     bound = {service: server.add_insecure_port(f"127.0.0.1:{ports.get(service, 0)}")}
     await server.start()

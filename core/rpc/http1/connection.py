@@ -15,16 +15,15 @@ from core import logs
 from core.rpc.http1 import wire
 from core.rpc.http1.call import Http1Call
 from core.rpc.http1.wire import Refused
+from core.rpc.limits import MAX_HEAD_BYTES, MAX_MESSAGE_BYTES
 
-MAX_HEAD_BYTES = 96 * 1024
-"""For all that is not body in a row; the edge lets 60 KiB of headers pass."""
 REQUEST_SECONDS = 60.0
 """From a request's first byte to its last: the edge has the whole of it before it sends any."""
 IDLE_SECONDS = 300.0
 """Without a request. The edge closes what is idle long before, so that the two never meet half-way."""
 READY_PATH = b"/health/ready"
 
-_MAX_BODY = wire.FRAME_BYTES + wire.MAX_MESSAGE_BYTES
+_MAX_BODY = wire.FRAME_BYTES + MAX_MESSAGE_BYTES
 _GRPC = "application/grpc"
 
 log = logs.get(__name__)

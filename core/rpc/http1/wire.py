@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import grpc
 
-MAX_MESSAGE_BYTES = 40 * 1024 * 1024
 FRAME_BYTES = 5
 """What stands before a message: a flag, and the length in four bytes."""
 

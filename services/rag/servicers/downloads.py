@@ -61,18 +61,12 @@ def disposition(name: str) -> str:
 
 
 def metadata(content: Content) -> str:
-    """A JSON object in ASCII; without the caller's notes where they are long."""
+    """A JSON object in ASCII; without the caller's notes, and then without the names, where they are long."""
     file = content.file
-    told = {
-        "key": file.key,
-        "bucketKey": file.bucket_key,
-        "fileName": file.name,
-        "contentType": content.content_type,
-        "size": content.size,
-        "checksum": file.checksum,
-    }
-    whole = _ascii({**told, "metadata": dict(file.metadata)})
-    return whole if len(whole) <= _MAX_METADATA_HEADER else _ascii(told)
+    facts = {"contentType": content.content_type, "size": content.size, "checksum": file.checksum}
+    named = {"key": file.key, "bucketKey": file.bucket_key, "fileName": file.name, **facts}
+    fullest_first = ({**named, "metadata": dict(file.metadata)}, named, facts)
+    return next(text for each in fullest_first if len(text := _ascii(each)) <= _MAX_METADATA_HEADER)
 
 
 def _ascii(value: object) -> str:
