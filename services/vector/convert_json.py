@@ -3,21 +3,19 @@
 Members that clients spell in two ways are taken in both; unknown ones are ignored.
 """
 
-import re
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import orjson
 from msgspec import Struct
 
-from core.errors import InvalidInput
+from core import json_bodies
 from services.vector import convert
 from services.vector.domain import filters
 from services.vector.domain.filters import Filter
 from services.vector.domain.points import Match, Point, vector
 from services.vector.ports import Query
 
-T = TypeVar("T")
 Json = dict[str, Any]
 
 
@@ -62,8 +60,6 @@ class _Count(Struct):
     filter: Json | None = None
 
 
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-
 _UPSERT = msgspec.json.Decoder(_Upsert)
 _QUERY = msgspec.json.Decoder(_Queried)
 _IDS = msgspec.json.Decoder(_Ids)
@@ -75,12 +71,12 @@ def points(body: bytes) -> list[Point]:
     """Raises InvalidInput, as all of these."""
     return [
         Point(each.id, vector(each.values, f"vectors[{at}].values"), each.metadata or {}, each.text or "")
-        for at, each in enumerate(_read(_UPSERT, body).vectors)
+        for at, each in enumerate(json_bodies.read(_UPSERT, body).vectors)
     ]
 
 
 def query(body: bytes) -> Query:
-    asked = _read(_QUERY, body).query
+    asked = json_bodies.read(_QUERY, body).query
     weight = asked.dense_weight if asked.denseWeight is None else asked.denseWeight
     return Query(
         vector=vector(asked.vector, "query.vector"),
@@ -92,16 +88,16 @@ def query(body: bytes) -> Query:
 
 
 def ids(body: bytes) -> list[str]:
-    return _read(_IDS, body).ids
+    return json_bodies.read(_IDS, body).ids
 
 
 def deletion(body: bytes) -> tuple[list[str], Filter | None]:
-    asked = _read(_DELETION, body)
+    asked = json_bodies.read(_DELETION, body)
     return asked.ids or [], filters.parse(asked.filter)
 
 
 def count_filter(body: bytes) -> Filter | None:
-    return filters.parse(_read(_COUNT, body or b"{}").filter)
+    return filters.parse(json_bodies.read(_COUNT, body or b"{}").filter)
 
 
 def upserted(count: int) -> bytes:
@@ -122,27 +118,6 @@ def deleted(count: int) -> bytes:
 
 def counted(count: int) -> bytes:
     return orjson.dumps({"count": count})
-
-
-def _read(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
-    except msgspec.DecodeError:
-        raise InvalidInput("The body is not valid JSON.", reason="INVALID_JSON") from None
-    except RecursionError:
-        raise InvalidInput("The body is nested too deeply.", reason="INVALID_JSON") from None
-
-
-def _invalid(text: str) -> InvalidInput:
-    """From msgspec's text, in which alone it says which field it is about."""
-    what, _, where = text.partition(" - at `$")
-    field = where.strip("`.")
-    if missing := _MISSING.fullmatch(what):
-        field = f"{field}.{missing[1]}" if field else missing[1]
-        return InvalidInput(f"{field} is missing.", field=field)
-    return InvalidInput(f"{what} at {field}." if field else f"{what} as the body.", field=field or None)
 
 
 def _point(value: Point) -> Json:

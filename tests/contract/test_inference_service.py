@@ -625,7 +625,15 @@ class TestEmbeddings:
         assert answer.usage.input_tokens == 5
         assert answer.model == "m"
 
-    @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data":[{"embedding":"!"}]}', b'{"data":5}'])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            *(b"", b"[]", b"{}", b'{"data":[{"embedding":"!"}]}', b'{"data":5}'),
+            b'{"data":[],"usage":{"x":"\xff"}}',
+            b'{"data":[],"usage":{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+            b'{"data":[{"embedding":[1],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
+        ],
+    )
     async def test_nonsense_is_the_providers_failure(
         self, embedder: Caller, provider: FakeProvider, body: bytes
     ) -> None:

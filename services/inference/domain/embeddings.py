@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from core import json_bodies
 from core.errors import PorticoError
 from services.inference.domain import calls, requests, tokens
 from services.inference.domain.calls import CANCELLED
@@ -116,7 +117,7 @@ def _embedded(data: bytes, request: Body, model: str, request_id: str, dropped: 
     try:
         fields: dict[str, Any] = _ANSWER.decode(data)
         usage = tokens.reported(msgspec.json.decode(fields["usage"])) if "usage" in fields else None
-    except msgspec.MsgspecError:
+    except json_bodies.UNREADABLE:
         raise malformed() from None
     if "data" not in fields:
         raise malformed()
@@ -146,5 +147,5 @@ def _converted(data: Raw, wanted: str) -> list[Vector]:
 def _vectors(data: Raw) -> list[Vector]:
     try:
         return _VECTORS.decode(data)
-    except msgspec.MsgspecError:
+    except json_bodies.UNREADABLE:
         raise malformed() from None

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 from google.api.httpbody_pb2 import HttpBody
 
+from core import json_bodies
 from core.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge
 
 MAX_JSON_BYTES = 32 * 1024 * 1024
@@ -34,6 +35,9 @@ class Json(msgspec.Struct, rename="camel"):
     metadata: dict[str, Any] | None = None
     convert_to_markdown: bool | None = None
     key_hint: str | None = None
+
+
+_JSON = msgspec.json.Decoder(Json)
 
 
 async def pieces(first: Message, rest: AsyncIterator[Message], idle_seconds: float) -> AsyncIterator[bytes]:
@@ -74,12 +78,7 @@ async def json_body(content: AsyncIterator[bytes]) -> Json:
                 f"An upload as JSON may have at most {MAX_JSON_BYTES // 1024**2} MiB. Send larger files as a form.",
                 field="body",
             )
-    try:
-        return await asyncio.to_thread(msgspec.json.decode, body, type=Json)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        text = str(error)
-        found = re.search(r"`\$\.?([^`]*)`$", text)
-        raise InvalidInput(f"The body does not fit: {text}", field=found[1] if found else "body") from None
+    return await asyncio.to_thread(json_bodies.read, _JSON, body)
 
 
 def data_of(body: Json) -> tuple[str, int, str]:
@@ -127,5 +126,5 @@ def notes(value: str) -> Mapping[str, Any]:
         return {}
     try:
         return msgspec.json.decode(value, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except json_bodies.UNREADABLE:
         raise InvalidInput("metadata must be a JSON object.", field="metadata") from None

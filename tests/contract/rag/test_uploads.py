@@ -130,10 +130,10 @@ async def test_base64_that_breaks_after_megabytes_leaves_nothing(client: RagClie
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        (b"", None),
-        (b"{", None),
-        (b"[]", None),
-        (b'{"data": "YQ=="}', None),
+        (b"", "body"),
+        (b"{", "body"),
+        (b"[]", "body"),
+        (b'{"data": "YQ=="}', "fileName"),
         (b'{"fileName": 1, "data": "YQ=="}', "fileName"),
         (b'{"fileName": "a"}', "data"),
         (b'{"fileName": "", "data": "YQ=="}', "fileName"),
@@ -141,8 +141,8 @@ async def test_base64_that_breaks_after_megabytes_leaves_nothing(client: RagClie
         (b'{"fileName": "a", "data": "YQ==", "metadata": []}', "metadata"),
         (b'{"fileName": "a", "data": "YQ==", "contentType": "nonsense"}', "contentType"),
         (b'{"fileName": "a", "data": "YQ==", "contentType": "text/plain\\r\\nx: y"}', "contentType"),
-        (b'{"fileName": "\xff", "data": "YQ=="}', None),
-        (b"[" * 100_000, None),
+        (b'{"fileName": "\xff", "data": "YQ=="}', "body"),
+        (b'{"fileName": "a", "data": "YQ==", "metadata": {"a": ' + b"[" * 100_000, "body"),
     ],
 )
 async def test_json_that_does_not_fit(client: RagClient, world: World, body: bytes, field: str | None) -> None:
@@ -181,6 +181,7 @@ async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, world: W
         file_head() + b"one" + FILE_END + file_head() + b"two" + FILE_END + FORM_END,
         field("file2", "x") + FORM_END,
         field("metadata", "{") + form(b"x"),
+        field("metadata", '{"a": ' + "[" * 20_000) + form(b"x"),
         field("convertToMarkdown", "perhaps") + form(b"x"),
         field("keyHint", b"\xff\xfe") + form(b"x"),
         b"".join(field(f"f{number}", "x") for number in range(200)) + form(b"x"),

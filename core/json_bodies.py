@@ -1,0 +1,43 @@
+"""A JSON body as a typed value, or what is wrong with it. Pure."""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from core.errors import InvalidInput
+
+T = TypeVar("T")
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises for bytes that it cannot read; the last two are for texts inside and for depth."""
+
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+def read(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray) -> T:
+    """Raises InvalidInput, naming the field."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _unfit(str(error)) from None
+    except msgspec.DecodeError as error:
+        raise _no_json(str(error).removeprefix("JSON is malformed: ")) from None
+    except UnicodeDecodeError:
+        raise _no_json("its text is not UTF-8") from None
+    except RecursionError:
+        raise _no_json("it is nested too deeply") from None
+
+
+def _unfit(text: str) -> InvalidInput:
+    """From msgspec's text, in which alone it says which field it is about."""
+    what, _, where = text.partition(" - at `$")
+    field = where.strip("`.")
+    if missing := _MISSING.fullmatch(what):
+        field = f"{field}.{missing[1]}" if field else missing[1]
+        return InvalidInput(f"{field} is missing.", field=field)
+    return InvalidInput(f"{what} {f'at {field}' if field else 'as the body'}.", field=field or "body")
+
+
+def _no_json(why: str) -> InvalidInput:
+    return InvalidInput(f"The body is not valid JSON: {why}.", reason="INVALID_JSON", field="body")

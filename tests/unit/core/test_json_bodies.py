@@ -1,0 +1,75 @@
+"""What a caller is told of a JSON body that does not fit."""
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import json_bodies
+from core.errors import InvalidInput
+
+
+class Item(msgspec.Struct):
+    name: str
+    notes: dict[str, Any] = {}
+
+
+class Order(msgspec.Struct):
+    items: list[Item]
+
+
+ORDER = msgspec.json.Decoder(Order)
+
+
+def refusal(body: bytes) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        json_bodies.read(ORDER, body)
+    return caught.value
+
+
+def test_a_body_that_fits() -> None:
+    assert json_bodies.read(ORDER, b'{"items":[{"name":"a"}]}') == Order([Item("a")])
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        (b"{}", "items", "items is missing."),
+        (b'{"items":[{}]}', "items[0].name", "items[0].name is missing."),
+        (b'{"items":[{"name":1}]}', "items[0].name", "Expected `str`, got `int` at items[0].name."),
+        (b"[]", "body", "Expected `object`, got `array` as the body."),
+    ],
+)
+def test_a_body_of_another_shape(body: bytes, field: str, message: str) -> None:
+    error = refusal(body)
+    assert (error.field, error.message) == (field, message)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "truncated"),
+        (b"{", "truncated"),
+        (b"nonsense", "invalid character"),
+        (b"\xff", "invalid character"),
+        (b'{"items":[{"name":"\xff"}]}', "UTF-8"),
+        (b'{"items":[{"name":"a","notes":{"\xff":1}}]}', "UTF-8"),
+        (b'{"items":[{"name":"a","notes":{"x":' + b"[" * 100_000, "nested too deeply"),
+    ],
+    ids=["empty", "cut", "text", "byte", "text that is not UTF-8", "key that is not UTF-8", "deep"],
+)
+def test_a_body_that_is_no_json(body: bytes, why: str) -> None:
+    """Depth, and bytes within a text, are no errors of msgspec's own kind, and were errors of ours."""
+    error = refusal(body)
+    assert (error.field, error.reason) == ("body", "INVALID_JSON")
+    assert error.message.startswith("The body is not valid JSON: ")
+    assert why in error.message
+
+
+@given(st.binary(max_size=60).map(lambda middle: b'{"items":[{"name":"' + middle + b'"}]}'))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    with suppress(InvalidInput):
+        assert json_bodies.read(ORDER, body).items
