@@ -48,8 +48,8 @@ def between(field: str, value: int, low: int, high: int, *, default: int) -> int
     return value or default
 
 
-def page_size(value: int, default: int = 50) -> int:
-    return between("pageSize", value, 1, MAX_PAGE, default=default)
+def page_size(value: int, default: int = 50, field: str = "pageSize") -> int:
+    return between(field, value, 1, MAX_PAGE, default=default)
 
 
 def key(field: str, value: str) -> str:

@@ -75,7 +75,7 @@ class Files:
     ) -> tuple[list[File], str]:
         """One page by key, and the cursor of the next. A search that finds little may give pages that are not full.
         Raises NotFound (bucket), InvalidInput."""
-        limit = fields.page_size(size)
+        limit = fields.page_size(size, field="limit")
         after = _key_of(cursor)
         wanted = fields.text("search", search, at_most=1024).casefold()
         bucket = await self._buckets.get(project, bucket_key)

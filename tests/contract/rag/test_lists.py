@@ -34,20 +34,20 @@ async def test_a_search_looks_in_name_and_key_in_any_case(client: RagClient) -> 
 
 
 @pytest.mark.parametrize(
-    "more",
+    ("more", "field"),
     [
-        {"limit": -1},
-        {"limit": 1001},
-        {"page_size": 1001},
-        {"cursor": "x"},
-        {"page_token": "a.b"},
-        {"cursor": "é"},
-        {"search": "x" * 2000},
+        ({"limit": -1}, "limit"),
+        ({"limit": 1001}, "limit"),
+        ({"page_size": 1001}, "limit"),
+        ({"cursor": "x"}, "cursor"),
+        ({"page_token": "a.b"}, "cursor"),
+        ({"cursor": "é"}, "cursor"),
+        ({"search": "x" * 2000}, "search"),
     ],
 )
-async def test_a_list_with_bad_parameters(client: RagClient, more: dict[str, Any]) -> None:
+async def test_a_list_with_bad_parameters(client: RagClient, more: dict[str, Any], field: str) -> None:
     request = file_pb.ListFilesRequest(bucket_key="default", **more)
-    await refused(client.call(client.files.ListFiles, request), CODE.INVALID_ARGUMENT, http=400)
+    await refused(client.call(client.files.ListFiles, request), CODE.INVALID_ARGUMENT, field, http=400)
 
 
 async def test_deleting_a_file(client: RagClient, world: World) -> None:
