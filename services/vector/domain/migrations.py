@@ -7,10 +7,12 @@ the end: a copy into an index with other points fails.
 """
 
 import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from core import fields
-from core.errors import Conflict, FailedPrecondition, InvalidInput
+from core.errors import Conflict, FailedPrecondition, InvalidInput, PorticoError
 from core.jobs.jobs import Jobs
 from core.jobs.records import Job
 from core.jobs.run import JobRun
@@ -26,6 +28,16 @@ _MAX_BATCH = 5000
 _BATCH = 500
 _BATCH_FLOATS = 8 * 1024 * 1024
 """32 MiB of numbers: what a batch of long vectors may hold in memory."""
+
+
+_SOURCE = {"providerKey": "sourceProviderKey", "indexId": "sourceIndexId"}
+_DESTINATION = {
+    "providerKey": "destinationProviderKey",
+    "name": "destinationName",
+    "metric": "destinationProviderKey",  # its engine lacks what the source has
+    "hybrid": "destinationProviderKey",
+}
+"""What a migration calls the fields of the calls that it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +84,14 @@ class Migrations:
     async def create(self, project: Project, new: NewMigration) -> Migration:
         """Raises NotFound, Conflict, InvalidInput, FailedPrecondition (a provider is disabled)."""
         batch = fields.between("batchSize", new.batch_size, 1, _MAX_BATCH, default=_BATCH)
-        source, _ = await self._indexes.get(project, new.source_provider, new.source_index)
+        with _fields_named(_SOURCE):
+            source, _ = await self._indexes.get(project, new.source_provider, new.source_index)
         if await self._jobs.find(project, migration_key(source.id)) is not None:
             raise _under_way()
         spec = source.spec
         made = NewIndex(new.destination_name or source.name, spec.dimension, spec.metric.value, spec.hybrid)
-        destination, _ = await self._indexes.create(project, new.destination_provider, made)
+        with _fields_named(_DESTINATION):
+            destination, _ = await self._indexes.create(project, new.destination_provider, made)
         if destination.id == source.id:
             raise InvalidInput("Source and destination are the same index.", field="destinationProviderKey")
         payload = {
@@ -147,6 +161,16 @@ class Migrations:
         if index.id != id:
             raise FailedPrecondition(f"The {end} index was deleted and made anew.", reason="INDEX_CHANGED")
         return provider, index.place(run.scope)
+
+
+@contextmanager
+def _fields_named(names: Mapping[str, str]) -> Iterator[None]:
+    """Errors name the fields as the caller of a migration knows them."""
+    try:
+        yield
+    except PorticoError as error:
+        error.field = names.get(error.field or "", error.field)
+        raise
 
 
 def _under_way() -> Conflict:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
+from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, PorticoError, Unavailable
 from core.jobs.records import Job, Status
 from core.providers.records import NewProvider
 from core.tenancy import Project, Tenant
@@ -125,22 +125,26 @@ async def test_one_migration_of_an_index_at_a_time(docs: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "error"),
+    ("changes", "error", "field"),
     [
-        ({"source_provider": "x"}, NotFound),
-        ({"source_index": "x"}, NotFound),
-        ({"destination_provider": "x"}, NotFound),
-        ({"destination_provider": "default"}, InvalidInput),
-        ({"batch_size": 5001}, InvalidInput),
-        ({"batch_size": -1}, InvalidInput),
-        ({"destination_name": "taken"}, Conflict),
+        ({"source_provider": "x"}, NotFound, "sourceProviderKey"),
+        ({"source_index": "x"}, NotFound, "sourceIndexId"),
+        ({"destination_provider": ""}, NotFound, "destinationProviderKey"),
+        ({"destination_provider": "x"}, NotFound, "destinationProviderKey"),
+        ({"destination_provider": "default"}, InvalidInput, "destinationProviderKey"),
+        ({"batch_size": 5001}, InvalidInput, "batchSize"),
+        ({"batch_size": -1}, InvalidInput, "batchSize"),
+        ({"destination_name": "taken"}, Conflict, "destinationName"),
     ],
 )
-async def test_what_cannot_be_migrated_is_refused(docs: House, changes: Any, error: type[Exception]) -> None:
+async def test_what_cannot_be_migrated_is_refused(
+    docs: House, changes: Any, error: type[PorticoError], field: str
+) -> None:
     await docs.indexes.create(ACME, "far", NewIndex("taken", 3))
     whole = {"source_provider": "default", "source_index": "docs", "destination_provider": "far", **changes}
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         await docs.migrations.create(ACME, NewMigration(**whole))
+    assert caught.value.field == field
     assert await docs.migrations.list(ACME, 0, "") == ([], "")
 
 
