@@ -373,13 +373,13 @@ async def test_bad_vectors_are_refused_whole(client: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "body", "field"),
     [
-        ("UpsertVectors", b"{", None),
-        ("UpsertVectors", b'{"vectors":[{"id":"a","values":[1,0,NaN]}]}', None),
+        ("UpsertVectors", b"{", "body"),
+        ("UpsertVectors", b'{"vectors":[{"id":"a","values":[1,0,NaN]}]}', "body"),
         ("UpsertVectors", {"vectors": [{"id": "a", "values": [1, 0]}]}, "vectors[0].values"),
         ("UpsertVectors", {"vectors": [{"id": "a", "values": [1, "x", 0]}]}, "vectors[0].values[1]"),
         ("UpsertVectors", {"vectors": []}, "vectors"),
         ("UpsertVectors", {"vectors": [{"id": "a", "values": [1, 0, 0]}] * 2}, "vectors[1].id"),
-        ("QueryVectors", {"vector": [1, 0, 0]}, None),
+        ("QueryVectors", {"vector": [1, 0, 0]}, "query"),
         ("QueryVectors", {"query": {"vector": [1, 0]}}, "vector"),
         ("QueryVectors", {"query": {"vector": [1, 0, 0], "topK": 0}}, "topK"),
         ("QueryVectors", {"query": {"vector": [1, 0, 0], "topK": 5000}}, "topK"),
