@@ -17,17 +17,13 @@ from tests.support.cluster import Cluster, Rest, Tenant
 
 Route = tuple[str, str, MethodDescriptor]
 
-OPENAI_FIELDS = (
-    "model",
-    "messages",
-    "input",
-    "stream",
-    "n",
-    "tools",
-    "stream_options",
-    "encoding_format",
-    "dimensions",
+RAW_FIELDS = (
+    *("model", "messages", "input", "stream", "n", "tools", "stream_options", "encoding_format", "dimensions"),
+    *("vectors", "query", "ids", "filter", "fileName", "data", "metadata", "keyHint", "convertToMarkdown"),
 )
+"""Of bodies that no message describes: a service reads their JSON itself."""
+REAL = "default"
+"""The key of a vector provider, of an index in it, of a file provider and of a bucket: bodies are read behind those."""
 SPARED = {"Logout", "ChangePassword", "SwitchProject"}
 """Their success would end the session of the test."""
 
@@ -76,14 +72,44 @@ raw_bodies = st.one_of(
 )
 
 
+HOSTILE_VALUES = {
+    "endless": b'{"x":' + b"[" * 100_000,
+    "deep": b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "less deep": b'{"x":' * 900 + b"1" + b"}" * 900,
+    "no UTF-8": b'"\xff"',
+    "no UTF-8 in a name": b'{"\xff":1}',
+    "no UTF-8 in a list": b'{"x":["\xc3\x28"]}',
+    "half a character": b'"\\ud800"',
+    "many digits": b"9" * 400,
+    "large number": b"1e999",
+    "long text": b'"' + b"x" * 100_000 + b'"',
+}
+"""JSON that is not to be read, or not by everybody."""
+SHAPES = (
+    b'{"model":"echo","messages":[{"role":"user","content":%s}]}',
+    b'{"model":"echo-embedding","input":%s}',
+    b'{"vectors":[{"id":"a","values":[1,0],"metadata":%s}]}',
+    b'{"query":{"vector":[1,0],"filter":%s}}',
+    b'{"ids":[%s]}',
+    b'{"filter":%s}',
+    b'{"fileName":"a","data":"YQ==","metadata":%s}',
+    b'{"name":"a","key":"a","dimension":2,"driver":"echo","label":"a","metadata":%s}',
+)
+"""Bodies that are good but for one value."""
+
+
 def bodies_of(method: MethodDescriptor) -> st.SearchStrategy[bytes]:
-    names = [field.json_name for field in method.input_type.fields] + [*OPENAI_FIELDS, "unknownField"]
+    names = [field.json_name for field in method.input_type.fields] + [*RAW_FIELDS, "unknownField"]
     objects = st.dictionaries(st.sampled_from(names), values, max_size=6)
     encoded = objects.map(lambda body: json.dumps(body).encode())
     return st.one_of(encoded, raw_bodies)
 
 
-segments = st.one_of(st.text(min_size=1, max_size=20), st.sampled_from(["..", ".", "%", "\0", "a/b", "x" * 3000, "ü"]))
+segments = st.one_of(
+    st.just(REAL),
+    st.text(min_size=1, max_size=20),
+    st.sampled_from(["..", ".", "%", "\0", "a/b", "x" * 3000, "ü"]),
+)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +119,29 @@ def connection(cluster: Cluster) -> Iterator[http.client.HTTPConnection]:
     opened.close()
 
 
+def check(connection: http.client.HTTPConnection, token: str, verb: str, path: str, body: bytes) -> None:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request(verb, path, body if verb != "GET" else None, headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        assert text.endswith(b"data: [DONE]\n\n")
+        return
+    assert answer.status < 500, (verb, path, body[:200], text)
+    parsed = json.loads(text)
+    if answer.status >= 400:
+        assert parsed["error"]["message"]
+        for inside in ("Traceback", 'File "', "sqlite", "grpc", "envoy", "upstream connect"):
+            assert inside not in parsed["error"]["message"], text
+
+
+@pytest.fixture
+async def real_index(rest: Rest, cluster: Cluster) -> None:
+    index = {"name": REAL, "dimension": 2}
+    await rest.ok("POST", f"/v1/vector/providers/{REAL}/indexes", index, token=cluster.dev_token)
+
+
+@pytest.mark.usefixtures("real_index")
 @pytest.mark.parametrize(
     ("verb", "template", "method"), list(routes()), ids=lambda value: value if isinstance(value, str) else ""
 )
@@ -113,22 +162,21 @@ def test_no_input_is_a_server_error(
         body=bodies_of(method), segment=segments, query=st.dictionaries(st.sampled_from(query_names or ["x"]), scalars)
     )
     def fuzz(body: bytes, segment: str, query: dict[str, Any]) -> None:
-        path = _path(template, segment, query)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        connection.request(verb, path, body if verb not in ("GET",) else None, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.headers.get("content-type", "").startswith("text/event-stream"):
-            assert text.endswith(b"data: [DONE]\n\n")
-            return
-        assert answer.status < 500, (verb, path, body[:200], text)
-        parsed = json.loads(text)
-        if answer.status >= 400:
-            assert parsed["error"]["message"]
-            for inside in ("Traceback", 'File "', "sqlite", "grpc", "envoy", "upstream connect"):
-                assert inside not in parsed["error"]["message"], text
+        check(connection, token, verb, _path(template, segment, query), body)
 
     fuzz()
+
+
+@pytest.mark.usefixtures("real_index")
+@pytest.mark.parametrize("value", HOSTILE_VALUES.values(), ids=HOSTILE_VALUES)
+def test_one_hostile_value_in_a_good_body(
+    connection: http.client.HTTPConnection, cluster: Cluster, value: bytes
+) -> None:
+    """Uploads fell over deeply nested notes, and vectors over notes that were no UTF-8: errors of ours, both."""
+    for verb, template, _ in routes():
+        if verb in ("POST", "PUT", "PATCH"):
+            for shape in SHAPES:
+                check(connection, cluster.dev_token, verb, _path(template, REAL, {}), shape % value)
 
 
 def _path(template: str, segment: str, query: dict[str, Any]) -> str:
