@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from core.storage.memory import MemoryStore
 from core.storage.migrations import NO_MIGRATIONS, Migrations
 from core.storage.ports import DocumentStore
 from core.storage.sqlite import SqliteStore
 from tests.support.postgres import postgres
+from tests.support.tokens import Signer
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +20,21 @@ def postgres_server() -> Iterator[dict[str, Any]]:
     """What asyncpg's `connect` takes."""
     with postgres() as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def signer() -> Signer:
+    return Signer()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of a server that speaks S3's protocol, shared: each test makes buckets of its own."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 class World(Protocol):

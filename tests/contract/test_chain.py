@@ -105,11 +105,6 @@ class Servicers:
         ]
 
 
-@pytest.fixture(scope="module")
-def signer() -> Signer:
-    return Signer()
-
-
 @pytest.fixture
 def servicers() -> Servicers:
     return Servicers()

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.server import ThreadedMotoServer
 
 from core.errors import InsufficientStorage, InvalidInput, NotFound, Unavailable, UpstreamFailed
 from core.http.guard import OutboundGuard
@@ -97,18 +96,9 @@ class Bucket:
         return sorted(each["Key"] for each in (*objects, *uploads))
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["local", "s3"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    return Folder(tmp_path / "files") if request.param == "local" else Bucket(request.getfixturevalue("endpoint"))
+    return Folder(tmp_path / "files") if request.param == "local" else Bucket(request.getfixturevalue("s3_endpoint"))
 
 
 @pytest.fixture
@@ -440,8 +430,8 @@ async def put_forever(root: Path) -> int:
 # S3 alone
 
 
-async def test_delete_finds_uploads_that_were_cut_off(endpoint: str) -> None:
-    bucket = Bucket(endpoint)
+async def test_delete_finds_uploads_that_were_cut_off(s3_endpoint: str) -> None:
+    bucket = Bucket(s3_endpoint)
     store = bucket.open()
     await store.put(PLACE, "other", pieces(b"x"))
     name = f"portico/files/{PLACE.path('a')}"
@@ -457,8 +447,8 @@ def _open(**settings: str) -> S3Store:
     return S3Store(s3.options({"accessKeyId": "k", "secretAccessKey": "s"}, settings), OutboundGuard(["127.0.0.1"]))
 
 
-async def test_a_bucket_that_is_not_there_is_the_providers_refusal(endpoint: str) -> None:
-    store = _open(bucket="nobodys", endpoint=endpoint)
+async def test_a_bucket_that_is_not_there_is_the_providers_refusal(s3_endpoint: str) -> None:
+    store = _open(bucket="nobodys", endpoint=s3_endpoint)
     with pytest.raises(UpstreamFailed):
         await store.put(PLACE, "a", pieces(b"x"))
     await store.close()
@@ -471,9 +461,9 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
     await store.close()
 
 
-async def test_the_guard_holds_at_every_connection(endpoint: str) -> None:
+async def test_the_guard_holds_at_every_connection(s3_endpoint: str) -> None:
     """A name that led elsewhere when the provider was made."""
-    port = endpoint.rpartition(":")[2]
+    port = s3_endpoint.rpartition(":")[2]
     guard = OutboundGuard(lookup=_to_loopback)
     given = s3.options(
         {"accessKeyId": "k", "secretAccessKey": "s"}, {"bucket": "b-1", "endpoint": f"http://s3.test:{port}"}
@@ -501,7 +491,7 @@ async def test_addresses_that_are_not_public_are_refused(settings: dict[str, str
         await s3.driver(OutboundGuard()).check_address(settings)
 
 
-async def test_an_answer_that_is_cut_off_is_not_passed_off_as_all(endpoint: str) -> None:
+async def test_an_answer_that_is_cut_off_is_not_passed_off_as_all(s3_endpoint: str) -> None:
     """The server promises more than it sends."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -125,11 +125,6 @@ class _Bound:
         return lambda request: method(request, metadata=self._metadata, timeout=30)
 
 
-@pytest.fixture(scope="module")
-def signer() -> Signer:
-    return Signer()
-
-
 @dataclass
 class World:
     running: Running

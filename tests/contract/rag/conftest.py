@@ -1,11 +1,10 @@
 """The service for a test, and a server that speaks S3's protocol."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.support.rag_client import (
     RagClient,
@@ -13,11 +12,6 @@ from tests.support.rag_client import (
 )
 from tests.support.rag_world import World
 from tests.support.tokens import Signer
-
-
-@pytest.fixture(scope="session")
-def signer() -> Signer:
-    return Signer()
 
 
 @pytest.fixture
@@ -32,12 +26,3 @@ async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
 @pytest.fixture
 def client(world: World) -> RagClient:
     return world.client()
-
-
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()

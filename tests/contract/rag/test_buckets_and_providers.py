@@ -107,10 +107,10 @@ async def test_drivers(client: RagClient) -> None:
     assert {field.scope for field in drivers["s3"].fields} == {"credentials", "settings"}
 
 
-async def test_files_in_s3(client: RagClient, world: World, endpoint: str) -> None:
-    s3 = s3_client(endpoint)
+async def test_files_in_s3(client: RagClient, world: World, s3_endpoint: str) -> None:
+    s3 = s3_client(s3_endpoint)
     s3.create_bucket(Bucket="tenants")
-    provider = (await client.call(client.providers.CreateFileProvider, s3_provider(endpoint))).provider
+    provider = (await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint))).provider
     assert provider.has_credentials
     assert "hush" not in str(provider)
     await client.call(
@@ -133,10 +133,10 @@ async def test_files_in_s3(client: RagClient, world: World, endpoint: str) -> No
     assert (await client.call(client.providers.DeleteFileProvider, delete)).success
 
 
-async def test_a_cancelled_upload_leaves_no_parts_in_s3(client: RagClient, endpoint: str) -> None:
-    s3 = s3_client(endpoint)
+async def test_a_cancelled_upload_leaves_no_parts_in_s3(client: RagClient, s3_endpoint: str) -> None:
+    s3 = s3_client(s3_endpoint)
     s3.create_bucket(Bucket="broken-off")
-    await client.call(client.providers.CreateFileProvider, s3_provider(endpoint, bucket="broken-off"))
+    await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint, bucket="broken-off"))
     await client.call(
         client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Far", key="far", provider_key="ours")
     )
@@ -149,15 +149,15 @@ async def test_a_cancelled_upload_leaves_no_parts_in_s3(client: RagClient, endpo
     assert "Contents" not in s3.list_objects_v2(Bucket="broken-off")
 
 
-async def test_credentials_are_sealed_and_never_come_out(client: RagClient, world: World, endpoint: str) -> None:
-    await client.call(client.providers.CreateFileProvider, s3_provider(endpoint))
+async def test_credentials_are_sealed_and_never_come_out(client: RagClient, world: World, s3_endpoint: str) -> None:
+    await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint))
     listed = await client.call(client.providers.ListFileProviders, provider_pb.ListFileProvidersRequest())
     assert "hush-hush" not in str(listed)
     assert all(b"hush-hush" not in path.read_bytes() for path in world.folder.glob("*.sqlite*"))
 
 
-async def test_providers_are_listed_by_status_and_driver(client: RagClient, endpoint: str) -> None:
-    await client.call(client.providers.CreateFileProvider, s3_provider(endpoint, status="disabled", key=""))
+async def test_providers_are_listed_by_status_and_driver(client: RagClient, s3_endpoint: str) -> None:
+    await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint, status="disabled", key=""))
 
     async def keys(**given: Any) -> list[str]:
         request = provider_pb.ListFileProvidersRequest(**given)
@@ -170,11 +170,11 @@ async def test_providers_are_listed_by_status_and_driver(client: RagClient, endp
     await refused(client.call(client.buckets.CreateBucket, bucket), CODE.FAILED_PRECONDITION, "providerKey")
 
 
-async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(client: RagClient, endpoint: str) -> None:
-    s3 = s3_client(endpoint)
+async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(client: RagClient, s3_endpoint: str) -> None:
+    s3 = s3_client(s3_endpoint)
     for name in ("before", "after"):
         s3.create_bucket(Bucket=name)
-    await client.call(client.providers.CreateFileProvider, s3_provider(endpoint, "before"))
+    await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint, "before"))
     await client.call(
         client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Far", key="far", provider_key="ours")
     )
@@ -188,7 +188,7 @@ async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(clien
     renewed = await change(credentials=struct({"secretAccessKey": "other"}), label="Renewed")
     assert (renewed.label, renewed.has_credentials, renewed.settings["bucket"]) == ("Renewed", True, "before")
     assert (await client.download("a", "far")).content == b"here"
-    await change(settings=struct({"bucket": "after", "endpoint": endpoint}))
+    await change(settings=struct({"bucket": "after", "endpoint": s3_endpoint}))
     await refused(client.download("a", "far"), CODE.UNAVAILABLE)
     await client.upload(b"there", bucket="far", keyHint="b")
     assert len(s3.list_objects_v2(Bucket="after")["Contents"]) == 1
@@ -198,7 +198,7 @@ async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(clien
     assert got.provider.status == "disabled"
     await refused(change(credentials=struct({"accessKeyId": ""})), CODE.INVALID_ARGUMENT, "credentials.accessKeyId")
     await refused(change(settings=struct({"bucket": "../x"})), CODE.INVALID_ARGUMENT, "settings.bucket")
-    await change(status="active", settings=struct({"bucket": "before", "endpoint": endpoint}))
+    await change(status="active", settings=struct({"bucket": "before", "endpoint": s3_endpoint}))
     assert (await client.download("a", "far")).content == b"here"
 
 

@@ -39,9 +39,9 @@ async def test_the_same_keys_in_two_projects_of_two_tenants(world: World) -> Non
     assert len(world.objects()) == 6
 
 
-async def test_nothing_of_anothers_is_there(world: World, endpoint: str) -> None:
+async def test_nothing_of_anothers_is_there(world: World, s3_endpoint: str) -> None:
     owner = world.client()
-    await owner.call(owner.providers.CreateFileProvider, s3_provider(endpoint))
+    await owner.call(owner.providers.CreateFileProvider, s3_provider(s3_endpoint))
     bucket = (await owner.call(owner.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="b", key="own"))).bucket
     file = await owner.upload(b"x", bucket="own", keyHint="a")
     openai = await owner.send([form(b"x", purpose="batch")], bucket="")
