@@ -15,29 +15,29 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
-def read(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray) -> T:
-    """Raises InvalidInput, naming the field."""
+def read(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray | msgspec.Raw, part: str = "") -> T:
+    """`part`: of which field this is the JSON, if it is not the whole body. Raises InvalidInput, naming the field."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _unfit(str(error)) from None
+        raise _unfit(str(error), part) from None
     except msgspec.DecodeError as error:
-        raise _no_json(str(error).removeprefix("JSON is malformed: ")) from None
+        raise _no_json(str(error).removeprefix("JSON is malformed: "), part) from None
     except UnicodeDecodeError:
-        raise _no_json("its text is not UTF-8") from None
+        raise _no_json("its text is not UTF-8", part) from None
     except RecursionError:
-        raise _no_json("it is nested too deeply") from None
+        raise _no_json("it is nested too deeply", part) from None
 
 
-def _unfit(text: str) -> InvalidInput:
+def _unfit(text: str, part: str) -> InvalidInput:
     """From msgspec's text, in which alone it says which field it is about."""
     what, _, where = text.partition(" - at `$")
-    field = where.strip("`.")
+    field = f"{part}{where.rstrip('`')}".lstrip(".")
     if missing := _MISSING.fullmatch(what):
-        field = f"{field}.{missing[1]}" if field else missing[1]
+        field = f"{field}.{missing[1]}".lstrip(".")
         return InvalidInput(f"{field} is missing.", field=field)
     return InvalidInput(f"{what} {f'at {field}' if field else 'as the body'}.", field=field or "body")
 
 
-def _no_json(why: str) -> InvalidInput:
-    return InvalidInput(f"The body is not valid JSON: {why}.", reason="INVALID_JSON", field="body")
+def _no_json(why: str, part: str) -> InvalidInput:
+    return InvalidInput(f"{part or 'The body'} is not valid JSON: {why}.", reason="INVALID_JSON", field=part or "body")

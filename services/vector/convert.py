@@ -1,10 +1,11 @@
 """Between the contract's messages and the domain's values. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from core.errors import InvalidInput
 from core.jobs.records import Job
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
@@ -16,7 +17,7 @@ from services.vector.domain import filters
 from services.vector.domain.filters import Filter
 from services.vector.domain.indexes import Index, NewIndex
 from services.vector.domain.migrations import Migration, NewMigration
-from services.vector.domain.points import Match, Point, Words, parse_fusion, vector
+from services.vector.domain.points import MAX_DIMENSION, Match, Point, Vector, Words, check_count, parse_fusion, vector
 from services.vector.domain.queries import QueryStats
 from services.vector.ports import Capabilities, Driver, Query
 
@@ -94,11 +95,13 @@ def query_log(document: Document) -> index_service_pb2.QueryLog:
     )
 
 
-def points(messages: Iterable[point_service_pb2.Point]) -> list[Point]:
+def points(messages: Sequence[point_service_pb2.Point]) -> list[Point]:
+    """Raises InvalidInput."""
+    check_count(messages)
     return [
         Point(
             id=message.id,
-            values=vector(message.values[:], f"vectors[{at}].values"),
+            values=_numbers(message.values, f"vectors[{at}].values"),
             metadata=json_of(message.metadata) if message.HasField("metadata") else {},
             text=message.text,
         )
@@ -115,12 +118,19 @@ def point(value: Point) -> point_service_pb2.Point:
 def query(request: point_service_pb2.QueryRequest) -> Query:
     weight = request.dense_weight if request.HasField("dense_weight") else None
     return Query(
-        vector=vector(request.vector[:]),
+        vector=_numbers(request.vector, "vector"),
         top_k=request.top_k or DEFAULT_TOP_K,
         filter=filter_of(request.filter),
         include_values=request.include_values,
         words=words(request.text, request.fusion, weight),
     )
+
+
+def _numbers(given: Sequence[float], field: str) -> Vector:
+    """Counted before they become Python's objects, which are eight times as large."""
+    if len(given) > MAX_DIMENSION:
+        raise InvalidInput(f"{field} has {len(given)} numbers; no index has more than {MAX_DIMENSION}", field=field)
+    return vector(given[:], field)
 
 
 def words(text: str, fusion: str, dense_weight: float | None) -> Words | None:

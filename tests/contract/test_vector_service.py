@@ -353,6 +353,8 @@ BAD_UPSERTS = [
     ([], "vectors"),
     ([point("a", 0, 0, 0)], "vectors[0].values"),
     ([point("a", 1, 0, 0, x="y" * 50_000)], "vectors[0].metadata"),
+    ([point("a", *[1.0] * 65_537)], "vectors[0].values"),
+    ([point(f"p{at}", 1, 0, 0) for at in range(10_000)], "vectors"),
 ]
 
 

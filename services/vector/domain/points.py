@@ -6,7 +6,7 @@ the same numbers.
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -152,10 +152,15 @@ def check_id(id: str, field: str = "id") -> None:
     _check_text(id, field)
 
 
-def check_points(points: Sequence[Point], spec: IndexSpec) -> None:
-    """All that an upsert must meet, or InvalidInput that names the first point that does not."""
+def check_count(points: Sized) -> None:
+    """For before they are read, too: an upsert holds so many and no more."""
     if not 1 <= len(points) <= MAX_POINTS:
         raise InvalidInput(f"vectors: give 1 to {MAX_POINTS} at once", field="vectors")
+
+
+def check_points(points: Sequence[Point], spec: IndexSpec) -> None:
+    """All that an upsert must meet, or InvalidInput that names the first point that does not."""
+    check_count(points)
     seen: set[str] = set()
     for at, point in enumerate(points):
         where = f"vectors[{at}]"

@@ -16,7 +16,8 @@ from services.vector.ports import Query, VectorEngine
 
 MAX_FETCH = 1_000
 _BIG = 64 * 1024
-"""Bytes of a request that is worth a thread, so that others' calls go on while it is read."""
+"""Bytes of a request that is worth a thread, so that others' calls go on while it is read. One at a time: several would
+take more memory and no less time, as only one can run."""
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Vectors:
         self._targets = targets
         self._engines = engines
         self._log = log
+        self._reading = asyncio.Semaphore(1)
 
     async def upsert(self, address: Address, read: Callable[[], list[Point]], size: int) -> int:
         """Writes what `read` makes of the request's `size` bytes; durable on return. How many points there were.
@@ -43,7 +45,7 @@ class Vectors:
 
         async def write(target: Target, engine: VectorEngine) -> int:
             _check_writable(target)
-            points = await _apart(lambda: _checked(read(), target), size)
+            points = await self._apart(lambda: _checked(read(), target), size)
             await engine.upsert(target.place, points)
             return len(points)
 
@@ -99,6 +101,12 @@ class Vectors:
                 raise
             return await self._with_engine(now, use)
 
+    async def _apart(self, work: Callable[[], T], size: int) -> T:
+        if size <= _BIG:
+            return work()
+        async with self._reading:
+            return await asyncio.to_thread(work)
+
     async def _with_engine(self, target: Target, use: Callable[[Target, VectorEngine], Awaitable[T]]) -> T:
         with await self._engines.use(target.place.scope, target.provider) as engine:
             return await use(target, engine)
@@ -115,7 +123,3 @@ def _check_writable(target: Target) -> None:
 def _checked(points: list[Point], target: Target) -> list[Point]:
     check_points(points, target.index.spec)
     return points
-
-
-async def _apart(work: Callable[[], T], size: int) -> T:
-    return work() if size <= _BIG else await asyncio.to_thread(work)

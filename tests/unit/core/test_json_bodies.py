@@ -69,6 +69,21 @@ def test_a_body_that_is_no_json(body: bytes, why: str) -> None:
     assert why in error.message
 
 
+def test_a_part_of_a_body_is_named_as_what_it_is() -> None:
+    names = msgspec.json.Decoder(list[str])
+    for part, told in (
+        (b'["a",1]', ("items[0].names[1]", "Expected `str`, got `int` at items[0].names[1].")),
+        (b"{}", ("items[0].names", "Expected `array`, got `object` at items[0].names.")),
+        (b'["\xff"]', ("items[0].names", "items[0].names is not valid JSON: its text is not UTF-8.")),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            json_bodies.read(names, part, "items[0].names")
+        assert (caught.value.field, caught.value.message) == told
+    with pytest.raises(InvalidInput) as caught:
+        json_bodies.read(ORDER, b'{"items":[{}]}', "order")
+    assert caught.value.field == "order.items[0].name"
+
+
 @given(st.binary(max_size=60).map(lambda middle: b'{"items":[{"name":"' + middle + b'"}]}'))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with suppress(InvalidInput):

@@ -1,5 +1,6 @@
 """The JSON of the REST calls."""
 
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -53,6 +54,7 @@ def test_nothing_asked_for_is_not_five() -> None:
         (b'{"vectors":[{"id":"a","values":[1,1e999]}]}', "vectors[0].values[1]"),
         (b'{"vectors":[{"id":"a","values":[1]},{"id":"b","values":[1e300]}]}', "vectors[1].values"),
         (b'{"vectors":[{"id":"a","values":[1],"metadata":[]}]}', "vectors[0].metadata"),
+        (b'{"vectors":[{"id":"a","values":[1],"metadata":{"x":"\xff"}}]}', "vectors[0].metadata"),
     ],
 )
 def test_bad_points_say_where(body: bytes, field: str | None) -> None:
@@ -77,6 +79,34 @@ def test_bad_queries_say_where(body: bytes, field: str | None) -> None:
     with pytest.raises(InvalidInput) as caught:
         convert_json.query(body)
     assert caught.value.field == field
+
+
+NUMBERS = b"[" + b"0," * 2_500_000 + b"0]"
+"""As text 5 MiB, as Python's objects sixteen times as much."""
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "field"),
+    [
+        (convert_json.points, b'{"vectors":[{"id":"a","values":%s}]}', "vectors[0].values"),
+        (convert_json.points, b'{"vectors":[{"id":"a","values":[],"metadata":{"a":%s}}]}', "vectors[0].metadata"),
+        (convert_json.query, b'{"query":{"vector":%s}}', "query.vector"),
+        (convert_json.query, b'{"query":{"vector":[1],"filter":{"a":{"$in":[%s,%s]}}}}', "body"),
+        (convert_json.count_filter, b'{"filter":{"a":{"$in":[%s,%s]}}}', "body"),
+        (convert_json.deletion, b'{"ids":[%s,%s]}', "body"),
+        (convert_json.ids, b'{"ids":[%s,%s]}', "body"),
+    ],
+)
+def test_what_is_far_too_long_is_refused_before_it_is_read(read: Any, body: bytes, field: str) -> None:
+    """32 MiB of zeros became half a GiB of numbers, and every other call waited for them."""
+    whole = body.replace(b"%s", NUMBERS)
+    tracemalloc.start()
+    with pytest.raises(InvalidInput) as caught:
+        read(whole)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.field == field
+    assert peak < 64 * 1024
 
 
 def test_ids_deletions_and_counts_are_read() -> None:
