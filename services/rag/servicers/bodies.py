@@ -11,6 +11,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from core import json_bodies
 from core.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge
+from core.fields import MAX_NOTES_BYTES
 
 MAX_JSON_BYTES = 32 * 1024 * 1024
 _SLICE = 1024 * 1024
@@ -32,12 +33,15 @@ class Json(msgspec.Struct, rename="camel"):
     base64: str | None = None
     """Another name of `data`."""
     content_type: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
     convert_to_markdown: bool | None = None
     key_hint: str | None = None
 
 
 _JSON = msgspec.json.Decoder(Json)
+_NOTES = msgspec.json.Decoder(dict[str, Any] | None)
+_MAX_NOTES = MAX_NOTES_BYTES * 8
+"""Bytes, with all the white space and escapes that a client may put in."""
 
 
 async def pieces(first: Message, rest: AsyncIterator[Message], idle_seconds: float) -> AsyncIterator[bytes]:
@@ -120,11 +124,11 @@ def flag(field: str, value: str) -> bool:
     raise InvalidInput(f"{field} must be true or false.", field=field)
 
 
-def notes(value: str) -> Mapping[str, Any]:
-    """A JSON object in a form. Raises InvalidInput."""
-    if not value.strip():
+def notes(value: str | msgspec.Raw) -> Mapping[str, Any]:
+    """The JSON object that stands in `metadata`; empty or null: none. What is far too long is not read. Raises
+    InvalidInput."""
+    if len(value) > _MAX_NOTES:
+        raise InvalidInput(f"metadata must be at most {MAX_NOTES_BYTES} bytes of JSON.", field="metadata")
+    if isinstance(value, str) and not value.strip():
         return {}
-    try:
-        return msgspec.json.decode(value, type=dict[str, Any])
-    except json_bodies.UNREADABLE:
-        raise InvalidInput("metadata must be a JSON object.", field="metadata") from None
+    return json_bodies.read(_NOTES, value, "metadata") or {}

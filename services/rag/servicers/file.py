@@ -89,6 +89,6 @@ def _of_json(body: Json, named_type: str) -> NewFile:
         created_by=call.identity().subject,
         content_type=body.content_type or named_type,
         key=body.key_hint or "",
-        metadata=body.metadata or {},
+        metadata=bodies.notes(body.metadata),
         convert=bool(body.convert_to_markdown),
     )

@@ -159,6 +159,7 @@ async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, world: W
     notes = {"a": "x" * 16 * 1024}
     await refused(client.upload(b"x", metadata=notes), CODE.INVALID_ARGUMENT, "metadata")
     await refused(client.upload_form(b"x", metadata=orjson.dumps(notes).decode()), CODE.INVALID_ARGUMENT, "metadata")
+    await refused(client.upload(b"x", metadata={"a": [0] * 100_000}), CODE.INVALID_ARGUMENT, "metadata")
     late = file_head() + b"x" + FILE_END + field("metadata", orjson.dumps(notes)) + FORM_END
     await refused(client.send([late]), CODE.INVALID_ARGUMENT, "metadata")
     assert world.objects() == []
