@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import grpc
 import orjson
 
+from services.vector.domain.points import MAX_POINTS
 from tests.load import portico, processes, programs, vector_report
 from tests.load.vector_calls import (
     Client,
@@ -40,6 +41,10 @@ _CALLERS = 8
 _WARM = 50  # queries before the measurement
 _OTHERS = 6
 """Indexes that the other tenant writes, so that some are kept by the same host process as the one that is queried."""
+
+_LARGEST = 31 * 1024 * 1024
+"""Bytes of an upsert over REST; the edge takes 32 MiB."""
+_LARGEST_UPSERTS = 5
 
 _OPTIMISED_BYTES = 20 * 1024 * 1024
 """Indexes below this size are not optimised: see services/vector/adapters/embedded/engine.py."""
@@ -125,9 +130,14 @@ def _measure(options: argparse.Namespace) -> Results:
 
         results.stalls["nothing else happens"] = _watched(client, data, _sleeping(3.0))
         _say("querying while another tenant writes")
-        other = Client(client.address, _other_tenant(running))
+        session = _other_tenant(running)
+        other = Client(client.address, session)
         work = threading.Thread(target=_write_elsewhere, args=(other, data, options))
         results.stalls["another tenant's are written"] = _watched(client, data, work)
+        large = Rest(running.port, session, other.create("large", options.dimension))
+        body = _largest_upsert(data)
+        work = threading.Thread(target=fill, args=(large.upsert, [body] * _LARGEST_UPSERTS))
+        results.stalls["another tenant's come in 31 MiB of JSON"] = _watched(client, data, work)
         _say("upserting over REST")
         rest = Rest(running.port, client.token, client.create("bench rest", options.dimension))
         some = data.points[: max(options.batch, options.points // 5)]
@@ -174,6 +184,13 @@ def _write_elsewhere(other: Client, data: Collection, options: argparse.Namespac
     for requests in zip(*(batches(key, values, options.batch) for key in keys), strict=True):
         for request in requests:
             other.upsert(request)
+
+
+def _largest_upsert(data: Collection) -> bytes:
+    (one,) = json_batches(data.points[:1], 1)
+    fitting = min(MAX_POINTS, len(data.points), _LARGEST // len(one))
+    (body,) = json_batches(data.points[:fitting], fitting)
+    return body
 
 
 def _in_turns(ways: Mapping[str, Asking], data: Collection, name: str, rounds: int) -> dict[str, Asked]:
