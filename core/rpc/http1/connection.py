@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
         self._receiving = False
         self._silent = 0
         self._persistent = self._parser.should_keep_alive()
-        body, self._body = b"".join(self._body), []
+        body, self._body = self._body, []
         if self._path == READY_PATH:
             self._tell_ready()
         else:
@@ -240,7 +240,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n%b\r\n" % (status, close))
         self._rest()
 
-    async def _serve(self, headers: dict[str, str], body: bytes) -> None:
+    async def _serve(self, headers: dict[str, str], body: list[bytes]) -> None:
         self._started = True
         try:
             await self._answer(headers, body)
@@ -254,7 +254,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._rest()
 
-    async def _answer(self, headers: dict[str, str], body: bytes) -> None:
+    async def _answer(self, headers: dict[str, str], body: list[bytes]) -> None:
         method = self._owner.method(self._path)
         seconds = wire.seconds_of(headers.get("grpc-timeout"))
         call = Http1Call(self, headers, seconds, method.serialize if method else bytes)

@@ -7,7 +7,7 @@ status among its headers.
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 import grpc
@@ -39,13 +39,17 @@ class Refused(Exception):
         self.text = text
 
 
-def message_of(body: bytes) -> bytes:
-    """The one message of a request's body. Raises Refused."""
-    if len(body) < FRAME_BYTES or FRAME_BYTES + int.from_bytes(body[1:FRAME_BYTES], "big") != len(body):
+def message_of(pieces: Sequence[bytes]) -> bytes:
+    """The one message of a request's body, put together once: it may be large. Raises Refused."""
+    first, rest = (pieces[0], pieces[1:]) if pieces else (b"", ())
+    if len(first) < FRAME_BYTES:
+        first, rest = b"".join(pieces), ()
+    size = len(first) + sum(map(len, rest))
+    if size < FRAME_BYTES or FRAME_BYTES + int.from_bytes(first[1:FRAME_BYTES], "big") != size:
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "The body must be one gRPC message.")
-    if body[0]:
+    if first[0]:
         raise Refused(grpc.StatusCode.UNIMPLEMENTED, "Compressed messages are not supported.")
-    return body[FRAME_BYTES:]
+    return b"".join((first[FRAME_BYTES:], *rest))
 
 
 def chunk_of(message: bytes) -> bytes:
