@@ -1,6 +1,7 @@
 """A JSON body as a typed value, or what is wrong with it. Pure."""
 
 import re
+from mmap import mmap
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
-def read(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray | str | msgspec.Raw, part: str = "") -> T:
+def read(decoder: "msgspec.json.Decoder[T]", body: bytes | bytearray | mmap | str | msgspec.Raw, part: str = "") -> T:
     """`part`: of which field this is the JSON, if it is not the whole body. Raises InvalidInput, naming the field."""
     try:
         return decoder.decode(body)

@@ -78,7 +78,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     parts = Parts(file_records, buckets, stores, leftovers, conversions, rules, tasks)
     files = Files(parts, buckets, providers, contents)
     openai = OpenAIFiles(files, file_records, buckets)
-    uploads = UploadReader(rules, idle_seconds=settings.idle_seconds)
+    uploads = UploadReader(rules, platform.settings.store.data_dir / "uploads", idle_seconds=settings.idle_seconds)
 
     jobs.handle(KIND, conversions.run)
     await jobs.start()

@@ -1,11 +1,10 @@
 """Objects as files in a folder of this machine, or of a network drive that all replicas share."""
 
 import asyncio
-import errno
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import TypeVar
 from uuid import uuid4
 
 from core import logs
-from core.errors import InsufficientStorage, NotFound, Unavailable
+from core.disk import disk_errors
+from core.errors import NotFound, Unavailable
 from services.rag.adapters.blocks import blocks
 from services.rag.ports import Driver, Place, StoredObject
 
@@ -25,7 +25,6 @@ _BLOCK = 1024 * 1024
 _READ = 256 * 1024
 _THREADS = 8
 _ATTEMPTS = 10
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LocalStore:
@@ -236,17 +235,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _translated(work: Callable[[], T]) -> T:
-    with _errors():
+    with disk_errors():
         return work()
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            log.error("disk full")
-            raise InsufficientStorage("There is no room for this file.", reason="STORAGE_FULL") from error
-        log.error("file system error", error=error.strerror)
-        raise Unavailable("The files cannot be reached just now. Try again in a moment.") from error

@@ -4,19 +4,25 @@ import asyncio
 import binascii
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import IO, Any, Protocol
 
 import msgspec
 from google.api.httpbody_pb2 import HttpBody
 
 from core import json_bodies
+from core.disk import disk_errors, scratch_file, write_all
 from core.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge
 from core.fields import MAX_NOTES_BYTES
 
-MAX_JSON_BYTES = 32 * 1024 * 1024
-_SLICE = 1024 * 1024
-"""Characters of base64 that are decoded at once; a multiple of 4."""
-_DATA_URL = re.compile(r"data:([^;,]{0,255})((?:;[^;,]{1,255}){0,8}),")
+_MIB = 1024 * 1024
+"""What is handled at once, of base64 too: it is a multiple of 4."""
+MAX_JSON_BYTES = 32 * _MIB
+_HELD = _MIB
+"""Bytes of a body that are kept in memory."""
+_DATA_URL = re.compile(rb"data:([^;,]{0,255})((?:;[^;,]{1,255}){0,8}),")
+_LONGEST_HEAD = 4096
 
 
 class Message(Protocol):
@@ -25,20 +31,24 @@ class Message(Protocol):
     body: HttpBody
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class Json(msgspec.Struct, rename="camel"):
     """An upload as JSON; None: not given."""
 
     file_name: str
-    data: str | None = None
-    base64: str | None = None
+    data: msgspec.Raw = _NULL
+    base64: msgspec.Raw = _NULL
     """Another name of `data`."""
     content_type: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = _NULL
     convert_to_markdown: bool | None = None
     key_hint: str | None = None
 
 
 _JSON = msgspec.json.Decoder(Json)
+_TEXT = msgspec.json.Decoder(str | None)
 _NOTES = msgspec.json.Decoder(dict[str, Any] | None)
 _MAX_NOTES = MAX_NOTES_BYTES * 8
 """Bytes, with all the white space and escapes that a client may put in."""
@@ -72,44 +82,75 @@ async def skip(rest: AsyncIterator[Message], at_most: int, seconds: float) -> No
         return
 
 
-async def json_body(content: AsyncIterator[bytes]) -> Json:
-    """Raises PayloadTooLarge, InvalidInput."""
-    body = bytearray()
-    async for piece in content:
-        body += piece
-        if len(body) > MAX_JSON_BYTES:
-            raise PayloadTooLarge(
-                f"An upload as JSON may have at most {MAX_JSON_BYTES // 1024**2} MiB. Send larger files as a form.",
-                field="body",
-            )
-    return await asyncio.to_thread(json_bodies.read, _JSON, body)
+async def json_body(content: AsyncIterator[bytes], scratch: Path) -> Json:
+    """Read where it lies: a large one in a file of the folder `scratch`, so that many at once take no memory. Raises
+    PayloadTooLarge, InvalidInput, InsufficientStorage."""
+    held, size = bytearray(), 0
+    file: IO[bytes] | None = None
+    try:
+        async for piece in content:
+            held += piece
+            size += len(piece)
+            if size > MAX_JSON_BYTES:
+                raise PayloadTooLarge(
+                    f"An upload as JSON may have at most {MAX_JSON_BYTES // _MIB} MiB. Send larger files as a form.",
+                    field="body",
+                )
+            if len(held) > _HELD:
+                with disk_errors():
+                    if file is None:
+                        file = await asyncio.to_thread(scratch_file, scratch)
+                    await asyncio.to_thread(write_all, file, held)
+                held = bytearray()
+        if file is None:
+            return json_bodies.read(_JSON, held)
+        with disk_errors():
+            await asyncio.to_thread(write_all, file, held)
+            whole = mmap(file.fileno(), 0, access=ACCESS_READ)  # it stays as long as a part of it is in use
+        return await asyncio.to_thread(json_bodies.read, _JSON, whole)
+    finally:
+        if file is not None:
+            file.close()
 
 
-def data_of(body: Json) -> tuple[str, int, str]:
-    """The text that holds the base64, where it begins, and the MIME type that a data URL names. Raises InvalidInput."""
-    data = body.data if body.data is not None else body.base64
+def data_of(body: Json) -> tuple[memoryview, str]:
+    """The base64, and the MIME type that a data URL names. Raises InvalidInput."""
+    data = _text_of(body.data, "data")
+    if data is None:
+        data = _text_of(body.base64, "base64")
     if data is None:
         raise InvalidInput("data must hold the file as base64, or as a data URL.", field="data")
-    if not data.startswith("data:"):
-        return data, 0, ""
-    found = _DATA_URL.match(data)
-    if found is None or not found[2].lower().endswith(";base64"):
+    start = bytes(data[:_LONGEST_HEAD])
+    if not start.startswith(b"data:"):
+        return data, ""
+    found = _DATA_URL.match(start)
+    if found is None or not found[2].lower().endswith(b";base64"):
         raise InvalidInput("A data URL must look like data:text/plain;base64,SGVsbG8=.", field="data")
-    return data, found.end(), found[1]
+    return data[found.end() :], found[1].decode(errors="replace")
 
 
-async def decoded(data: str, start: int) -> AsyncIterator[bytes]:
+def _text_of(raw: msgspec.Raw, field: str) -> memoryview | None:
+    """A string of JSON without its quotation marks, where it lies unless something in it is escaped; None: null."""
+    view = memoryview(raw)
+    escaped = any(b"\\" in bytes(view[at : at + _MIB]) for at in range(0, len(view), _MIB))
+    if view[0] == ord('"') and not escaped:
+        return view[1:-1]
+    text = json_bodies.read(_TEXT, raw, field)
+    return None if text is None else memoryview(text.encode())
+
+
+async def decoded(data: memoryview) -> AsyncIterator[bytes]:
     """The bytes, slice by slice. Raises InvalidInput for what is not base64 as RFC 4648 has it."""
     broken = InvalidInput("data is not valid base64.", reason="BROKEN_BASE64", field="data")
-    if (len(data) - start) % 4:
+    if len(data) % 4:
         raise broken
-    for at in range(start, len(data), _SLICE):
-        part = data[at : at + _SLICE]
-        if at + _SLICE < len(data) and part.endswith("="):
+    for at in range(0, len(data), _MIB):
+        part = data[at : at + _MIB]
+        if at + _MIB < len(data) and part[-1] == ord("="):
             raise broken
         try:
-            piece = binascii.a2b_base64(part.encode("ascii"), strict_mode=True)
-        except (binascii.Error, UnicodeEncodeError):
+            piece = binascii.a2b_base64(part, strict_mode=True)
+        except binascii.Error:
             raise broken from None
         yield piece
         await asyncio.sleep(0)  # others want the loop, too

@@ -1,7 +1,9 @@
 """A file on its way in: as a form, whose file goes straight to the store, or as JSON."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from core.errors import InvalidInput, PorticoError, UnsupportedMedia
@@ -30,8 +32,10 @@ class OfForm(Protocol):
 
 
 class UploadReader:
-    def __init__(self, rules: Rules, *, idle_seconds: float) -> None:
+    def __init__(self, rules: Rules, scratch: Path, *, idle_seconds: float) -> None:
+        """`scratch` is a folder for large bodies of JSON while they are read."""
         self._rules = rules
+        self._scratch = scratch
         self._idle_seconds = idle_seconds
 
     async def read(
@@ -79,9 +83,9 @@ class UploadReader:
         return of_form(fields, *file, complete=True)
 
     async def _read_json(self, pieces: AsyncIterator[bytes], upload: Upload, of_json: OfJson) -> NewFile:
-        body = await bodies.json_body(pieces)
-        data, start, named_type = bodies.data_of(body)
+        body = await bodies.json_body(pieces, self._scratch)
+        data, named_type = await asyncio.to_thread(bodies.data_of, body)
         new = of_json(body, named_type)
         new.checked(self._rules)
-        await upload.write(bodies.decoded(data, start))
+        await upload.write(bodies.decoded(data))
         return new

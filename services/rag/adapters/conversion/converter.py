@@ -1,19 +1,18 @@
 """The service's side of a conversion: starts a worker process, waits for it, and makes sure that it ends."""
 
 import asyncio
-import errno
 import os
 import signal
 import sys
-import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from core import logs
-from core.errors import InsufficientStorage, PorticoError, Unavailable, Unprocessable, UnsupportedMedia
+from core.disk import disk_errors, scratch_file, write_all
+from core.errors import PorticoError, Unavailable, Unprocessable, UnsupportedMedia
 from services.rag.adapters.conversion.limits import MIB, START_SECONDS, Limits
 from services.rag.adapters.conversion.worker import READY, Outcome
 from services.rag.domain.kinds import Kind
@@ -25,7 +24,6 @@ _READ = 256 * 1024
 _OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGALRM)
 _NO_MEMORY = -signal.SIGABRT
 """How libraries in Rust end where an allocation fails."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ProcessConverter:
@@ -38,13 +36,12 @@ class ProcessConverter:
 
     @asynccontextmanager
     async def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
-        with _disk_errors():
-            await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-            document, markdown = _file(self._folder), _file(self._folder)
+        with disk_errors():
+            document, markdown = [await asyncio.to_thread(scratch_file, self._folder) for _ in range(2)]
         with document, markdown:
             async for piece in content:
-                with _disk_errors():
-                    await asyncio.to_thread(_write, document, piece)
+                with disk_errors():
+                    await asyncio.to_thread(write_all, document, piece)
             document.seek(0)
             await self._run(kind, document, markdown)
             yield _pieces(markdown)
@@ -142,31 +139,10 @@ async def _end(process: Process) -> None:
     await asyncio.shield(process.wait())
 
 
-def _file(folder: Path) -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=folder, buffering=0)
-
-
-def _write(file: IO[bytes], piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
 async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     file.seek(0)
     while piece := await asyncio.to_thread(file.read, _READ):
         yield piece
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise InsufficientStorage("There is no room to convert this file.", reason="STORAGE_FULL") from error
-        log.error("file system error", error=error.strerror)
-        raise Unavailable("The file cannot be converted just now. Try again in a moment.") from error
 
 
 def _failed(message: str) -> PorticoError:
