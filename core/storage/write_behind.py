@@ -57,6 +57,8 @@ class WriteBehind(Generic[T]):
         self._ids = (f"{prefix}_{ours}{number:010x}" for number in count())
         self.lost = 0
         """Entries that could not be kept, since the start."""
+        self._told = 0
+        """How many of them the log has told of."""
 
     def add(self, project: Project, entry: T) -> None:
         """Never waits and never raises."""
@@ -75,7 +77,6 @@ class WriteBehind(Generic[T]):
         """Writes what there is. What the store does not take now is kept for the next time."""
         async with self._flushing:
             self._called = False
-            lost = self.lost
             while self._taken:
                 project, entry = self._taken.popleft()
                 document = {"id": next(self._ids), **self._document(entry)}
@@ -83,8 +84,9 @@ class WriteBehind(Generic[T]):
                 self._waiting += 1
             for project in list(self._unwritten):
                 await self._write(project)
-            if self.lost > lost:
-                log.error("records lost", collection=self._collection.name, lost=self.lost - lost)
+            if lost := self.lost - self._told:
+                self._told += lost
+                log.error("records lost", collection=self._collection.name, lost=lost)
 
     async def _write(self, project: Project) -> None:
         documents = self._unwritten[project]

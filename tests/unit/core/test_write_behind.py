@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.errors import FailedPrecondition, Unavailable
 from core.storage.memory import MemoryStore
@@ -98,6 +99,17 @@ async def test_a_store_that_stays_away_costs_bounded_memory(store: Store) -> Non
     events.add(PROJECT, 1.0)
     await events.flush()
     assert await written(store) == 6
+
+
+async def test_the_log_tells_once_of_what_is_lost_between_two_flushes(store: Store) -> None:
+    """It told only of what was lost while a flush went on, which is hardly ever."""
+    events = writer(store, capacity=5)
+    with capture_logs() as told:
+        for _ in range(7):
+            events.add(PROJECT, 1.0)
+        await events.flush()
+        await events.flush()
+    assert [each["lost"] for each in told if each["log_level"] == "error"] == [2]
 
 
 async def test_a_removed_tenant_does_not_hold_up_the_others(store: Store) -> None:
