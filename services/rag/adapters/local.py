@@ -1,6 +1,5 @@
 """Objects as files in a folder of this machine, or of a network drive that all replicas share."""
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from core import logs
-from core.disk import disk_errors
+from core.disk import on_disk
 from core.errors import NotFound, Unavailable
 from services.rag.adapters.blocks import blocks
 from services.rag.ports import Driver, Place, StoredObject
@@ -30,8 +29,7 @@ _ATTEMPTS = 10
 class LocalStore:
     """Every object is one file below `root`. It is written beside its place and moved there when it is on the disk.
 
-    File system calls run in threads of their own. A call that is cancelled ends when its thread has: nothing is
-    closed or removed under a thread's hands.
+    File system calls run in threads of their own.
     """
 
     def __init__(self, root: Path) -> None:
@@ -82,17 +80,7 @@ class LocalStore:
         probe.touch(mode=0o600)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        running = asyncio.get_running_loop().run_in_executor(self._threads, _translated, work)
-        cancelled: asyncio.CancelledError | None = None
-        while not running.done():
-            try:
-                await asyncio.wait({running})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            running.exception()  # seen: nobody wants it any more
-            raise cancelled
-        return running.result()
+        return await on_disk(work, self._threads)
 
 
 def driver(store: LocalStore) -> Driver:
@@ -232,8 +220,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _translated(work: Callable[[], T]) -> T:
-    with disk_errors():
-        return work()

@@ -4,6 +4,7 @@ import asyncio
 import binascii
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -12,7 +13,7 @@ import msgspec
 from google.api.httpbody_pb2 import HttpBody
 
 from core import json_bodies
-from core.disk import disk_errors, scratch_file, write_all
+from core.disk import on_disk, scratch_file, write_all
 from core.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge
 from core.fields import MAX_NOTES_BYTES
 
@@ -97,16 +98,15 @@ async def json_body(content: AsyncIterator[bytes], scratch: Path) -> Json:
                     field="body",
                 )
             if len(held) > _HELD:
-                with disk_errors():
-                    if file is None:
-                        file = await asyncio.to_thread(scratch_file, scratch)
-                    await asyncio.to_thread(write_all, file, held)
+                if file is None:
+                    file = await on_disk(partial(scratch_file, scratch))
+                await on_disk(partial(write_all, file, held))
                 held = bytearray()
         if file is None:
             return json_bodies.read(_JSON, held)
-        with disk_errors():
-            await asyncio.to_thread(write_all, file, held)
-            whole = mmap(file.fileno(), 0, access=ACCESS_READ)  # it stays as long as a part of it is in use
+        await on_disk(partial(write_all, file, held))
+        # The mapping stays as long as a part of it is in use.
+        whole = await on_disk(partial(mmap, file.fileno(), 0, access=ACCESS_READ))
         return await asyncio.to_thread(json_bodies.read, _JSON, whole)
     finally:
         if file is not None:

@@ -7,11 +7,12 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from core import logs
-from core.disk import disk_errors, scratch_file, write_all
+from core.disk import on_disk, scratch_file, write_all
 from core.errors import PorticoError, Unavailable, Unprocessable, UnsupportedMedia
 from services.rag.adapters.conversion.limits import MIB, START_SECONDS, Limits
 from services.rag.adapters.conversion.worker import READY, Outcome
@@ -36,12 +37,10 @@ class ProcessConverter:
 
     @asynccontextmanager
     async def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
-        with disk_errors():
-            document, markdown = [await asyncio.to_thread(scratch_file, self._folder) for _ in range(2)]
-        with document, markdown:
+        make = partial(scratch_file, self._folder)
+        with await on_disk(make) as document, await on_disk(make) as markdown:
             async for piece in content:
-                with disk_errors():
-                    await asyncio.to_thread(write_all, document, piece)
+                await on_disk(partial(write_all, document, piece))
             document.seek(0)
             await self._run(kind, document, markdown)
             yield _pieces(markdown)
@@ -141,7 +140,7 @@ async def _end(process: Process) -> None:
 
 async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     file.seek(0)
-    while piece := await asyncio.to_thread(file.read, _READ):
+    while piece := await on_disk(partial(file.read, _READ)):
         yield piece
 
 
