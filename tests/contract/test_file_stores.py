@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-import boto3  # type: ignore[import-untyped]
+import boto3  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from core.errors import InsufficientStorage, InvalidInput, NotFound, Unavailable, UpstreamFailed

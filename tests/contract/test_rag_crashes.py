@@ -22,7 +22,8 @@ from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN
 from services.rag.domain.tables import LEFTOVERS
 from tests.support.auth_service import Refused
-from tests.support.rag_client import FILE_END, FORM, FORM_END, RagClient, environment, field, file_head, objects_in
+from tests.support.rag_client import FILE_END, FORM, FORM_END, RagClient, field, file_head, objects_in
+from tests.support.serving import environment
 from tests.support.tokens import Signer
 
 ROOT = Path(__file__).parents[2]

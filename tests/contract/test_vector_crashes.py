@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from portico.vector.v1 import migration_service_pb2 as migration_pb
 from portico.vector.v1 import point_service_pb2 as point_pb
 from portico.vector.v1 import provider_service_pb2 as provider_pb
-from tests.contract.test_vector_service import Client, env, point
+from tests.support.serving import environment
 from tests.support.tokens import Signer
+from tests.support.vector_client import Client, point
 
 ROOT = Path(__file__).parents[2]
 BATCH = 40
@@ -39,10 +40,15 @@ class Service:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{probe.getsockname()[1]}"
-        settings = {"PORTICO_LISTEN": address, "PORTICO_VECTOR_JOB_LEASE_SECONDS": "1", "LOG_LEVEL": "error"}
+        settings = {
+            "PORTICO_LISTEN": address,
+            "PORTICO_VECTOR_JOB_LEASE_SECONDS": "1",
+            "PORTICO_VECTOR_LOOKUP_SECONDS": "0.05",
+            "LOG_LEVEL": "error",
+        }
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.support.vector_process", self.signer.key_id, str(self.key),
-            cwd=ROOT, stdin=DEVNULL, env={**os.environ, **env(self.folder / "data"), **settings},
+            cwd=ROOT, stdin=DEVNULL, env={**os.environ, **environment(self.folder / "data"), **settings},
         )  # fmt: skip
         try:
             async with grpc.aio.insecure_channel(address) as channel:

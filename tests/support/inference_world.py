@@ -8,12 +8,12 @@ from typing import Any
 
 import grpc
 import orjson
+import pytest
 from google.api.httpbody_pb2 import HttpBody
+from google.rpc import error_details_pb2, status_pb2
 
-from core import app
-from core.app import Platform, Running
+from core.app import Platform
 from core.rpc.server import Mount
-from core.sealing import generate_key
 from portico.inference.v1 import (
     inference_service_pb2_grpc,
     model_service_pb2,
@@ -27,6 +27,7 @@ from portico.inference.v1 import (
 )
 from services.inference.app import assemble
 from services.inference.settings import Settings
+from tests.support import serving
 from tests.support.tokens import Signer
 
 API_KEY = "sk-marker-0123456789abcdef"  # a test looks for it everywhere
@@ -105,13 +106,8 @@ class Caller:
 
 
 @dataclass
-class World:
+class World(serving.World):
     """The running service and its stubs."""
-
-    running: Running
-    signer: Signer
-    folder: Path
-    channel: grpc.aio.Channel
 
     def __post_init__(self) -> None:
         self.openai = openai_service_pb2_grpc.OpenAIServiceStub(self.channel)
@@ -139,31 +135,52 @@ def frames_of(messages: list[HttpBody]) -> list[dict[str, Any]]:
     return [orjson.loads(frame[6:]) for frame in frames]
 
 
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    info = error_details_pb2.ErrorInfo()
+    for detail in status_of(error).details:
+        if detail.Unpack(info):
+            return str(info.reason)
+    raise AssertionError("no ErrorInfo")
+
+
+def field_of(error: grpc.aio.AioRpcError) -> str:
+    request = error_details_pb2.BadRequest()
+    for detail in status_of(error).details:
+        if detail.Unpack(request):
+            return str(request.field_violations[0].field)
+    return ""
+
+
+def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    return status_pb2.Status.FromString(dict(error.trailing_metadata() or ())["grpc-status-details-bin"])
+
+
+async def refused(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+def text_of(frames: list[dict[str, Any]]) -> str:
+    return "".join(c["delta"].get("content") or "" for frame in frames for c in frame.get("choices", ()))
+
+
 @asynccontextmanager
 async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
     """The service with its data in `folder`; `env` changes its settings."""
-    whole = {
-        "PORTICO_SERVICE_SECRET": "s" * 32,
-        "PORTICO_ENCRYPTION_KEYS": generate_key("k1"),
-        "PORTICO_DATA_DIR": str(folder),
-        "PORTICO_OUTBOUND_ALLOWED_HOSTS": "127.0.0.1",
+    settings = {
         "PORTICO_AUTH_ADDRESS": "127.0.0.1:1",
-        "PORTICO_DRAIN_SECONDS": "0",
         "PORTICO_GRACE_SECONDS": "0.2",
         "PORTICO_PROVIDER_RETRY_DELAY_SECONDS": "0.01",
         **env,
     }
-    core_settings, settings = app.load(Settings, whole)
 
     async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
         return assemble(platform, settings)
 
-    running = await app.start("inference", core_settings, settings, build)
     signer = Signer()
-    running.platform.keys.replace({signer.key_id: signer.private.public_key()})
-    running.platform.revocations.replace([])
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
-            yield World(running, signer, folder, channel)
-    finally:
-        await running.platform.lifecycle.stop()
+    async with (
+        serving.served("inference", Settings, build, folder, signer, **settings) as running,
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        yield World(running, channel, signer, folder)

@@ -12,9 +12,7 @@ import grpc
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 
-from core import app
 from core.app import Running
-from core.sealing import generate_key
 from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_service_pb2,
@@ -23,35 +21,18 @@ from portico.rag.v1 import (
 )
 from services.rag.app import assemble
 from services.rag.settings import Settings
+from tests.support import serving
 from tests.support.auth_service import Refused
 from tests.support.tokens import Signer
 
 BOUNDARY = "portico-boundary"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
-KEYS = generate_key()
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return {
-        "PORTICO_SERVICE_SECRET": "s" * 32,
-        "PORTICO_ENCRYPTION_KEYS": KEYS,
-        "PORTICO_DATA_DIR": str(folder),
-        "PORTICO_DRAIN_SECONDS": "0",
-        "PORTICO_GRACE_SECONDS": "5",
-        "PORTICO_OUTBOUND_ALLOWED_HOSTS": "127.0.0.1",
-    }
 
 
 @asynccontextmanager
 async def served(folder: Path, signer: Signer, **env: str) -> AsyncIterator[Running]:
-    core_settings, settings = app.load(Settings, {**environment(folder), **env})
-    running = await app.start("rag", core_settings, settings, assemble)
-    running.platform.keys.replace({signer.key_id: signer.private.public_key()})
-    running.platform.revocations.replace([])
-    try:
+    async with serving.served("rag", Settings, assemble, folder, signer, **env) as running:
         yield running
-    finally:
-        await running.platform.lifecycle.stop()
 
 
 def objects_in(folder: Path) -> list[Path]:

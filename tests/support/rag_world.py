@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
+import boto3  # type: ignore[import-untyped]  # it comes without types
 import grpc
 import pytest
 from google.protobuf.struct_pb2 import Struct
 
-from core.app import Running
 from core.tenancy import MAIN
 from portico.rag.v1 import provider_service_pb2 as provider_pb
 from services.rag.domain.tables import LEFTOVERS
+from tests.support import serving
 from tests.support.auth_service import Refused
 from tests.support.rag_client import (
     FILE_END,
@@ -24,19 +24,12 @@ from tests.support.rag_client import (
     file_head,
     objects_in,
 )
-from tests.support.tokens import Signer
 
 CODE = grpc.StatusCode
 MIB = 1024 * 1024
 
 
-@dataclass
-class World:
-    running: Running
-    channel: grpc.aio.Channel
-    signer: Signer
-    folder: Path
-
+class World(serving.World):
     def client(self, tenant: str = "acme", project: str = "p1", **claims: Any) -> RagClient:
         return RagClient(self.channel, self.signer.token(tenant=tenant, project=project, **claims))
 

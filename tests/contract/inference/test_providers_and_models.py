@@ -1,0 +1,194 @@
+"""Providers and models: how they are kept, and that the next call follows their changes."""
+
+import asyncio
+import json
+from typing import Any
+
+import grpc
+import pytest
+
+from portico.inference.v1 import model_service_pb2, provider_service_pb2
+from tests.support import fake_provider as fake
+from tests.support.fake_provider import FakeProvider
+from tests.support.inference_world import API_KEY, Caller, World, field_of, reason_of, refused
+
+
+class TestProvidersAndModels:
+    async def test_credentials_never_come_out(
+        self, world: World, caller: Caller, provider: FakeProvider, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """Looks for the key everywhere: in answers, errors, logs and all files."""
+        provider.behaviour = fake.in_turn(
+            fake.refuses(400, json.dumps({"error": {"message": f"bad key {API_KEY} here"}}).encode()),
+            fake.sends(b'data: {"error":{"message":"bad key ' + API_KEY.encode() + b'"}}\n\n'),
+            fake.answers(),
+        )
+        error = await refused(caller.chat())
+        seen = [error.details(), str(error.trailing_metadata())]
+        seen.append(str(await caller.stream()))
+        seen.append(str(await caller.chat()))
+        listed = await world.providers.ListProviders(
+            provider_service_pb2.ListProvidersRequest(), metadata=caller.metadata
+        )
+        assert listed.providers[0].has_credentials
+        models = model_service_pb2.ListModelsRequest(include_providers=True)
+        seen += [str(listed), str(await world.models.ListModels(models, metadata=caller.metadata))]
+        seen.append(str(await caller.records(3)))
+        await world.running.platform.store.check()
+        files = [path.read_bytes() for path in world.folder.rglob("*") if path.is_file()]
+        assert files
+        assert not any(API_KEY in text for text in seen if text)
+        assert not any(API_KEY.encode() in data for data in files)
+        out, err = capfd.readouterr()
+        assert API_KEY not in out + err
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"driver": "nope"}, "driver"),
+            ({"label": ""}, "label"),
+            ({"label": "x" * 201}, "label"),
+            ({"key": "Not Ok"}, "key"),
+            ({"key": "-x"}, "key"),
+            ({"driver": "openai", "credentials": {}}, "credentials.apiKey"),
+            ({"driver": "echo", "credentials": {"apiKey": "x"}}, "credentials.apiKey"),
+            ({"driver": "openai", "credentials": {"apiKey": "a\r\nX-Evil: 1"}}, "credentials.apiKey"),
+            ({"driver": "openai-compatible", "settings": {}}, "settings.baseUrl"),
+            ({"driver": "openai-compatible", "settings": {"baseUrl": "ftp://x"}}, "settings.baseUrl"),
+            ({"driver": "openai-compatible", "settings": {"baseUrl": "http://u:p@h/"}}, "settings.baseUrl"),
+            ({"driver": "openai-compatible", "settings": {"baseUrl": "http://169.254.169.254/v1"}}, "settings.baseUrl"),
+            ({"driver": "openai-compatible", "settings": {"baseUrl": "http://10.0.0.1"}}, "settings.baseUrl"),
+            ({"driver": "azure-openai", "credentials": {"apiKey": "k"}}, "settings.instanceName"),
+            ({"settings": {"other": 1}}, "settings.other"),
+            ({"settings": {"delayMs": -1}}, "settings.delayMs"),
+            ({"status": "broken"}, "status"),
+            ({"metadata": {"x": "y" * 20_000}}, "metadata"),
+        ],
+    )
+    async def test_a_bad_provider_names_its_field(self, world: World, changes: dict[str, Any], field: str) -> None:
+        error = await refused(world.caller().provider(**changes))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert field_of(error) == field
+
+    @pytest.mark.parametrize(
+        ("changes", "code", "field"),
+        [
+            ({"provider_key": "nope"}, grpc.StatusCode.NOT_FOUND, "providerKey"),
+            ({"category": "video"}, grpc.StatusCode.INVALID_ARGUMENT, "category"),
+            ({"name": " "}, grpc.StatusCode.INVALID_ARGUMENT, "name"),
+            ({"key": "with space"}, grpc.StatusCode.INVALID_ARGUMENT, "key"),
+            ({"key": "k" * 129}, grpc.StatusCode.INVALID_ARGUMENT, "key"),
+            ({"model_id": ""}, grpc.StatusCode.INVALID_ARGUMENT, "modelId"),
+            ({"settings": {"extra_body": {"model": "x"}}}, grpc.StatusCode.INVALID_ARGUMENT, "settings.extraBody"),
+            (
+                {"settings": {"unsupported_params": ["messages"]}},
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "settings.unsupportedParams",
+            ),
+            ({"settings": {"timeout_seconds": -1}}, grpc.StatusCode.INVALID_ARGUMENT, "settings.timeoutSeconds"),
+            ({"pricing": {"currency": "dollars"}}, grpc.StatusCode.INVALID_ARGUMENT, "pricing.currency"),
+            (
+                {"pricing": {"input_token_per_1m": float("nan")}},
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "pricing.inputTokenPer1M",
+            ),
+        ],
+    )
+    async def test_a_bad_model_names_its_field(
+        self, caller: Caller, changes: dict[str, Any], code: grpc.StatusCode, field: str
+    ) -> None:
+        error = await refused(caller.model(**{"key": "new", **changes}))
+        assert (error.code(), field_of(error)) == (code, field)
+
+    async def test_keys_are_unique_in_a_project_and_made_up_where_missing(self, world: World, caller: Caller) -> None:
+        assert (await refused(caller.model())).code() is grpc.StatusCode.ALREADY_EXISTS
+        made = await asyncio.gather(*(caller.model(key="", name="My Möddel") for _ in range(3)))
+        assert sorted(each.key for each in made) == ["my-moddel", "my-moddel-2", "my-moddel-3"]
+        elsewhere = world.caller(project="p2")
+        await elsewhere.provider()
+        await elsewhere.model()
+
+    async def test_the_list_offers_what_can_be_used(self, world: World, caller: Caller) -> None:
+        await caller.model(key="e", category="embedding")
+        await caller.model(key="o", category="ocr")
+        await caller.provider(key="off", status="disabled")
+        await caller.model(key="idle", provider_key="off")
+        listed = await world.models.ListModels(model_service_pb2.ListModelsRequest(), metadata=caller.metadata)
+        assert listed.object == "list"
+        assert {each.id for each in listed.data} == {"m", "e"}
+        assert {each.key for each in listed.models} == {"m", "e", "o", "idle"}
+        assert {each.owned_by for each in listed.data} == {"p"}
+        request = model_service_pb2.ListModelsRequest(category="llm", provider_driver="echo")
+        listed = await world.models.ListModels(request, metadata=caller.metadata)
+        assert [each.key for each in listed.models] == ["idle"]
+
+    async def test_providers_are_listed_to_who_may_see_them(self, world: World, caller: Caller) -> None:
+        request = model_service_pb2.ListModelsRequest(include_providers=True)
+        reader = world.caller(scopes=["inference:read"])
+        error = await refused(world.models.ListModels(request, metadata=reader.metadata))
+        assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+        listed = await world.models.ListModels(request, metadata=caller.metadata)
+        assert [each.key for each in listed.providers] == ["p"]
+
+    async def test_a_provider_in_use_stays(self, world: World, caller: Caller) -> None:
+        delete = provider_service_pb2.DeleteProviderRequest(id="p")
+        error = await refused(world.providers.DeleteProvider(delete, metadata=caller.metadata))
+        assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+        await world.models.DeleteModel(model_service_pb2.DeleteModelRequest(id="m"), metadata=caller.metadata)
+        assert (await world.providers.DeleteProvider(delete, metadata=caller.metadata)).success
+        error = await refused(world.providers.DeleteProvider(delete, metadata=caller.metadata))
+        assert error.code() is grpc.StatusCode.NOT_FOUND
+
+    async def test_an_update_changes_what_it_names(self, world: World, caller: Caller) -> None:
+        update = model_service_pb2.UpdateModelRequest(id="m", name="New")
+        model = (await world.models.UpdateModel(update, metadata=caller.metadata)).model
+        assert (model.name, model.model_id, model.pricing.input_token_per_1m) == ("New", "upstream-model", 2.0)
+        by_id = model_service_pb2.GetModelRequest(id=model.id)
+        got = await world.models.GetModel(by_id, metadata=caller.metadata)
+        assert (got.id, got.object, got.owned_by, got.model.name) == ("m", "model", "p", "New")
+
+    async def test_strangers_see_nothing(self, world: World, caller: Caller) -> None:
+        for stranger in (world.caller(tenant="globex"), world.caller(project="p2")):
+            for call in (
+                world.models.GetModel(model_service_pb2.GetModelRequest(id="m"), metadata=stranger.metadata),
+                world.providers.GetProvider(
+                    provider_service_pb2.GetProviderRequest(id="p"), metadata=stranger.metadata
+                ),
+                world.models.UpdateModel(
+                    model_service_pb2.UpdateModelRequest(id="m", name="x"), metadata=stranger.metadata
+                ),
+                world.models.DeleteModel(model_service_pb2.DeleteModelRequest(id="m"), metadata=stranger.metadata),
+            ):
+                assert (await refused(call)).code() is grpc.StatusCode.NOT_FOUND
+
+
+class TestChanges:
+    async def test_the_next_call_uses_what_a_provider_was_changed_to(
+        self, world: World, caller: Caller, provider: FakeProvider
+    ) -> None:
+        await caller.chat()
+        update = provider_service_pb2.UpdateProviderRequest(id="p", credentials={"apiKey": "new-key"})
+        await world.providers.UpdateProvider(update, metadata=caller.metadata)
+        await caller.chat()
+        assert provider.requests[-1].headers["authorization"] == "Bearer new-key"
+        async with FakeProvider(fake.answers("elsewhere")) as other:
+            update = provider_service_pb2.UpdateProviderRequest(id="p")
+            update.settings.update({"baseUrl": other.url})
+            await world.providers.UpdateProvider(update, metadata=caller.metadata)
+            assert (await caller.chat())["choices"][0]["message"]["content"] == "elsewhere"
+            assert other.requests[0].headers["authorization"] == "Bearer new-key"
+
+    async def test_a_disabled_provider_is_not_called(
+        self, world: World, caller: Caller, provider: FakeProvider
+    ) -> None:
+        await caller.chat()
+        update = provider_service_pb2.UpdateProviderRequest(id="p", status="disabled")
+        await world.providers.UpdateProvider(update, metadata=caller.metadata)
+        error = await refused(caller.chat())
+        assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert provider.asked == 1
+
+    async def test_a_removed_model_is_gone_at_once(self, world: World, caller: Caller) -> None:
+        await caller.chat()
+        await world.models.DeleteModel(model_service_pb2.DeleteModelRequest(id="m"), metadata=caller.metadata)
+        assert reason_of(await refused(caller.chat())) == "MODEL_NOT_FOUND"
