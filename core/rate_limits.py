@@ -59,6 +59,12 @@ class RateLimits:
         for item in items:
             await self._windows.hit(item, key, cost=cost)
 
+    def give_back(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
+        """Take back what a `hit` has counted, as far as it was counted in a window that still runs."""
+        key = _key(scope, bucket)
+        for item in _parsed(limit):
+            self._storage.give_back(item.key_for(key), item.get_expiry(), cost)
+
     async def peek(self, scope: Scope, bucket: str, limit: str) -> Allowance:
         """For x-ratelimit headers. Counts nothing."""
         key = _key(scope, bucket)
@@ -120,6 +126,11 @@ class _Counters(MemoryStorage):
         while self._queue and (self._queue[0][0] <= now or len(self.storage) > self._max_counters):
             await self.clear(heapq.heappop(self._queue)[1])
         return self.storage[key]
+
+    def give_back(self, key: str, expiry: int, amount: int) -> None:
+        _, current = self.sliding_window_keys(key, expiry, time.time())
+        if current in self.storage:
+            self.storage[current] = max(0, self.storage[current] - amount)
 
 
 def _key(scope: Scope, bucket: str) -> str:

@@ -167,3 +167,21 @@ async def test_hostile_buckets(limits: RateLimits, bucket: str) -> None:
     assert not await passes(limits, "1/minute", bucket=bucket)
     assert await passes(limits, "1/minute", bucket=bucket + "x")
     assert all(len(key) < 300 for key in limits._storage.storage)
+
+
+async def test_what_is_given_back_can_be_taken_again(limits: RateLimits, clock: Clock) -> None:
+    for _ in range(10):
+        assert await passes(limits, "3/minute; 5/hour")
+        limits.give_back(ACME, "b", "3/minute; 5/hour")
+    assert [await passes(limits, "3/minute; 5/hour") for _ in range(4)] == [True, True, True, False]
+    limits.give_back(ACME, "b", "3/minute; 5/hour", cost=2)
+    assert (await limits.peek(ACME, "b", "3/minute; 5/hour")).remaining == 2
+
+
+async def test_nothing_is_given_back_that_was_not_taken(limits: RateLimits, clock: Clock) -> None:
+    limits.give_back(ACME, "b", "3/minute")
+    assert await passes(limits, "3/minute")
+    limits.give_back(ACME, "b", "3/minute", cost=5)
+    clock.now += 2 * MINUTE
+    limits.give_back(ACME, "b", "3/minute")
+    assert [await passes(limits, "3/minute") for _ in range(4)] == [True, True, True, False]
