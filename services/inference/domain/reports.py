@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core import fields
-from core.context import Identity
+from core.context import Identity, Kind
 from core.errors import InvalidInput, PermissionDenied
 from core.permissions import allows
 from core.storage.ports import Cond, Document, DocumentStore, Op
@@ -69,6 +69,10 @@ def reach_of(identity: Identity, all_projects: bool) -> Reach:
     """Whose usage a caller gets to see. Raises PermissionDenied."""
     if not all_projects:
         return identity.project
+    if identity.kind is not Kind.SESSION:
+        raise PermissionDenied(
+            "An API token sees the usage of its own project alone. Sign in to see that of all.", field="allProjects"
+        )
     if not allows(identity.scopes, _ALL_PROJECTS):
         raise PermissionDenied(
             f"allProjects needs the scope {_ALL_PROJECTS}.",

@@ -46,11 +46,18 @@ class TestUsage:
         reader = world.caller(scopes=["usage:read"])
         error = await refused(world.usage.GetUsage(request, metadata=reader.metadata))
         assert error.code() is grpc.StatusCode.PERMISSION_DENIED
-        usage = await world.usage.GetUsage(request, metadata=caller.metadata)
+        administrator = world.caller(kind="session")
+        usage = await world.usage.GetUsage(request, metadata=administrator.metadata)
         assert {row.group["project"]: row.requests for row in usage.rows} == {"p1": 1, "p2": 1}
         records = usage_service_pb2.ListUsageRecordsRequest(all_projects=True)
-        listed = await world.usage.ListUsageRecords(records, metadata=caller.metadata)
+        listed = await world.usage.ListUsageRecords(records, metadata=administrator.metadata)
         assert {each.project_id for each in listed.records} == {"p1", "p2"}
+
+    async def test_an_api_token_sees_the_usage_of_its_own_project_alone(self, world: World, caller: Caller) -> None:
+        """A token bound to one project saw what was used in all of them."""
+        records = usage_service_pb2.ListUsageRecordsRequest(all_projects=True)
+        error = await refused(world.usage.ListUsageRecords(records, metadata=caller.metadata))
+        assert error.code() is grpc.StatusCode.PERMISSION_DENIED
 
     @pytest.mark.parametrize(("group", "field"), [("nope", "groupBy"), ("model;drop", "groupBy")])
     async def test_an_unknown_group_is_refused(self, caller: Caller, group: str, field: str) -> None:
