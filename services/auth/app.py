@@ -30,7 +30,7 @@ from services.auth.domain.invitations import Invitations
 from services.auth.domain.issuing import Issuer
 from services.auth.domain.keys import Keys, Rotation
 from services.auth.domain.members import Members
-from services.auth.domain.passwords import Passwords
+from services.auth.domain.passwords import Passwords, salt_key
 from services.auth.domain.projects import Projects
 from services.auth.domain.registration import Registration
 from services.auth.domain.revocations import RevocationLog
@@ -89,10 +89,9 @@ async def assemble(
     signing = Keys(tables, settings.sealing.sealer(), clock, rotation, keys.replace)
     log = RevocationLog(tables, clock, revocations, heartbeat=settings.heartbeat_seconds)
     hasher = Argon2Hasher(settings.password_memory_kib, settings.password_passes)
-    passwords = Passwords(hasher, parallel=settings.password_parallel)
+    passwords = Passwords(hasher, await salt_key(tables), parallel=settings.password_parallel)
     await signing.refresh()
     await log.start()
-    await passwords.start()
 
     issuer, audit = Issuer(signing), Audit(tables, clock)
     attempts = Attempts(rate_limits, settings.attempts.limits)
@@ -117,7 +116,7 @@ async def assemble(
             attempts,
             audit,
             clock,
-            registration_open=settings.registration == "open",
+            settings.sign_in,
         ),
         users=Users(tables, callers, companies, members, audit),
         invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, audit, clock),

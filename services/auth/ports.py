@@ -10,10 +10,10 @@ Clock = Callable[[], float]
 class PasswordHasher(Protocol):
     """A slow hash for passwords. Its methods block, and let other threads run meanwhile."""
 
-    def hash(self, password: str) -> str:
-        """With a salt of its own; it names the algorithm and its cost."""
+    def hash(self, password: str, salt: bytes) -> str:
+        """Names the algorithm, its cost and the salt. The same for the same password, salt and cost."""
 
     def verify(self, hashed: str, password: str) -> bool: ...
 
-    def needs_rehash(self, hashed: str) -> bool:
-        """Whether it was made at another cost than the present one."""
+    def is_current(self, hashed: str, salt: bytes) -> bool:
+        """Whether it was made with this salt and at the present cost."""

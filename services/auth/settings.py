@@ -7,10 +7,20 @@ from limits import parse_many
 
 from core.config import setting
 from core.sealing import SealingSettings
+from services.auth.domain.accounts import SignInSettings
 from services.auth.domain.attempts import AttemptLimits
 from services.auth.domain.sessions import MAX_SESSION_SECONDS
 
 _DAY = 86_400.0
+
+
+def _check_rates(*rates: str) -> None:
+    """Raises ValueError for a text that is none."""
+    for text in rates:
+        try:
+            parse_many(text)
+        except ValueError:
+            raise ValueError(f'{text!r} is not a limit; write one as "10/15 minutes" or "5/hour"') from None
 
 
 @dataclass(frozen=True)
@@ -18,40 +28,56 @@ class AttemptSettings:
     """How often anybody may try, as "10/15 minutes" """
 
     login: str = setting(
-        "PORTICO_AUTH_LOGIN_LIMIT", default="10/15 minutes", help="Sign-ins of one account from one address."
+        "PORTICO_AUTH_LOGIN_LIMIT", default="10/15 minutes", help="Wrong passwords for one account from one address."
     )
     login_of_address: str = setting(
-        "PORTICO_AUTH_LOGIN_ADDRESS_LIMIT", default="100/15 minutes", help="Sign-ins from one address."
+        "PORTICO_AUTH_LOGIN_ADDRESS_LIMIT",
+        default="100/15 minutes",
+        help="Wrong passwords from one address, but for accounts that have signed in from it before.",
     )
     login_of_account: str = setting(
-        "PORTICO_AUTH_LOGIN_ACCOUNT_LIMIT", default="100/15 minutes", help="Sign-ins of one account."
+        "PORTICO_AUTH_LOGIN_ACCOUNT_LIMIT",
+        default="100/15 minutes",
+        help="Wrong passwords for one account from all addresses that it has not signed in from before.",
+    )
+    known_networks: int = setting(
+        "PORTICO_AUTH_KNOWN_NETWORKS",
+        default=20,
+        min=1,
+        max=200,
+        help="Addresses that an account remembers it has signed in from; guesses from elsewhere do not lock these out.",
+    )
+    sign_ins: str = setting(
+        "PORTICO_AUTH_SIGN_IN_LIMIT", default="100/15 minutes", help="Sign-ins of one account from one address."
     )
     register: str = setting("PORTICO_AUTH_REGISTER_LIMIT", default="5/hour", help="Registrations from one address.")
     accept: str = setting(
-        "PORTICO_AUTH_ACCEPT_LIMIT", default="20/15 minutes", help="Invitations accepted from one address."
-    )
-    password: str = setting(
-        "PORTICO_AUTH_PASSWORD_LIMIT", default="10/15 minutes", help="Changes of one account's password."
+        "PORTICO_AUTH_ACCEPT_LIMIT",
+        default="20/15 minutes",
+        help="Wrong invitation secrets from one address, and acceptances of one invitation.",
     )
 
     def __post_init__(self) -> None:
-        for text in (
-            self.login,
-            self.login_of_address,
-            self.login_of_account,
-            self.register,
-            self.accept,
-            self.password,
-        ):
-            try:
-                parse_many(text)
-            except ValueError:
-                raise ValueError(f'{text!r} is not a limit; write one as "10/15 minutes" or "5/hour"') from None
+        limits = self.limits
+        _check_rates(
+            limits.login,
+            limits.login_of_address,
+            limits.login_of_account,
+            limits.sign_ins,
+            limits.register,
+            limits.accept,
+        )
 
     @property
     def limits(self) -> AttemptLimits:
         return AttemptLimits(
-            self.login, self.login_of_address, self.login_of_account, self.register, self.accept, self.password
+            self.login,
+            self.login_of_address,
+            self.login_of_account,
+            self.sign_ins,
+            self.register,
+            self.accept,
+            self.known_networks,
         )
 
 
@@ -66,6 +92,13 @@ class Settings:
     )
     session_seconds: float = setting(
         "PORTICO_SESSION_SECONDS", default=_DAY / 2, min=60, max=MAX_SESSION_SECONDS, help="How long a sign-in lasts."
+    )
+    sign_in_seconds: float = setting(
+        "PORTICO_AUTH_SIGN_IN_SECONDS",
+        default=0.25,
+        min=0,
+        max=10,
+        help="A sign-in is answered no sooner than this, so that its time does not tell which accounts there are.",
     )
     insecure_cookies: bool = setting(
         "PORTICO_INSECURE_COOKIES", default=False, help="Set cookies over plain HTTP too: for a laptop without TLS."
@@ -100,3 +133,7 @@ class Settings:
     password_parallel: int = setting(
         "PORTICO_AUTH_PASSWORD_PARALLEL", default=2, min=1, max=64, help="Password hashes made at one time."
     )
+
+    @property
+    def sign_in(self) -> SignInSettings:
+        return SignInSettings(self.registration == "open", self.sign_in_seconds)

@@ -34,9 +34,10 @@ CHEAP = {
     "PORTICO_GRACE_SECONDS": "1",
     "PORTICO_AUTH_PASSWORD_MEMORY_KIB": "1024",
     "PORTICO_AUTH_PASSWORD_PASSES": "1",
+    "PORTICO_AUTH_SIGN_IN_SECONDS": "0",
     **{
         f"PORTICO_AUTH_{name}_LIMIT": "100000/minute"
-        for name in ("LOGIN", "LOGIN_ADDRESS", "LOGIN_ACCOUNT", "REGISTER", "ACCEPT", "PASSWORD")
+        for name in ("LOGIN", "LOGIN_ADDRESS", "LOGIN_ACCOUNT", "SIGN_IN", "REGISTER", "ACCEPT")
     },
 }
 """Hashes that cost little, and limits that no test meets by accident."""

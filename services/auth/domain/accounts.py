@@ -1,6 +1,8 @@
 """People's own accounts: signing in and out, switching projects, changing the password."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core import context, logs
@@ -15,7 +17,7 @@ from core.errors import (
 )
 from core.tenancy import Tenant
 from services.auth.domain import inputs
-from services.auth.domain.attempts import Attempts
+from services.auth.domain.attempts import Attempts, networks_for
 from services.auth.domain.audit import FAILURE, SUCCESS, Audit
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.companies import Companies
@@ -39,11 +41,22 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An account that a sign-in may mean."""
+    """A company that a sign-in may mean, and the account of that email in it."""
 
     company: Company
     user: User | None
-    fits: bool
+
+    @property
+    def active(self) -> User | None:
+        return self.user if self.user is not None and self.user.status == ACTIVE else None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInSettings:
+    """`sign_in_seconds`: a sign-in is answered no sooner than that, whatever its outcome."""
+
+    registration_open: bool
+    sign_in_seconds: float
 
 
 class Accounts:
@@ -59,8 +72,7 @@ class Accounts:
         attempts: Attempts,
         audit: Audit,
         clock: Clock,
-        *,
-        registration_open: bool,
+        settings: SignInSettings,
     ) -> None:
         self._users = tables.users
         self._companies = companies
@@ -72,11 +84,11 @@ class Accounts:
         self._attempts = attempts
         self._audit = audit
         self._clock = clock
-        self._registration_open = registration_open
+        self._settings = settings
 
     async def register(self, asked: NewCompany) -> SignedIn:
         """Errors are the contract's: PermissionDenied, RateLimited, InvalidInput, Conflict."""
-        if not self._registration_open:
+        if not self._settings.registration_open:
             raise PermissionDenied("Registration is closed here. Ask the operator for a company.")
         asked = asked.checked()
         await self._attempts.register()
@@ -86,21 +98,18 @@ class Accounts:
         return SignedIn(made.company, made.owner, session)
 
     async def login(self, email: str, password: str, slug: str = "", project: str = "") -> SignedIn:
-        """One answer, after one time, for an unknown account, a disabled one and a wrong password."""
-        await self._attempts.login(email)
+        """One answer, after one time and one hash, for an unknown account, a disabled one and a wrong password,
+        whatever the number of companies in which somebody has this email."""
+        async with _answered_after(self._settings.sign_in_seconds):
+            return await self._login(email, password, slug, project)
+
+    async def _login(self, email: str, password: str, slug: str, project: str) -> SignedIn:
         read_at = self._clock()
-        candidates = await self._candidates(email, password, slug)
-        matches = [each for each in candidates if each.fits]
-        if not matches:
-            await self._record_refusals(candidates)
-            raise Unauthenticated("Wrong email or password.", reason="WRONG_CREDENTIALS")
-        if len(matches) > 1:
-            raise FailedPrecondition(
-                "This email belongs to several companies. Say which in slug.", reason="SLUG_REQUIRED", field="slug"
-            )
-        company, user = matches[0].company, matches[0].user
-        assert user is not None
+        email_key = _key_of(email)
+        candidates = await self._candidates(email_key, slug)
+        company, user = await self._matching(candidates, email_key, password)
         tenant = Tenant(company.slug)
+        await self._attempts.sign_in(tenant, user)
         chosen = await self._sessions.choose_project(tenant, user, project)
         session = await self._sessions.issue(tenant, user, chosen.id, read_at)
         user = await self._remember_login(tenant, user, password)
@@ -128,8 +137,9 @@ class Accounts:
         """Ends every other session of the caller; the one that is returned takes the place of the caller's."""
         caller = await self._own_session()
         tenant, user = caller.tenant, caller.person
-        await self._attempts.password(tenant, user.id)
-        if not await self._passwords.verify(current, user.password_hash):
+        async with self._attempts.password(user.email_lower, known=self._attempts.knows(user)) as attempt:
+            (attempt.right,) = await self._passwords.fits(current, user.email_lower, [user.password_hash])
+        if not attempt.right:
             await self._audit.write(tenant, "account.change_password", FAILURE, "account", user.id)
             raise Unauthenticated("The current password is wrong.", reason="WRONG_CREDENTIALS")
         inputs.password(new, "newPassword")
@@ -139,8 +149,9 @@ class Accounts:
             tenant,
             user.id,
             where={"passwordHash": user.password_hash, "status": ACTIVE},
-            password_hash=await self._passwords.hash(new),
+            password_hash=await self._passwords.hash(new, user.email_lower),
             must_change_password=False,
+            known_networks=networks_for(user.id),
             sessions_from=self._members.cutoff(user),
         )
         if changed is None:
@@ -157,22 +168,41 @@ class Accounts:
         _require_session(identity)
         return await self._callers.load(identity)
 
-    async def _candidates(self, email: str, password: str, slug: str) -> list[_Candidate]:
-        """The accounts of that email, each with whether the password fits. Where there is none, one that is nobody's
-        is verified all the same."""
-        try:
-            email_lower = inputs.email(email).lower()
-        except PorticoError:  # what is no address is nobody's
-            email_lower = ""
+    async def _candidates(self, email_key: str, slug: str) -> list[_Candidate]:
+        """What the sign-in may mean: the company of the slug or else every one in which somebody has this email. If the
+        caller's network is known to some of these accounts, they alone are meant: otherwise somebody who has
+        registered another's email could try the other's password from a network that is known to his own account."""
         if slug:
             company = await self._companies.get(slug)
             companies = [] if company is None else [company]
         else:
-            companies = await self._companies.of_email(email_lower)
-        users = [await self._users.find_one(Tenant(each.slug), {"emailLower": email_lower}) for each in companies]
-        hashes = [user.password_hash if user and user.status == ACTIVE else None for user in users] or [None]
-        fits = await asyncio.gather(*(self._passwords.verify(password, each) for each in hashes))
-        return [_Candidate(*each) for each in zip(companies, users, fits, strict=False)]
+            companies = await self._companies.of_email(email_key)
+        found = [
+            _Candidate(each, await self._users.find_one(Tenant(each.slug), {"emailLower": email_key}))
+            for each in companies
+        ]
+        return [each for each in found if each.active and self._attempts.knows(each.active)] or found
+
+    async def _matching(self, candidates: list[_Candidate], email_key: str, password: str) -> tuple[Company, User]:
+        """The one account that the password fits. A password that fits some of the accounts and not the others counts
+        as a wrong one for these, or registering another's email would be a way to guess without being counted."""
+        accounts = [(each.company, each.active) for each in candidates if each.active]
+        known = bool(accounts) and all(self._attempts.knows(user) for _, user in accounts)
+        async with self._attempts.password(email_key, known=known) as attempt:
+            fits = await self._passwords.fits(password, email_key, [user.password_hash for _, user in accounts])
+            attempt.right = bool(fits) and all(fits)
+        matches = [account for account, right in zip(accounts, fits, strict=True) if right]
+        if not matches:
+            await self._record_refusals(candidates)
+            raise Unauthenticated(
+                "Wrong email or password. If the email belongs to several companies, say which in slug.",
+                reason="WRONG_CREDENTIALS",
+            )
+        if len(matches) > 1:
+            raise FailedPrecondition(
+                "This email belongs to several companies. Say which in slug.", reason="SLUG_REQUIRED", field="slug"
+            )
+        return matches[0]
 
     async def _record_refusals(self, candidates: list[_Candidate]) -> None:
         if not candidates:
@@ -182,11 +212,36 @@ class Accounts:
             await self._audit.write(Tenant(each.company.slug), "account.login", FAILURE, "account", id)
 
     async def _remember_login(self, tenant: Tenant, user: User, password: str) -> User:
-        changes: dict[str, object] = {"last_login_at": self._clock()}
-        if self._passwords.needs_rehash(user.password_hash):
-            changes["password_hash"] = await self._passwords.hash(password)
+        changes: dict[str, object] = {
+            "last_login_at": self._clock(),
+            "known_networks": self._attempts.remember(user),
+        }
+        if self._passwords.needs_rehash(user.password_hash, user.email_lower):
+            changes["password_hash"] = await self._passwords.hash(password, user.email_lower)
         updated = await self._users.update(tenant, user.id, where={"passwordHash": user.password_hash}, **changes)
         return updated or user
+
+
+@asynccontextmanager
+async def _answered_after(seconds: float) -> AsyncIterator[None]:
+    """Answers of the block, and its refusals, wait until so long after its beginning: what it had to read tells on its
+    time otherwise."""
+    loop = asyncio.get_running_loop()
+    earliest = loop.time() + seconds
+    try:
+        yield
+    except PorticoError:
+        await asyncio.sleep(earliest - loop.time())
+        raise
+    await asyncio.sleep(earliest - loop.time())
+
+
+def _key_of(email: str) -> str:
+    """The key of an email as somebody signs in with it; empty, which is nobody's, for what is no address."""
+    try:
+        return inputs.email_key(inputs.email(email))
+    except InvalidInput:
+        return ""
 
 
 def _require_session(identity: Identity) -> None:

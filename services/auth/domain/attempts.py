@@ -1,12 +1,22 @@
-"""How often somebody may try: by address, by account, and by both together."""
+"""How often somebody may try: by address, by account, and by both together.
+
+Wrong passwords are counted, right ones are not. An account remembers the networks that its password was right from. A
+wrong password from one of those counts for that network alone; one from elsewhere counts for its address, for the
+account at that address, and for the account over all addresses, so that guesses from many places meet a limit. Whoever
+does not know the password can therefore keep nobody from signing in from where they usually do.
+"""
 
 import hashlib
 import ipaddress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core import context
+from core.errors import RateLimited, Unavailable
 from core.rate_limits import RateLimits
 from core.tenancy import MAIN, Tenant
+from services.auth.domain.records import User
 
 _IPV6_NETWORK = 64
 """Bits; whoever has one IPv6 address usually has all of its /64."""
@@ -14,37 +24,88 @@ _IPV6_NETWORK = 64
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """Each as "10/15 minutes"."""
+    """Each as "10/15 minutes", but `known_networks`, which is a number."""
 
     login: str
     login_of_address: str
     login_of_account: str
+    sign_ins: str
     register: str
     accept: str
-    password: str
+    known_networks: int
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at a password. It counts unless the password turns out to be `right`."""
+
+    right: bool = False
 
 
 class Attempts:
-    """Every method counts one attempt and raises RateLimited when it is one too many."""
+    """Every method that counts raises RateLimited when it is one too many."""
 
     def __init__(self, rate_limits: RateLimits, limits: AttemptLimits) -> None:
         self._rate_limits = rate_limits
         self._limits = limits
 
-    async def login(self, email: str) -> None:
-        account, address = _digest(email.strip().lower()), _address()
-        await self._rate_limits.hit(MAIN, f"login:address:{address}", self._limits.login_of_address)
-        await self._rate_limits.hit(MAIN, f"login:both:{account}:{address}", self._limits.login)
-        await self._rate_limits.hit(MAIN, f"login:account:{account}", self._limits.login_of_account)
+    @asynccontextmanager
+    async def password(self, email_key: str, *, known: bool) -> AsyncIterator[Attempt]:
+        """One try at the password of the accounts of an email; `known`: from a network that they know.
+
+        It counts until the block has found the password right, so that many tries at once are as many as one by one,
+        and goes on to count where the caller hangs up. It does not count where it is refused unheard.
+        """
+        limits, account, address = self._limits, _digest(email_key), _address()
+        buckets = [(f"password:both:{account}:{address}", limits.login)]
+        if not known:
+            buckets.insert(0, (f"password:address:{address}", limits.login_of_address))
+            buckets.append((f"password:account:{account}", limits.login_of_account))
+        counted: list[tuple[str, str]] = []
+        attempt = Attempt()
+        try:
+            for bucket, limit in buckets:
+                await self._rate_limits.hit(MAIN, bucket, limit)
+                counted.append((bucket, limit))
+            yield attempt
+        except (RateLimited, Unavailable):
+            self._give_back(counted)
+            raise
+        if attempt.right:
+            self._give_back(counted)
+
+    def _give_back(self, counted: Iterable[tuple[str, str]]) -> None:
+        for bucket, limit in counted:
+            self._rate_limits.give_back(MAIN, bucket, limit)
+
+    async def sign_in(self, tenant: Tenant, user: User) -> None:
+        """A sign-in with the right password, which costs a hash all the same."""
+        await self._rate_limits.hit(tenant, f"sign-in:{user.id}:{_address()}", self._limits.sign_ins)
 
     async def register(self) -> None:
         await self._rate_limits.hit(MAIN, f"register:{_address()}", self._limits.register)
 
-    async def accept(self) -> None:
-        await self._rate_limits.hit(MAIN, f"accept:{_address()}", self._limits.accept)
+    async def unknown_invitation(self) -> None:
+        """An invitation's secret that is none: those that are right are never refused because of it."""
+        await self._rate_limits.hit(MAIN, f"invitation:{_address()}", self._limits.accept)
 
-    async def password(self, tenant: Tenant, user_id: str) -> None:
-        await self._rate_limits.hit(tenant, f"password:{user_id}", self._limits.password)
+    async def accept(self, tenant: Tenant, invitation_id: str) -> None:
+        await self._rate_limits.hit(tenant, f"accept:{invitation_id}", self._limits.accept)
+
+    def knows(self, user: User) -> bool:
+        """Whether the account's password has been right from the caller's network before."""
+        return any(mark in user.known_networks for mark in networks_for(user.id))
+
+    def remember(self, user: User) -> tuple[str, ...]:
+        """The account's known networks with the caller's first; those that were not used for longest are forgotten."""
+        here = networks_for(user.id)
+        others = (mark for mark in user.known_networks if mark not in here)
+        return (*here, *others)[: self._limits.known_networks]
+
+
+def networks_for(user_id: str) -> tuple[str, ...]:
+    """The caller's network as an account remembers it, which shows nobody's address; none outside a request."""
+    return (_digest(f"{user_id}/{_address()}")[:16],) if context.current() else ()
 
 
 def _address() -> str:
@@ -70,4 +131,4 @@ def network_of(peer: str) -> str:
 
 def _digest(text: str) -> str:
     """A bucket name of bounded length that shows nobody's address in the counters."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -43,25 +43,25 @@ class Companies:
         await self._store.prepare(tenant, TENANT_COLLECTIONS)
         return company
 
-    async def of_email(self, email: str) -> list[Company]:
-        """Companies in which somebody has this email."""
+    async def of_email(self, email_key: str) -> list[Company]:
+        """Companies in which somebody has this email, the oldest first."""
         entries, _ = await self._directory.page(
             MAIN,
-            {"emailLower": email.lower()},
+            {"emailLower": email_key},
             order=Order(descending=False),
             page_size=_MAX_COMPANIES_OF_EMAIL,
         )
         companies = [await self.get(entry.tenant) for entry in entries]
         return [company for company in companies if company is not None]
 
-    async def list_email(self, tenant: Tenant, email: str) -> None:
+    async def list_email(self, tenant: Tenant, email_key: str) -> None:
         """Make the email lead to the tenant. To do before the account: an entry that leads nowhere does no harm."""
-        entry = DirectoryEntry(_entry_id(tenant, email), email.lower(), tenant.slug, self._clock())
+        entry = DirectoryEntry(_entry_id(tenant, email_key), email_key, tenant.slug, self._clock())
         with suppress(Conflict):  # it is there already
             await self._directory.insert(MAIN, entry)
 
-    async def unlist_email(self, tenant: Tenant, email: str) -> None:
-        await self._directory.delete(MAIN, _entry_id(tenant, email))
+    async def unlist_email(self, tenant: Tenant, email_key: str) -> None:
+        await self._directory.delete(MAIN, _entry_id(tenant, email_key))
 
     async def reserve(self, slug: str, company_name: str) -> Company:
         """Hold the slug and make the tenant's store. Raises Conflict if it is taken, InvalidInput if it cannot be."""
@@ -124,8 +124,8 @@ class Companies:
         await self._directory.delete_where(MAIN, {"tenant": wanted.slug})
 
 
-def _entry_id(tenant: Tenant, email: str) -> str:
-    return f"{tenant.slug}/{email.lower()}"
+def _entry_id(tenant: Tenant, email_key: str) -> str:
+    return f"{tenant.slug}/{email_key}"
 
 
 def _taken() -> Conflict:

@@ -61,6 +61,14 @@ def email(given: str) -> str:
         raise InvalidInput("This is not an email address of at most 254 characters.", field="email") from None
 
 
+def email_key(address: str) -> str:
+    """What an address is found, counted and unique by: the same for every way to write it.
+
+    `address` comes from `email`, which has trimmed it and brought its domain to one spelling.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address).lower())
+
+
 def password(given: str, field: str = "password") -> str:
     """The rule for new passwords."""
     if len(given) not in PASSWORD_LENGTH:

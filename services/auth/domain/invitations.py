@@ -10,7 +10,7 @@ from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.accounts import SignedIn
-from services.auth.domain.attempts import Attempts
+from services.auth.domain.attempts import Attempts, networks_for
 from services.auth.domain.audit import SUCCESS, Audit
 from services.auth.domain.callers import Callers
 from services.auth.domain.companies import Companies
@@ -78,7 +78,7 @@ class Invitations:
             invitation = Invitation(
                 id=new_id(),
                 email=email,
-                email_lower=email.lower(),
+                email_lower=inputs.email_key(email),
                 name=name,
                 role=role,
                 invited_by=caller.person.id,
@@ -112,11 +112,15 @@ class Invitations:
 
     async def accept(self, secret: str, password: str, name: str) -> SignedIn:
         """The account is made under the invitation's own id, so that of several acceptances one alone can make it."""
-        await self._attempts.accept()
-        company, invitation = await self._find(secret)
+        found = await self._find(secret)
+        if found is None:
+            await self._attempts.unknown_invitation()
+            raise _unknown()
+        company, invitation = found
         tenant = Tenant(company.slug)
         inputs.password(password)
         chosen_name = inputs.OPTIONAL_NAME.check(name) or invitation.name or invitation.email.partition("@")[0]
+        await self._attempts.accept(tenant, invitation.id)
         read_at = self._clock()
         user = User(
             id=invitation.id,
@@ -125,19 +129,20 @@ class Invitations:
             name=chosen_name,
             role=invitation.role,
             created_at=read_at,
-            password_hash=await self._passwords.hash(password),
+            password_hash=await self._passwords.hash(password, invitation.email_lower),
             overrides=invitation.overrides,
             project_ids=invitation.project_ids,
             last_login_at=read_at,
+            known_networks=networks_for(invitation.id),
         )
-        await self._companies.list_email(tenant, user.email)
+        await self._companies.list_email(tenant, user.email_lower)
         try:
             await self._users.insert(tenant, user)
         except Conflict:  # somebody else was faster
             raise _unknown() from None
         if not await self._invitations.delete(tenant, invitation.id):  # it was taken back in this very moment
             await self._users.delete(tenant, user.id)
-            await self._companies.unlist_email(tenant, user.email)
+            await self._companies.unlist_email(tenant, user.email_lower)
             raise _unknown()
         await self._audit.write(tenant, "invitation.accept", SUCCESS, "user", user.id, actor_id=user.id)
         project = await self._sessions.choose_project(tenant, user)
@@ -154,14 +159,14 @@ class Invitations:
         except Conflict:
             raise Conflict("Somebody with this email is invited already.", field="email") from None
 
-    async def _find(self, secret: str) -> tuple[Company, Invitation]:
+    async def _find(self, secret: str) -> tuple[Company, Invitation] | None:
         slug, _, rest = secret[:_MAX_SECRET].partition(".")
         company = await self._companies.get(slug) if rest else None
         if company is None:
-            raise _unknown()
+            return None
         invitation = await self._invitations.find_one(Tenant(company.slug), {"secretHash": _digest(secret)})
         if invitation is None or invitation.expires_at <= self._clock():
-            raise _unknown()
+            return None
         return company, invitation
 
 

@@ -38,7 +38,10 @@ class DirectoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. Sessions issued before `sessions_from` have ended; `revision` grows with every change of rights."""
+    """An account. Sessions issued before `sessions_from` have ended; `revision` grows with every change of rights.
+
+    `email_lower` is the email's key (`inputs.email_key`), here and in the other records.
+    """
 
     id: str
     email: str
@@ -54,6 +57,8 @@ class User:
     sessions_from: float = 0.0
     revision: int = 1
     last_login_at: float | None = None
+    known_networks: tuple[str, ...] = ()
+    """Where its password was right from, the latest first: see `Attempts`."""
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -146,6 +151,14 @@ class RevocationRecord:
     subject: str = ""
     issued_before: float = 0.0
     expires_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationValue:
+    """A value that is made once and holds for the whole installation."""
+
+    id: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)

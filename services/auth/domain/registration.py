@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from core.errors import PorticoError, Unavailable
 from core.tenancy import Tenant
 from services.auth.domain import inputs
+from services.auth.domain.attempts import networks_for
 from services.auth.domain.audit import SUCCESS, Audit
 from services.auth.domain.companies import RESERVATION_SECONDS, Companies
 from services.auth.domain.issuing import new_id
@@ -70,20 +71,22 @@ class Registration:
             await self._tables.projects.insert(tenant, project)
             owner = replace(owner, project_ids=(project.id,))
             await self._tables.users.insert(tenant, owner)
-            await self._companies.list_email(tenant, owner.email)
+            await self._companies.list_email(tenant, owner.email_lower)
             company = await self._companies.activate(reserved, owner.id)
         await self._audit.write(tenant, "tenant.create", SUCCESS, "tenant", tenant.slug, actor_id=owner.id)
         return Registered(company, owner, project)
 
     async def _owner(self, asked: NewCompany) -> User:
+        id, email_key = new_id(), inputs.email_key(asked.email)
         return User(
-            id=new_id(),
+            id=id,
             email=asked.email,
-            email_lower=asked.email.lower(),
+            email_lower=email_key,
             name=asked.name,
             role=OWNER,
             created_at=self._clock(),
-            password_hash=await self._passwords.hash(asked.password),
+            password_hash=await self._passwords.hash(asked.password, email_key),
+            known_networks=networks_for(id),
             must_change_password=asked.must_change_password,
         )
 

@@ -13,6 +13,7 @@ from services.auth.domain.records import (
     AuditEntry,
     Company,
     DirectoryEntry,
+    InstallationValue,
     Invitation,
     ProjectRecord,
     RevocationRecord,
@@ -27,6 +28,7 @@ from services.auth.domain.records import (
 T = TypeVar("T")
 
 _DIRECTORY = Collection("directory", Level.MAIN, indexes=(("emailLower", "createdAt"), ("tenant",)))
+_INSTALLATION = Collection("installation", Level.MAIN)
 _SIGNING_KEYS = Collection("signing_keys", Level.MAIN, unique=(("slot",),))
 _REVOCATIONS = Collection("revocations", Level.MAIN, indexes=(("createdAt",), ("expiresAt",)))
 _USERS = Collection("users", Level.TENANT, unique=(("emailLower",),), indexes=(("createdAt",),))
@@ -40,7 +42,7 @@ _AUDIT_LOG = Collection(
     "audit_log", Level.TENANT, indexes=(("createdAt",), ("action", "createdAt"), ("actorId", "createdAt"))
 )
 
-MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _SIGNING_KEYS, _REVOCATIONS)
+MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _INSTALLATION, _SIGNING_KEYS, _REVOCATIONS)
 TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, _AUDIT_LOG)
 
 _PAGE = 50
@@ -105,10 +107,11 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything that auth keeps. The first four belong to the installation, the others to a tenant."""
+    """Everything that auth keeps. The first five belong to the installation, the others to a tenant."""
 
     companies: Table[Company]
     directory: Table[DirectoryEntry]
+    installation: Table[InstallationValue]
     signing_keys: Table[SigningKey]
     revocations: Table[RevocationRecord]
     users: Table[User]
@@ -123,6 +126,7 @@ class Tables:
         return cls(
             companies=Table(store, TENANTS, Company),
             directory=Table(store, _DIRECTORY, DirectoryEntry),
+            installation=Table(store, _INSTALLATION, InstallationValue),
             signing_keys=Table(store, _SIGNING_KEYS, SigningKey),
             revocations=Table(store, _REVOCATIONS, RevocationRecord),
             users=Table(store, _USERS, User),

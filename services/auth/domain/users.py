@@ -72,7 +72,7 @@ class Users:
         async with self._audit.change(caller.tenant, "user.delete", "user", id):
             await self._guard(caller, user, replace(user, status=DISABLED))
             await self._write(caller.tenant, user, replace(user, status=DISABLED))
-            await self._companies.unlist_email(caller.tenant, user.email)
+            await self._companies.unlist_email(caller.tenant, user.email_lower)
             await self._users.delete(caller.tenant, id)
 
     async def _find(self, tenant: Tenant, id: str) -> User:

@@ -89,9 +89,9 @@ class AccountServiceServicer:
 
     def Login(self, request, context):
         """Signs in with email and password. Errors: UNAUTHENTICATED (no such account, a disabled one or a wrong password: one
-        answer for all), FAILED_PRECONDITION (email and password fit accounts of several companies: `slug` must say which),
-        NOT_FOUND (`projectId` is none of the user's), RESOURCE_EXHAUSTED (too many attempts on the account or from the
-        address).
+        answer for all, after the same time), FAILED_PRECONDITION (email and password fit accounts of several companies:
+        `slug` must say which), NOT_FOUND (`projectId` is none of the user's), RESOURCE_EXHAUSTED (too many wrong passwords
+        for the account or from the address; those from elsewhere do not count where the account has signed in before).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +121,8 @@ class AccountServiceServicer:
 
     def ChangePassword(self, request, context):
         """Changes the caller's own password and ends all of the caller's other sessions; answers with a fresh one.
-        Errors: UNAUTHENTICATED (the current password is wrong), INVALID_ARGUMENT (the new one is weak).
+        Errors: UNAUTHENTICATED (the current password is wrong, which counts as at Login), INVALID_ARGUMENT (the new one is
+        weak), RESOURCE_EXHAUSTED (too many wrong passwords).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

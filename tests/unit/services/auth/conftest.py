@@ -37,6 +37,7 @@ class World:
             "PORTICO_AUTH_PASSWORD_MEMORY_KIB": "1024",
             "PORTICO_AUTH_PASSWORD_PASSES": "1",
             "PORTICO_AUTH_HEARTBEAT_SECONDS": "0.05",
+            "PORTICO_AUTH_SIGN_IN_SECONDS": "0",
         }
     )
 

@@ -1,6 +1,7 @@
 """Sign-ins and sessions, where the order of things matters."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -100,28 +101,72 @@ async def test_a_sign_in_brings_the_hash_to_the_present_cost(world: World) -> No
     assert last.user.password_hash == again.user.password_hash
 
 
+class CountingHasher:
+    """The process's hasher, which counts the slow calls."""
+
+    def __init__(self, process: Process) -> None:
+        passwords = process.domain.accounts._passwords
+        self.hasher = passwords._hasher
+        self.count = 0
+        passwords._hasher = self
+
+    def hash(self, password: str, salt: bytes) -> str:
+        self.count += 1
+        return self.hasher.hash(password, salt)
+
+    def verify(self, hashed: str, password: str) -> bool:
+        self.count += 1
+        return self.hasher.verify(hashed, password)
+
+    def is_current(self, hashed: str, salt: bytes) -> bool:
+        return self.hasher.is_current(hashed, salt)
+
+
 @pytest.mark.parametrize(
     ("email", "slug"), [("ann@example.com", ""), ("nobody@example.com", ""), ("ann@example.com", "nowhere"), ("", "")]
 )
-async def test_every_refused_sign_in_hashes_once(
-    world: World, monkeypatch: pytest.MonkeyPatch, email: str, slug: str
-) -> None:
-    """Otherwise the time of the answer says whether there is such an account."""
+@pytest.mark.parametrize("companies", [1, 8])
+async def test_every_refused_sign_in_hashes_once(world: World, email: str, slug: str, companies: int) -> None:
+    """Otherwise the time of the answer says whether there is such an account, and in how many companies."""
     process = await world.start()
-    await register(process)
-    passwords = process.domain.accounts._passwords
-    hashed = 0
-    verify = passwords._hasher.verify
-
-    def counting(hash: str, password: str) -> bool:
-        nonlocal hashed
-        hashed += 1
-        return verify(hash, password)
-
-    monkeypatch.setattr(passwords._hasher, "verify", counting)
+    for number in range(companies):
+        await process.domain.registration.register(NewCompany("ann@example.com", PASSWORD, "Ann", f"Acme {number}"))
+    counting = CountingHasher(process)
     with pytest.raises(Unauthenticated):
         await process.domain.accounts.login(email, "Wrong-Horse-1", slug)
-    assert hashed == 1
+    assert counting.count == 1
+
+
+@pytest.mark.parametrize("others", [0, 7])
+async def test_a_sign_in_hashes_once_whatever_the_number_of_companies_of_the_email(world: World, others: int) -> None:
+    """Somebody who registers a company with another's email could see by the time in how many others it is."""
+    process = await world.start()
+    for number in range(others):
+        asked = NewCompany("ann@example.com", f"{PASSWORD}-{number}", "Ann", f"Acme {number}")
+        await process.domain.registration.register(asked)
+    await process.domain.registration.register(NewCompany("ann@example.com", PASSWORD, "Mallory", "Evil"))
+    counting = CountingHasher(process)
+    made = await process.domain.accounts.login("ann@example.com", PASSWORD)
+    assert (made.company.slug, counting.count) == ("evil", 1)
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "Wrong-Horse-1"])
+async def test_a_sign_in_is_answered_no_sooner_than_the_setting_says(
+    world: World, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """What is read before a refusal differs: an account has a record and an audit log to write to."""
+    process = await world.start(PORTICO_AUTH_SIGN_IN_SECONDS="10")
+    await register(process)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("services.auth.domain.accounts.asyncio.sleep", sleep)
+    with suppress(Unauthenticated):
+        await process.domain.accounts.login("ann@example.com", password)
+    (rest,) = slept
+    assert 0 < rest < 10
 
 
 async def test_a_disabled_owner_of_the_right_password_looks_like_nobody(world: World) -> None:
