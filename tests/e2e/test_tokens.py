@@ -108,3 +108,16 @@ async def test_the_session_comes_as_a_cookie_too(rest: Rest, tenant: Tenant) -> 
 async def test_the_scheme_may_be_in_any_case(rest: Rest, tenant: Tenant, scheme: str) -> None:
     answer = await rest.call("GET", "/v1/models", headers={"Authorization": f"{scheme} {tenant.session}"})
     assert answer.status == 200
+
+
+async def test_an_api_token_reaches_its_own_project_alone(rest: Rest, tenant: Tenant) -> None:
+    """A token of the owner, bound to one project, invited an administrator, who saw every project."""
+    other = await rest.ok("POST", "/v1/projects", {"name": "Other"}, token=tenant.session)
+    bound = await rest.token(tenant.session)
+    invited = {"email": "mallory@example.com", "role": "admin"}
+    assert (await rest.call("POST", "/v1/users/invitations", invited, token=bound)).status == 403
+    assert (await rest.call("POST", "/v1/projects", {"name": "Mine"}, token=bound)).status == 403
+    assert (await rest.call("GET", f"/v1/projects/{other['project']['id']}", token=bound)).status == 404
+    assert (await rest.call("GET", "/v1/usage?allProjects=true", token=bound)).status == 403
+    await rest.ok("GET", "/v1/usage?allProjects=true", token=tenant.session)
+    await rest.ok("POST", "/v1/chat/completions", CHAT, token=bound)

@@ -1,11 +1,12 @@
 """The record of who changed what, written before the answer is given."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from core import context
 from core.errors import PermissionDenied
+from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain.issuing import new_id
 from services.auth.domain.records import AuditEntry
@@ -75,10 +76,18 @@ class Audit:
         )
 
     async def page(
-        self, tenant: Tenant, *, action: str, actor_id: str, page_size: int, page_token: str
+        self,
+        tenant: Tenant,
+        *,
+        project_ids: Sequence[str] | None,
+        action: str,
+        actor_id: str,
+        page_size: int,
+        page_token: str,
     ) -> tuple[list[AuditEntry], str]:
-        """Entries, newest first; an empty `action` or `actor_id` means any."""
-        where = {"action": action, "actorId": actor_id}
-        return await self._table.page(
-            tenant, {name: value for name, value in where.items() if value}, page_size=page_size, page_token=page_token
-        )
+        """Entries of these projects (None: of all, and those of none), newest first; an empty `action` or `actor_id`
+        means any."""
+        where: dict[str, object] = {name: value for name, value in (("action", action), ("actorId", actor_id)) if value}
+        if project_ids is not None:
+            where["projectId"] = Cond(Op.IN, list(project_ids))
+        return await self._table.page(tenant, where, page_size=page_size, page_token=page_token)

@@ -1,5 +1,10 @@
-"""Who calls, as auth knows them: the token's identity together with the account behind it."""
+"""Who calls, as auth knows them: the token's identity together with the account behind it.
 
+A caller's reach is that of the token, not of the account behind it. A session reaches what its account does. An API
+token is bound to its project and reaches that one alone, whoever made it: nothing that it hands out reaches further.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core import context
@@ -32,13 +37,8 @@ class Caller:
 
     @property
     def sees_all(self) -> bool:
-        """Whether every project of the tenant is the caller's.
-
-        An API token is bound to its project; only one that may manage projects reaches the others.
-        """
-        if self.user is None or self.user.role not in SEE_ALL_PROJECTS:
-            return False
-        return self.identity.kind is Kind.SESSION or covers(self.identity.scopes, ["projects:admin"])
+        """Whether every project of the tenant is the caller's: of sessions of owners and admins."""
+        return self.identity.kind is Kind.SESSION and self.user is not None and self.user.role in SEE_ALL_PROJECTS
 
     @property
     def project_ids(self) -> tuple[str, ...]:
@@ -49,6 +49,10 @@ class Caller:
 
     def may_see(self, project_id: str) -> bool:
         return self.sees_all or project_id in self.project_ids
+
+    def may_see_member(self, role: str, project_ids: Iterable[str]) -> bool:
+        """Whether somebody with this role and these projects shares a project with the caller."""
+        return self.sees_all or role in SEE_ALL_PROJECTS or any(map(self.may_see, project_ids))
 
     def holds(self, scopes: frozenset[str]) -> bool:
         """Whether both the token and the account behind it hold all of these."""

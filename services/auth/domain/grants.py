@@ -1,17 +1,22 @@
-"""Nobody gives away more than they hold: the checks before rights are handed out."""
+"""Nobody gives a reach that they do not have: the checks before rights are handed out.
+
+Reach is projects, scopes and rank, and it is that of the token that is used: see `Caller`.
+"""
 
 from collections.abc import Iterable, Mapping
 
 from core.errors import InvalidInput, NotFound, PermissionDenied
 from services.auth.domain.callers import Caller, Callers
-from services.auth.domain.permissions import scopes_of
-from services.auth.domain.records import User
+from services.auth.domain.permissions import SEE_ALL_PROJECTS, scopes_of
 
 _MAX_PROJECTS = 1000
 
 
 def require_authority(caller: Caller, role: str, overrides: Mapping[str, str]) -> None:
-    """The caller holds whatever this role with these overrides gives, and is of no lower rank."""
+    """The caller holds whatever this role with these overrides gives, sees all projects if the role does, and is of no
+    lower rank."""
+    if role in SEE_ALL_PROJECTS and not caller.sees_all:
+        raise PermissionDenied("This role sees every project, and your token does not. Sign in as an owner or admin.")
     if not caller.outranks(role) or not caller.holds(scopes_of(role, overrides)):
         raise PermissionDenied("This account has, or would have, rights beyond yours.")
 
@@ -28,7 +33,7 @@ async def checked_projects(callers: Callers, caller: Caller, ids: Iterable[str])
     return tuple(dict.fromkeys(project.id for project in projects))
 
 
-def require_projects_of(caller: Caller, user: User) -> None:
+def require_projects_of(caller: Caller, project_ids: Iterable[str]) -> None:
     """Whoever does not see all projects has no say over somebody who also works in others."""
-    if not all(map(caller.may_see, user.project_ids)):
+    if not all(map(caller.may_see, project_ids)):
         raise PermissionDenied("This user is also a member of projects that are not yours.")

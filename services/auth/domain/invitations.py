@@ -14,7 +14,7 @@ from services.auth.domain.attempts import Attempts, networks_for
 from services.auth.domain.audit import SUCCESS, Audit
 from services.auth.domain.callers import Callers
 from services.auth.domain.companies import Companies
-from services.auth.domain.grants import checked_projects, require_authority
+from services.auth.domain.grants import checked_projects, require_authority, require_projects_of
 from services.auth.domain.issuing import new_id
 from services.auth.domain.passwords import Passwords
 from services.auth.domain.permissions import ADMIN, PROJECT_ADMIN, USER, checked_levels, checked_role
@@ -96,17 +96,22 @@ class Invitations:
         return invitation, secret
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[Invitation], str]:
+        """Those that the caller sees: a page may have fewer than `page_size`, and more may follow all the same."""
         caller = await self._callers.current()
         open_ones = {"expiresAt": Cond(Op.GT, self._clock())}
-        return await self._invitations.page(caller.tenant, open_ones, page_size=page_size, page_token=page_token)
+        found, following = await self._invitations.page(
+            caller.tenant, open_ones, page_size=page_size, page_token=page_token
+        )
+        return [each for each in found if caller.may_see_member(each.role, each.project_ids)], following
 
     async def revoke(self, id: str) -> None:
         caller = await self._callers.current()
         invitation = await self._invitations.get(caller.tenant, id)
-        if invitation is None:
+        if invitation is None or not caller.may_see_member(invitation.role, invitation.project_ids):
             raise _unknown()
         async with self._audit.change(caller.tenant, "invitation.revoke", "invitation", id):
             require_authority(caller, invitation.role, invitation.overrides)
+            require_projects_of(caller, invitation.project_ids)
             if not await self._invitations.delete(caller.tenant, id):
                 raise _unknown()
 

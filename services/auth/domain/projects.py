@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from core.errors import Conflict, FailedPrecondition, NotFound
+from core.context import Kind
+from core.errors import Conflict, FailedPrecondition, NotFound, PermissionDenied
 from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
@@ -39,6 +40,8 @@ class Projects:
 
     async def create(self, name: str, key: str, description: str) -> ProjectRecord:
         caller = await self._callers.current()
+        if caller.identity.kind is not Kind.SESSION:
+            raise PermissionDenied("An API token is bound to its project and cannot create others. Sign in to do that.")
         project = ProjectRecord(
             id=new_id(),
             key=inputs.slug(key, "key") if key else "",

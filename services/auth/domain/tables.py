@@ -39,7 +39,9 @@ _API_TOKENS = Collection(
 _SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",)))
 _INVITATIONS = Collection("invitations", Level.TENANT, unique=(("emailLower",), ("secretHash",)))
 _AUDIT_LOG = Collection(
-    "audit_log", Level.TENANT, indexes=(("createdAt",), ("action", "createdAt"), ("actorId", "createdAt"))
+    "audit_log",
+    Level.TENANT,
+    indexes=(("createdAt",), ("action", "createdAt"), ("actorId", "createdAt"), ("projectId", "createdAt")),
 )
 
 MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _INSTALLATION, _SIGNING_KEYS, _REVOCATIONS)

@@ -51,7 +51,7 @@ class Tokens:
         where: dict[str, str] = {} if caller.sees_all else {"userId": caller.person.id}
         if project:
             where["projectId"] = (await self._callers.project(caller, project, field="projectId")).id
-        elif not caller.sees_all and caller.identity.kind is Kind.API:
+        elif caller.identity.kind is Kind.API:
             where["projectId"] = caller.identity.project.id
         tokens, following = await self._tables.tokens.page(
             caller.tenant, where, page_size=page_size, page_token=page_token

@@ -48,17 +48,18 @@ class Users:
         self._audit = audit
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[User], str]:
+        """Those whom the caller sees: a page may have fewer than `page_size`, and more may follow all the same."""
         caller = await self._callers.current()
-        return await self._users.page(caller.tenant, {}, page_size=page_size, page_token=page_token)
+        users, following = await self._users.page(caller.tenant, {}, page_size=page_size, page_token=page_token)
+        return [user for user in users if _sees(caller, user)], following
 
     async def get(self, id: str) -> User:
-        caller = await self._callers.current()
-        return await self._find(caller.tenant, id)
+        return await self._find(await self._callers.current(), id)
 
     async def update(self, id: str, change: UserChange) -> User:
         """Sessions of the user end and API tokens beyond the new rights are revoked before this returns."""
         caller = await self._callers.current()
-        user = await self._find(caller.tenant, id)
+        user = await self._find(caller, id)
         async with self._audit.change(caller.tenant, "user.update", "user", id) as entry:
             entry.metadata |= change.fields
             wanted = await self._changed(caller, user, change)
@@ -68,16 +69,16 @@ class Users:
     async def delete(self, id: str) -> None:
         """Disables first, so that the account cannot sign in while what it holds is taken back. Safe to repeat."""
         caller = await self._callers.current()
-        user = await self._find(caller.tenant, id)
+        user = await self._find(caller, id)
         async with self._audit.change(caller.tenant, "user.delete", "user", id):
             await self._guard(caller, user, replace(user, status=DISABLED))
             await self._write(caller.tenant, user, replace(user, status=DISABLED))
             await self._companies.unlist_email(caller.tenant, user.email_lower)
             await self._users.delete(caller.tenant, id)
 
-    async def _find(self, tenant: Tenant, id: str) -> User:
-        user = await self._users.get(tenant, id)
-        if user is None:
+    async def _find(self, caller: Caller, id: str) -> User:
+        user = await self._users.get(caller.tenant, id)
+        if user is None or not _sees(caller, user):
             raise NotFound("There is no such user.")
         return user
 
@@ -107,7 +108,7 @@ class Users:
     async def _guard(self, caller: Caller, user: User, wanted: User) -> None:
         require_authority(caller, user.role, user.overrides)
         require_authority(caller, wanted.role, wanted.overrides)
-        require_projects_of(caller, user)
+        require_projects_of(caller, user.project_ids)
         if wanted.status != ACTIVE and user.id == caller.person.id:
             raise FailedPrecondition("You cannot disable or remove yourself. Ask somebody else to.")
         if _stops_owning(user, wanted) and await self._owners(caller.tenant) <= 1:
@@ -141,6 +142,11 @@ class Users:
 
     async def _owners(self, tenant: Tenant) -> int:
         return await self._users.count(tenant, {"role": OWNER, "status": ACTIVE})
+
+
+def _sees(caller: Caller, user: User) -> bool:
+    is_self = caller.user is not None and caller.user.id == user.id
+    return is_self or caller.may_see_member(user.role, user.project_ids)
 
 
 def _rights(user: User) -> tuple[object, ...]:

@@ -22,6 +22,7 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         caller = await self._callers.current()
         entries, following = await self._audit.page(
             caller.tenant,
+            project_ids=None if caller.sees_all else caller.project_ids,
             action=request.action,
             actor_id=request.actor_id,
             page_size=request.page_size,

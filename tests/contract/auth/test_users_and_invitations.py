@@ -194,7 +194,10 @@ class TestUsers:
             (auth.users.UpdateUser, users.UpdateUserRequest(id=elsewhere.user, status="disabled")),
             (auth.users.DeleteUser, users.DeleteUserRequest(id=elsewhere.user)),
         ):
-            assert (await refusal(auth.call(rpc, request, member.token))).code is C.PERMISSION_DENIED, request
+            assert (await refusal(auth.call(rpc, request, member.token))).code is C.NOT_FOUND, request
+        both = await auth.join(owner, "b@example.com", project_ids=[owner.project, lab.project.id])
+        request = users.UpdateUserRequest(id=both.user, status="disabled")
+        assert (await refusal(auth.call(auth.users.UpdateUser, request, member.token))).code is C.PERMISSION_DENIED
         weak_admin_token = await auth.api_token(admin.token, scopes=["users:admin"])
         request = users.UpdateUserRequest(id=other.user, role="project_admin")
         refused = await refusal(auth.call(auth.users.UpdateUser, request, weak_admin_token.token))

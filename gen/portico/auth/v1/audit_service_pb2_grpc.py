@@ -47,7 +47,8 @@ class AuditServiceServicer:
     """
 
     def ListAuditEntries(self, request, context):
-        """Entries of the tenant, newest first.
+        """Entries of the tenant, newest first: all of them for owners and admins who have signed in; for others what was done
+        in their projects, for an API token what was done in its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ProjectServiceStub:
-    """The projects of a tenant. Nearly every record belongs to one, and every token is bound to one.
+    """The projects of a tenant. Nearly every record belongs to one, and every token is bound to one. An API token sees and
+    changes its own project alone, and makes and removes none.
     """
 
     def __init__(self, channel):
@@ -63,11 +64,13 @@ class ProjectServiceStub:
 
 
 class ProjectServiceServicer:
-    """The projects of a tenant. Nearly every record belongs to one, and every token is bound to one.
+    """The projects of a tenant. Nearly every record belongs to one, and every token is bound to one. An API token sees and
+    changes its own project alone, and makes and removes none.
     """
 
     def ListProjects(self, request, context):
-        """The projects that the caller may see: all for owners and admins, else those it is a member of.
+        """The projects that the caller may see: all for owners and admins who have signed in, for others those that they are
+        members of, for an API token its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,7 +84,7 @@ class ProjectServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProject(self, request, context):
-        """A new project. Errors: ALREADY_EXISTS (the key is taken), INVALID_ARGUMENT.
+        """A new project. Errors: ALREADY_EXISTS (the key is taken), INVALID_ARGUMENT, PERMISSION_DENIED (an API token).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +142,8 @@ def add_ProjectServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProjectService:
-    """The projects of a tenant. Nearly every record belongs to one, and every token is bound to one.
+    """The projects of a tenant. Nearly every record belongs to one, and every token is bound to one. An API token sees and
+    changes its own project alone, and makes and removes none.
     """
 
     @staticmethod

@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class TokenServiceStub:
     """API tokens: JWTs with the prefix `ptc_`, bound to one project for ever, shown once and not kept.
+
+    A token reaches its own project alone, whatever the account behind it may, and nothing that it hands out reaches
+    further.
     """
 
     def __init__(self, channel):
@@ -54,10 +57,14 @@ class TokenServiceStub:
 
 class TokenServiceServicer:
     """API tokens: JWTs with the prefix `ptc_`, bound to one project for ever, shown once and not kept.
+
+    A token reaches its own project alone, whatever the account behind it may, and nothing that it hands out reaches
+    further.
     """
 
     def ListTokens(self, request, context):
-        """Tokens of the tenant that the caller may see, newest first: owners and admins see all, others their own.
+        """Tokens of the tenant that the caller may see, newest first: owners and admins who have signed in see all, others
+        their own, and an API token those of its user in its own project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +113,9 @@ def add_TokenServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class TokenService:
     """API tokens: JWTs with the prefix `ptc_`, bound to one project for ever, shown once and not kept.
+
+    A token reaches its own project alone, whatever the account behind it may, and nothing that it hands out reaches
+    further.
     """
 
     @staticmethod

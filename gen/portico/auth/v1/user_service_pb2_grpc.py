@@ -30,7 +30,11 @@ class UserServiceStub:
 
     Roles: owner (everything; there is always one), admin (everything but the owner), project_admin (manages the
     projects that it is a member of), user (uses them). A role gives a level per area (none, read, write, admin);
-    `servicePermissions` overrides single areas for one user. Nobody can give away more than they hold.
+    `servicePermissions` overrides single areas for one user.
+
+    Nobody can give a reach (role, permissions, projects) that they do not have, and their reach is that of the token that
+    they use: an API token, bound to one project, neither gives nor changes a role that sees all projects. Whoever does not
+    see all projects sees, here too, only those who share one with them; owners and admins are in every project.
     """
 
     def __init__(self, channel):
@@ -81,11 +85,16 @@ class UserServiceServicer:
 
     Roles: owner (everything; there is always one), admin (everything but the owner), project_admin (manages the
     projects that it is a member of), user (uses them). A role gives a level per area (none, read, write, admin);
-    `servicePermissions` overrides single areas for one user. Nobody can give away more than they hold.
+    `servicePermissions` overrides single areas for one user.
+
+    Nobody can give a reach (role, permissions, projects) that they do not have, and their reach is that of the token that
+    they use: an API token, bound to one project, neither gives nor changes a role that sees all projects. Whoever does not
+    see all projects sees, here too, only those who share one with them; owners and admins are in every project.
     """
 
     def ListUsers(self, request, context):
-        """The tenant's users, newest first.
+        """The tenant's users whom the caller sees, newest first. A page may hold fewer than `pageSize`, and even none, where
+        others follow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,14 +126,16 @@ class UserServiceServicer:
 
     def InviteUser(self, request, context):
         """Invites somebody by email. The answer holds the invitation's secret once; whoever has it can accept within
-        7 days. Errors: ALREADY_EXISTS (a user or open invitation with that email), INVALID_ARGUMENT, PERMISSION_DENIED.
+        7 days.
+        Errors: ALREADY_EXISTS (a user or open invitation with that email), INVALID_ARGUMENT, PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListInvitations(self, request, context):
-        """Open invitations, newest first, without their secrets.
+        """Open invitations that the caller sees, newest first, without their secrets. A page may hold fewer than `pageSize`,
+        and even none, where others follow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,7 +199,11 @@ class UserService:
 
     Roles: owner (everything; there is always one), admin (everything but the owner), project_admin (manages the
     projects that it is a member of), user (uses them). A role gives a level per area (none, read, write, admin);
-    `servicePermissions` overrides single areas for one user. Nobody can give away more than they hold.
+    `servicePermissions` overrides single areas for one user.
+
+    Nobody can give a reach (role, permissions, projects) that they do not have, and their reach is that of the token that
+    they use: an API token, bound to one project, neither gives nor changes a role that sees all projects. Whoever does not
+    see all projects sees, here too, only those who share one with them; owners and admins are in every project.
     """
 
     @staticmethod
