@@ -23,10 +23,11 @@ from core.cache.ports import Cache
 from core.commands import Command
 from core.config import ConfigError, Secret, setting
 from core.health import Health
-from core.identity import KeyRing, Revocations, TokenVerifier
+from core.identity import KeyRing, TokenVerifier
 from core.lifecycle import Lifecycle, Phase
 from core.logs import LogSettings
 from core.rate_limits import RateLimits
+from core.revocations import Revocations
 from core.rpc.chain import Auth, LoadShedding, Quota, Stage
 from core.rpc.server import Mount, make_server
 from core.rpc.trust import TrustFeed

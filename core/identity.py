@@ -6,8 +6,7 @@ memory (`KeyRing`, `Revocations`), filled by auth itself in its own process and 
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -15,6 +14,7 @@ from jwt.types import Options
 
 from core.context import Identity, Kind
 from core.errors import Unauthenticated, Unavailable
+from core.revocations import Revocations
 from core.tenancy import Project, Tenant
 
 PREFIX = "ptc_"
@@ -41,53 +41,6 @@ class KeyRing:
 
     def __bool__(self) -> bool:
         return bool(self._keys)
-
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """One token by its id, or all sessions of a subject issued before a time. Times are Unix seconds, 0: never."""
-
-    tenant: str
-    token_id: str = ""
-    subject: str = ""
-    issued_before: float = 0.0
-    expires_at: float = 0.0
-
-
-class Revocations:
-    """What is revoked now. Not `known` until first replaced: before that nobody can be trusted."""
-
-    def __init__(self) -> None:
-        self.known = False
-        self._tokens: dict[tuple[str, str], float] = {}
-        self._subjects: dict[tuple[str, str], tuple[float, float]] = {}
-
-    def replace(self, revocations: Iterable[Revocation]) -> None:
-        self._tokens, self._subjects = {}, {}
-        self.add(revocations)
-        self.known = True
-
-    def add(self, revocations: Iterable[Revocation]) -> None:
-        for each in revocations:
-            if each.token_id:
-                self._tokens[each.tenant, each.token_id] = each.expires_at
-            else:
-                before, _ = self._subjects.get((each.tenant, each.subject), (0.0, 0.0))
-                self._subjects[each.tenant, each.subject] = max(before, each.issued_before), each.expires_at
-
-    def is_revoked(self, identity: Identity) -> bool:
-        tenant = identity.tenant.slug
-        if (tenant, identity.token_id) in self._tokens:
-            return True
-        if identity.kind is not Kind.SESSION:
-            return False
-        before, _ = self._subjects.get((tenant, identity.subject), (0.0, 0.0))
-        return identity.issued_at < before
-
-    def prune(self, now: float) -> None:
-        """Forgets what concerns only tokens that have expired by themselves."""
-        self._tokens = {key: end for key, end in self._tokens.items() if not 0 < end < now}
-        self._subjects = {key: value for key, value in self._subjects.items() if not 0 < value[1] < now}
 
 
 class TokenVerifier:

@@ -1,7 +1,8 @@
 """Keeps a service's key ring and revocations as auth has them, and goes on with what it knows while auth is away."""
 
 import asyncio
-from collections.abc import Iterable
+import time
+from math import inf
 
 import grpc
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -10,7 +11,8 @@ from jwt.algorithms import ECAlgorithm
 from core import logs
 from core.config import Secret
 from core.errors import Unavailable
-from core.identity import KeyRing, Revocation, Revocations
+from core.identity import KeyRing
+from core.revocations import Revocation, Revocations
 from core.rpc.chain import SERVICE_SECRET
 from core.rpc.channel import open_channel
 from core.tasks import Tasks
@@ -22,6 +24,9 @@ KEY_REFRESH_SECONDS = 5.0
 _SILENCE_SECONDS = 15.0
 """Auth gives a sign of life every few seconds; after this long without one the stream is taken for dead."""
 _RETRY_SECONDS = 0.2
+_PRUNE_SECONDS = 600.0
+_KEEP_SECONDS = 60.0
+"""For which an expired revocation stays, since clocks differ."""
 
 
 class TrustFeed:
@@ -37,10 +42,13 @@ class TrustFeed:
         self._tasks = tasks
         self._channel = open_channel(address)
         self._connected = False
+        self._staged: Revocations | None = None
+        """What has come of a snapshot that is not whole yet."""
 
     def start(self) -> None:
         self._tasks.every("follow auth", _RETRY_SECONDS, self._follow)
         self._tasks.every("refresh keys", KEY_REFRESH_SECONDS, self._refresh_keys)
+        self._tasks.every("prune revocations", _PRUNE_SECONDS, self._prune)
 
     async def check(self) -> None:
         """For readiness: raises until keys and revocations were learned once. Auth may go away after that."""
@@ -72,7 +80,11 @@ class TrustFeed:
         if answer.keys:
             self._keys.replace({key.kid: _public_key(key) for key in answer.keys})
 
+    async def _prune(self) -> None:
+        self._revocations.prune(time.time() - _KEEP_SECONDS)
+
     async def _follow_stream(self) -> None:
+        self._staged = None
         stub = trust_service_pb2_grpc.TrustServiceStub(self._channel)
         call = stub.WatchRevocations(
             trust_service_pb2.WatchRevocationsRequest(service=self._service),
@@ -90,12 +102,18 @@ class TrustFeed:
 
     def _take(self, answer: trust_service_pb2.WatchRevocationsResponse) -> None:
         if answer.snapshot:
-            self._revocations.replace(_revocations(answer.revocations))
-            if not self._connected:
-                log.info("following auth", revocations=len(answer.revocations))
-            self._connected = True
-        elif answer.revocations:
-            self._revocations.add(_revocations(answer.revocations))
+            self._staged = Revocations()
+        if self._staged is None:
+            self._revocations.add(map(_revocation, answer.revocations))
+            return
+        self._staged.add(map(_revocation, answer.revocations))
+        if answer.more:
+            return
+        self._revocations.adopt(self._staged)
+        self._staged = None
+        if not self._connected:
+            log.info("following auth", revocations=self._revocations.size)
+        self._connected = True
 
 
 def _public_key(key: key_service_pb2.Jwk) -> EllipticCurvePublicKey:
@@ -105,7 +123,14 @@ def _public_key(key: key_service_pb2.Jwk) -> EllipticCurvePublicKey:
     return loaded
 
 
-def _revocations(messages: Iterable[trust_service_pb2.Revocation]) -> list[Revocation]:
-    return [
-        Revocation(each.tenant, each.token_id, each.subject, each.issued_before, each.expires_at) for each in messages
-    ]
+def _revocation(message: trust_service_pb2.Revocation) -> Revocation:
+    return Revocation(
+        message.tenant,
+        message.token_id,
+        message.subject or message.user_id,
+        message.api_tokens or message.api_token,
+        issued_at=message.issued_at or inf,
+        issued_before=message.issued_before,
+        kept=tuple(message.kept_token_ids),
+        expires_at=message.expires_at,
+    )

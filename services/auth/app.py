@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.app import Platform
-from core.identity import KeyRing, Revocations
+from core.identity import KeyRing
 from core.lifecycle import Phase
 from core.rate_limits import RateLimits
+from core.revocations import Revocations
 from core.rpc.server import Mount
 from core.storage.ports import DocumentStore
 from core.tenancy import MAIN
@@ -25,6 +26,7 @@ from services.auth.domain.accounts import Accounts
 from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Callers
+from services.auth.domain.compaction import Compaction
 from services.auth.domain.companies import Companies
 from services.auth.domain.invitations import Invitations
 from services.auth.domain.issuing import Issuer
@@ -32,6 +34,7 @@ from services.auth.domain.keys import Keys, Rotation
 from services.auth.domain.members import Members
 from services.auth.domain.passwords import Passwords, salt_key
 from services.auth.domain.projects import Projects
+from services.auth.domain.quotas import Quotas
 from services.auth.domain.registration import Registration
 from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.service_tokens import ServiceTokens
@@ -51,6 +54,7 @@ from services.auth.servicers.user import UserServicer
 from services.auth.settings import Settings
 
 _PRUNE_SECONDS = 600.0
+_COMPACT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Domain:
     invitations: Invitations
     projects: Projects
     tokens: Tokens
+    compaction: Compaction
     service_tokens: ServiceTokens
     callers: Callers
     audit: Audit
@@ -94,11 +99,14 @@ async def assemble(
     await log.start()
 
     issuer, audit = Issuer(signing), Audit(tables, clock)
+    quotas = Quotas(tables, rate_limits, settings.tenants.limits)
     attempts = Attempts(rate_limits, settings.attempts.limits)
     companies = Companies(store, tables, clock)
     callers = Callers(tables, companies)
-    members = Members(tables, log, clock)
-    sessions = Sessions(tables, issuer, log, clock, seconds=settings.session_seconds)
+    sessions = Sessions(
+        tables, issuer, log, clock, seconds=settings.session_seconds, per_user=settings.tenants.sessions
+    )
+    members = Members(tables, log, sessions, clock)
     registration = Registration(tables, companies, passwords, audit, clock)
     return Domain(
         tables=tables,
@@ -115,13 +123,15 @@ async def assemble(
             passwords,
             attempts,
             audit,
+            quotas,
             clock,
             settings.sign_in,
         ),
-        users=Users(tables, callers, companies, members, audit),
-        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, audit, clock),
-        projects=Projects(tables, callers, members, sessions, audit, clock),
-        tokens=Tokens(tables, callers, members, issuer, audit, clock),
+        users=Users(tables, callers, companies, members, audit, quotas),
+        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, audit, quotas, clock),
+        projects=Projects(tables, callers, members, sessions, audit, quotas, clock),
+        tokens=Tokens(tables, callers, members, issuer, audit, quotas, clock, max_days=settings.tenants.token_days),
+        compaction=Compaction(tables, companies, log, clock, at_most=settings.tenants.revocations),
         service_tokens=ServiceTokens(tables, companies, issuer, clock),
         callers=callers,
         audit=audit,
@@ -137,6 +147,7 @@ async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
     tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh)
     tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll)
     tasks.every("prune revocations", _PRUNE_SECONDS, domain.revocations.prune)
+    tasks.every("compact revocations", _COMPACT_SECONDS, lambda: domain.compaction.run(platform.revocations))
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
     return _mounts(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
 

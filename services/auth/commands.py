@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from core import config, logs
 from core.commands import Command
 from core.errors import PorticoError
-from core.identity import KeyRing, Revocations
+from core.identity import KeyRing
 from core.rate_limits import RateLimits
+from core.revocations import Revocations
 from core.storage.factory import StoreSettings, make_store
 from core.tenancy import Tenant
 from services.auth.app import Domain, assemble

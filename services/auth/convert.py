@@ -1,9 +1,11 @@
 """Between the contract's messages and the domain's values. Pure."""
 
+from math import inf
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from core.context import Identity
-from core.identity import Revocation
+from core.revocations import Revocation
 from portico.auth.v1 import (
     account_service_pb2,
     audit_service_pb2,
@@ -16,6 +18,7 @@ from portico.auth.v1 import (
 from services.auth.domain.callers import Caller
 from services.auth.domain.permissions import levels, levels_from_scopes
 from services.auth.domain.records import ApiToken, AuditEntry, Company, Invitation, ProjectRecord, SigningKey, User
+from services.auth.domain.revocations import Told
 from services.auth.domain.sessions import Session
 from services.auth.domain.tokens import NewToken, may_delete
 from services.auth.domain.users import UserChange
@@ -173,7 +176,20 @@ def revocation(value: Revocation) -> trust_service_pb2.Revocation:
     message = trust_service_pb2.Revocation(tenant=value.tenant, expires_at=value.expires_at)
     if value.token_id:
         message.token_id = value.token_id
+        message.api_token = value.api
+        message.user_id = value.subject
+        message.issued_at = 0.0 if value.issued_at == inf else value.issued_at
+        return message
+    message.issued_before = value.issued_before
+    if value.api:
+        message.api_tokens = True
+        message.kept_token_ids.extend(value.kept)
     else:
         message.subject = value.subject
-        message.issued_before = value.issued_before
     return message
+
+
+def told(message: Told) -> trust_service_pb2.WatchRevocationsResponse:
+    return trust_service_pb2.WatchRevocationsResponse(
+        snapshot=message.snapshot, revocations=map(revocation, message.revocations), more=message.more
+    )

@@ -9,6 +9,7 @@ from core.config import setting
 from core.sealing import SealingSettings
 from services.auth.domain.accounts import SignInSettings
 from services.auth.domain.attempts import AttemptLimits
+from services.auth.domain.quotas import TenantLimits
 from services.auth.domain.sessions import MAX_SESSION_SECONDS
 
 _DAY = 86_400.0
@@ -82,10 +83,69 @@ class AttemptSettings:
 
 
 @dataclass(frozen=True)
+class TenantLimitSettings:
+    """What one company may have, so that it takes nothing from the others"""
+
+    tokens: int = setting(
+        "PORTICO_MAX_TOKENS_PER_TENANT", default=1000, min=1, max=5000, help="API tokens of one company."
+    )
+    token_days: float = setting(
+        "PORTICO_MAX_TOKEN_DAYS",
+        default=365.0,
+        min=0.01,
+        max=3650,
+        help="Longest life of an API token, and that of one that asks for no other.",
+    )
+    token_rate: str = setting(
+        "PORTICO_AUTH_TOKEN_LIMIT", default="600/hour", help="API tokens that one company makes, deleted ones too."
+    )
+    invitation_rate: str = setting(
+        "PORTICO_AUTH_INVITATION_LIMIT",
+        default="1000/day",
+        help="Invitations that one company makes, revoked and accepted ones too.",
+    )
+    change_rate: str = setting(
+        "PORTICO_AUTH_CHANGE_LIMIT",
+        default="300/minute",
+        help="Invitations, changes of users, removals of users, projects and tokens and switches of project, by one "
+        "person or by all API tokens of one company together.",
+    )
+    users: int = setting(
+        "PORTICO_MAX_USERS_PER_TENANT",
+        default=10_000,
+        min=1,
+        max=1_000_000,
+        help="Users and open invitations of one company.",
+    )
+    sessions: int = setting(
+        "PORTICO_MAX_SESSIONS_PER_USER",
+        default=100,
+        min=2,
+        max=500,
+        help="Sessions of one user, ended ones too until they would have expired; the oldest ends for one more.",
+    )
+    revocations: int = setting(
+        "PORTICO_MAX_REVOCATIONS_PER_TENANT",
+        default=1000,
+        min=1,
+        max=100_000,
+        help="Revoked API tokens of one company that services hold one by one; beyond, a cut-off takes their place.",
+    )
+
+    def __post_init__(self) -> None:
+        _check_rates(self.token_rate, self.invitation_rate, self.change_rate)
+
+    @property
+    def limits(self) -> TenantLimits:
+        return TenantLimits(self.tokens, self.users, self.token_rate, self.invitation_rate, self.change_rate)
+
+
+@dataclass(frozen=True)
 class Settings:
     """The auth service"""
 
     attempts: AttemptSettings
+    tenants: TenantLimitSettings
     sealing: SealingSettings
     registration: Literal["open", "closed"] = setting(
         "PORTICO_REGISTRATION", default="open", help="Whether anybody may register a company."

@@ -37,7 +37,17 @@ CHEAP = {
     "PORTICO_AUTH_SIGN_IN_SECONDS": "0",
     **{
         f"PORTICO_AUTH_{name}_LIMIT": "100000/minute"
-        for name in ("LOGIN", "LOGIN_ADDRESS", "LOGIN_ACCOUNT", "SIGN_IN", "REGISTER", "ACCEPT")
+        for name in (
+            "LOGIN",
+            "LOGIN_ADDRESS",
+            "LOGIN_ACCOUNT",
+            "SIGN_IN",
+            "REGISTER",
+            "ACCEPT",
+            "TOKEN",
+            "INVITATION",
+            "CHANGE",
+        )
     },
 }
 """Hashes that cost little, and limits that no test meets by accident."""

@@ -26,6 +26,9 @@ RELAXED = {
     "PORTICO_AUTH_LOGIN_ADDRESS_LIMIT": "10000/minute",
     "PORTICO_AUTH_REGISTER_LIMIT": "10000/minute",
     "PORTICO_AUTH_SIGN_IN_LIMIT": "10000/minute",
+    "PORTICO_AUTH_TOKEN_LIMIT": "10000/minute",
+    "PORTICO_AUTH_INVITATION_LIMIT": "10000/minute",
+    "PORTICO_AUTH_CHANGE_LIMIT": "10000/minute",
 }
 """A test signs in more often than a person."""
 

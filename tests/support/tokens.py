@@ -7,7 +7,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from core.identity import ALGORITHM, ISSUER, PREFIX, KeyRing, Revocations, TokenVerifier
+from core.identity import ALGORITHM, ISSUER, PREFIX, KeyRing, TokenVerifier
+from core.revocations import Revocations
 
 
 class Signer:

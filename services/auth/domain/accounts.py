@@ -23,6 +23,7 @@ from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.companies import Companies
 from services.auth.domain.members import Members
 from services.auth.domain.passwords import Passwords
+from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import ACTIVE, Company, User
 from services.auth.domain.registration import NewCompany, Registration
 from services.auth.domain.sessions import Session, Sessions
@@ -71,6 +72,7 @@ class Accounts:
         passwords: Passwords,
         attempts: Attempts,
         audit: Audit,
+        quotas: Quotas,
         clock: Clock,
         settings: SignInSettings,
     ) -> None:
@@ -83,6 +85,7 @@ class Accounts:
         self._passwords = passwords
         self._attempts = attempts
         self._audit = audit
+        self._quotas = quotas
         self._clock = clock
         self._settings = settings
 
@@ -127,6 +130,7 @@ class Accounts:
         _require_session(caller.identity)
         if not reference:
             raise InvalidInput("Say which project to work in.", field="projectId")
+        await self._quotas.change(caller)
         project = await self._callers.project(caller, reference, field="projectId")
         session = await self._sessions.issue(caller.tenant, caller.person, project.id, read_at)
         await self._sessions.end(caller.identity)

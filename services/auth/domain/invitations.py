@@ -18,6 +18,7 @@ from services.auth.domain.grants import checked_projects, require_authority, req
 from services.auth.domain.issuing import new_id
 from services.auth.domain.passwords import Passwords
 from services.auth.domain.permissions import ADMIN, PROJECT_ADMIN, USER, checked_levels, checked_role
+from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import Company, Invitation, User
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
@@ -50,6 +51,7 @@ class Invitations:
         passwords: Passwords,
         attempts: Attempts,
         audit: Audit,
+        quotas: Quotas,
         clock: Clock,
     ) -> None:
         self._invitations = tables.invitations
@@ -60,6 +62,7 @@ class Invitations:
         self._passwords = passwords
         self._attempts = attempts
         self._audit = audit
+        self._quotas = quotas
         self._clock = clock
 
     async def invite(self, asked: NewInvitation) -> tuple[Invitation, str]:
@@ -73,6 +76,8 @@ class Invitations:
         async with self._audit.change(tenant, "invitation.create", "invitation") as change:
             change.metadata |= {"role": role}
             require_authority(caller, role, overrides)
+            await self._quotas.change(caller)
+            await self._quotas.new_user(tenant)
             project_ids = asked.project_ids or (caller.identity.project.id,)
             secret = f"{tenant.slug}.{secrets.token_urlsafe(_SECRET_BYTES)}"
             invitation = Invitation(

@@ -1,11 +1,12 @@
 """What a change of rights brings about: sessions end, and what was handed out beyond the new rights is taken back."""
 
-from core.identity import Revocation
+from core.revocations import Revocation
+from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain.permissions import covers, scopes_of
 from services.auth.domain.records import ACTIVE, ApiToken, User
 from services.auth.domain.revocations import RevocationLog
-from services.auth.domain.sessions import MAX_SESSION_SECONDS
+from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
@@ -13,10 +14,14 @@ _TICK = 1e-6
 """Seconds; what a float still tells apart at present times, several times over."""
 
 
+_DELETED_AT_A_TIME = 500
+
+
 class Members:
-    def __init__(self, tables: Tables, revocations: RevocationLog, clock: Clock) -> None:
+    def __init__(self, tables: Tables, revocations: RevocationLog, sessions: Sessions, clock: Clock) -> None:
         self._tables = tables
         self._revocations = revocations
+        self._sessions = sessions
         self._clock = clock
 
     def cutoff(self, user: User) -> float:
@@ -25,14 +30,7 @@ class Members:
 
     async def end_sessions(self, tenant: Tenant, user: User) -> None:
         """Refuse every session that was issued before the user's `sessions_from`."""
-        await self._revocations.revoke(
-            Revocation(
-                tenant=tenant.slug,
-                subject=user.id,
-                issued_before=user.sessions_from,
-                expires_at=user.sessions_from + MAX_SESSION_SECONDS,
-            )
-        )
+        await self._sessions.end_before(tenant, user.id, user.sessions_from)
 
     async def enforce(self, tenant: Tenant, user: User) -> None:
         """Bring what the user holds in line with the rights as they are now. The account itself is already changed."""
@@ -48,13 +46,15 @@ class Members:
 
     async def take_back(self, tenant: Tenant, tokens: list[ApiToken]) -> None:
         """Revoke API tokens, then forget them."""
-        await self._revocations.revoke(*(revocation_of(tenant, token) for token in tokens))
-        for token in tokens:
-            await self._tables.tokens.delete(tenant, token.id)
+        await self._revocations.revoke(*(_revocation(tenant, token) for token in tokens))
+        ids = [token.id for token in tokens]
+        for start in range(0, len(ids), _DELETED_AT_A_TIME):
+            batch = ids[start : start + _DELETED_AT_A_TIME]
+            await self._tables.tokens.delete_where(tenant, {"id": Cond(Op.IN, batch)})
 
 
-def revocation_of(tenant: Tenant, token: ApiToken) -> Revocation:
-    return Revocation(tenant=tenant.slug, token_id=token.id, expires_at=token.expires_at or 0.0)
+def _revocation(tenant: Tenant, token: ApiToken) -> Revocation:
+    return Revocation(tenant.slug, token.id, api=True, issued_at=token.created_at, expires_at=token.expires_at or 0.0)
 
 
 def _may_hold(user: User, token: ApiToken) -> bool:

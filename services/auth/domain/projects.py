@@ -11,6 +11,7 @@ from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.issuing import new_id
 from services.auth.domain.members import Members
+from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import ACTIVE, CLOSING, ProjectRecord
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
@@ -21,13 +22,21 @@ _KEY_TRIES = 50
 
 class Projects:
     def __init__(
-        self, tables: Tables, callers: Callers, members: Members, sessions: Sessions, audit: Audit, clock: Clock
+        self,
+        tables: Tables,
+        callers: Callers,
+        members: Members,
+        sessions: Sessions,
+        audit: Audit,
+        quotas: Quotas,
+        clock: Clock,
     ) -> None:
         self._tables = tables
         self._callers = callers
         self._members = members
         self._sessions = sessions
         self._audit = audit
+        self._quotas = quotas
         self._clock = clock
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[ProjectRecord], str]:
@@ -76,6 +85,7 @@ class Projects:
         project = await self._callers.project(caller, reference)
         if project.id == caller.identity.project.id:
             raise FailedPrecondition("This is the project of your own token. Switch to another one first.")
+        await self._quotas.change(caller)
         async with self._audit.change(caller.tenant, "project.delete", "project", project.id) as change:
             change.metadata["key"] = project.key
             await self._close(caller.tenant, project)

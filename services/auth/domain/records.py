@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from core.storage.ports import Document
@@ -96,13 +97,15 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A session that may still be alive."""
+    """A session that has not expired. `ended`: it is revoked all the same."""
 
     id: str
     user_id: str
     project_id: str
     created_at: float
     expires_at: float
+    issued_at: float = 0.0
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +145,20 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class RevocationRecord:
-    """One revoked token, or the sessions of a subject before a time; `expires_at` 0: for good."""
+    """One revoked token, or a cut-off: see `core.revocations.Revocation`. `expires_at` 0: for good.
+
+    Records of earlier versions have random ids and neither `api` nor `issued_at`.
+    """
 
     id: str
     tenant: str
     created_at: float
     token_id: str = ""
     subject: str = ""
+    api: bool = False
+    issued_at: float | None = None
     issued_before: float = 0.0
+    kept: tuple[str, ...] = ()
     expires_at: float = 0.0
 
 
@@ -180,14 +189,21 @@ class SigningKey:
 
 def to_document(record: Any) -> Document:
     """Fields in lowerCamelCase; None is left out."""
-    values = ((camel(each.name), getattr(record, each.name)) for each in fields(record))
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values if value is not None}
+    names = _names(type(record))  # type: ignore[arg-type]  # a class can be hashed
+    values = ((key, getattr(record, name)) for name, key in names)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values if value is not None}
 
 
 def from_document(cls: type[R], document: Document) -> R:
-    names = {each.name: camel(each.name) for each in fields(cls)}  # type: ignore[arg-type]  # a dataclass, as all here
-    values = {name: document[key] for name, key in names.items() if key in document}
+    names = _names(cls)  # type: ignore[arg-type]  # a class can be hashed
+    values = {name: document[key] for name, key in names if key in document}
     return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+@lru_cache
+def _names(cls: Any) -> tuple[tuple[str, str], ...]:
+    """Each field of a record, and how documents spell it."""
+    return tuple((each.name, camel(each.name)) for each in fields(cls))
 
 
 def camel(name: str) -> str:

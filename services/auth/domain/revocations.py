@@ -1,18 +1,23 @@
 """What is refused before its time: kept in the store, held in memory, told to every watcher at once.
 
 Replicas learn of each other's revocations by reading the store's newest again and again. Clocks of machines differ and
-inserts overtake each other, so a reading goes back some time behind the newest that is known.
+inserts overtake each other, so a reading goes back to some time before the last one.
+
+The state is shared by all tenants, so no tenant may make it grow without bound: a user's sessions are bounded
+(`Sessions`), API tokens expire, and where a tenant has many that are revoked, one cut-off takes their place
+(`Compaction`).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import dataclass
+from math import inf
 
 from core import logs
-from core.errors import Unavailable
-from core.identity import Revocation, Revocations
+from core.errors import Conflict, Unavailable
+from core.revocations import Revocation, Revocations
 from core.storage.ports import Cond, Op
 from core.tenancy import MAIN
-from services.auth.domain.issuing import new_id
 from services.auth.domain.records import RevocationRecord
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
@@ -23,6 +28,18 @@ _OVERLAP_SECONDS = 60.0
 _KEEP_SECONDS = 60.0
 """For which an expired revocation stays, for verifiers whose clocks are behind."""
 _MAX_BEHIND = 10_000
+_BATCH = 1000
+"""Revocations that are written at a time, and tokens that one message to a watcher names: some 100 KB, where gRPC takes
+messages of 4 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One message to a watcher. `snapshot` begins a snapshot, and with `more` it goes on in the next message."""
+
+    revocations: list[Revocation]
+    snapshot: bool = False
+    more: bool = False
 
 
 class Watcher:
@@ -51,11 +68,15 @@ class Watcher:
                 await self._changed.wait()
         except TimeoutError:
             return []
-        self._changed.clear()
         if self._lost:
             raise Unavailable("This watcher fell behind. Begin anew.", retry_after=0.1)
-        news, self._pending = self._pending, []
-        return None if self._ended else news
+        if self._ended:
+            return None
+        news = next(_pieces(self._pending))
+        del self._pending[: len(news)]
+        if not self._pending:
+            self._changed.clear()
+        return news
 
 
 class RevocationLog:
@@ -66,45 +87,54 @@ class RevocationLog:
         self._clock = clock
         self._applied = applied
         self._heartbeat = heartbeat
-        self._known: dict[str, RevocationRecord] = {}
-        self._newest = 0.0
+        self._read_at = 0.0
         self._watchers: set[Watcher] = set()
         self._closed = False
 
     async def start(self) -> None:
-        records = [record async for record in self._table.every(MAIN, {})]
-        self._applied.replace(map(_told, records))
-        self._learn(records)
+        """Read what is in force, a page at a time."""
+        self._read_at = self._clock()
+        loaded = Revocations()
+        async for record in self._table.every(MAIN, {}):
+            loaded.add([told(record)])
+        self._applied.adopt(loaded)
 
     async def revoke(self, *revocations: Revocation) -> None:
         """Refused everywhere from the moment at which this returns, but for the way to the other services."""
         records = [_kept(each, self._clock()) for each in revocations]
-        if records:
-            await self._table.insert_many(MAIN, records)
-            self._learn(records)
+        single = [record for record in records if record.token_id]
+        for start in range(0, len(single), _BATCH):
+            batch = single[start : start + _BATCH]
+            await self._table.insert_many(MAIN, batch)
+            self.learn(batch)
+        for record in records:
+            if not record.token_id:
+                await self._cut_off(record)
 
     async def poll(self) -> None:
-        """Learn what other replicas revoked."""
-        since = {"createdAt": Cond(Op.GTE, self._newest - _OVERLAP_SECONDS)}
-        self._learn([record async for record in self._table.every(MAIN, since)])
+        """Learn what other replicas have revoked since the last reading, or some time before."""
+        since = {"createdAt": Cond(Op.GTE, self._read_at - _OVERLAP_SECONDS)}
+        read_at = self._clock()
+        self.learn([record async for record in self._table.every(MAIN, since)])
+        self._read_at = read_at
 
     async def prune(self) -> None:
         """Forget what concerns only tokens that have expired by themselves."""
         before = self._clock() - _KEEP_SECONDS
         await self._table.delete_where(MAIN, {"expiresAt": (Cond(Op.GT, 0), Cond(Op.LT, before))})
-        self._known = {id: each for id, each in self._known.items() if not 0 < each.expires_at < before}
         self._applied.prune(before)
 
-    async def watch(self) -> AsyncGenerator[tuple[bool, list[Revocation]], None]:
-        """First (True, all in force), then (False, news) as it comes, empty as a sign of life. Ends at `close`."""
+    async def watch(self) -> AsyncGenerator[Told, None]:
+        """All in force, then news as it comes, empty as a sign of life. Ends at `close`."""
         if self._closed:
             raise Unavailable("The auth service is stopping. Ask another replica.", retry_after=0.5)
         watcher = Watcher()
-        self._watchers.add(watcher)
+        self._watchers.add(watcher)  # first, so that what is revoked while the snapshot is on its way comes as news
         try:
-            yield True, list(map(_told, self._known.values()))
+            for told_now in self._snapshot():
+                yield told_now
             while (news := await watcher.next(self._heartbeat)) is not None:
-                yield False, news
+                yield Told(news)
         finally:
             self._watchers.discard(watcher)
 
@@ -114,35 +144,98 @@ class RevocationLog:
         for watcher in self._watchers:
             watcher.end()
 
-    def _learn(self, records: Iterable[RevocationRecord]) -> None:
-        fresh = {record.id: record for record in records if record.id not in self._known}
-        if not fresh:
+    def learn(self, records: Iterable[RevocationRecord]) -> None:
+        """Apply what the store has, and tell the watchers what was news."""
+        if news := self._applied.add(map(told, records)):
+            for watcher in self._watchers:
+                watcher.push(news)
+
+    def _snapshot(self) -> Iterator[Told]:
+        """In pieces. Each tenant is read when its turn comes, so that the whole is never held twice."""
+        every = (revocation for tenant in self._applied.tenants for revocation in self._applied.of(tenant))
+        pieces = _pieces(every)
+        first, piece = True, next(pieces, [])
+        for following in pieces:
+            yield Told(piece, snapshot=first, more=True)
+            first, piece = False, following
+        yield Told(piece, snapshot=first)
+
+    async def _cut_off(self, record: RevocationRecord) -> None:
+        await self._advance(record)
+        self.learn([record])
+        superseded = {"subject": record.subject, "issuedAt": Cond(Op.LT, record.issued_before)}
+        await self._table.delete_where(MAIN, {"tenant": record.tenant, **superseded})
+
+    async def _advance(self, cut_off: RevocationRecord) -> None:
+        """Write the cut-off unless there is a later one."""
+        earlier = {"issuedBefore": Cond(Op.LT, cut_off.issued_before)}
+        while True:
+            try:
+                await self._table.insert(MAIN, cut_off)
+            except Conflict:
+                changed = await self._table.update(
+                    MAIN,
+                    cut_off.id,
+                    where=earlier,
+                    issued_before=cut_off.issued_before,
+                    created_at=cut_off.created_at,
+                    expires_at=cut_off.expires_at,
+                )
+                if changed is None and await self._table.get(MAIN, cut_off.id) is None:
+                    continue  # it was pruned in between
             return
-        self._known |= fresh
-        self._newest = max(self._newest, *(record.created_at for record in fresh.values()))
-        news = list(map(_told, fresh.values()))
-        self._applied.add(news)
-        for watcher in self._watchers:
-            watcher.push(news)
+
+
+def _pieces(revocations: Iterable[Revocation]) -> Iterator[list[Revocation]]:
+    """Lists that each fit into a message."""
+    piece: list[Revocation] = []
+    weight = 0
+    for revocation in revocations:
+        piece.append(revocation)
+        weight += 1 + len(revocation.kept)
+        if weight >= _BATCH:
+            yield piece
+            piece, weight = [], 0
+    if piece:
+        yield piece
+
+
+def record_id(tenant: str, token_id: str) -> str:
+    """The id of a token's revocation, which is the same whoever revokes it."""
+    return f"{tenant}/{token_id}"
+
+
+def api_cut_off_id(tenant: str) -> str:
+    return f"{tenant}/api-tokens/"
 
 
 def _kept(revocation: Revocation, now: float) -> RevocationRecord:
+    target = revocation.token_id or f"sessions/{revocation.subject}"
     return RevocationRecord(
-        id=new_id(),
+        id=record_id(revocation.tenant, target),
         tenant=revocation.tenant,
         created_at=now,
         token_id=revocation.token_id,
         subject=revocation.subject,
+        api=revocation.api,
+        issued_at=revocation.issued_at if revocation.token_id else None,
         issued_before=revocation.issued_before,
         expires_at=revocation.expires_at,
     )
 
 
-def _told(record: RevocationRecord) -> Revocation:
+def told(record: RevocationRecord) -> Revocation:
+    issued_at, api = record.issued_at, record.api
+    if issued_at is None and record.token_id and not record.expires_at:
+        # Of an earlier version. What never expires is an API token, and it was issued before it was revoked.
+        issued_at, api = record.created_at, True
     return Revocation(
         tenant=record.tenant,
         token_id=record.token_id,
         subject=record.subject,
+        api=api,
+        issued_at=inf if issued_at is None else issued_at,
         issued_before=record.issued_before,
+        kept=record.kept,
         expires_at=record.expires_at,
     )

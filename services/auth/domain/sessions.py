@@ -1,10 +1,14 @@
-"""Sessions: short tokens of people, bound to one project."""
+"""Sessions: short tokens of people, bound to one project.
+
+A user has a bounded number of them, the ended ones included until they expire: their revocations are state that all
+services hold. When one more begins, the oldest ends.
+"""
 
 from dataclasses import dataclass
 
 from core.context import Identity, Kind
 from core.errors import FailedPrecondition, NotFound
-from core.identity import Revocation
+from core.revocations import Revocation
 from core.storage.ports import Cond, Op, Order
 from core.tenancy import Project, Tenant
 from services.auth.domain.callers import find_project
@@ -29,10 +33,17 @@ class Session:
 
 
 class Sessions:
-    """`seconds` is how long a session lives."""
+    """`seconds` is how long a session lives, `per_user` how many a user has at one time."""
 
     def __init__(
-        self, tables: Tables, issuer: Issuer, revocations: RevocationLog, clock: Clock, *, seconds: float
+        self,
+        tables: Tables,
+        issuer: Issuer,
+        revocations: RevocationLog,
+        clock: Clock,
+        *,
+        seconds: float,
+        per_user: int,
     ) -> None:
         self._sessions = tables.sessions
         self._projects = tables.projects
@@ -40,15 +51,17 @@ class Sessions:
         self._revocations = revocations
         self._clock = clock
         self._seconds = seconds
+        self._per_user = per_user
 
     async def issue(self, tenant: Tenant, user: User, project_id: str, read_at: float) -> Session:
         """`read_at`: when the account was read, or earlier. The session counts as issued then, so that a change of
         rights since has ended it already. Raises NotFound if the project was removed meanwhile."""
         issued_at = max(read_at, user.sessions_from)
         expires_at = float(int(issued_at + self._seconds))
-        record = SessionRecord(new_id(), user.id, project_id, self._clock(), expires_at)
+        record = SessionRecord(new_id(), user.id, project_id, self._clock(), expires_at, issued_at)
         await self._sessions.delete_where(tenant, {"expiresAt": Cond(Op.LT, self._clock())})
         await self._sessions.insert(tenant, record)
+        await self._end_oldest(tenant, user)
         project = await self._projects.get(tenant, project_id)
         if project is None or project.status != ACTIVE:  # after the insert: a removal sees the session or is seen here
             raise _no_project()
@@ -81,17 +94,49 @@ class Sessions:
 
     async def end(self, identity: Identity) -> None:
         """Refuse this one session from now on."""
-        await self._revocations.revoke(_revocation(identity.tenant, identity.token_id, identity.expires_at or 0.0))
-        await self._sessions.delete(identity.tenant, identity.token_id)
+        await self._revocations.revoke(
+            Revocation(
+                identity.tenant.slug,
+                identity.token_id,
+                identity.subject,
+                issued_at=identity.issued_at,
+                expires_at=identity.expires_at or 0.0,
+            )
+        )
+        await self._sessions.update(identity.tenant, identity.token_id, ended=True)
 
     async def end_in_project(self, tenant: Tenant, project_id: str) -> None:
+        """Refuse all sessions in a project from now on."""
         records = [record async for record in self._sessions.every(tenant, {"projectId": project_id})]
-        await self._revocations.revoke(*(_revocation(tenant, record.id, record.expires_at) for record in records))
-        await self._sessions.delete_where(tenant, {"projectId": project_id})
+        living = [record for record in records if not record.ended]
+        await self._revocations.revoke(*(_revocation(tenant, record) for record in living))
+        for record in living:
+            await self._sessions.update(tenant, record.id, ended=True)
+
+    async def end_before(self, tenant: Tenant, user_id: str, issued_before: float) -> None:
+        """Refuse all sessions of a user that were issued before a time."""
+        await self._revocations.revoke(
+            Revocation(
+                tenant.slug,
+                subject=user_id,
+                issued_before=issued_before,
+                expires_at=issued_before + MAX_SESSION_SECONDS,
+            )
+        )
+        await self._sessions.delete_where(tenant, {"userId": user_id, "issuedAt": Cond(Op.LT, issued_before)})
+
+    async def _end_oldest(self, tenant: Tenant, user: User) -> None:
+        newest, _ = await self._sessions.page(
+            tenant, {"userId": user.id}, order=Order("issuedAt"), page_size=self._per_user + 1
+        )
+        if len(newest) > self._per_user:
+            await self.end_before(tenant, user.id, newest[self._per_user - 1].issued_at)
 
 
-def _revocation(tenant: Tenant, token_id: str, expires_at: float) -> Revocation:
-    return Revocation(tenant=tenant.slug, token_id=token_id, expires_at=expires_at)
+def _revocation(tenant: Tenant, session: SessionRecord) -> Revocation:
+    # A record of an earlier version does not say when its session was issued, which is not long before it was made.
+    issued_at = session.issued_at or session.created_at
+    return Revocation(tenant.slug, session.id, session.user_id, issued_at=issued_at, expires_at=session.expires_at)
 
 
 def _no_project() -> NotFound:

@@ -30,13 +30,22 @@ T = TypeVar("T")
 _DIRECTORY = Collection("directory", Level.MAIN, indexes=(("emailLower", "createdAt"), ("tenant",)))
 _INSTALLATION = Collection("installation", Level.MAIN)
 _SIGNING_KEYS = Collection("signing_keys", Level.MAIN, unique=(("slot",),))
-_REVOCATIONS = Collection("revocations", Level.MAIN, indexes=(("createdAt",), ("expiresAt",)))
+_REVOCATIONS = Collection(
+    "revocations", Level.MAIN, indexes=(("createdAt",), ("expiresAt",), ("tenant", "createdAt"), ("tenant", "issuedAt"))
+)
 _USERS = Collection("users", Level.TENANT, unique=(("emailLower",),), indexes=(("createdAt",),))
 _PROJECTS = Collection("projects", Level.TENANT, unique=(("key",),), indexes=(("createdAt",),))
 _API_TOKENS = Collection(
-    "api_tokens", Level.TENANT, indexes=(("createdAt",), ("userId", "createdAt"), ("projectId", "createdAt"))
+    "api_tokens",
+    Level.TENANT,
+    indexes=(
+        ("createdAt",),
+        ("userId", "createdAt"),
+        ("projectId", "createdAt"),
+        ("expiresAt",),
+    ),
 )
-_SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",)))
+_SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",), ("userId", "issuedAt")))
 _INVITATIONS = Collection("invitations", Level.TENANT, unique=(("emailLower",), ("secretHash",)))
 _AUDIT_LOG = Collection(
     "audit_log",

@@ -4,15 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.context import Kind
-from core.errors import InvalidInput, NotFound, PermissionDenied
+from core.errors import InvalidInput, NotFound, PermissionDenied, Unavailable
 from core.permissions import EVERYTHING
+from core.storage.ports import Cond, Op
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
 from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
+from services.auth.domain.compaction import SETTLED_SECONDS
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.members import Members
 from services.auth.domain.permissions import checked_levels, checked_scopes, scopes_from_levels
+from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import ACTIVE, ApiToken, User
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
@@ -20,8 +23,7 @@ from services.auth.ports import Clock
 _MIN_LIFE_SECONDS = 60.0
 _SHOWN = 6
 """Characters of a token that are kept, to tell tokens apart."""
-_MAX_EXPIRY = 253_402_300_799.0
-"""The last second of the year 9999, where timestamps end."""
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,28 @@ class NewToken:
 
 
 class Tokens:
+    """`max_days` is the longest life of a token, and that of one for which no other is asked."""
+
     def __init__(
-        self, tables: Tables, callers: Callers, members: Members, issuer: Issuer, audit: Audit, clock: Clock
+        self,
+        tables: Tables,
+        callers: Callers,
+        members: Members,
+        issuer: Issuer,
+        audit: Audit,
+        quotas: Quotas,
+        clock: Clock,
+        *,
+        max_days: float,
     ) -> None:
         self._tables = tables
         self._callers = callers
         self._members = members
         self._issuer = issuer
         self._audit = audit
+        self._quotas = quotas
         self._clock = clock
+        self._max_days = max_days
 
     async def page(self, project: str, page_size: int, page_token: str) -> tuple[list[ApiToken], str, Caller]:
         caller = await self._callers.current()
@@ -70,13 +85,22 @@ class Tokens:
                 raise PermissionDenied("A token can hold no more than you do. Ask for fewer scopes.")
             reference = asked.project or caller.identity.project.id
             project = await self._callers.project(caller, reference, field="projectId")
+            await self._tables.tokens.delete_where(caller.tenant, {"expiresAt": Cond(Op.LT, self._clock())})
+            await self._quotas.new_token(caller.tenant)
             record, token = await self.issue(caller.tenant, caller.person, project.id, label, scopes, expires_at)
             change.resource_id = record.id
-            found = await self._tables.projects.get(caller.tenant, project.id)
-            if found is None or found.status != ACTIVE or not await self._callers.still_holds(caller):
-                await self._members.take_back(caller.tenant, [record])
-                raise PermissionDenied("Your rights were changed at the same time. Try again.")
+            await self._look_again(caller, record)
         return record, token
+
+    async def _look_again(self, caller: Caller, made: ApiToken) -> None:
+        """Take a new token back if what it stands on was removed while it was made."""
+        project = await self._tables.projects.get(caller.tenant, made.project_id)
+        if project is None or project.status != ACTIVE or not await self._callers.still_holds(caller):
+            await self._members.take_back(caller.tenant, [made])
+            raise PermissionDenied("Your rights were changed at the same time. Try again.")
+        if self._clock() - made.created_at > SETTLED_SECONDS / 2:  # a compaction may have missed it
+            await self._members.take_back(caller.tenant, [made])
+            raise Unavailable("Making the token took too long. Try again.", retry_after=1.0)
 
     async def issue(
         self,
@@ -89,6 +113,8 @@ class Tokens:
     ) -> tuple[ApiToken, str]:
         """Makes a token without asking whether anybody may; the operator's commands do so, too."""
         id, now = new_id(), self._clock()
+        if expires_at is None:
+            expires_at = self._latest_expiry
         token = self._issuer.issue(
             Project(tenant, project_id), user.id, Kind.API, scopes, token_id=id, issued_at=now, expires_at=expires_at
         )
@@ -110,6 +136,7 @@ class Tokens:
         token = await self._tables.tokens.get(caller.tenant, id)
         if token is None or not may_delete(caller, token):
             raise NotFound("There is no such token.")
+        await self._quotas.change(caller)
         async with self._audit.change(caller.tenant, "token.delete", "token", id) as change:
             change.metadata["label"] = token.label
             await self._members.take_back(caller.tenant, [token])
@@ -123,12 +150,20 @@ class Tokens:
             raise InvalidInput("A token needs at least one scope.", field="servicePermissions")
         return scopes
 
-    def _expiry(self, asked: float | None) -> float | None:
+    @property
+    def _latest_expiry(self) -> float:
+        return float(int(self._clock() + self._max_days * _DAY))
+
+    def _expiry(self, asked: float | None) -> float:
+        """When a token ends for which this was asked: as late as may be where nothing was."""
+        latest = self._latest_expiry
         if asked is None:
-            return None
-        if not self._clock() + _MIN_LIFE_SECONDS <= asked <= _MAX_EXPIRY:
+            return latest
+        if asked < self._clock() + _MIN_LIFE_SECONDS:
             raise InvalidInput("A token must live at least a minute.", field="expiresAt")
-        return float(int(asked))
+        if asked > latest + _MIN_LIFE_SECONDS:  # whose clock is a little ahead asks for no more
+            raise InvalidInput(f"A token lives at most {self._max_days:g} days.", field="expiresAt")
+        return min(float(int(asked)), latest)
 
 
 def may_delete(caller: Caller, token: ApiToken) -> bool:

@@ -12,6 +12,7 @@ from services.auth.domain.companies import Companies
 from services.auth.domain.grants import checked_projects, require_authority, require_projects_of
 from services.auth.domain.members import Members
 from services.auth.domain.permissions import OWNER, checked_levels, checked_role
+from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import ACTIVE, DISABLED, User
 from services.auth.domain.tables import Tables
 
@@ -40,12 +41,15 @@ class UserChange:
 
 
 class Users:
-    def __init__(self, tables: Tables, callers: Callers, companies: Companies, members: Members, audit: Audit) -> None:
+    def __init__(
+        self, tables: Tables, callers: Callers, companies: Companies, members: Members, audit: Audit, quotas: Quotas
+    ) -> None:
         self._users = tables.users
         self._callers = callers
         self._companies = companies
         self._members = members
         self._audit = audit
+        self._quotas = quotas
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[User], str]:
         """Those whom the caller sees: a page may have fewer than `page_size`, and more may follow all the same."""
@@ -60,6 +64,7 @@ class Users:
         """Sessions of the user end and API tokens beyond the new rights are revoked before this returns."""
         caller = await self._callers.current()
         user = await self._find(caller, id)
+        await self._quotas.change(caller)
         async with self._audit.change(caller.tenant, "user.update", "user", id) as entry:
             entry.metadata |= change.fields
             wanted = await self._changed(caller, user, change)
@@ -70,6 +75,7 @@ class Users:
         """Disables first, so that the account cannot sign in while what it holds is taken back. Safe to repeat."""
         caller = await self._callers.current()
         user = await self._find(caller, id)
+        await self._quotas.change(caller)
         async with self._audit.change(caller.tenant, "user.delete", "user", id):
             await self._guard(caller, user, replace(user, status=DISABLED))
             await self._write(caller.tenant, user, replace(user, status=DISABLED))

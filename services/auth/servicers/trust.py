@@ -23,8 +23,8 @@ class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
         self, request: pb.WatchRevocationsRequest, context: ServicerContext
     ) -> AsyncIterator[pb.WatchRevocationsResponse]:
         async with aclosing(self._revocations.watch()) as watch:
-            async for snapshot, revocations in watch:
-                yield pb.WatchRevocationsResponse(snapshot=snapshot, revocations=map(convert.revocation, revocations))
+            async for told in watch:
+                yield convert.told(told)
 
     async def MintServiceToken(
         self, request: pb.MintServiceTokenRequest, context: ServicerContext

@@ -11,7 +11,8 @@ from jwt import PyJWKSet
 
 from core import config
 from core.context import Kind
-from core.identity import KeyRing, Revocations, TokenVerifier
+from core.identity import KeyRing, TokenVerifier
+from core.revocations import Revocations
 from core.rpc.chain import SERVICE_SECRET
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import key_service_pb2 as keys

@@ -1,6 +1,7 @@
 """API tokens: what they hold, who sees them, and when they end."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ class TestTokens:
         assert (made.label, sorted(made.scopes)) == ("ci job", ["inference:write", "models:read"])
         assert made.service_permissions["inference"] == "write"
         assert made.service_permissions["audit"] == "none"
-        assert not made.HasField("expires_at")
         identity = identity_of(auth, made.token)
         assert (identity.kind, identity.token_id, identity.subject) == (Kind.API, made.id, owner.user)
-        assert identity.expires_at is None
+        days = (made.expires_at.ToSeconds() - time.time()) / 86_400
+        assert 364.9 < days <= 365
+        assert identity.expires_at == made.expires_at.ToSeconds()
         listed = await auth.call(auth.tokens.ListTokens, tokens.ListTokensRequest(), owner.token)
         (shown,) = listed.tokens
         assert (shown.id, shown.record_id, shown.can_delete) == (made.id, made.id, True)
@@ -101,7 +103,9 @@ class TestTokens:
             ({"service_permissions": {"agents": "read"}}, "servicePermissions"),
             ({"service_permissions": {"models": "none"}}, "servicePermissions"),
             ({"expires_at": Timestamp(seconds=1)}, "expiresAt"),
+            ({"expires_at": Timestamp(seconds=2**31 + 10**8)}, "expiresAt"),
             ({"expires_at": Timestamp(seconds=10**18)}, "expiresAt"),
+            ({"expires_at": Timestamp(seconds=2**63 - 1, nanos=2**31 - 1)}, "expiresAt"),
             ({"expires_at": Timestamp(seconds=-(10**18), nanos=-1)}, "expiresAt"),
         ],
     )

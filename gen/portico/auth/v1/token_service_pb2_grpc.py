@@ -72,14 +72,16 @@ class TokenServiceServicer:
 
     def CreateToken(self, request, context):
         """A new token. Its scopes are at most the caller's own. Errors: INVALID_ARGUMENT (label, scopes, expiry),
-        NOT_FOUND (no such project, or not one of the caller's), PERMISSION_DENIED (a scope beyond the caller's).
+        NOT_FOUND (no such project, or not one of the caller's), PERMISSION_DENIED (a scope beyond the caller's),
+        FAILED_PRECONDITION (the company has as many as it may have), RESOURCE_EXHAUSTED (too many in a short time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteToken(self, request, context):
-        """Deletes a token: it is refused within a second, by every service. Errors: NOT_FOUND.
+        """Deletes a token: it is refused within a second, by every service. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (too many
+        changes in a short time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -8,18 +8,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Revocation(_message.Message):
-    __slots__ = ("tenant", "token_id", "subject", "issued_before", "expires_at")
+    __slots__ = ("tenant", "token_id", "subject", "api_tokens", "issued_before", "expires_at", "api_token", "user_id", "issued_at", "kept_token_ids")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    API_TOKENS_FIELD_NUMBER: _ClassVar[int]
     ISSUED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    API_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     token_id: str
     subject: str
+    api_tokens: bool
     issued_before: float
     expires_at: float
-    def __init__(self, tenant: _Optional[str] = ..., token_id: _Optional[str] = ..., subject: _Optional[str] = ..., issued_before: _Optional[float] = ..., expires_at: _Optional[float] = ...) -> None: ...
+    api_token: bool
+    user_id: str
+    issued_at: float
+    kept_token_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tenant: _Optional[str] = ..., token_id: _Optional[str] = ..., subject: _Optional[str] = ..., api_tokens: _Optional[bool] = ..., issued_before: _Optional[float] = ..., expires_at: _Optional[float] = ..., api_token: _Optional[bool] = ..., user_id: _Optional[str] = ..., issued_at: _Optional[float] = ..., kept_token_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WatchRevocationsRequest(_message.Message):
     __slots__ = ("service",)
@@ -28,12 +38,14 @@ class WatchRevocationsRequest(_message.Message):
     def __init__(self, service: _Optional[str] = ...) -> None: ...
 
 class WatchRevocationsResponse(_message.Message):
-    __slots__ = ("snapshot", "revocations")
+    __slots__ = ("snapshot", "revocations", "more")
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     snapshot: bool
     revocations: _containers.RepeatedCompositeFieldContainer[Revocation]
-    def __init__(self, snapshot: _Optional[bool] = ..., revocations: _Optional[_Iterable[_Union[Revocation, _Mapping]]] = ...) -> None: ...
+    more: bool
+    def __init__(self, snapshot: _Optional[bool] = ..., revocations: _Optional[_Iterable[_Union[Revocation, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
 
 class MintServiceTokenRequest(_message.Message):
     __slots__ = ("service", "tenant", "project", "scopes")

@@ -52,8 +52,8 @@ class TrustServiceServicer:
     """
 
     def WatchRevocations(self, request, context):
-        """All revocations in force, then each new one as it is made. The first message is the whole of what is in force;
-        an empty message every few seconds says that the stream is alive.
+        """All revocations in force, in as many messages as it takes, then each new one as it is made. An empty message every
+        few seconds says that the stream is alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

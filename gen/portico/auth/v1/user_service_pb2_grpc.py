@@ -110,7 +110,7 @@ class UserServiceServicer:
     def UpdateUser(self, request, context):
         """Changes name, role, permissions, projects or status of a user. Sessions end and API tokens that exceed the new
         rights are revoked at once. Errors: NOT_FOUND, PERMISSION_DENIED (beyond the caller's own rights),
-        FAILED_PRECONDITION (the last owner).
+        FAILED_PRECONDITION (the last owner), RESOURCE_EXHAUSTED (too many changes in a short time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,7 +127,8 @@ class UserServiceServicer:
     def InviteUser(self, request, context):
         """Invites somebody by email. The answer holds the invitation's secret once; whoever has it can accept within
         7 days.
-        Errors: ALREADY_EXISTS (a user or open invitation with that email), INVALID_ARGUMENT, PERMISSION_DENIED.
+        Errors: ALREADY_EXISTS (a user or open invitation with that email), INVALID_ARGUMENT, PERMISSION_DENIED,
+        FAILED_PRECONDITION (the company has as many users as it may have), RESOURCE_EXHAUSTED (too many in a short time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

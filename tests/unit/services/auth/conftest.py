@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from core.config import load
-from core.identity import KeyRing, Revocations, TokenVerifier
+from core.identity import KeyRing, TokenVerifier
 from core.rate_limits import RateLimits
+from core.revocations import Revocations
 from core.sealing import generate_key
 from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore

@@ -1,0 +1,185 @@
+"""Tokens that are refused before they expire, in memory.
+
+Tokens that can be revoked together form a group: the API tokens of a tenant, and the sessions of each of its users. A
+group's state is a cut-off (every token issued before it is revoked, but for a list of kept ones) and single tokens
+revoked since. A later cut-off replaces the single revocations that it covers, so that no number of revocations makes
+the state of a tenant grow without bound.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+
+from core.context import Identity, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """One token, by `token_id`, or without one the cut-off of a group. Times are Unix seconds.
+
+    The group is the sessions of `subject`, or with `api` the tenant's API tokens. A token with neither is of no group:
+    it is not known what it is.
+    """
+
+    tenant: str
+    token_id: str = ""
+    subject: str = ""
+    api: bool = False
+    issued_at: float = inf
+    """When the token was issued, or a later time; infinite where that is not known."""
+    issued_before: float = 0.0
+    """The cut-off: all tokens issued before it are revoked."""
+    kept: tuple[str, ...] = ()
+    """Ids of tokens from before the cut-off that it does not revoke."""
+    expires_at: float = 0.0
+    """When all that is revoked has expired by itself; 0: never."""
+
+
+class _Group:
+    """The revoked tokens of one group. `tokens` maps an id to when the token was issued and when it expires."""
+
+    __slots__ = ("before", "expires_at", "kept", "tokens")
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self.expires_at = 0.0
+        self.kept: frozenset[str] = frozenset()
+        self.tokens: dict[str, tuple[float, float]] = {}
+
+    def holds(self, token_id: str, issued_at: float) -> bool:
+        return token_id in self.tokens or (issued_at < self.before and token_id not in self.kept)
+
+    def revoke(self, token_id: str, issued_at: float, expires_at: float) -> bool:
+        """Whether this was news."""
+        if self.holds(token_id, issued_at):
+            return False
+        self.tokens[token_id] = issued_at, expires_at
+        return True
+
+    def cut_off(self, before: float, kept: Iterable[str], expires_at: float) -> bool:
+        """Whether this was news: an earlier cut-off changes nothing."""
+        if before <= self.before:
+            return False
+        self.before, self.kept, self.expires_at = before, frozenset(kept), expires_at
+        # A kept token that has been revoked since the list was made stays revoked.
+        self.tokens = {id: token for id, token in self.tokens.items() if token[0] >= before or id in self.kept}
+        return True
+
+    def prune(self, now: float) -> bool:
+        """Whether anything is left."""
+        self.tokens = {id: token for id, token in self.tokens.items() if not 0 < token[1] < now}
+        if 0 < self.expires_at < now:
+            self.before, self.kept, self.expires_at = 0.0, frozenset(), 0.0
+        return bool(self.tokens or self.before)
+
+
+_API_TOKENS = ""
+"""The key of the group of API tokens, where that of sessions is their user's id."""
+
+
+class _Tenant:
+    """The revocations of one tenant: by group, and by token id those of no known group."""
+
+    __slots__ = ("groups", "others")
+
+    def __init__(self) -> None:
+        self.groups: dict[str, _Group] = {}
+        self.others: dict[str, float] = {}
+
+    def add(self, revocation: Revocation) -> bool:
+        """Whether this was news."""
+        if not revocation.subject and not revocation.api:
+            if not revocation.token_id or revocation.token_id in self.others:
+                return False
+            self.others[revocation.token_id] = revocation.expires_at
+            return True
+        group = self.groups.setdefault(revocation.subject or _API_TOKENS, _Group())
+        if revocation.token_id:
+            return group.revoke(revocation.token_id, revocation.issued_at, revocation.expires_at)
+        return group.cut_off(revocation.issued_before, revocation.kept, revocation.expires_at)
+
+    def holds(self, identity: Identity) -> bool:
+        if identity.token_id in self.others:
+            return True
+        if identity.kind is Kind.SERVICE:
+            return False
+        group = self.groups.get(_API_TOKENS if identity.kind is Kind.API else identity.subject)
+        return group is not None and group.holds(identity.token_id, identity.issued_at)
+
+    def prune(self, now: float) -> bool:
+        """Whether anything is left."""
+        self.others = {id: end for id, end in self.others.items() if not 0 < end < now}
+        self.groups = {key: group for key, group in self.groups.items() if group.prune(now)}
+        return bool(self.others or self.groups)
+
+
+class Revocations:
+    """What is revoked now. Not `known` until first replaced: before that nobody can be trusted."""
+
+    def __init__(self) -> None:
+        self.known = False
+        self._tenants: dict[str, _Tenant] = {}
+
+    def replace(self, revocations: Iterable[Revocation]) -> None:
+        staged = Revocations()
+        staged.add(revocations)
+        self.adopt(staged)
+
+    def adopt(self, other: "Revocations") -> None:
+        """Hold what `other` holds instead of what was held so far. `other` must not be used any more."""
+        self._tenants = other._tenants
+        self.known = True
+
+    def add(self, revocations: Iterable[Revocation]) -> list[Revocation]:
+        """Those that were news."""
+        return [each for each in revocations if self._tenants.setdefault(each.tenant, _Tenant()).add(each)]
+
+    def is_revoked(self, identity: Identity) -> bool:
+        tenant = self._tenants.get(identity.project.tenant.slug)
+        return tenant is not None and tenant.holds(identity)
+
+    def prune(self, now: float) -> None:
+        """Forget what concerns only tokens that have expired by themselves."""
+        self._tenants = {slug: tenant for slug, tenant in self._tenants.items() if tenant.prune(now)}
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """Slugs of the tenants that have revocations."""
+        return tuple(self._tenants)
+
+    def of(self, tenant: str) -> list[Revocation]:
+        """All of one tenant, cut-offs before the tokens revoked since."""
+        held = self._tenants.get(tenant)
+        if held is None:
+            return []
+        others = [Revocation(tenant, token_id=id, expires_at=end) for id, end in held.others.items()]
+        return others + [each for key, group in held.groups.items() for each in _of_group(tenant, key, group)]
+
+    def revoked_api_tokens(self) -> Mapping[str, int]:
+        """By tenant, how many API tokens are revoked one by one."""
+        counts = {slug: tenant.groups.get(_API_TOKENS) for slug, tenant in self._tenants.items()}
+        return {slug: len(group.tokens) for slug, group in counts.items() if group is not None}
+
+    @property
+    def size(self) -> int:
+        """How many tokens, cut-offs and kept tokens are held."""
+        return sum(
+            len(tenant.others)
+            + sum(bool(group.before) + len(group.tokens) + len(group.kept) for group in tenant.groups.values())
+            for tenant in self._tenants.values()
+        )
+
+
+def _of_group(tenant: str, key: str, group: _Group) -> Iterator[Revocation]:
+    api = key == _API_TOKENS
+    if group.before:
+        yield Revocation(
+            tenant,
+            subject=key,
+            api=api,
+            issued_before=group.before,
+            kept=tuple(group.kept),
+            expires_at=group.expires_at,
+        )
+    for id, (issued_at, expires_at) in group.tokens.items():
+        yield Revocation(tenant, id, key, api, issued_at=issued_at, expires_at=expires_at)
