@@ -135,6 +135,7 @@ def api_token(record: ApiToken, caller: Caller) -> token_service_pb2.ApiToken:
         created_at=timestamp(record.created_at),
         expires_at=timestamp(record.expires_at),
         can_delete=may_delete(caller, record),
+        parent_id=record.parent_id,
     )
 
 
@@ -148,6 +149,7 @@ def created_token(record: ApiToken, token: str) -> token_service_pb2.CreateToken
         scopes=record.scopes,
         project_id=record.project_id,
         expires_at=timestamp(record.expires_at),
+        parent_id=record.parent_id,
     )
 
 

@@ -121,3 +121,17 @@ async def test_an_api_token_reaches_its_own_project_alone(rest: Rest, tenant: Te
     assert (await rest.call("GET", "/v1/usage?allProjects=true", token=bound)).status == 403
     await rest.ok("GET", "/v1/usage?allProjects=true", token=tenant.session)
     await rest.ok("POST", "/v1/chat/completions", CHAT, token=bound)
+
+
+async def test_what_a_stolen_token_has_made_ends_with_it_on_every_service(rest: Rest, tenant: Tenant) -> None:
+    stolen = await rest.ok("POST", "/v1/tokens", {"label": "stolen"}, token=tenant.session)
+    child = await rest.ok("POST", "/v1/tokens", {"label": "hidden"}, token=stolen["token"])
+    assert child["parentId"] == stolen["id"]
+    await rest.ok("POST", "/v1/chat/completions", CHAT, token=child["token"])
+    await rest.ok("DELETE", f"/v1/tokens/{stolen['id']}", token=tenant.session)
+
+    async def refused() -> bool:
+        return (await rest.call("POST", "/v1/chat/completions", CHAT, token=child["token"])).status == 401
+
+    assert await until(refused, 5)
+    assert (await rest.call("GET", "/v1/projects", token=child["token"])).status == 401

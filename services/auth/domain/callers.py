@@ -6,14 +6,16 @@ token is bound to its project and reaches that one alone, whoever made it: nothi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 from core import context
 from core.context import Identity, Kind
 from core.errors import NotFound, PermissionDenied, Unauthenticated
-from core.tenancy import Tenant
+from core.tenancy import MAIN, Tenant
 from services.auth.domain.companies import Companies
 from services.auth.domain.permissions import LIMITED, RANK, SEE_ALL_PROJECTS, covers
 from services.auth.domain.records import ACTIVE, ProjectRecord, User
+from services.auth.domain.revocations import record_id
 from services.auth.domain.tables import Table, Tables
 
 
@@ -47,6 +49,18 @@ class Caller:
             return self.user.project_ids
         return (self.identity.project.id,)
 
+    @property
+    def api_token_id(self) -> str:
+        """The API token that calls, which what it makes is a child of; empty for a session."""
+        return self.identity.token_id if self.identity.kind is Kind.API else ""
+
+    @property
+    def lives_until(self) -> float:
+        """When what the caller makes must end, in Unix seconds: with the API token that makes it. What a person makes
+        who has signed in is the account's and may outlive the session."""
+        ends = self.identity.expires_at if self.identity.kind is Kind.API else None
+        return inf if ends is None else ends
+
     def may_see(self, project_id: str) -> bool:
         return self.sees_all or project_id in self.project_ids
 
@@ -66,6 +80,8 @@ class Callers:
     def __init__(self, tables: Tables, companies: Companies) -> None:
         self._users = tables.users
         self._projects = tables.projects
+        self._tokens = tables.tokens
+        self._revocations = tables.revocations
         self._companies = companies
 
     async def current(self) -> Caller:
@@ -88,10 +104,18 @@ class Callers:
         return Caller(identity, user)
 
     async def still_holds(self, caller: Caller) -> bool:
-        """Whether the account is as it was when the call began. To ask after handing out rights, so that a change of
-        rights at the same time either sees what was handed out or is seen here."""
+        """Whether the account is as it was when the call began, and an API token has not been revoked since. To ask
+        after handing out rights, so that a change of rights at the same time either sees what was handed out or is seen
+        here."""
         user = await self._users.get(caller.tenant, caller.person.id)
-        return user is not None and user.status == ACTIVE and user.revision == caller.person.revision
+        unchanged = user is not None and user.status == ACTIVE and user.revision == caller.person.revision
+        return unchanged and (caller.identity.kind is not Kind.API or await self._lives(caller.identity))
+
+    async def _lives(self, token: Identity) -> bool:
+        """Whether an API token exists and is not being revoked."""
+        if await self._tokens.get(token.tenant, token.token_id) is None:
+            return False
+        return await self._revocations.get(MAIN, record_id(token.tenant.slug, token.token_id)) is None
 
     async def project(self, caller: Caller, reference: str, *, field: str | None = None) -> ProjectRecord:
         """One of the caller's projects, by id or key. Raises NotFound alike for what is not there and not theirs."""

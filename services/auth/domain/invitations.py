@@ -66,7 +66,7 @@ class Invitations:
         self._clock = clock
 
     async def invite(self, asked: NewInvitation) -> tuple[Invitation, str]:
-        """The invitation, and its secret."""
+        """The invitation, and its secret. One that was made with an API token ends with it."""
         caller = await self._callers.current()
         tenant, now = caller.tenant, self._clock()
         email = inputs.email(asked.email)
@@ -88,10 +88,11 @@ class Invitations:
                 role=role,
                 invited_by=caller.person.id,
                 created_at=now,
-                expires_at=now + _LIFE_SECONDS,
+                expires_at=min(now + _LIFE_SECONDS, caller.lives_until),
                 secret_hash=_digest(secret),
                 overrides=overrides,
                 project_ids=await checked_projects(self._callers, caller, project_ids),
+                token_id=caller.api_token_id,
             )
             await self._insert(tenant, invitation)
             change.resource_id = invitation.id

@@ -44,13 +44,25 @@ class Members:
             if user.status != ACTIVE or not projects or not covers(user.scopes, granted):
                 await self._tables.invitations.delete(tenant, invitation.id)
 
-    async def take_back(self, tenant: Tenant, tokens: list[ApiToken]) -> None:
-        """Revoke API tokens, then forget them."""
-        await self._revocations.revoke(*(_revocation(tenant, token) for token in tokens))
-        ids = [token.id for token in tokens]
-        for start in range(0, len(ids), _DELETED_AT_A_TIME):
-            batch = ids[start : start + _DELETED_AT_A_TIME]
+    async def take_back(self, tenant: Tenant, tokens: list[ApiToken]) -> int:
+        """Revoke API tokens and all that was made with them, then forget them. How many tokens that were.
+
+        Each generation is revoked before the next is looked for, and whoever makes a token looks for the revocation of
+        its parent afterwards, so that none is missed. Parents are forgotten last: a repetition finds what is left.
+        """
+        family: list[ApiToken] = []
+        generation = tokens
+        while generation:
+            family += generation
+            await self._revocations.revoke(*(_revocation(tenant, token) for token in generation))
+            ids = Cond(Op.IN, [token.id for token in generation])
+            await self._tables.invitations.delete_where(tenant, {"tokenId": ids})
+            generation = [token async for token in self._tables.tokens.every(tenant, {"parentId": ids})]
+        doomed = [token.id for token in reversed(family)]
+        for start in range(0, len(doomed), _DELETED_AT_A_TIME):
+            batch = doomed[start : start + _DELETED_AT_A_TIME]
             await self._tables.tokens.delete_where(tenant, {"id": Cond(Op.IN, batch)})
+        return len(doomed)
 
 
 def _revocation(tenant: Tenant, token: ApiToken) -> Revocation:

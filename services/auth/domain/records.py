@@ -83,7 +83,10 @@ class ProjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token without its secret: `suffix` is its last characters."""
+    """A token without its secret: `suffix` is its last characters.
+
+    `parent_id` is the API token that it was made with; records of earlier versions have none.
+    """
 
     id: str
     label: str
@@ -93,6 +96,7 @@ class ApiToken:
     scopes: tuple[str, ...]
     created_at: float
     expires_at: float | None = None
+    parent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class Invitation:
     secret_hash: str = field(repr=False)
     overrides: Mapping[str, str] = field(default_factory=dict)
     project_ids: tuple[str, ...] = ()
+    token_id: str = ""
+    """The API token that it was made with, and ends with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ _API_TOKENS = Collection(
         ("createdAt",),
         ("userId", "createdAt"),
         ("projectId", "createdAt"),
+        ("parentId", "createdAt"),
         ("expiresAt",),
     ),
 )

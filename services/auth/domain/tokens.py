@@ -1,4 +1,7 @@
-"""API tokens: JWTs for programs, bound to one project, shown once and not kept."""
+"""API tokens: JWTs for programs, bound to one project, shown once and not kept.
+
+A token that was made with another API token is its child: it holds no more, ends no later, and is revoked with it.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -78,7 +81,7 @@ class Tokens:
         caller = await self._callers.current()
         label = inputs.LABEL.check(asked.label)
         scopes = self._scopes(caller, asked)
-        expires_at = self._expiry(asked.expires_at)
+        expires_at = self._expiry(caller, asked.expires_at)
         async with self._audit.change(caller.tenant, "token.create", "token") as change:
             change.metadata |= {"label": label, "scopes": " ".join(sorted(scopes))}
             if not caller.holds(scopes):
@@ -87,7 +90,15 @@ class Tokens:
             project = await self._callers.project(caller, reference, field="projectId")
             await self._tables.tokens.delete_where(caller.tenant, {"expiresAt": Cond(Op.LT, self._clock())})
             await self._quotas.new_token(caller.tenant)
-            record, token = await self.issue(caller.tenant, caller.person, project.id, label, scopes, expires_at)
+            record, token = await self.issue(
+                caller.tenant,
+                caller.person,
+                project.id,
+                label,
+                scopes,
+                expires_at=expires_at,
+                parent_id=caller.api_token_id,
+            )
             change.resource_id = record.id
             await self._look_again(caller, record)
         return record, token
@@ -109,7 +120,9 @@ class Tokens:
         project_id: str,
         label: str,
         scopes: Iterable[str],
+        *,
         expires_at: float | None = None,
+        parent_id: str = "",
     ) -> tuple[ApiToken, str]:
         """Makes a token without asking whether anybody may; the operator's commands do so, too."""
         id, now = new_id(), self._clock()
@@ -127,6 +140,7 @@ class Tokens:
             scopes=tuple(sorted(scopes)),
             created_at=now,
             expires_at=expires_at,
+            parent_id=parent_id,
         )
         await self._tables.tokens.insert(tenant, record)
         return record, token
@@ -139,7 +153,9 @@ class Tokens:
         await self._quotas.change(caller)
         async with self._audit.change(caller.tenant, "token.delete", "token", id) as change:
             change.metadata["label"] = token.label
-            await self._members.take_back(caller.tenant, [token])
+            count = await self._members.take_back(caller.tenant, [token])
+            if count > 1:
+                change.metadata["children"] = str(count - 1)
 
     def _scopes(self, caller: Caller, asked: NewToken) -> frozenset[str]:
         levels = checked_levels(asked.levels or {})
@@ -154,15 +170,17 @@ class Tokens:
     def _latest_expiry(self) -> float:
         return float(int(self._clock() + self._max_days * _DAY))
 
-    def _expiry(self, asked: float | None) -> float:
+    def _expiry(self, caller: Caller, asked: float | None) -> float:
         """When a token ends for which this was asked: as late as may be where nothing was."""
-        latest = self._latest_expiry
+        latest = min(self._latest_expiry, caller.lives_until)
         if asked is None:
             return latest
         if asked < self._clock() + _MIN_LIFE_SECONDS:
             raise InvalidInput("A token must live at least a minute.", field="expiresAt")
-        if asked > latest + _MIN_LIFE_SECONDS:  # whose clock is a little ahead asks for no more
+        if asked > self._latest_expiry + _MIN_LIFE_SECONDS:  # whose clock is a little ahead asks for no more
             raise InvalidInput(f"A token lives at most {self._max_days:g} days.", field="expiresAt")
+        if asked > caller.lives_until + _MIN_LIFE_SECONDS:
+            raise InvalidInput("A token ends no later than the API token that it is made with.", field="expiresAt")
         return min(float(int(asked)), latest)
 
 

@@ -60,6 +60,19 @@ class TestTokens:
             assert refused.retry_after > 0
             await auth.api_token(other.token)
 
+    async def test_a_stolen_token_does_not_keep_its_owner_from_deleting_it(self, tmp_path: Path) -> None:
+        async with auth_service(tmp_path / "data", PORTICO_AUTH_CHANGE_LIMIT="3/day") as auth:
+            owner = await auth.register("acme")
+            stolen = await auth.api_token(owner.token)
+            for _ in range(3):
+                await delete(auth, (await auth.api_token(stolen.token)).id, stolen.token)
+            child = await auth.api_token(stolen.token)
+            request = tokens.DeleteTokenRequest(id=child.id)
+            refused = await refusal(auth.call(auth.tokens.DeleteToken, request, child.token))
+            assert refused.code is C.RESOURCE_EXHAUSTED
+            await delete(auth, stolen.id, owner.token)
+            assert not await auth.works(child.token)
+
 
 class TestUsers:
     async def test_a_company_has_so_many_and_no_more(self, tmp_path: Path) -> None:

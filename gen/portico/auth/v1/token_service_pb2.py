@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/token_service.proto\x12\x0fportico.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\x87\x03\n\x08\x41piToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\trecord_id\x18\x02 \x01(\tR\x03_id\x12\r\n\x05label\x18\x03 \x01(\t\x12\x14\n\x0ctoken_prefix\x18\x04 \x01(\t\x12\x12\n\nproject_id\x18\x05 \x01(\t\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12N\n\x13service_permissions\x18\x08 \x03(\x0b\x32\x31.portico.auth.v1.ApiToken.ServicePermissionsEntry\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncan_delete\x18\x0b \x01(\x08\x1a\x39\n\x17ServicePermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nproject_id\x18\x03 \x01(\t\"X\n\x12ListTokensResponse\x12)\n\x06tokens\x18\x01 \x03(\x0b\x32\x19.portico.auth.v1.ApiToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x02\n\x12\x43reateTokenRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12X\n\x13service_permissions\x18\x04 \x03(\x0b\x32;.portico.auth.v1.CreateTokenRequest.ServicePermissionsEntry\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x39\n\x17ServicePermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xba\x02\n\x13\x43reateTokenResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05token\x18\x04 \x01(\t\x12Y\n\x13service_permissions\x18\x05 \x03(\x0b\x32<.portico.auth.v1.CreateTokenResponse.ServicePermissionsEntry\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12\x12\n\nproject_id\x18\x07 \x01(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x39\n\x17ServicePermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\" \n\x12\x44\x65leteTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"&\n\x13\x44\x65leteTokenResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x32\xc0\x03\n\x0cTokenService\x12z\n\nListTokens\x12\".portico.auth.v1.ListTokensRequest\x1a#.portico.auth.v1.ListTokensResponse\"#\xa2\xbb\x18\r\x1a\x0btokens:read\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tokens\x12\xad\x01\n\x0b\x43reateToken\x12#.portico.auth.v1.CreateTokenRequest\x1a$.portico.auth.v1.CreateTokenResponse\"S\xa2\xbb\x18\x0e\x1a\x0ctokens:write\xa8\xbb\x18\xc9\x01\x82\xd3\xe4\x93\x02\x36\"\n/v1/tokens:\x01*Z%\" /v1/projects/{project_id}/tokens:\x01*\x12\x83\x01\n\x0b\x44\x65leteToken\x12#.portico.auth.v1.DeleteTokenRequest\x1a$.portico.auth.v1.DeleteTokenResponse\")\xa2\xbb\x18\x0e\x1a\x0ctokens:write\x82\xd3\xe4\x93\x02\x11*\x0f/v1/tokens/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/token_service.proto\x12\x0fportico.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\x9a\x03\n\x08\x41piToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\trecord_id\x18\x02 \x01(\tR\x03_id\x12\r\n\x05label\x18\x03 \x01(\t\x12\x14\n\x0ctoken_prefix\x18\x04 \x01(\t\x12\x12\n\nproject_id\x18\x05 \x01(\t\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12N\n\x13service_permissions\x18\x08 \x03(\x0b\x32\x31.portico.auth.v1.ApiToken.ServicePermissionsEntry\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncan_delete\x18\x0b \x01(\x08\x12\x11\n\tparent_id\x18\x0c \x01(\t\x1a\x39\n\x17ServicePermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nproject_id\x18\x03 \x01(\t\"X\n\x12ListTokensResponse\x12)\n\x06tokens\x18\x01 \x03(\x0b\x32\x19.portico.auth.v1.ApiToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x02\n\x12\x43reateTokenRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12X\n\x13service_permissions\x18\x04 \x03(\x0b\x32;.portico.auth.v1.CreateTokenRequest.ServicePermissionsEntry\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x39\n\x17ServicePermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcd\x02\n\x13\x43reateTokenResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05token\x18\x04 \x01(\t\x12Y\n\x13service_permissions\x18\x05 \x03(\x0b\x32<.portico.auth.v1.CreateTokenResponse.ServicePermissionsEntry\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12\x12\n\nproject_id\x18\x07 \x01(\t\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tparent_id\x18\t \x01(\t\x1a\x39\n\x17ServicePermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\" \n\x12\x44\x65leteTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"&\n\x13\x44\x65leteTokenResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x32\xc0\x03\n\x0cTokenService\x12z\n\nListTokens\x12\".portico.auth.v1.ListTokensRequest\x1a#.portico.auth.v1.ListTokensResponse\"#\xa2\xbb\x18\r\x1a\x0btokens:read\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/tokens\x12\xad\x01\n\x0b\x43reateToken\x12#.portico.auth.v1.CreateTokenRequest\x1a$.portico.auth.v1.CreateTokenResponse\"S\xa2\xbb\x18\x0e\x1a\x0ctokens:write\xa8\xbb\x18\xc9\x01\x82\xd3\xe4\x93\x02\x36\"\n/v1/tokens:\x01*Z%\" /v1/projects/{project_id}/tokens:\x01*\x12\x83\x01\n\x0b\x44\x65leteToken\x12#.portico.auth.v1.DeleteTokenRequest\x1a$.portico.auth.v1.DeleteTokenResponse\")\xa2\xbb\x18\x0e\x1a\x0ctokens:write\x82\xd3\xe4\x93\x02\x11*\x0f/v1/tokens/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,25 +47,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENSERVICE'].methods_by_name['DeleteToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['DeleteToken']._serialized_options = b'\242\273\030\016\032\014tokens:write\202\323\344\223\002\021*\017/v1/tokens/{id}'
   _globals['_APITOKEN']._serialized_start=152
-  _globals['_APITOKEN']._serialized_end=543
-  _globals['_APITOKEN_SERVICEPERMISSIONSENTRY']._serialized_start=486
-  _globals['_APITOKEN_SERVICEPERMISSIONSENTRY']._serialized_end=543
-  _globals['_LISTTOKENSREQUEST']._serialized_start=545
-  _globals['_LISTTOKENSREQUEST']._serialized_end=623
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=625
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=713
-  _globals['_CREATETOKENREQUEST']._serialized_start=716
-  _globals['_CREATETOKENREQUEST']._serialized_end=984
-  _globals['_CREATETOKENREQUEST_SERVICEPERMISSIONSENTRY']._serialized_start=486
-  _globals['_CREATETOKENREQUEST_SERVICEPERMISSIONSENTRY']._serialized_end=543
-  _globals['_CREATETOKENRESPONSE']._serialized_start=987
-  _globals['_CREATETOKENRESPONSE']._serialized_end=1301
-  _globals['_CREATETOKENRESPONSE_SERVICEPERMISSIONSENTRY']._serialized_start=486
-  _globals['_CREATETOKENRESPONSE_SERVICEPERMISSIONSENTRY']._serialized_end=543
-  _globals['_DELETETOKENREQUEST']._serialized_start=1303
-  _globals['_DELETETOKENREQUEST']._serialized_end=1335
-  _globals['_DELETETOKENRESPONSE']._serialized_start=1337
-  _globals['_DELETETOKENRESPONSE']._serialized_end=1375
-  _globals['_TOKENSERVICE']._serialized_start=1378
-  _globals['_TOKENSERVICE']._serialized_end=1826
+  _globals['_APITOKEN']._serialized_end=562
+  _globals['_APITOKEN_SERVICEPERMISSIONSENTRY']._serialized_start=505
+  _globals['_APITOKEN_SERVICEPERMISSIONSENTRY']._serialized_end=562
+  _globals['_LISTTOKENSREQUEST']._serialized_start=564
+  _globals['_LISTTOKENSREQUEST']._serialized_end=642
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=644
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=732
+  _globals['_CREATETOKENREQUEST']._serialized_start=735
+  _globals['_CREATETOKENREQUEST']._serialized_end=1003
+  _globals['_CREATETOKENREQUEST_SERVICEPERMISSIONSENTRY']._serialized_start=505
+  _globals['_CREATETOKENREQUEST_SERVICEPERMISSIONSENTRY']._serialized_end=562
+  _globals['_CREATETOKENRESPONSE']._serialized_start=1006
+  _globals['_CREATETOKENRESPONSE']._serialized_end=1339
+  _globals['_CREATETOKENRESPONSE_SERVICEPERMISSIONSENTRY']._serialized_start=505
+  _globals['_CREATETOKENRESPONSE_SERVICEPERMISSIONSENTRY']._serialized_end=562
+  _globals['_DELETETOKENREQUEST']._serialized_start=1341
+  _globals['_DELETETOKENREQUEST']._serialized_end=1373
+  _globals['_DELETETOKENRESPONSE']._serialized_start=1375
+  _globals['_DELETETOKENRESPONSE']._serialized_end=1413
+  _globals['_TOKENSERVICE']._serialized_start=1416
+  _globals['_TOKENSERVICE']._serialized_end=1864
 # @@protoc_insertion_point(module_scope)

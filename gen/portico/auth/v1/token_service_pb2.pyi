@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ApiToken(_message.Message):
-    __slots__ = ("id", "record_id", "label", "token_prefix", "project_id", "user_id", "scopes", "service_permissions", "created_at", "expires_at", "can_delete")
+    __slots__ = ("id", "record_id", "label", "token_prefix", "project_id", "user_id", "scopes", "service_permissions", "created_at", "expires_at", "can_delete", "parent_id")
     class ServicePermissionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class ApiToken(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     CAN_DELETE_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     record_id: str
     label: str
@@ -42,7 +43,8 @@ class ApiToken(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
     can_delete: bool
-    def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., label: _Optional[str] = ..., token_prefix: _Optional[str] = ..., project_id: _Optional[str] = ..., user_id: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., service_permissions: _Optional[_Mapping[str, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., can_delete: _Optional[bool] = ...) -> None: ...
+    parent_id: str
+    def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., label: _Optional[str] = ..., token_prefix: _Optional[str] = ..., project_id: _Optional[str] = ..., user_id: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., service_permissions: _Optional[_Mapping[str, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., can_delete: _Optional[bool] = ..., parent_id: _Optional[str] = ...) -> None: ...
 
 class ListTokensRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "project_id")
@@ -84,7 +86,7 @@ class CreateTokenRequest(_message.Message):
     def __init__(self, label: _Optional[str] = ..., project_id: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., service_permissions: _Optional[_Mapping[str, str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateTokenResponse(_message.Message):
-    __slots__ = ("id", "label", "message", "token", "service_permissions", "scopes", "project_id", "expires_at")
+    __slots__ = ("id", "label", "message", "token", "service_permissions", "scopes", "project_id", "expires_at", "parent_id")
     class ServicePermissionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +102,7 @@ class CreateTokenResponse(_message.Message):
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     label: str
     message: str
@@ -108,7 +111,8 @@ class CreateTokenResponse(_message.Message):
     scopes: _containers.RepeatedScalarFieldContainer[str]
     project_id: str
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., message: _Optional[str] = ..., token: _Optional[str] = ..., service_permissions: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., project_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    parent_id: str
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., message: _Optional[str] = ..., token: _Optional[str] = ..., service_permissions: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., project_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_id: _Optional[str] = ...) -> None: ...
 
 class DeleteTokenRequest(_message.Message):
     __slots__ = ("id",)

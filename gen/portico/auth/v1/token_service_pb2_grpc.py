@@ -29,7 +29,8 @@ class TokenServiceStub:
     """API tokens: JWTs with the prefix `ptc_`, bound to one project for ever, shown once and not kept.
 
     A token reaches its own project alone, whatever the account behind it may, and nothing that it hands out reaches
-    further.
+    further. A token that is made with another API token is its child: its scopes are at most the parent's, it ends no later
+    and is revoked with it. What somebody makes who has signed in belongs to the account and outlives the session.
     """
 
     def __init__(self, channel):
@@ -59,7 +60,8 @@ class TokenServiceServicer:
     """API tokens: JWTs with the prefix `ptc_`, bound to one project for ever, shown once and not kept.
 
     A token reaches its own project alone, whatever the account behind it may, and nothing that it hands out reaches
-    further.
+    further. A token that is made with another API token is its child: its scopes are at most the parent's, it ends no later
+    and is revoked with it. What somebody makes who has signed in belongs to the account and outlives the session.
     """
 
     def ListTokens(self, request, context):
@@ -80,8 +82,8 @@ class TokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteToken(self, request, context):
-        """Deletes a token: it is refused within a second, by every service. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (too many
-        changes in a short time).
+        """Deletes a token and all that were made with it: they are refused within a second, by every service. Open invitations
+        that were made with them end too. Errors: NOT_FOUND, RESOURCE_EXHAUSTED (too many changes in a short time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,7 +119,8 @@ class TokenService:
     """API tokens: JWTs with the prefix `ptc_`, bound to one project for ever, shown once and not kept.
 
     A token reaches its own project alone, whatever the account behind it may, and nothing that it hands out reaches
-    further.
+    further. A token that is made with another API token is its child: its scopes are at most the parent's, it ends no later
+    and is revoked with it. What somebody makes who has signed in belongs to the account and outlives the session.
     """
 
     @staticmethod

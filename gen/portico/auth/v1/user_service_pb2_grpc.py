@@ -126,7 +126,7 @@ class UserServiceServicer:
 
     def InviteUser(self, request, context):
         """Invites somebody by email. The answer holds the invitation's secret once; whoever has it can accept within
-        7 days.
+        7 days. An invitation that is made with an API token ends with it; the account that has come of it does not.
         Errors: ALREADY_EXISTS (a user or open invitation with that email), INVALID_ARGUMENT, PERMISSION_DENIED,
         FAILED_PRECONDITION (the company has as many users as it may have), RESOURCE_EXHAUSTED (too many in a short time).
         """

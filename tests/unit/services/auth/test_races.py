@@ -92,6 +92,25 @@ async def test_a_token_made_while_its_maker_loses_rights(process: Process, owner
     assert [each for each in revoked if each.token_id]
 
 
+@pytest.mark.parametrize("made", ["api_tokens", "invitations"])
+async def test_what_a_token_makes_while_it_is_deleted(
+    process: Process, owner: SignedIn, store: Interrupted, made: str
+) -> None:
+    """Its children are looked for after it is revoked, and whoever makes one looks for that afterwards."""
+    tokens, invitations = process.domain.tokens, process.domain.invitations
+    record, text = await as_(process, owner, lambda: tokens.create(NewToken("parent")))()
+    parent = replace(owner, session=replace(owner.session, token=text))
+    store.meanwhile[made] = as_(process, owner, lambda: tokens.delete(record.id))
+    make: dict[str, Meanwhile] = {
+        "api_tokens": lambda: tokens.create(NewToken("child")),
+        "invitations": lambda: invitations.invite(NewInvitation("x@example.com")),
+    }
+    with pytest.raises(PermissionDenied):
+        await as_(process, parent, make[made])()
+    assert await process.domain.tables.tokens.count(ACME, {}) == 0
+    assert await process.domain.tables.invitations.count(ACME, {}) == 0
+
+
 async def test_an_invitation_made_while_its_maker_loses_rights(
     process: Process, owner: SignedIn, store: Interrupted
 ) -> None:
