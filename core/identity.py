@@ -28,12 +28,18 @@ _MAX_TOKEN = 4096
 
 
 class KeyRing:
-    """Public keys by key id. Replaced as a whole, so a reader never sees half of a change."""
+    """Public keys by key id. Replaced as a whole, so a reader never sees half of a change.
+
+    `withdrawals` grows whenever a key disappears, so that a cache of what the keys verified can notice.
+    """
 
     def __init__(self) -> None:
         self._keys: Mapping[str, EllipticCurvePublicKey] = {}
+        self.withdrawals = 0
 
     def replace(self, keys: Mapping[str, EllipticCurvePublicKey]) -> None:
+        if any(keys.get(key_id) != key for key_id, key in self._keys.items()):
+            self.withdrawals += 1
         self._keys = dict(keys)
 
     def get(self, key_id: str) -> EllipticCurvePublicKey | None:
@@ -51,9 +57,13 @@ class TokenVerifier:
         self._revocations = revocations
         self._capacity = capacity
         self._verified: OrderedDict[str, Identity] = OrderedDict()
+        self._withdrawals = keys.withdrawals
 
     def verify(self, bearer: str) -> Identity:
         """The identity of `bearer`. Raises Unauthenticated, or Unavailable while no key has been learned yet."""
+        if self._withdrawals != self._keys.withdrawals:  # what a withdrawn key verified is worth nothing any more
+            self._withdrawals = self._keys.withdrawals
+            self._verified.clear()
         identity = self._verified.get(bearer)
         if identity is None:
             identity = self._decode(bearer)

@@ -1,4 +1,4 @@
-"""`python -m services.auth [serve | rotate-keys | create-tenant]`"""
+"""`python -m services.auth [serve | list-keys | rotate-keys | withdraw-key | create-tenant]`"""
 
 import os
 

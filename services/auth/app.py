@@ -42,6 +42,7 @@ from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import MAIN_COLLECTIONS, Tables
 from services.auth.domain.tokens import Tokens
 from services.auth.domain.users import Users
+from services.auth.domain.withdrawal import Withdrawal
 from services.auth.ports import Clock
 from services.auth.servicers.account import AccountServicer
 from services.auth.servicers.audit import AuditServicer
@@ -71,6 +72,7 @@ class Domain:
     projects: Projects
     tokens: Tokens
     compaction: Compaction
+    withdrawal: Withdrawal
     service_tokens: ServiceTokens
     callers: Callers
     audit: Audit
@@ -132,6 +134,7 @@ async def assemble(
         projects=Projects(tables, callers, members, sessions, audit, quotas, clock),
         tokens=Tokens(tables, callers, members, issuer, audit, quotas, clock, max_days=settings.tenants.token_days),
         compaction=Compaction(tables, companies, log, clock, at_most=settings.tenants.revocations),
+        withdrawal=Withdrawal(tables, companies, signing, members, clock),
         service_tokens=ServiceTokens(tables, companies, issuer, clock),
         callers=callers,
         audit=audit,

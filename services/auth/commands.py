@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from core import config, logs
 from core.commands import Command
@@ -91,6 +92,32 @@ async def _create_tenant(domain: Domain, arguments: argparse.Namespace) -> str:
     return json.dumps(shown)
 
 
+async def _list_keys(domain: Domain, arguments: argparse.Namespace) -> str:
+    signed = await domain.withdrawal.signed()
+    lines = [f"{'KEY':<16}  {'STATE':<8}  {'MADE':<20}  API TOKENS"]
+    for key in domain.keys.published:
+        made = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        lines.append(f"{key.id:<16}  {key.slot or 'retired':<8}  {made:<20}  {signed[key.id]}")
+    return "\n".join(lines)
+
+
+async def _withdraw_key(domain: Domain, arguments: argparse.Namespace) -> str:
+    withdrawn = await domain.withdrawal.withdraw(arguments.key_id)
+    lost = sum(withdrawn.tokens.values())
+    lines = [
+        f"Key {arguments.key_id} is withdrawn, and key {withdrawn.signs_now} signs now.",
+        "Every running service refuses what the withdrawn key signed within some 10 seconds.",
+        "Whoever signed in with it has to sign in again.",
+        f"API tokens that are lost and have to be made again: {lost}.",
+    ]
+    lines += [f"  {tenant}: {count}" for tenant, count in sorted(withdrawn.tokens.items())]
+    return "\n".join(lines)
+
+
+def _add_key_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key_id", metavar="KEY_ID", help="the key's id, as list-keys shows it")
+
+
 def _add_tenant_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--company", required=True, help="the company's name, 1 to 200 characters")
     parser.add_argument("--email", required=True, help="the owner's email")
@@ -106,6 +133,23 @@ COMMANDS = (
         "let the next signing key take over; running services notice within seconds",
         "Lets the next signing key take over. Tokens that the old one signed stay good.",
         _command(_rotate_keys),
+    ),
+    Command(
+        "list-keys",
+        "show the signing keys and how many API tokens each has signed",
+        "Shows the signing keys, the current one first, and how many API tokens each has signed.",
+        _command(_list_keys),
+    ),
+    Command(
+        "withdraw-key",
+        "withdraw a stolen signing key: whatever it signed is refused within seconds",
+        "Withdraws a signing key that was stolen. It disappears from the published keys, and every token that it "
+        "signed is refused within some 10 seconds: people sign in again, and API tokens have to be made again. API "
+        "tokens that were made with one of those are revoked too. The next key takes the place of the current one at "
+        "once, however new it is: the edge may refuse its tokens for half a minute. Running it again does no harm. To "
+        "replace a key that was not stolen, use rotate-keys, which logs nobody out.",
+        _command(_withdraw_key),
+        _add_key_argument,
     ),
     Command(
         "create-tenant",

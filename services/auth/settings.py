@@ -173,7 +173,10 @@ class Settings:
         help="How long a signing key is published before it signs; more than verifiers keep a key set.",
     )
     key_poll_seconds: float = setting(
-        "PORTICO_AUTH_KEY_POLL_SECONDS", default=2.0, min=0.05, help="How soon a rotation elsewhere is noticed."
+        "PORTICO_AUTH_KEY_POLL_SECONDS",
+        default=2.0,
+        min=0.05,
+        help="How soon a rotation or withdrawal elsewhere is noticed.",
     )
     revocation_poll_seconds: float = setting(
         "PORTICO_AUTH_REVOCATION_POLL_SECONDS",

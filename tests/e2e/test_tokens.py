@@ -1,8 +1,13 @@
 """Tokens through the edge: what is refused, how soon, and by whom."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 import time
 
+import aiohttp
 import grpc
 import jwt
 import pytest
@@ -11,6 +16,7 @@ from core.identity import PREFIX
 from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from tests.support.cluster import Cluster, Rest, Tenant, until
 from tests.support.tokens import Signer
+from tools.supervisor import ROOT
 
 CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -135,3 +141,39 @@ async def test_what_a_stolen_token_has_made_ends_with_it_on_every_service(rest: 
 
     assert await until(refused, 5)
     assert (await rest.call("GET", "/v1/projects", token=child["token"])).status == 401
+
+
+async def test_a_withdrawn_key_is_refused_by_every_service(own_cluster: Cluster) -> None:
+    """Whoever had stolen a signing key could sign tokens for ever: no command took it out of the key set."""
+    own_cluster.start()
+    token = own_cluster.dev_token
+    stolen = jwt.get_unverified_header(token[len(PREFIX) :])["kid"]
+    async with aiohttp.ClientSession() as http:
+        rest = Rest(own_cluster.url, http)
+        calls = [("POST", "/v1/chat/completions", CHAT), ("GET", "/v1/vector/providers", None)]
+        calls += [("GET", "/v1/files/buckets", None), ("GET", "/v1/projects", None)]
+        owner = json.loads((own_cluster.data / "dev-owner.json").read_text())
+        session = (await rest.ok("POST", "/v1/auth/login", owner))["token"]
+        for bearer in (token, session):  # every service has verified both, and remembers it
+            for method, path, body in calls:
+                await rest.ok(method, path, body, token=bearer)
+        assert "have to be made again: 1." in command(own_cluster, "withdraw-key", stolen)
+
+        async def refused() -> bool:
+            answers = [await rest.call(*each, token=bearer) for bearer in (token, session) for each in calls]
+            return {answer.status for answer in answers} == {401}
+
+        assert await until(refused, 30)
+        assert stolen not in str(await rest.ok("GET", "/v1/auth/jwks"))
+        again = (await rest.ok("POST", "/v1/auth/login", owner))["token"]
+        assert jwt.get_unverified_header(again[len(PREFIX) :])["kid"] != stolen
+        await rest.ok("POST", "/v1/chat/completions", CHAT, token=again)
+
+
+def command(cluster: Cluster, *arguments: str) -> str:
+    """What an operator's command says, which runs beside the services on their data."""
+    env = {**os.environ, **json.loads((cluster.data / "dev-secrets.json").read_text())}
+    env["PORTICO_DATA_DIR"] = str(cluster.data)
+    line = [sys.executable, "-m", "services.auth", *arguments]
+    done = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout

@@ -30,8 +30,9 @@ class Issuer:
         token_id: str,
         issued_at: float,
         expires_at: float | None,
-    ) -> str:
-        """The token's text. `issued_at` keeps its fraction: sessions are ended by comparing with it."""
+    ) -> tuple[str, str]:
+        """The id of the key that signs it, and the token's text. `issued_at` keeps its fraction: sessions are ended by
+        comparing with it."""
         signer = self._keys.signer
         claims: dict[str, object] = {
             "iss": ISSUER,
@@ -45,4 +46,5 @@ class Issuer:
         }
         if expires_at is not None:
             claims["exp"] = int(expires_at)
-        return PREFIX + jwt.encode(claims, signer.private, algorithm=ALGORITHM, headers={"kid": signer.key_id})
+        token = jwt.encode(claims, signer.private, algorithm=ALGORITHM, headers={"kid": signer.key_id})
+        return signer.key_id, PREFIX + token

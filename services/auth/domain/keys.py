@@ -1,7 +1,8 @@
 """The keys that sign Portico's tokens: one current, one next that signs nothing yet, any number retired.
 
 All are published, so verifiers know a key before the first token carries it. A retired key stays published, without its
-private half, because API tokens may live for ever: rotation logs nobody out. Several replicas may do all this at once:
+private half, because API tokens live long: rotation logs nobody out. A key that was stolen is withdrawn: it is
+published no more, and nothing that it signed is taken any more. Several replicas may do all this at once:
 the store's unique `slot` lets one of them win, and the others read again.
 """
 
@@ -115,6 +116,19 @@ class Keys:
         await self._rotate(keys)
         await self.refresh()
         return self.signer.key_id
+
+    async def withdraw(self, key_id: str) -> SigningKey | None:
+        """Remove a key, so that whatever it signed is refused; None: there is none of that id.
+
+        The first step is the one that counts, and from any state after it a replica's `refresh` goes on: it lets the
+        next key sign in place of a withdrawn current one, however new it is, and makes what is missing.
+        """
+        key = await self._table.get(MAIN, key_id)
+        if key is not None:
+            await self._table.delete(MAIN, key_id)
+            log.warning("key withdrawn", key=key_id)
+            await self.refresh()
+        return key
 
     async def _load(self) -> dict[str, SigningKey]:
         """All keys by slot, the retired ones by their id."""

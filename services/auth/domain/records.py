@@ -85,7 +85,8 @@ class ProjectRecord:
 class ApiToken:
     """A token without its secret: `suffix` is its last characters.
 
-    `parent_id` is the API token that it was made with; records of earlier versions have none.
+    `parent_id` is the API token that it was made with, and `key_id` the key that signed it; records of earlier versions
+    have neither.
     """
 
     id: str
@@ -97,6 +98,7 @@ class ApiToken:
     created_at: float
     expires_at: float | None = None
     parent_id: str = ""
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

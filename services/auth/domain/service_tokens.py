@@ -38,7 +38,7 @@ class ServiceTokens:
             raise NotFound("There is no such project.", field="project")
         now = self._clock()
         expires_at = float(int(now + _LIFE_SECONDS))
-        token = self._issuer.issue(
+        _, token = self._issuer.issue(
             Project(tenant, project.id),
             subject,
             Kind.SERVICE,

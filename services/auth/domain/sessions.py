@@ -65,7 +65,7 @@ class Sessions:
         project = await self._projects.get(tenant, project_id)
         if project is None or project.status != ACTIVE:  # after the insert: a removal sees the session or is seen here
             raise _no_project()
-        token = self._issuer.issue(
+        _, token = self._issuer.issue(
             Project(tenant, project_id),
             user.id,
             Kind.SESSION,

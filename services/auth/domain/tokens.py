@@ -128,7 +128,7 @@ class Tokens:
         id, now = new_id(), self._clock()
         if expires_at is None:
             expires_at = self._latest_expiry
-        token = self._issuer.issue(
+        key_id, token = self._issuer.issue(
             Project(tenant, project_id), user.id, Kind.API, scopes, token_id=id, issued_at=now, expires_at=expires_at
         )
         record = ApiToken(
@@ -141,6 +141,7 @@ class Tokens:
             created_at=now,
             expires_at=expires_at,
             parent_id=parent_id,
+            key_id=key_id,
         )
         await self._tables.tokens.insert(tenant, record)
         return record, token

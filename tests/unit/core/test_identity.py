@@ -153,3 +153,32 @@ def test_the_cache_is_bounded(signer: Signer) -> None:
     for _ in range(10):
         verifier.verify(signer.token())
     assert len(verifier._verified) == 3
+
+
+def test_what_a_withdrawn_key_has_verified_is_forgotten(signer: Signer) -> None:
+    """A token that had been verified once was taken from the cache, whatever became of its key."""
+    other, keys, revocations = Signer("other"), KeyRing(), Revocations()
+    both = {each.key_id: each.private.public_key() for each in (signer, other)}
+    keys.replace(both)
+    revocations.replace([])
+    verifier, token, others = TokenVerifier(keys, revocations), signer.token(), other.token()
+    verifier.verify(token)
+    keys.replace(dict(both))
+    assert token in verifier._verified  # the same keys once more, as every few seconds
+    keys.replace({**both, "new": Signer("new").private.public_key()})
+    assert token in verifier._verified
+    keys.replace({other.key_id: both[other.key_id]})
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+    verifier.verify(others)
+
+
+def test_a_key_that_is_replaced_under_its_own_id_verifies_nothing_any_more(signer: Signer) -> None:
+    keys, revocations = KeyRing(), Revocations()
+    keys.replace({signer.key_id: signer.private.public_key()})
+    revocations.replace([])
+    verifier, token = TokenVerifier(keys, revocations), signer.token()
+    verifier.verify(token)
+    keys.replace({signer.key_id: Signer().private.public_key()})
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
