@@ -4,6 +4,7 @@ A Qdrant server is tried where QDRANT_URL names one.
 """
 
 import asyncio
+import math
 import os
 import random
 import uuid
@@ -25,7 +26,7 @@ from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.pgvector import PgvectorEngine
 from services.vector.adapters.qdrant import QdrantEngine
 from services.vector.domain.filters import parse
-from services.vector.domain.points import FusionMethod, IndexSpec, Metric, Point, Words, vector
+from services.vector.domain.points import MAX_LENGTH, FusionMethod, IndexSpec, Metric, Point, Words, vector
 from services.vector.ports import Page, Place, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
 
@@ -127,6 +128,11 @@ async def walk(engine: VectorEngine, at: Place, limit: int) -> list[Point]:
         after = page.after
         if not after:
             return found
+
+
+def _written(point: Point) -> int:
+    """The order in which the points of the test on lengths are written."""
+    return ["x", "xy", "y", "back"].index(point.id)
 
 
 def same(a: Point, b: Point) -> bool:
@@ -372,6 +378,37 @@ class TestQueries:
         assert [match.id for match in found] == [f"p{at}" for at in order]
         assert [match.score for match in found] == pytest.approx([exact[at] for at in order], rel=1e-4, abs=1e-5)
         assert found[0].metadata == points[order[0]].metadata
+
+    @pytest.mark.parametrize("length", [1e-38, 1e-20, 1e-4, 1.0, 1e4, 1e20, 2e38])
+    async def test_cosine_of_vectors_of_any_length(self, engine: VectorEngine, length: float) -> None:
+        """qdrant/qdrant#10692, #10465, weaviate#11671: normalised in 32 bits, short vectors lost digits and long ones
+        everything: `[1e-4, 0]` scored 1e-4 and `[1e20, 0]` nothing, and neither came back."""
+        await engine.create(HERE, IndexSpec(4))
+        directions = {"x": (1, 0, 0, 0), "xy": (1, 1, 0, 0), "y": (0, 1, 0, 0), "back": (-1, 0, 0, 0)}
+        points = [point(id, [length * each for each in values]) for id, values in directions.items()]
+        await engine.upsert(HERE, points)
+        for asked in ([1, 0, 0, 0], [length, 0, 0, 0]):
+            found = await engine.query(HERE, Query(vector(asked), include_values=True))
+            assert [match.id for match in found] == ["x", "xy", "y", "back"]
+            assert [match.score for match in found] == pytest.approx([1, 0.5**0.5, 0, -1], abs=1e-5)
+            for match, written in zip(found, points, strict=True):
+                assert match.values is not None
+                assert list(match.values) == pytest.approx(list(written.values), rel=1e-5, abs=0)
+        for read in (await engine.fetch(HERE, list(directions)), sorted(await walk(engine, HERE, 3), key=_written)):
+            for after, written in zip(read, points, strict=True):
+                assert list(after.values) == pytest.approx(list(written.values), rel=1e-5, abs=0)
+
+    @pytest.mark.parametrize("metric", [Metric.DOT, Metric.EUCLIDEAN])
+    async def test_the_longest_vectors_have_finite_scores(self, engine: VectorEngine, metric: Metric) -> None:
+        """milvus-io/milvus#50408: scores that overflowed were null, and their points fell out of the ranking."""
+        await engine.create(HERE, IndexSpec(2, metric))
+        most = MAX_LENGTH * 0.999
+        ends = {"a": (most, 0), "b": (-most, 0), "c": (0, most), "d": (1, 1)}
+        await engine.upsert(HERE, [point(id, values) for id, values in ends.items()])
+        found = await engine.query(HERE, Query(vector([most, 0])))
+        assert len(found) == len(ends)
+        assert all(math.isfinite(match.score) for match in found)
+        assert (found[0].id, found[-1].id) == ("a", "b")
 
     @pytest.mark.parametrize("top_k", [1, 3, 1000])
     async def test_top_k(self, engine: VectorEngine, top_k: int) -> None:
