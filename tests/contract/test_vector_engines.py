@@ -553,9 +553,30 @@ class TestIsolation:
         assert [await self.look(filled, at) for at in self.ELSEWHERE] == before
 
 
+LARGE = [
+    2**53 - 1,
+    2**53,
+    2**53 + 1,
+    2**53 + 2,
+    float(2**53),
+    -(2**53) - 1,
+    1_764_140_000_123_456_789,
+    1_764_140_000_123_456_790,
+    1.764140000123456789e18,
+    2**62 - 1,
+    2**62,
+    2**62 + 1,
+    -(2**62),
+    2**63 - 1,
+    2**63 - 512,
+    float(2**63),
+    -(2**63),
+    2.0**64,
+]
+"""Around where neighbouring integers round to the same 64-bit float."""
 NAMES = ("a", "b", "c d", "ä", "0", "a-b")
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.sampled_from([0, 1, -1, 2, 2**53, 2**53 + 1, -(2**62)]),
+    st.none(), st.booleans(), st.sampled_from([0, 1, -1, 2]), st.sampled_from(LARGE),
     st.sampled_from([0.0, -0.0, 1.0, 0.1, 1.5, -2.5, 1e300, 5e-324, float(2**53)]),
     st.sampled_from(["", "1", "true", "null", "x", "ä", "x' OR '1'='1", "long" * 60, '["a"]']),
 )  # fmt: skip
@@ -565,9 +586,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 METADATA = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4)
 PATHS = st.one_of(st.sampled_from(NAMES), st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).map(".".join))
-NUMBERS = st.sampled_from(
-    [0, -0.0, 1, 1.0, -1, 0.1, 1.5, 2**53, float(2**53), 2**53 + 1, -(2**62), 1e300, -1e300, 5e-324]
-)
+NUMBERS = st.sampled_from([0, -0.0, 1, 1.0, -1, 0.1, 1.5, 1e300, -1e300, 5e-324, *LARGE])
 OPERATORS = st.one_of(
     st.tuples(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), NUMBERS),
     st.tuples(st.sampled_from(["$eq", "$ne"]), SCALARS),
@@ -614,6 +633,25 @@ class TestFilters:
             found = await engine.query(HERE, Query(vector([1, 1]), 100, filter))
             assert {match.id for match in found} == expected
             assert await engine.count(HERE, filter) == len(expected)
+
+    async def test_integers_that_round_to_one_float_are_told_apart(self, engine: VectorEngine) -> None:
+        """qdrant/qdrant#8538: 2^53 and 2^53 + 1 were one number to every filter."""
+        await engine.create(HERE, SPEC)
+        numbers = [2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2]
+        await engine.upsert(HERE, [point(str(n), n=n) for n in numbers])
+
+        async def met(clause: Any) -> list[int]:
+            found = await engine.query(HERE, Query(vector([1, 0, 0, 0]), 10, parse({"n": clause})))
+            assert await engine.count(HERE, parse({"n": clause})) == len(found)
+            return sorted(int(match.id) for match in found)
+
+        odd = 2**53 + 1
+        for clause in (odd, {"$eq": odd}, {"$in": [odd]}, {"$gte": odd, "$lte": odd}, {"$gt": 2**53, "$lt": 2**53 + 2}):
+            assert await met(clause) == [odd]
+        assert await met({"$ne": odd}) == await met({"$nin": [odd]}) == [2**53 - 1, 2**53, 2**53 + 2]
+        assert await met({"$gt": odd}) == [2**53 + 2]
+        assert await met({"$lt": odd}) == [2**53 - 1, 2**53]
+        assert await met(float(2**53)) == [2**53]
 
     @pytest.mark.parametrize(
         "raw",
