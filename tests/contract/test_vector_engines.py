@@ -7,6 +7,7 @@ import asyncio
 import math
 import os
 import random
+import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -491,6 +492,31 @@ class TestHybrid:
         found = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 2, words=Words(text), include_values=True))
         assert [match.id for match in found] == ["cats", "dogs"]
         assert found[0].values is not None
+
+    @pytest.mark.parametrize(
+        ("text", "query"),
+        [
+            ("私は東京に住んでいます", "東京"),
+            ("大人券と学生券があります", "学生券"),
+            ("東京都", "都"),
+            ("ﾃﾞｰﾀﾍﾞｰｽの設計", "データベース"),
+            ("나는 어제 도서관에 갔다", "도서관"),
+            ("向量数据库很快", "数据库"),
+            ("ประเทศไทยสวยงามมาก", "ประเทศ"),
+            (unicodedata.normalize("NFD", "Das Café in Zürich"), "Café"),
+            ("Das Café in Zürich", unicodedata.normalize("NFD", "Zürich")),
+            ("".join(chr(ord(each) + 0xFEE0) for each in "portico"), "portico"),  # full-width letters
+        ],
+    )  # fmt: skip
+    async def test_words_of_scripts_without_spaces_and_of_other_forms(
+        self, filled: VectorEngine, text: str, query: str
+    ) -> None:
+        """Words inside a sentence of Japanese, Chinese, Korean or Thai, and of NFD text by NFC, were not found."""
+        await filled.upsert(HERE, [point("found", (0, 0, 0, 1), text)])
+        words = Words(query, FusionMethod.WEIGHTED, 0.0)
+        best, *others = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, words=words))
+        assert (best.id, best.score) == ("found", 1.0)
+        assert all(match.score == 0 for match in others)
 
     async def test_a_new_text_replaces_the_old(self, filled: VectorEngine) -> None:
         await filled.upsert(HERE, [point("zebra", (0, 0, 0, 1), "nothing of the kind")])

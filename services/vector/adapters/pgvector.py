@@ -45,7 +45,7 @@ _SECONDS = 30.0
 """For which a statement may run."""
 
 _EXACT = "exact bytea"
-"""Column of the caller's vector where another one is compared in its place (`normalised`), as pgvector sends vectors."""
+"""Column of the caller's vector, encoded as pgvector does, where another is compared in its place (`normalised`)."""
 
 _EF = 200
 _MAX_EF = 1_000

@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 import grpc
-import qdrant_edge as edge
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from core.errors import Conflict, InsufficientStorage, InvalidInput, NotFound, PorticoError, Unavailable, UpstreamFailed
 from services.vector.adapters import qdrant_payload as stored
+from services.vector.adapters.bm25 import Bm25
 from services.vector.adapters.compiled import compiled
 from services.vector.domain.filters import OPERATORS, Filter, Order
 from services.vector.domain.fusion import candidates, fuse_matches
@@ -59,7 +59,7 @@ class QdrantEngine:
         self._prefix = prefix
         self._registry = f"{prefix}-indexes"
         self._specs: dict[Place, IndexSpec] = {}
-        self._bm25 = edge.Bm25()
+        self._bm25 = Bm25()
 
     # Indexes
 
@@ -157,7 +157,7 @@ class QdrantEngine:
         dense, fields = stored.entry(point, spec)
         vectors: dict[str, Any] = {stored.DENSE: dense}
         if spec.hybrid and point.text:
-            words = self._bm25.embed_document(point.text)
+            words = self._bm25.document(point.text)
             if words.indices:
                 vectors[stored.WORDS] = models.SparseVector(indices=words.indices, values=words.values)
         payload = {_PLACE: _name(place), **fields}
@@ -173,7 +173,7 @@ class QdrantEngine:
         else:
             depth = candidates(query.top_k)
             dense = await self._nearest(place, spec, vector, stored.DENSE, query, depth)
-            words = self._bm25.embed_query(query.words.text)
+            words = self._bm25.query(query.words.text)
             asked = models.SparseVector(indices=words.indices, values=words.values)
             sparse = await self._nearest(place, spec, asked, stored.WORDS, query, depth) if words.indices else []
             found = fuse_matches(dense, sparse, query.words)[: query.top_k]

@@ -23,8 +23,8 @@ TERMS = "terms"
 NUMBER = "#"
 """Fields of the payload. `point` is JSON text of all that is given back, so it comes back as it came, whatever the
 engine does to numbers and booleans: id, length, metadata, text and, where the engine was given another vector than the
-caller's, the caller's in base64. The others are for filters: `terms`, and `#path` for a field's numbers. The form is the
-one that the embedded engine's binding converts fastest: few texts, few lists, whole numbers as such."""
+caller's, the caller's in base64. The others are for filters: `terms`, and `#path` for a field's numbers. The form is
+the one that the embedded engine's binding converts fastest: few texts, few lists, whole numbers as such."""
 
 _EXACT = 2**53
 

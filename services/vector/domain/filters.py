@@ -6,8 +6,8 @@ Fields. `a.b` is field `b` of the object `a`; arrays are not entered, so a path 
 that itself holds a dot. Several fields, and several operators of one field, must all be met.
 
 Equality. {"f": x} and {"f": {"$eq": x}} hold where the value is x or is an array with x among its elements. Types never
-mix: true is not 1 and "1" is not 1, but 1 is 1.0: numbers are compared by value, integers of up to 64 bits exactly. Null
-is met by null, by an array with null in it, and by a missing field. Objects, and arrays in arrays, equal nothing.
+mix: true is not 1 and "1" is not 1, but 1 is 1.0: numbers are compared by value, integers of up to 64 bits exactly.
+Null is met by null, by an array with null in it, and by a missing field. Objects, and arrays in arrays, equal nothing.
 `$in` holds where one of its values is equal so. `$ne`, `$nin`: the opposite of `$eq`, `$in`, so missing meets them.
 
 Order. `$gt $gte $lt $lte` take a number and hold where the value, or one element of an array, is such a number. Each

@@ -152,9 +152,8 @@ def check_vector(values: Vector, spec: IndexSpec, field: str = "vector") -> None
 
 
 def normalised(values: Vector, metric: Metric) -> Vector:
-    """The values as an engine is to compare them: for cosine, a vector whose squares 32-bit floats cannot hold becomes a
-    unit vector, calculated in 64 bits; every other vector stays as it is. Engines normalise in 32 bits, in which
-    `[1e-4, 0]` would lose digits and `[1e20, 0]` everything."""
+    """The values as an engine is to compare them: for cosine, a vector that is too short or too long to be normalised
+    in 32 bits becomes a unit vector, calculated in 64 bits; every other vector stays as it is."""
     if metric is not Metric.COSINE:
         return values
     length = math.hypot(*values)

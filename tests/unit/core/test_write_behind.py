@@ -189,7 +189,9 @@ async def test_a_record_that_can_never_be_written_does_not_block_the_others(stor
 
 
 async def test_an_entry_of_which_no_record_can_be_made_is_dropped(store: Store) -> None:
-    events = WriteBehind(store, EVENTS, Tasks(), "evt", lambda text: {"createdAt": float(text)}, capacity=10)
+    events: WriteBehind[str] = WriteBehind(
+        store, EVENTS, Tasks(), "evt", lambda text: {"createdAt": float(text)}, capacity=10
+    )
     for text in ("1", "nonsense", "2"):
         events.add(PROJECT, text)
     await events.flush()

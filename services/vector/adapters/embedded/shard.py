@@ -12,6 +12,7 @@ import qdrant_edge as edge
 
 from core.errors import InvalidInput, NotFound
 from services.vector.adapters import qdrant_payload as stored
+from services.vector.adapters.bm25 import Bm25
 from services.vector.adapters.compiled import compiled
 from services.vector.adapters.embedded.layout import IndexFile, read_index, read_tuning, write_index
 from services.vector.adapters.embedded.tuning import params
@@ -99,7 +100,7 @@ class Shard:
         info = self._engine.info()
         self._number_fields = {key.strip('"') for key in info.payload_schema} - {stored.TERMS}
         self._unflushed = 0
-        self._bm25 = edge.Bm25()
+        self._bm25 = Bm25()
         self.unindexed = max(0, info.points_count - info.indexed_vectors_count)
         self.touched: dict[str, None] | None = None
         """Ids written while a rebuild goes on; None when none does."""
@@ -130,7 +131,7 @@ class Shard:
     def _vectors(self, point: Point, dense: list[float]) -> Any:
         """The dense vector has no name, which is converted in half the time."""
         if self.spec.hybrid and point.text:
-            words = self._bm25.embed_document(point.text)
+            words = self._bm25.document(point.text)
             if words.indices:
                 return {"": dense, stored.WORDS: words}
         return dense
@@ -189,7 +190,7 @@ class Shard:
             raise InvalidInput("this index does not rank by words: create it with hybrid", field="text")
         depth = candidates(query.top_k)
         dense = self._nearest(asked, None, query, depth)
-        words = self._bm25.embed_query(query.words.text)
+        words = self._bm25.query(query.words.text)
         sparse = self._nearest(words, stored.WORDS, query, depth) if words.indices else []
         return fuse_matches(dense, sparse, query.words)[: query.top_k]
 
