@@ -143,7 +143,6 @@ def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str
     except ConfigError as error:
         sys.exit(commands.complain(error))
     open_files.allow_many()
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # children of ours exec at once; gRPC would remark on each
     sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
 
 

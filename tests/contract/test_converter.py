@@ -4,14 +4,15 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-from core.errors import InsufficientStorage, PorticoError, Unprocessable, UnsupportedMedia
+from core.errors import InsufficientStorage, PorticoError, Unavailable, Unprocessable, UnsupportedMedia
+from services.rag.adapters.conversion import converter
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.limits import MIB, Limits
 from services.rag.domain.kinds import HEAD_BYTES, kind_of
@@ -219,10 +220,63 @@ async def test_too_much_output(tmp_path: Path) -> None:
     assert refused.message == "The Markdown would be longer than 1 MiB."
 
 
-async def test_a_worker_that_is_killed_is_no_mystery(tmp_path: Path) -> None:
-    work = asyncio.create_task(refusal(tmp_path, "a.pdf", documents.pdf_that_hangs()))
-    os.kill(await a_child(), 11)
-    assert (await work).message == "The converter broke down over this document."
+DIES = """
+import os, signal, sys, tempfile
+if {ready}:
+    print("ready", flush=True)
+starts = int(open({counter!r}).read() or 0) + 1
+open({counter!r}, "w").write(str(starts))
+if starts <= {times}:
+    os.kill(os.getpid(), signal.{signal})
+os.write(int(sys.argv[2]), sys.stdin.buffer.read())
+print("done", flush=True)
+"""
+
+
+def dying_worker(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, *, times: int, ready: bool, signal: str = "SIGSEGV"
+) -> Callable[[], int]:
+    """Puts a program in the worker's place that dies so many times, and gives how often it was started."""
+    place = folder.with_name(f"{folder.name}-worker")
+    place.mkdir()
+    counter = place / "starts"
+    counter.write_text("")
+    (place / "dying.py").write_text(DIES.format(counter=str(counter), times=times, ready=ready, signal=signal))
+    monkeypatch.setattr(converter, "_WORKER", "dying")
+    monkeypatch.syspath_prepend(str(place))
+    return lambda: int(counter.read_text())
+
+
+async def test_a_worker_that_dies_over_a_document_is_no_mystery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = dying_worker(monkeypatch, tmp_path, times=1, ready=True)
+    error = await refusal(tmp_path, "a.txt", b"text")
+    assert (type(error), error.message) == (Unprocessable, "The converter broke down over this document.")
+    assert starts() == 1
+
+
+@pytest.mark.parametrize("signal", ["SIGSEGV", "SIGKILL", "SIGABRT"])
+async def test_a_worker_that_dies_before_it_reads_the_document_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal: str
+) -> None:
+    """A child that gRPC's fork handlers had crashed was taken for the document's fault (grpc/grpc#43055)."""
+    starts = dying_worker(monkeypatch, tmp_path, times=2, ready=False, signal=signal)
+    assert await markdown(tmp_path, "a.txt", b"text") == "text"
+    assert starts() == 3
+    assert_clean(tmp_path)
+
+
+async def test_a_worker_that_never_starts_is_the_services_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job tries such a conversion again later."""
+    starts = dying_worker(monkeypatch, tmp_path, times=100, ready=False)
+    error = await refusal(tmp_path, "a.txt", b"text")
+    assert (type(error), error.message) == (
+        Unavailable, "The converter could not be started. Try again in a moment."
+    )  # fmt: skip
+    assert starts() == 3
 
 
 async def test_who_stops_waiting_leaves_no_process(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 The document is its standard input, a file; OUTPUT is the open file that it writes the Markdown to. On standard output
 it says "ready" when it begins to convert, and then, in one line, the outcome: a word of Outcome, and for the log what
-went wrong and where. Limits that are met otherwise end it without a word.
+went wrong and where. Where it refuses the document before it has loaded anything, the outcome is its first word. Limits
+that are met otherwise end it without a word; one that ends without "ready" has not got to the document.
 """
 
 import os
@@ -24,6 +25,7 @@ class Outcome(StrEnum):
     BOMB = "bomb"
     ENTITIES = "entities"
     UNSUPPORTED = "unsupported"
+    TIME = "time"
     MEMORY = "memory"
     TOO_LONG = "too-long"
     TOO_DEEP = "too-deep"
