@@ -17,6 +17,8 @@ from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.limits import MIB, Limits
 from services.rag.domain.kinds import HEAD_BYTES, kind_of
 from tests.support import documents
+from tests.support.hostile import HOSTILE
+from tests.support.hostile.case import Hostile
 from tests.support.processes import children, environment
 
 ROWS = [["name", "price"], ["apple", "3"], ["pear", "4"]]
@@ -83,22 +85,37 @@ async def test_a_workbooks_cells_are_what_they_are(tmp_path: Path) -> None:
         "| --- | --- | --- | --- |",
         "| a\\|b c | 3 |  | 2024-01-02 |",
         "| NA |  | null | 2024-01-02 03:04:05 |",
-        f"| True | 0.25 |  | {2**40} |",  # a formula that nothing has calculated yet
+        f"| TRUE | 0.25 |  | {2**40} |",  # a formula that nothing has calculated yet
         "",
         "## Empty",
     ]
 
 
-async def test_two_cells_far_apart_are_not_a_million_rows_of_nothing(tmp_path: Path) -> None:
-    far = documents.xlsx_cells({"A1": "here", "XFD1048576": "there"})
-    limits = Limits(seconds=20, memory=1024 * MIB, output=20 * MIB)
-    refused = await refusal(tmp_path, "a.xlsx", far, limits)
-    assert isinstance(refused, Unprocessable)
-    assert refused.message == "The conversion needs more than 1024 MiB of memory."
+async def test_two_cells_far_apart_cost_no_more_than_two_cells(tmp_path: Path) -> None:
+    """They took a GiB, and were refused for it."""
+    far = documents.xlsx_cells({"A1": "here", "B1": "beside", "XFD1048576": "there"})
+    limits = Limits(seconds=20, memory=256 * MIB, output=MIB)
+    assert (await markdown(tmp_path, "a.xlsx", far, limits)).splitlines()[1:] == [
+        "| here | beside |  |  |", "| --- | --- | --- | --- |", "|  |  |  | there |"
+    ]  # fmt: skip
     rows = documents.xlsx_cells({"A1": "here", "B200000": "there"})
     assert (await markdown(tmp_path, "a.xlsx", rows)).splitlines()[1:] == [
         "| here |  |", "| --- | --- |", "|  | there |"
     ]  # fmt: skip
+
+
+async def test_a_workbook_without_a_cell_holds_no_text(tmp_path: Path) -> None:
+    error = await refusal(tmp_path, "a.xlsx", documents.xlsx({"S": [], "T": []}))
+    assert (type(error), "no text" in error.message) == (UnsupportedMedia, True)
+
+
+LOCKED_DOWN = ("equation.docx", "chart.pptx", "types.xlsx", "hidden.html", "in gb18030.html", "gb18030.csv", "sep.csv")
+
+
+@pytest.mark.parametrize("hostile", [each for each in HOSTILE if each.name in LOCKED_DOWN], ids=lambda each: each.name)
+async def test_hostile_documents_in_a_worker(tmp_path: Path, hostile: Hostile) -> None:
+    """What `test_conversion_hostile` asks of all, where libraries are kept from files and threads."""
+    assert not hostile.faults(await markdown(tmp_path, hostile.name, hostile.content))
 
 
 async def test_markdown_stays_as_it_is(tmp_path: Path) -> None:
@@ -210,7 +227,7 @@ async def test_a_good_document_that_takes_too_long_is_ended(tmp_path: Path) -> N
 
 async def test_too_much_memory(tmp_path: Path) -> None:
     limits = Limits(seconds=60, memory=256 * MIB, output=100 * MIB)
-    refused = await refusal(tmp_path, "a.csv", documents.csv(12 * MIB), limits)
+    refused = await refusal(tmp_path, "a.csv", documents.csv(40 * MIB), limits)
     assert refused.message == "The conversion needs more than 256 MiB of memory."
 
 

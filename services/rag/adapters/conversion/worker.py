@@ -12,7 +12,7 @@ import zipfile
 from enum import StrEnum
 from traceback import extract_tb
 
-from services.rag.adapters.conversion import formats, limits, office
+from services.rag.adapters.conversion import encodings, formats, limits, office, tables
 from services.rag.adapters.conversion.limits import Limits
 
 READY = b"ready\n"
@@ -47,8 +47,8 @@ _BY_TYPE: dict[type[BaseException], Outcome] = {
     office.Entities: Outcome.ENTITIES,
     office.Encrypted: Outcome.ENCRYPTED,
     office.NotOffice: Outcome.UNSUPPORTED,
-    formats.NotText: Outcome.UNSUPPORTED,
-    formats.TooLong: Outcome.TOO_LONG,
+    encodings.NotText: Outcome.UNSUPPORTED,
+    tables.TooLong: Outcome.TOO_LONG,
     zipfile.BadZipFile: Outcome.DAMAGED,
 }
 
