@@ -28,7 +28,7 @@ from core.identity import TokenVerifier
 from core.permissions import allows
 from core.rate_limits import RateLimits
 from core.rpc import reply
-from core.rpc.errors import HTTP_STATUS, internal, trailing_metadata, wire_of
+from core.rpc.errors import HTTP_STATUS, grpc_message, internal, trailing_metadata, wire_of
 from core.rpc.policy import Policy
 
 log = logs.get(__name__)
@@ -325,4 +325,4 @@ async def _abort(call: Call, servicer_context: CallContext, error: PorticoError)
     metadata = trailing_metadata(error, call.request.request_id, rest=call.rest)
     if call.rest:
         metadata = (*reply.headers(), *metadata)
-    await servicer_context.abort(wire.code, error.message, metadata)
+    await servicer_context.abort(wire.code, grpc_message(error), metadata)
