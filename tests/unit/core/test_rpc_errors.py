@@ -60,7 +60,7 @@ def test_some_kilobytes_arrive_whole() -> None:
 def test_the_status_and_its_details_say_the_same() -> None:
     """Readers of google.rpc.Status refuse details whose message is not the status'."""
     error = errors.InvalidInput("漢" * 4000, field="f")
-    status = status_pb2.Status.FromString(dict(trailing_metadata(error, "r", rest=False))["grpc-status-details-bin"])  # type: ignore[arg-type]
+    status = status_pb2.Status.FromString(dict(trailing_metadata(error, "r", rest=False))["grpc-status-details-bin"])
     assert status.message == grpc_message(error)
     bad = error_details_pb2.BadRequest()
     assert any(detail.Unpack(bad) for detail in status.details)
