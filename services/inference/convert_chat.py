@@ -7,10 +7,10 @@ from core.errors import InvalidInput
 from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.convert import usage_message
+from services.inference.domain.answers.chunks import Chunk
+from services.inference.domain.answers.errors import malformed
 from services.inference.domain.chat import Completion
-from services.inference.domain.chunks import Chunk
 from services.inference.domain.embeddings import Embedded
-from services.inference.domain.errors import malformed
 from services.inference.domain.requests import Body
 from services.inference.domain.tokens import TokenUsage
 

@@ -4,15 +4,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+import msgspec
 
+from core import json_bodies
 from core.errors import InvalidInput, PorticoError
+from services.inference.domain.json_values import NotJson, encode
 from services.inference.domain.routes import Route
 
 Body = dict[str, Any]
 
 MAX_INPUTS = 2048
 _MAX_REQUEST_ID = 128
+_REQUEST_ID = "request_id"
+"""Portico's own field, which providers reject."""
+_JSON = msgspec.json.Decoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller asks of Portico itself, read from the request as it came."""
+
+    body: Body
+    request_id: str
+    stream: bool
+    usage: bool
+    """Whether a stream is to end with its usage."""
 
 
 @dataclass(slots=True)
@@ -28,11 +44,7 @@ class Shaped:
 
 def read_json(data: bytes) -> Body:
     """The JSON object of a request body. Raises InvalidInput."""
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        reason = "it is nested too deeply" if "ecursion" in error.msg else f"{error.msg} at position {error.pos}"
-        raise InvalidInput(f"The body is not valid JSON: {reason}.", reason="INVALID_JSON", field="body") from None
+    body = json_bodies.read(_JSON, data)
     if not isinstance(body, dict):
         raise InvalidInput("The body must be a JSON object.", reason="INVALID_JSON", field="body")
     return body
@@ -41,8 +53,8 @@ def read_json(data: bytes) -> Body:
 def write_json(body: Body) -> bytes:
     """Raises InvalidInput for what can be read but not written: nesting beyond 254 levels."""
     try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
+        return encode(body)
+    except NotJson:
         raise InvalidInput(
             "The body is not valid JSON: it is nested too deeply.", reason="INVALID_JSON", field="body"
         ) from None
@@ -88,42 +100,45 @@ def check_embedding(body: Body) -> None:
         raise _invalid("dimensions", "must be a positive integer")
 
 
-def take_request_id(body: Body, default: str) -> str:
-    """Removes Portico's own field `request_id`, which providers reject; the default where there is none."""
-    given = body.pop("request_id", None)
+def wish_of(body: Body, request_id: str) -> Wish:
+    """Of a chat that was checked. `request_id` is for a caller who has none of their own."""
+    stream, options = bool(body.get("stream")), body.get("stream_options")
+    usage = bool(stream and options and options.get("include_usage"))
+    return Wish(body, own_request_id(body, request_id), stream, usage)
+
+
+def own_request_id(body: Body, default: str) -> str:
+    """The caller's own `request_id`; the default where there is none."""
+    given = body.get(_REQUEST_ID)
     return given if isinstance(given, str) and 0 < len(given) <= _MAX_REQUEST_ID else default
 
 
-def wants_usage(body: Body) -> bool:
-    """Whether the client asked for the usage of a stream."""
-    options = body.get("stream_options")
-    return bool(options and options.get("include_usage"))
-
-
 def shape_chat(body: Body, route: Route) -> Shaped:
-    """Applies the model's settings and asks for a stream's usage in any case. Changes `body`."""
+    """The request as the model's settings want it, which asks for a stream's usage in any case."""
     shaped = shape(body, route)
-    if body.get("stream") and route.whole_with_tools and body.get("tools"):
-        del body["stream"]
-    if not body.get("stream"):
-        body.pop("stream_options", None)
+    sent = shaped.body
+    if sent.get("stream") and route.whole_with_tools and sent.get("tools"):
+        del sent["stream"]
+    if not sent.get("stream"):
+        sent.pop("stream_options", None)
         return shaped
     shaped.stream = True
     if "stream_options" not in route.unsupported:
-        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+        sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return shaped
 
 
 def shape(body: Body, route: Route) -> Shaped:
-    """Applies the model's settings and its name at the provider. Changes `body`."""
+    """The request with the model's settings and its name at the provider. `body` stays what the caller asked for: its
+    wishes for the answer are read from there."""
+    sent = {**body, **route.extra, "model": route.model_id}
     for name, value in route.defaults:
-        body.setdefault(name, value)
-    body.update(route.extra)
-    dropped = tuple(name for name in route.unsupported if name in body)
+        sent.setdefault(name, value)
+    sent.pop(_REQUEST_ID, None)
+    dropped = tuple(name for name in route.unsupported if name in sent)
     for name in dropped:
-        del body[name]
-    body["model"] = route.model_id
-    return Shaped(body, False, dropped)
+        del sent[name]
+    return Shaped(sent, False, dropped)
 
 
 def _check_model(body: Body) -> None:
