@@ -21,7 +21,7 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
 DONE = b"data: [DONE]\n\n"
-SILENCE = b": the model is at work\n\n"
+SILENCE = b": keep-alive\n\n"
 """A comment, which clients skip and which tells everybody between that the connection is alive."""
 
 
