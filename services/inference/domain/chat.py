@@ -1,6 +1,7 @@
 """Chat: one pipeline for the OpenAI-compatible call and the typed ones, whole and streamed."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from core.errors import PorticoError
@@ -12,7 +13,7 @@ from services.inference.domain.answers.headers import Pairs
 from services.inference.domain.answers.usage import as_openai, read_usage
 from services.inference.domain.calls import CANCELLED, Call
 from services.inference.domain.models import LLM
-from services.inference.domain.requests import Body, Shaped, Wish
+from services.inference.domain.requests import Body, Wish
 from services.inference.domain.routes import Route, Routes
 from services.inference.domain.sending import Sender
 from services.inference.domain.streams import AnyChatStream, ChatStream, Silence, WholeAsStream
@@ -20,7 +21,7 @@ from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Completion:
     """A whole answer: OpenAI's object with the public model key. `dropped` are the fields that were not sent on."""
 
@@ -51,7 +52,16 @@ class Chat:
         try:
             route = call.route = await self._routes.find(call.identity.project, call.model, LLM)
             shaped = requests.shape_chat(body, route)
-            answer = await (self._streamed if shaped.stream else self._whole)(call, route, wish, shaped)
+            data = requests.write_json(shaped.body)
+            answer: Body | ChatStream
+            if shaped.stream:
+                answer = await self._sender.stream(
+                    call, route, route.chat_target, data, partial(self._begin, call, route, wish, shaped.dropped)
+                )
+            else:
+                answer = await self._sender.post(
+                    call, route, route.chat_target, data, partial(_completion, call, route, wish)
+                )
         except PorticoError as error:
             call.failed(error)
             self._meter.add(call)
@@ -69,30 +79,22 @@ class Chat:
         answer["request_id"] = wish.request_id
         return Completion(answer, call.usage, shaped.dropped, call.limits)
 
-    async def _whole(self, call: Call, route: Route, wish: Wish, shaped: Shaped) -> Body:
-        data = requests.write_json(shaped.body)
-        return await self._sender.post(
-            call, route, route.chat_target, data, lambda answer: _completion(answer, route, wish, call)
+    async def _begin(
+        self, call: Call, route: Route, wish: Wish, dropped: tuple[str, ...], stream: Stream
+    ) -> Body | ChatStream:
+        """A stream up to its first chunk, or the whole answer of a provider that does not stream. Raises Refusal,
+        PorticoError."""
+        chunks = ChunkStream(
+            route.model_key, route.scrub, with_usage=wish.usage, max_event_bytes=self._max_answer_bytes
         )
-
-    async def _streamed(self, call: Call, route: Route, wish: Wish, shaped: Shaped) -> Body | ChatStream:
-        """A stream, or the whole answer of a provider that does not stream."""
-
-        async def begin(stream: Stream) -> Body | ChatStream:
-            chunks = ChunkStream(
-                route.model_key, route.scrub, with_usage=wish.usage, max_event_bytes=self._max_answer_bytes
-            )
-            answer = ChatStream(call, wish, shaped.dropped, stream, chunks, self._sender, self._meter, self._silence)
-            start = await answer.open()
-            if start is None:
-                return answer
-            data = start + await stream.read(self._max_answer_bytes)
-            return _completion(data, route, wish, call)
-
-        return await self._sender.stream(call, route, route.chat_target, requests.write_json(shaped.body), begin)
+        answer = ChatStream(call, wish, dropped, stream, chunks, self._sender, self._meter, self._silence)
+        start = await answer.open()
+        if start is None:
+            return answer
+        return _completion(call, route, wish, start + await stream.read(self._max_answer_bytes))
 
 
-def _completion(data: bytes, route: Route, wish: Wish, call: Call) -> Body:
+def _completion(call: Call, route: Route, wish: Wish, data: bytes) -> Body:
     """The provider's answer as the client gets it, with its usage. Raises Refusal, UpstreamFailed."""
     call.first_byte = call.first_byte or calls.now()
     body = read_completion(data, route.model_key, route.scrub)

@@ -31,7 +31,6 @@ from services.inference.domain.usage import Meter
 FLOAT, BASE64 = "float", "base64"
 
 _FIRST_VECTOR = re.compile(rb'"embedding"\s*:\s*(["\[])')
-_EMPTY = re.compile(rb"(?:\[\s*\]|null)?")
 _FORMS = {b'"': BASE64, b"[": FLOAT}
 
 
@@ -70,7 +69,7 @@ _VECTORS = msgspec.json.Decoder(list[Vector])
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Embedded:
     """The answer: OpenAI's object with the public model key, its `data` still JSON."""
 
@@ -128,12 +127,13 @@ def _answer_to(request: Body, data: bytes, route: Route, request_id: str) -> tup
         usage = read_usage(msgspec.json.decode(fields["usage"]), generates=False) if "usage" in fields else None
     except json_bodies.UNREADABLE:
         fields = {}
-    if "error" in fields or _EMPTY.fullmatch(memoryview(fields.get("data", b""))):
+    form = _form(fields["data"]) if "data" in fields else None
+    if form is None or "error" in fields:
         _check_error(data, route)
-    if "data" not in fields:
+    if form is None:
         raise malformed()
     wanted = request.get("encoding_format") or FLOAT
-    if _form(fields["data"]) != wanted:
+    if form != wanted:
         fields["data"] = Raw(_ENCODER.encode(_converted(fields["data"], wanted)))
     if usage is None:
         usage = TokenUsage(tokens.estimate(tokens.input_characters(request["input"])), estimated=True)
@@ -143,15 +143,13 @@ def _answer_to(request: Body, data: bytes, route: Route, request_id: str) -> tup
 
 
 def _check_error(data: bytes, route: Route) -> None:
-    """Raises Refusal where the provider reports an error, UpstreamFailed where there is no answer otherwise."""
+    """Raises Refusal where the provider reports an error, UpstreamFailed for what is no JSON."""
     try:
         answer = decode_leniently(data)
     except NotJson:
         raise malformed() from None
     if (report := report_of(answer)) is not None:
         raise reported(report, route.scrub)
-    if not isinstance(answer, dict) or not answer.get("data"):
-        raise malformed()
 
 
 def _form(data: Raw) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -18,9 +19,11 @@ _MAX_REQUEST_ID = 128
 _REQUEST_ID = "request_id"
 """Portico's own field, which providers reject."""
 _JSON = msgspec.json.Decoder()
+_MAYBE_BOOL, _MAYBE_OBJECT, _MAYBE_LIST = (bool, NoneType), (dict, NoneType), (list, NoneType)
+"""Made once: a union such as `bool | None` is made anew wherever it stands."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wish:
     """What a caller asks of Portico itself, read from the request as it came."""
 
@@ -71,14 +74,14 @@ def check_chat(body: Body) -> None:
             raise _invalid(f"messages[{at}]", "must be an object")
         if not isinstance(message.get("role"), str):
             raise _invalid(f"messages[{at}].role", "must be a string")
-    if not isinstance(body.get("stream"), bool | None):
+    if not isinstance(body.get("stream"), _MAYBE_BOOL):
         raise _invalid("stream", "must be true or false")
     options = body.get("stream_options")
-    if not isinstance(options, dict | None):
+    if not isinstance(options, _MAYBE_OBJECT):
         raise _invalid("stream_options", "must be an object")
-    if options and not isinstance(options.get("include_usage"), bool | None):
+    if options and not isinstance(options.get("include_usage"), _MAYBE_BOOL):
         raise _invalid("stream_options.include_usage", "must be true or false")
-    if not isinstance(body.get("tools"), list | None):
+    if not isinstance(body.get("tools"), _MAYBE_LIST):
         raise _invalid("tools", "must be a list")
 
 
@@ -102,9 +105,11 @@ def check_embedding(body: Body) -> None:
 
 def wish_of(body: Body, request_id: str) -> Wish:
     """Of a chat that was checked. `request_id` is for a caller who has none of their own."""
-    stream, options = bool(body.get("stream")), body.get("stream_options")
-    usage = bool(stream and options and options.get("include_usage"))
-    return Wish(body, own_request_id(body, request_id), stream, usage)
+    own = own_request_id(body, request_id) if _REQUEST_ID in body else request_id
+    if not body.get("stream"):
+        return Wish(body, own, False, False)
+    options = body.get("stream_options")
+    return Wish(body, own, True, bool(options and options.get("include_usage")))
 
 
 def own_request_id(body: Body, default: str) -> str:
@@ -131,10 +136,14 @@ def shape_chat(body: Body, route: Route) -> Shaped:
 def shape(body: Body, route: Route) -> Shaped:
     """The request with the model's settings and its name at the provider. `body` stays what the caller asked for: its
     wishes for the answer are read from there."""
-    sent = {**body, **route.extra, "model": route.model_id}
+    sent = {**body, "model": route.model_id}
     for name, value in route.defaults:
         sent.setdefault(name, value)
+    if route.extra:
+        sent.update(route.extra)
     sent.pop(_REQUEST_ID, None)
+    if not route.unsupported:
+        return Shaped(sent, False, ())
     dropped = tuple(name for name in route.unsupported if name in sent)
     for name in dropped:
         del sent[name]

@@ -110,7 +110,7 @@ def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
     """What to raise. A rate limit is tried again only where the provider says when: sooner would make it worse."""
     error, status = refused.error, refused.status
     error.headers = rate_limits(headers)
-    if status == _TOO_MANY or status >= 500:
+    if status == _TOO_MANY or status in _RETRYABLE or status >= 500:
         seconds = retry_after(headers)
         error.retry_after = error.retry_after if seconds is None else seconds
     error.final = error.final or forbids_retry(headers)

@@ -104,8 +104,16 @@ class ChatStream:
         first chunk: nothing has been sent to the client then."""
         self._silence.watch(self)
         try:
-            start = await self._start()
-            kind = kind_of(start)
+            start, kind = b"", None
+            try:
+                while kind is None and not self._woken:
+                    data = await anext(self._pieces)
+                    start = data if start.isspace() else start + data
+                    kind = kind_of(start)
+            except StopAsyncIteration:
+                pass  # `_read` meets the end once more
+            if start:
+                self._call.first_byte = calls.now()
             if kind is Kind.PAGE:
                 raise malformed()
             if kind is Kind.JSON:
@@ -156,20 +164,6 @@ class ChatStream:
             if self._stream is not None:
                 self._stream.wake()
 
-    async def _start(self) -> bytes:
-        """The first bytes, enough to tell what kind of content they begin; fewer at the end or when this is woken."""
-        start = b""
-        while kind_of(start) is None:
-            try:
-                data = await anext(self._pieces)
-            except StopAsyncIteration:
-                break
-            start = data if start.isspace() else start + data
-            if self._woken:
-                break
-        self._call.first_byte = calls.now()
-        return start
-
     async def _read(self) -> list[Chunk]:
         """The next chunks, or none if this was woken; `done` or `error` of the chunks say whether there are more."""
         chunks = self._chunks
@@ -184,6 +178,8 @@ class ChatStream:
                 chunks.error = error
                 found = []
             else:
+                if not self._call.first_byte:
+                    self._call.first_byte = calls.now()
                 found = chunks.feed(data)
             if found or chunks.done or chunks.error:
                 return found

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.inference.domain.json_values import NotJson, encode
 
@@ -18,8 +17,7 @@ _MEDIA = frozenset({"image_url", "input_audio", "audio", "file", "video_url", "d
 """Parts of contents whose tokens have nothing to do with their length."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
+class TokenUsage(NamedTuple):
     """Tokens of one call. Cached ones are part of the input, reasoning ones part of the output."""
 
     input: int = 0

@@ -37,11 +37,13 @@ class OpenAIServicer(OpenAIServiceServicer):
     ) -> AsyncIterator[HttpBody]:
         answer = await self._chat.answer(read_json(request.body.data))
         if isinstance(answer, Completion):
-            await _send_head(answer, context)
+            if answer.dropped or answer.limits:
+                await _send_head(answer, context)
             yield HttpBody(content_type=JSON, data=_json(answer))
             return
         try:
-            await _send_head(answer, context)
+            if answer.dropped or answer.limits:
+                await _send_head(answer, context)
             while not answer.ended:
                 chunks = await answer.next()
                 data = _events(answer, chunks)
@@ -53,16 +55,15 @@ class OpenAIServicer(OpenAIServiceServicer):
         self, request: pb.CreateEmbeddingRequest, context: ServicerContext
     ) -> HttpBody:
         answer = await self._embeddings.answer(read_json(request.body.data))
-        await _send_head(answer, context)
+        if answer.dropped or answer.limits:
+            await _send_head(answer, context)
         return HttpBody(content_type=JSON, data=answer.json())
 
 
 async def _send_head(answer: Completion | Embedded | AnyChatStream, context: ServicerContext) -> None:
     """What the client is told in headers: what was not sent on, and the provider's rate limits."""
-    if answer.dropped:
-        await context.send_initial_metadata(((DROPPED, ",".join(answer.dropped)), *answer.limits))
-    elif answer.limits:
-        await context.send_initial_metadata(answer.limits)
+    dropped = ((DROPPED, ",".join(answer.dropped)),) if answer.dropped else ()
+    await context.send_initial_metadata((*dropped, *answer.limits))
 
 
 def _json(completion: Completion) -> bytes:

@@ -1,6 +1,7 @@
 """Streams whose provider has nothing to say for long: the client hears that they are alive."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import grpc
 import orjson
 import pytest
 
+from services.inference.domain.streams import Silence
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_world import Caller, frames_of, inference, reason_of, refused, text_of
@@ -57,6 +59,9 @@ async def caller(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Caller
         await made.provider(provider.url)
         await made.model()
         yield made
+        watched = [each for each in gc.get_objects() if isinstance(each, Silence)]
+        assert watched
+        assert not any(each._streams for each in watched)
 
 
 @pytest.mark.parametrize("comments", [True, False], ids=["comments", "nothing at all"])

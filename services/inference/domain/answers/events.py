@@ -21,6 +21,8 @@ class Kind(Enum):
 
 def kind_of(start: bytes) -> Kind | None:
     """None while `start` does not tell."""
+    if start.startswith(b"data:"):
+        return Kind.EVENTS
     text = start.removeprefix(BYTE_ORDER_MARK).lstrip()
     if not text or BYTE_ORDER_MARK.startswith(start):
         return None
@@ -76,6 +78,9 @@ class EventSplitter:
         return _payloads(events)
 
     def _without_mark(self, data: bytes) -> bytes:
+        if not self._start and data.startswith(b"data:"):
+            self._start = None
+            return data
         start = (self._start or b"") + data
         if len(start) < len(BYTE_ORDER_MARK) and BYTE_ORDER_MARK.startswith(start):
             self._start = start

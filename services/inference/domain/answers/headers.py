@@ -35,12 +35,10 @@ def forbids_retry(headers: Headers) -> bool:
 
 def rate_limits(headers: Headers) -> Pairs:
     """The `x-ratelimit-*` headers that can be passed on."""
-    found = [name for name in headers if name.startswith(_LIMITS)]
-    return _printable(headers, found[:_MOST_LIMITS]) if found else ()
-
-
-def _printable(headers: Headers, names: list[bytes]) -> Pairs:
-    fit = (name for name in names if _NAME.fullmatch(name) and _VALUE.fullmatch(headers[name]))
+    if _LIMITS not in b" ".join(headers):  # nearly always
+        return ()
+    names = [name for name in headers if name.startswith(_LIMITS)][:_MOST_LIMITS]
+    fit = [name for name in names if _NAME.fullmatch(name) and _VALUE.fullmatch(headers[name])]
     return tuple((name.decode(), headers[name].decode()) for name in fit)
 
 

@@ -37,10 +37,18 @@ class ToolCalls:
         return [self._piece(piece) for piece in pieces if type(piece) is dict]
 
     def _piece(self, piece: dict[str, Any]) -> dict[str, Any]:
-        function = piece.get("function")
+        function, id, index = piece.get("function"), piece.get("id"), piece.get("index")
         if type(function) is not dict:
             function = {}
-        id, index = piece.get("id"), piece.get("index")
+        elif (
+            type(index) is int
+            and index in self._calls
+            and not id
+            and not self._moved
+            and type(function.get("arguments")) is str
+        ):
+            self._last = index  # more of the arguments: nearly always
+            return piece
         if type(id) is not str:
             id = ""
         named = bool(function.get("name"))

@@ -15,19 +15,15 @@ from typing import Any
 
 from services.inference.domain.tokens import MAX_TOKENS, TokenUsage
 
-_INPUT = ("prompt_tokens", "input_tokens")
-_OUTPUT = ("completion_tokens", "output_tokens")
-_CACHED = ("cached_tokens", "prompt_cache_hit_tokens")
-_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
-_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
-
 
 def read_usage(usage: object, *, generates: bool = True) -> TokenUsage | None:
     """What a report says; None where it says nothing usable. A total beyond input and output is output that was paid
     for and not counted elsewhere; of a call that does not generate anything (`generates` False) it is the input."""
     if type(usage) is not dict:
         return None
-    read, written, total = _first(usage, _INPUT), _first(usage, _OUTPUT), _count(usage.get("total_tokens"))
+    read = _count(usage.get("prompt_tokens") or usage.get("input_tokens"))
+    written = _count(usage.get("completion_tokens") or usage.get("output_tokens"))
+    total = _count(usage.get("total_tokens"))
     if not generates:
         read, written = max(read, total), 0
     if not read and not written:
@@ -36,9 +32,13 @@ def read_usage(usage: object, *, generates: bool = True) -> TokenUsage | None:
         read = max(0, total - written)
     elif generates and total > read + written:
         written = total - read
-    cached = max(_details(usage, _INPUT_DETAILS, "cached_tokens"), *(_count(usage.get(name)) for name in _CACHED))
-    reasoning = max(_details(usage, _OUTPUT_DETAILS, "reasoning_tokens"), _count(usage.get("reasoning_tokens")))
-    return TokenUsage(read, written, min(read, cached), min(written, reasoning))
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    cached = details.get("cached_tokens") if type(details) is dict else None
+    cached = _count(cached or usage.get("cached_tokens") or usage.get("prompt_cache_hit_tokens"))
+    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    reasoning = details.get("reasoning_tokens") if type(details) is dict else None
+    reasoning = _count(reasoning or usage.get("reasoning_tokens"))
+    return TokenUsage(read, written, cached if cached < read else read, reasoning if reasoning < written else written)
 
 
 def report_beside(chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> object:
@@ -70,24 +70,17 @@ def _is_empty(value: object) -> bool:
     return not any(value.values()) if isinstance(value, dict) else not value
 
 
-def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
-    """The first count that is not 0."""
-    return next((count for name in names if (count := _count(usage.get(name)))), 0)
-
-
-def _details(usage: Mapping[str, Any], names: tuple[str, ...], name: str) -> int:
-    return max(_count(details.get(name)) if isinstance(details := usage.get(each), dict) else 0 for each in names)
-
-
 def _count(value: object) -> int:
     """A provider's number, or the text of one, as a count: whatever is not one is 0."""
-    if type(value) is int:
-        return min(max(value, 0), MAX_TOKENS)
+    if not value:
+        return 0
+    if type(value) is int and 0 < value < MAX_TOKENS:  # nearly always
+        return value
     if type(value) is str and len(value) <= 20:
         try:
             value = float(value)
         except ValueError:
             return 0
-    if type(value) is float and math.isfinite(value):
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
         return min(max(int(value), 0), MAX_TOKENS)
     return 0
