@@ -27,30 +27,40 @@ from services.inference.domain.scrubbing import Scrub, scrub_values
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAX_DETAILS_BYTES = 4096
 
-_CALLERS: dict[int, tuple[type[PorticoError], str]] = {
-    400: (InvalidInput, "The provider rejected the request."),
-    404: (NotFound, "The provider does not know this model. Check the model's modelId."),
-    409: (Conflict, "The provider reports a conflict."),
-    413: (PayloadTooLarge, "The request is too large for the provider."),
-    415: (UnsupportedMedia, "The provider does not take this kind of content."),
-    422: (Unprocessable, "The provider cannot process the request."),
-}
-"""Mistakes that the caller can repair: what they are, and what to say where the provider does not say it itself."""
+Meaning = tuple[type[PorticoError], str, str]
+"""What an HTTP status of a provider is to the caller: error, reason (empty: the provider's own code), and what to say
+where the provider does not say it itself."""
 
-_CREDENTIALS = (
+_CREDENTIALS: Meaning = (
+    UpstreamFailed,
     "PROVIDER_REJECTED_CREDENTIALS",
     "The provider refused the credentials that are stored for it. Update the provider's credentials.",
 )
-_OURS: dict[int, tuple[str, str]] = {
+_AWAY: Meaning = (Unavailable, "PROVIDER_UNAVAILABLE", "The provider cannot answer now. Try again later.")
+_FAILED: Meaning = (UpstreamFailed, "PROVIDER_FAILED", "The provider failed.")
+_REFUSED: Meaning = (UpstreamFailed, "PROVIDER_REFUSED", "The provider refused the request.")
+
+_MEANINGS: dict[int, Meaning] = {
+    400: (InvalidInput, "", "The provider rejected the request."),
     401: _CREDENTIALS,
-    402: ("PROVIDER_OUT_OF_CREDIT", "The account at the provider has no credit left."),
+    402: (UpstreamFailed, "PROVIDER_OUT_OF_CREDIT", "The account at the provider has no credit left."),
     403: _CREDENTIALS,
+    404: (NotFound, "", "The provider does not know this model. Check the model's modelId."),
+    408: _AWAY,
+    409: (Conflict, "", "The provider reports a conflict."),
+    413: (PayloadTooLarge, "", "The request is too large for the provider."),
+    415: (UnsupportedMedia, "", "The provider does not take this kind of content."),
+    422: (Unprocessable, "", "The provider cannot process the request."),
+    429: (RateLimited, "RATE_LIMIT_EXCEEDED", "The provider's rate limit is reached. Try again later."),
+    503: _AWAY,
+    504: _AWAY,
+    529: _AWAY,
 }
-"""Between Portico and the provider: reason and message."""
+_OURS = frozenset({401, 402, 403})
+"""Between Portico and the provider, whose words stay here: they may name the account, or parts of the key."""
 
-_OVERLOADED = frozenset({408, 503, 504, 529})
+_OVERFLOW, _NO_QUOTA = "CONTEXT_LENGTH_EXCEEDED", "INSUFFICIENT_QUOTA"
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
-
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
 _OVERFLOW_STATUSES = frozenset({0, 400, 413, 422, 500})
 _OVERFLOW_TEXT = re.compile(
@@ -95,66 +105,39 @@ def malformed() -> UpstreamFailed:
 
 
 def _refusal(status: int, report: Report, scrub: Scrub) -> Refusal:
-    message = scrub(report.message)
-    if _is_overflow(status, report):
-        text = message or "The conversation is longer than the model's context."
-        return Refusal(_mistake(InvalidInput, text, report, scrub, "CONTEXT_LENGTH_EXCEEDED", "messages"), 400)
+    status, reason = _sense(status, report)
+    cls, usual, text = _MEANINGS.get(status) or (_REFUSED if 0 < status < 500 else _FAILED)
+    said = "" if status in _OURS else scrub(report.message)
+    own = report.code.upper() if _CODE.fullmatch(report.code) else None
+    error = cls(
+        f"{text.removesuffix('.')}: {said}" if said and usual == _FAILED[1] else said or text,
+        reason=reason or usual or own,
+        field=_field(status, reason, report, scrub),
+        retry_after=report.retry_after,
+        details={} if status in _OURS or status >= 500 else _details(report, scrub),
+    )
+    error.final = reason == _NO_QUOTA  # waiting does not help, unlike with a rate limit
+    return Refusal(error, status)
+
+
+def _sense(status: int, report: Report) -> tuple[int, str]:
+    """The status that says what is meant where the provider's own does not, and the reason if it is known from that."""
+    if status in _OVERFLOW_STATUSES and (
+        report.names & _OVERFLOW_CODES or _OVERFLOW_TEXT.search(report.message) is not None
+    ):
+        return 400, _OVERFLOW
     if status in (403, 429) and report.names & _QUOTA:
-        return Refusal(_out_of_quota(message, report, scrub), 429)
+        return 429, _NO_QUOTA
     if status == 403 and "model_not_found" in report.names:
-        status = 404
-    if status in _CALLERS:
-        cls, text = _CALLERS[status]
-        return Refusal(_mistake(cls, message or text, report, scrub), status)
-    if status in _OURS:
-        reason, text = _OURS[status]
-        return Refusal(UpstreamFailed(text, reason=reason), status)
-    if status == 429:
-        text = message or "The provider's rate limit is reached. Try again later."
-        details = _details(report, scrub)
-        return Refusal(
-            RateLimited(text, reason="RATE_LIMIT_EXCEEDED", retry_after=report.retry_after, details=details), status
-        )
-    if status in _OVERLOADED:
-        text = message or "The provider cannot answer now. Try again later."
-        return Refusal(Unavailable(text, reason="PROVIDER_UNAVAILABLE", retry_after=report.retry_after), status)
-    if status and status < 500:
-        text = message or f"The provider answered with status {status}."
-        return Refusal(UpstreamFailed(text, reason="PROVIDER_REFUSED"), status)
-    text = f"The provider failed: {message}" if message else "The provider failed."
-    return Refusal(UpstreamFailed(text, reason="PROVIDER_FAILED", retry_after=report.retry_after), status)
+        return 404, ""
+    return status, ""
 
 
-def _is_overflow(status: int, report: Report) -> bool:
-    return status in _OVERFLOW_STATUSES and (
-        bool(report.names & _OVERFLOW_CODES) or _OVERFLOW_TEXT.search(report.message) is not None
-    )
-
-
-def _out_of_quota(message: str, report: Report, scrub: Scrub) -> PorticoError:
-    """Waiting does not help, unlike with a rate limit, so another attempt is of no use."""
-    text = message or "The quota of the account at the provider is used up."
-    error = RateLimited(text, reason="INSUFFICIENT_QUOTA", details=_details(report, scrub))
-    error.final = True
-    return error
-
-
-def _mistake(
-    cls: type[PorticoError],
-    message: str,
-    report: Report,
-    scrub: Scrub,
-    reason: str | None = None,
-    field: str | None = None,
-) -> PorticoError:
-    if reason is None and _CODE.fullmatch(report.code):
-        reason = report.code.upper()
-    return cls(
-        message,
-        reason=reason,
-        field=scrub(report.param)[:128] or field,
-        details=_details(report, scrub),
-    )
+def _field(status: int, reason: str, report: Report, scrub: Scrub) -> str | None:
+    """What of the request the error is about."""
+    if not 400 <= status < 500 or status in _OURS:
+        return None
+    return scrub(report.param) or ("messages" if reason == _OVERFLOW else None)
 
 
 def _details(report: Report, scrub: Scrub) -> Mapping[str, Any]:
