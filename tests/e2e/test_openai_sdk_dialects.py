@@ -46,7 +46,8 @@ async def test_an_error_in_a_success_is_the_clients_own_exception(
     client: AsyncOpenAI, provider: FakeProvider, rest: Rest, tenant: Tenant, stream: bool
 ) -> None:
     """llama.cpp#16109, litellm#25505."""
-    said = {"code": 400, "message": "request (9 tokens) exceeds the available context size (8 tokens)", "n_ctx": 8}
+    message = "request (9 tokens) exceeds the available context size (8 tokens)"
+    said = {"code": 400, "message": message, "n_ctx": 8}
     provider.behaviour = (
         fake.sends(b"error: " + json.dumps(said).encode() + b"\n\n", fake.DONE)
         if stream
@@ -55,8 +56,9 @@ async def test_an_error_in_a_success_is_the_clients_own_exception(
     with pytest.raises(openai.BadRequestError) as caught:
         await client.chat.completions.create(model="real", messages=HELLO, stream=stream)
     assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
-    assert said["message"] in caught.value.message
+    assert message in caught.value.message
     assert isinstance(caught.value.body, dict)
+    assert caught.value.body["n_ctx"] == 8
     (record,) = await records(rest, tenant.session, 1)
     assert (record["status"], record["errorReason"]) == ("error", "CONTEXT_LENGTH_EXCEEDED")
 

@@ -18,7 +18,7 @@ from services.inference.domain import tokens
 from services.inference.domain.answers.errors import Refusal, malformed, reported
 from services.inference.domain.answers.events import MAX_EVENT_BYTES, ErrorData, EventSplitter
 from services.inference.domain.answers.finish_reasons import ERROR, default_reason, finish_reason
-from services.inference.domain.answers.reports import NOTHING, report_in, report_of, text_report
+from services.inference.domain.answers.reports import NOTHING, report_from, report_in, report_of, text_report
 from services.inference.domain.answers.tool_calls import ToolCalls
 from services.inference.domain.answers.usage import as_openai, merged, read_usage, report_beside
 from services.inference.domain.json_values import UNREADABLE, NotJson, decode, decode_leniently
@@ -203,12 +203,9 @@ class ChunkStream:
 
     def _check_error(self, chunk: Any, payload: bytes = b"") -> None:
         """Raises Refusal or UpstreamFailed, unless what looked like an error is empty."""
-        called_one = type(payload) is ErrorData
-        report = (report_of if called_one else report_in)(chunk)
+        report = report_from(chunk) if type(payload) is ErrorData else report_in(chunk)
         if report is not None:
             raise reported(report, self._scrub)
-        if called_one:
-            raise reported(NOTHING, self._scrub)
         if type(chunk) is not dict:
             raise malformed()
 

@@ -65,8 +65,8 @@ _OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_err
 _OVERFLOW_STATUSES = frozenset({0, 400, 413, 422, 500})
 _OVERFLOW_TEXT = re.compile(
     r"""(?ix)
-    exceed\w* \b .{0,80} \b context
-    | context \b .{0,40} \b (?: exceed\w* | overflow\w* | too\ (?:long|small) )
+    exceed\w* \b .{0,80} \b context\ (?: length | window | size | limit )
+    | context\ (?: length | window | size | limit ) \b .{0,40} \b (?: exceed\w* | overflow\w* | too\ (?:long|small) )
     | maximum\ (?: context | model | prompt )\ length
     | longer\ than\ .{0,40} (?: context | model ) .{0,12} \ length
     | (?: prompt | input )\ is\ too\ long

@@ -113,6 +113,11 @@ def report_in(answer: object) -> Report | None:
     return None
 
 
+def report_from(error: object) -> Report:
+    """The error that a value is as a whole."""
+    return report_in(error) or _stated(error, {})
+
+
 def text_report(text: str) -> Report:
     """An error that is no JSON."""
     return Report(message=text[:_MAX_TEXT])

@@ -193,10 +193,18 @@ def test_a_conversation_that_is_too_long_is_always_the_same_error(status: int, e
 
 
 @pytest.mark.parametrize(
-    "message", ["max_tokens must be at least 1", "context_length is not a field", "Rate limit: tokens per minute"]
+    "message",
+    [
+        "max_tokens must be at least 1",
+        "context_length is not a field",
+        "Rate limit: tokens per minute",
+        "context deadline exceeded",
+        "the quota of the context cache is exceeded",
+    ],
 )
 def test_other_mistakes_are_not_taken_for_it(message: str) -> None:
     assert error_for(400, body(message=message)).reason == "INVALID_INPUT"
+    assert error_for(500, body(message=message)).reason == "PROVIDER_FAILED"
 
 
 def test_a_model_that_the_account_lacks_is_no_refusal_of_credentials() -> None:
