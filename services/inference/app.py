@@ -24,7 +24,7 @@ from services.inference.domain.providers import Providers
 from services.inference.domain.reports import Reports
 from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
 from services.inference.domain.sending import Sender
-from services.inference.domain.streams import COMMENT_TICKS, Silence
+from services.inference.domain.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.usage import FLUSH_SECONDS, Meter
 from services.inference.ports import Client
 from services.inference.servicers.models import ModelServicer
@@ -66,13 +66,13 @@ def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     routes = Routes(providers, models, connector, pool, clients, tasks, idle_seconds=settings.provider_idle_seconds)
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     sender = Sender(_resilience(settings), clients, tasks, attempts=settings.retry_attempts)
-    silence = Silence()
-    chat = Chat(routes, sender, meter, silence, max_answer_bytes=max_answer_bytes)
+    keep_alive = KeepAlive()
+    chat = Chat(routes, sender, meter, keep_alive, max_answer_bytes=max_answer_bytes)
     embeddings = Embeddings(routes, sender, meter)
     tasks.every("drop unused routes", _SWEEP_SECONDS, pool.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
-    tasks.every("end silence", settings.stream_keep_alive_seconds / COMMENT_TICKS, silence.tick, jitter=0.0)
+    tasks.every("keep streams alive", settings.stream_keep_alive_seconds / COMMENT_TICKS, keep_alive.tick, jitter=0.0)
     platform.lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
     platform.lifecycle.on_stop(Phase.POOLS, "providers", clients.close, 5.0)
     return _mounts(

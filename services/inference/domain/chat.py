@@ -13,10 +13,10 @@ from services.inference.domain.answers.headers import Pairs
 from services.inference.domain.answers.usage import as_openai, read_usage
 from services.inference.domain.calls import CANCELLED, Call
 from services.inference.domain.models import LLM
-from services.inference.domain.requests import Body, Wish
+from services.inference.domain.requests import Body, ClientOptions
 from services.inference.domain.routes import Route, Routes
 from services.inference.domain.sending import Sender
-from services.inference.domain.streams import AnyChatStream, ChatStream, Silence, WholeAsStream
+from services.inference.domain.streams import AnyChatStream, ChatStream, KeepAlive, WholeAsStream
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
 
@@ -35,20 +35,20 @@ class Chat:
     """The pipeline: check, find the route, shape, send, make the answer the client's, record."""
 
     def __init__(
-        self, routes: Routes, sender: Sender, meter: Meter, silence: Silence, *, max_answer_bytes: int
+        self, routes: Routes, sender: Sender, meter: Meter, keep_alive: KeepAlive, *, max_answer_bytes: int
     ) -> None:
         self._routes = routes
         self._sender = sender
         self._meter = meter
-        self._silence = silence
+        self._keep_alive = keep_alive
         self._max_answer_bytes = max_answer_bytes
 
     async def answer(self, body: Body) -> Completion | AnyChatStream:
         """Answers OpenAI's request: with a stream where it says so. Raises PorticoError."""
         requests.check_chat(body)
         call = calls.begin(calls.CHAT, body["model"])
-        wish = requests.wish_of(body, call.request_id)
-        call.streamed = wish.stream
+        options = requests.client_options(body, call.request_id)
+        call.streamed = options.stream
         try:
             route = call.route = await self._routes.find(call.identity.project, call.model, LLM)
             shaped = requests.shape_chat(body, route)
@@ -56,11 +56,11 @@ class Chat:
             answer: Body | ChatStream
             if shaped.stream:
                 answer = await self._sender.stream(
-                    call, route, route.chat_target, data, partial(self._begin, call, route, wish, shaped.dropped)
+                    call, route, route.chat_target, data, partial(self._begin, call, route, options, shaped.dropped)
                 )
             else:
                 answer = await self._sender.post(
-                    call, route, route.chat_target, data, partial(_completion, call, route, wish)
+                    call, route, route.chat_target, data, partial(_completion, call, route, options)
                 )
         except PorticoError as error:
             call.failed(error)
@@ -74,34 +74,34 @@ class Chat:
         if isinstance(answer, ChatStream):
             return answer
         self._meter.add(call)
-        if wish.stream:
-            return WholeAsStream(answer, call.usage, wish, shaped.dropped, call.limits)
-        answer["request_id"] = wish.request_id
+        if options.stream:
+            return WholeAsStream(answer, call.usage, options, shaped.dropped, call.limits)
+        answer["request_id"] = options.request_id
         return Completion(answer, call.usage, shaped.dropped, call.limits)
 
     async def _begin(
-        self, call: Call, route: Route, wish: Wish, dropped: tuple[str, ...], stream: Stream
+        self, call: Call, route: Route, options: ClientOptions, dropped: tuple[str, ...], stream: Stream
     ) -> Body | ChatStream:
         """A stream up to its first chunk, or the whole answer of a provider that does not stream. Raises Refusal,
         PorticoError."""
         chunks = ChunkStream(
-            route.model_key, route.scrub, with_usage=wish.usage, max_event_bytes=self._max_answer_bytes
+            route.model_key, route.scrub, with_usage=options.usage, max_event_bytes=self._max_answer_bytes
         )
-        answer = ChatStream(call, wish, dropped, stream, chunks, self._sender, self._meter, self._silence)
+        answer = ChatStream(call, options, dropped, stream, chunks, self._sender, self._meter, self._keep_alive)
         start = await answer.open()
         if start is None:
             return answer
-        return _completion(call, route, wish, start + await stream.read(self._max_answer_bytes))
+        return _completion(call, route, options, start + await stream.read(self._max_answer_bytes))
 
 
-def _completion(call: Call, route: Route, wish: Wish, data: bytes) -> Body:
+def _completion(call: Call, route: Route, options: ClientOptions, data: bytes) -> Body:
     """The provider's answer as the client gets it, with its usage. Raises Refusal, UpstreamFailed."""
     call.first_byte = call.first_byte or calls.now()
     body = read_completion(data, route.model_key, route.scrub)
     usage = read_usage(body.get("usage"))
     if usage is None:
         said = tokens.message_characters([choice["message"] for choice in body["choices"]])
-        usage = tokens.estimated(tokens.request_characters(wish.body), said)
+        usage = tokens.estimated(tokens.request_characters(options.body), said)
         body["usage"] = as_openai(usage)
     call.usage = usage
     call.finish_reason = body["choices"][0]["finish_reason"]

@@ -24,7 +24,7 @@ _MAYBE_BOOL, _MAYBE_OBJECT, _MAYBE_LIST = (bool, NoneType), (dict, NoneType), (l
 
 
 @dataclass(slots=True)
-class Wish:
+class ClientOptions:
     """What a caller asks of Portico itself, read from the request as it came."""
 
     body: Body
@@ -103,13 +103,13 @@ def check_embedding(body: Body) -> None:
         raise _invalid("dimensions", "must be a positive integer")
 
 
-def wish_of(body: Body, request_id: str) -> Wish:
+def client_options(body: Body, request_id: str) -> ClientOptions:
     """Of a chat that was checked. `request_id` is for a caller who has none of their own."""
     own = own_request_id(body, request_id) if _REQUEST_ID in body else request_id
     if not body.get("stream"):
-        return Wish(body, own, False, False)
+        return ClientOptions(body, own, False, False)
     options = body.get("stream_options")
-    return Wish(body, own, True, bool(options and options.get("include_usage")))
+    return ClientOptions(body, own, True, bool(options and options.get("include_usage")))
 
 
 def own_request_id(body: Body, default: str) -> str:

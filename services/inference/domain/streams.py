@@ -12,7 +12,7 @@ from services.inference.domain.answers.errors import malformed
 from services.inference.domain.answers.events import Kind, kind_of
 from services.inference.domain.answers.headers import Pairs
 from services.inference.domain.calls import CANCELLED, Call
-from services.inference.domain.requests import Wish
+from services.inference.domain.requests import ClientOptions
 from services.inference.domain.sending import Sender
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
@@ -46,7 +46,7 @@ class AnyChatStream(Protocol):
         """Ends the call. If the stream has not ended, the client has gone."""
 
 
-class Silence:
+class KeepAlive:
     """Wakes the streams that have been silent for some ticks."""
 
     def __init__(self) -> None:
@@ -70,22 +70,22 @@ class ChatStream:
     def __init__(
         self,
         call: Call,
-        wish: Wish,
+        options: ClientOptions,
         dropped: tuple[str, ...],
         stream: Stream,
         chunks: ChunkStream,
         sender: Sender,
         meter: Meter,
-        silence: Silence,
+        keep_alive: KeepAlive,
     ) -> None:
-        self.request_id = wish.request_id
+        self.request_id = options.request_id
         self.dropped = dropped
         self.limits = call.limits
         self.error: PorticoError | None = None
         self.usage = tokens.NO_USAGE
         self.ended = False
         self._call = call
-        self._wish = wish
+        self._options = options
         self._stream: Stream | None = stream
         self._pieces: AsyncIterator[bytes] = aiter(stream)
         self._chunks = chunks
@@ -93,7 +93,7 @@ class ChatStream:
         """What `open` has read."""
         self._sender = sender
         self._meter = meter
-        self._silence = silence
+        self._keep_alive = keep_alive
         self._silent_ticks = 0
         self._opened = False
         self._woken = False
@@ -102,7 +102,7 @@ class ChatStream:
         """Reads to the first chunk, but no longer than the client can be kept waiting. Returns the beginning of an
         answer that is JSON instead of a stream. Raises Refusal or PorticoError for what breaks the stream before its
         first chunk: nothing has been sent to the client then."""
-        self._silence.watch(self)
+        self._keep_alive.watch(self)
         try:
             start, kind = b"", None
             try:
@@ -117,7 +117,7 @@ class ChatStream:
             if kind is Kind.PAGE:
                 raise malformed()
             if kind is Kind.JSON:
-                self._silence.forget(self)
+                self._keep_alive.forget(self)
                 return start
             chunks = self._chunks
             found = chunks.feed(start)
@@ -126,7 +126,7 @@ class ChatStream:
             if chunks.error is not None and not found:
                 raise chunks.refusal or chunks.error
         except BaseException:
-            self._silence.forget(self)
+            self._keep_alive.forget(self)
             raise
         self._first = found
         self._opened, self._woken = True, False
@@ -195,16 +195,16 @@ class ChatStream:
             self._sender.drain(self._stream)
             self._stream = None
         self._record()
-        if self._wish.usage and self.error is None:
+        if self._options.usage and self.error is None:
             found.append(self._chunks.usage_chunk(self.usage))
         return found
 
     def _record(self) -> None:
         """Once."""
         self.ended = True
-        self._silence.forget(self)
+        self._keep_alive.forget(self)
         chunks = self._chunks
-        self.usage = chunks.usage or tokens.estimated(tokens.request_characters(self._wish.body), chunks.characters)
+        self.usage = chunks.usage or tokens.estimated(tokens.request_characters(self._options.body), chunks.characters)
         self._call.usage = self.usage
         self._call.finish_reason = chunks.finish_reason
         self._meter.add(self._call)
@@ -217,17 +217,17 @@ class WholeAsStream:
         self,
         completion: dict[str, Any],
         usage: TokenUsage,
-        wish: Wish,
+        options: ClientOptions,
         dropped: tuple[str, ...],
         limits: Pairs,
     ) -> None:
-        self.request_id = wish.request_id
+        self.request_id = options.request_id
         self.dropped = dropped
         self.limits = limits
         self.usage = usage
         self.error: PorticoError | None = None
         self.ended = False
-        self._found = chunks_of(completion, with_usage=wish.usage)
+        self._found = chunks_of(completion, with_usage=options.usage)
 
     async def next(self) -> list[Chunk]:
         self.ended = True

@@ -21,7 +21,7 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
 DONE = b"data: [DONE]\n\n"
-SILENCE = b": keep-alive\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
 """A comment, which clients skip and which tells everybody between that the connection is alive."""
 
 
@@ -47,7 +47,7 @@ class OpenAIServicer(OpenAIServiceServicer):
             while not answer.ended:
                 chunks = await answer.next()
                 data = _events(answer, chunks)
-                yield HttpBody(content_type=EVENTS, data=data + _ending(answer) if answer.ended else data or SILENCE)
+                yield HttpBody(content_type=EVENTS, data=data + _ending(answer) if answer.ended else data or KEEP_ALIVE)
         finally:
             await answer.close()
 

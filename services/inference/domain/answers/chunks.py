@@ -126,7 +126,7 @@ class ChunkStream:
         try:
             chunk = decode(payload)
         except UNREADABLE:
-            chunk = self._odd(payload)
+            chunk = self._decode_leniently(payload)
         if type(chunk) is not dict or chunk.get("error") or type(payload) is ErrorData:
             self._check_error(chunk, payload)
         usage = chunk.pop("usage", None)
@@ -134,7 +134,7 @@ class ChunkStream:
             self._usage = merged(self._usage, usage)
         choices = chunk.get("choices")
         if not choices:
-            self._set_aside(chunk, usage)
+            self._keep_fields(chunk, usage)
             return None
         if type(choices) is not list:
             raise malformed()
@@ -165,16 +165,16 @@ class ChunkStream:
                 if name != "role":
                     self.characters += len(part)
             elif part:
-                self._part(delta, name, part, state)
+                self._add_part(delta, name, part, state)
         if "error" in choice:
             self._check_error({"choices": [choice]})
         reason = choice.get("finish_reason")
         if reason is not None:
-            self._close(choice, state, reason)
+            self._finish_choice(choice, state, reason)
             if self._usage is None:
                 self._usage = merged(None, report_beside(chunk, choice))
 
-    def _part(self, delta: dict[str, Any], name: str, part: Any, state: _Choice) -> None:
+    def _add_part(self, delta: dict[str, Any], name: str, part: Any, state: _Choice) -> None:
         """A part of a delta that is no text."""
         if name == "tool_calls" and type(part) is list:
             if state.calls is None:
@@ -184,7 +184,7 @@ class ChunkStream:
         elif name == "content":
             self.characters += tokens.text_characters(part)
 
-    def _close(self, choice: dict[str, Any], state: _Choice, said: object) -> None:
+    def _finish_choice(self, choice: dict[str, Any], state: _Choice, said: object) -> None:
         if said == ERROR:
             raise reported(NOTHING, self._scrub)
         reason = finish_reason(said, calls_tools=state.calls is not None)
@@ -192,7 +192,7 @@ class ChunkStream:
             choice["finish_reason"] = reason
         state.reason = reason or state.reason
 
-    def _odd(self, payload: bytes) -> Any:
+    def _decode_leniently(self, payload: bytes) -> Any:
         """A payload that strict JSON does not allow."""
         try:
             return decode_leniently(payload)
@@ -209,7 +209,7 @@ class ChunkStream:
         if type(chunk) is not dict:
             raise malformed()
 
-    def _set_aside(self, chunk: Chunk, usage: object) -> None:
+    def _keep_fields(self, chunk: Chunk, usage: object) -> None:
         """A chunk without a choice: the usage, notes on the prompt, or an error that is not called one."""
         report = report_in(chunk) if usage is not None or "choices" in chunk else report_of(chunk)
         if report is not None:

@@ -52,7 +52,7 @@ def chunks_of(completion: Mapping[str, Any], *, with_usage: bool) -> list[Chunk]
     head["object"] = "chat.completion.chunk"
     if with_usage:
         head["usage"] = None
-    said = [_said(choice) for choice in completion["choices"]]
+    said = [_opening(choice) for choice in completion["choices"]]
     ends = [
         {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
         for choice in completion["choices"]
@@ -95,7 +95,7 @@ def _complete_choice(choice: Any, at: int, scrub: Scrub) -> None:
         choice["finish_reason"] = reason
 
 
-def _said(choice: Mapping[str, Any]) -> dict[str, Any]:
+def _opening(choice: Mapping[str, Any]) -> dict[str, Any]:
     """A choice as the first chunk has it: with all its own fields but its end."""
     delta = dict(choice["message"])
     calls = delta.get("tool_calls")
@@ -129,12 +129,12 @@ def _assembled(chunks: Iterable[Chunk]) -> Body:
         body.update((name, value) for name, value in chunk.items() if name not in _NOT_OF_CHUNKS)
         for choice in chunk["choices"]:
             whole = choices.setdefault(choice["index"], {"index": choice["index"], "message": {}})
-            _add(whole["message"], choice["delta"])
-            _add(whole, {name: value for name, value in choice.items() if name not in ("index", "delta")})
+            _merge(whole["message"], choice["delta"])
+            _merge(whole, {name: value for name, value in choice.items() if name not in ("index", "delta")})
     return {**body, "choices": [choices[index] for index in sorted(choices)]}
 
 
-def _add(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
+def _merge(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
     """Puts one delta to those before it: texts and lists grow, tool calls by their number."""
     for name, value in part.items():
         old = whole.get(name)
@@ -146,7 +146,7 @@ def _add(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
             case list(), list():
                 whole[name] = [*old, *value]
             case dict(), dict():
-                _add(old, value)
+                _merge(old, value)
             case None, _:
                 whole[name] = value
             case _, None:
@@ -162,5 +162,5 @@ _NAMES = frozenset({"role", "id", "type", "name", "finish_reason", "index"})
 def _joined_calls(calls: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
     by_number = {call["index"]: call for call in calls}
     for piece in pieces:
-        _add(by_number.setdefault(piece["index"], {"index": piece["index"]}), piece)
+        _merge(by_number.setdefault(piece["index"], {"index": piece["index"]}), piece)
     return list(by_number.values())

@@ -27,20 +27,20 @@ from services.inference.domain.scrubbing import Scrub, scrub_values
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAX_DETAILS_BYTES = 4096
 
-Meaning = tuple[type[PorticoError], str, str]
+ErrorClass = tuple[type[PorticoError], str, str]
 """What an HTTP status of a provider is to the caller: error, reason (empty: the provider's own code), and what to say
 where the provider does not say it itself."""
 
-_CREDENTIALS: Meaning = (
+_CREDENTIALS: ErrorClass = (
     UpstreamFailed,
     "PROVIDER_REJECTED_CREDENTIALS",
     "The provider refused the credentials that are stored for it. Update the provider's credentials.",
 )
-_AWAY: Meaning = (Unavailable, "PROVIDER_UNAVAILABLE", "The provider cannot answer now. Try again later.")
-_FAILED: Meaning = (UpstreamFailed, "PROVIDER_FAILED", "The provider failed.")
-_REFUSED: Meaning = (UpstreamFailed, "PROVIDER_REFUSED", "The provider refused the request.")
+_AWAY: ErrorClass = (Unavailable, "PROVIDER_UNAVAILABLE", "The provider cannot answer now. Try again later.")
+_FAILED: ErrorClass = (UpstreamFailed, "PROVIDER_FAILED", "The provider failed.")
+_REFUSED: ErrorClass = (UpstreamFailed, "PROVIDER_REFUSED", "The provider refused the request.")
 
-_MEANINGS: dict[int, Meaning] = {
+_ERROR_CLASSES: dict[int, ErrorClass] = {
     400: (InvalidInput, "", "The provider rejected the request."),
     401: _CREDENTIALS,
     402: (UpstreamFailed, "PROVIDER_OUT_OF_CREDIT", "The account at the provider has no credit left."),
@@ -105,8 +105,8 @@ def malformed() -> UpstreamFailed:
 
 
 def _refusal(status: int, report: Report, scrub: Scrub) -> Refusal:
-    status, reason = _sense(status, report)
-    cls, usual, text = _MEANINGS.get(status) or (_REFUSED if 0 < status < 500 else _FAILED)
+    status, reason = _classified(status, report)
+    cls, usual, text = _ERROR_CLASSES.get(status) or (_REFUSED if 0 < status < 500 else _FAILED)
     said = "" if status in _OURS else scrub(report.message)
     own = report.code.upper() if _CODE.fullmatch(report.code) else None
     error = cls(
@@ -120,7 +120,7 @@ def _refusal(status: int, report: Report, scrub: Scrub) -> Refusal:
     return Refusal(error, status)
 
 
-def _sense(status: int, report: Report) -> tuple[int, str]:
+def _classified(status: int, report: Report) -> tuple[int, str]:
     """The status that says what is meant where the provider's own does not, and the reason if it is known from that."""
     if status in _OVERFLOW_STATUSES and (
         report.names & _OVERFLOW_CODES or _OVERFLOW_TEXT.search(report.message) is not None

@@ -43,10 +43,10 @@ def test_the_callers_request_is_never_changed() -> None:
 
 def test_a_wish_is_read_from_what_the_caller_sent() -> None:
     body = {"messages": [], "stream": True, "stream_options": {"include_usage": True}, "request_id": "mine"}
-    wish = requests.wish_of(body, "ours")
-    assert (wish.request_id, wish.stream, wish.usage, wish.body) == ("mine", True, True, body)
-    assert not requests.wish_of({"stream_options": {"include_usage": True}}, "ours").usage
-    assert requests.wish_of({"request_id": 5}, "ours").request_id == "ours"
+    options = requests.client_options(body, "ours")
+    assert (options.request_id, options.stream, options.usage, options.body) == ("mine", True, True, body)
+    assert not requests.client_options({"stream_options": {"include_usage": True}}, "ours").usage
+    assert requests.client_options({"request_id": 5}, "ours").request_id == "ours"
 
 
 @pytest.mark.parametrize(

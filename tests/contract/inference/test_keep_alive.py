@@ -10,7 +10,7 @@ import grpc
 import orjson
 import pytest
 
-from services.inference.domain.streams import Silence
+from services.inference.domain.streams import KeepAlive
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_world import Caller, frames_of, inference, reason_of, refused, text_of
@@ -59,7 +59,7 @@ async def caller(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Caller
         await made.provider(provider.url)
         await made.model()
         yield made
-        watched = [each for each in gc.get_objects() if isinstance(each, Silence)]
+        watched = [each for each in gc.get_objects() if isinstance(each, KeepAlive)]
         assert watched
         assert not any(each._streams for each in watched)
 
