@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/trust_service.proto\x12\x0fportico.auth.v1\x1a\x1eportico/common/v1/access.proto\"x\n\nRevocation\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\x08token_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07subject\x18\x03 \x01(\tH\x00\x12\x15\n\rissued_before\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x42\x08\n\x06target\"*\n\x17WatchRevocationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"^\n\x18WatchRevocationsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\x30\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1b.portico.auth.v1.Revocation\"[\n\x17MintServiceTokenRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"=\n\x18MintServiceTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x01\x32\xf2\x01\n\x0cTrustService\x12q\n\x10WatchRevocations\x12(.portico.auth.v1.WatchRevocationsRequest\x1a).portico.auth.v1.WatchRevocationsResponse\"\x06\xa2\xbb\x18\x02 \x01\x30\x01\x12o\n\x10MintServiceToken\x12(.portico.auth.v1.MintServiceTokenRequest\x1a).portico.auth.v1.MintServiceTokenResponse\"\x06\xa2\xbb\x18\x02 \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/trust_service.proto\x12\x0fportico.auth.v1\x1a\x1eportico/common/v1/access.proto\"x\n\nRevocation\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\x08token_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07subject\x18\x03 \x01(\tH\x00\x12\x15\n\rissued_before\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x42\x08\n\x06target\"*\n\x17WatchRevocationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"^\n\x18WatchRevocationsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\x30\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1b.portico.auth.v1.Revocation\"[\n\x17MintServiceTokenRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"=\n\x18MintServiceTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x01\x32\xd5\x02\n\x0cTrustService\x12\x85\x01\n\x10WatchRevocations\x12(.portico.auth.v1.WatchRevocationsRequest\x1a).portico.auth.v1.WatchRevocationsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.0\x01\x12\xbc\x01\n\x10MintServiceToken\x12(.portico.auth.v1.MintServiceTokenRequest\x1a).portico.auth.v1.MintServiceTokenResponse\"S\xa2\xbb\x18\x02 \x01\xba\xbb\x18I2GThe work that the token is for is recorded by the service that does it.b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.auth.v1.trust_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRUSTSERVICE'].methods_by_name['WatchRevocations']._loaded_options = None
-  _globals['_TRUSTSERVICE'].methods_by_name['WatchRevocations']._serialized_options = b'\242\273\030\002 \001'
+  _globals['_TRUSTSERVICE'].methods_by_name['WatchRevocations']._serialized_options = b'\242\273\030\002 \001\272\273\030\0202\016It only reads.'
   _globals['_TRUSTSERVICE'].methods_by_name['MintServiceToken']._loaded_options = None
-  _globals['_TRUSTSERVICE'].methods_by_name['MintServiceToken']._serialized_options = b'\242\273\030\002 \001'
+  _globals['_TRUSTSERVICE'].methods_by_name['MintServiceToken']._serialized_options = b'\242\273\030\002 \001\272\273\030I2GThe work that the token is for is recorded by the service that does it.'
   _globals['_REVOCATION']._serialized_start=88
   _globals['_REVOCATION']._serialized_end=208
   _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=210
@@ -47,5 +47,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MINTSERVICETOKENRESPONSE']._serialized_start=443
   _globals['_MINTSERVICETOKENRESPONSE']._serialized_end=504
   _globals['_TRUSTSERVICE']._serialized_start=507
-  _globals['_TRUSTSERVICE']._serialized_end=749
+  _globals['_TRUSTSERVICE']._serialized_end=848
 # @@protoc_insertion_point(module_scope)
