@@ -25,12 +25,14 @@ T = TypeVar("T")
 Held = tuple[str, T]
 """A record's id and its entry."""
 
+Owner = Project | Tenant
+
 
 class WriteBehind(Generic[T]):
-    """Takes entries and writes what `document` makes of each, under an id that begins with `prefix`.
+    """Takes entries and writes what `document` makes of each, under an id that begins with `prefix` unless it has one.
 
-    Holds at most `capacity` unwritten ones. When that is used up, the project that holds most loses its newest, so
-    that no project can take another's share; what is lost is counted. A record that the store can never take is
+    Holds at most `capacity` unwritten ones. When that is used up, the owner that holds most loses its newest, so that
+    no project or tenant can take another's share; what is lost is counted. A record that the store can never take is
     logged, counted and dropped, and the rest of its batch is written. What is older than `keep_seconds` is removed. The
     calls that the records are about must have prepared the collection: prepared here, a tenant that has been removed
     meanwhile would come to be again.
@@ -53,14 +55,14 @@ class WriteBehind(Generic[T]):
         self._document = document
         self._capacity = capacity
         self._keep_seconds = keep_seconds
-        self._held: dict[Project, deque[Held[T]]] = {}
+        self._held: dict[Owner, deque[Held[T]]] = {}
         self._count = 0
         """Of all that are held, a batch that is being written included."""
         self._fresh = 0
         """Taken since the last flush."""
         self._flushing = asyncio.Lock()
         self._called = False
-        self._pruned: dict[Tenant, float] = {}
+        self._pruned: dict[Tenant | EveryProject, float] = {}
         ours = token_hex(8)
         self._ids = (f"{prefix}_{ours}{number:010x}" for number in count())
         self.lost = 0
@@ -70,15 +72,15 @@ class WriteBehind(Generic[T]):
         self.unwritable = 0
         """Records that the store can never take, since the start."""
 
-    def add(self, project: Project, entry: T) -> None:
-        """Never waits and never raises."""
+    def add(self, owner: Owner, entry: T) -> None:
+        """Never waits and never raises. `owner` is a scope of the collection's level."""
         if self._count >= self._capacity:
             self.lost += 1
-            if not self._make_room(project):
+            if not self._make_room(owner):
                 return
-        held = self._held.get(project)
+        held = self._held.get(owner)
         if held is None:
-            held = self._held[project] = deque()
+            held = self._held[owner] = deque()
         held.append((next(self._ids), entry))
         self._count += 1
         self._fresh += 1
@@ -89,10 +91,10 @@ class WriteBehind(Generic[T]):
             except PorticoError:  # too much background work: the periodic flush comes anyway
                 log.debug("records are written later", collection=self._collection.name)
 
-    def _make_room(self, project: Project) -> bool:
-        """Drop the newest record of the project that holds most, unless that is the one that wants room."""
+    def _make_room(self, owner: Owner) -> bool:
+        """Drop the newest record of the owner that holds most, unless that is the one that wants room."""
         largest = max(self._held.values(), key=len, default=None)
-        if not largest or len(largest) <= len(self._held.get(project, ())):
+        if not largest or len(largest) <= len(self._held.get(owner, ())):
             return False
         largest.pop()
         self._count -= 1
@@ -103,20 +105,20 @@ class WriteBehind(Generic[T]):
         async with self._flushing:
             self._called = False
             self._fresh = 0
-            for project in list(self._held):
-                await self._write(project)
+            for owner in list(self._held):
+                await self._write(owner)
             if lost := self.lost - self._reported:
                 self._reported += lost
                 log.error("records lost", collection=self._collection.name, lost=lost)
 
-    async def _write(self, project: Project) -> None:
-        held = self._held[project]
+    async def _write(self, owner: Owner) -> None:
+        held = self._held[owner]
         while held:
             batch = [held.popleft() for _ in range(min(BATCH, len(held)))]
             context = {"collection": self._collection.name, "waiting": len(held) + len(batch)}
             try:
-                await self._insert(project, batch)
-                await self._prune(project.tenant)
+                await self._insert(owner, batch)
+                await self._prune(owner)
             except FailedPrecondition as error:  # the tenant has been removed meanwhile, and its records with it
                 log.warning("records of a removed tenant dropped", reason=error.reason, **context)
                 self._count -= len(batch) + len(held)
@@ -132,14 +134,14 @@ class WriteBehind(Generic[T]):
                     raise
                 return
             self._count -= len(batch)
-        del self._held[project]
+        del self._held[owner]
 
-    async def _insert(self, project: Project, batch: Sequence[Held[T]]) -> None:
+    async def _insert(self, owner: Owner, batch: Sequence[Held[T]]) -> None:
         """Write the batch but for records that can never be written, which are found by halving it. Records of it that
         were written before an error are skipped by the store the next time."""
         try:
             documents = [{"id": id, **self._document(entry)} for id, entry in batch]
-            await self._store.insert_many(project, self._collection, documents)
+            await self._store.insert_many(owner, self._collection, documents)
         except _UNWRITABLE as error:
             if len(batch) == 1:
                 self.unwritable += 1
@@ -147,13 +149,14 @@ class WriteBehind(Generic[T]):
                 log.error("record dropped: it can never be written", collection=self._collection.name, reason=reason)
                 return
             half = len(batch) // 2
-            await self._insert(project, batch[:half])
-            await self._insert(project, batch[half:])
+            await self._insert(owner, batch[:half])
+            await self._insert(owner, batch[half:])
 
-    async def _prune(self, tenant: Tenant) -> None:
+    async def _prune(self, owner: Owner) -> None:
         now = time.time()
-        if self._keep_seconds is None or self._pruned.get(tenant, 0.0) + _PRUNE_SECONDS > now:
+        whole = owner if isinstance(owner, Tenant) else EveryProject(owner.tenant)
+        if self._keep_seconds is None or self._pruned.get(whole, 0.0) + _PRUNE_SECONDS > now:
             return
-        self._pruned[tenant] = now
+        self._pruned[whole] = now
         old = {"createdAt": Cond(Op.LT, now - self._keep_seconds)}
-        await self._store.delete_where(EveryProject(tenant), self._collection, old)
+        await self._store.delete_where(whole, self._collection, old)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.app import Platform
+from core.audit.log import AuditLog
 from core.identity import KeyRing, Revocations
 from core.lifecycle import Phase
 from core.rate_limits import RateLimits
@@ -23,7 +24,7 @@ from portico.auth.v1 import (
 from services.auth.adapters.argon2 import Argon2Hasher
 from services.auth.domain.accounts import Accounts
 from services.auth.domain.attempts import Attempts
-from services.auth.domain.audit import Audit
+from services.auth.domain.audit import Audit, AuditRetention
 from services.auth.domain.callers import Callers
 from services.auth.domain.companies import Companies
 from services.auth.domain.invitations import Invitations
@@ -51,6 +52,7 @@ from services.auth.servicers.user import UserServicer
 from services.auth.settings import Settings
 
 _PRUNE_SECONDS = 600.0
+_PRUNE_AUDIT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Domain:
     service_tokens: ServiceTokens
     callers: Callers
     audit: Audit
+    audit_retention: AuditRetention
     companies: Companies
 
 
@@ -77,6 +80,7 @@ async def assemble(
     rate_limits: RateLimits,
     settings: Settings,
     *,
+    audit_log: AuditLog,
     keys: KeyRing,
     revocations: Revocations,
     clock: Clock = time.time,
@@ -94,13 +98,13 @@ async def assemble(
     await log.start()
     await passwords.start()
 
-    issuer, audit = Issuer(signing), Audit(tables, clock)
+    issuer = Issuer(signing)
     attempts = Attempts(rate_limits, settings.attempts.limits)
     companies = Companies(store, tables, clock)
     callers = Callers(tables, companies)
     members = Members(tables, log, clock)
     sessions = Sessions(tables, issuer, log, clock, seconds=settings.session_seconds)
-    registration = Registration(tables, companies, passwords, audit, clock)
+    registration = Registration(tables, companies, passwords, clock)
     return Domain(
         tables=tables,
         keys=signing,
@@ -115,29 +119,35 @@ async def assemble(
             registration,
             passwords,
             attempts,
-            audit,
             clock,
             registration_open=settings.registration == "open",
         ),
-        users=Users(tables, callers, companies, members, audit),
-        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, audit, clock),
-        projects=Projects(tables, callers, members, sessions, audit, clock),
-        tokens=Tokens(tables, callers, members, issuer, audit, clock),
+        users=Users(tables, callers, companies, members),
+        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, clock),
+        projects=Projects(tables, callers, members, sessions, clock),
+        tokens=Tokens(tables, callers, members, issuer, clock),
         service_tokens=ServiceTokens(tables, companies, issuer, clock),
         callers=callers,
-        audit=audit,
+        audit=Audit(audit_log, callers),
+        audit_retention=AuditRetention(store, audit_log, settings.audit_retention_days * 86_400.0),
         companies=companies,
     )
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
     domain = await assemble(
-        platform.store, platform.rate_limits, settings, keys=platform.keys, revocations=platform.revocations
+        platform.store,
+        platform.rate_limits,
+        settings,
+        audit_log=platform.audit,
+        keys=platform.keys,
+        revocations=platform.revocations,
     )
     tasks = platform.tasks
     tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh)
     tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll)
     tasks.every("prune revocations", _PRUNE_SECONDS, domain.revocations.prune)
+    tasks.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
     return _mounts(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
 
@@ -164,7 +174,7 @@ def _mounts(domain: Domain, cookies: Cookies) -> Sequence[Mount]:
         Mount(
             "portico.auth.v1.AuditService",
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(domain.audit, domain.callers),
+            AuditServicer(domain.audit),
         ),
         Mount(
             "portico.auth.v1.KeyService",

@@ -5,13 +5,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.audit import changes as audit
 from core.errors import Conflict, NotFound, PermissionDenied
 from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.accounts import SignedIn
 from services.auth.domain.attempts import Attempts
-from services.auth.domain.audit import SUCCESS, Audit
 from services.auth.domain.callers import Callers
 from services.auth.domain.companies import Companies
 from services.auth.domain.grants import checked_projects, require_authority
@@ -49,7 +49,6 @@ class Invitations:
         sessions: Sessions,
         passwords: Passwords,
         attempts: Attempts,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._invitations = tables.invitations
@@ -59,7 +58,6 @@ class Invitations:
         self._sessions = sessions
         self._passwords = passwords
         self._attempts = attempts
-        self._audit = audit
         self._clock = clock
 
     async def invite(self, asked: NewInvitation) -> tuple[Invitation, str]:
@@ -70,29 +68,27 @@ class Invitations:
         name = inputs.OPTIONAL_NAME.check(asked.name)
         role = checked_role(asked.role or USER, _ROLES)
         overrides = checked_levels(asked.overrides or {})
-        async with self._audit.change(tenant, "invitation.create", "invitation") as change:
-            change.metadata |= {"role": role}
-            require_authority(caller, role, overrides)
-            project_ids = asked.project_ids or (caller.identity.project.id,)
-            secret = f"{tenant.slug}.{secrets.token_urlsafe(_SECRET_BYTES)}"
-            invitation = Invitation(
-                id=new_id(),
-                email=email,
-                email_lower=email.lower(),
-                name=name,
-                role=role,
-                invited_by=caller.person.id,
-                created_at=now,
-                expires_at=now + _LIFE_SECONDS,
-                secret_hash=_digest(secret),
-                overrides=overrides,
-                project_ids=await checked_projects(self._callers, caller, project_ids),
-            )
-            await self._insert(tenant, invitation)
-            change.resource_id = invitation.id
-            if not await self._callers.still_holds(caller):
-                await self._invitations.delete(tenant, invitation.id)
-                raise PermissionDenied("Your rights were changed at the same time. Try again.")
+        audit.change().metadata |= {"role": role}
+        require_authority(caller, role, overrides)
+        project_ids = asked.project_ids or (caller.identity.project.id,)
+        secret = f"{tenant.slug}.{secrets.token_urlsafe(_SECRET_BYTES)}"
+        invitation = Invitation(
+            id=new_id(),
+            email=email,
+            email_lower=email.lower(),
+            name=name,
+            role=role,
+            invited_by=caller.person.id,
+            created_at=now,
+            expires_at=now + _LIFE_SECONDS,
+            secret_hash=_digest(secret),
+            overrides=overrides,
+            project_ids=await checked_projects(self._callers, caller, project_ids),
+        )
+        await self._insert(tenant, invitation)
+        if not await self._callers.still_holds(caller):
+            await self._invitations.delete(tenant, invitation.id)
+            raise PermissionDenied("Your rights were changed at the same time. Try again.")
         return invitation, secret
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[Invitation], str]:
@@ -105,10 +101,9 @@ class Invitations:
         invitation = await self._invitations.get(caller.tenant, id)
         if invitation is None:
             raise _unknown()
-        async with self._audit.change(caller.tenant, "invitation.revoke", "invitation", id):
-            require_authority(caller, invitation.role, invitation.overrides)
-            if not await self._invitations.delete(caller.tenant, id):
-                raise _unknown()
+        require_authority(caller, invitation.role, invitation.overrides)
+        if not await self._invitations.delete(caller.tenant, id):
+            raise _unknown()
 
     async def accept(self, secret: str, password: str, name: str) -> SignedIn:
         """The account is made under the invitation's own id, so that of several acceptances one alone can make it."""
@@ -139,7 +134,7 @@ class Invitations:
             await self._users.delete(tenant, user.id)
             await self._companies.unlist_email(tenant, user.email)
             raise _unknown()
-        await self._audit.write(tenant, "invitation.accept", SUCCESS, "user", user.id, actor_id=user.id)
+        audit.change().about(tenant, user.id, user.id)
         project = await self._sessions.choose_project(tenant, user)
         session = await self._sessions.issue(tenant, user, project.id, read_at)
         return SignedIn(company, user, session)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
-from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.issuing import new_id
 from services.auth.domain.members import Members
@@ -19,14 +19,11 @@ _KEY_TRIES = 50
 
 
 class Projects:
-    def __init__(
-        self, tables: Tables, callers: Callers, members: Members, sessions: Sessions, audit: Audit, clock: Clock
-    ) -> None:
+    def __init__(self, tables: Tables, callers: Callers, members: Members, sessions: Sessions, clock: Clock) -> None:
         self._tables = tables
         self._callers = callers
         self._members = members
         self._sessions = sessions
-        self._audit = audit
         self._clock = clock
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[ProjectRecord], str]:
@@ -46,10 +43,9 @@ class Projects:
             created_at=self._clock(),
             description=inputs.DESCRIPTION.check(description),
         )
-        async with self._audit.change(caller.tenant, "project.create", "project", project.id) as change:
-            made = await self._insert(caller.tenant, project)
-            await self._join(caller, made)
-            change.metadata["key"] = made.key
+        made = await self._insert(caller.tenant, project)
+        await self._join(caller, made)
+        audit.change().metadata["key"] = made.key
         return made
 
     async def update(self, reference: str, *, name: str | None, description: str | None) -> ProjectRecord:
@@ -60,11 +56,9 @@ class Projects:
             changes["name"] = inputs.NAME.check(name)
         if description is not None:
             changes["description"] = inputs.DESCRIPTION.check(description)
-        async with self._audit.change(caller.tenant, "project.update", "project", project.id) as change:
-            change.metadata["fields"] = ",".join(changes)
-            updated = await self._tables.projects.update(caller.tenant, project.id, **changes)
-            if updated is None:
-                raise NotFound("There is no such project.")
+        updated = await self._tables.projects.update(caller.tenant, project.id, **changes)
+        if updated is None:
+            raise NotFound("There is no such project.")
         return updated
 
     async def delete(self, reference: str) -> None:
@@ -73,14 +67,15 @@ class Projects:
         project = await self._callers.project(caller, reference)
         if project.id == caller.identity.project.id:
             raise FailedPrecondition("This is the project of your own token. Switch to another one first.")
-        async with self._audit.change(caller.tenant, "project.delete", "project", project.id) as change:
-            change.metadata["key"] = project.key
-            await self._close(caller.tenant, project)
-            tokens = [token async for token in self._tables.tokens.every(caller.tenant, {"projectId": project.id})]
-            await self._members.take_back(caller.tenant, tokens)
-            await self._sessions.end_in_project(caller.tenant, project.id)
-            await self._leave(caller.tenant, project.id)
-            await self._tables.projects.delete(caller.tenant, project.id)
+        change = audit.change()
+        change.resource_id = project.id
+        change.metadata["key"] = project.key
+        await self._close(caller.tenant, project)
+        tokens = [token async for token in self._tables.tokens.every(caller.tenant, {"projectId": project.id})]
+        await self._members.take_back(caller.tenant, tokens)
+        await self._sessions.end_in_project(caller.tenant, project.id)
+        await self._leave(caller.tenant, project.id)
+        await self._tables.projects.delete(caller.tenant, project.id)
 
     async def _insert(self, tenant: Tenant, project: ProjectRecord) -> ProjectRecord:
         """With a key made from the name, `-2`, `-3` and so on, where none is given."""

@@ -118,24 +118,6 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One change, or one refused sign-in."""
-
-    id: str
-    created_at: float
-    action: str
-    outcome: str
-    actor_kind: str
-    resource_type: str
-    actor_id: str = ""
-    resource_id: str = ""
-    project_id: str = ""
-    request_id: str = ""
-    ip_address: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class RevocationRecord:
     """One revoked token, or the sessions of a subject before a time; `expires_at` 0: for good."""
 

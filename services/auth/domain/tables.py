@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from core.audit.records import AUDIT_LOG
 from core.storage.every import every
 from core.storage.ports import Collection, DocumentStore, Level, Order, Where
 from core.storage.tenants import TENANTS
 from core.tenancy import Scope
 from services.auth.domain.records import (
     ApiToken,
-    AuditEntry,
     Company,
     DirectoryEntry,
     Invitation,
@@ -36,12 +36,9 @@ _API_TOKENS = Collection(
 )
 _SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",)))
 _INVITATIONS = Collection("invitations", Level.TENANT, unique=(("emailLower",), ("secretHash",)))
-_AUDIT_LOG = Collection(
-    "audit_log", Level.TENANT, indexes=(("createdAt",), ("action", "createdAt"), ("actorId", "createdAt"))
-)
 
 MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _SIGNING_KEYS, _REVOCATIONS)
-TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, _AUDIT_LOG)
+TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, AUDIT_LOG)
 
 _PAGE = 50
 
@@ -116,7 +113,6 @@ class Tables:
     tokens: Table[ApiToken]
     sessions: Table[SessionRecord]
     invitations: Table[Invitation]
-    audit: Table[AuditEntry]
 
     @classmethod
     def of(cls, store: DocumentStore) -> "Tables":
@@ -130,5 +126,4 @@ class Tables:
             tokens=Table(store, _API_TOKENS, ApiToken),
             sessions=Table(store, _SESSIONS, SessionRecord),
             invitations=Table(store, _INVITATIONS, Invitation),
-            audit=Table(store, _AUDIT_LOG, AuditEntry),
         )

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from core.audit import changes as audit
 from core.context import Kind
 from core.errors import InvalidInput, NotFound, PermissionDenied
 from core.permissions import EVERYTHING
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
-from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.members import Members
@@ -36,14 +36,11 @@ class NewToken:
 
 
 class Tokens:
-    def __init__(
-        self, tables: Tables, callers: Callers, members: Members, issuer: Issuer, audit: Audit, clock: Clock
-    ) -> None:
+    def __init__(self, tables: Tables, callers: Callers, members: Members, issuer: Issuer, clock: Clock) -> None:
         self._tables = tables
         self._callers = callers
         self._members = members
         self._issuer = issuer
-        self._audit = audit
         self._clock = clock
 
     async def page(self, project: str, page_size: int, page_token: str) -> tuple[list[ApiToken], str, Caller]:
@@ -64,18 +61,16 @@ class Tokens:
         label = inputs.LABEL.check(asked.label)
         scopes = self._scopes(caller, asked)
         expires_at = self._expiry(asked.expires_at)
-        async with self._audit.change(caller.tenant, "token.create", "token") as change:
-            change.metadata |= {"label": label, "scopes": " ".join(sorted(scopes))}
-            if not caller.holds(scopes):
-                raise PermissionDenied("A token can hold no more than you do. Ask for fewer scopes.")
-            reference = asked.project or caller.identity.project.id
-            project = await self._callers.project(caller, reference, field="projectId")
-            record, token = await self.issue(caller.tenant, caller.person, project.id, label, scopes, expires_at)
-            change.resource_id = record.id
-            found = await self._tables.projects.get(caller.tenant, project.id)
-            if found is None or found.status != ACTIVE or not await self._callers.still_holds(caller):
-                await self._members.take_back(caller.tenant, [record])
-                raise PermissionDenied("Your rights were changed at the same time. Try again.")
+        audit.change().metadata |= {"label": label, "scopes": " ".join(sorted(scopes))}
+        if not caller.holds(scopes):
+            raise PermissionDenied("A token can hold no more than you do. Ask for fewer scopes.")
+        reference = asked.project or caller.identity.project.id
+        project = await self._callers.project(caller, reference, field="projectId")
+        record, token = await self.issue(caller.tenant, caller.person, project.id, label, scopes, expires_at)
+        found = await self._tables.projects.get(caller.tenant, project.id)
+        if found is None or found.status != ACTIVE or not await self._callers.still_holds(caller):
+            await self._members.take_back(caller.tenant, [record])
+            raise PermissionDenied("Your rights were changed at the same time. Try again.")
         return record, token
 
     async def issue(
@@ -110,9 +105,8 @@ class Tokens:
         token = await self._tables.tokens.get(caller.tenant, id)
         if token is None or not may_delete(caller, token):
             raise NotFound("There is no such token.")
-        async with self._audit.change(caller.tenant, "token.delete", "token", id) as change:
-            change.metadata["label"] = token.label
-            await self._members.take_back(caller.tenant, [token])
+        audit.change().metadata["label"] = token.label
+        await self._members.take_back(caller.tenant, [token])
 
     def _scopes(self, caller: Caller, asked: NewToken) -> frozenset[str]:
         levels = checked_levels(asked.levels or {})

@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """The record of who changed what in a tenant's accounts.
+    """The record of who changed what in a tenant, in every service, and of whose calls were refused. Administrative changes
+    show with their answer; changes of files and vectors, and refusals, within a second or two. Entries are kept as long as
+    the operator says, a year by default.
     """
 
     def __init__(self, channel):
@@ -43,11 +45,15 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """The record of who changed what in a tenant's accounts.
+    """The record of who changed what in a tenant, in every service, and of whose calls were refused. Administrative changes
+    show with their answer; changes of files and vectors, and refusals, within a second or two. Entries are kept as long as
+    the operator says, a year by default.
     """
 
     def ListAuditEntries(self, request, context):
-        """Entries of the tenant, newest first.
+        """Entries, newest first. Whoever does not manage all projects of the tenant sees those of their own projects, and a
+        token that is bound to a project those of that project. Errors: INVALID_ARGUMENT (a field), NOT_FOUND (a project
+        that is not the caller's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +76,9 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """The record of who changed what in a tenant's accounts.
+    """The record of who changed what in a tenant, in every service, and of whose calls were refused. Administrative changes
+    show with their answer; changes of files and vectors, and refusals, within a second or two. Entries are kept as long as
+    the operator says, a year by default.
     """
 
     @staticmethod

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from core.audit.log import AuditLog
 from core.config import load
 from core.identity import KeyRing, Revocations, TokenVerifier
 from core.rate_limits import RateLimits
 from core.sealing import generate_key
 from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore
+from core.tasks import Tasks
 from services.auth.app import Domain, assemble
 from services.auth.settings import Settings
 
@@ -43,8 +45,15 @@ class World:
     async def start(self, store: DocumentStore | None = None, **env: str) -> "Process":
         settings = load(Settings, {**self.env, **env})
         keys, revocations = KeyRing(), Revocations()
+        audit_log = AuditLog(store or self.store, Tasks(), clock=self.clock)
         domain = await assemble(
-            store or self.store, RateLimits(), settings, keys=keys, revocations=revocations, clock=self.clock
+            store or self.store,
+            RateLimits(),
+            settings,
+            audit_log=audit_log,
+            keys=keys,
+            revocations=revocations,
+            clock=self.clock,
         )
         return Process(domain, keys, revocations, TokenVerifier(keys, revocations))
 
