@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
+from core.audit import changes as audit
+from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
@@ -46,6 +48,7 @@ class JobBook:
             max_attempts=max_attempts,
             due_at=now,
             unique_key=unique_key or None,
+            actor=to_document(audit.actor()),
         )
         await self._store.insert(MAIN, JOB_INDEX, Entry(job.id, scope, kind, now, now).document())
         try:

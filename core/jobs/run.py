@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from typing import Any
 
+from core.audit.changes import Change
 from core.jobs.book import JobBook
 from core.jobs.records import Job
 from core.tenancy import Project
@@ -41,6 +42,8 @@ class JobRun:
         """The service ends: the next checkpoint will be the last."""
         self.stopped: Stop | None = None
         self.job = job
+        self.change = Change()
+        """What it does, for the audit log."""
         self._book = book
         self._lease_seconds = lease_seconds
         self._work: asyncio.Task[None] | None = None

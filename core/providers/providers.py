@@ -10,6 +10,7 @@ from uuid import uuid4
 import orjson
 
 from core import fields
+from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.providers.drivers import CREDENTIALS, SETTINGS, Driver, Values
 from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
@@ -148,6 +149,7 @@ class Providers(Generic[D]):
         provider = await self.get(project, key, field=field)
         if self._default is not None and provider.key == DEFAULT:
             raise FailedPrecondition("The default provider stays.", reason="PROVIDER_IS_DEFAULT", field=field)
+        audit.change().resource_id = provider.key
         counted = partial(count_users, project, provider)
         if used := await delete_unused(self._store, project, self._collection, provider.id, counted):
             raise FailedPrecondition(

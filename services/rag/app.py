@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.app import Platform
+from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Phase
@@ -80,7 +81,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     openai = OpenAIFiles(files, file_records, buckets)
     uploads = UploadReader(rules, platform.settings.store.data_dir / "uploads", idle_seconds=settings.idle_seconds)
 
-    jobs.handle(KIND, conversions.run)
+    jobs.handle(KIND, conversions.run, JobAudit("file.conversion", "file", batched=True))
     await jobs.start()
     tasks.every("sweep leftovers", settings.sweep_seconds, leftovers.sweep)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, pool.sweep)
@@ -105,7 +106,7 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
         heartbeat=lease / 6,
         poll=min(1.0, lease / 3),
     )
-    return Jobs(platform.store, platform.tasks, platform.lifecycle, limits=limits)
+    return Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit, limits=limits)
 
 
 def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.app import Platform
+from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Phase
@@ -68,7 +69,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     def changed_indexes(project: Project) -> None:
         targets.forget(project)
 
-    jobs = Jobs(store, tasks, lifecycle, limits=limits)
+    jobs = Jobs(store, tasks, lifecycle, audit_log=platform.audit, limits=limits)
     check = AddressCheck(settings.outbound.guard())
     providers = Providers(store, settings.sealing.sealer(), drivers(embedded), check, changed)
     engines = Engines(providers, embedded, pool)
@@ -78,8 +79,8 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     vectors = Vectors(targets, engines, log)
     migrations = Migrations(jobs, indexes, engines, changed_indexes, settle_seconds=settings.lookup_seconds)
 
-    jobs.handle(KIND, migrations.run)
-    jobs.handle(DROP, indexes.finish_drop)
+    jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
+    jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
     await jobs.start()
     tasks.every("close idle engines", _SWEEP_SECONDS, pool.sweep)
     tasks.every("write query log", FLUSH_SECONDS, log.flush)
