@@ -55,7 +55,7 @@ class World:
             revocations=revocations,
             clock=self.clock,
         )
-        return Process(domain, keys, revocations, TokenVerifier(keys, revocations))
+        return Process(domain, keys, revocations, TokenVerifier(keys, revocations), audit_log)
 
 
 @dataclass
@@ -64,6 +64,7 @@ class Process:
     keys: KeyRing
     revocations: Revocations
     verifier: TokenVerifier
+    audit_log: AuditLog
 
 
 @pytest.fixture
