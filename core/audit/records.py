@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import count
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -33,6 +34,10 @@ AUDIT_LOG = Collection(
 
 _LONGEST = 512
 """Characters of a text that a caller chose."""
+
+_OURS = token_hex(8)
+_IDS = (f"aud_{_OURS}{number:010x}" for number in count())
+"""Unique over all processes, at less cost than random ones."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -101,7 +106,7 @@ def new_entry(
     metadata: Mapping[str, str] | None = None,
 ) -> AuditEntry:
     return AuditEntry(
-        id=id or f"aud_{uuid4().hex}",
+        id=id or next(_IDS),
         created_at=at,
         action=action,
         outcome=outcome,
