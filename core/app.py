@@ -28,8 +28,10 @@ from core.identity import KeyRing, Revocations, TokenVerifier
 from core.lifecycle import Lifecycle, Phase
 from core.logs import LogSettings
 from core.rate_limits import RateLimits
+from core.removals import Removals
 from core.rpc.audit import Refusals, recorded
 from core.rpc.chain import Auth, LoadShedding, Quota, Stage
+from core.rpc.removals import RemovalFeed
 from core.rpc.server import Mount, make_server
 from core.rpc.trust import TrustFeed
 from core.storage.factory import StoreSettings, make_store
@@ -101,14 +103,21 @@ class Platform:
     revocations: Revocations
     verifier: TokenVerifier
     audit: AuditLog
+    removals: Removals
 
     def follow_auth(self) -> None:
-        """Learn keys and revocations from the auth service: for every service but auth itself."""
+        """Learn keys, revocations and deleted projects from the auth service: for every service but auth itself. Raises
+        RuntimeError for a service that has not said how it removes a project (`removals.handle`)."""
+        if not self.removals.ready:
+            raise RuntimeError(f"{self.service} does not say how it removes a deleted project")
         rpc = self.settings.rpc
         feed = TrustFeed(self.service, rpc.auth_address, rpc.service_secret, self.keys, self.revocations, self.tasks)
         feed.start()
         self.health.add("auth", feed.check, ttl=0.5)
         self.lifecycle.on_stop(Phase.POOLS, "auth channel", feed.close, 5.0)
+        deleted = RemovalFeed(self.service, rpc.auth_address, rpc.service_secret, self.removals, self.tasks)
+        deleted.start()
+        self.lifecycle.on_stop(Phase.POOLS, "removals channel", deleted.close, 5.0)
 
 
 Build = Callable[[Platform, S], Awaitable[Sequence[Mount]]]
@@ -243,6 +252,7 @@ def _platform(service: str, settings: CoreSettings) -> Platform:
         revocations=revocations,
         verifier=TokenVerifier(keys, revocations),
         audit=AuditLog(store, tasks),
+        removals=Removals(service, store),
     )
 
 

@@ -6,6 +6,7 @@ write nothing more, however late it notices.
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from core.audit import changes as audit
 from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
+from core.storage.every import every
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
 from core.tenancy import MAIN, EveryProject, Project, Tenant
 
@@ -89,6 +91,16 @@ class JobBook:
                 if not worked_on:
                     await self._store.delete(MAIN, JOB_INDEX, id)
                 return job_of(changed)
+
+    async def forget(self, scope: Project, kinds: Collection[str], *, but: str) -> int:
+        """Cancels what has not ended of these kinds and removes what has, all but one job. How many go on, because
+        somebody works on them and has yet to notice."""
+        theirs = {"kind": Cond(Op.IN, sorted(kinds)), "id": Cond(Op.NE, but)}
+        async for document in every(self._store, scope, JOBS, {**theirs, "endedAt": None}):
+            with suppress(NotFound, FailedPrecondition):  # it has ended meanwhile
+                await self.cancel(scope, document["id"])
+        await self._store.delete_where(scope, JOBS, {**theirs, "endedAt": Cond(Op.GT, 0)})
+        return await self._store.count(scope, JOBS, theirs)
 
     # -- for workers
 

@@ -92,3 +92,8 @@ class Jobs:
             return job
         await self._worker.stop_job(id, _CANCEL_SECONDS)
         return await self._book.get(scope, id)
+
+    async def forget(self, scope: Project, *, but: str) -> int:
+        """Cancels the project's jobs of the kinds that are handled here and removes those that have ended, all but one.
+        How many go on, because another process has yet to notice."""
+        return await self._book.forget(scope, self._handlers, but=but)

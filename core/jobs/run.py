@@ -22,6 +22,14 @@ class Stop(Enum):
     """Somebody else may be working on it."""
 
 
+class Postponed(Exception):
+    """Raised by a handler that can do no more now: the job is begun again after `seconds`. That is no failure."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"to be gone on with in {seconds} seconds")
+        self.seconds = seconds
+
+
 class JobRun:
     """What a handler works with. It may be stopped at any `await`: then it sees asyncio.CancelledError.
 

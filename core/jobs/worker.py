@@ -22,7 +22,7 @@ from core.errors import (
 from core.jobs.audit import JobRecorder, actor_of
 from core.jobs.book import JobBook
 from core.jobs.records import Entry, Status
-from core.jobs.run import Handler, JobRun, Stop
+from core.jobs.run import Handler, JobRun, Postponed, Stop
 from core.tasks import Tasks
 from core.tenancy import Tenant
 
@@ -206,6 +206,8 @@ class Worker:
         elif run.stopped is Stop.DRAINED:
             await self._book.put_back(run.scope, run.job)
             log.info("job put back", job=run.id, done=run.done, total=run.total)
+        elif not work.cancelled() and isinstance(error := work.exception(), Postponed):
+            await self._book.put_back(run.scope, run.job, delay=error.seconds)
         else:
             await self._failed(run, None if work.cancelled() else work.exception())
 

@@ -27,6 +27,7 @@ from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import Audit, AuditRetention
 from services.auth.domain.callers import Callers
 from services.auth.domain.companies import Companies
+from services.auth.domain.deletions import Deletions
 from services.auth.domain.invitations import Invitations
 from services.auth.domain.issuing import Issuer
 from services.auth.domain.keys import Keys, Rotation
@@ -52,6 +53,7 @@ from services.auth.servicers.user import UserServicer
 from services.auth.settings import Settings
 
 _PRUNE_SECONDS = 600.0
+_FINISH_SECONDS = 30.0
 _PRUNE_AUDIT_SECONDS = 3600.0
 
 
@@ -67,6 +69,7 @@ class Domain:
     users: Users
     invitations: Invitations
     projects: Projects
+    deletions: Deletions
     tokens: Tokens
     service_tokens: ServiceTokens
     callers: Callers
@@ -103,6 +106,7 @@ async def assemble(
     companies = Companies(store, tables, clock)
     callers = Callers(tables, companies)
     members = Members(tables, log, clock)
+    deletions = Deletions(tables, clock)
     sessions = Sessions(tables, issuer, log, clock, seconds=settings.session_seconds)
     registration = Registration(tables, companies, passwords, clock)
     return Domain(
@@ -124,7 +128,8 @@ async def assemble(
         ),
         users=Users(tables, callers, companies, members),
         invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, clock),
-        projects=Projects(tables, callers, members, sessions, clock),
+        projects=Projects(tables, companies, callers, members, sessions, deletions, clock),
+        deletions=deletions,
         tokens=Tokens(tables, callers, members, issuer, clock),
         service_tokens=ServiceTokens(tables, companies, issuer, clock),
         callers=callers,
@@ -147,6 +152,7 @@ async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
     tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh)
     tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll)
     tasks.every("prune revocations", _PRUNE_SECONDS, domain.revocations.prune)
+    tasks.every("finish deletions", _FINISH_SECONDS, domain.projects.finish_deletions)
     tasks.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
     return _mounts(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
@@ -184,6 +190,6 @@ def _mounts(domain: Domain, cookies: Cookies) -> Sequence[Mount]:
         Mount(
             "portico.auth.v1.TrustService",
             trust_service_pb2_grpc.add_TrustServiceServicer_to_server,
-            TrustServicer(domain.revocations, domain.service_tokens),
+            TrustServicer(domain.revocations, domain.service_tokens, domain.deletions),
         ),
     ]

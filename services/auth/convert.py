@@ -17,7 +17,7 @@ from portico.auth.v1 import (
 from services.auth.domain.audit import AuditFilter
 from services.auth.domain.callers import Caller
 from services.auth.domain.permissions import levels, levels_from_scopes
-from services.auth.domain.records import ApiToken, Company, Invitation, ProjectRecord, SigningKey, User
+from services.auth.domain.records import ApiToken, Company, Deletion, Invitation, ProjectRecord, SigningKey, User
 from services.auth.domain.sessions import Session
 from services.auth.domain.tokens import NewToken, may_delete
 from services.auth.domain.users import UserChange
@@ -197,3 +197,7 @@ def revocation(value: Revocation) -> trust_service_pb2.Revocation:
         message.subject = value.subject
         message.issued_before = value.issued_before
     return message
+
+
+def deleted_project(deletion: Deletion) -> trust_service_pb2.DeletedProject:
+    return trust_service_pb2.DeletedProject(tenant=deletion.tenant, project=deletion.project, actor=deletion.actor)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from core.app import Platform
 from core.circuits import CircuitBreakers
+from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.server import Mount
@@ -21,6 +22,7 @@ from services.inference.domain.chat import Chat
 from services.inference.domain.embeddings import Embeddings
 from services.inference.domain.models import Models
 from services.inference.domain.providers import Providers
+from services.inference.domain.removal import ProjectRemoval
 from services.inference.domain.reports import Reports
 from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
 from services.inference.domain.sending import Sender
@@ -40,12 +42,12 @@ _IDLE_SECONDS = 300.0
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
-    mounts = assemble(platform, settings)
+    mounts = await assemble(platform, settings)
     platform.follow_auth()
     return mounts
 
 
-def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     """The service without its ties to auth."""
     max_answer_bytes = settings.provider_max_response_mb * 1024 * 1024
     connector = Connector(
@@ -69,6 +71,9 @@ def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     keep_alive = KeepAlive()
     chat = Chat(routes, sender, meter, keep_alive, max_answer_bytes=max_answer_bytes)
     embeddings = Embeddings(routes, sender, meter)
+    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
+    platform.removals.handle(jobs, ProjectRemoval(store, providers, changed).remove)
+    await jobs.start()
     tasks.every("drop unused routes", _SWEEP_SECONDS, pool.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)

@@ -25,6 +25,7 @@ from services.vector.domain.indexes import DROP, Indexes
 from services.vector.domain.migrations import KIND, Migrations
 from services.vector.domain.providers import Providers
 from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
+from services.vector.domain.removal import ProjectRemoval
 from services.vector.domain.targets import Targets
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import VectorEngine
@@ -81,6 +82,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
 
     jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
     jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
+    platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
     await jobs.start()
     tasks.every("close idle engines", _SWEEP_SECONDS, pool.sweep)
     tasks.every("write query log", FLUSH_SECONDS, log.flush)

@@ -118,6 +118,18 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """A project that is deleted, once it is `published`. `actor`: who did it, as the audit log tells it."""
+
+    id: str
+    tenant: str
+    project: str
+    created_at: float
+    actor: Mapping[str, str] = field(default_factory=dict)
+    published: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RevocationRecord:
     """One revoked token, or the sessions of a subject before a time; `expires_at` 0: for good."""
 

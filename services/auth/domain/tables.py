@@ -12,6 +12,7 @@ from core.tenancy import Scope
 from services.auth.domain.records import (
     ApiToken,
     Company,
+    Deletion,
     DirectoryEntry,
     Invitation,
     ProjectRecord,
@@ -29,6 +30,7 @@ T = TypeVar("T")
 _DIRECTORY = Collection("directory", Level.MAIN, indexes=(("emailLower", "createdAt"), ("tenant",)))
 _SIGNING_KEYS = Collection("signing_keys", Level.MAIN, unique=(("slot",),))
 _REVOCATIONS = Collection("revocations", Level.MAIN, indexes=(("createdAt",), ("expiresAt",)))
+_DELETIONS = Collection("project_deletions", Level.MAIN, indexes=(("createdAt",),))
 _USERS = Collection("users", Level.TENANT, unique=(("emailLower",),), indexes=(("createdAt",),))
 _PROJECTS = Collection("projects", Level.TENANT, unique=(("key",),), indexes=(("createdAt",),))
 _API_TOKENS = Collection(
@@ -37,7 +39,7 @@ _API_TOKENS = Collection(
 _SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",)))
 _INVITATIONS = Collection("invitations", Level.TENANT, unique=(("emailLower",), ("secretHash",)))
 
-MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _SIGNING_KEYS, _REVOCATIONS)
+MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _SIGNING_KEYS, _REVOCATIONS, _DELETIONS)
 TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, AUDIT_LOG)
 
 _PAGE = 50
@@ -102,12 +104,13 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything that auth keeps. The first four belong to the installation, the others to a tenant."""
+    """Everything that auth keeps. The first five belong to the installation, the others to a tenant."""
 
     companies: Table[Company]
     directory: Table[DirectoryEntry]
     signing_keys: Table[SigningKey]
     revocations: Table[RevocationRecord]
+    deletions: Table[Deletion]
     users: Table[User]
     projects: Table[ProjectRecord]
     tokens: Table[ApiToken]
@@ -121,6 +124,7 @@ class Tables:
             directory=Table(store, _DIRECTORY, DirectoryEntry),
             signing_keys=Table(store, _SIGNING_KEYS, SigningKey),
             revocations=Table(store, _REVOCATIONS, RevocationRecord),
+            deletions=Table(store, _DELETIONS, Deletion),
             users=Table(store, _USERS, User),
             projects=Table(store, _PROJECTS, ProjectRecord),
             tokens=Table(store, _API_TOKENS, ApiToken),

@@ -34,9 +34,10 @@ from core.errors import (
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
 from core.providers.drivers import Field, Values
+from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
 from services.rag.domain import names
-from services.rag.ports import Driver, Place, StoredObject
+from services.rag.ports import Driver, Place, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -44,6 +45,8 @@ PART_BYTES = 8 * 1024 * 1024
 """Of a multipart upload, and what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
 _READ = 256 * 1024
 _CONNECTIONS = 50
+_DELETES = 16
+"""At a time."""
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
 _DEFAULT_REGION = "us-east-1"
@@ -162,6 +165,23 @@ class S3Store:
             if upload["Key"] == name:
                 await self._abort(name, upload["UploadId"])
         await self._call("delete_object", Key=name)
+
+    async def clear(self, project: Project) -> None:
+        """Object by object, for not all that speak S3 take a list of them."""
+        prefix = f"{self._options.prefix}{project_path(project)}/"
+        while names := await self._listed(prefix):
+            for start in range(0, len(names), _DELETES):
+                await asyncio.gather(
+                    *(self._call("delete_object", Key=name) for name in names[start : start + _DELETES])
+                )
+        unfinished = await self._call("list_multipart_uploads", Prefix=prefix)
+        for upload in unfinished.get("Uploads", ()):
+            await self._abort(upload["Key"], upload["UploadId"])
+
+    async def _listed(self, prefix: str) -> list[str]:
+        """Some names; none: there are none left."""
+        answer = await self._call("list_objects_v2", Prefix=prefix)
+        return [each["Key"] for each in answer.get("Contents", ())]
 
     async def check(self) -> None:
         await self._call("head_bucket")

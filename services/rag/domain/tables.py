@@ -14,5 +14,5 @@ FILES = Collection(
 )
 COLLECTIONS = (PROVIDERS, BUCKETS, FILES, AUDIT_LOG)
 
-LEFTOVERS = Collection("file_leftovers", Level.MAIN, indexes=(("dueAt",),))
+LEFTOVERS = Collection("file_leftovers", Level.MAIN, indexes=(("dueAt",), ("tenant", "project")))
 """Objects that may belong to no file, if what was being done to them was cut off."""

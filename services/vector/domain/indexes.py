@@ -219,6 +219,10 @@ class Indexes:
                     await self._drop(project, provider, index_of(document))
         return await self._store.count(project, INDEXES, {"providerKey": provider.key})
 
+    async def drop(self, project: Project, provider: Provider, index: Index) -> None:
+        """With all its points, whatever state it or its provider is in. For removing a project."""
+        await self._drop(project, provider, index, even_disabled=True)
+
     async def _reuse(
         self, project: Project, provider: Provider, existing: Index, spec: IndexSpec
     ) -> tuple[Index, bool]:
@@ -249,10 +253,10 @@ class Indexes:
             raise Conflict("An index of that name was made or deleted at the same moment. Try again.", field="name")
         return index_of(made)
 
-    async def _drop(self, project: Project, provider: Provider, index: Index) -> None:
+    async def _drop(self, project: Project, provider: Provider, index: Index, *, even_disabled: bool = False) -> None:
         await self._store.update(project, INDEXES, index.id, {"status": DELETING})
         self._changed(project)
-        with await self._engines.use(project, provider) as engine:
+        with await self._engines.use(project, provider, even_disabled=even_disabled) as engine:
             await engine.drop(index.place(project))
         await self._store.delete_where(project, QUERY_LOGS, {"indexId": index.id})
         await self._store.delete(project, INDEXES, index.id)

@@ -25,17 +25,23 @@ _sym_db = _symbol_database.Default()
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/trust_service.proto\x12\x0fportico.auth.v1\x1a\x1eportico/common/v1/access.proto\"x\n\nRevocation\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\x08token_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07subject\x18\x03 \x01(\tH\x00\x12\x15\n\rissued_before\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x42\x08\n\x06target\"*\n\x17WatchRevocationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"^\n\x18WatchRevocationsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\x30\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1b.portico.auth.v1.Revocation\"[\n\x17MintServiceTokenRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"=\n\x18MintServiceTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x01\x32\xd5\x02\n\x0cTrustService\x12\x85\x01\n\x10WatchRevocations\x12(.portico.auth.v1.WatchRevocationsRequest\x1a).portico.auth.v1.WatchRevocationsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.0\x01\x12\xbc\x01\n\x10MintServiceToken\x12(.portico.auth.v1.MintServiceTokenRequest\x1a).portico.auth.v1.MintServiceTokenResponse\"S\xa2\xbb\x18\x02 \x01\xba\xbb\x18I2GThe work that the token is for is recorded by the service that does it.b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/trust_service.proto\x12\x0fportico.auth.v1\x1a\x1eportico/common/v1/access.proto\"x\n\nRevocation\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\x08token_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07subject\x18\x03 \x01(\tH\x00\x12\x15\n\rissued_before\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x42\x08\n\x06target\"*\n\x17WatchRevocationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"^\n\x18WatchRevocationsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\x30\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1b.portico.auth.v1.Revocation\"[\n\x17MintServiceTokenRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"=\n\x18MintServiceTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x01\"\x9a\x01\n\x0e\x44\x65letedProject\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x39\n\x05\x61\x63tor\x18\x03 \x03(\x0b\x32*.portico.auth.v1.DeletedProject.ActorEntry\x1a,\n\nActorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\x1aListDeletedProjectsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\"i\n\x1bListDeletedProjectsResponse\x12\x31\n\x08projects\x18\x01 \x03(\x0b\x32\x1f.portico.auth.v1.DeletedProject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n AcknowledgeDeletedProjectRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\"#\n!AcknowledgeDeletedProjectResponse2\xb7\x05\n\x0cTrustService\x12\x85\x01\n\x10WatchRevocations\x12(.portico.auth.v1.WatchRevocationsRequest\x1a).portico.auth.v1.WatchRevocationsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.0\x01\x12\xbc\x01\n\x10MintServiceToken\x12(.portico.auth.v1.MintServiceTokenRequest\x1a).portico.auth.v1.MintServiceTokenResponse\"S\xa2\xbb\x18\x02 \x01\xba\xbb\x18I2GThe work that the token is for is recorded by the service that does it.\x12\x8c\x01\n\x13ListDeletedProjects\x12+.portico.auth.v1.ListDeletedProjectsRequest\x1a,.portico.auth.v1.ListDeletedProjectsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.\x12\xd0\x01\n\x19\x41\x63knowledgeDeletedProject\x12\x31.portico.auth.v1.AcknowledgeDeletedProjectRequest\x1a\x32.portico.auth.v1.AcknowledgeDeletedProjectResponse\"L\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x42\x32@The deletion was recorded, and each service records its removal.b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.auth.v1.trust_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DELETEDPROJECT_ACTORENTRY']._loaded_options = None
+  _globals['_DELETEDPROJECT_ACTORENTRY']._serialized_options = b'8\001'
   _globals['_TRUSTSERVICE'].methods_by_name['WatchRevocations']._loaded_options = None
   _globals['_TRUSTSERVICE'].methods_by_name['WatchRevocations']._serialized_options = b'\242\273\030\002 \001\272\273\030\0202\016It only reads.'
   _globals['_TRUSTSERVICE'].methods_by_name['MintServiceToken']._loaded_options = None
   _globals['_TRUSTSERVICE'].methods_by_name['MintServiceToken']._serialized_options = b'\242\273\030\002 \001\272\273\030I2GThe work that the token is for is recorded by the service that does it.'
+  _globals['_TRUSTSERVICE'].methods_by_name['ListDeletedProjects']._loaded_options = None
+  _globals['_TRUSTSERVICE'].methods_by_name['ListDeletedProjects']._serialized_options = b'\242\273\030\002 \001\272\273\030\0202\016It only reads.'
+  _globals['_TRUSTSERVICE'].methods_by_name['AcknowledgeDeletedProject']._loaded_options = None
+  _globals['_TRUSTSERVICE'].methods_by_name['AcknowledgeDeletedProject']._serialized_options = b'\242\273\030\002 \001\272\273\030B2@The deletion was recorded, and each service records its removal.'
   _globals['_REVOCATION']._serialized_start=88
   _globals['_REVOCATION']._serialized_end=208
   _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=210
@@ -46,6 +52,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MINTSERVICETOKENREQUEST']._serialized_end=441
   _globals['_MINTSERVICETOKENRESPONSE']._serialized_start=443
   _globals['_MINTSERVICETOKENRESPONSE']._serialized_end=504
-  _globals['_TRUSTSERVICE']._serialized_start=507
-  _globals['_TRUSTSERVICE']._serialized_end=848
+  _globals['_DELETEDPROJECT']._serialized_start=507
+  _globals['_DELETEDPROJECT']._serialized_end=661
+  _globals['_DELETEDPROJECT_ACTORENTRY']._serialized_start=617
+  _globals['_DELETEDPROJECT_ACTORENTRY']._serialized_end=661
+  _globals['_LISTDELETEDPROJECTSREQUEST']._serialized_start=663
+  _globals['_LISTDELETEDPROJECTSREQUEST']._serialized_end=747
+  _globals['_LISTDELETEDPROJECTSRESPONSE']._serialized_start=749
+  _globals['_LISTDELETEDPROJECTSRESPONSE']._serialized_end=854
+  _globals['_ACKNOWLEDGEDELETEDPROJECTREQUEST']._serialized_start=856
+  _globals['_ACKNOWLEDGEDELETEDPROJECTREQUEST']._serialized_end=940
+  _globals['_ACKNOWLEDGEDELETEDPROJECTRESPONSE']._serialized_start=942
+  _globals['_ACKNOWLEDGEDELETEDPROJECTRESPONSE']._serialized_end=977
+  _globals['_TRUSTSERVICE']._serialized_start=980
+  _globals['_TRUSTSERVICE']._serialized_end=1675
 # @@protoc_insertion_point(module_scope)
