@@ -1,5 +1,5 @@
-"""Removes a deleted project's models and providers, with their sealed credentials. Usage records stay: they are what the
-tenant is billed by."""
+"""Remove a deleted project's models and providers, with their sealed credentials. Usage records stay: the tenant is
+billed by them."""
 
 from core.providers.providers import Changed
 from core.storage.ports import DocumentStore

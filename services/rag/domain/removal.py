@@ -1,4 +1,4 @@
-"""Removes a deleted project's buckets, files and their contents, wherever they lie, and its providers with their sealed
+"""Remove a deleted project's buckets, files and their contents, wherever they lie, and its providers with their sealed
 credentials."""
 
 from core import logs

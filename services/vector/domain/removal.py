@@ -1,5 +1,5 @@
-"""Removes a deleted project's indexes with their vectors, wherever they lie, its query log, and its providers with their
-sealed credentials."""
+"""Remove a deleted project's indexes with their vectors, wherever they lie, its query log, and its providers with
+their sealed credentials."""
 
 from collections.abc import Awaitable, Callable
 
