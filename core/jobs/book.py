@@ -117,7 +117,8 @@ class JobBook:
         return [entry_of(each) for each in page.items]
 
     async def claim(self, entry: Entry, lease_seconds: float) -> Job | None:
-        """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster."""
+        """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster. With
+        `max_attempts` failures, because whoever worked on it was killed, it is only to be finished."""
         job = await self._find(entry)
         now = self.clock()
         if job is None or job.status.ended:
@@ -132,10 +133,6 @@ class JobBook:
         failures = job.failures + interrupted
         if job.cancel_requested:
             await self._end(entry.scope, job, self._ended(Status.CANCELLED))
-            return None
-        if failures >= job.max_attempts:
-            text = "The service was interrupted while it worked on this, too often to try again."
-            await self._end(entry.scope, job, self._ended(Status.FAILED, text))
             return None
         changes = {
             "status": Status.RUNNING.value,

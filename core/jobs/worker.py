@@ -32,6 +32,7 @@ _MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, Insuffi
 _CANCEL_SECONDS = 1.5
 """How long a handler that is stopped gets to clean up."""
 _PRUNE_SECONDS = 3600.0
+_INTERRUPTED = "The service was interrupted while it worked on this, too often to try again."
 _OUR_FAULT = "Something went wrong on our side. Quote the job's id when you report it."
 
 
@@ -162,11 +163,14 @@ class Worker:
         if job is None:
             return
         run = JobRun(self._book, entry.scope, job, self._limits.lease)
-        run.draining = self._stopping
-        self._runs[job.id] = run
         context.bind(RequestContext(request_id=job.id))
         audit.act_for(actor_of(job))
         audit.bind(run.change)
+        if job.failures >= job.max_attempts:
+            await self._finish(run, Status.FAILED, _INTERRUPTED, reason="INTERRUPTED")
+            return
+        run.draining = self._stopping
+        self._runs[job.id] = run
         log.info("job begun", job=job.id, kind=job.kind, tenant=entry.scope.tenant.slug, attempt=job.attempts)
         work = run.begin(self._handlers[job.kind])
         beat = asyncio.create_task(self._hold(run), name=f"heartbeat of {job.id}")

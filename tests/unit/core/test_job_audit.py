@@ -14,13 +14,13 @@ from core.context import Identity, Kind, RequestContext
 from core.errors import InvalidInput, PorticoError, Unavailable
 from core.jobs.audit import JobAudit, JobRecorder
 from core.jobs.jobs import Jobs
-from core.jobs.records import Job, Status
+from core.jobs.records import JOB_INDEX, JOBS, Job, Status
 from core.jobs.run import JobRun
 from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle
 from core.storage.memory import MemoryStore
 from core.tasks import Tasks
-from core.tenancy import Project, Tenant
+from core.tenancy import MAIN, Project, Tenant
 
 ACME = Project(Tenant("acme"), "p1")
 CALLER = Identity(ACME, "u1", Kind.API, frozenset({"*"}), "t1", 0.0, None)
@@ -89,6 +89,22 @@ async def test_a_job_that_fails_leaves_one_entry_however_often_it_was_tried(
 
     (entry,) = await world.ended(await submitted(world, copy, COPY))
     assert (entry.outcome, entry.reason) == ("failure", reason)
+
+
+async def test_a_job_whose_process_was_killed_too_often_leaves_an_entry(world: World) -> None:
+    async def copy(run: JobRun) -> None:
+        raise AssertionError("it is not begun again")
+
+    world.jobs.handle("copy", copy, COPY)
+    await world.store.prepare(MAIN, [JOB_INDEX])
+    context.bind(RequestContext("req-1", CALLER))
+    job = await world.jobs.submit(ACME, "copy", {})
+    killed = {"status": "running", "leaseOwner": "dead", "leaseUntil": 1.0, "failures": 1}
+    await world.store.update(ACME, JOBS, job.id, killed)
+    await world.jobs.start()
+    (entry,) = await world.ended(job)
+    assert (entry.outcome, entry.reason, entry.actor_id) == ("failure", "INTERRUPTED", "u1")
+    assert (await world.jobs.get(ACME, job.id)).status is Status.FAILED
 
 
 async def test_a_job_that_had_nothing_to_do_leaves_nothing(world: World) -> None:
