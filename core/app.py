@@ -18,6 +18,7 @@ import uvloop
 from grpc.aio import Server
 
 from core import commands, config, logs, open_files, telemetry
+from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
 from core.commands import Command
@@ -27,8 +28,11 @@ from core.identity import KeyRing, TokenVerifier
 from core.lifecycle import Lifecycle, Phase
 from core.logs import LogSettings
 from core.rate_limits import RateLimits
+from core.removals import Removals
 from core.revocations import Revocations
+from core.rpc.audit import Refusals, recorded
 from core.rpc.chain import Auth, LoadShedding, Quota, Stage
+from core.rpc.removals import RemovalFeed
 from core.rpc.server import Mount, make_server
 from core.rpc.trust import TrustFeed
 from core.storage.factory import StoreSettings, make_store
@@ -99,14 +103,22 @@ class Platform:
     keys: KeyRing
     revocations: Revocations
     verifier: TokenVerifier
+    audit: AuditLog
+    removals: Removals
 
     def follow_auth(self) -> None:
-        """Learn keys and revocations from the auth service: for every service but auth itself."""
+        """Learn keys, revocations and deleted projects from the auth service: for every service but auth itself. Raises
+        RuntimeError for a service that has not said how it removes a project (`removals.handle`)."""
+        if not self.removals.ready:
+            raise RuntimeError(f"{self.service} does not say how it removes a deleted project")
         rpc = self.settings.rpc
         feed = TrustFeed(self.service, rpc.auth_address, rpc.service_secret, self.keys, self.revocations, self.tasks)
         feed.start()
         self.health.add("auth", feed.check, ttl=0.5)
         self.lifecycle.on_stop(Phase.POOLS, "auth channel", feed.close, 5.0)
+        deleted = RemovalFeed(self.service, rpc.auth_address, rpc.service_secret, self.removals, self.tasks)
+        deleted.start()
+        self.lifecycle.on_stop(Phase.POOLS, "removals channel", deleted.close, 5.0)
 
 
 Build = Callable[[Platform, S], Awaitable[Sequence[Mount]]]
@@ -144,7 +156,6 @@ def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str
     except ConfigError as error:
         sys.exit(commands.complain(error))
     open_files.allow_many()
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # children of ours exec at once; gRPC would remark on each
     sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
 
 
@@ -166,7 +177,8 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     """Bring the service up. `Running.platform.lifecycle.stop()` takes it down again."""
     platform = _platform(service, core_settings)
     lifecycle = platform.lifecycle
-    mounts = await build(platform, settings)
+    mounts = [recorded(mount, platform.audit) for mount in await build(platform, settings)]
+    platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     stages = _stages(platform)
     server = make_server(mounts, stages, platform.health)
     port = server.add_insecure_port(core_settings.rpc.listen)
@@ -176,6 +188,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.DRAIN_DELAY, "drain delay", lambda: asyncio.sleep(drain), drain + 1.0)
     lifecycle.on_stop(Phase.SERVER, "server", lambda: server.stop(grace), grace + 5.0)
     lifecycle.on_stop(Phase.TASKS, "tasks", lambda: platform.tasks.drain(5.0), 10.0)
+    lifecycle.on_stop(Phase.FLUSH, "audit log", platform.audit.close, 10.0)
     lifecycle.on_stop(Phase.CACHE, "cache", platform.cache.close, 5.0)
     lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
@@ -223,7 +236,7 @@ async def _serve(service: str, core_settings: CoreSettings, settings: S, build: 
 def _platform(service: str, settings: CoreSettings) -> Platform:
     lifecycle = Lifecycle()
     lifecycle.install()
-    store = make_store(settings.store)
+    store, tasks = make_store(settings.store), Tasks()
     keys, revocations = KeyRing(), Revocations()
     health = Health()
     health.add("store", store.check)
@@ -233,19 +246,25 @@ def _platform(service: str, settings: CoreSettings) -> Platform:
         store=store,
         cache=make_cache(settings.cache),
         rate_limits=RateLimits(),
-        tasks=Tasks(),
+        tasks=tasks,
         health=health,
         lifecycle=lifecycle,
         keys=keys,
         revocations=revocations,
         verifier=TokenVerifier(keys, revocations),
+        audit=AuditLog(store, tasks),
+        removals=Removals(service, store),
     )
 
 
 def _stages(platform: Platform) -> list[Stage]:
     """The order is the design's; telemetry and errors stand around all of these, in `Chain` itself."""
     rpc = platform.settings.rpc
-    stages: list[Stage] = [LoadShedding(rpc.max_concurrent_calls), Auth(platform.verifier, rpc.service_secret)]
+    stages: list[Stage] = [
+        LoadShedding(rpc.max_concurrent_calls),
+        Refusals(platform.audit),
+        Auth(platform.verifier, rpc.service_secret),
+    ]
     if rpc.calls_per_token:
         stages.append(Quota(platform.rate_limits, rpc.calls_per_token))
     return stages

@@ -22,11 +22,11 @@ tenant's data. Whatever is not in this tree reaches the client as "internal erro
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
-_LONGEST_MESSAGE = 250
+_LONGEST_MESSAGE = 4000
 _LONGEST_FIELD = 100
-"""Characters. Errors travel in headers, three times over and escaped, and gRPC refuses headers of more than 8 KiB."""
+"""Characters. `core.rpc.errors` sees to it that what an error becomes fits into headers."""
 
 
 def _clip(text: str, longest: int) -> str:
@@ -34,7 +34,11 @@ def _clip(text: str, longest: int) -> str:
 
 
 class PorticoError(Exception):
-    """`reason` is stable UPPER_SNAKE for programs; `message` is for people; `retry_after` is in seconds."""
+    """`reason` is stable UPPER_SNAKE for programs; `message` is for people; `retry_after` is in seconds.
+
+    `details` are JSON fields for the error body over REST, beside those that every error has; `headers` are HTTP
+    headers for an answer over REST, names in lower case and values in ASCII. Native gRPC calls see neither.
+    """
 
     default_reason: ClassVar[str] = "INTERNAL"
 
@@ -46,6 +50,7 @@ class PorticoError(Exception):
         field: str | None = None,
         retry_after: float | None = None,
         metadata: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         self.message = _clip(message, _LONGEST_MESSAGE)
         super().__init__(self.message)
@@ -53,6 +58,10 @@ class PorticoError(Exception):
         self.field = field if field is None else _clip(field, _LONGEST_FIELD)
         self.retry_after = retry_after
         self.metadata = dict(metadata or {})
+        self.details = dict(details or {})
+        self.headers: tuple[tuple[str, str], ...] = ()
+        self.final = False
+        """Another attempt is of no use: it was made already, or the provider said so."""
 
 
 class InvalidInput(PorticoError):

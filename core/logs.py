@@ -154,7 +154,7 @@ def _redact(_logger: object, _method: str, event: EventDict) -> EventDict:
     traceback = event.pop("exception", None)
     clean: EventDict = _clean_mapping(event, ())
     if isinstance(traceback, str):
-        clean["exception"] = _mask_text(_unicode(traceback[-_TRACEBACK_LIMIT:]))  # the end names the error
+        clean["exception"] = masked(_unicode(traceback[-_TRACEBACK_LIMIT:]))  # the end names the error
     return clean
 
 
@@ -192,11 +192,12 @@ def _clean(value: object, path: tuple[int, ...]) -> object:
 
 def _clean_text(text: str) -> str:
     # Masking sees more than is kept, so that a secret across the border is still whole.
-    masked = _mask_text(_unicode(text[: 2 * _TEXT_LIMIT]))
-    return masked if len(masked) <= _TEXT_LIMIT else f"{masked[:_TEXT_LIMIT]}... ({len(text)} characters)"
+    clean = masked(_unicode(text[: 2 * _TEXT_LIMIT]))
+    return clean if len(clean) <= _TEXT_LIMIT else f"{clean[:_TEXT_LIMIT]}... ({len(text)} characters)"
 
 
-def _mask_text(text: str) -> str:
+def masked(text: str) -> str:
+    """The text with what looks like a credential masked."""
     return _SECRET_TEXT.sub(lambda found: f"{found['prefix'] or ''}{MASK}", text)
 
 

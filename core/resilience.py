@@ -80,9 +80,11 @@ class Resilience:
         """What `attempt` returns. `deadline` is on the monotonic clock, in seconds.
 
         For a stream `attempt` is its opening: what was already passed on cannot be taken back. Raises CircuitOpen
-        without an attempt, or the error of the last one (of a Retryable, the error in it).
+        without an attempt, or the error of the last one (of a Retryable, the error in it); it is `final` if it was not
+        the first, since callers retry too, and their attempts would multiply with these.
         """
         probe = self.breakers.enter(key)
+        retries = budget.left
         try:
             try:
                 result = await attempt()
@@ -92,6 +94,9 @@ class Resilience:
                 result = await self._again(failure, attempt, budget, deadline)
         except BaseException as error:
             self.breakers.leave(key, probe, _outcome(error))
+            told = error.error if isinstance(error, Retryable) else error
+            if isinstance(told, PorticoError) and budget.left < retries:
+                told.final = True
             if isinstance(error, Retryable):
                 if error.error.retry_after is None:
                     error.error.retry_after = error.retry_after

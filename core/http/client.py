@@ -7,13 +7,14 @@ from pathlib import Path
 
 from core.errors import DeadlineExceeded, InvalidInput
 from core.http.connection import Connection
+from core.http.decoding import decoder_for
 from core.http.dial import Dialer, tls_context
 from core.http.errors import TransportFailed
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
 from core.http.pool import ConnectionPool
 from core.http.ports import Response, Timeouts
-from core.http.stream import StreamedResponse
+from core.http.stream import DecodedResponse, StreamedResponse
 
 DEFAULT_TIMEOUTS = Timeouts()
 _TARGET = re.compile(rb"/[!-~]*")
@@ -97,6 +98,9 @@ class HttpClient:
     ) -> StreamedResponse:
         message = _message(b"POST", target, headers, extra_headers, body)
         connection, head = await self._exchange(message, timeouts or self._timeouts, deadline, streaming=True)
+        decoder = decoder_for(head.headers.get(b"content-encoding"))
+        if decoder is not None:
+            return DecodedResponse(head.status, head.headers, connection, decoder)
         return StreamedResponse(head.status, head.headers, connection)
 
     async def close(self) -> None:

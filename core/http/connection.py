@@ -8,7 +8,7 @@ from typing import Protocol
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from core.errors import DeadlineExceeded, PorticoError
-from core.http.decoding import decoded
+from core.http.decoding import decoded, known, unsupported
 from core.http.errors import BadResponse, TransportFailed, UpstreamTimeout
 from core.http.ports import Response, Timeouts
 
@@ -135,6 +135,11 @@ class Connection(asyncio.Protocol):
         self._waiter = waiter = self._loop.create_future()
         return waiter
 
+    def wake(self) -> None:
+        """End a `wait` of a stream's reader although nothing came."""
+        if self._head is not None:
+            self._wake()
+
     def take(self) -> bytes:
         """All that was received since; b"" at the end. What broke the stream is raised after its last bytes."""
         parts = self._parts
@@ -238,8 +243,8 @@ class Connection(asyncio.Protocol):
             self._error = BadResponse("The provider's answer has no valid status.")
         elif headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             self._error = BadResponse("The provider's answer has a transfer encoding that is not supported.")
-        elif self._streaming and headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            self._error = BadResponse("The provider compressed a stream, which was not asked for.")
+        elif self._streaming and not known(headers.get(b"content-encoding")):
+            self._error = unsupported()
         elif self._silent > MAX_HEAD_BYTES and sum(map(len, (*headers, *headers.values()))) > MAX_HEAD_BYTES:
             self._error = BadResponse("The headers of the provider's answer are too large.")
 

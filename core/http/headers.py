@@ -10,11 +10,13 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t !-~\x80-\xff]*[!-~\x80-\xff])?)?")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade"})
 """What the client itself decides; a second opinion would let a request be read in two ways."""
+_NO_COMPRESSION = b"Accept-Encoding: identity\r\n"
+"""Without the header a server may compress as it likes (RFC 9110, 12.5.3), and some then hold events back."""
 
 
 def header_block(origin: Origin, headers: Mapping[str, str]) -> bytes:
     """What every request to one provider carries. Raises InvalidInput naming a header that cannot be sent."""
-    return b"Host: " + origin.authority.encode("ascii") + b"\r\n" + header_lines(headers)
+    return b"Host: " + origin.authority.encode("ascii") + b"\r\n" + _NO_COMPRESSION + header_lines(headers)
 
 
 def header_lines(headers: Mapping[str, str]) -> bytes:

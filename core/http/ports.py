@@ -51,11 +51,18 @@ class Stream(Protocol):
     Iteration raises TransportFailed, UpstreamTimeout, DeadlineExceeded or BadResponse when the body breaks off.
     """
 
-    status: int
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]: ...
 
     def header(self, name: str) -> str | None: ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def wake(self) -> None:
+        """Let whoever waits for the next piece have b"" at once; the body goes on. Nothing if nobody waits."""
 
     async def read(self, limit: int) -> bytes:
         """The rest of the body, as for an error's text. Raises BadResponse when it is longer than `limit` bytes."""

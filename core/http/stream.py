@@ -5,8 +5,12 @@ from types import TracebackType
 from typing import Self
 
 from core.http.connection import Connection
+from core.http.decoding import Decoder
 from core.http.errors import BadResponse
 from core.http.ports import Head
+
+_DECODED_BYTES = 256 * 1024
+"""What is decompressed at a time, so that a small piece cannot become a huge one."""
 
 
 class StreamedResponse(Head):
@@ -40,6 +44,10 @@ class StreamedResponse(Head):
                 raise StopAsyncIteration
         return chunk
 
+    def wake(self) -> None:
+        if self._connection is not None:
+            self._connection.wake()
+
     async def read(self, limit: int) -> bytes:
         parts: list[bytes] = []
         async for part in self:
@@ -67,3 +75,31 @@ class StreamedResponse(Head):
         # A reader that forgot to close would otherwise hold its place in the pool for ever.
         if self._connection is not None:
             self._connection.abort()
+
+
+class DecodedResponse(StreamedResponse):
+    """A response that the provider compressed, read as if it had not."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self, status: int, headers: Mapping[bytes, bytes], connection: Connection, decoder: Decoder) -> None:
+        super().__init__(status, headers, connection)
+        self._decoder = decoder
+
+    async def __anext__(self) -> bytes:
+        decoder = self._decoder
+        try:
+            while True:
+                data = b""
+                if not decoder.pending:
+                    data = await super().__anext__()
+                    if not data:  # it was woken
+                        return b""
+                if plain := decoder.feed(data, _DECODED_BYTES):
+                    return plain
+        except StopAsyncIteration:
+            decoder.close()
+            raise
+        except BadResponse:
+            await self.aclose()
+            raise

@@ -6,11 +6,15 @@ write nothing more, however late it notices.
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+from core.audit import changes as audit
+from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
+from core.storage.every import every
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
 from core.tenancy import MAIN, EveryProject, Project, Tenant
 
@@ -46,6 +50,7 @@ class JobBook:
             max_attempts=max_attempts,
             due_at=now,
             unique_key=unique_key or None,
+            actor=to_document(audit.actor()),
         )
         await self._store.insert(MAIN, JOB_INDEX, Entry(job.id, scope, kind, now, now).document())
         try:
@@ -87,6 +92,16 @@ class JobBook:
                     await self._store.delete(MAIN, JOB_INDEX, id)
                 return job_of(changed)
 
+    async def forget(self, scope: Project, kinds: Collection[str], *, but: str) -> int:
+        """Cancels what has not ended of these kinds and removes what has, all but one job. How many go on, because
+        somebody works on them and has yet to notice."""
+        theirs = {"kind": Cond(Op.IN, sorted(kinds)), "id": Cond(Op.NE, but)}
+        async for document in every(self._store, scope, JOBS, {**theirs, "endedAt": None}):
+            with suppress(NotFound, FailedPrecondition):  # it has ended meanwhile
+                await self.cancel(scope, document["id"])
+        await self._store.delete_where(scope, JOBS, {**theirs, "endedAt": Cond(Op.GT, 0)})
+        return await self._store.count(scope, JOBS, theirs)
+
     # -- for workers
 
     async def due_tenants(self, kinds: Collection[str]) -> list[str]:
@@ -102,7 +117,8 @@ class JobBook:
         return [entry_of(each) for each in page.items]
 
     async def claim(self, entry: Entry, lease_seconds: float) -> Job | None:
-        """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster."""
+        """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster. With
+        `max_attempts` failures, because whoever worked on it was killed, it is only to be finished."""
         job = await self._find(entry)
         now = self.clock()
         if job is None or job.status.ended:
@@ -117,10 +133,6 @@ class JobBook:
         failures = job.failures + interrupted
         if job.cancel_requested:
             await self._end(entry.scope, job, self._ended(Status.CANCELLED))
-            return None
-        if failures >= job.max_attempts:
-            text = "The service was interrupted while it worked on this, too often to try again."
-            await self._end(entry.scope, job, self._ended(Status.FAILED, text))
             return None
         changes = {
             "status": Status.RUNNING.value,

@@ -1,7 +1,7 @@
 """Durable background jobs, as services use them.
 
-    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle)
-    jobs.handle("vector.migration", migrate)     # async def migrate(job: JobRun) -> None
+    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit)
+    jobs.handle("vector.migration", migrate, JobAudit("migration.run", "migration"))  # async def migrate(job: JobRun)
     await jobs.start()
     job = await jobs.submit(project, "vector.migration", {"source": ...}, unique_key="...")
 
@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from core.audit.log import AuditLog
+from core.jobs.audit import JobAudit, JobRecorder
 from core.jobs.book import Clock, JobBook
 from core.jobs.records import Job
 from core.jobs.run import Handler
@@ -33,18 +35,22 @@ class Jobs:
         lifecycle: Lifecycle,
         handlers: Mapping[str, Handler] | None = None,
         *,
+        audit_log: AuditLog | None = None,
         limits: JobLimits = JobLimits(),
         clock: Clock = time.time,
     ) -> None:
         self._book = JobBook(store, clock)
         self._handlers = dict(handlers or {})
-        self._worker = Worker(self._book, tasks, self._handlers, limits)
+        self._audits: dict[str, JobAudit] = {}
+        self._worker = Worker(self._book, tasks, self._handlers, JobRecorder(audit_log, self._audits), limits)
         self._lifecycle = lifecycle
         self._limits = limits
 
-    def handle(self, kind: str, handler: Handler) -> None:
-        """Before `start`."""
+    def handle(self, kind: str, handler: Handler, audit: JobAudit | None) -> None:
+        """Before `start`. `audit` None: these jobs change nothing that an audit asks for."""
         self._handlers[kind] = handler
+        if audit is not None:
+            self._audits[kind] = audit
 
     async def start(self) -> None:
         """Begin to work, first on what a crash has left. Registers the drain."""
@@ -86,3 +92,8 @@ class Jobs:
             return job
         await self._worker.stop_job(id, _CANCEL_SECONDS)
         return await self._book.get(scope, id)
+
+    async def forget(self, scope: Project, *, but: str) -> int:
+        """Cancels the project's jobs of the kinds that are handled here and removes those that have ended, all but one.
+        How many go on, because another process has yet to notice."""
+        return await self._book.forget(scope, self._handlers, but=but)

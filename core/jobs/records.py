@@ -1,7 +1,7 @@
 """What is kept of a job, and the index of all tenants' jobs that are not over."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -60,6 +60,8 @@ class Job:
     lease_owner: str | None = None
     """Made anew with every claim, so it tells apart two holders in one process too."""
     lease_until: float = 0.0
+    actor: Mapping[str, Any] = field(default_factory=dict)
+    """Who asked for it, as the audit log tells it."""
 
     def document(self) -> Document:
         kept: Document = {
@@ -75,6 +77,7 @@ class Job:
             "done": self.done,
             "total": self.total,
             "dueAt": self.due_at,
+            "actor": dict(self.actor),
         }
         return kept if self.unique_key is None else {**kept, "uniqueKey": self.unique_key}
 
@@ -101,6 +104,7 @@ def job_of(document: Document) -> Job:
         cancel_requested=document.get("cancelRequested", False),
         lease_owner=document.get("leaseOwner"),
         lease_until=document.get("leaseUntil", 0.0),
+        actor=document.get("actor", {}),
     )
 
 

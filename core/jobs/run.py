@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from typing import Any
 
+from core.audit.changes import Change
 from core.jobs.book import JobBook
 from core.jobs.records import Job
 from core.tenancy import Project
@@ -19,6 +20,14 @@ class Stop(Enum):
     """The service ends; another will go on."""
     LEASE_LOST = auto()
     """Somebody else may be working on it."""
+
+
+class Postponed(Exception):
+    """Raised by a handler that can do no more now: the job is begun again after `seconds`. That is no failure."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"to be gone on with in {seconds} seconds")
+        self.seconds = seconds
 
 
 class JobRun:
@@ -41,6 +50,8 @@ class JobRun:
         """The service ends: the next checkpoint will be the last."""
         self.stopped: Stop | None = None
         self.job = job
+        self.change = Change()
+        """What it does, for the audit log."""
         self._book = book
         self._lease_seconds = lease_seconds
         self._work: asyncio.Task[None] | None = None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core import context, logs
+from core.audit import changes as audit
 from core.context import RequestContext
 from core.errors import (
     DeadlineExceeded,
@@ -18,9 +19,10 @@ from core.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from core.jobs.audit import JobRecorder, actor_of
 from core.jobs.book import JobBook
 from core.jobs.records import Entry, Status
-from core.jobs.run import Handler, JobRun, Stop
+from core.jobs.run import Handler, JobRun, Postponed, Stop
 from core.tasks import Tasks
 from core.tenancy import Tenant
 
@@ -30,6 +32,7 @@ _MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, Insuffi
 _CANCEL_SECONDS = 1.5
 """How long a handler that is stopped gets to clean up."""
 _PRUNE_SECONDS = 3600.0
+_INTERRUPTED = "The service was interrupted while it worked on this, too often to try again."
 _OUR_FAULT = "Something went wrong on our side. Quote the job's id when you report it."
 
 
@@ -56,10 +59,18 @@ class JobLimits:
 
 
 class Worker:
-    def __init__(self, book: JobBook, tasks: Tasks, handlers: Mapping[str, Handler], limits: JobLimits) -> None:
+    def __init__(
+        self,
+        book: JobBook,
+        tasks: Tasks,
+        handlers: Mapping[str, Handler],
+        recorder: JobRecorder,
+        limits: JobLimits,
+    ) -> None:
         self._book = book
         self._tasks = tasks
         self._handlers = handlers
+        self._recorder = recorder
         self._limits = limits
         self._wake = asyncio.Event()
         self._stopping = False
@@ -152,9 +163,14 @@ class Worker:
         if job is None:
             return
         run = JobRun(self._book, entry.scope, job, self._limits.lease)
+        context.bind(RequestContext(request_id=job.id))
+        audit.act_for(actor_of(job))
+        audit.bind(run.change)
+        if job.failures >= job.max_attempts:
+            await self._finish(run, Status.FAILED, _INTERRUPTED, reason="INTERRUPTED")
+            return
         run.draining = self._stopping
         self._runs[job.id] = run
-        context.bind(RequestContext(request_id=job.id))
         log.info("job begun", job=job.id, kind=job.kind, tenant=entry.scope.tenant.slug, attempt=job.attempts)
         work = run.begin(self._handlers[job.kind])
         beat = asyncio.create_task(self._hold(run), name=f"heartbeat of {job.id}")
@@ -190,10 +206,12 @@ class Worker:
         elif run.stopped is Stop.LEASE_LOST:
             log.warning("job lost its lease", job=run.id)
         elif run.stopped is Stop.CANCELLED:
-            await self._finish(run, Status.CANCELLED)
+            await self._finish(run, Status.CANCELLED, reason="CANCELLED")
         elif run.stopped is Stop.DRAINED:
             await self._book.put_back(run.scope, run.job)
             log.info("job put back", job=run.id, done=run.done, total=run.total)
+        elif not work.cancelled() and isinstance(error := work.exception(), Postponed):
+            await self._book.put_back(run.scope, run.job, delay=error.seconds)
         else:
             await self._failed(run, None if work.cancelled() else work.exception())
 
@@ -208,7 +226,8 @@ class Worker:
             return
         if ours:
             log.error("job failed", job=run.id, exc_info=error)
-        await self._finish(run, Status.FAILED, error.message if isinstance(error, PorticoError) else _OUR_FAULT)
+        known = error if isinstance(error, PorticoError) else PorticoError(_OUR_FAULT)
+        await self._finish(run, Status.FAILED, known.message, reason=known.reason)
 
     def _pause(self, failures: int, error: BaseException | None) -> float:
         limits = self._limits
@@ -216,7 +235,8 @@ class Worker:
         wanted = error.retry_after if isinstance(error, PorticoError) else None
         return max(wanted or 0.0, pause * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, no secret
 
-    async def _finish(self, run: JobRun, status: Status, error: str = "") -> None:
+    async def _finish(self, run: JobRun, status: Status, error: str = "", *, reason: str = "") -> None:
+        await self._recorder.record(run.scope, run.job, run.change, reason)
         kept = await self._book.finish(run.scope, run.job, status, error)
         log.info("job ended", job=run.id, status=status.value if kept else "lost", done=run.done)
         await self._prune(run.scope.tenant)

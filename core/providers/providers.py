@@ -1,8 +1,7 @@
 """What is done with the providers of a project. Credentials go in and never come out, but for the driver."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -10,10 +9,12 @@ from uuid import uuid4
 import orjson
 
 from core import fields
+from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.providers.drivers import CREDENTIALS, SETTINGS, Driver, Values
 from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
 from core.sealing import Sealer
+from core.storage.closed_projects import check_project_open
 from core.storage.every import every
 from core.storage.keys import insert_with_key
 from core.storage.ports import Collection, Document, DocumentStore
@@ -91,6 +92,7 @@ class Providers(Generic[D]):
         await self._make_default(project)  # so that nobody takes its key
         stem = fields.slug(label, "provider")
         document = await insert_with_key(self._store, project, self._collection, provider.document(), stem)
+        await self._confirm(project, id)
         self._changed(project)
         return provider_of(document)
 
@@ -148,6 +150,7 @@ class Providers(Generic[D]):
         provider = await self.get(project, key, field=field)
         if self._default is not None and provider.key == DEFAULT:
             raise FailedPrecondition("The default provider stays.", reason="PROVIDER_IS_DEFAULT", field=field)
+        audit.change().resource_id = provider.key
         counted = partial(count_users, project, provider)
         if used := await delete_unused(self._store, project, self._collection, provider.id, counted):
             raise FailedPrecondition(
@@ -155,6 +158,18 @@ class Providers(Generic[D]):
                 reason="PROVIDER_IN_USE",
                 field=field,
             )
+        self._changed(project)
+
+    async def every(self, project: Project) -> AsyncIterator[Provider]:
+        """As they are: none is made for being asked for. For removing a project."""
+        await self._store.prepare(project.tenant, [self._collection])
+        async for document in every(self._store, project, self._collection):
+            yield provider_of(document)
+
+    async def delete_all(self, project: Project) -> None:
+        """With their sealed credentials, whoever uses them. For removing a project."""
+        await self._store.prepare(project.tenant, [self._collection])
+        await self._store.delete_where(project, self._collection, {})
         self._changed(project)
 
     def credentials(self, project: Project, provider: Provider) -> dict[str, str]:
@@ -215,8 +230,19 @@ class Providers(Generic[D]):
             return
         now = time.time()
         made = Provider(_new_id(), DEFAULT, new.driver, new.label, new.description, created_at=now, updated_at=now)
-        with suppress(Conflict):  # another call made it at the same moment
+        try:
             await self._store.insert(project, self._collection, made.document())
+        except Conflict:  # another call made it at the same moment
+            return
+        await self._confirm(project, made.id)
+
+    async def _confirm(self, project: Project, id: str) -> None:
+        """Takes a new provider back where its project was deleted meanwhile."""
+        try:
+            await check_project_open(self._store, project)
+        except NotFound:
+            await self._store.delete(project, self._collection, id)
+            raise
 
     def _seal(self, project: Project, id: str, credentials: Values) -> str:
         return self._sealer.seal(project, id, orjson.dumps(dict(credentials))) if credentials else ""

@@ -1,4 +1,4 @@
-"""The interceptor chain, the same for every RPC: telemetry > errors > load shedding > auth > tenant > quota.
+"""The interceptor chain, the same for every RPC: telemetry > errors > load shedding > audit > auth > tenant > quota.
 
 It wraps each handler once, whatever transport the calls come by, and then runs the stages in order around every call.
 It is no gRPC interceptor: an error raised in one would slip past the mapping. It writes streams itself, so that a
@@ -28,7 +28,7 @@ from core.identity import TokenVerifier
 from core.permissions import allows
 from core.rate_limits import RateLimits
 from core.rpc import reply
-from core.rpc.errors import HTTP_STATUS, internal, trailing_metadata, wire_of
+from core.rpc.errors import HTTP_STATUS, grpc_message, internal, trailing_metadata, wire_of
 from core.rpc.policy import Policy
 
 log = logs.get(__name__)
@@ -48,6 +48,8 @@ class Call:
     metadata: Mapping[str, str | bytes]
     request: RequestContext
     started: float
+    message: Any
+    """The request as the transport gave it: a message, an iterator of messages, or what could not be read."""
 
     @property
     def rest(self) -> bool:
@@ -63,12 +65,24 @@ class Call:
         context.bind(request)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: the name of its gRPC code, and the error that the caller is told; None: it succeeded, or was
+    cancelled."""
+
+    code: str
+    error: PorticoError | None = None
+
+
+SUCCEEDED = Outcome("OK")
+
+
 class Stage(Protocol):
     """One concern. `begin` may refuse the call by raising a PorticoError; `end` runs for every stage that began."""
 
     async def begin(self, call: Call) -> None: ...
 
-    def end(self, call: Call) -> None: ...
+    def end(self, call: Call, outcome: Outcome) -> None: ...
 
 
 class LoadShedding:
@@ -83,7 +97,7 @@ class LoadShedding:
             raise Unavailable("Too many calls at once. Try again in a moment.", reason="OVERLOADED", retry_after=1.0)
         self._in_flight += 1
 
-    def end(self, call: Call) -> None:
+    def end(self, call: Call, outcome: Outcome) -> None:
         self._in_flight -= 1
 
 
@@ -120,7 +134,7 @@ class Auth:
         call.bind(RequestContext(old.request_id, identity, token, old.peer_address, old.user_agent, old.deadline))
         return identity
 
-    def end(self, call: Call) -> None:
+    def end(self, call: Call, outcome: Outcome) -> None:
         pass
 
 
@@ -136,7 +150,7 @@ class Quota:
         if identity is not None and identity.kind is not Kind.SERVICE:
             await self._limits.hit(identity.project, f"calls:{identity.token_id}", self._limit)
 
-    def end(self, call: Call) -> None:
+    def end(self, call: Call, outcome: Outcome) -> None:
         pass
 
 
@@ -191,7 +205,7 @@ class Chain:
                     await _send_head(policy, servicer_context)
                 return response
 
-            return await self._call(policy, servicer_context, run)
+            return await self._call(policy, servicer_context, request, run)
 
         return unary
 
@@ -211,14 +225,16 @@ class Chain:
                             await _send_head(policy, servicer_context)
                         await write(message)
 
-            await self._call(policy, servicer_context, run)
+            await self._call(policy, servicer_context, request, run)
 
         return stream
 
-    async def _call(self, policy: Policy, servicer_context: CallContext, run: Callable[[Call], Awaitable[Any]]) -> Any:
-        call = _open(policy, servicer_context)
+    async def _call(
+        self, policy: Policy, servicer_context: CallContext, request: Any, run: Callable[[Call], Awaitable[Any]]
+    ) -> Any:
+        call = _open(policy, servicer_context, request)
         begun = 0
-        code = "OK"
+        outcome = SUCCEEDED
         try:
             parent = telemetry.extract(call.metadata.items())
             with telemetry.span(policy.method, kind=SpanKind.SERVER, parent=parent):
@@ -227,21 +243,21 @@ class Chain:
                     begun += 1
                 return await run(call)
         except PorticoError as error:
-            code = wire_of(error).code.name
+            outcome = Outcome(wire_of(error).code.name, error)
             await _abort(call, servicer_context, error)
         except AbortError:
             raise
         except Exception:  # whatever it is, its text must not reach the client
-            code = "INTERNAL"
+            outcome = Outcome("INTERNAL", internal())
             log.exception("unhandled error", method=policy.method)
             await _abort(call, servicer_context, internal())
         except BaseException:
-            code = "CANCELLED"
+            outcome = Outcome("CANCELLED")
             raise
         finally:
             for stage in reversed(self._stages[:begun]):
-                stage.end(call)
-            telemetry.metrics().call(policy.method, code, time.monotonic() - call.started)
+                stage.end(call, outcome)
+            telemetry.metrics().call(policy.method, outcome.code, time.monotonic() - call.started)
 
 
 _UNREADABLE = object()
@@ -288,7 +304,7 @@ async def _send_head(policy: Policy, servicer_context: CallContext) -> None:
         await servicer_context.send_initial_metadata(headers)
 
 
-def _open(policy: Policy, servicer_context: CallContext) -> Call:
+def _open(policy: Policy, servicer_context: CallContext, message: Any) -> Call:
     metadata = dict(servicer_context.invocation_metadata() or ())
     started = time.monotonic()
     left = servicer_context.time_remaining()
@@ -299,7 +315,7 @@ def _open(policy: Policy, servicer_context: CallContext) -> Call:
         deadline=None if left is None else started + left,
     )
     context.bind(request)
-    return Call(policy, metadata, request, started)
+    return Call(policy, metadata, request, started, message)
 
 
 def _address(peer: str) -> str:
@@ -325,4 +341,4 @@ async def _abort(call: Call, servicer_context: CallContext, error: PorticoError)
     metadata = trailing_metadata(error, call.request.request_id, rest=call.rest)
     if call.rest:
         metadata = (*reply.headers(), *metadata)
-    await servicer_context.abort(wire.code, error.message, metadata)
+    await servicer_context.abort(wire.code, grpc_message(error), metadata)

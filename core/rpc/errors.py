@@ -7,6 +7,8 @@ place of what its transcoder made of the status.
 
 import json
 import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,17 @@ from core import errors
 DOMAIN = "portico"
 HTTP_STATUS = "x-http-status"
 ERROR_BODY = "x-error-body"
+SHOULD_RETRY = "x-should-retry"
+"""OpenAI's clients obey it."""
+
+_MAX_STATUS_BYTES = 2560
+"""Of `grpc-message` as it is sent. With the details, which repeat it in base64, it must fit into the 8 KiB of metadata
+that a gRPC client takes if it is not told otherwise."""
+_MAX_BODY_BYTES = 24 * 1024
+"""Of OpenAI's error body in a header. The edge takes 60 KiB of headers from a service."""
+_DESCRIPTION = 250
+"""Characters of the message that a field violation repeats."""
+_ESCAPED = re.compile(rb"[^ -$&-~]")
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -70,25 +83,31 @@ def body_of(error: errors.PorticoError, request_id: str) -> dict[str, Any]:
     wire = wire_of(error)
     code = "invalid_api_key" if wire.http == 401 else error.reason.lower()
     return {
-        "error": {"message": error.message, "type": wire.type, "code": code, "param": error.field},
+        "error": {**error.details, "message": error.message, "type": wire.type, "code": code, "param": error.field},
         "request_id": request_id,
     }
 
 
+def grpc_message(error: errors.PorticoError) -> str:
+    """The text of the gRPC status: the message, or as much of it as fits."""
+    return _fitting(error.message, _MAX_STATUS_BYTES, lambda text: _sent_bytes(text.encode()))
+
+
 def status_of(error: errors.PorticoError, request_id: str) -> status_pb2.Status:
-    """google.rpc.Status with its details."""
+    """google.rpc.Status with its details. Its message is that of the gRPC status, which readers compare."""
     info = error_details_pb2.ErrorInfo(
         reason=error.reason, domain=DOMAIN, metadata={**error.metadata, "request_id": request_id}
     )
     details: list[Any] = [info]
     if error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        description = error.message[:_DESCRIPTION]
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=description)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_after is not None:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_after * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(code=wire_of(error).code.value[0], message=error.message)
+    status = status_pb2.Status(code=wire_of(error).code.value[0], message=grpc_message(error))
     for detail in details:
         status.details.append(_packed(detail))
     return status
@@ -101,10 +120,44 @@ def trailing_metadata(error: errors.PorticoError, request_id: str, *, rest: bool
     ]
     if rest:
         metadata.append((HTTP_STATUS, str(wire_of(error).http)))
-        metadata.append((ERROR_BODY, json.dumps(body_of(error, request_id), separators=(",", ":"))))
+        metadata.append((ERROR_BODY, _body_text(error, request_id)))
         if error.retry_after is not None:
             metadata.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
+        if error.final:
+            metadata.append((SHOULD_RETRY, "false"))
+        metadata += error.headers
     return tuple(metadata)
+
+
+def _body_text(error: errors.PorticoError, request_id: str) -> str:
+    """The error body in ASCII: whole, or else without the details and with as much of the message as fits."""
+    body = body_of(error, request_id)
+    text = _json(body)
+    if len(text) > _MAX_BODY_BYTES:
+        body["error"] = {name: body["error"][name] for name in ("type", "code", "param")}
+        body["error"]["message"] = ""
+        left = _MAX_BODY_BYTES - len(_json(body))
+        body["error"]["message"] = _fitting(error.message, left, lambda text: len(_json(text)))
+        text = _json(body)
+    return text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _sent_bytes(text: bytes) -> int:
+    """Bytes of a `grpc-message`: what is not printable ASCII, and the percent sign, takes three."""
+    return len(text) + 2 * len(_ESCAPED.findall(text))
+
+
+def _fitting(text: str, limit: int, size: Callable[[str], int]) -> str:
+    """The beginning of the text whose `size` is within the limit."""
+    if len(text) * 12 <= limit:  # what a character takes at most in either form
+        return text
+    while (taken := size(text)) > limit:
+        text = f"{text[: min(len(text) - 4, len(text) * limit // taken)]}..."
+    return text
 
 
 def _packed(message: Any) -> any_pb2.Any:

@@ -1,10 +1,12 @@
-"""What the contract says of each RPC: who may call it, and the HTTP status of its success."""
+"""What the contract says of each RPC: who may call it, the HTTP status of its success, and what it leaves in the audit
+log."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
+from core.rpc.audit_rules import AuditRule, audit_rule_of
 from portico.common.v1 import access_pb2
 
 
@@ -19,6 +21,8 @@ class Policy:
     scope: str = ""
     internal: bool = False
     http_success: int = 200
+    audit: AuditRule | None = None
+    """None: it leaves no entry."""
 
 
 def policies_of(service: ServiceDescriptor) -> dict[str, Policy]:
@@ -37,4 +41,5 @@ def _policy_of(method: MethodDescriptor) -> Policy:
         method=name,
         **{rule: getattr(access, rule)},
         http_success=options.Extensions[access_pb2.http_success] or 200,
+        audit=audit_rule_of(method),
     )

@@ -162,6 +162,9 @@ class MemoryStore:
     async def drop_tenant(self, tenant: Tenant) -> None:
         self._databases.pop(tenant, None)
 
+    async def scrub(self, tenant: Tenant) -> None:
+        """Nothing is on a disk."""
+
     async def check(self) -> None:
         """Always serves."""
 

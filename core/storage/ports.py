@@ -137,6 +137,10 @@ class DocumentStore(Protocol):
     async def drop_tenant(self, tenant: Tenant) -> None:
         """Removes everything of the tenant, the file or database itself."""
 
+    async def scrub(self, tenant: Tenant) -> None:
+        """Lets nothing that was deleted from the tenant's documents be readable on the disk any more, as far as the
+        engine can. Raises Unavailable where it is too busy now."""
+
     async def check(self) -> None:
         """For readiness: raises if the store cannot serve."""
 

@@ -186,6 +186,14 @@ class SqliteStore:
         await asyncio.to_thread(sqlite_files.remove, path)
         await self._databases.forget(path)
 
+    async def scrub(self, tenant: Tenant) -> None:
+        """Deleted content is overwritten as it is deleted (`secure_delete`), but the log of earlier writes still holds
+        it: this empties the log into the database."""
+        async with self._use(tenant) as database:
+            ((busy, *_),) = await database.write(Clause("PRAGMA wal_checkpoint(TRUNCATE)"))
+        if busy:
+            raise Unavailable("The store is busy: try again shortly.", retry_after=1.0)
+
     async def check(self) -> None:
         """The folder can be written, and the main database, if it is in use here, can be read."""
         await asyncio.to_thread(self._check_folder)

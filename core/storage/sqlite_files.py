@@ -19,6 +19,7 @@ _REMOVED = ".removed"
 _PRAGMAS = """
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
     PRAGMA journal_size_limit = 16777216;
     PRAGMA query_only = {query_only};
 """

@@ -3,29 +3,37 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from secrets import token_hex
 from typing import Generic, TypeVar
 
 from core import logs
-from core.errors import FailedPrecondition, PorticoError
+from core.errors import Conflict, FailedPrecondition, InvalidInput, PorticoError
 from core.storage.ports import Collection, Cond, Document, DocumentStore, Op
 from core.tasks import Tasks
 from core.tenancy import EveryProject, Project, Tenant
 
 BATCH = 500
 _PRUNE_SECONDS = 3600.0
+_UNWRITABLE = (InvalidInput, Conflict, TypeError, ValueError, OverflowError)
+"""What a store raises about a record itself; writing it again would end in the same way."""
 
 log = logs.get(__name__)
 
 T = TypeVar("T")
+Held = tuple[str, T]
+"""A record's id and its entry."""
+
+Owner = Project | Tenant
 
 
 class WriteBehind(Generic[T]):
-    """Takes entries and writes what `document` makes of each, under an id that begins with `prefix`.
+    """Takes entries and writes what `document` makes of each, under an id that begins with `prefix` unless it has one.
 
-    Holds at most `capacity` unwritten ones; more are counted as lost. What is older than `keep_seconds` is removed. The
+    Holds at most `capacity` unwritten ones. When that is used up, the owner that holds most loses its newest, so that
+    no project or tenant can take another's share; what is lost is counted. A record that the store can never take is
+    logged, counted and dropped, and the rest of its batch is written. What is older than `keep_seconds` is removed. The
     calls that the records are about must have prepared the collection: prepared here, a tenant that has been removed
     meanwhile would come to be again.
     """
@@ -47,73 +55,108 @@ class WriteBehind(Generic[T]):
         self._document = document
         self._capacity = capacity
         self._keep_seconds = keep_seconds
-        self._taken: deque[tuple[Project, T]] = deque()
-        self._unwritten: dict[Project, list[Document]] = {}
-        self._waiting = 0
+        self._held: dict[Owner, deque[Held[T]]] = {}
+        self._count = 0
+        """Of all that are held, a batch that is being written included."""
+        self._fresh = 0
+        """Taken since the last flush."""
         self._flushing = asyncio.Lock()
         self._called = False
-        self._pruned: dict[Tenant, float] = {}
+        self._pruned: dict[Tenant | EveryProject, float] = {}
         ours = token_hex(8)
         self._ids = (f"{prefix}_{ours}{number:010x}" for number in count())
         self.lost = 0
-        """Entries that could not be kept, since the start."""
-        self._told = 0
-        """How many of them the log has told of."""
+        """Entries for which there was no room, since the start."""
+        self._reported = 0
+        """How many of them the log has reported."""
+        self.unwritable = 0
+        """Records that the store can never take, since the start."""
 
-    def add(self, project: Project, entry: T) -> None:
-        """Never waits and never raises."""
-        if len(self._taken) + self._waiting >= self._capacity:
+    def add(self, owner: Owner, entry: T) -> None:
+        """Never waits and never raises. `owner` is a scope of the collection's level."""
+        if self._count >= self._capacity:
             self.lost += 1
-            return
-        self._taken.append((project, entry))
-        if len(self._taken) >= BATCH and not self._called:
+            if not self._make_room(owner):
+                return
+        held = self._held.get(owner)
+        if held is None:
+            held = self._held[owner] = deque()
+        held.append((next(self._ids), entry))
+        self._count += 1
+        self._fresh += 1
+        if self._fresh >= BATCH and not self._called:
             self._called = True
             try:
                 self._tasks.spawn(f"write {self._collection.name}", self.flush())
             except PorticoError:  # too much background work: the periodic flush comes anyway
                 log.debug("records are written later", collection=self._collection.name)
 
+    def _make_room(self, owner: Owner) -> bool:
+        """Drop the newest record of the owner that holds most, unless that is the one that wants room."""
+        largest = max(self._held.values(), key=len, default=None)
+        if not largest or len(largest) <= len(self._held.get(owner, ())):
+            return False
+        largest.pop()
+        self._count -= 1
+        return True
+
     async def flush(self) -> None:
-        """Writes what there is. What the store does not take now is kept for the next time."""
+        """Write what there is. What the store cannot take now is kept for the next time."""
         async with self._flushing:
             self._called = False
-            while self._taken:
-                project, entry = self._taken.popleft()
-                document = {"id": next(self._ids), **self._document(entry)}
-                self._unwritten.setdefault(project, []).append(document)
-                self._waiting += 1
-            for project in list(self._unwritten):
-                await self._write(project)
-            if lost := self.lost - self._told:
-                self._told += lost
+            self._fresh = 0
+            for owner in list(self._held):
+                await self._write(owner)
+            if lost := self.lost - self._reported:
+                self._reported += lost
                 log.error("records lost", collection=self._collection.name, lost=lost)
 
-    async def _write(self, project: Project) -> None:
-        documents = self._unwritten[project]
-        told = {"collection": self._collection.name, "waiting": len(documents)}
-        while documents:
-            batch = documents[:BATCH]
+    async def _write(self, owner: Owner) -> None:
+        held = self._held[owner]
+        while held:
+            batch = [held.popleft() for _ in range(min(BATCH, len(held)))]
+            context = {"collection": self._collection.name, "waiting": len(held) + len(batch)}
             try:
-                await self._store.insert_many(project, self._collection, batch)
-                await self._prune(project.tenant)
+                await self._insert(owner, batch)
+                await self._prune(owner)
             except FailedPrecondition as error:  # the tenant has been removed meanwhile, and its records with it
-                log.warning("records of a removed tenant dropped", reason=error.reason, **told)
-                self._waiting -= len(documents)
+                log.warning("records of a removed tenant dropped", reason=error.reason, **context)
+                self._count -= len(batch) + len(held)
+                held.clear()
                 break
-            except PorticoError as error:
-                log.warning("records not written yet", reason=error.reason, **told)
+            except BaseException as error:
+                held.extendleft(reversed(batch))
+                if isinstance(error, PorticoError):
+                    log.warning("records not written yet", reason=error.reason, **context)
+                elif isinstance(error, Exception):  # a store's own trouble, whatever its driver calls it
+                    log.exception("records not written yet", **context)
+                else:
+                    raise
                 return
-            except Exception:  # a store's own trouble, whatever its driver calls it: these records must outlive it
-                log.exception("records not written yet", **told)
-                return
-            del documents[: len(batch)]
-            self._waiting -= len(batch)
-        del self._unwritten[project]
+            self._count -= len(batch)
+        del self._held[owner]
 
-    async def _prune(self, tenant: Tenant) -> None:
+    async def _insert(self, owner: Owner, batch: Sequence[Held[T]]) -> None:
+        """Write the batch but for records that can never be written, which are found by halving it. Records of it that
+        were written before an error are skipped by the store the next time."""
+        try:
+            documents = [{"id": id, **self._document(entry)} for id, entry in batch]
+            await self._store.insert_many(owner, self._collection, documents)
+        except _UNWRITABLE as error:
+            if len(batch) == 1:
+                self.unwritable += 1
+                reason = error.reason if isinstance(error, PorticoError) else type(error).__name__
+                log.error("record dropped: it can never be written", collection=self._collection.name, reason=reason)
+                return
+            half = len(batch) // 2
+            await self._insert(owner, batch[:half])
+            await self._insert(owner, batch[half:])
+
+    async def _prune(self, owner: Owner) -> None:
         now = time.time()
-        if self._keep_seconds is None or self._pruned.get(tenant, 0.0) + _PRUNE_SECONDS > now:
+        whole = owner if isinstance(owner, Tenant) else EveryProject(owner.tenant)
+        if self._keep_seconds is None or self._pruned.get(whole, 0.0) + _PRUNE_SECONDS > now:
             return
-        self._pruned[tenant] = now
+        self._pruned[whole] = now
         old = {"createdAt": Cond(Op.LT, now - self._keep_seconds)}
-        await self._store.delete_where(EveryProject(tenant), self._collection, old)
+        await self._store.delete_where(whole, self._collection, old)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.app import Platform
+from core.audit.log import AuditLog
 from core.identity import KeyRing
 from core.lifecycle import Phase
 from core.rate_limits import RateLimits
@@ -24,10 +25,11 @@ from portico.auth.v1 import (
 from services.auth.adapters.argon2 import Argon2Hasher
 from services.auth.domain.accounts import Accounts
 from services.auth.domain.attempts import Attempts
-from services.auth.domain.audit import Audit
+from services.auth.domain.audit import Audit, AuditRetention
 from services.auth.domain.callers import Callers
 from services.auth.domain.compaction import Compaction
 from services.auth.domain.companies import Companies
+from services.auth.domain.deletions import Deletions
 from services.auth.domain.invitations import Invitations
 from services.auth.domain.issuing import Issuer
 from services.auth.domain.keys import Keys, Rotation
@@ -56,6 +58,8 @@ from services.auth.settings import Settings
 
 _PRUNE_SECONDS = 600.0
 _COMPACT_SECONDS = 60.0
+_FINISH_SECONDS = 30.0
+_PRUNE_AUDIT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,29 @@ class Domain:
     users: Users
     invitations: Invitations
     projects: Projects
+    deletions: Deletions
     tokens: Tokens
     compaction: Compaction
     withdrawal: Withdrawal
     service_tokens: ServiceTokens
     callers: Callers
     audit: Audit
+    audit_retention: AuditRetention
     companies: Companies
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What the parts of the domain share, loaded from the store."""
+
+    store: DocumentStore
+    tables: Tables
+    keys: Keys
+    revocations: RevocationLog
+    passwords: Passwords
+    rate_limits: RateLimits
+    audit_log: AuditLog
+    clock: Clock
 
 
 async def assemble(
@@ -84,6 +104,7 @@ async def assemble(
     rate_limits: RateLimits,
     settings: Settings,
     *,
+    audit_log: AuditLog,
     keys: KeyRing,
     revocations: Revocations,
     clock: Clock = time.time,
@@ -99,20 +120,23 @@ async def assemble(
     passwords = Passwords(hasher, await salt_key(tables), parallel=settings.password_parallel)
     await signing.refresh()
     await log.start()
+    return _domain(_Base(store, tables, signing, log, passwords, rate_limits, audit_log, clock), settings)
 
-    issuer, audit = Issuer(signing), Audit(tables, clock)
-    quotas = Quotas(tables, rate_limits, settings.tenants.limits)
-    attempts = Attempts(rate_limits, settings.attempts.limits)
-    companies = Companies(store, tables, clock)
+
+def _domain(base: _Base, settings: Settings) -> Domain:
+    tables, log, passwords, clock, limits = base.tables, base.revocations, base.passwords, base.clock, settings.tenants
+    issuer = Issuer(base.keys)
+    quotas = Quotas(tables, base.rate_limits, limits.limits)
+    attempts = Attempts(base.rate_limits, settings.attempts.limits)
+    companies = Companies(base.store, tables, clock)
     callers = Callers(tables, companies)
-    sessions = Sessions(
-        tables, issuer, log, clock, seconds=settings.session_seconds, per_user=settings.tenants.sessions
-    )
+    sessions = Sessions(tables, issuer, log, clock, seconds=settings.session_seconds, per_user=limits.sessions)
     members = Members(tables, log, sessions, clock)
-    registration = Registration(tables, companies, passwords, audit, clock)
+    deletions = Deletions(tables, clock)
+    registration = Registration(tables, companies, passwords, clock)
     return Domain(
         tables=tables,
-        keys=signing,
+        keys=base.keys,
         revocations=log,
         registration=registration,
         accounts=Accounts(
@@ -124,33 +148,41 @@ async def assemble(
             registration,
             passwords,
             attempts,
-            audit,
             quotas,
             clock,
             settings.sign_in,
         ),
-        users=Users(tables, callers, companies, members, audit, quotas),
-        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, audit, quotas, clock),
-        projects=Projects(tables, callers, members, sessions, audit, quotas, clock),
-        tokens=Tokens(tables, callers, members, issuer, audit, quotas, clock, max_days=settings.tenants.token_days),
-        compaction=Compaction(tables, companies, log, clock, at_most=settings.tenants.revocations),
-        withdrawal=Withdrawal(tables, companies, signing, members, clock),
+        users=Users(tables, callers, companies, members, quotas),
+        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, quotas, clock),
+        projects=Projects(tables, companies, callers, members, sessions, deletions, quotas, clock),
+        deletions=deletions,
+        tokens=Tokens(tables, callers, members, issuer, quotas, clock, max_days=limits.token_days),
+        compaction=Compaction(tables, companies, log, clock, at_most=limits.revocations),
+        withdrawal=Withdrawal(tables, companies, base.keys, members, clock),
         service_tokens=ServiceTokens(tables, companies, issuer, clock),
         callers=callers,
-        audit=audit,
+        audit=Audit(base.audit_log, callers),
+        audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),
         companies=companies,
     )
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
     domain = await assemble(
-        platform.store, platform.rate_limits, settings, keys=platform.keys, revocations=platform.revocations
+        platform.store,
+        platform.rate_limits,
+        settings,
+        audit_log=platform.audit,
+        keys=platform.keys,
+        revocations=platform.revocations,
     )
     tasks = platform.tasks
     tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh)
     tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll)
     tasks.every("prune revocations", _PRUNE_SECONDS, domain.revocations.prune)
     tasks.every("compact revocations", _COMPACT_SECONDS, lambda: domain.compaction.run(platform.revocations))
+    tasks.every("finish deletions", _FINISH_SECONDS, domain.projects.finish_deletions)
+    tasks.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
     return _mounts(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
 
@@ -177,7 +209,7 @@ def _mounts(domain: Domain, cookies: Cookies) -> Sequence[Mount]:
         Mount(
             "portico.auth.v1.AuditService",
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(domain.audit, domain.callers),
+            AuditServicer(domain.audit),
         ),
         Mount(
             "portico.auth.v1.KeyService",
@@ -187,6 +219,6 @@ def _mounts(domain: Domain, cookies: Cookies) -> Sequence[Mount]:
         Mount(
             "portico.auth.v1.TrustService",
             trust_service_pb2_grpc.add_TrustServiceServicer_to_server,
-            TrustServicer(domain.revocations, domain.service_tokens),
+            TrustServicer(domain.revocations, domain.service_tokens, domain.deletions),
         ),
     ]

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core import config, logs
+from core.audit.log import AuditLog
 from core.commands import Command
 from core.errors import PorticoError
 from core.identity import KeyRing
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.storage.factory import StoreSettings, make_store
+from core.tasks import Tasks
 from core.tenancy import Tenant
 from services.auth.app import Domain, assemble
 from services.auth.domain import inputs
@@ -59,8 +61,11 @@ async def _run(work: Work, arguments: argparse.Namespace, settings: CommandSetti
 async def open_domain(settings: CommandSettings) -> AsyncIterator[Domain]:
     """The domain on the store that the settings name, beside whatever services run on it."""
     store = make_store(settings.store)
+    audit_log = AuditLog(store, Tasks())
     try:
-        yield await assemble(store, RateLimits(), settings.auth, keys=KeyRing(), revocations=Revocations())
+        yield await assemble(
+            store, RateLimits(), settings.auth, audit_log=audit_log, keys=KeyRing(), revocations=Revocations()
+        )
     finally:
         await store.close()
 
@@ -83,12 +88,15 @@ async def _create_tenant(domain: Domain, arguments: argparse.Namespace) -> str:
             must_change_password=not given,
         )
     )
-    shown = {"tenant": made.company.slug, "projectId": made.project.id, "userId": made.owner.id}
+    tenant = Tenant(made.company.slug)
+    await domain.audit.record_operator(tenant, "tenant.create", "tenant", tenant.slug)
+    shown = {"tenant": tenant.slug, "projectId": made.project.id, "userId": made.owner.id}
     if not given:
         shown["password"] = password
     if label:
-        tenant = Tenant(made.company.slug)
-        _, shown["token"] = await domain.tokens.issue(tenant, made.owner, made.project.id, label, made.owner.scopes)
+        owner = made.owner
+        token, shown["token"] = await domain.tokens.issue(tenant, owner, made.project.id, label, owner.scopes)
+        await domain.audit.record_operator(tenant, "token.create", "token", token.id)
     return json.dumps(shown)
 
 

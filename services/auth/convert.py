@@ -4,6 +4,7 @@ from math import inf
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from core.audit.records import AuditEntry
 from core.context import Identity
 from core.revocations import Revocation
 from portico.auth.v1 import (
@@ -15,9 +16,10 @@ from portico.auth.v1 import (
     trust_service_pb2,
     user_service_pb2,
 )
+from services.auth.domain.audit import AuditFilter
 from services.auth.domain.callers import Caller
 from services.auth.domain.permissions import levels, levels_from_scopes
-from services.auth.domain.records import ApiToken, AuditEntry, Company, Invitation, ProjectRecord, SigningKey, User
+from services.auth.domain.records import ApiToken, Company, Deletion, Invitation, ProjectRecord, SigningKey, User
 from services.auth.domain.revocations import Told
 from services.auth.domain.sessions import Session
 from services.auth.domain.tokens import NewToken, may_delete
@@ -167,6 +169,24 @@ def audit_entry(record: AuditEntry) -> audit_service_pb2.AuditEntry:
         request_id=record.request_id,
         ip_address=record.ip_address,
         metadata=record.metadata,
+        token_id=record.token_id,
+        user_agent=record.user_agent,
+        reason=record.reason,
+        count=record.count,
+        last_at=timestamp(record.last_at),
+    )
+
+
+def audit_filter(request: audit_service_pb2.ListAuditEntriesRequest) -> AuditFilter:
+    return AuditFilter(
+        action=request.action,
+        actor_id=request.actor_id,
+        project_id=request.project_id,
+        resource_type=request.resource_type,
+        resource_id=request.resource_id,
+        outcome=request.outcome,
+        since=_seconds(getattr(request, "from")) if request.HasField("from") else None,
+        until=_seconds(request.to) if request.HasField("to") else None,
     )
 
 
@@ -195,3 +215,7 @@ def told(message: Told) -> trust_service_pb2.WatchRevocationsResponse:
     return trust_service_pb2.WatchRevocationsResponse(
         snapshot=message.snapshot, revocations=map(revocation, message.revocations), more=message.more
     )
+
+
+def deleted_project(deletion: Deletion) -> trust_service_pb2.DeletedProject:
+    return trust_service_pb2.DeletedProject(tenant=deletion.tenant, project=deletion.project, actor=deletion.actor)

@@ -187,6 +187,9 @@ class Settings:
     heartbeat_seconds: float = setting(
         "PORTICO_AUTH_HEARTBEAT_SECONDS", default=4.0, min=0.05, max=10, help="Between signs of life to watchers."
     )
+    audit_retention_days: float = setting(
+        "PORTICO_AUDIT_RETENTION_DAYS", default=365.0, min=1, help="How long entries of the audit logs are kept."
+    )
     password_memory_kib: int = setting(
         "PORTICO_AUTH_PASSWORD_MEMORY_KIB", default=65_536, min=1024, help="Memory that a password hash takes."
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from core.app import Platform
 from core.circuits import CircuitBreakers
+from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.server import Mount
@@ -21,9 +22,11 @@ from services.inference.domain.chat import Chat
 from services.inference.domain.embeddings import Embeddings
 from services.inference.domain.models import Models
 from services.inference.domain.providers import Providers
+from services.inference.domain.removal import ProjectRemoval
 from services.inference.domain.reports import Reports
 from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
 from services.inference.domain.sending import Sender
+from services.inference.domain.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.usage import FLUSH_SECONDS, Meter
 from services.inference.ports import Client
 from services.inference.servicers.models import ModelServicer
@@ -39,17 +42,18 @@ _IDLE_SECONDS = 300.0
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
-    mounts = assemble(platform, settings)
+    mounts = await assemble(platform, settings)
     platform.follow_auth()
     return mounts
 
 
-def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     """The service without its ties to auth."""
+    max_answer_bytes = settings.provider_max_response_mb * 1024 * 1024
     connector = Connector(
         settings.outbound.guard(),
         max_connections=settings.provider_connections,
-        max_response_bytes=settings.provider_max_response_mb * 1024 * 1024,
+        max_response_bytes=max_answer_bytes,
     )
     tasks, store = platform.tasks, platform.store
     pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
@@ -64,10 +68,16 @@ def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     routes = Routes(providers, models, connector, pool, clients, tasks, idle_seconds=settings.provider_idle_seconds)
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     sender = Sender(_resilience(settings), clients, tasks, attempts=settings.retry_attempts)
-    chat, embeddings = Chat(routes, sender, meter), Embeddings(routes, sender, meter)
+    keep_alive = KeepAlive()
+    chat = Chat(routes, sender, meter, keep_alive, max_answer_bytes=max_answer_bytes)
+    embeddings = Embeddings(routes, sender, meter)
+    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
+    platform.removals.handle(jobs, ProjectRemoval(store, providers, changed).remove)
+    await jobs.start()
     tasks.every("drop unused routes", _SWEEP_SECONDS, pool.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
+    tasks.every("keep streams alive", settings.stream_keep_alive_seconds / COMMENT_TICKS, keep_alive.tick, jitter=0.0)
     platform.lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
     platform.lifecycle.on_stop(Phase.POOLS, "providers", clients.close, 5.0)
     return _mounts(

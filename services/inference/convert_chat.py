@@ -7,16 +7,17 @@ from core.errors import InvalidInput
 from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.convert import usage_message
+from services.inference.domain.answers.chunks import Chunk
+from services.inference.domain.answers.errors import malformed
 from services.inference.domain.chat import Completion
-from services.inference.domain.chunks import Chunk
 from services.inference.domain.embeddings import Embedded
-from services.inference.domain.errors import malformed
 from services.inference.domain.requests import Body
 from services.inference.domain.tokens import TokenUsage
 
 _PLAIN = ("temperature", "top_p", "max_completion_tokens", "n", "seed")
 _CHOICES = ("auto", "none", "required")
-_DELTA_TEXTS = ("role", "content", "reasoning_content", "refusal")
+_REASONING = ("reasoning_content", "reasoning")
+"""DeepSeek's name for it, and vLLM's."""
 
 
 def chat_body(request: pb.ChatRequest) -> Body:
@@ -89,7 +90,7 @@ class _Typed:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, TypeError | ValueError | AttributeError | KeyError):
+        if isinstance(error, TypeError | ValueError | AttributeError | KeyError | OverflowError | RecursionError):
             raise malformed() from None
 
 
@@ -98,7 +99,7 @@ def _message(message: pb.ChatMessage) -> dict[str, Any]:
     if message.tool_calls and not content:
         content = None
     body: dict[str, Any] = {"role": message.role, "content": content}
-    for name in ("name", "tool_call_id", "refusal"):
+    for name in ("name", "tool_call_id", "refusal", "reasoning_content"):
         if value := getattr(message, name):
             body[name] = value
     if message.tool_calls:
@@ -138,9 +139,8 @@ def _choice(choice: Mapping[str, Any]) -> pb.ChatChoice:
         index=choice.get("index") or 0,
         message=pb.ChatMessage(
             role=message.get("role") or "assistant",
-            content=message.get("content") or "",
-            refusal=message.get("refusal") or "",
             tool_calls=_calls(message.get("tool_calls")),
+            **_texts(message),
         ),
         finish_reason=choice.get("finish_reason") or "",
         logprobs=struct_of(logprobs) if logprobs else None,
@@ -148,13 +148,33 @@ def _choice(choice: Mapping[str, Any]) -> pb.ChatChoice:
 
 
 def _delta(choice: Mapping[str, Any]) -> pb.ChatDelta:
-    delta = choice["delta"]
+    delta, logprobs = choice["delta"], choice.get("logprobs")
     return pb.ChatDelta(
         index=choice["index"],
+        role=delta.get("role") or "",
         finish_reason=choice.get("finish_reason") or "",
         tool_calls=_calls(delta.get("tool_calls")),
-        **{name: delta.get(name) or "" for name in _DELTA_TEXTS},
+        logprobs=struct_of(logprobs) if logprobs else None,
+        **_texts(delta),
     )
+
+
+def _texts(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Content, reasoning and refusal of a message or delta. A content in parts is its texts."""
+    content = message.get("content") or ""
+    reasoning = next((text for name in _REASONING if isinstance(text := message.get(name), str) and text), "")
+    if isinstance(content, list):
+        thought = "".join(_part_text(part.get("thinking")) for part in content if isinstance(part, dict))
+        content, reasoning = _part_text(content), reasoning or thought
+    return {"content": content, "reasoning_content": reasoning, "refusal": message.get("refusal") or ""}
+
+
+def _part_text(parts: object) -> str:
+    """The texts of a list of parts."""
+    if not isinstance(parts, list):
+        return parts if isinstance(parts, str) else ""
+    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _calls(calls: Any) -> list[pb.ToolCall]:

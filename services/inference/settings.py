@@ -22,8 +22,18 @@ class Settings:
         min=1,
         help="How long a provider may pause within an answer.",
     )
+    stream_keep_alive_seconds: float = setting(
+        "PORTICO_STREAM_KEEP_ALIVE_SECONDS",
+        default=15.0,
+        min=0.1,
+        help="How often a client hears that its stream goes on while the provider sends nothing.",
+    )
     provider_max_response_mb: int = setting(
-        "PORTICO_PROVIDER_MAX_RESPONSE_MB", default=32, min=1, max=1024, help="The largest whole answer taken."
+        "PORTICO_PROVIDER_MAX_RESPONSE_MB",
+        default=32,
+        min=1,
+        max=1024,
+        help="The largest whole answer taken, and the largest event of a stream.",
     )
     retry_attempts: int = setting(
         "PORTICO_PROVIDER_ATTEMPTS", default=3, min=1, max=10, help="Attempts per call, the first one included."

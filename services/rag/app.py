@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from core.app import Platform
+from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Phase
+from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
 from core.rpc.server import Mount
 from core.runtime_pool import RuntimePool
@@ -25,6 +27,7 @@ from services.rag.domain.markdown import MarkdownFiles
 from services.rag.domain.openai_files import OpenAIFiles
 from services.rag.domain.providers import Providers
 from services.rag.domain.records import File, FileRecords
+from services.rag.domain.removal import ProjectRemoval
 from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
 from services.rag.domain.uploads import Parts
@@ -59,6 +62,10 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         if file.markdown.status == records.PENDING:
             await conversions.request(project, file)
 
+    async def count_users(project: Project, provider: Provider) -> int:
+        """Buckets, and notes: what they are about could not be removed without the provider."""
+        return await buckets.count_in(project, provider) + await leftovers.count(project, provider.id)
+
     file_records = FileRecords(store)
     providers = Providers(store, settings.sealing.sealer(), drivers, lambda project: stores.forget(project))
     buckets = Buckets(store, providers)
@@ -80,7 +87,8 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     openai = OpenAIFiles(files, file_records, buckets)
     uploads = UploadReader(rules, platform.settings.store.data_dir / "uploads", idle_seconds=settings.idle_seconds)
 
-    jobs.handle(KIND, conversions.run)
+    jobs.handle(KIND, conversions.run, JobAudit("file.conversion", "file", batched=True))
+    platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, leftovers).remove)
     await jobs.start()
     tasks.every("sweep leftovers", settings.sweep_seconds, leftovers.sweep)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, pool.sweep)
@@ -88,7 +96,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     lifecycle.on_stop(Phase.POOLS, "files", folder.close, 5.0)
     platform.health.add("files", folder.check)
     return _mounts(
-        FileProviderServicer(providers, buckets),
+        FileProviderServicer(providers, count_users),
         BucketServicer(buckets, file_records),
         FileServicer(files, uploads),
         OpenAIFileServicer(openai, uploads),
@@ -105,7 +113,7 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
         heartbeat=lease / 6,
         poll=min(1.0, lease / 3),
     )
-    return Jobs(platform.store, platform.tasks, platform.lifecycle, limits=limits)
+    return Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit, limits=limits)
 
 
 def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:

@@ -34,7 +34,12 @@ class Place:
         elsewhere, and none meets another one where upper and lower case are the same."""
         whole = "\0".join((self.scope.tenant.slug, self.scope.id, self.bucket_id, key))
         name = sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{self.scope.tenant.slug}/{self.scope.id}/{self.bucket_id}/{name[:2]}/{name[2:]}"
+        return f"{project_path(self.scope)}/{self.bucket_id}/{name[:2]}/{name[2:]}"
+
+
+def project_path(project: Project) -> str:
+    """What the paths of all objects of a project begin with, before a slash, and no other project's."""
+    return f"{project.tenant.slug}/{project.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,10 @@ class FileStore(Protocol):
     async def delete(self, place: Place, key: str) -> None:
         """Removes the object, and what a `put` that was cut off has left of it. No error where there is nothing. A
         `put` of this key that is in progress may fail with Unavailable."""
+
+    async def clear(self, project: Project) -> None:
+        """Removes every object of the project, and what of its puts was cut off. Safe to repeat; a `put` in progress
+        may fail, or leave its object."""
 
     async def check(self) -> None:
         """Raises where the store cannot serve."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from core.app import Platform
+from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
 from core.jobs.worker import JobLimits
 from core.lifecycle import Phase
@@ -24,6 +25,7 @@ from services.vector.domain.indexes import DROP, Indexes
 from services.vector.domain.migrations import KIND, Migrations
 from services.vector.domain.providers import Providers
 from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
+from services.vector.domain.removal import ProjectRemoval
 from services.vector.domain.targets import Targets
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import VectorEngine
@@ -68,7 +70,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     def changed_indexes(project: Project) -> None:
         targets.forget(project)
 
-    jobs = Jobs(store, tasks, lifecycle, limits=limits)
+    jobs = Jobs(store, tasks, lifecycle, audit_log=platform.audit, limits=limits)
     check = AddressCheck(settings.outbound.guard())
     providers = Providers(store, settings.sealing.sealer(), drivers(embedded), check, changed)
     engines = Engines(providers, embedded, pool)
@@ -78,8 +80,9 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     vectors = Vectors(targets, engines, log)
     migrations = Migrations(jobs, indexes, engines, changed_indexes, settle_seconds=settings.lookup_seconds)
 
-    jobs.handle(KIND, migrations.run)
-    jobs.handle(DROP, indexes.finish_drop)
+    jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
+    jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
+    platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
     await jobs.start()
     tasks.every("close idle engines", _SWEEP_SECONDS, pool.sweep)
     tasks.every("write query log", FLUSH_SECONDS, log.flush)

@@ -266,11 +266,26 @@ async def test_a_huge_message_still_fits_in_the_headers(channel: grpc.aio.Channe
         raise errors.InvalidInput("漢" * 20_000, field="f" * 7_000)
 
     servicers.do = fail
-    error = await refusal(get_jwks(channel, ("x-portico-rest", "1")))
+    error = await refusal(get_jwks(channel))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (error.details() or "").endswith("漢...")
     metadata = error.trailing_metadata()
     assert sum(len(key) + len(value) * (4 / 3 if key.endswith("-bin") else 1) for key, value in metadata) < 6000
-    assert orjson.loads(trailing(error)["x-error-body"])["error"]["message"].endswith("...")
+
+
+async def test_the_edge_gets_some_kilobytes_of_a_message(servicers: Servicers, stages: list[Stage]) -> None:
+    """It takes 60 KiB of headers, where gRPC's own clients take 8."""
+
+    def fail() -> None:
+        raise errors.InvalidInput("漢" * 20_000, field="f" * 7_000)
+
+    servicers.do = fail
+    async with by_http1(servicers.mounts(), stages) as channel:
+        error = await refusal(get_jwks(channel, ("x-portico-rest", "1")))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    message = orjson.loads(trailing(error)["x-error-body"])["error"]["message"]
+    assert message == "漢" * (len(message) - 3) + "..."
+    assert len(message) > 3500
 
 
 async def test_headers_may_be_as_large_as_the_edge_lets_them(

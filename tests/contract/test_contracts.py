@@ -9,6 +9,7 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
+from core.rpc.audit_rules import unaudited_reason
 from core.rpc.policy import Policy, policies_of
 
 GEN = Path(__file__).parents[2] / "gen"
@@ -48,6 +49,19 @@ def test_every_rpc_says_who_may_call_it(method: MethodDescriptor) -> None:
         area, _, level = policy.scope.partition(":")
         assert re.fullmatch("[a-z]+", area)
         assert level in LEVELS
+
+
+@each_method
+def test_every_rpc_that_is_no_read_says_what_it_leaves_in_the_audit_log(method: MethodDescriptor) -> None:
+    """Only auth's RPCs left entries, because only auth's code wrote them."""
+    policy, reason = policy_of(method), unaudited_reason(method)
+    reads = policy.scope.endswith(":read")
+    assert (policy.audit is not None) + bool(reason) == (0 if reads else 1)
+    if policy.audit is not None:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*", policy.audit.action)
+    if reason:
+        assert reason[0].isupper()
+        assert reason.endswith(".")
 
 
 @each_method

@@ -404,7 +404,7 @@ NOTHING: tuple[Any, ...] = (None, 0, False, [], Page([], ""))
 class TestScopes:
     def test_every_method_of_the_port_is_tried(self) -> None:
         methods = {name for name, _ in inspect.getmembers(DocumentStore, inspect.isfunction) if name[0] != "_"}
-        assert methods - {"prepare", "drop_tenant", "check", "close"} == READS.keys() | WRITES.keys()
+        assert methods - {"prepare", "drop_tenant", "scrub", "check", "close"} == READS.keys() | WRITES.keys()
 
     @pytest.mark.parametrize("method", [*READS, "update"])
     @pytest.mark.parametrize("stranger", [BLUE, ALIEN], ids=["project", "tenant"])
@@ -508,6 +508,15 @@ class TestPrepare:
             await store.prepare(ACME, [Collection(name, Level.TENANT)])
         with pytest.raises((ValueError, FailedPrecondition)):
             await store.get(ACME, Collection(name, Level.TENANT), "x")
+
+    async def test_a_scrub_changes_nothing_that_is_there(self, store: DocumentStore) -> None:
+        await store.prepare(ACME, [NOTES])
+        await store.insert(RED, NOTES, {"id": "kept"})
+        await store.insert(RED, NOTES, {"id": "gone"})
+        await store.delete(RED, NOTES, "gone")
+        await store.scrub(ACME)
+        await store.scrub(ACME)
+        assert [each["id"] for each in (await store.find(RED, NOTES)).items] == ["kept"]
 
     async def test_drop_tenant_removes_everything_of_it_alone(self, world: World, store: DocumentStore) -> None:
         await put(store, {"id": "n1"})

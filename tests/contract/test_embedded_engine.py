@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core import children
 from core.errors import InsufficientStorage, NotFound, Unavailable
 from core.tenancy import Project, Tenant
 from services.vector.adapters.embedded.engine import EmbeddedEngine
@@ -134,6 +135,50 @@ def written_until_killed(root: Path, batches: int) -> list[int]:
         acknowledged = [int(writer.stdout.readline()) for _ in range(batches)]
         writer.send_signal(signal.SIGKILL)
         return acknowledged + [int(line) for line in writer.stdout.read().split()]
+
+
+def kill_children(monkeypatch: pytest.MonkeyPatch, program: str, count: int = 1000) -> list[int]:
+    """The ids of those that were killed at their start."""
+    killed: list[int] = []
+    popen = children._popen
+
+    def start(command: Sequence[str], options: dict[str, Any]) -> "subprocess.Popen[bytes]":
+        process = popen(command, options)
+        if any(program in word for word in command) and len(killed) < count:
+            process.kill()
+            killed.append(process.pid)
+        return process
+
+    monkeypatch.setattr(children, "_popen", start)
+    return killed
+
+
+class TestProcesses:
+    async def test_one_that_dies_at_its_start_is_started_again(
+        self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """gRPC's fork handlers crashed children before their program had begun (grpc/grpc#43055)."""
+        killed = kill_children(monkeypatch, "embedded.host", 2)
+        await engine.create(HERE, IndexSpec(8))
+        assert await engine.count(HERE) == 0
+        assert len(killed) == 2
+
+    async def test_one_that_never_starts_is_told_as_such(
+        self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patched:
+            killed = kill_children(patched, "embedded.host")
+            with pytest.raises(Unavailable, match="being started again"):
+                await engine.create(HERE, IndexSpec(8))
+            assert len(killed) == 3
+            patched.setattr(children, "_popen", no_process)
+            with pytest.raises(Unavailable, match="being started again"):
+                await engine.create(HERE, IndexSpec(8))
+        await engine.create(HERE, IndexSpec(8))
+
+
+def no_process(*_: object) -> "subprocess.Popen[bytes]":
+    raise BlockingIOError("Resource temporarily unavailable")
 
 
 class TestDisk:
@@ -295,16 +340,8 @@ class TestRebuild:
     async def test_a_rebuild_whose_process_dies_leaves_the_index_as_it_is(
         self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        start = asyncio.create_subprocess_exec
-
-        async def killed(*program: str, **options: Any) -> asyncio.subprocess.Process:
-            process = await start(*program, **options)
-            if "services.vector.adapters.embedded.optimise" in program:
-                process.kill()
-            return process
-
         await engine.create(HERE, IndexSpec(WIDE))
-        monkeypatch.setattr(asyncio, "create_subprocess_exec", killed)
+        kill_children(monkeypatch, "embedded.optimise")
         await engine.upsert(HERE, points(3500))
         before = generations(engine, HERE)[:1]
         await engine.rebuilds.finished()
@@ -313,6 +350,19 @@ class TestRebuild:
         assert not engine.rebuilds._tasks  # and it is not tried again for every write
         await engine.upsert(HERE, points(1))
         assert not engine.rebuilds._tasks
+
+    async def test_an_optimising_process_that_dies_at_its_start_is_started_again(
+        self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """gRPC's fork handlers crashed children before their program had begun (grpc/grpc#43055)."""
+        await engine.create(HERE, IndexSpec(WIDE))
+        killed = kill_children(monkeypatch, "embedded.optimise", 2)
+        await engine.upsert(HERE, points(3500))
+        before = generations(engine, HERE)[:1]
+        await engine.rebuilds.finished()
+        assert len(killed) == 2
+        assert generations(engine, HERE) != before
+        assert await engine.count(HERE) == 3500
 
     @pytest.mark.parametrize("step", ["begin_rebuild", "catch_up", "flush_next", "adopt", "let_go"])
     async def test_a_rebuild_that_is_cancelled_leaves_the_old_index_or_the_new_one(

@@ -183,6 +183,37 @@ async def test_a_deleted_object_leaves_nothing(store: FileStore, world: World) -
     assert world.remains() == []
 
 
+@pytest.mark.parametrize("objects", [0, 1, 40])
+async def test_clearing_removes_all_of_a_project_and_nothing_of_another(
+    store: FileStore, world: World, objects: int
+) -> None:
+    for place in PLACES:
+        for number in range(objects):
+            await store.put(place, f"k{number}", pieces(b"x"))
+    await store.clear(RED)
+    others = [place for place in PLACES if place.scope != RED]
+    assert len(world.remains()) == objects * len(others)
+    for place in others:
+        for number in range(objects):
+            assert await read(store, place, f"k{number}") == b"x"
+    await store.clear(RED)
+    assert [await store.size(PLACE, f"k{number}") for number in range(objects)] == [None] * objects
+    await store.put(PLACE, "again", pieces(b"y"))
+    assert await read(store, PLACE, "again") == b"y"
+
+
+async def test_clearing_removes_uploads_that_were_cut_off(s3_endpoint: str) -> None:
+    world = Bucket(s3_endpoint)
+    name = f"portico/files/{PLACE.path('a')}"
+    world._client.create_multipart_upload(Bucket=world.name, Key=name)
+    store = world.open()
+    await store.clear(Project(Tenant("acme"), "re"))
+    assert world.remains() == [name]
+    await store.clear(RED)
+    assert world.remains() == []
+    await store.close()
+
+
 async def test_the_same_keys_in_other_places_are_other_objects(store: FileStore, world: World) -> None:
     for place in PLACES:
         await store.put(place, "a", pieces(repr(place).encode()))

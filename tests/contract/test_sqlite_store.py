@@ -19,7 +19,7 @@ from core.errors import Conflict, FailedPrecondition, InsufficientStorage, Unava
 from core.storage import sqlite_files
 from core.storage.factory import StoreSettings, make_store
 from core.storage.migrations import Migration, Migrations
-from core.storage.ports import Collection, DocumentStore, Level
+from core.storage.ports import Collection, Cond, DocumentStore, Level, Op
 from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN, Main, Project, Tenant
 from tests.contract.store_process import ACME, COUNT, NOTES, RED
@@ -444,3 +444,42 @@ class TestSettings:
         await store.close()
         with pytest.raises(ConfigError, match="DB_PROVIDER"):
             load(StoreSettings, {"DB_PROVIDER": "oracle"})
+
+
+def _bytes_of(folder: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in folder.iterdir() if each.is_file())
+
+
+async def test_what_was_deleted_or_replaced_is_not_in_the_files_any_more(folder: Path, store: SqliteStore) -> None:
+    """Deleted rows stayed on free pages and in the log, where the files showed them."""
+    others = SqliteStore(folder)
+    await others.prepare(ACME, [NOTES])
+    for at in range(200):
+        await store.insert(RED, NOTES, {"id": f"n{at}", "text": f"planted-marker-{at} " * at, "keep": "kept-marker"})
+    await others.count(RED, NOTES)
+    for at in range(100):
+        await store.update(RED, NOTES, f"n{at}", {"text": "short"})
+    await store.delete_where(RED, NOTES, {"text": Cond(Op.NE, "short")})
+    await store.scrub(ACME)
+    kept = _bytes_of(folder)
+    assert b"planted-marker" not in kept
+    assert b"kept-marker" in kept
+    assert await others.count(RED, NOTES) == 100
+    await others.close()
+
+
+async def test_a_scrub_waits_for_nobody_for_ever(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody reads what the log still holds."""
+    monkeypatch.setattr(sqlite_files, "BUSY_SECONDS", 0.05)
+    other = SqliteStore(path.parent)
+    await store.insert(RED, NOTES, {"id": "a"})
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        await store.insert(RED, NOTES, {"id": "b"})
+        with pytest.raises(Unavailable):
+            await other.scrub(ACME)
+    await other.scrub(ACME)
+    await other.close()

@@ -4,8 +4,10 @@ A Qdrant server is tried where QDRANT_URL names one.
 """
 
 import asyncio
+import math
 import os
 import random
+import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +27,7 @@ from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.pgvector import PgvectorEngine
 from services.vector.adapters.qdrant import QdrantEngine
 from services.vector.domain.filters import parse
-from services.vector.domain.points import FusionMethod, IndexSpec, Metric, Point, Words, vector
+from services.vector.domain.points import MAX_LENGTH, FusionMethod, IndexSpec, Metric, Point, Words, vector
 from services.vector.ports import Page, Place, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
 
@@ -127,6 +129,11 @@ async def walk(engine: VectorEngine, at: Place, limit: int) -> list[Point]:
         after = page.after
         if not after:
             return found
+
+
+def _written(point: Point) -> int:
+    """The order in which the points of the test on lengths are written."""
+    return ["x", "xy", "y", "back"].index(point.id)
 
 
 def same(a: Point, b: Point) -> bool:
@@ -373,6 +380,37 @@ class TestQueries:
         assert [match.score for match in found] == pytest.approx([exact[at] for at in order], rel=1e-4, abs=1e-5)
         assert found[0].metadata == points[order[0]].metadata
 
+    @pytest.mark.parametrize("length", [1e-38, 1e-20, 1e-4, 1.0, 1e4, 1e20, 2e38])
+    async def test_cosine_of_vectors_of_any_length(self, engine: VectorEngine, length: float) -> None:
+        """qdrant/qdrant#10692, #10465, weaviate#11671: normalised in 32 bits, short vectors lost digits and long ones
+        everything: `[1e-4, 0]` scored 1e-4 and `[1e20, 0]` nothing, and neither came back."""
+        await engine.create(HERE, IndexSpec(4))
+        directions = {"x": (1, 0, 0, 0), "xy": (1, 1, 0, 0), "y": (0, 1, 0, 0), "back": (-1, 0, 0, 0)}
+        points = [point(id, [length * each for each in values]) for id, values in directions.items()]
+        await engine.upsert(HERE, points)
+        for asked in ([1, 0, 0, 0], [length, 0, 0, 0]):
+            found = await engine.query(HERE, Query(vector(asked), include_values=True))
+            assert [match.id for match in found] == ["x", "xy", "y", "back"]
+            assert [match.score for match in found] == pytest.approx([1, 0.5**0.5, 0, -1], abs=1e-5)
+            for match, written in zip(found, points, strict=True):
+                assert match.values is not None
+                assert list(match.values) == pytest.approx(list(written.values), rel=1e-5, abs=0)
+        for read in (await engine.fetch(HERE, list(directions)), sorted(await walk(engine, HERE, 3), key=_written)):
+            for after, written in zip(read, points, strict=True):
+                assert list(after.values) == pytest.approx(list(written.values), rel=1e-5, abs=0)
+
+    @pytest.mark.parametrize("metric", [Metric.DOT, Metric.EUCLIDEAN])
+    async def test_the_longest_vectors_have_finite_scores(self, engine: VectorEngine, metric: Metric) -> None:
+        """milvus-io/milvus#50408: scores that overflowed were null, and their points fell out of the ranking."""
+        await engine.create(HERE, IndexSpec(2, metric))
+        most = MAX_LENGTH * 0.999
+        ends = {"a": (most, 0), "b": (-most, 0), "c": (0, most), "d": (1, 1)}
+        await engine.upsert(HERE, [point(id, values) for id, values in ends.items()])
+        found = await engine.query(HERE, Query(vector([most, 0])))
+        assert len(found) == len(ends)
+        assert all(math.isfinite(match.score) for match in found)
+        assert (found[0].id, found[-1].id) == ("a", "b")
+
     @pytest.mark.parametrize("top_k", [1, 3, 1000])
     async def test_top_k(self, engine: VectorEngine, top_k: int) -> None:
         await engine.create(HERE, SPEC)
@@ -455,6 +493,31 @@ class TestHybrid:
         assert [match.id for match in found] == ["cats", "dogs"]
         assert found[0].values is not None
 
+    @pytest.mark.parametrize(
+        ("text", "query"),
+        [
+            ("私は東京に住んでいます", "東京"),
+            ("大人券と学生券があります", "学生券"),
+            ("東京都", "都"),
+            ("ﾃﾞｰﾀﾍﾞｰｽの設計", "データベース"),
+            ("나는 어제 도서관에 갔다", "도서관"),
+            ("向量数据库很快", "数据库"),
+            ("ประเทศไทยสวยงามมาก", "ประเทศ"),
+            (unicodedata.normalize("NFD", "Das Café in Zürich"), "Café"),
+            ("Das Café in Zürich", unicodedata.normalize("NFD", "Zürich")),
+            ("".join(chr(ord(each) + 0xFEE0) for each in "portico"), "portico"),  # full-width letters
+        ],
+    )  # fmt: skip
+    async def test_words_of_scripts_without_spaces_and_of_other_forms(
+        self, filled: VectorEngine, text: str, query: str
+    ) -> None:
+        """Words inside a sentence of Japanese, Chinese, Korean or Thai, and of NFD text by NFC, were not found."""
+        await filled.upsert(HERE, [point("found", (0, 0, 0, 1), text)])
+        words = Words(query, FusionMethod.WEIGHTED, 0.0)
+        best, *others = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, words=words))
+        assert (best.id, best.score) == ("found", 1.0)
+        assert all(match.score == 0 for match in others)
+
     async def test_a_new_text_replaces_the_old(self, filled: VectorEngine) -> None:
         await filled.upsert(HERE, [point("zebra", (0, 0, 0, 1), "nothing of the kind")])
         words = Words("zebras", FusionMethod.WEIGHTED, 0.0)
@@ -516,9 +579,30 @@ class TestIsolation:
         assert [await self.look(filled, at) for at in self.ELSEWHERE] == before
 
 
+LARGE = [
+    2**53 - 1,
+    2**53,
+    2**53 + 1,
+    2**53 + 2,
+    float(2**53),
+    -(2**53) - 1,
+    1_764_140_000_123_456_789,
+    1_764_140_000_123_456_790,
+    1.764140000123456789e18,
+    2**62 - 1,
+    2**62,
+    2**62 + 1,
+    -(2**62),
+    2**63 - 1,
+    2**63 - 512,
+    float(2**63),
+    -(2**63),
+    2.0**64,
+]
+"""Around where neighbouring integers round to the same 64-bit float."""
 NAMES = ("a", "b", "c d", "ä", "0", "a-b")
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.sampled_from([0, 1, -1, 2, 2**53, 2**53 + 1, -(2**62)]),
+    st.none(), st.booleans(), st.sampled_from([0, 1, -1, 2]), st.sampled_from(LARGE),
     st.sampled_from([0.0, -0.0, 1.0, 0.1, 1.5, -2.5, 1e300, 5e-324, float(2**53)]),
     st.sampled_from(["", "1", "true", "null", "x", "ä", "x' OR '1'='1", "long" * 60, '["a"]']),
 )  # fmt: skip
@@ -528,9 +612,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 METADATA = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4)
 PATHS = st.one_of(st.sampled_from(NAMES), st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).map(".".join))
-NUMBERS = st.sampled_from(
-    [0, -0.0, 1, 1.0, -1, 0.1, 1.5, 2**53, float(2**53), 2**53 + 1, -(2**62), 1e300, -1e300, 5e-324]
-)
+NUMBERS = st.sampled_from([0, -0.0, 1, 1.0, -1, 0.1, 1.5, 1e300, -1e300, 5e-324, *LARGE])
 OPERATORS = st.one_of(
     st.tuples(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), NUMBERS),
     st.tuples(st.sampled_from(["$eq", "$ne"]), SCALARS),
@@ -577,6 +659,25 @@ class TestFilters:
             found = await engine.query(HERE, Query(vector([1, 1]), 100, filter))
             assert {match.id for match in found} == expected
             assert await engine.count(HERE, filter) == len(expected)
+
+    async def test_integers_that_round_to_one_float_are_told_apart(self, engine: VectorEngine) -> None:
+        """qdrant/qdrant#8538: 2^53 and 2^53 + 1 were one number to every filter."""
+        await engine.create(HERE, SPEC)
+        numbers = [2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2]
+        await engine.upsert(HERE, [point(str(n), n=n) for n in numbers])
+
+        async def met(clause: Any) -> list[int]:
+            found = await engine.query(HERE, Query(vector([1, 0, 0, 0]), 10, parse({"n": clause})))
+            assert await engine.count(HERE, parse({"n": clause})) == len(found)
+            return sorted(int(match.id) for match in found)
+
+        odd = 2**53 + 1
+        for clause in (odd, {"$eq": odd}, {"$in": [odd]}, {"$gte": odd, "$lte": odd}, {"$gt": 2**53, "$lt": 2**53 + 2}):
+            assert await met(clause) == [odd]
+        assert await met({"$ne": odd}) == await met({"$nin": [odd]}) == [2**53 - 1, 2**53, 2**53 + 2]
+        assert await met({"$gt": odd}) == [2**53 + 2]
+        assert await met({"$lt": odd}) == [2**53 - 1, 2**53]
+        assert await met(float(2**53)) == [2**53]
 
     @pytest.mark.parametrize(
         "raw",

@@ -1,7 +1,11 @@
 """Errors: the services' own words where they have some, else the edge's in the same shape, and never Envoy's."""
 
+from typing import Any
+
+import grpc
 import pytest
 
+from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from tests.support.edge import Edge, Reply
 
 LIMIT = 32 * 1024 * 1024
@@ -41,6 +45,26 @@ def test_errors_of_services_arrive_as_written(
 
 def test_the_message_survives_quotes_and_other_alphabets(edge: Edge) -> None:
     assert _refused(edge, "stream", "down").error["message"] == 'The provider said "no" \\ ünd more.'
+
+
+@pytest.mark.parametrize("how", ["stream", "unary", "typed"])
+def test_some_kilobytes_of_a_message_survive_with_their_details(edge: Edge, how: str) -> None:
+    """They pass the edge in a header: by HTTP/1.1 and HTTP/2, escaped to ASCII."""
+    reply = _refused(edge, how, "long")
+    assert reply.status == 400
+    assert reply.json["error"]["message"] == "漢字 % " * 600
+    assert reply.json["error"]["innererror"] == {"why": "é" * 500}
+
+
+def test_a_long_message_fits_a_native_clients_metadata(channel: grpc.Channel, edge: Edge) -> None:
+    """Which takes 8 KiB where the edge takes 60."""
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    metadata = (("authorization", f"Bearer {edge.token}"), ("x-request-id", "mine"))
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.GetModel(model_service_pb2.GetModelRequest(id="long"), metadata=metadata, timeout=10)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details().startswith("漢字 % 漢字")
 
 
 def test_a_call_that_broke_says_nothing_but_its_id(edge: Edge) -> None:

@@ -11,10 +11,24 @@ import openpyxl  # type: ignore[import-untyped]
 import pptx
 from pptx.util import Inches
 
-_W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-_R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+A = "http://schemas.openxmlformats.org/drawingml/2006/main"
+S = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_NAMESPACES = {
+    "w": W,
+    "r": R,
+    "a": A,
+    "c": "http://schemas.openxmlformats.org/drawingml/2006/chart",
+    "dgm": "http://schemas.openxmlformats.org/drawingml/2006/diagram",
+    "m": "http://schemas.openxmlformats.org/officeDocument/2006/math",
+    "mc": "http://schemas.openxmlformats.org/markup-compatibility/2006",
+    "v": "urn:schemas-microsoft-com:vml",
+    "wp": "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing",
+    "wps": "http://schemas.microsoft.com/office/word/2010/wordprocessingShape",
+}
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml"
-_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 
 def pdf(lines: Sequence[str]) -> bytes:
@@ -59,16 +73,16 @@ def docx(paragraphs: Sequence[str], *, table: Sequence[Sequence[str]] = (), prol
         "<w:tr>" + "".join(f"<w:tc><w:p><w:r><w:t>{cell}</w:t></w:r></w:p></w:tc>" for cell in row) + "</w:tr>"
         for row in table
     )
-    document = (
-        f'<w:document xmlns:w="{_W}" xmlns:r="{_R}"><w:body>{text}<w:tbl>{rows}</w:tbl>{body}</w:body></w:document>'
-    )
+    namespaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.items())
+    table_xml = f"<w:tbl>{rows}</w:tbl>" if rows else ""
+    document = f"<w:document {namespaces}><w:body>{text}{table_xml}{body}</w:body></w:document>"
     return archive(
         {
             "[Content_Types].xml": _content_types(f"{_WORD}.document.main+xml"),
-            "_rels/.rels": _relationships(("rId1", f"{_R}/officeDocument", "word/document.xml", "")),
-            "word/document.xml": f"{_HEAD}{prolog}{document}".encode(),
+            "_rels/.rels": relationships(("rId1", f"{R}/officeDocument", "word/document.xml", "")),
+            "word/document.xml": f"{HEAD}{prolog}{document}".encode(),
             "word/styles.xml": (
-                f'{_HEAD}<w:styles xmlns:w="{_W}"><w:style w:type="paragraph" w:styleId="Heading1">'
+                f'{HEAD}<w:styles xmlns:w="{W}"><w:style w:type="paragraph" w:styleId="Heading1">'
                 '<w:name w:val="heading 1"/></w:style></w:styles>'
             ).encode(),
         }
@@ -84,7 +98,7 @@ def docx_with_linked_image(url: str) -> bytes:
         'xmlns:pic="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:blipFill><a:blip r:link="rId9"/>'
         "</pic:blipFill></pic:pic></a:graphicData></a:graphic></wp:inline></w:drawing></w:r></w:p>"
     )
-    links = _relationships(("rId9", f"{_R}/image", url, 'TargetMode="External"'))
+    links = relationships(("rId9", f"{R}/image", url, 'TargetMode="External"'))
     return with_parts(docx(["Linked"], body=drawing), {"word/_rels/document.xml.rels": links})
 
 
@@ -139,6 +153,42 @@ def xlsx(sheets: Mapping[str, Sequence[Sequence[Any]]]) -> bytes:
     return out.getvalue()
 
 
+def xlsx_raw(sheets: Mapping[str, str], *, states: Mapping[str, str] = {}, formats: Sequence[str] = ()) -> bytes:
+    """Sheets by the XML of their cells' rows; `states`: hidden or veryHidden; `formats`: number formats, of which a
+    cell's `s` names one, from 1 on."""
+    names = list(sheets)
+    styles = "".join(f'<numFmt numFmtId="{200 + at}" formatCode="{each}"/>' for at, each in enumerate(formats))
+    cells = "".join(f'<xf numFmtId="{200 + at}"/>' for at, _ in enumerate(formats))
+    listed = "".join(
+        f'<sheet name="{name}" sheetId="{at + 1}" r:id="rId{at + 1}" state="{states.get(name, "visible")}"/>'
+        for at, name in enumerate(names)
+    )
+    links = [(f"rId{at + 1}", f"{R}/worksheet", f"worksheets/sheet{at + 1}.xml", "") for at, _ in enumerate(names)]
+    type = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {
+        "[Content_Types].xml": _content_types(
+            f"{type}.sheet.main+xml",
+            "xl/workbook.xml",
+            {
+                "xl/styles.xml": f"{type}.styles+xml",
+                **{f"xl/worksheets/sheet{at + 1}.xml": f"{type}.worksheet+xml" for at, _ in enumerate(names)},
+            },
+        ),
+        "_rels/.rels": relationships(("rId1", f"{R}/officeDocument", "xl/workbook.xml", "")),
+        "xl/workbook.xml": (f'{HEAD}<workbook xmlns="{S}" xmlns:r="{R}"><sheets>{listed}</sheets></workbook>').encode(),
+        "xl/_rels/workbook.xml.rels": relationships(*links, ("rId90", f"{R}/styles", "styles.xml", "")),
+        "xl/styles.xml": (
+            f'{HEAD}<styleSheet xmlns="{S}"><numFmts count="{len(formats)}">{styles}</numFmts><fonts><font/></fonts>'
+            "<fills><fill/></fills><borders><border/></borders><cellStyleXfs><xf/></cellStyleXfs>"
+            f'<cellXfs><xf numFmtId="0"/>{cells}</cellXfs></styleSheet>'
+        ).encode(),
+    }
+    for at, rows in enumerate(sheets.values()):
+        sheet = f'{HEAD}<worksheet xmlns="{S}"><sheetData>{rows}</sheetData></worksheet>'
+        parts[f"xl/worksheets/sheet{at + 1}.xml"] = sheet.encode()
+    return archive(parts)
+
+
 def zip_bomb(megabytes: int) -> bytes:
     """A DOCX of a few KiB that unpacks to this much."""
     return with_parts(docx(["Bomb"]), {"word/media/image1.xml": b"<a>" + b" " * (megabytes * 1024 * 1024)})
@@ -168,19 +218,22 @@ def with_parts(document: bytes, parts: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def _content_types(main: str) -> bytes:
+def _content_types(main: str, part: str = "word/document.xml", others: Mapping[str, str] = {}) -> bytes:
+    overrides = "".join(
+        f'<Override PartName="/{name}" ContentType="{type}"/>' for name, type in {part: main, **others}.items()
+    )
     return (
-        f'{_HEAD}<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        f'{HEAD}<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        '<Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/word/document.xml" ContentType="{main}"/></Types>'
+        f'<Default Extension="xml" ContentType="application/xml"/>{overrides}</Types>'
     ).encode()
 
 
-def _relationships(*links: tuple[str, str, str, str]) -> bytes:
+def relationships(*links: tuple[str, str, str, str]) -> bytes:
+    """Id, type, target and more attributes of each."""
     inner = "".join(f'<Relationship Id="{id}" Type="{type}" Target="{to}" {more}/>' for id, type, to, more in links)
     return (
-        f'{_HEAD}<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        f'{HEAD}<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
         f"{inner}</Relationships>"
     ).encode()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.providers.drivers import Field, Values
-from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Order, Some
+from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Number, Order, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
 from services.vector.ports import Capabilities, Driver, Page, Place, Query
 
@@ -25,9 +25,7 @@ def matches(filter: Filter | None, metadata: Mapping[str, Any]) -> bool:
                 return True
             return any(_equal(item, value) for item in _items(found) for value in values)
         case Compare(path, order, value):
-            return any(
-                _is_number(item) and _stands(float(item), order, value) for item in _items(_value(metadata, path))
-            )
+            return any(_is_number(item) and _stands(item, order, value) for item in _items(_value(metadata, path)))
         case Exists(path):
             return _value(metadata, path) is not _MISSING
         case All(of):
@@ -59,11 +57,11 @@ def _is_number(value: Any) -> bool:
 
 def _equal(item: Any, value: Any) -> bool:
     if _is_number(item) and _is_number(value):
-        return float(item) == float(value)
+        return bool(item == value)
     return type(item) is type(value) and not isinstance(item, dict | list) and item == value
 
 
-def _stands(item: float, order: Order, value: float) -> bool:
+def _stands(item: Number, order: Order, value: Number) -> bool:
     return {Order.GT: item > value, Order.GTE: item >= value, Order.LT: item < value, Order.LTE: item <= value}[order]
 
 

@@ -125,11 +125,11 @@ def streams(words: Sequence[str], *, finish: str | None = "stop", done: bool = T
     return behave
 
 
-def sends(*pieces: bytes, end: str = "finish") -> Behaviour:
+def sends(*pieces: bytes, end: str = "finish", status: int = 200, headers: dict[str, str] | None = None) -> Behaviour:
     """A stream of these very bytes; `end`: finish, reset, or hang until the client goes."""
 
     async def behave(provider: FakeProvider, peer: Peer, body: dict[str, Any]) -> None:
-        await peer.start()
+        await peer.start(status, headers)
         for piece in pieces:
             await peer.chunk(piece)
         if end == "finish":
@@ -164,11 +164,11 @@ def hangs() -> Behaviour:
     return behave
 
 
-def responds(body: bytes, status: int = 200) -> Behaviour:
+def responds(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Behaviour:
     """These very bytes as a whole answer."""
 
     async def behave(provider: FakeProvider, peer: Peer, request: dict[str, Any]) -> None:
-        await peer.respond(status, body)
+        await peer.respond(status, body, headers)
 
     return behave
 

@@ -176,7 +176,7 @@ async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
     }
 
     async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
-        return assemble(platform, settings)
+        return await assemble(platform, settings)
 
     signer = Signer()
     async with (

@@ -17,7 +17,7 @@ from grpc_health.v1.health import aio as health
 from core import errors
 from core.health import Health
 from core.rpc.chain import CallContext
-from core.rpc.errors import HTTP_STATUS, trailing_metadata, wire_of
+from core.rpc.errors import HTTP_STATUS, grpc_message, trailing_metadata, wire_of
 from core.rpc.http1.server import Http1Server
 from core.rpc.server import OPTIONS, Mount
 from portico.auth.v1 import (
@@ -35,6 +35,7 @@ REFUSALS: dict[str, errors.PorticoError] = {
     "absent": errors.NotFound("No such model.", reason="MODEL_NOT_FOUND", field="model"),
     "stranger": errors.Unauthenticated("The token is revoked."),
     "down": errors.UpstreamFailed('The provider said "no" \\ ünd more.'),
+    "long": errors.InvalidInput("漢字 % " * 600, field="messages", details={"innererror": {"why": "é" * 500}}),
 }
 
 
@@ -46,7 +47,7 @@ async def refuse(context: CallContext, name: str) -> NoReturn:
     error = REFUSALS[name]
     seen = metadata(context)
     trailing = trailing_metadata(error, seen["x-request-id"], rest="x-portico-rest" in seen)
-    await context.abort(wire_of(error).code, error.message, trailing)
+    await context.abort(wire_of(error).code, grpc_message(error), trailing)
     raise AssertionError("abort raises")
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core import context, logs
+from core.audit import changes as audit
 from core.context import Identity, Kind
 from core.errors import (
     Conflict,
@@ -18,7 +19,6 @@ from core.errors import (
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.attempts import Attempts, networks_for
-from services.auth.domain.audit import FAILURE, SUCCESS, Audit
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.companies import Companies
 from services.auth.domain.members import Members
@@ -71,7 +71,6 @@ class Accounts:
         registration: Registration,
         passwords: Passwords,
         attempts: Attempts,
-        audit: Audit,
         quotas: Quotas,
         clock: Clock,
         settings: SignInSettings,
@@ -84,7 +83,6 @@ class Accounts:
         self._registration = registration
         self._passwords = passwords
         self._attempts = attempts
-        self._audit = audit
         self._quotas = quotas
         self._clock = clock
         self._settings = settings
@@ -116,35 +114,35 @@ class Accounts:
         chosen = await self._sessions.choose_project(tenant, user, project)
         session = await self._sessions.issue(tenant, user, chosen.id, read_at)
         user = await self._remember_login(tenant, user, password)
-        await self._audit.write(tenant, "account.login", SUCCESS, "account", user.id, actor_id=user.id)
+        audit.change().about(tenant, user.id, user.id)
         return SignedIn(company, user, session)
 
     async def logout(self) -> None:
         caller = await self._own_session()
-        async with self._audit.change(caller.tenant, "account.logout", "account", caller.person.id):
-            await self._sessions.end(caller.identity)
+        audit.change().resource_id = caller.person.id
+        await self._sessions.end(caller.identity)
 
     async def switch_project(self, reference: str) -> Session:
         read_at = self._clock()
         caller = await self._callers.current()
         _require_session(caller.identity)
+        audit.change().resource_id = caller.person.id
         if not reference:
             raise InvalidInput("Say which project to work in.", field="projectId")
         await self._quotas.change(caller)
         project = await self._callers.project(caller, reference, field="projectId")
         session = await self._sessions.issue(caller.tenant, caller.person, project.id, read_at)
         await self._sessions.end(caller.identity)
-        await self._audit.write(caller.tenant, "account.switch_project", SUCCESS, "account", caller.person.id)
         return session
 
     async def change_password(self, current: str, new: str) -> Session:
         """Ends every other session of the caller; the one that is returned takes the place of the caller's."""
         caller = await self._own_session()
         tenant, user = caller.tenant, caller.person
+        audit.change().resource_id = user.id
         async with self._attempts.password(user.email_lower, known=self._attempts.knows(user)) as attempt:
             (attempt.right,) = await self._passwords.fits(current, user.email_lower, [user.password_hash])
         if not attempt.right:
-            await self._audit.write(tenant, "account.change_password", FAILURE, "account", user.id)
             raise Unauthenticated("The current password is wrong.", reason="WRONG_CREDENTIALS")
         inputs.password(new, "newPassword")
         if new == current:
@@ -162,9 +160,7 @@ class Accounts:
             raise Conflict("The account was changed at the same time. Try again.")
         await self._members.end_sessions(tenant, changed)
         project = await self._sessions.choose_project(tenant, changed, caller.identity.project.id)
-        session = await self._sessions.issue(tenant, changed, project.id, changed.sessions_from)
-        await self._audit.write(tenant, "account.change_password", SUCCESS, "account", user.id)
-        return session
+        return await self._sessions.issue(tenant, changed, project.id, changed.sessions_from)
 
     async def _own_session(self) -> Caller:
         """The caller, who may have a password to choose first."""
@@ -197,7 +193,7 @@ class Accounts:
             attempt.right = bool(fits) and all(fits)
         matches = [account for account, right in zip(accounts, fits, strict=True) if right]
         if not matches:
-            await self._record_refusals(candidates)
+            _name_candidates(candidates)
             raise Unauthenticated(
                 "Wrong email or password. If the email belongs to several companies, say which in slug.",
                 reason="WRONG_CREDENTIALS",
@@ -207,13 +203,6 @@ class Accounts:
                 "This email belongs to several companies. Say which in slug.", reason="SLUG_REQUIRED", field="slug"
             )
         return matches[0]
-
-    async def _record_refusals(self, candidates: list[_Candidate]) -> None:
-        if not candidates:
-            log.info("sign-in refused: no such account")
-        for each in candidates:
-            id = each.user.id if each.user else ""
-            await self._audit.write(Tenant(each.company.slug), "account.login", FAILURE, "account", id)
 
     async def _remember_login(self, tenant: Tenant, user: User, password: str) -> User:
         changes: dict[str, object] = {
@@ -246,6 +235,14 @@ def _key_of(email: str) -> str:
         return inputs.email_key(inputs.email(email))
     except InvalidInput:
         return ""
+
+
+def _name_candidates(candidates: list[_Candidate]) -> None:
+    """For the audit logs of the companies that the sign-in may have meant."""
+    if not candidates:
+        log.info("sign-in refused: no such account")
+    for each in candidates:
+        audit.change().about(Tenant(each.company.slug), each.user.id if each.user else "")
 
 
 def _require_session(identity: Identity) -> None:

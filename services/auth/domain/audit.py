@@ -1,93 +1,98 @@
-"""The record of who changed what, written before the answer is given."""
+"""Reading the audit log, which all services write, and forgetting what is old."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from core import context
-from core.errors import PermissionDenied
-from core.storage.ports import Cond, Op
+from core import logs
+from core.audit.log import AuditLog
+from core.audit.records import DENIED, FAILURE, OPERATOR, SUCCESS, UNKNOWN, Actor, AuditEntry, new_entry
+from core.errors import InvalidInput, NotFound, PorticoError
+from core.storage.ports import Cond, DocumentStore, Op
+from core.storage.tenants import every_tenant
 from core.tenancy import Tenant
-from services.auth.domain.issuing import new_id
-from services.auth.domain.records import AuditEntry
-from services.auth.domain.tables import Tables
-from services.auth.ports import Clock
+from services.auth.domain.callers import Caller, Callers
 
-SUCCESS, FAILURE, DENIED = "success", "failure", "denied"
-_ANONYMOUS = "anonymous"
+log = logs.get(__name__)
+
+_OUTCOMES = (SUCCESS, FAILURE, DENIED, UNKNOWN)
+_PAGE = 50
 
 
-@dataclass(slots=True)
-class Change:
-    """What a change fills in while it happens. `metadata` holds field names and harmless values, never secrets."""
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries; empty: any. Times are Unix seconds, `since` inclusive, `until` exclusive."""
 
+    action: str = ""
+    actor_id: str = ""
+    project_id: str = ""
+    resource_type: str = ""
     resource_id: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
+    outcome: str = ""
+    since: float | None = None
+    until: float | None = None
+
+    def where(self) -> dict[str, Any]:
+        """Raises InvalidInput."""
+        if self.outcome and self.outcome not in _OUTCOMES:
+            raise InvalidInput(f"An outcome is one of {', '.join(_OUTCOMES)}.", field="outcome")
+        equal = {
+            "action": self.action,
+            "actorId": self.actor_id,
+            "projectId": self.project_id,
+            "resourceType": self.resource_type,
+            "resourceId": self.resource_id,
+            "outcome": self.outcome,
+        }
+        where: dict[str, Any] = {name: value for name, value in equal.items() if value}
+        bounds = ((Op.GTE, self.since), (Op.LT, self.until))
+        if times := tuple(Cond(op, value) for op, value in bounds if value is not None):
+            where["createdAt"] = times
+        return where
 
 
 class Audit:
-    def __init__(self, tables: Tables, clock: Clock) -> None:
-        self._table = tables.audit
-        self._clock = clock
+    def __init__(self, audit_log: AuditLog, callers: Callers) -> None:
+        self._log = audit_log
+        self._callers = callers
 
-    @asynccontextmanager
-    async def change(
-        self, tenant: Tenant, action: str, resource_type: str, resource_id: str = ""
-    ) -> AsyncIterator[Change]:
-        """Records the block's success, or that it was denied. An attempt that failed otherwise changed nothing."""
-        change = Change(resource_id)
-        try:
-            yield change
-        except PermissionDenied:
-            await self.write(tenant, action, DENIED, resource_type, change.resource_id, metadata=change.metadata)
-            raise
-        await self.write(tenant, action, SUCCESS, resource_type, change.resource_id, metadata=change.metadata)
+    async def page(self, wanted: AuditFilter, page_size: int, page_token: str) -> tuple[list[AuditEntry], str]:
+        """One page, newest first, and the token of the next. Raises InvalidInput, NotFound (the project)."""
+        caller = await self._callers.current()
+        where = wanted.where() | _within(caller, wanted.project_id)
+        await self._log.flush()  # so that what this service has just refused shows
+        return await self._log.page(caller.tenant, where, page_size=page_size or _PAGE, page_token=page_token)
 
-    async def write(
-        self,
-        tenant: Tenant,
-        action: str,
-        outcome: str,
-        resource_type: str,
-        resource_id: str = "",
-        *,
-        actor_id: str = "",
-        metadata: dict[str, str] | None = None,
-    ) -> None:
-        """`actor_id` is for calls without a token: who they turned out to be from."""
-        request = context.current()
-        caller = request.identity if request else None
-        await self._table.insert(
-            tenant,
-            AuditEntry(
-                id=new_id(),
-                created_at=self._clock(),
-                action=action,
-                outcome=outcome,
-                actor_kind=caller.kind.value if caller else _ANONYMOUS,
-                actor_id=caller.subject if caller else actor_id,
-                resource_type=resource_type,
-                resource_id=resource_id,
-                project_id=caller.project.id if caller else "",
-                request_id=request.request_id if request else "",
-                ip_address=request.peer_address if request else "",
-                metadata=metadata or {},
-            ),
-        )
+    async def record_operator(self, tenant: Tenant, action: str, resource_type: str, resource_id: str) -> None:
+        """For a command on the server, which no caller's token stands behind."""
+        actor, now = Actor(kind=OPERATOR), self._log.clock()
+        await self._log.write(tenant, new_entry(actor, action, SUCCESS, resource_type, resource_id, at=now))
 
-    async def page(
-        self,
-        tenant: Tenant,
-        *,
-        project_ids: Sequence[str] | None,
-        action: str,
-        actor_id: str,
-        page_size: int,
-        page_token: str,
-    ) -> tuple[list[AuditEntry], str]:
-        """Entries of these projects (None: of all, and those of none), newest first; an empty `action` or `actor_id`
-        means any."""
-        where: dict[str, object] = {name: value for name, value in (("action", action), ("actorId", actor_id)) if value}
-        if project_ids is not None:
-            where["projectId"] = Cond(Op.IN, list(project_ids))
-        return await self._table.page(tenant, where, page_size=page_size, page_token=page_token)
+
+def _within(caller: Caller, project_id: str) -> dict[str, Any]:
+    """What the caller may see. Projects that were deleted count: their entries stay."""
+    if caller.sees_all:
+        return {}
+    if not project_id:
+        return {"projectId": Cond(Op.IN, list(caller.project_ids))}
+    if not caller.may_see(project_id):
+        raise NotFound("There is no such project.", field="projectId")
+    return {}
+
+
+class AuditRetention:
+    """Removes entries that are older than `keep_seconds`, in every tenant."""
+
+    def __init__(self, store: DocumentStore, audit_log: AuditLog, keep_seconds: float) -> None:
+        self._store = store
+        self._log = audit_log
+        self._keep_seconds = keep_seconds
+
+    async def prune(self) -> None:
+        async for tenant in every_tenant(self._store):
+            try:
+                removed = await self._log.prune(tenant, self._keep_seconds)
+            except PorticoError as error:  # of one tenant, or one that has just been removed: the others go on
+                log.warning("audit log not pruned", tenant=tenant.slug, reason=error.reason)
+                continue
+            if removed:
+                log.info("audit log pruned", tenant=tenant.slug, entries=removed)

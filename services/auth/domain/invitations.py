@@ -5,13 +5,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.audit import changes as audit
 from core.errors import Conflict, NotFound, PermissionDenied
 from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.accounts import SignedIn
 from services.auth.domain.attempts import Attempts, networks_for
-from services.auth.domain.audit import SUCCESS, Audit
 from services.auth.domain.callers import Callers
 from services.auth.domain.companies import Companies
 from services.auth.domain.grants import checked_projects, require_authority, require_projects_of
@@ -50,7 +50,6 @@ class Invitations:
         sessions: Sessions,
         passwords: Passwords,
         attempts: Attempts,
-        audit: Audit,
         quotas: Quotas,
         clock: Clock,
     ) -> None:
@@ -61,7 +60,6 @@ class Invitations:
         self._sessions = sessions
         self._passwords = passwords
         self._attempts = attempts
-        self._audit = audit
         self._quotas = quotas
         self._clock = clock
 
@@ -73,32 +71,30 @@ class Invitations:
         name = inputs.OPTIONAL_NAME.check(asked.name)
         role = checked_role(asked.role or USER, _ROLES)
         overrides = checked_levels(asked.overrides or {})
-        async with self._audit.change(tenant, "invitation.create", "invitation") as change:
-            change.metadata |= {"role": role}
-            require_authority(caller, role, overrides)
-            await self._quotas.change(caller)
-            await self._quotas.new_user(tenant)
-            project_ids = asked.project_ids or (caller.identity.project.id,)
-            secret = f"{tenant.slug}.{secrets.token_urlsafe(_SECRET_BYTES)}"
-            invitation = Invitation(
-                id=new_id(),
-                email=email,
-                email_lower=inputs.email_key(email),
-                name=name,
-                role=role,
-                invited_by=caller.person.id,
-                created_at=now,
-                expires_at=min(now + _LIFE_SECONDS, caller.lives_until),
-                secret_hash=_digest(secret),
-                overrides=overrides,
-                project_ids=await checked_projects(self._callers, caller, project_ids),
-                token_id=caller.api_token_id,
-            )
-            await self._insert(tenant, invitation)
-            change.resource_id = invitation.id
-            if not await self._callers.still_holds(caller):
-                await self._invitations.delete(tenant, invitation.id)
-                raise PermissionDenied("Your rights were changed at the same time. Try again.")
+        audit.change().metadata |= {"role": role}
+        require_authority(caller, role, overrides)
+        await self._quotas.change(caller)
+        await self._quotas.new_user(tenant)
+        project_ids = asked.project_ids or (caller.identity.project.id,)
+        secret = f"{tenant.slug}.{secrets.token_urlsafe(_SECRET_BYTES)}"
+        invitation = Invitation(
+            id=new_id(),
+            email=email,
+            email_lower=inputs.email_key(email),
+            name=name,
+            role=role,
+            invited_by=caller.person.id,
+            created_at=now,
+            expires_at=min(now + _LIFE_SECONDS, caller.lives_until),
+            secret_hash=_digest(secret),
+            overrides=overrides,
+            project_ids=await checked_projects(self._callers, caller, project_ids),
+            token_id=caller.api_token_id,
+        )
+        await self._insert(tenant, invitation)
+        if not await self._callers.still_holds(caller):
+            await self._invitations.delete(tenant, invitation.id)
+            raise PermissionDenied("Your rights were changed at the same time. Try again.")
         return invitation, secret
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[Invitation], str]:
@@ -115,11 +111,10 @@ class Invitations:
         invitation = await self._invitations.get(caller.tenant, id)
         if invitation is None or not caller.may_see_member(invitation.role, invitation.project_ids):
             raise _unknown()
-        async with self._audit.change(caller.tenant, "invitation.revoke", "invitation", id):
-            require_authority(caller, invitation.role, invitation.overrides)
-            require_projects_of(caller, invitation.project_ids)
-            if not await self._invitations.delete(caller.tenant, id):
-                raise _unknown()
+        require_authority(caller, invitation.role, invitation.overrides)
+        require_projects_of(caller, invitation.project_ids)
+        if not await self._invitations.delete(caller.tenant, id):
+            raise _unknown()
 
     async def accept(self, secret: str, password: str, name: str) -> SignedIn:
         """The account is made under the invitation's own id, so that of several acceptances one alone can make it."""
@@ -155,7 +150,7 @@ class Invitations:
             await self._users.delete(tenant, user.id)
             await self._companies.unlist_email(tenant, user.email_lower)
             raise _unknown()
-        await self._audit.write(tenant, "invitation.accept", SUCCESS, "user", user.id, actor_id=user.id)
+        audit.change().about(tenant, user.id, user.id)
         project = await self._sessions.choose_project(tenant, user)
         session = await self._sessions.issue(tenant, user, project.id, read_at)
         return SignedIn(company, user, session)

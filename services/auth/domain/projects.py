@@ -1,14 +1,19 @@
 """The projects of a tenant."""
 
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
+from core import logs
+from core.audit import changes as audit
 from core.context import Kind
-from core.errors import Conflict, FailedPrecondition, NotFound, PermissionDenied
+from core.errors import Conflict, FailedPrecondition, NotFound, PermissionDenied, PorticoError
 from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
-from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
+from services.auth.domain.companies import Companies
+from services.auth.domain.deletions import AUTH, Deletions
 from services.auth.domain.issuing import new_id
 from services.auth.domain.members import Members
 from services.auth.domain.quotas import Quotas
@@ -17,25 +22,31 @@ from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
+log = logs.get(__name__)
+
 _KEY_TRIES = 50
+_CUT_OFF_SECONDS = 60.0
+"""Longer than any deletion takes that is still going on."""
 
 
 class Projects:
     def __init__(
         self,
         tables: Tables,
+        companies: Companies,
         callers: Callers,
         members: Members,
         sessions: Sessions,
-        audit: Audit,
+        deletions: Deletions,
         quotas: Quotas,
         clock: Clock,
     ) -> None:
         self._tables = tables
+        self._companies = companies
         self._callers = callers
         self._members = members
         self._sessions = sessions
-        self._audit = audit
+        self._deletions = deletions
         self._quotas = quotas
         self._clock = clock
 
@@ -58,10 +69,9 @@ class Projects:
             created_at=self._clock(),
             description=inputs.DESCRIPTION.check(description),
         )
-        async with self._audit.change(caller.tenant, "project.create", "project", project.id) as change:
-            made = await self._insert(caller.tenant, project)
-            await self._join(caller, made)
-            change.metadata["key"] = made.key
+        made = await self._insert(caller.tenant, project)
+        await self._join(caller, made)
+        audit.change().metadata["key"] = made.key
         return made
 
     async def update(self, reference: str, *, name: str | None, description: str | None) -> ProjectRecord:
@@ -72,28 +82,56 @@ class Projects:
             changes["name"] = inputs.NAME.check(name)
         if description is not None:
             changes["description"] = inputs.DESCRIPTION.check(description)
-        async with self._audit.change(caller.tenant, "project.update", "project", project.id) as change:
-            change.metadata["fields"] = ",".join(changes)
-            updated = await self._tables.projects.update(caller.tenant, project.id, **changes)
-            if updated is None:
-                raise NotFound("There is no such project.")
+        updated = await self._tables.projects.update(caller.tenant, project.id, **changes)
+        if updated is None:
+            raise NotFound("There is no such project.")
         return updated
 
     async def delete(self, reference: str) -> None:
-        """Closes the project, takes back every token and session in it, and removes it. Safe to repeat."""
+        """Closes the project, lets every service know, takes back every token and session in it, and removes it. Safe
+        to repeat; one that is cut off is finished by `finish_deletions`."""
         caller = await self._callers.current()
         project = await self._callers.project(caller, reference)
         if project.id == caller.identity.project.id:
             raise FailedPrecondition("This is the project of your own token. Switch to another one first.")
+        change = audit.change()
+        change.resource_id = project.id
+        change.metadata["key"] = project.key
         await self._quotas.change(caller)
-        async with self._audit.change(caller.tenant, "project.delete", "project", project.id) as change:
-            change.metadata["key"] = project.key
-            await self._close(caller.tenant, project)
-            tokens = [token async for token in self._tables.tokens.every(caller.tenant, {"projectId": project.id})]
-            await self._members.take_back(caller.tenant, tokens)
-            await self._sessions.end_in_project(caller.tenant, project.id)
-            await self._leave(caller.tenant, project.id)
-            await self._tables.projects.delete(caller.tenant, project.id)
+        await self._deletions.prepare(caller.tenant, project.id)
+        await self._close(caller.tenant, project.id)
+        await self._deletions.publish(caller.tenant, project.id)
+        await self._remove(caller.tenant, project.id)
+
+    async def finish_deletions(self) -> None:
+        """Goes on with those that were cut off, by a crash or because the store was away."""
+        for each in await self._deletions.unpublished(_CUT_OFF_SECONDS):
+            await _attempt(self._settle(Tenant(each.tenant), each.project))
+        pending, _ = await self._deletions.pending(AUTH)
+        for each in pending:
+            if each.created_at < self._clock() - _CUT_OFF_SECONDS:
+                await _attempt(self._remove(Tenant(each.tenant), each.project))
+
+    async def _settle(self, tenant: Tenant, project_id: str) -> None:
+        """Finishes a deletion that had been begun; one that had not yet closed the project has not happened."""
+        known = await self._companies.get(tenant.slug) is not None
+        project = await self._tables.projects.get(tenant, project_id) if known else None
+        if project is None or project.status != CLOSING:
+            await self._deletions.withdraw(tenant, project_id)
+            return
+        with suppress(FailedPrecondition):  # it is the last one, and stays
+            await self._close(tenant, project_id)
+            await self._deletions.publish(tenant, project_id)
+
+    async def _remove(self, tenant: Tenant, project_id: str) -> None:
+        """Auth's own part. Safe to repeat."""
+        if await self._companies.get(tenant.slug) is not None:
+            tokens = [token async for token in self._tables.tokens.every(tenant, {"projectId": project_id})]
+            await self._members.take_back(tenant, tokens)
+            await self._sessions.end_in_project(tenant, project_id)
+            await self._leave(tenant, project_id)
+            await self._tables.projects.delete(tenant, project_id)
+        await self._deletions.acknowledge(AUTH, tenant.slug, project_id)
 
     async def _insert(self, tenant: Tenant, project: ProjectRecord) -> ProjectRecord:
         """With a key made from the name, `-2`, `-3` and so on, where none is given."""
@@ -120,12 +158,13 @@ class Projects:
                 revision=user.revision + 1,
             )
 
-    async def _close(self, tenant: Tenant, project: ProjectRecord) -> None:
+    async def _close(self, tenant: Tenant, project_id: str) -> None:
         """Nothing new begins in it from here on. Looks afterwards whether another is left, so that of two removals
         at the same time none takes the last."""
-        await self._tables.projects.update(tenant, project.id, status=CLOSING)
+        await self._tables.projects.update(tenant, project_id, status=CLOSING)
         if await self._tables.projects.count(tenant, {"status": ACTIVE}) == 0:
-            await self._tables.projects.update(tenant, project.id, status=ACTIVE)
+            await self._tables.projects.update(tenant, project_id, status=ACTIVE)
+            await self._deletions.withdraw(tenant, project_id)
             raise FailedPrecondition("This is the last project. Create another one first.")
 
     async def _leave(self, tenant: Tenant, project_id: str) -> None:
@@ -134,6 +173,14 @@ class Projects:
             await self._tables.users.update(
                 tenant, user.id, where={"revision": user.revision}, project_ids=ids, revision=user.revision + 1
             )
+
+
+async def _attempt(work: Coroutine[Any, Any, None]) -> None:
+    """One tenant's trouble holds up no other's."""
+    try:
+        await work
+    except PorticoError as error:
+        log.warning("a deletion is left for later", reason=error.reason)
 
 
 def _numbered(base: str, number: int) -> str:

@@ -134,21 +134,15 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One change, or one refused sign-in."""
+class Deletion:
+    """A project that is deleted, once it is `published`. `actor`: who did it, as the audit log tells it."""
 
     id: str
+    tenant: str
+    project: str
     created_at: float
-    action: str
-    outcome: str
-    actor_kind: str
-    resource_type: str
-    actor_id: str = ""
-    resource_id: str = ""
-    project_id: str = ""
-    request_id: str = ""
-    ip_address: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    actor: Mapping[str, str] = field(default_factory=dict)
+    published: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
+from core.audit import changes as audit
 from core.errors import PorticoError, Unavailable
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.attempts import networks_for
-from services.auth.domain.audit import SUCCESS, Audit
 from services.auth.domain.companies import RESERVATION_SECONDS, Companies
 from services.auth.domain.issuing import new_id
 from services.auth.domain.passwords import Passwords
@@ -53,11 +53,10 @@ class Registered:
 
 
 class Registration:
-    def __init__(self, tables: Tables, companies: Companies, passwords: Passwords, audit: Audit, clock: Clock) -> None:
+    def __init__(self, tables: Tables, companies: Companies, passwords: Passwords, clock: Clock) -> None:
         self._tables = tables
         self._companies = companies
         self._passwords = passwords
-        self._audit = audit
         self._clock = clock
 
     async def register(self, asked: NewCompany) -> Registered:
@@ -73,7 +72,7 @@ class Registration:
             await self._tables.users.insert(tenant, owner)
             await self._companies.list_email(tenant, owner.email_lower)
             company = await self._companies.activate(reserved, owner.id)
-        await self._audit.write(tenant, "tenant.create", SUCCESS, "tenant", tenant.slug, actor_id=owner.id)
+        audit.change().about(tenant, tenant.slug, owner.id)
         return Registered(company, owner, project)
 
     async def _owner(self, asked: NewCompany) -> User:

@@ -4,14 +4,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from core.audit.records import AUDIT_LOG
 from core.storage.every import every
 from core.storage.ports import Collection, DocumentStore, Level, Order, Where
 from core.storage.tenants import TENANTS
 from core.tenancy import Scope
 from services.auth.domain.records import (
     ApiToken,
-    AuditEntry,
     Company,
+    Deletion,
     DirectoryEntry,
     InstallationValue,
     Invitation,
@@ -33,6 +34,7 @@ _SIGNING_KEYS = Collection("signing_keys", Level.MAIN, unique=(("slot",),))
 _REVOCATIONS = Collection(
     "revocations", Level.MAIN, indexes=(("createdAt",), ("expiresAt",), ("tenant", "createdAt"), ("tenant", "issuedAt"))
 )
+_DELETIONS = Collection("project_deletions", Level.MAIN, indexes=(("createdAt",),))
 _USERS = Collection("users", Level.TENANT, unique=(("emailLower",),), indexes=(("createdAt",),))
 _PROJECTS = Collection("projects", Level.TENANT, unique=(("key",),), indexes=(("createdAt",),))
 _API_TOKENS = Collection(
@@ -48,14 +50,9 @@ _API_TOKENS = Collection(
 )
 _SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",), ("userId", "issuedAt")))
 _INVITATIONS = Collection("invitations", Level.TENANT, unique=(("emailLower",), ("secretHash",)))
-_AUDIT_LOG = Collection(
-    "audit_log",
-    Level.TENANT,
-    indexes=(("createdAt",), ("action", "createdAt"), ("actorId", "createdAt"), ("projectId", "createdAt")),
-)
 
-MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _INSTALLATION, _SIGNING_KEYS, _REVOCATIONS)
-TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, _AUDIT_LOG)
+MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _INSTALLATION, _SIGNING_KEYS, _REVOCATIONS, _DELETIONS)
+TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, AUDIT_LOG)
 
 _PAGE = 50
 
@@ -119,19 +116,19 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything that auth keeps. The first five belong to the installation, the others to a tenant."""
+    """Everything that auth keeps. The first six belong to the installation, the others to a tenant."""
 
     companies: Table[Company]
     directory: Table[DirectoryEntry]
     installation: Table[InstallationValue]
     signing_keys: Table[SigningKey]
     revocations: Table[RevocationRecord]
+    deletions: Table[Deletion]
     users: Table[User]
     projects: Table[ProjectRecord]
     tokens: Table[ApiToken]
     sessions: Table[SessionRecord]
     invitations: Table[Invitation]
-    audit: Table[AuditEntry]
 
     @classmethod
     def of(cls, store: DocumentStore) -> "Tables":
@@ -141,10 +138,10 @@ class Tables:
             installation=Table(store, _INSTALLATION, InstallationValue),
             signing_keys=Table(store, _SIGNING_KEYS, SigningKey),
             revocations=Table(store, _REVOCATIONS, RevocationRecord),
+            deletions=Table(store, _DELETIONS, Deletion),
             users=Table(store, _USERS, User),
             projects=Table(store, _PROJECTS, ProjectRecord),
             tokens=Table(store, _API_TOKENS, ApiToken),
             sessions=Table(store, _SESSIONS, SessionRecord),
             invitations=Table(store, _INVITATIONS, Invitation),
-            audit=Table(store, _AUDIT_LOG, AuditEntry),
         )

@@ -6,13 +6,13 @@ A token that was made with another API token is its child: it holds no more, end
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from core.audit import changes as audit
 from core.context import Kind
 from core.errors import InvalidInput, NotFound, PermissionDenied, Unavailable
 from core.permissions import EVERYTHING
 from core.storage.ports import Cond, Op
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
-from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.compaction import SETTLED_SECONDS
 from services.auth.domain.issuing import Issuer, new_id
@@ -49,7 +49,6 @@ class Tokens:
         callers: Callers,
         members: Members,
         issuer: Issuer,
-        audit: Audit,
         quotas: Quotas,
         clock: Clock,
         *,
@@ -59,7 +58,6 @@ class Tokens:
         self._callers = callers
         self._members = members
         self._issuer = issuer
-        self._audit = audit
         self._quotas = quotas
         self._clock = clock
         self._max_days = max_days
@@ -82,25 +80,23 @@ class Tokens:
         label = inputs.LABEL.check(asked.label)
         scopes = self._scopes(caller, asked)
         expires_at = self._expiry(caller, asked.expires_at)
-        async with self._audit.change(caller.tenant, "token.create", "token") as change:
-            change.metadata |= {"label": label, "scopes": " ".join(sorted(scopes))}
-            if not caller.holds(scopes):
-                raise PermissionDenied("A token can hold no more than you do. Ask for fewer scopes.")
-            reference = asked.project or caller.identity.project.id
-            project = await self._callers.project(caller, reference, field="projectId")
-            await self._tables.tokens.delete_where(caller.tenant, {"expiresAt": Cond(Op.LT, self._clock())})
-            await self._quotas.new_token(caller.tenant)
-            record, token = await self.issue(
-                caller.tenant,
-                caller.person,
-                project.id,
-                label,
-                scopes,
-                expires_at=expires_at,
-                parent_id=caller.api_token_id,
-            )
-            change.resource_id = record.id
-            await self._look_again(caller, record)
+        audit.change().metadata |= {"label": label, "scopes": " ".join(sorted(scopes))}
+        if not caller.holds(scopes):
+            raise PermissionDenied("A token can hold no more than you do. Ask for fewer scopes.")
+        reference = asked.project or caller.identity.project.id
+        project = await self._callers.project(caller, reference, field="projectId")
+        await self._tables.tokens.delete_where(caller.tenant, {"expiresAt": Cond(Op.LT, self._clock())})
+        await self._quotas.new_token(caller.tenant)
+        record, token = await self.issue(
+            caller.tenant,
+            caller.person,
+            project.id,
+            label,
+            scopes,
+            expires_at=expires_at,
+            parent_id=caller.api_token_id,
+        )
+        await self._look_again(caller, record)
         return record, token
 
     async def _look_again(self, caller: Caller, made: ApiToken) -> None:
@@ -151,12 +147,12 @@ class Tokens:
         token = await self._tables.tokens.get(caller.tenant, id)
         if token is None or not may_delete(caller, token):
             raise NotFound("There is no such token.")
+        change = audit.change()
+        change.metadata["label"] = token.label
         await self._quotas.change(caller)
-        async with self._audit.change(caller.tenant, "token.delete", "token", id) as change:
-            change.metadata["label"] = token.label
-            count = await self._members.take_back(caller.tenant, [token])
-            if count > 1:
-                change.metadata["children"] = str(count - 1)
+        count = await self._members.take_back(caller.tenant, [token])
+        if count > 1:
+            change.metadata["children"] = str(count - 1)
 
     def _scopes(self, caller: Caller, asked: NewToken) -> frozenset[str]:
         levels = checked_levels(asked.levels or {})

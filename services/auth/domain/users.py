@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
 from core.tenancy import Tenant
 from services.auth.domain import inputs
-from services.auth.domain.audit import Audit
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.companies import Companies
 from services.auth.domain.grants import checked_projects, require_authority, require_projects_of
@@ -42,13 +42,12 @@ class UserChange:
 
 class Users:
     def __init__(
-        self, tables: Tables, callers: Callers, companies: Companies, members: Members, audit: Audit, quotas: Quotas
+        self, tables: Tables, callers: Callers, companies: Companies, members: Members, quotas: Quotas
     ) -> None:
         self._users = tables.users
         self._callers = callers
         self._companies = companies
         self._members = members
-        self._audit = audit
         self._quotas = quotas
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[User], str]:
@@ -64,23 +63,21 @@ class Users:
         """Sessions of the user end and API tokens beyond the new rights are revoked before this returns."""
         caller = await self._callers.current()
         user = await self._find(caller, id)
+        audit.change().metadata |= change.fields
         await self._quotas.change(caller)
-        async with self._audit.change(caller.tenant, "user.update", "user", id) as entry:
-            entry.metadata |= change.fields
-            wanted = await self._changed(caller, user, change)
-            await self._guard(caller, user, wanted)
-            return await self._write(caller.tenant, user, wanted)
+        wanted = await self._changed(caller, user, change)
+        await self._guard(caller, user, wanted)
+        return await self._write(caller.tenant, user, wanted)
 
     async def delete(self, id: str) -> None:
         """Disables first, so that the account cannot sign in while what it holds is taken back. Safe to repeat."""
         caller = await self._callers.current()
         user = await self._find(caller, id)
         await self._quotas.change(caller)
-        async with self._audit.change(caller.tenant, "user.delete", "user", id):
-            await self._guard(caller, user, replace(user, status=DISABLED))
-            await self._write(caller.tenant, user, replace(user, status=DISABLED))
-            await self._companies.unlist_email(caller.tenant, user.email_lower)
-            await self._users.delete(caller.tenant, id)
+        await self._guard(caller, user, replace(user, status=DISABLED))
+        await self._write(caller.tenant, user, replace(user, status=DISABLED))
+        await self._companies.unlist_email(caller.tenant, user.email_lower)
+        await self._users.delete(caller.tenant, id)
 
     async def _find(self, caller: Caller, id: str) -> User:
         user = await self._users.get(caller.tenant, id)

@@ -10,14 +10,16 @@ from grpc.aio import ServicerContext
 from portico.auth.v1 import trust_service_pb2 as pb
 from portico.auth.v1 import trust_service_pb2_grpc
 from services.auth import convert
+from services.auth.domain.deletions import Deletions
 from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.service_tokens import ServiceTokens
 
 
 class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
-    def __init__(self, revocations: RevocationLog, service_tokens: ServiceTokens) -> None:
+    def __init__(self, revocations: RevocationLog, service_tokens: ServiceTokens, deletions: Deletions) -> None:
         self._revocations = revocations
         self._service_tokens = service_tokens
+        self._deletions = deletions
 
     async def WatchRevocations(
         self, request: pb.WatchRevocationsRequest, context: ServicerContext
@@ -33,3 +35,17 @@ class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
             request.service, request.tenant, request.project, request.scopes
         )
         return pb.MintServiceTokenResponse(token=token, expires_at=expires_at)
+
+    async def ListDeletedProjects(
+        self, request: pb.ListDeletedProjectsRequest, context: ServicerContext
+    ) -> pb.ListDeletedProjectsResponse:
+        deletions, following = await self._deletions.pending(request.service, request.page_size, request.page_token)
+        return pb.ListDeletedProjectsResponse(
+            projects=map(convert.deleted_project, deletions), next_page_token=following
+        )
+
+    async def AcknowledgeDeletedProject(
+        self, request: pb.AcknowledgeDeletedProjectRequest, context: ServicerContext
+    ) -> pb.AcknowledgeDeletedProjectResponse:
+        await self._deletions.acknowledge(request.service, request.tenant, request.project)
+        return pb.AcknowledgeDeletedProjectResponse()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core import context
 from core.context import Identity
 from core.errors import PorticoError, Unauthenticated
+from services.inference.domain.answers.headers import Pairs
 from services.inference.domain.routes import Route
 from services.inference.domain.tokens import NO_USAGE, TokenUsage
 
@@ -34,6 +35,8 @@ class Call:
     error_reason: str = ""
     finish_reason: str = ""
     usage: TokenUsage = NO_USAGE
+    limits: Pairs = ()
+    """What the provider's answer said of its rate limits."""
 
     def failed(self, error: PorticoError) -> None:
         self.status, self.error_reason = ERROR, error.reason

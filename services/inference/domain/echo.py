@@ -111,8 +111,15 @@ class EchoStream:
         self._pieces = pieces
         self._delay = delay
 
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        return _HEADERS
+
     def header(self, name: str) -> str | None:
         return None
+
+    def wake(self) -> None:
+        """Its pauses are short."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:

@@ -15,11 +15,15 @@ from msgspec import Raw
 from core import json_bodies
 from core.errors import PorticoError
 from services.inference.domain import calls, requests, tokens
+from services.inference.domain.answers.errors import malformed, reported
+from services.inference.domain.answers.headers import Pairs
+from services.inference.domain.answers.reports import report_of
+from services.inference.domain.answers.usage import read_usage
 from services.inference.domain.calls import CANCELLED
-from services.inference.domain.errors import malformed
+from services.inference.domain.json_values import BYTE_ORDER_MARK, NotJson, decode_leniently
 from services.inference.domain.models import EMBEDDING
 from services.inference.domain.requests import Body
-from services.inference.domain.routes import Routes
+from services.inference.domain.routes import Route, Routes
 from services.inference.domain.sending import Sender
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
@@ -65,13 +69,14 @@ _VECTORS = msgspec.json.Decoder(list[Vector])
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Embedded:
     """The answer: OpenAI's object with the public model key, its `data` still JSON."""
 
     fields: dict[str, Any]
     usage: TokenUsage
     dropped: tuple[str, ...]
+    limits: Pairs = ()
 
     def json(self) -> bytes:
         return _ENCODER.encode(self.fields)
@@ -90,18 +95,20 @@ class Embeddings:
         self._meter = meter
 
     async def answer(self, body: Body) -> Embedded:
-        """Answers OpenAI's request, which it changes. Raises PorticoError."""
+        """Answers OpenAI's request. Raises PorticoError."""
         requests.check_embedding(body)
         call = calls.begin(calls.EMBEDDING, body["model"])
-        request_id = requests.take_request_id(body, call.request_id)
+        request_id = requests.own_request_id(body, call.request_id)
         try:
             route = call.route = await self._routes.find(call.identity.project, call.model, EMBEDDING)
             shaped = requests.shape(body, route)
-            data = requests.write_json(body)
-            answer = await self._sender.post(call, route, route.embeddings_target, data)
-            call.first_byte = calls.now()
-            embedded = _embedded(answer, body, route.model_key, request_id, shaped.dropped)
-            call.usage = embedded.usage
+            data = requests.write_json(shaped.body)
+
+            def read(answer: bytes) -> tuple[dict[str, Any], TokenUsage]:
+                call.first_byte = calls.now()
+                return _answer_to(body, answer, route, request_id)
+
+            fields, call.usage = await self._sender.post(call, route, route.embeddings_target, data, read)
         except PorticoError as error:
             call.failed(error)
             raise
@@ -110,25 +117,39 @@ class Embeddings:
             raise
         finally:
             self._meter.add(call)
-        return embedded
+        return Embedded(fields, call.usage, shaped.dropped, call.limits)
 
 
-def _embedded(data: bytes, request: Body, model: str, request_id: str, dropped: tuple[str, ...]) -> Embedded:
+def _answer_to(request: Body, data: bytes, route: Route, request_id: str) -> tuple[dict[str, Any], TokenUsage]:
+    """The answer as the client gets it, and its usage. Raises Refusal, UpstreamFailed."""
     try:
-        fields: dict[str, Any] = _ANSWER.decode(data)
-        usage = tokens.reported(msgspec.json.decode(fields["usage"])) if "usage" in fields else None
+        fields: dict[str, Any] = _ANSWER.decode(data.removeprefix(BYTE_ORDER_MARK))
+        usage = read_usage(msgspec.json.decode(fields["usage"]), generates=False) if "usage" in fields else None
     except json_bodies.UNREADABLE:
-        raise malformed() from None
-    if "data" not in fields:
+        fields = {}
+    form = _form(fields["data"]) if "data" in fields else None
+    if form is None or "error" in fields:
+        _check_error(data, route)
+    if form is None:
         raise malformed()
     wanted = request.get("encoding_format") or FLOAT
-    if _form(fields["data"]) != wanted:
+    if form != wanted:
         fields["data"] = Raw(_ENCODER.encode(_converted(fields["data"], wanted)))
     if usage is None:
         usage = TokenUsage(tokens.estimate(tokens.input_characters(request["input"])), estimated=True)
         fields["usage"] = {"prompt_tokens": usage.input, "total_tokens": usage.total}
-    fields.update(object="list", model=model, request_id=request_id)
-    return Embedded(fields, usage, dropped)
+    fields.update(object="list", model=route.model_key, request_id=request_id)
+    return fields, usage
+
+
+def _check_error(data: bytes, route: Route) -> None:
+    """Raises Refusal where the provider reports an error, UpstreamFailed for what is no JSON."""
+    try:
+        answer = decode_leniently(data)
+    except NotJson:
+        raise malformed() from None
+    if (report := report_of(answer)) is not None:
+        raise reported(report, route.scrub)
 
 
 def _form(data: Raw) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from core import fields
+from core.audit import changes as audit
 from core.errors import Conflict, InvalidInput, NotFound
 from core.providers.providers import Changed
 from core.providers.records import ACTIVE, Provider
@@ -224,6 +225,7 @@ class Models:
     async def delete(self, project: Project, id: str) -> None:
         """Raises NotFound."""
         model = await self.get(project, id)
+        audit.change().resource_id = model.key
         await self._table.delete(project, model.id)
         self._changed(project)
 

@@ -2,17 +2,36 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
-import orjson
+import msgspec
 
+from core import json_bodies
 from core.errors import InvalidInput, PorticoError
+from services.inference.domain.json_values import NotJson, encode
 from services.inference.domain.routes import Route
 
 Body = dict[str, Any]
 
 MAX_INPUTS = 2048
 _MAX_REQUEST_ID = 128
+_REQUEST_ID = "request_id"
+"""Portico's own field, which providers reject."""
+_JSON = msgspec.json.Decoder()
+_MAYBE_BOOL, _MAYBE_OBJECT, _MAYBE_LIST = (bool, NoneType), (dict, NoneType), (list, NoneType)
+"""Made once: a union such as `bool | None` is made anew wherever it stands."""
+
+
+@dataclass(slots=True)
+class ClientOptions:
+    """What a caller asks of Portico itself, read from the request as it came."""
+
+    body: Body
+    request_id: str
+    stream: bool
+    usage: bool
+    """Whether a stream is to end with its usage."""
 
 
 @dataclass(slots=True)
@@ -28,11 +47,7 @@ class Shaped:
 
 def read_json(data: bytes) -> Body:
     """The JSON object of a request body. Raises InvalidInput."""
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        reason = "it is nested too deeply" if "ecursion" in error.msg else f"{error.msg} at position {error.pos}"
-        raise InvalidInput(f"The body is not valid JSON: {reason}.", reason="INVALID_JSON", field="body") from None
+    body = json_bodies.read(_JSON, data)
     if not isinstance(body, dict):
         raise InvalidInput("The body must be a JSON object.", reason="INVALID_JSON", field="body")
     return body
@@ -41,8 +56,8 @@ def read_json(data: bytes) -> Body:
 def write_json(body: Body) -> bytes:
     """Raises InvalidInput for what can be read but not written: nesting beyond 254 levels."""
     try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
+        return encode(body)
+    except NotJson:
         raise InvalidInput(
             "The body is not valid JSON: it is nested too deeply.", reason="INVALID_JSON", field="body"
         ) from None
@@ -59,14 +74,14 @@ def check_chat(body: Body) -> None:
             raise _invalid(f"messages[{at}]", "must be an object")
         if not isinstance(message.get("role"), str):
             raise _invalid(f"messages[{at}].role", "must be a string")
-    if not isinstance(body.get("stream"), bool | None):
+    if not isinstance(body.get("stream"), _MAYBE_BOOL):
         raise _invalid("stream", "must be true or false")
     options = body.get("stream_options")
-    if not isinstance(options, dict | None):
+    if not isinstance(options, _MAYBE_OBJECT):
         raise _invalid("stream_options", "must be an object")
-    if options and not isinstance(options.get("include_usage"), bool | None):
+    if options and not isinstance(options.get("include_usage"), _MAYBE_BOOL):
         raise _invalid("stream_options.include_usage", "must be true or false")
-    if not isinstance(body.get("tools"), list | None):
+    if not isinstance(body.get("tools"), _MAYBE_LIST):
         raise _invalid("tools", "must be a list")
 
 
@@ -88,42 +103,51 @@ def check_embedding(body: Body) -> None:
         raise _invalid("dimensions", "must be a positive integer")
 
 
-def take_request_id(body: Body, default: str) -> str:
-    """Removes Portico's own field `request_id`, which providers reject; the default where there is none."""
-    given = body.pop("request_id", None)
+def client_options(body: Body, request_id: str) -> ClientOptions:
+    """Of a chat that was checked. `request_id` is for a caller who has none of their own."""
+    own = own_request_id(body, request_id) if _REQUEST_ID in body else request_id
+    if not body.get("stream"):
+        return ClientOptions(body, own, False, False)
+    options = body.get("stream_options")
+    return ClientOptions(body, own, True, bool(options and options.get("include_usage")))
+
+
+def own_request_id(body: Body, default: str) -> str:
+    """The caller's own `request_id`; the default where there is none."""
+    given = body.get(_REQUEST_ID)
     return given if isinstance(given, str) and 0 < len(given) <= _MAX_REQUEST_ID else default
 
 
-def wants_usage(body: Body) -> bool:
-    """Whether the client asked for the usage of a stream."""
-    options = body.get("stream_options")
-    return bool(options and options.get("include_usage"))
-
-
 def shape_chat(body: Body, route: Route) -> Shaped:
-    """Applies the model's settings and asks for a stream's usage in any case. Changes `body`."""
+    """The request as the model's settings want it, which asks for a stream's usage in any case."""
     shaped = shape(body, route)
-    if body.get("stream") and route.whole_with_tools and body.get("tools"):
-        del body["stream"]
-    if not body.get("stream"):
-        body.pop("stream_options", None)
+    sent = shaped.body
+    if sent.get("stream") and route.whole_with_tools and sent.get("tools"):
+        del sent["stream"]
+    if not sent.get("stream"):
+        sent.pop("stream_options", None)
         return shaped
     shaped.stream = True
     if "stream_options" not in route.unsupported:
-        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+        sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return shaped
 
 
 def shape(body: Body, route: Route) -> Shaped:
-    """Applies the model's settings and its name at the provider. Changes `body`."""
+    """The request with the model's settings and its name at the provider. `body` stays what the caller asked for: its
+    wishes for the answer are read from there."""
+    sent = {**body, "model": route.model_id}
     for name, value in route.defaults:
-        body.setdefault(name, value)
-    body.update(route.extra)
-    dropped = tuple(name for name in route.unsupported if name in body)
+        sent.setdefault(name, value)
+    if route.extra:
+        sent.update(route.extra)
+    sent.pop(_REQUEST_ID, None)
+    if not route.unsupported:
+        return Shaped(sent, False, ())
+    dropped = tuple(name for name in route.unsupported if name in sent)
     for name in dropped:
-        del body[name]
-    body["model"] = route.model_id
-    return Shaped(body, False, dropped)
+        del sent[name]
+    return Shaped(sent, False, dropped)
 
 
 def _check_model(body: Body) -> None:

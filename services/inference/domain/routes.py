@@ -20,9 +20,9 @@ from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
 from services.inference.domain.echo import EchoUpstream
-from services.inference.domain.errors import Scrub, scrubber
 from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
 from services.inference.domain.providers import Providers
+from services.inference.domain.scrubbing import Scrub, scrubber
 from services.inference.ports import Client, Connect
 
 REFRESH_SECONDS = 5.0
@@ -48,8 +48,9 @@ class Route:
     category: str
     provider_key: str
     provider_active: bool
-    breaker: tuple[str, str, str]
-    """Tenant, project and provider: whose calls fail together."""
+    breaker: tuple[str, str, str, str]
+    """Tenant, project, provider and its model: whose calls fail together. One model that is out of order says nothing
+    of the provider's others."""
     client_key: ClientKey
     connect: Callable[[], Awaitable[Client]]
     """Makes the client, where the pool has none of `client_key`."""
@@ -195,7 +196,7 @@ class Routes:
             category=model.category,
             provider_key=provider.key,
             provider_active=provider.status == ACTIVE,
-            breaker=place,
+            breaker=(*place, model.model_id),
             client_key=(*place, provider.updated_at),
             connect=connect,
             chat_target=(base + chat).encode(),

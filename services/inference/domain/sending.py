@@ -1,6 +1,8 @@
 """Requests to providers: with retries and circuit breaker, and their refusals as our errors."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from core import logs
 from core.errors import PorticoError
@@ -8,10 +10,13 @@ from core.http.ports import Stream
 from core.resilience import RETRYABLE_STATUSES, Resilience, Retryable, RetryBudget
 from core.runtime_pool import Lease, RuntimePool
 from core.tasks import Tasks
+from services.inference.domain.answers.errors import Refusal, refusal
+from services.inference.domain.answers.headers import Headers, forbids_retry, rate_limits, retry_after
 from services.inference.domain.calls import Call
-from services.inference.domain.errors import response_error
 from services.inference.domain.routes import ClientKey, Route
 from services.inference.ports import Client
+
+T = TypeVar("T")
 
 _TOO_MANY, _OVERLOADED = 429, 529
 _RETRYABLE = (RETRYABLE_STATUSES | {_OVERLOADED}) - {_TOO_MANY}
@@ -32,35 +37,49 @@ class Sender:
         self._tasks = tasks
         self._retries = attempts - 1
 
-    async def post(self, call: Call, route: Route, target: bytes, body: bytes) -> bytes:
-        """The whole answer. Raises PorticoError."""
+    async def post(self, call: Call, route: Route, target: bytes, body: bytes, read: Callable[[bytes], T]) -> T:
+        """What `read` makes of the whole answer; it may raise Refusal, which is then as good as a refusing status.
+        Raises PorticoError."""
         with self._clients.lease(route.client_key) or await self._lease(route) as client:
 
-            async def attempt() -> bytes:
+            async def attempt() -> T:
                 answer = await client.upstream.post(
                     target, client.headers, body, timeouts=route.timeouts, deadline=call.deadline
                 )
-                if answer.status != 200:
-                    raise _refusal(answer.status, answer.body, answer.header("retry-after"), route)
-                return answer.body
+                try:
+                    if not 200 <= answer.status < 300:
+                        raise refusal(answer.status, answer.body, route.scrub)
+                    call.limits = rate_limits(answer.headers)
+                    return read(answer.body)
+                except Refusal as refused:
+                    raise _error(refused, answer.headers) from None
 
             return await self._resilience.call(
                 route.breaker, attempt, budget=RetryBudget(self._retries), deadline=_give_up(call, route)
             )
 
-    async def stream(self, call: Call, route: Route, target: bytes, body: bytes) -> Stream:
-        """The answer from its head on; only the opening is retried. Raises PorticoError."""
+    async def stream(
+        self, call: Call, route: Route, target: bytes, body: bytes, begin: Callable[[Stream], Awaitable[T]]
+    ) -> T:
+        """What `begin` makes of an answer whose head has come; it may raise Refusal as in `post`. Nothing is tried
+        again once it has returned. Raises PorticoError."""
         with self._clients.lease(route.client_key) or await self._lease(route) as client:
 
-            async def attempt() -> Stream:
+            async def attempt() -> T:
                 answer = await client.upstream.stream(
                     target, client.headers, body, timeouts=route.timeouts, deadline=call.deadline
                 )
-                if answer.status == 200:
-                    return answer
-                async with answer:
-                    text = await answer.read(_MAX_ERROR_BYTES)
-                raise _refusal(answer.status, text, answer.header("retry-after"), route)
+                try:
+                    if not 200 <= answer.status < 300:
+                        raise refusal(answer.status, await answer.read(_MAX_ERROR_BYTES), route.scrub)
+                    call.limits = rate_limits(answer.headers)
+                    return await begin(answer)
+                except Refusal as refused:
+                    await answer.aclose()
+                    raise _error(refused, answer.headers) from None
+                except BaseException:
+                    await answer.aclose()
+                    raise
 
             return await self._resilience.call(
                 route.breaker, attempt, budget=RetryBudget(self._retries), deadline=_give_up(call, route)
@@ -87,24 +106,19 @@ async def _drain(stream: Stream) -> None:
             log.debug("provider did not end its stream")
 
 
-def _refusal(status: int, body: bytes, retry_after: str | None, route: Route) -> PorticoError | Retryable:
+def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
     """What to raise. A rate limit is tried again only where the provider says when: sooner would make it worse."""
-    seconds = _seconds(retry_after)
-    error = response_error(status, body, seconds, route.scrub)
-    worth_it = status in _RETRYABLE or (status == _TOO_MANY and seconds is not None)
-    return Retryable(error, seconds) if worth_it else error
+    error, status = refused.error, refused.status
+    error.headers = rate_limits(headers)
+    if status == _TOO_MANY or status in _RETRYABLE or status >= 500:
+        seconds = retry_after(headers)
+        error.retry_after = error.retry_after if seconds is None else seconds
+    error.final = error.final or forbids_retry(headers)
+    again = status in _RETRYABLE or (status == _TOO_MANY and error.retry_after is not None)
+    return Retryable(error, error.retry_after) if again and not error.final else error
 
 
 def _give_up(call: Call, route: Route) -> float:
     """When the provider must have begun to answer, all attempts together; monotonic seconds."""
     limit = call.started + route.timeouts.first_byte
     return limit if call.deadline is None else min(limit, call.deadline)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Of a Retry-After header; None for dates and nonsense."""
-    try:
-        seconds = float(text or "")
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds <= 86400 else None

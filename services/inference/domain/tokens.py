@@ -1,16 +1,23 @@
-"""Token counts: as providers report them, and estimates where they report none."""
+"""Token counts of a call, and estimates of them from characters."""
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from services.inference.domain.json_values import NotJson, encode
 
 CHARACTERS_PER_TOKEN = 4
-_MAX_TOKENS = 2**31 - 1
+MAX_TOKENS = 2**31 - 1
+_DEEPEST = 16
+_BESIDE_MESSAGES = ("tools", "functions", "response_format")
+"""Fields of a chat request that models read as text, in JSON."""
+_UNREAD = frozenset({"role", "type", "id", "index", "tool_call_id", "annotations", "reasoning_details", "signature"})
+"""Fields of messages that are not their text, or are it once more."""
+_MEDIA = frozenset({"image_url", "input_audio", "audio", "file", "video_url", "data", "url", "encrypted_content"})
+"""Parts of contents whose tokens have nothing to do with their length."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
+class TokenUsage(NamedTuple):
     """Tokens of one call. Cached ones are part of the input, reasoning ones part of the output."""
 
     input: int = 0
@@ -27,24 +34,50 @@ class TokenUsage:
 NO_USAGE = TokenUsage()
 
 
-def reported(usage: object) -> TokenUsage | None:
-    """What a provider's `usage` object says; None where it says nothing usable."""
-    if not isinstance(usage, dict) or type(usage.get("prompt_tokens")) not in (int, float):
-        return None
-    read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    details, output_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens")
-    reasoning = output_details.get("reasoning_tokens") if isinstance(output_details, dict) else None
-    return TokenUsage(read, written, min(read, _count(cached)), min(written, _count(reasoning)))
-
-
 def estimate(characters: int) -> int:
     return math.ceil(characters / CHARACTERS_PER_TOKEN)
 
 
+def estimated(read: int, written: int) -> TokenUsage:
+    """Of so many characters."""
+    return TokenUsage(estimate(read), estimate(written), estimated=True)
+
+
+def request_characters(request: Mapping[str, Any]) -> int:
+    """Characters of what a chat request lets the model read: messages, tools and the schema of the answer."""
+    count = message_characters(request.get("messages") or ())
+    for name in _BESIDE_MESSAGES:
+        if value := request.get(name):
+            count += _json_characters(value)
+    return count
+
+
 def message_characters(messages: Iterable[Any]) -> int:
-    """Characters of the messages' texts and tool calls; images and other parts are not counted."""
+    """Characters of the messages' texts and tool calls, in whatever form the content is; images and other media are not
+    counted."""
     return sum(_message_characters(message) for message in messages if isinstance(message, dict))
+
+
+def text_characters(value: object, depth: int = 0) -> int:
+    """Characters of all texts in a content: a text, or parts of any reasonable depth, media left out."""
+    if isinstance(value, str):
+        return len(value)
+    if depth > _DEEPEST:
+        return 0
+    if isinstance(value, list):
+        return sum(text_characters(part, depth + 1) for part in value)
+    if isinstance(value, dict):
+        texts = (part for name, part in value.items() if name not in _UNREAD and name not in _MEDIA)
+        return sum(text_characters(part, depth + 1) for part in texts)
+    return 0
+
+
+def call_characters(call: object) -> int:
+    """Characters of a tool call, or of a piece of one: the function's name and arguments."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return 0
+    return sum(len(text) for text in (function.get("name"), function.get("arguments")) if isinstance(text, str))
 
 
 def input_characters(inputs: object) -> int:
@@ -56,39 +89,18 @@ def input_characters(inputs: object) -> int:
     return 0
 
 
-def as_openai(usage: TokenUsage) -> dict[str, Any]:
-    """OpenAI's `usage` object."""
-    return {
-        "prompt_tokens": usage.input,
-        "completion_tokens": usage.output,
-        "total_tokens": usage.total,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_input},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
-    }
-
-
 def _message_characters(message: Mapping[str, Any]) -> int:
-    content = message.get("content")
-    count = len(content) if isinstance(content, str) else 0
-    if isinstance(content, list):
-        texts = (part.get("text") for part in content if isinstance(part, dict))
-        count = sum(len(text) for text in texts if isinstance(text, str))
     calls = message.get("tool_calls")
-    return count + (sum(map(call_characters, calls)) if isinstance(calls, list) else 0)
+    count = sum(map(call_characters, calls)) if isinstance(calls, list) else 0
+    return count + sum(
+        text_characters(part)
+        for name, part in message.items()
+        if name not in _UNREAD and name not in _MEDIA and name != "tool_calls"
+    )
 
 
-def call_characters(call: object) -> int:
-    """Characters of a tool call, or of a piece of one: the function's name and arguments."""
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict):
+def _json_characters(value: object) -> int:
+    try:
+        return len(encode(value))
+    except NotJson:
         return 0
-    return sum(len(text) for text in (function.get("name"), function.get("arguments")) if isinstance(text, str))
-
-
-def _count(value: object) -> int:
-    """A provider's number as a count: whatever is not one is 0."""
-    if type(value) is int:
-        return min(max(value, 0), _MAX_TOKENS)
-    if type(value) is float and math.isfinite(value):
-        return min(max(int(value), 0), _MAX_TOKENS)
-    return 0

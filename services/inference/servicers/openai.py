@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 
-import orjson
 from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 
@@ -10,16 +9,20 @@ from core.errors import PorticoError
 from core.rpc.errors import body_of
 from portico.inference.v1 import openai_service_pb2 as pb
 from portico.inference.v1.openai_service_pb2_grpc import OpenAIServiceServicer
-from services.inference.domain.chat import AnyChatStream, Chat, Completion
-from services.inference.domain.chunks import Chunk
-from services.inference.domain.embeddings import Embeddings
-from services.inference.domain.errors import malformed
+from services.inference.domain.answers.chunks import Chunk
+from services.inference.domain.answers.errors import malformed
+from services.inference.domain.chat import Chat, Completion
+from services.inference.domain.embeddings import Embedded, Embeddings
+from services.inference.domain.json_values import NotJson, encode
 from services.inference.domain.requests import read_json
+from services.inference.domain.streams import AnyChatStream
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
 DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment, which clients skip and which tells everybody between that the connection is alive."""
 
 
 class OpenAIServicer(OpenAIServiceServicer):
@@ -33,16 +36,18 @@ class OpenAIServicer(OpenAIServiceServicer):
         self, request: pb.CreateChatCompletionRequest, context: ServicerContext
     ) -> AsyncIterator[HttpBody]:
         answer = await self._chat.answer(read_json(request.body.data))
-        if answer.dropped:
-            await context.send_initial_metadata(((DROPPED, ",".join(answer.dropped)),))
         if isinstance(answer, Completion):
+            if answer.dropped or answer.limits:
+                await _send_head(answer, context)
             yield HttpBody(content_type=JSON, data=_json(answer))
             return
         try:
+            if answer.dropped or answer.limits:
+                await _send_head(answer, context)
             while not answer.ended:
                 chunks = await answer.next()
                 data = _events(answer, chunks)
-                yield HttpBody(content_type=EVENTS, data=data + _ending(answer) if answer.ended else data)
+                yield HttpBody(content_type=EVENTS, data=data + _ending(answer) if answer.ended else data or KEEP_ALIVE)
         finally:
             await answer.close()
 
@@ -50,22 +55,28 @@ class OpenAIServicer(OpenAIServiceServicer):
         self, request: pb.CreateEmbeddingRequest, context: ServicerContext
     ) -> HttpBody:
         answer = await self._embeddings.answer(read_json(request.body.data))
-        if answer.dropped:
-            await context.send_initial_metadata(((DROPPED, ",".join(answer.dropped)),))
+        if answer.dropped or answer.limits:
+            await _send_head(answer, context)
         return HttpBody(content_type=JSON, data=answer.json())
+
+
+async def _send_head(answer: Completion | Embedded | AnyChatStream, context: ServicerContext) -> None:
+    """What the client is told in headers: what was not sent on, and the provider's rate limits."""
+    dropped = ((DROPPED, ",".join(answer.dropped)),) if answer.dropped else ()
+    await context.send_initial_metadata((*dropped, *answer.limits))
 
 
 def _json(completion: Completion) -> bytes:
     try:
-        return orjson.dumps(completion.body)
-    except orjson.JSONEncodeError:  # nested deeper than can be written
+        return encode(completion.body)
+    except NotJson:  # nested deeper than can be written
         raise malformed() from None
 
 
 def _events(stream: AnyChatStream, chunks: list[Chunk]) -> bytes:
     try:
-        return b"".join([b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks])
-    except orjson.JSONEncodeError:  # nested deeper than can be written
+        return b"".join([b"data: %b\n\n" % encode(chunk) for chunk in chunks])
+    except NotJson:  # nested deeper than can be written
         stream.fail(malformed())
         return b""
 
@@ -74,4 +85,4 @@ def _ending(stream: AnyChatStream) -> bytes:
     error: PorticoError | None = stream.error
     if error is None:
         return DONE
-    return b"data: %b\n\n" % orjson.dumps(body_of(error, stream.request_id)) + DONE
+    return b"data: %b\n\n" % encode(body_of(error, stream.request_id)) + DONE

@@ -1,6 +1,7 @@
 """Objects as files in a folder of this machine, or of a network drive that all replicas share."""
 
 import os
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
@@ -13,8 +14,9 @@ from uuid import uuid4
 from core import logs
 from core.disk import on_disk
 from core.errors import NotFound, Unavailable
+from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
-from services.rag.ports import Driver, Place, StoredObject
+from services.rag.ports import Driver, Place, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -64,6 +66,9 @@ class LocalStore:
 
     async def delete(self, place: Place, key: str) -> None:
         await self._run(lambda: _remove(self._root, self._path(place, key)))
+
+    async def clear(self, project: Project) -> None:
+        await self._run(lambda: _clear(self._root / project_path(project)))
 
     async def check(self) -> None:
         await self._run(self._probe)
@@ -207,6 +212,16 @@ def _remove(root: Path, target: Path) -> None:
             folder.rmdir()
         except OSError:  # not empty, or not there
             return
+
+
+def _clear(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # a put in progress may make a file, or remove one, at this moment
+    if folder.exists():
+        raise Unavailable("The folder is in use, or cannot be removed.", reason="FOLDER_NOT_REMOVED")
+    with suppress(OSError):  # not empty, or not there
+        folder.parent.rmdir()
+    with suppress(FileNotFoundError):
+        _sync_folder(folder.parent)
 
 
 def _parts_of(target: Path) -> Iterator[Path]:

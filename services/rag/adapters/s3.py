@@ -3,8 +3,8 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -13,18 +13,10 @@ from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
-from aiohttp import ClientError as TransportError
 from aiohttp.abc import AbstractResolver, ResolveResult
-from botocore.exceptions import (  # type: ignore[import-untyped]
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    HTTPClientError,
-)
 
 from core import logs
 from core.errors import (
-    InsufficientStorage,
     InvalidInput,
     NotFound,
     PorticoError,
@@ -34,9 +26,11 @@ from core.errors import (
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
 from core.providers.drivers import Field, Values
+from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
+from services.rag.adapters.s3_errors import absent, provider_errors
 from services.rag.domain import names
-from services.rag.ports import Driver, Place, StoredObject
+from services.rag.ports import Driver, Place, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -44,6 +38,8 @@ PART_BYTES = 8 * 1024 * 1024
 """Of a multipart upload, and what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
 _READ = 256 * 1024
 _CONNECTIONS = 50
+_DELETES = 16
+"""At a time."""
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
 _DEFAULT_REGION = "us-east-1"
@@ -51,10 +47,6 @@ _DEFAULT_REGION = "us-east-1"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()/-]{1,200}")
-
-_ABSENT = ("NoSuchKey", "404", "NotFound")
-_FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "507")
-_BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +127,7 @@ class S3Store:
         left = length
         if length == 0:
             if await self.size(place, key) is None:
-                raise _absent()
+                raise absent()
             return
         wanted: dict[str, str] = {}
         if offset or length is not None:
@@ -162,6 +154,23 @@ class S3Store:
             if upload["Key"] == name:
                 await self._abort(name, upload["UploadId"])
         await self._call("delete_object", Key=name)
+
+    async def clear(self, project: Project) -> None:
+        """Object by object, for not all that speak S3 take a list of them."""
+        prefix = f"{self._options.prefix}{project_path(project)}/"
+        while names := await self._listed(prefix):
+            for start in range(0, len(names), _DELETES):
+                await asyncio.gather(
+                    *(self._call("delete_object", Key=name) for name in names[start : start + _DELETES])
+                )
+        unfinished = await self._call("list_multipart_uploads", Prefix=prefix)
+        for upload in unfinished.get("Uploads", ()):
+            await self._abort(upload["Key"], upload["UploadId"])
+
+    async def _listed(self, prefix: str) -> list[str]:
+        """Some names; none: there are none left."""
+        answer = await self._call("list_objects_v2", Prefix=prefix)
+        return [each["Key"] for each in answer.get("Contents", ())]
 
     async def check(self) -> None:
         await self._call("head_bucket")
@@ -196,7 +205,7 @@ class S3Store:
             log.warning("an unfinished upload is left at the provider")
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
-        with _errors():
+        with provider_errors():
             client = await self._connected()
             return await getattr(client, operation)(Bucket=self._options.bucket, **arguments)
 
@@ -252,7 +261,7 @@ class _GuardedResolver(AbstractResolver):
 
 
 async def _read(body: Any) -> bytes:
-    with _errors():
+    with provider_errors():
         piece: bytes = await body.read(_READ)
         return piece
 
@@ -314,32 +323,3 @@ def _family(address: str) -> int:
 def _session() -> AioSession:
     """One for all: what it reads of the protocol is kept in it. It never looks for credentials of the machine's own."""
     return AioSession()
-
-
-def _absent() -> NotFound:
-    return NotFound("There is no such object.", reason="OBJECT_NOT_FOUND")
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        raise _translated(error) from error
-    except (ConnectionError, HTTPClientError, TransportError, OSError, TimeoutError) as error:
-        raise Unavailable("The file provider cannot be reached. Try again in a moment.") from error
-    except BotoCoreError as error:
-        raise UpstreamFailed("The file provider cannot be used as it is set up.", reason="PROVIDER_FAILED") from error
-
-
-def _translated(error: ClientError) -> Exception:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-    if code in _ABSENT or code == "NoSuchUpload":
-        return _absent()
-    if code in _FULL or status == "507":
-        return InsufficientStorage("The file provider has no room for this file.", reason="STORAGE_FULL")
-    if code in _BUSY or status.startswith("5"):
-        return Unavailable("The file provider is busy. Try again in a moment.", retry_after=1.0)
-    shown = code if code.isalnum() and len(code) <= 64 else status
-    return UpstreamFailed(f"The file provider refused the request ({shown}).", reason="PROVIDER_REFUSED")

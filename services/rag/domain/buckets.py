@@ -163,6 +163,7 @@ class Buckets:
             await self._store.insert(project, BUCKETS, bucket.document())
         except Conflict:  # made by another call at the same moment
             return await self.get(project, key)
+        await self._confirm(project, bucket, provider)
         return bucket
 
     async def _insert(self, project: Project, bucket: Bucket, stem: str) -> Bucket:

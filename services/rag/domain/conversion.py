@@ -85,12 +85,15 @@ class FileConversions:
     async def run(self, run: JobRun) -> None:
         """The handler of the jobs."""
         file = await self._files.get(run.scope, run.payload["file"])
+        run.change.recorded = False
         if file is None or file.object_id != run.payload["object"]:
             return
+        run.change.resource_id = file.path
         if file.markdown.object_id != run.payload["markdown"]:  # done before, but for the job's own end
+            run.change.recorded = True
             return
         if run.job.failures >= _FAILURES:
-            await self._markdown.mark(run.scope, file, records.FAILED, "The conversion broke off again and again.")
+            await self._fail(run, file, "The conversion broke off again and again.", "INTERRUPTED")
             return
         if await self._markdown.mark(run.scope, file, records.RUNNING) is None:
             return
@@ -118,15 +121,21 @@ class FileConversions:
             await self._markdown.mark(run.scope, file, records.SKIPPED, error.message)
         except _MAY_PASS as error:
             if run.job.failures + 1 >= _FAILURES:
-                await self._markdown.mark(run.scope, file, records.FAILED, error.message)
+                await self._fail(run, file, error.message, error.reason)
                 return
             await self._markdown.mark(run.scope, file, records.PENDING)
             raise
         except PorticoError as error:
-            await self._markdown.mark(run.scope, file, records.FAILED, error.message)
+            await self._fail(run, file, error.message, error.reason)
         else:
+            run.change.recorded = done is not None
             size = done.markdown.size if done else 0
             log.info("converted", kind=kind.value, bytes=file.size, markdown=size, seconds=time.monotonic() - began)
+
+    async def _fail(self, run: JobRun, file: File, message: str, reason: str) -> None:
+        run.change.recorded = True
+        run.change.failed(reason)
+        await self._markdown.mark(run.scope, file, records.FAILED, message)
 
     async def _kind(self, scope: Project, file: File) -> Kind:
         """Raises UnsupportedMedia."""

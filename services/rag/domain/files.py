@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from core import fields
+from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.tenancy import Project
 from services.rag.domain import names, records
@@ -102,6 +103,7 @@ class Files:
         """Raises NotFound."""
         for _ in range(_ATTEMPTS):
             bucket, file = await self._find(project, bucket_key, key)
+            audit.change().resource_id = file.path
             note = await self._parts.leftovers.note(project, bucket, file.objects)
             if await self._records.remove(project, file):
                 await self._parts.leftovers.finish(note, file.objects)

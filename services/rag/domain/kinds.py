@@ -25,7 +25,7 @@ class Kind(StrEnum):
 _OFFICE = frozenset({"docx", "docm", "dotx", "pptx", "pptm", "ppsx", "xlsx", "xlsm", "xltx"})
 _BY_EXTENSION = {
     **dict.fromkeys(("html", "htm", "xhtml"), Kind.HTML),
-    **dict.fromkeys(("csv",), Kind.CSV),
+    **dict.fromkeys(("csv", "tsv"), Kind.CSV),
     **dict.fromkeys(
         ("txt", "text", "md", "markdown", "mdown", "log", "json", "jsonl", "xml", "yaml", "yml"), Kind.TEXT
     ),
@@ -35,10 +35,13 @@ _BY_TYPE = {
     "application/xhtml+xml": Kind.HTML,
     "text/csv": Kind.CSV,
     "application/csv": Kind.CSV,
+    "text/tab-separated-values": Kind.CSV,
 }
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+"""What the one part of an Office document with a password is called."""
 _PDF = b"%PDF-"
 _PDF_WITHIN = 1024
 """Readers accept this much before a PDF's first line."""
@@ -60,6 +63,8 @@ def kind_of(name: str, content_type: str, head: bytes) -> Kind:
     if head.startswith(_ZIP) and (extension in _OFFICE or _OFFICE_PART.search(head)):
         return Kind.OFFICE
     if head.startswith(_OLE):
+        if extension in _OFFICE or _ENCRYPTED in head:
+            raise _unsupported("The document is protected with a password. Save it without one.")
         raise _unsupported(
             "Old Office formats and documents with a password are not converted. "
             "Save it as DOCX, PPTX or XLSX without a password."
@@ -70,11 +75,13 @@ def kind_of(name: str, content_type: str, head: bytes) -> Kind:
         raise _unsupported("Only PDF, DOCX, PPTX, XLSX, HTML, CSV and text can be converted to Markdown.")
     if (known := _BY_EXTENSION.get(extension)) is not None:
         return known
-    return (
-        Kind.HTML
-        if _HTML.match(head.removeprefix(_UNICODE_MARKS[0]))
-        else _BY_TYPE.get(essence(content_type), Kind.TEXT)
-    )
+    return Kind.HTML if _HTML.match(_ascii(head)) else _BY_TYPE.get(essence(content_type), Kind.TEXT)
+
+
+def _ascii(head: bytes) -> bytes:
+    """The ASCII characters of a text, which is UTF-16 where it begins with that one's mark."""
+    name = "utf-16" if head.startswith(_UNICODE_MARKS[1:]) else "utf-8-sig"
+    return head.decode(name, "ignore").encode("ascii", "ignore")
 
 
 def is_text(head: bytes) -> bool:

@@ -109,6 +109,14 @@ class Leftovers:
         except PorticoError as error:
             log.warning("objects are left for later", reason=error.reason, provider=note.provider_id)
 
+    async def count(self, project: Project, provider_id: str = "") -> int:
+        """Notes of the project, or of one provider in it: work under way, or cut off and not settled yet."""
+        await self._store.prepare(MAIN, [LEFTOVERS])
+        where = {"tenant": project.tenant.slug, "project": project.id}
+        if provider_id:
+            where["providerId"] = provider_id
+        return await self._store.count(MAIN, LEFTOVERS, where)
+
     async def sweep(self) -> int:
         """Settles the notes whose time has come; says how many there were."""
         await self._store.prepare(MAIN, [LEFTOVERS])

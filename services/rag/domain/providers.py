@@ -13,12 +13,13 @@ from services.rag.domain.tables import PROVIDERS
 from services.rag.ports import Driver, FileStore
 
 LOCAL = "local"
+_USERS = "buckets, and files that are still being removed"
 _DEFAULT = NewProvider(LOCAL, "Local folder", description="On this service's own disk. Every project has it.")
 
 
 class Providers(providers.Providers[Driver]):
     def __init__(self, store: DocumentStore, sealer: Sealer, drivers: Mapping[str, Driver], changed: Changed) -> None:
-        super().__init__(store, PROVIDERS, sealer, drivers, _check_address, changed, users="buckets", default=_DEFAULT)
+        super().__init__(store, PROVIDERS, sealer, drivers, _check_address, changed, users=_USERS, default=_DEFAULT)
 
     async def open(self, project: Project, provider: Provider) -> FileStore:
         """A new store on the provider. Raises InvalidInput, SealBroken."""

@@ -56,6 +56,11 @@ class File:
     markdown: Markdown = Markdown()
 
     @property
+    def path(self) -> str:
+        """Bucket and key, as the audit log names a file."""
+        return f"{self.bucket_key}/{self.key}"
+
+    @property
     def etag(self) -> str:
         return etag_of(self.checksum)
 

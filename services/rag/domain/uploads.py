@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from core import fields, logs
+from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound, PorticoError, Unavailable, UnsupportedMedia
 from core.providers.records import Provider
 from core.tasks import Tasks
@@ -131,6 +132,7 @@ class Upload:
         assert self._note is not None
         leftovers = self._parts.leftovers
         file, gone = await self._record(self._file(new), given_key=bool(new.key))
+        audit.change().resource_id = file.path
         if new.convert:
             file, begun = await self._convert(file)
             if not begun:

@@ -5,18 +5,18 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.providers.providers import CountUsers
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.rag.v1 import provider_service_pb2 as pb
 from portico.rag.v1 import provider_service_pb2_grpc
 from services.rag import convert
-from services.rag.domain.buckets import Buckets
 from services.rag.domain.providers import Providers
 
 
 class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer):
-    def __init__(self, providers: Providers, buckets: Buckets) -> None:
+    def __init__(self, providers: Providers, count_users: CountUsers) -> None:
         self._providers = providers
-        self._buckets = buckets
+        self._count_users = count_users
 
     async def ListFileDrivers(
         self, request: pb.ListFileDriversRequest, context: ServicerContext
@@ -59,5 +59,5 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
     async def DeleteFileProvider(
         self, request: pb.DeleteFileProviderRequest, context: ServicerContext
     ) -> pb.DeleteFileProviderResponse:
-        await self._providers.delete(call.identity().project, request.provider_key, self._buckets.count_in)
+        await self._providers.delete(call.identity().project, request.provider_key, self._count_users)
         return pb.DeleteFileProviderResponse(success=True)

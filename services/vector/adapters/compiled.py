@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from services.vector.domain.filters import All, AnyOf, Compare, Exists, Filter, Not, Order, Some
-from services.vector.domain.terms import NO_TERM, exists_term, value_term
+from services.vector.domain.filters import EXACT, INT64, All, AnyOf, Compare, Exists, Filter, Not, Order, Some
+from services.vector.domain.terms import NO_TERM, exists_term, rounded_alike, value_term
 
 C = TypeVar("C")
 
@@ -35,11 +35,21 @@ def compiled(filter: Filter, dialect: Dialect[C]) -> C:
             return dialect.some([condition, dialect.none(dialect.term([exists_term(path)]))])
         case Exists(path):
             return dialect.term([exists_term(path)])
-        case Compare(path, order, value):
-            return dialect.number(".".join(path), order, value)
+        case Compare():
+            return _compared(filter, dialect)
         case All(of):
             return dialect.every([compiled(part, dialect) for part in of])
         case Some(of):
             return dialect.some([compiled(part, dialect) for part in of])
         case Not(part):
             return dialect.none(compiled(part, dialect))
+
+
+def _compared(bound: Compare, dialect: Dialect[C]) -> C:
+    """Engines compare 64-bit floats. Integers that round to the same one as the bound are told apart by their terms."""
+    name, order, rounded = ".".join(bound.path), bound.order, float(bound.value)
+    if not EXACT <= abs(rounded) <= INT64:
+        return dialect.number(name, order, rounded)
+    beyond = dialect.number(name, order.strict, rounded)
+    alike = [value_term(bound.path, number) for number in rounded_alike(rounded) if order.holds(number, bound.value)]
+    return dialect.some([beyond, dialect.term(alike)]) if alike else beyond

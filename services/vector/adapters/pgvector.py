@@ -26,7 +26,7 @@ from core.errors import Conflict, InsufficientStorage, InvalidInput, NotFound, P
 from services.vector.adapters import pgvector_codec
 from services.vector.adapters.compiled import compiled
 from services.vector.domain.filters import OPERATORS, Filter, Order
-from services.vector.domain.points import IndexSpec, Match, Metric, Point
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, normalised
 from services.vector.domain.terms import derive
 from services.vector.ports import Capabilities, Page, Place, Query
 
@@ -43,6 +43,9 @@ _KNOWN = 10_000
 _CONNECTIONS = 8
 _SECONDS = 30.0
 """For which a statement may run."""
+
+_EXACT = "exact bytea"
+"""Column of the caller's vector, encoded as pgvector does, where another is compared in its place (`normalised`)."""
 
 _EF = 200
 _MAX_EF = 1_000
@@ -109,7 +112,8 @@ class PgvectorEngine:
         table = self._table(place)
         statements = [
             f'CREATE TABLE {table} (id text COLLATE "C" PRIMARY KEY, embedding vector({spec.dimension}) NOT NULL, '
-            "metadata json NOT NULL, text text NOT NULL, terms bigint[] NOT NULL, numbers jsonb NOT NULL)",
+            "metadata json NOT NULL, text text NOT NULL, terms bigint[] NOT NULL, numbers jsonb NOT NULL, "
+            f"{_EXACT})",
             f"CREATE INDEX ON {table} USING gin (terms)",
         ]
         if spec.dimension <= _MAX_GRAPH_DIMENSION and self._version >= (0, 5):
@@ -143,21 +147,26 @@ class PgvectorEngine:
     # Points
 
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
+        metric = await self._metric(place)
         async with self._at(place) as (connection, table), connection.transaction():
             await connection.executemany(
-                f"INSERT INTO {table} VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608
-                "(embedding, metadata, text, terms, numbers) = "
-                "(excluded.embedding, excluded.metadata, excluded.text, excluded.terms, excluded.numbers)",
-                [_row(point) for point in sorted(points, key=lambda point: point.id)],  # one order: no deadlocks
+                f"INSERT INTO {table} (id, embedding, metadata, text, terms, numbers, exact) "  # noqa: S608
+                "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET "
+                "(embedding, metadata, text, terms, numbers, exact) = (excluded.embedding, excluded.metadata, "
+                "excluded.text, excluded.terms, excluded.numbers, excluded.exact)",
+                [
+                    _row(point, metric) for point in sorted(points, key=lambda point: point.id)
+                ],  # one order: no deadlocks
             )
 
     async def query(self, place: Place, query: Query) -> list[Match]:
         if query.words is not None:
             raise InvalidInput("pgvector does not rank by words (BM25)", field="text")
-        distance = _DISTANCES[await self._metric(place)]
-        where = _Where([query.vector, query.top_k])
+        metric = await self._metric(place)
+        distance = _DISTANCES[metric]
+        where = _Where([normalised(query.vector, metric), query.top_k])
         condition = where.of(query.filter)
-        values = ", embedding" if query.include_values else ""
+        values = ", embedding, exact" if query.include_values else ""
         async with self._at(place) as (connection, table), connection.transaction(readonly=True):
             await self._tune(connection, query)
             rows = await connection.fetch(
@@ -171,7 +180,7 @@ class PgvectorEngine:
                 distance.score(row["distance"]),
                 orjson.loads(row["metadata"]),
                 row["text"],
-                row["embedding"] if query.include_values else None,
+                _values(row) if query.include_values else None,
             )
             for row in rows
         ]
@@ -294,11 +303,22 @@ class PgvectorEngine:
                     '"table" text NOT NULL, dimension int NOT NULL, metric text NOT NULL, '
                     "PRIMARY KEY (tenant, project, index_id))"
                 )
+                await self._add_columns(connection)
             version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
             major, minor, *_ = version.split(".")
             self._version = (int(major), int(minor))
         finally:
             await connection.close()
+
+    async def _add_columns(self, connection: Any) -> None:
+        """To tables that were made before the column was."""
+        tables = await connection.fetch(
+            f'SELECT "table" FROM "{self._schema}".indexes WHERE NOT EXISTS (SELECT FROM information_schema.columns '  # noqa: S608
+            "WHERE table_schema = $1 AND table_name = \"table\" AND column_name = 'exact')",
+            self._schema,
+        )
+        for row in tables:
+            await connection.execute(f'ALTER TABLE IF EXISTS "{self._schema}"."{row["table"]}" ADD COLUMN {_EXACT}')
 
 
 def _key(place: Place) -> tuple[str, str, str]:
@@ -310,20 +330,27 @@ def _table_name(place: Place) -> str:
     return f"i_{hashlib.sha256('/'.join(_key(place)).encode()).hexdigest()[:40]}"
 
 
-def _row(point: Point) -> tuple[Any, ...]:
+def _row(point: Point, metric: Metric) -> tuple[Any, ...]:
     derived = derive(point.metadata)
+    compared = normalised(point.values, metric)
     return (
         point.id,
-        point.values,
+        compared,
         orjson.dumps(point.metadata).decode(),
         point.text,
         derived.terms,
         orjson.dumps(derived.numbers).decode(),
+        None if compared is point.values else pgvector_codec.encoded(point.values),
     )
 
 
 def _point(row: Any) -> Point:
-    return Point(row["id"], array("f", row["embedding"]), orjson.loads(row["metadata"]), row["text"])
+    return Point(row["id"], _values(row), orjson.loads(row["metadata"]), row["text"])
+
+
+def _values(row: Any) -> Vector:
+    exact = row["exact"]
+    return array("f", row["embedding"]) if exact is None else pgvector_codec.decoded(exact)
 
 
 def _affected(status: str) -> int:

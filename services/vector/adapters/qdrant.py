@@ -11,16 +11,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 import grpc
-import qdrant_edge as edge
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from core.errors import Conflict, InsufficientStorage, InvalidInput, NotFound, PorticoError, Unavailable, UpstreamFailed
 from services.vector.adapters import qdrant_payload as stored
+from services.vector.adapters.bm25 import Bm25
 from services.vector.adapters.compiled import compiled
 from services.vector.domain.filters import OPERATORS, Filter, Order
 from services.vector.domain.fusion import candidates, fuse_matches
-from services.vector.domain.points import IndexSpec, Match, Metric, Point
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, normalised
 from services.vector.ports import Capabilities, Page, Place, Query
 
 CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
@@ -59,7 +59,7 @@ class QdrantEngine:
         self._prefix = prefix
         self._registry = f"{prefix}-indexes"
         self._specs: dict[Place, IndexSpec] = {}
-        self._bm25 = edge.Bm25()
+        self._bm25 = Bm25()
 
     # Indexes
 
@@ -154,24 +154,26 @@ class QdrantEngine:
             await self._do(partial(self._client.upsert, self._collection(spec), piece, wait=True))
 
     def _entry(self, place: Place, spec: IndexSpec, point: Point) -> models.PointStruct:
-        vectors: dict[str, Any] = {stored.DENSE: point.values.tolist()}
+        dense, fields = stored.entry(point, spec)
+        vectors: dict[str, Any] = {stored.DENSE: dense}
         if spec.hybrid and point.text:
-            words = self._bm25.embed_document(point.text)
+            words = self._bm25.document(point.text)
             if words.indices:
                 vectors[stored.WORDS] = models.SparseVector(indices=words.indices, values=words.values)
-        payload = {_PLACE: _name(place), **stored.payload(point, spec)}
+        payload = {_PLACE: _name(place), **fields}
         return models.PointStruct(id=stored.engine_id(point.id, _name(place)), vector=vectors, payload=payload)
 
     async def query(self, place: Place, query: Query) -> list[Match]:
         spec = await self.spec(place)
+        vector = normalised(query.vector, spec.metric).tolist()
         if query.words is None:
-            found = await self._nearest(place, spec, query.vector.tolist(), stored.DENSE, query, query.top_k)
+            found = await self._nearest(place, spec, vector, stored.DENSE, query, query.top_k)
         elif not spec.hybrid:
             raise InvalidInput("this index does not rank by words: create it with hybrid", field="text")
         else:
             depth = candidates(query.top_k)
-            dense = await self._nearest(place, spec, query.vector.tolist(), stored.DENSE, query, depth)
-            words = self._bm25.embed_query(query.words.text)
+            dense = await self._nearest(place, spec, vector, stored.DENSE, query, depth)
+            words = self._bm25.query(query.words.text)
             asked = models.SparseVector(indices=words.indices, values=words.values)
             sparse = await self._nearest(place, spec, asked, stored.WORDS, query, depth) if words.indices else []
             found = fuse_matches(dense, sparse, query.words)[: query.top_k]

@@ -3,6 +3,7 @@
 import math
 import uuid
 from array import array
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import orjson
 
 from core.errors import InvalidInput
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, normalised
 from services.vector.domain.terms import derive
 
 DENSE = "dense"
@@ -21,7 +22,8 @@ POINT = "point"
 TERMS = "terms"
 NUMBER = "#"
 """Fields of the payload. `point` is JSON text of all that is given back, so it comes back as it came, whatever the
-engine does to numbers and booleans. The others are for filters: `terms`, and `#path` for a field's numbers. The form is
+engine does to numbers and booleans: id, length, metadata, text and, where the engine was given another vector than the
+caller's, the caller's in base64. The others are for filters: `terms`, and `#path` for a field's numbers. The form is
 the one that the embedded engine's binding converts fastest: few texts, few lists, whole numbers as such."""
 
 _EXACT = 2**53
@@ -40,16 +42,22 @@ def cursor(after: str) -> str | None:
         raise InvalidInput("this page token was not made here", field="pageToken") from None
 
 
-def payload(point: Point, spec: IndexSpec) -> dict[str, Any]:
+def entry(point: Point, spec: IndexSpec) -> tuple[list[float], dict[str, Any]]:
+    """The dense vector and the payload."""
+    given = normalised(point.values, spec.metric)
+    dense = given.tolist()
     # The engine keeps unit vectors for cosine; with the length the caller's come back.
-    length = math.hypot(*point.values) if spec.metric is Metric.COSINE else 1.0
-    fields: dict[str, Any] = {POINT: orjson.dumps((point.id, length, point.metadata, point.text)).decode()}
+    length = math.hypot(*dense) if spec.metric is Metric.COSINE else 1.0
+    kept: tuple[Any, ...] = (point.id, length, point.metadata, point.text)
+    if given is not point.values:
+        kept = (*kept, b64encode(point.values.tobytes()).decode())
+    fields: dict[str, Any] = {POINT: orjson.dumps(kept).decode()}
     if point.metadata:
         derived = derive(point.metadata)
         fields[TERMS] = derived.terms
         for path, found in derived.numbers.items():
             fields[NUMBER + path] = _shortest(found[0]) if len(found) == 1 else list(map(_shortest, found))
-    return fields
+    return dense, fields
 
 
 def _shortest(number: float) -> float | int:
@@ -68,14 +76,16 @@ def to_id(fields: Mapping[str, Any]) -> str:
 
 
 def to_point(fields: Mapping[str, Any], stored: Sequence[float]) -> Point:
-    id, length, metadata, text = orjson.loads(fields[POINT])
-    return Point(id, _values(length, stored), metadata, text)
+    id, length, metadata, text, *exact = orjson.loads(fields[POINT])
+    return Point(id, _values(length, stored, exact), metadata, text)
 
 
 def to_match(fields: Mapping[str, Any], score: float, stored: Sequence[float] | None) -> Match:
-    id, length, metadata, text = orjson.loads(fields[POINT])
-    return Match(id, score, metadata, text, None if stored is None else _values(length, stored))
+    id, length, metadata, text, *exact = orjson.loads(fields[POINT])
+    return Match(id, score, metadata, text, None if stored is None else _values(length, stored, exact))
 
 
-def _values(length: float, stored: Sequence[float]) -> Vector:
+def _values(length: float, stored: Sequence[float], exact: Sequence[str]) -> Vector:
+    if exact:
+        return array("f", b64decode(exact[0]))
     return array("f", stored) if length == 1.0 else array("f", [value * length for value in stored])

@@ -16,7 +16,10 @@ class Engines(Runtimes[VectorEngine]):
     ) -> None:
         super().__init__(pool, providers.open, {EMBEDDED: embedded})
 
-    async def use(self, project: Project, provider: Provider) -> AbstractContextManager[VectorEngine]:
+    async def use(
+        self, project: Project, provider: Provider, *, even_disabled: bool = False
+    ) -> AbstractContextManager[VectorEngine]:
         """Raises FailedPrecondition for a disabled provider, InvalidInput where its address is refused."""
-        provider.check_enabled()
+        if not even_disabled:
+            provider.check_enabled()
         return await super().use(project, provider)

@@ -6,8 +6,8 @@ Fields. `a.b` is field `b` of the object `a`; arrays are not entered, so a path 
 that itself holds a dot. Several fields, and several operators of one field, must all be met.
 
 Equality. {"f": x} and {"f": {"$eq": x}} hold where the value is x or is an array with x among its elements. Types never
-mix: true is not 1 and "1" is not 1, but 1 is 1.0: numbers are compared as 64-bit floats. Null is met by null, by an
-array with null in it, and by a missing field. Objects, and arrays in arrays, equal nothing.
+mix: true is not 1 and "1" is not 1, but 1 is 1.0: numbers are compared by value, integers of up to 64 bits exactly.
+Null is met by null, by an array with null in it, and by a missing field. Objects, and arrays in arrays, equal nothing.
 `$in` holds where one of its values is equal so. `$ne`, `$nin`: the opposite of `$eq`, `$in`, so missing meets them.
 
 Order. `$gt $gte $lt $lte` take a number and hold where the value, or one element of an array, is such a number. Each
@@ -18,6 +18,7 @@ stands alone: [1, 9] meets {"$gt": 5, "$lt": 3}. A missing field, null, text and
 """
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,11 +31,19 @@ MAX_DEPTH = 8
 MAX_CLAUSES = 200
 MAX_VALUES = 1_000
 MAX_PATH = 512
+MAX_LARGE_BOUNDS = 16
+"""Bounds beyond EXACT in one filter; each costs an engine up to a thousand terms (`terms.rounded_alike`)."""
+EXACT = 2**53
+"""Integers below it are 64-bit floats without rounding."""
+INT64 = 2**63
+
 OPERATORS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$and", "$or", "$not")
 
 _NAME = re.compile(r'[^$."\\\x00-\x1f][^."\\\x00-\x1f]*')
 
-Scalar = None | bool | float | str
+Number = int | float
+"""Whole numbers within 64 bits are `int`, others `float`, so that equal numbers are the same value of one type."""
+Scalar = None | bool | Number | str
 FieldPath = tuple[str, ...]
 
 
@@ -43,6 +52,23 @@ class Order(Enum):
     GTE = "$gte"
     LT = "$lt"
     LTE = "$lte"
+
+    @property
+    def strict(self) -> "Order":
+        """The same without equality."""
+        return Order.GT if self in (Order.GT, Order.GTE) else Order.LT
+
+    def holds(self, number: Number, value: Number) -> bool:
+        """Exact: Python compares integers with floats by value."""
+        return _HOLDS[self](number, value)
+
+
+_HOLDS: Mapping[Order, Callable[[Number, Number], bool]] = {
+    Order.GT: operator.gt,
+    Order.GTE: operator.ge,
+    Order.LT: operator.lt,
+    Order.LTE: operator.le,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +85,7 @@ class Compare:
 
     path: FieldPath
     order: Order
-    value: float
+    value: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +131,7 @@ class _Parser:
 
     def __init__(self) -> None:
         self._clauses = 0
+        self._large_bounds = 0
 
     def filter(self, raw: Any, at: str, depth: int) -> Filter:
         if not isinstance(raw, Mapping):
@@ -143,7 +170,12 @@ class _Parser:
         if build is None:
             hint = _KNOWN if name.startswith("$") else "reach nested fields with dots"
             raise InvalidInput(f"{at}: unknown operator; {hint}", field=at)
-        return build(path, operand, at)
+        built = build(path, operand, at)
+        if isinstance(built, Compare) and abs(built.value) >= EXACT:
+            self._large_bounds += 1
+            if self._large_bounds > MAX_LARGE_BOUNDS:
+                raise InvalidInput(f"{at}: a filter has at most {MAX_LARGE_BOUNDS} bounds beyond 2^53", field=at)
+        return built
 
     def _enter(self, at: str, depth: int) -> None:
         if depth > MAX_DEPTH:
@@ -189,14 +221,20 @@ def _scalar(value: Any, at: str) -> Scalar:
     raise InvalidInput(f"{at} takes text, a number, true, false or null", field=at)
 
 
-def _number(value: Any, at: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number + 0.0  # -0.0 becomes 0.0, as which it is equal
+def number(value: Number) -> Number:
+    """The one form of a finite number: -0.0 becomes 0, and 1.0 becomes 1."""
+    if isinstance(value, float) and value.is_integer() and -INT64 <= value < INT64:
+        return int(value)
+    return value
+
+
+def _number(value: Any, at: str) -> Number:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not -INT64 <= value < INT64:
+            raise InvalidInput(f"{at} is an integer beyond 64 bits; keep such numbers as text", field=at)
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return number(value)
     raise InvalidInput(f"{at} takes a finite number (keep times as seconds)", field=at)
 
 

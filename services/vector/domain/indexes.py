@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from core import fields
+from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
 from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun
@@ -60,6 +61,11 @@ class Index:
             "createdAt": self.created_at,
             "updatedAt": self.updated_at,
         }
+
+    @property
+    def path(self) -> str:
+        """Keys of provider and index, as the audit log names an index."""
+        return f"{self.provider_key}/{self.key}"
 
     def place(self, project: Project) -> Place:
         return Place(project, self.id)
@@ -182,6 +188,7 @@ class Indexes:
         index = await self._find(project, provider, key)
         if index is None or index.status == CREATING:
             raise _not_found()
+        audit.change().resource_id = index.path
         if await self._jobs.find(project, migration_key(index.id)) is not None:
             raise FailedPrecondition("A migration copies this index. Cancel it first.", reason="MIGRATING")
         with await self._engines.use(project, provider):
@@ -196,7 +203,9 @@ class Indexes:
     async def finish_drop(self, run: JobRun) -> None:
         """The handler of DROP: finishes what `delete` could not."""
         document = await self._store.get(run.scope, INDEXES, run.payload["indexId"])
+        run.change.recorded = document is not None
         if document is not None:
+            run.change.resource_id = index_of(document).path
             provider = await self._providers.get(run.scope, run.payload["providerKey"])
             await self._drop(run.scope, provider, index_of(document))
 
@@ -209,6 +218,10 @@ class Indexes:
                 for document in page:
                     await self._drop(project, provider, index_of(document))
         return await self._store.count(project, INDEXES, {"providerKey": provider.key})
+
+    async def drop(self, project: Project, provider: Provider, index: Index) -> None:
+        """With all its points, whatever state it or its provider is in. For removing a project."""
+        await self._drop(project, provider, index, even_disabled=True)
 
     async def _reuse(
         self, project: Project, provider: Provider, existing: Index, spec: IndexSpec
@@ -240,10 +253,10 @@ class Indexes:
             raise Conflict("An index of that name was made or deleted at the same moment. Try again.", field="name")
         return index_of(made)
 
-    async def _drop(self, project: Project, provider: Provider, index: Index) -> None:
+    async def _drop(self, project: Project, provider: Provider, index: Index, *, even_disabled: bool = False) -> None:
         await self._store.update(project, INDEXES, index.id, {"status": DELETING})
         self._changed(project)
-        with await self._engines.use(project, provider) as engine:
+        with await self._engines.use(project, provider, even_disabled=even_disabled) as engine:
             await engine.drop(index.place(project))
         await self._store.delete_where(project, QUERY_LOGS, {"indexId": index.id})
         await self._store.delete(project, INDEXES, index.id)

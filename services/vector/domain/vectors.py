@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from core.audit import changes as audit
 from core.errors import FailedPrecondition, InvalidInput, NotFound
 from services.vector.domain.engines import Engines
 from services.vector.domain.filters import Filter
@@ -44,7 +45,7 @@ class Vectors:
         Raises FailedPrecondition while a migration copies the index."""
 
         async def write(target: Target, engine: VectorEngine) -> int:
-            _check_writable(target)
+            _begin_change(target)
             points = await self._apart(lambda: _checked(read(), target), size)
             await engine.upsert(target.place, points)
             return len(points)
@@ -80,7 +81,7 @@ class Vectors:
             check_ids(ids, MAX_POINTS)
 
         async def remove(target: Target, engine: VectorEngine) -> int:
-            _check_writable(target)
+            _begin_change(target)
             if filter is None:
                 return await engine.delete_ids(target.place, list(dict.fromkeys(ids)))
             return await engine.delete_filter(target.place, filter)
@@ -112,7 +113,9 @@ class Vectors:
             return await use(target, engine)
 
 
-def _check_writable(target: Target) -> None:
+def _begin_change(target: Target) -> None:
+    """Raises FailedPrecondition."""
+    audit.change().resource_id = target.index.path
     if target.migrating:
         raise FailedPrecondition(
             "A migration copies this index. It takes writes again when that has ended or been cancelled.",

@@ -1,11 +1,85 @@
 """The audit log: what is recorded, and how it is read."""
 
+from typing import Any
+
+import grpc
+
+from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import audit_service_pb2 as audit
 from portico.auth.v1 import project_service_pb2 as projects
 from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import user_service_pb2 as users
+from tests.support.audit_walk import Step, Walk, check_complete, walk_is_denied, walk_succeeds
 from tests.support.auth_service import PASSWORD, AuthClient, Person
-from tests.support.auth_world import refusal
+from tests.support.auth_world import NEW_PASSWORD, refusal
+
+PACKAGE = "portico.auth.v1"
+
+STEPS = [
+    Step(
+        "ProjectService/CreateProject",
+        {"name": "Lab", "key": "lab"},
+        lambda known: str(known.get("project")),
+        denied_resource="lab",
+        keep=lambda answer: {"project": answer.project.id},
+    ),
+    Step(
+        "ProjectService/UpdateProject",
+        {"id": "lab", "description": "new"},
+        lambda known: str(known.get("project")),
+        denied_resource="lab",
+    ),
+    Step(
+        "ProjectService/DeleteProject",
+        {"id": "lab"},
+        lambda known: str(known.get("project")),
+        denied_resource="lab",
+    ),
+    Step(
+        "TokenService/CreateToken",
+        {"label": "ci job"},
+        lambda known: str(known.get("token")),
+        denied_resource="",
+        keep=lambda answer: {"token": answer.id},
+    ),
+    Step(
+        "TokenService/DeleteToken",
+        lambda known: {"id": known.get("token", "t")},
+        lambda known: str(known.get("token")),
+        denied_resource="t",
+    ),
+    Step(
+        "UserService/InviteUser",
+        {"email": "new@example.com"},
+        lambda known: str(known.get("invitation")),
+        denied_resource="",
+        keep=lambda answer: {"invitation": answer.invitation.id},
+    ),
+    Step(
+        "UserService/RevokeInvitation",
+        lambda known: {"id": known.get("invitation", "i")},
+        lambda known: str(known.get("invitation")),
+        denied_resource="i",
+    ),
+    Step(
+        "UserService/UpdateUser",
+        lambda known: {"id": known.get("member", "u"), "name": "Newer"},
+        lambda known: str(known.get("member")),
+        denied_resource="u",
+    ),
+    Step(
+        "UserService/DeleteUser",
+        lambda known: {"id": known.get("member", "u")},
+        lambda known: str(known.get("member")),
+        denied_resource="u",
+    ),
+]
+OF_ACCOUNTS = ("Register", "Login", "Logout", "SwitchProject", "ChangePassword", "AcceptInvitation")
+
+
+async def listed(auth: AuthClient, token: str, **wanted: Any) -> list[Any]:
+    request = audit.ListAuditEntriesRequest(**wanted)
+    return list((await auth.call(auth.audit.ListAuditEntries, request, token)).entries)
 
 
 class TestAudit:
@@ -44,3 +118,97 @@ class TestAudit:
         assert (entry.request_id, entry.ip_address) == ("req-1", "192.0.2.7")
         nobody = audit.ListAuditEntriesRequest(actor_id="nobody")
         assert not (await auth.call(auth.audit.ListAuditEntries, nobody, owner.token)).entries
+
+    async def test_every_rpc_that_changes_something_leaves_one_entry(self, auth: AuthClient, owner: Person) -> None:
+        check_complete(PACKAGE, STEPS, *(f"/{PACKAGE}.AccountService/{name}" for name in OF_ACCOUNTS))
+        member = await auth.join(owner, "m@example.com")
+        poor = await auth.api_token(owner.token, scopes=["usage:read"])
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{auth.running.port}") as channel:
+            walk = Walk(auth.running, channel, PACKAGE)
+            walk.known["member"] = member.user
+            await walk_succeeds(walk, STEPS, owner.tenant, lambda: owner.token, owner.user, "session")
+        other = await auth.register("globex")
+        poor = await auth.api_token(other.token, scopes=["usage:read"])
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{auth.running.port}") as channel:
+            await walk_is_denied(Walk(auth.running, channel, PACKAGE), STEPS, "globex", lambda: poor.token, other.user)
+
+    async def test_what_people_do_with_their_accounts_is_recorded(self, auth: AuthClient, owner: Person) -> None:
+        await auth.call(auth.projects.CreateProject, projects.CreateProjectRequest(name="Lab", key="lab"), owner.token)
+        first = await auth.login(owner.email)
+        switch = accounts.SwitchProjectRequest(project_id="lab")
+        second = (await auth.call(auth.accounts.SwitchProject, switch, first)).session.token
+        change = accounts.ChangePasswordRequest(current_password=PASSWORD, new_password=NEW_PASSWORD)
+        third = (await auth.call(auth.accounts.ChangePassword, change, second)).session.token
+        wrong = accounts.ChangePasswordRequest(current_password="Wrong-Horse-1", new_password=PASSWORD)
+        for _ in range(2):
+            await refusal(auth.call(auth.accounts.ChangePassword, wrong, third))
+        await auth.call(auth.accounts.Logout, accounts.LogoutRequest(), third)
+        fourth = await auth.login(owner.email, NEW_PASSWORD)
+        entries = await listed(auth, fourth, resource_type="account")
+        assert [(each.action, each.outcome, each.actor_id, each.reason) for each in reversed(entries)] == [
+            ("account.login", "success", owner.user, ""),
+            ("account.switch_project", "success", owner.user, ""),
+            ("account.change_password", "success", owner.user, ""),
+            ("account.change_password", "failure", owner.user, "WRONG_CREDENTIALS"),
+            ("account.logout", "success", owner.user, ""),
+            ("account.login", "success", owner.user, ""),
+        ]
+        assert {each.resource_id for each in entries} == {owner.user}
+        assert not any(text in str(entries) for text in (PASSWORD, NEW_PASSWORD, "Wrong-Horse-1"))
+
+    async def test_a_refused_sign_in_shows_in_every_company_that_it_may_have_meant(self, auth: AuthClient) -> None:
+        one = await auth.register("acme", "same@example.com")
+        other = await auth.register("globex", "same@example.com")
+        for _ in range(3):
+            await refusal(auth.login("same@example.com", "Wrong-Horse-1"))
+        for person in (one, other):
+            (entry,) = await listed(auth, person.token, action="account.login")
+            assert (entry.outcome, entry.actor_kind, entry.actor_id) == ("failure", "anonymous", "")
+            assert (entry.resource_id, entry.reason) == (person.user, "WRONG_CREDENTIALS")
+
+    async def test_entries_are_found_by_what_they_say(self, auth: AuthClient, owner: Person) -> None:
+        made = await auth.api_token(owner.token)
+        poor = await auth.api_token(owner.token, scopes=["usage:read"])
+        await refusal(auth.api_token(poor.token))
+        for wanted in (
+            {"resource_id": made.id},
+            {"resource_type": "token", "outcome": "success", "actor_id": owner.user, "page_size": 1},
+            {"action": "token.create", "outcome": "denied"},
+        ):
+            assert len(await listed(auth, owner.token, **wanted)) == 1, wanted
+        assert not await listed(auth, owner.token, outcome="unknown")
+        assert (await refusal(listed(auth, owner.token, outcome="maybe"))).field == "outcome"
+
+    async def test_entries_are_found_by_their_time(self, auth: AuthClient, owner: Person) -> None:
+        await auth.api_token(owner.token)
+        (entry,) = await listed(auth, owner.token, action="token.create")
+        at = entry.created_at
+        for bounds, found in (({"from": at}, 1), ({"to": at}, 0), ({"from": at, "to": at}, 0)):
+            assert len(await listed(auth, owner.token, action="token.create", **bounds)) == found, bounds
+
+    async def test_a_token_of_one_project_sees_the_entries_of_that(self, auth: AuthClient, owner: Person) -> None:
+        """It saw those of the whole tenant."""
+        made = await auth.call(auth.projects.CreateProject, projects.CreateProjectRequest(name="Lab"), owner.token)
+        scopes = ["audit:read", "tokens:write"]
+        bound = await auth.api_token(owner.token, scopes=scopes, project_id=made.project.id)
+        own = await auth.api_token(bound.token, label="of the lab", scopes=["tokens:write"])
+        seen = await listed(auth, bound.token)
+        assert [each.resource_id for each in seen] == [own.id]
+        assert {each.project_id for each in seen} == {made.project.id}
+        assert len(await listed(auth, bound.token, project_id=made.project.id)) == 1
+        refused = await refusal(listed(auth, bound.token, project_id=owner.project))
+        assert (refused.code, refused.field) == (grpc.StatusCode.NOT_FOUND, "projectId")
+        assert len(await listed(auth, owner.token, project_id=made.project.id)) == 1
+        assert len(await listed(auth, owner.token)) > 3
+
+    async def test_lists_are_paged_newest_first(self, auth: AuthClient, owner: Person) -> None:
+        for at in range(5):
+            await auth.api_token(owner.token, label=f"token {at}")
+        labels, token = [], ""
+        while True:
+            request = audit.ListAuditEntriesRequest(action="token.create", page_size=2, page_token=token)
+            page = await auth.call(auth.audit.ListAuditEntries, request, owner.token)
+            labels += [each.metadata["label"] for each in page.entries]
+            if not (token := page.next_page_token):
+                break
+        assert labels == [f"token {at}" for at in reversed(range(5))]

@@ -10,6 +10,7 @@ import pytest
 from jwt import PyJWKSet
 
 from core import config
+from core.app import load, start
 from core.context import Kind
 from core.identity import KeyRing, TokenVerifier
 from core.revocations import Revocations
@@ -21,8 +22,11 @@ from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import trust_service_pb2 as trust
 from portico.auth.v1 import user_service_pb2 as users
 from services.auth.commands import CommandSettings, open_domain
+from services.inference.app import build as build_inference
+from services.inference.settings import Settings as InferenceSettings
 from tests.support.auth_service import PASSWORD, SECRET, AuthClient, Person, auth_service, environment
 from tests.support.auth_world import NEW_PASSWORD, C, identity_of, refusal
+from tests.support.removal import hurry, removed
 
 
 async def read(stream: Any) -> Any:
@@ -166,3 +170,59 @@ class TestKeys:
             for client in (one, two):
                 assert await client.works(owner.token)
                 assert await client.works(fresh)
+
+
+class TestDeletedProjects:
+    async def listed(self, auth: AuthClient, service: str) -> list[Any]:
+        request = trust.ListDeletedProjectsRequest(service=service)
+        return list(
+            (await auth.call(auth.trust.ListDeletedProjects, request, x_portico_service_secret=SECRET)).projects
+        )
+
+    async def test_each_service_hears_of_a_deleted_project_until_it_acknowledges(
+        self, auth: AuthClient, owner: Person
+    ) -> None:
+        """No service heard of it at all."""
+        made = await auth.call(auth.projects.CreateProject, projects.CreateProjectRequest(name="Lab"), owner.token)
+        assert await self.listed(auth, "rag") == []
+        deletion = projects.DeleteProjectRequest(id=made.project.id)
+        await auth.call(auth.projects.DeleteProject, deletion, owner.token, x_request_id="req-7")
+        (deleted,) = await self.listed(auth, "rag")
+        assert (deleted.tenant, deleted.project) == (owner.tenant, made.project.id)
+        assert (deleted.actor["id"], deleted.actor["requestId"]) == (owner.user, "req-7")
+        acknowledgement = trust.AcknowledgeDeletedProjectRequest(
+            service="rag", tenant=owner.tenant, project=made.project.id
+        )
+        for _ in range(2):
+            await auth.call(auth.trust.AcknowledgeDeletedProject, acknowledgement, x_portico_service_secret=SECRET)
+        assert await self.listed(auth, "rag") == []
+        assert len(await self.listed(auth, "vector")) == 1
+
+    async def test_only_services_are_told(self, auth: AuthClient, owner: Person) -> None:
+        request = trust.ListDeletedProjectsRequest(service="rag")
+        assert (
+            await refusal(auth.call(auth.trust.ListDeletedProjects, request, owner.token))
+        ).code is C.UNAUTHENTICATED
+        acknowledgement = trust.AcknowledgeDeletedProjectRequest(service="rag", tenant=owner.tenant, project="p")
+        call = auth.call(auth.trust.AcknowledgeDeletedProject, acknowledgement, owner.token)
+        assert (await refusal(call)).code is C.UNAUTHENTICATED
+        call = auth.call(auth.trust.AcknowledgeDeletedProject, acknowledgement, x_portico_service_secret=SECRET)
+        assert (await refusal(call)).field == "project"
+
+    async def test_a_service_takes_up_what_was_deleted_while_it_was_away(
+        self, auth: AuthClient, owner: Person, tmp_path: Path
+    ) -> None:
+        made = await auth.call(auth.projects.CreateProject, projects.CreateProjectRequest(name="Lab"), owner.token)
+        deletion = projects.DeleteProjectRequest(id=made.project.id)
+        await auth.call(auth.projects.DeleteProject, deletion, owner.token)
+        env = {**environment(tmp_path / "data"), "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{auth.running.port}"}
+        core_settings, settings = load(InferenceSettings, env)
+        service = await start("inference", core_settings, settings, build_inference)
+        try:
+            hurry(service)
+            async with asyncio.timeout(30):
+                while await self.listed(auth, "inference"):
+                    await asyncio.sleep(0.02)
+            await removed(service, owner.tenant, made.project.id)
+        finally:
+            await service.platform.lifecycle.stop()

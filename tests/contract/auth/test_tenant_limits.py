@@ -4,10 +4,12 @@ import time
 from pathlib import Path
 
 from core.app import load
+from core.audit.log import AuditLog
 from core.identity import KeyRing
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.storage.sqlite import SqliteStore
+from core.tasks import Tasks
 from core.tenancy import MAIN, Tenant
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import project_service_pb2 as projects
@@ -200,7 +202,13 @@ class TestRevocations:
         _, settings = load(Settings, {**environment(folder), "PORTICO_MAX_REVOCATIONS_PER_TENANT": "10"})
         store, keys, applied = SqliteStore(folder), KeyRing(), Revocations()
         domain = await assemble(
-            store, RateLimits(), settings, keys=keys, revocations=applied, clock=lambda: time.time() + 120
+            store,
+            RateLimits(),
+            settings,
+            audit_log=AuditLog(store, Tasks()),
+            keys=keys,
+            revocations=applied,
+            clock=lambda: time.time() + 120,
         )
         await domain.compaction.run(applied)
         await store.close()

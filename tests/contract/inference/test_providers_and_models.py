@@ -19,12 +19,20 @@ class TestProvidersAndModels:
     ) -> None:
         """Looks for the key everywhere: in answers, errors, logs and all files."""
         provider.behaviour = fake.in_turn(
-            fake.refuses(400, json.dumps({"error": {"message": f"bad key {API_KEY} here"}}).encode()),
+            fake.refuses(
+                400,
+                json.dumps({"error": {"message": f"bad key {API_KEY} here", "innererror": {"of": API_KEY}}}).encode(),
+            ),
             fake.sends(b'data: {"error":{"message":"bad key ' + API_KEY.encode() + b'"}}\n\n'),
+            fake.sends(fake.chunk({"content": "a"}), b'error: {"message":"bad key ' + API_KEY.encode() + b'"}\n\n'),
             fake.answers(),
         )
-        error = await refused(caller.chat())
-        seen = [error.details(), str(error.trailing_metadata())]
+        caller.rest = True
+        seen = []
+        for call in (caller.chat(), caller.stream()):
+            error = await refused(call)
+            seen += [error.details(), str(error.trailing_metadata())]
+        caller.rest = False
         seen.append(str(await caller.stream()))
         seen.append(str(await caller.chat()))
         listed = await world.providers.ListProviders(
@@ -33,7 +41,7 @@ class TestProvidersAndModels:
         assert listed.providers[0].has_credentials
         models = model_service_pb2.ListModelsRequest(include_providers=True)
         seen += [str(listed), str(await world.models.ListModels(models, metadata=caller.metadata))]
-        seen.append(str(await caller.records(3)))
+        seen.append(str(await caller.records(4)))
         await world.running.platform.store.check()
         files = [path.read_bytes() for path in world.folder.rglob("*") if path.is_file()]
         assert files

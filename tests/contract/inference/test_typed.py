@@ -1,5 +1,11 @@
 """Chats over the typed API, whole and streamed."""
 
+import json
+
+import grpc
+import pytest
+
+from core.rpc.values import json_of
 from portico.inference.v1 import inference_service_pb2
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
@@ -62,6 +68,61 @@ class TestTyped:
         assert pieces[-1].usage.output_tokens == 7
         assert not any(piece.HasField("usage") for piece in pieces[:-1])
         assert {piece.id for piece in pieces} == {"chatcmpl-upstream"}
+
+    @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+    async def test_reasoning_comes_typed_whatever_the_provider_calls_it(
+        self, caller: Caller, provider: FakeProvider, name: str
+    ) -> None:
+        """DeepSeek says reasoning_content, vLLM reasoning. Over REST both pass as they are."""
+        message = {"role": "assistant", "content": "42", name: "Hm"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        provider.behaviour = fake.responds(json.dumps(fake.completion(choices=[choice])).encode())
+        request = inference_service_pb2.ChatRequest(model="m", messages=[{"role": "user", "content": "?"}])
+        answer = await caller.world.typed.Chat(request, metadata=caller.metadata)
+        assert answer.choices[0].message.reasoning_content == "Hm"
+        assert (await caller.chat())["choices"][0]["message"] == message
+        provider.behaviour = fake.sends(fake.chunk({name: "Hm"}), fake.chunk({"content": "42"}, "stop"), fake.DONE)
+        stream = caller.world.typed.ChatStream(
+            inference_service_pb2.ChatStreamRequest(chat=request), metadata=caller.metadata
+        )
+        deltas = [delta async for piece in stream for delta in piece.deltas]
+        assert "".join(delta.reasoning_content for delta in deltas) == "Hm"
+        assert (await caller.stream())[0]["choices"][0]["delta"] == {name: "Hm", "role": "assistant"}
+
+    async def test_reasoning_goes_back_to_the_provider(self, caller: Caller, provider: FakeProvider) -> None:
+        message = {"role": "assistant", "content": "42", "reasoning_content": "Hm"}
+        request = inference_service_pb2.ChatRequest(model="m", messages=[message])
+        await caller.world.typed.Chat(request, metadata=caller.metadata)
+        assert provider.bodies[0]["messages"] == [message]
+
+    async def test_content_in_parts_is_its_texts(self, caller: Caller, provider: FakeProvider) -> None:
+        """Mistral's reasoning models answer with a list."""
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+        parts = [thinking, {"type": "text", "text": "4"}, {"type": "text", "text": "2"}]
+        provider.behaviour = fake.sends(fake.chunk({"content": parts}, "stop"), fake.DONE)
+        request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
+        stream = caller.world.typed.ChatStream(request, metadata=caller.metadata)
+        deltas = [delta async for piece in stream for delta in piece.deltas]
+        assert (deltas[0].content, deltas[0].reasoning_content) == ("42", "Hm")
+
+    async def test_a_streams_logprobs_come_typed(self, caller: Caller, provider: FakeProvider) -> None:
+        logprobs = {"content": [{"token": "a", "logprob": -0.5}]}
+        choice = {"index": 0, "delta": {"content": "a"}, "logprobs": logprobs, "finish_reason": None}
+        provider.behaviour = fake.sends(fake.chunk({}, choices=[choice]), fake.chunk({}, "stop"), fake.DONE)
+        request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
+        stream = caller.world.typed.ChatStream(request, metadata=caller.metadata)
+        first, *_ = [delta async for piece in stream for delta in piece.deltas]
+        assert json_of(first.logprobs) == logprobs
+
+    async def test_an_error_before_the_first_piece_has_its_own_code(
+        self, caller: Caller, provider: FakeProvider
+    ) -> None:
+        provider.behaviour = fake.sends(b'data: {"error":{"code":429,"message":"slow down"}}\n\n')
+        request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
+        call = caller.world.typed.ChatStream(request, metadata=caller.metadata)
+        error = await refused(call.read())
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (reason_of(error), error.details()) == ("RATE_LIMIT_EXCEEDED", "slow down")
 
     async def test_a_broken_stream_is_an_error(self, caller: Caller, provider: FakeProvider) -> None:
         provider.behaviour = fake.sends(fake.chunk({"content": "a"}))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import json_bodies
-from core.errors import InvalidInput
+from core.errors import InvalidInput, UnsupportedMedia
+from tests.support.compression import COMPRESS
 
 
 class Item(msgspec.Struct):
@@ -88,3 +89,17 @@ def test_a_part_of_a_body_is_named_as_what_it_is() -> None:
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with suppress(InvalidInput):
         assert json_bodies.read(ORDER, body).items
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "deflate"])
+def test_a_compressed_body_is_refused_with_the_name_of_its_coding(coding: str) -> None:
+    """sub2api#2826: a gzipped request was called "not valid UTF-8"."""
+    error = refusal(COMPRESS[coding](b'{"items":[]}'))
+    assert isinstance(error, UnsupportedMedia)
+    assert (error.field, error.reason) == ("body", "UNSUPPORTED_ENCODING")
+    assert coding in error.message
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
+    assert json_bodies.read(ORDER, b'\xef\xbb\xbf{"items":[]}') == Order([])
+    assert "invalid character" in refusal(b"\xef\xbb\xbf" * 2 + b"{}").message

@@ -126,6 +126,17 @@ async def test_a_retryable_surfaces_as_the_error_in_it(resilience: Resilience) -
     assert failure.value.retry_after == 7.0
 
 
+@pytest.mark.parametrize("error", [TransportFailed("broke", sent=True), Retryable(Unavailable("busy"))], ids=repr)
+async def test_an_error_after_retries_is_final(resilience: Resilience, error: Exception) -> None:
+    """code_puppy#317: three attempts of ours for each of three of the client's were nine upstream calls."""
+    with pytest.raises(Unavailable) as failure:
+        await resilience.call(KEY, Provider(error, error, error), budget=RetryBudget())
+    assert failure.value.final
+    with pytest.raises(Unavailable) as failure:
+        await resilience.call(KEY, Provider(Retryable(Unavailable("once"))), budget=RetryBudget(0))
+    assert not failure.value.final
+
+
 async def test_the_last_error_is_the_one_that_surfaces(resilience: Resilience) -> None:
     with pytest.raises(InvalidInput):
         await resilience.call(KEY, Provider(_broken(), InvalidInput("bad")), budget=RetryBudget())

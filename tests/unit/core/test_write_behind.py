@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from core.errors import FailedPrecondition, Unavailable
+from core.errors import FailedPrecondition, InvalidInput, Unavailable
 from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document, Level
 from core.storage.sqlite import SqliteStore
@@ -26,10 +26,15 @@ class Store(MemoryStore):
         super().__init__()
         self.failures: list[Exception] = []
         self.batches: list[int] = []
+        self.blocked: asyncio.Event | None = None
+        """Set by a write, which then never ends."""
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
         if self.failures:
             raise self.failures.pop()
+        if self.blocked is not None:
+            self.blocked.set()
+            await asyncio.Event().wait()
         self.batches.append(len(documents))
         return await super().insert_many(scope, collection, documents)
 
@@ -163,3 +168,75 @@ async def test_old_records_go_once_an_hour(store: Store, monkeypatch: pytest.Mon
     events.add(PROJECT, now)
     await events.flush()
     assert await written(store) == 1
+
+
+async def test_a_record_that_can_never_be_written_does_not_block_the_others(store: Store) -> None:
+    """theopenco/llmgateway#3759: one record that the store refuses was tried again and again, and all later ones of the
+    project waited behind it."""
+    events = writer(store)
+    times = [float(number) for number in range(20)]
+    times[7] = times[13] = float("nan")
+    with capture_logs() as told:
+        for at in times:
+            events.add(PROJECT, at)
+        await events.flush()
+    assert await written(store) == 18
+    assert (events.unwritable, events.lost) == (2, 0)
+    assert [each["event"] for each in told] == ["record dropped: it can never be written"] * 2
+    events.add(PROJECT, 20.0)
+    await events.flush()
+    assert await written(store) == 19
+
+
+async def test_an_entry_of_which_no_record_can_be_made_is_dropped(store: Store) -> None:
+    events: WriteBehind[str] = WriteBehind(
+        store, EVENTS, Tasks(), "evt", lambda text: {"createdAt": float(text)}, capacity=10
+    )
+    for text in ("1", "nonsense", "2"):
+        events.add(PROJECT, text)
+    await events.flush()
+    assert await written(store) == 2
+    assert events.unwritable == 1
+
+
+async def test_a_record_that_cannot_be_written_now_is_kept_though_its_batch_was_halved(store: Store) -> None:
+    events = writer(store)
+    for at in (1.0, float("nan"), 2.0, 3.0):
+        events.add(PROJECT, at)
+    store.failures = [Unavailable("away"), InvalidInput("one of them is not finite")]
+    await events.flush()
+    assert await written(store) == 0
+    await events.flush()
+    assert await written(store) == 3
+    assert (events.unwritable, events.lost) == (1, 0)
+
+
+async def test_a_project_without_room_takes_none_from_another(store: Store) -> None:
+    """What one project could not write counted against the capacity of all."""
+    other = Project(Tenant("globex"), "p1")
+    await store.prepare(other.tenant, [EVENTS])
+    events = writer(store, capacity=10)
+    for _ in range(30):
+        events.add(PROJECT, 1.0)
+    for _ in range(4):
+        events.add(other, 1.0)
+    assert events.lost == 24
+    await events.flush()
+    assert await written(store, other) == 4
+    assert await written(store) == 6
+
+
+async def test_room_is_given_back_when_a_cancelled_flush_puts_its_batch_back(store: Store) -> None:
+    events = writer(store, capacity=3)
+    for at in (1.0, 2.0, 3.0):
+        events.add(PROJECT, at)
+    store.blocked = asyncio.Event()
+    flush = asyncio.create_task(events.flush())
+    await store.blocked.wait()
+    events.add(PROJECT, 4.0)
+    assert events.lost == 1
+    flush.cancel()
+    await asyncio.gather(flush, return_exceptions=True)
+    store.blocked = None
+    await events.flush()
+    assert await written(store) == 3

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/audit_service.proto\x12\x0fportico.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\xe5\x02\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x0f\n\x07outcome\x18\x04 \x01(\t\x12\x12\n\nactor_kind\x18\x05 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x06 \x01(\t\x12\x15\n\rresource_type\x18\x07 \x01(\t\x12\x13\n\x0bresource_id\x18\x08 \x01(\t\x12\x12\n\nproject_id\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x12\n\nip_address\x18\x0b \x01(\t\x12;\n\x08metadata\x18\x0c \x03(\x0b\x32).portico.auth.v1.AuditEntry.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"b\n\x17ListAuditEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x04 \x01(\t\"a\n\x18ListAuditEntriesResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.portico.auth.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9b\x01\n\x0c\x41uditService\x12\x8a\x01\n\x10ListAuditEntries\x12(.portico.auth.v1.ListAuditEntriesRequest\x1a).portico.auth.v1.ListAuditEntriesResponse\"!\xa2\xbb\x18\x0c\x1a\naudit:read\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/auditb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/audit_service.proto\x12\x0fportico.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\xd7\x03\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x0f\n\x07outcome\x18\x04 \x01(\t\x12\x12\n\nactor_kind\x18\x05 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x06 \x01(\t\x12\x15\n\rresource_type\x18\x07 \x01(\t\x12\x13\n\x0bresource_id\x18\x08 \x01(\t\x12\x12\n\nproject_id\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x12\n\nip_address\x18\x0b \x01(\t\x12;\n\x08metadata\x18\x0c \x03(\x0b\x32).portico.auth.v1.AuditEntry.MetadataEntry\x12\x10\n\x08token_id\x18\r \x01(\t\x12\x12\n\nuser_agent\x18\x0e \x01(\t\x12\x0e\n\x06reason\x18\x0f \x01(\t\x12\r\n\x05\x63ount\x18\x10 \x01(\x05\x12+\n\x07last_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x85\x02\n\x17ListAuditEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x04 \x01(\t\x12\x12\n\nproject_id\x18\x05 \x01(\t\x12\x15\n\rresource_type\x18\x06 \x01(\t\x12\x13\n\x0bresource_id\x18\x07 \x01(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12(\n\x04\x66rom\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"a\n\x18ListAuditEntriesResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.portico.auth.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9b\x01\n\x0c\x41uditService\x12\x8a\x01\n\x10ListAuditEntries\x12(.portico.auth.v1.ListAuditEntriesRequest\x1a).portico.auth.v1.ListAuditEntriesResponse\"!\xa2\xbb\x18\x0c\x1a\naudit:read\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/auditb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,13 +39,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditEntries']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditEntries']._serialized_options = b'\242\273\030\014\032\naudit:read\202\323\344\223\002\013\022\t/v1/audit'
   _globals['_AUDITENTRY']._serialized_start=152
-  _globals['_AUDITENTRY']._serialized_end=509
-  _globals['_AUDITENTRY_METADATAENTRY']._serialized_start=462
-  _globals['_AUDITENTRY_METADATAENTRY']._serialized_end=509
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=511
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=609
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=611
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=708
-  _globals['_AUDITSERVICE']._serialized_start=711
-  _globals['_AUDITSERVICE']._serialized_end=866
+  _globals['_AUDITENTRY']._serialized_end=623
+  _globals['_AUDITENTRY_METADATAENTRY']._serialized_start=576
+  _globals['_AUDITENTRY_METADATAENTRY']._serialized_end=623
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=626
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=887
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=889
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=986
+  _globals['_AUDITSERVICE']._serialized_start=989
+  _globals['_AUDITSERVICE']._serialized_end=1144
 # @@protoc_insertion_point(module_scope)

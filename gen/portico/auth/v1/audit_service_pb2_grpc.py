@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """The record of who changed what in a tenant's accounts.
+    """The record of who changed what in a tenant, in every service, and of whose calls were refused. Administrative changes
+    show with their answer; changes of files and vectors, and refusals, within a second or two. Entries are kept as long as
+    the operator says, a year by default.
     """
 
     def __init__(self, channel):
@@ -43,12 +45,15 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """The record of who changed what in a tenant's accounts.
+    """The record of who changed what in a tenant, in every service, and of whose calls were refused. Administrative changes
+    show with their answer; changes of files and vectors, and refusals, within a second or two. Entries are kept as long as
+    the operator says, a year by default.
     """
 
     def ListAuditEntries(self, request, context):
         """Entries of the tenant, newest first: all of them for owners and admins who have signed in; for others what was done
-        in their projects, for an API token what was done in its own.
+        in their projects, for an API token what was done in its own. Errors: INVALID_ARGUMENT (a field), NOT_FOUND (a
+        project that is not the caller's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +76,9 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """The record of who changed what in a tenant's accounts.
+    """The record of who changed what in a tenant, in every service, and of whose calls were refused. Administrative changes
+    show with their answer; changes of files and vectors, and refusals, within a second or two. Entries are kept as long as
+    the operator says, a year by default.
     """
 
     @staticmethod

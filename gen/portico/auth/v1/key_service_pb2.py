@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portico/auth/v1/key_service.proto\x12\x0fportico.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1eportico/common/v1/access.proto\"\x10\n\x0eGetJwksRequest\"5\n\x0fGetJwksResponse\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.portico.auth.v1.Jwk\"\\\n\x03Jwk\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\t\n\x01y\x18\x04 \x01(\t\x12\x0b\n\x03kid\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t\x12\x0b\n\x03use\x18\x07 \x01(\t2\x92\x01\n\nKeyService\x12\x83\x01\n\x07GetJwks\x12\x1f.portico.auth.v1.GetJwksRequest\x1a .portico.auth.v1.GetJwksResponse\"5\xa2\xbb\x18\x02\x08\x01\x82\xd3\xe4\x93\x02)\x12\r/v1/auth/jwksZ\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portico/auth/v1/key_service.proto\x12\x0fportico.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1eportico/common/v1/access.proto\"\x10\n\x0eGetJwksRequest\"5\n\x0fGetJwksResponse\x12\"\n\x04keys\x18\x01 \x03(\x0b\x32\x14.portico.auth.v1.Jwk\"\\\n\x03Jwk\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03\x63rv\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\t\x12\t\n\x01y\x18\x04 \x01(\t\x12\x0b\n\x03kid\x18\x05 \x01(\t\x12\x0b\n\x03\x61lg\x18\x06 \x01(\t\x12\x0b\n\x03use\x18\x07 \x01(\t2\xa6\x01\n\nKeyService\x12\x97\x01\n\x07GetJwks\x12\x1f.portico.auth.v1.GetJwksRequest\x1a .portico.auth.v1.GetJwksResponse\"I\xa2\xbb\x18\x02\x08\x01\xba\xbb\x18\x10\x32\x0eIt only reads.\x82\xd3\xe4\x93\x02)\x12\r/v1/auth/jwksZ\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.auth.v1.key_service
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_KEYSERVICE'].methods_by_name['GetJwks']._loaded_options = None
-  _globals['_KEYSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\242\273\030\002\010\001\202\323\344\223\002)\022\r/v1/auth/jwksZ\030\022\026/.well-known/jwks.json'
+  _globals['_KEYSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\242\273\030\002\010\001\272\273\030\0202\016It only reads.\202\323\344\223\002)\022\r/v1/auth/jwksZ\030\022\026/.well-known/jwks.json'
   _globals['_GETJWKSREQUEST']._serialized_start=116
   _globals['_GETJWKSREQUEST']._serialized_end=132
   _globals['_GETJWKSRESPONSE']._serialized_start=134
@@ -42,5 +42,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JWK']._serialized_start=189
   _globals['_JWK']._serialized_end=281
   _globals['_KEYSERVICE']._serialized_start=284
-  _globals['_KEYSERVICE']._serialized_end=430
+  _globals['_KEYSERVICE']._serialized_end=450
 # @@protoc_insertion_point(module_scope)

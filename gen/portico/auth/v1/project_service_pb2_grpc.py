@@ -98,7 +98,9 @@ class ProjectServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProject(self, request, context):
-        """Removes a project: its API tokens are refused at once and its records are out of reach for good.
+        """Removes a project: its API tokens are refused at once, and its providers with their credentials, models, files,
+        buckets, indexes and vectors are removed in the background, also from the tenant's own stores. Its usage records and
+        audit entries stay.
         Errors: NOT_FOUND, FAILED_PRECONDITION (the last project, or the one of the caller's own token).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -66,3 +66,52 @@ class MintServiceTokenResponse(_message.Message):
     token: str
     expires_at: float
     def __init__(self, token: _Optional[str] = ..., expires_at: _Optional[float] = ...) -> None: ...
+
+class DeletedProject(_message.Message):
+    __slots__ = ("tenant", "project", "actor")
+    class ActorEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    project: str
+    actor: _containers.ScalarMap[str, str]
+    def __init__(self, tenant: _Optional[str] = ..., project: _Optional[str] = ..., actor: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ListDeletedProjectsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "service")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    service: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., service: _Optional[str] = ...) -> None: ...
+
+class ListDeletedProjectsResponse(_message.Message):
+    __slots__ = ("projects", "next_page_token")
+    PROJECTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    projects: _containers.RepeatedCompositeFieldContainer[DeletedProject]
+    next_page_token: str
+    def __init__(self, projects: _Optional[_Iterable[_Union[DeletedProject, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class AcknowledgeDeletedProjectRequest(_message.Message):
+    __slots__ = ("service", "tenant", "project")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    tenant: str
+    project: str
+    def __init__(self, service: _Optional[str] = ..., tenant: _Optional[str] = ..., project: _Optional[str] = ...) -> None: ...
+
+class AcknowledgeDeletedProjectResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -45,6 +45,16 @@ class TrustServiceStub:
                 request_serializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.MintServiceTokenRequest.SerializeToString,
                 response_deserializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.MintServiceTokenResponse.FromString,
                 _registered_method=True)
+        self.ListDeletedProjects = channel.unary_unary(
+                '/portico.auth.v1.TrustService/ListDeletedProjects',
+                request_serializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.ListDeletedProjectsRequest.SerializeToString,
+                response_deserializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.ListDeletedProjectsResponse.FromString,
+                _registered_method=True)
+        self.AcknowledgeDeletedProject = channel.unary_unary(
+                '/portico.auth.v1.TrustService/AcknowledgeDeletedProject',
+                request_serializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.AcknowledgeDeletedProjectRequest.SerializeToString,
+                response_deserializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.AcknowledgeDeletedProjectResponse.FromString,
+                _registered_method=True)
 
 
 class TrustServiceServicer:
@@ -66,6 +76,21 @@ class TrustServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeletedProjects(self, request, context):
+        """Projects that were deleted and that the calling service has not acknowledged yet, oldest first. A service keeps
+        asking, so none is missed while it, or auth, is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgeDeletedProject(self, request, context):
+        """The calling service has durably taken on to remove what it keeps of the project. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrustServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +103,16 @@ def add_TrustServiceServicer_to_server(servicer, server):
                     servicer.MintServiceToken,
                     request_deserializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.MintServiceTokenRequest.FromString,
                     response_serializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.MintServiceTokenResponse.SerializeToString,
+            ),
+            'ListDeletedProjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeletedProjects,
+                    request_deserializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.ListDeletedProjectsRequest.FromString,
+                    response_serializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.ListDeletedProjectsResponse.SerializeToString,
+            ),
+            'AcknowledgeDeletedProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeDeletedProject,
+                    request_deserializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.AcknowledgeDeletedProjectRequest.FromString,
+                    response_serializer=portico_dot_auth_dot_v1_dot_trust__service__pb2.AcknowledgeDeletedProjectResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +170,60 @@ class TrustService:
             '/portico.auth.v1.TrustService/MintServiceToken',
             portico_dot_auth_dot_v1_dot_trust__service__pb2.MintServiceTokenRequest.SerializeToString,
             portico_dot_auth_dot_v1_dot_trust__service__pb2.MintServiceTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeletedProjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.auth.v1.TrustService/ListDeletedProjects',
+            portico_dot_auth_dot_v1_dot_trust__service__pb2.ListDeletedProjectsRequest.SerializeToString,
+            portico_dot_auth_dot_v1_dot_trust__service__pb2.ListDeletedProjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeDeletedProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.auth.v1.TrustService/AcknowledgeDeletedProject',
+            portico_dot_auth_dot_v1_dot_trust__service__pb2.AcknowledgeDeletedProjectRequest.SerializeToString,
+            portico_dot_auth_dot_v1_dot_trust__service__pb2.AcknowledgeDeletedProjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

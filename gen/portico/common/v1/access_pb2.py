@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportico/common/v1/access.proto\x12\x11portico.common.v1\x1a google/protobuf/descriptor.proto\"\\\n\x06\x41\x63\x63\x65ss\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x13\n\tsigned_in\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05scope\x18\x03 \x01(\tH\x00\x12\x12\n\x08internal\x18\x04 \x01(\x08H\x00\x42\x06\n\x04rule:K\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x19.portico.common.v1.Access:6\n\x0chttp_success\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportico/common/v1/access.proto\x12\x11portico.common.v1\x1a google/protobuf/descriptor.proto\"\\\n\x06\x41\x63\x63\x65ss\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x13\n\tsigned_in\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05scope\x18\x03 \x01(\tH\x00\x12\x12\n\x08internal\x18\x04 \x01(\x08H\x00\x42\x06\n\x04rule\"o\n\x05\x41udit\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x15\n\rresource_type\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x0e\n\x06result\x18\x04 \x01(\t\x12\x0f\n\x07\x62\x61tched\x18\x05 \x01(\x08\x12\x0c\n\x04none\x18\x06 \x01(\t:K\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x19.portico.common.v1.Access:6\n\x0chttp_success\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x05:I\n\x05\x61udit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x18.portico.common.v1.Auditb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,4 +34,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESS']._serialized_start=87
   _globals['_ACCESS']._serialized_end=179
+  _globals['_AUDIT']._serialized_start=181
+  _globals['_AUDIT']._serialized_end=292
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,8 @@ ACCESS_FIELD_NUMBER: _ClassVar[int]
 access: _descriptor.FieldDescriptor
 HTTP_SUCCESS_FIELD_NUMBER: _ClassVar[int]
 http_success: _descriptor.FieldDescriptor
+AUDIT_FIELD_NUMBER: _ClassVar[int]
+audit: _descriptor.FieldDescriptor
 
 class Access(_message.Message):
     __slots__ = ("public", "signed_in", "scope", "internal")
@@ -20,3 +22,19 @@ class Access(_message.Message):
     scope: str
     internal: bool
     def __init__(self, public: _Optional[bool] = ..., signed_in: _Optional[bool] = ..., scope: _Optional[str] = ..., internal: _Optional[bool] = ...) -> None: ...
+
+class Audit(_message.Message):
+    __slots__ = ("action", "resource_type", "resource", "result", "batched", "none")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    BATCHED_FIELD_NUMBER: _ClassVar[int]
+    NONE_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    resource_type: str
+    resource: str
+    result: str
+    batched: bool
+    none: str
+    def __init__(self, action: _Optional[str] = ..., resource_type: _Optional[str] = ..., resource: _Optional[str] = ..., result: _Optional[str] = ..., batched: _Optional[bool] = ..., none: _Optional[str] = ...) -> None: ...

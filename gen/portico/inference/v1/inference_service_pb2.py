@@ -27,7 +27,7 @@ from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access
 from portico.common.v1 import usage_pb2 as portico_dot_common_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,portico/inference/v1/inference_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1eportico/common/v1/access.proto\x1a\x1dportico/common/v1/usage.proto\"\xc7\x01\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x30\n\x05parts\x18\x03 \x03(\x0b\x32!.portico.inference.v1.ContentPart\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x32\n\ntool_calls\x18\x05 \x03(\x0b\x32\x1e.portico.inference.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x06 \x01(\t\x12\x0f\n\x07refusal\x18\x07 \x01(\t\"\x84\x01\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x33\n\timage_url\x18\x02 \x01(\x0b\x32\x1e.portico.inference.v1.ImageUrlH\x00\x12(\n\x05other\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x42\x06\n\x04part\"\'\n\x08ImageUrl\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"F\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\x12\r\n\x05index\x18\x04 \x01(\x05\"v\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\xb1\x03\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x33\n\x08messages\x18\x02 \x03(\x0b\x32!.portico.inference.v1.ChatMessage\x12\x18\n\x0btemperature\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\"\n\x15max_completion_tokens\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x06 \x03(\t\x12\x0e\n\x01n\x18\x07 \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x04\x88\x01\x01\x12)\n\x05tools\x18\t \x03(\x0b\x32\x1a.portico.inference.v1.Tool\x12\x13\n\x0btool_choice\x18\n \x01(\t\x12\x30\n\x0fresponse_format\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x65xtra\x18\x0c \x01(\x0b\x32\x17.google.protobuf.StructB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x18\n\x16_max_completion_tokensB\x04\n\x02_nB\x07\n\x05_seed\"\x91\x01\n\nChatChoice\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x32\n\x07message\x18\x02 \x01(\x0b\x32!.portico.inference.v1.ChatMessage\x12\x15\n\rfinish_reason\x18\x03 \x01(\t\x12)\n\x08logprobs\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x9b\x01\n\x0c\x43hatResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\x31\n\x07\x63hoices\x18\x04 \x03(\x0b\x32 .portico.inference.v1.ChatChoice\x12,\n\x05usage\x18\x05 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\"D\n\x11\x43hatStreamRequest\x12/\n\x04\x63hat\x18\x01 \x01(\x0b\x32!.portico.inference.v1.ChatRequest\"\x9f\x01\n\x12\x43hatStreamResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12/\n\x06\x64\x65ltas\x18\x04 \x03(\x0b\x32\x1f.portico.inference.v1.ChatDelta\x12,\n\x05usage\x18\x05 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\"\xb0\x01\n\tChatDelta\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\x12\x19\n\x11reasoning_content\x18\x04 \x01(\t\x12\x32\n\ntool_calls\x18\x05 \x03(\x0b\x32\x1e.portico.inference.v1.ToolCall\x12\x15\n\rfinish_reason\x18\x06 \x01(\t\x12\x0f\n\x07refusal\x18\x07 \x01(\t\"U\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x03(\t\x12\x17\n\ndimensions\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_dimensions\"\x81\x01\n\rEmbedResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x33\n\nembeddings\x18\x02 \x03(\x0b\x32\x1f.portico.inference.v1.Embedding\x12,\n\x05usage\x18\x03 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x32\xdb\x02\n\x10InferenceService\x12\x64\n\x04\x43hat\x12!.portico.inference.v1.ChatRequest\x1a\".portico.inference.v1.ChatResponse\"\x15\xa2\xbb\x18\x11\x1a\x0finference:write\x12x\n\nChatStream\x12\'.portico.inference.v1.ChatStreamRequest\x1a(.portico.inference.v1.ChatStreamResponse\"\x15\xa2\xbb\x18\x11\x1a\x0finference:write0\x01\x12g\n\x05\x45mbed\x12\".portico.inference.v1.EmbedRequest\x1a#.portico.inference.v1.EmbedResponse\"\x15\xa2\xbb\x18\x11\x1a\x0finference:writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,portico/inference/v1/inference_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1eportico/common/v1/access.proto\x1a\x1dportico/common/v1/usage.proto\"\xe2\x01\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x30\n\x05parts\x18\x03 \x03(\x0b\x32!.portico.inference.v1.ContentPart\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x32\n\ntool_calls\x18\x05 \x03(\x0b\x32\x1e.portico.inference.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x06 \x01(\t\x12\x0f\n\x07refusal\x18\x07 \x01(\t\x12\x19\n\x11reasoning_content\x18\x08 \x01(\t\"\x84\x01\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x33\n\timage_url\x18\x02 \x01(\x0b\x32\x1e.portico.inference.v1.ImageUrlH\x00\x12(\n\x05other\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x42\x06\n\x04part\"\'\n\x08ImageUrl\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"F\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\x12\r\n\x05index\x18\x04 \x01(\x05\"v\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\xb1\x03\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x33\n\x08messages\x18\x02 \x03(\x0b\x32!.portico.inference.v1.ChatMessage\x12\x18\n\x0btemperature\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\"\n\x15max_completion_tokens\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x06 \x03(\t\x12\x0e\n\x01n\x18\x07 \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x04\x88\x01\x01\x12)\n\x05tools\x18\t \x03(\x0b\x32\x1a.portico.inference.v1.Tool\x12\x13\n\x0btool_choice\x18\n \x01(\t\x12\x30\n\x0fresponse_format\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x65xtra\x18\x0c \x01(\x0b\x32\x17.google.protobuf.StructB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x18\n\x16_max_completion_tokensB\x04\n\x02_nB\x07\n\x05_seed\"\x91\x01\n\nChatChoice\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x32\n\x07message\x18\x02 \x01(\x0b\x32!.portico.inference.v1.ChatMessage\x12\x15\n\rfinish_reason\x18\x03 \x01(\t\x12)\n\x08logprobs\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x9b\x01\n\x0c\x43hatResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\x31\n\x07\x63hoices\x18\x04 \x03(\x0b\x32 .portico.inference.v1.ChatChoice\x12,\n\x05usage\x18\x05 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\"D\n\x11\x43hatStreamRequest\x12/\n\x04\x63hat\x18\x01 \x01(\x0b\x32!.portico.inference.v1.ChatRequest\"\x9f\x01\n\x12\x43hatStreamResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12/\n\x06\x64\x65ltas\x18\x04 \x03(\x0b\x32\x1f.portico.inference.v1.ChatDelta\x12,\n\x05usage\x18\x05 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\"\xdb\x01\n\tChatDelta\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\t\x12\x19\n\x11reasoning_content\x18\x04 \x01(\t\x12\x32\n\ntool_calls\x18\x05 \x03(\x0b\x32\x1e.portico.inference.v1.ToolCall\x12\x15\n\rfinish_reason\x18\x06 \x01(\t\x12\x0f\n\x07refusal\x18\x07 \x01(\t\x12)\n\x08logprobs\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"U\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x03(\t\x12\x17\n\ndimensions\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_dimensions\"\x81\x01\n\rEmbedResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x33\n\nembeddings\x18\x02 \x03(\x0b\x32\x1f.portico.inference.v1.Embedding\x12,\n\x05usage\x18\x03 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x32\x83\x04\n\x10InferenceService\x12\x9b\x01\n\x04\x43hat\x12!.portico.inference.v1.ChatRequest\x1a\".portico.inference.v1.ChatResponse\"L\xa2\xbb\x18\x11\x1a\x0finference:write\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.\x12\xaf\x01\n\nChatStream\x12\'.portico.inference.v1.ChatStreamRequest\x1a(.portico.inference.v1.ChatStreamResponse\"L\xa2\xbb\x18\x11\x1a\x0finference:write\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.0\x01\x12\x9e\x01\n\x05\x45mbed\x12\".portico.inference.v1.EmbedRequest\x1a#.portico.inference.v1.EmbedResponse\"L\xa2\xbb\x18\x11\x1a\x0finference:write\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,39 +35,39 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.inference.v1.infere
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['Chat']._loaded_options = None
-  _globals['_INFERENCESERVICE'].methods_by_name['Chat']._serialized_options = b'\242\273\030\021\032\017inference:write'
+  _globals['_INFERENCESERVICE'].methods_by_name['Chat']._serialized_options = b'\242\273\030\021\032\017inference:write\272\273\030321Metered in the usage records; it changes nothing.'
   _globals['_INFERENCESERVICE'].methods_by_name['ChatStream']._loaded_options = None
-  _globals['_INFERENCESERVICE'].methods_by_name['ChatStream']._serialized_options = b'\242\273\030\021\032\017inference:write'
+  _globals['_INFERENCESERVICE'].methods_by_name['ChatStream']._serialized_options = b'\242\273\030\021\032\017inference:write\272\273\030321Metered in the usage records; it changes nothing.'
   _globals['_INFERENCESERVICE'].methods_by_name['Embed']._loaded_options = None
-  _globals['_INFERENCESERVICE'].methods_by_name['Embed']._serialized_options = b'\242\273\030\021\032\017inference:write'
+  _globals['_INFERENCESERVICE'].methods_by_name['Embed']._serialized_options = b'\242\273\030\021\032\017inference:write\272\273\030321Metered in the usage records; it changes nothing.'
   _globals['_CHATMESSAGE']._serialized_start=164
-  _globals['_CHATMESSAGE']._serialized_end=363
-  _globals['_CONTENTPART']._serialized_start=366
-  _globals['_CONTENTPART']._serialized_end=498
-  _globals['_IMAGEURL']._serialized_start=500
-  _globals['_IMAGEURL']._serialized_end=539
-  _globals['_TOOLCALL']._serialized_start=541
-  _globals['_TOOLCALL']._serialized_end=611
-  _globals['_TOOL']._serialized_start=613
-  _globals['_TOOL']._serialized_end=731
-  _globals['_CHATREQUEST']._serialized_start=734
-  _globals['_CHATREQUEST']._serialized_end=1167
-  _globals['_CHATCHOICE']._serialized_start=1170
-  _globals['_CHATCHOICE']._serialized_end=1315
-  _globals['_CHATRESPONSE']._serialized_start=1318
-  _globals['_CHATRESPONSE']._serialized_end=1473
-  _globals['_CHATSTREAMREQUEST']._serialized_start=1475
-  _globals['_CHATSTREAMREQUEST']._serialized_end=1543
-  _globals['_CHATSTREAMRESPONSE']._serialized_start=1546
-  _globals['_CHATSTREAMRESPONSE']._serialized_end=1705
-  _globals['_CHATDELTA']._serialized_start=1708
-  _globals['_CHATDELTA']._serialized_end=1884
-  _globals['_EMBEDREQUEST']._serialized_start=1886
-  _globals['_EMBEDREQUEST']._serialized_end=1971
-  _globals['_EMBEDRESPONSE']._serialized_start=1974
-  _globals['_EMBEDRESPONSE']._serialized_end=2103
-  _globals['_EMBEDDING']._serialized_start=2105
-  _globals['_EMBEDDING']._serialized_end=2132
-  _globals['_INFERENCESERVICE']._serialized_start=2135
-  _globals['_INFERENCESERVICE']._serialized_end=2482
+  _globals['_CHATMESSAGE']._serialized_end=390
+  _globals['_CONTENTPART']._serialized_start=393
+  _globals['_CONTENTPART']._serialized_end=525
+  _globals['_IMAGEURL']._serialized_start=527
+  _globals['_IMAGEURL']._serialized_end=566
+  _globals['_TOOLCALL']._serialized_start=568
+  _globals['_TOOLCALL']._serialized_end=638
+  _globals['_TOOL']._serialized_start=640
+  _globals['_TOOL']._serialized_end=758
+  _globals['_CHATREQUEST']._serialized_start=761
+  _globals['_CHATREQUEST']._serialized_end=1194
+  _globals['_CHATCHOICE']._serialized_start=1197
+  _globals['_CHATCHOICE']._serialized_end=1342
+  _globals['_CHATRESPONSE']._serialized_start=1345
+  _globals['_CHATRESPONSE']._serialized_end=1500
+  _globals['_CHATSTREAMREQUEST']._serialized_start=1502
+  _globals['_CHATSTREAMREQUEST']._serialized_end=1570
+  _globals['_CHATSTREAMRESPONSE']._serialized_start=1573
+  _globals['_CHATSTREAMRESPONSE']._serialized_end=1732
+  _globals['_CHATDELTA']._serialized_start=1735
+  _globals['_CHATDELTA']._serialized_end=1954
+  _globals['_EMBEDREQUEST']._serialized_start=1956
+  _globals['_EMBEDREQUEST']._serialized_end=2041
+  _globals['_EMBEDRESPONSE']._serialized_start=2044
+  _globals['_EMBEDRESPONSE']._serialized_end=2173
+  _globals['_EMBEDDING']._serialized_start=2175
+  _globals['_EMBEDDING']._serialized_end=2202
+  _globals['_INFERENCESERVICE']._serialized_start=2205
+  _globals['_INFERENCESERVICE']._serialized_end=2720
 # @@protoc_insertion_point(module_scope)

@@ -3,15 +3,16 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
 
-from core import logs
+from core import children, logs
+from core.children import Child
 from core.disk import on_disk, scratch_file, write_all
 from core.errors import PorticoError, Unavailable, Unprocessable, UnsupportedMedia
 from services.rag.adapters.conversion.limits import MIB, START_SECONDS, Limits
@@ -22,9 +23,17 @@ log = logs.get(__name__)
 
 _WORKER = "services.rag.adapters.conversion.worker"
 _READ = 256 * 1024
-_OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGALRM)
-_NO_MEMORY = -signal.SIGABRT
-"""How libraries in Rust end where an allocation fails."""
+_STARTS = 3
+"""Processes that are started for one document: one that ends before it is ready to read has not failed over it."""
+_ENDED = {
+    -signal.SIGXCPU: Outcome.TIME,
+    -signal.SIGALRM: Outcome.TIME,
+    -signal.SIGABRT: Outcome.MEMORY,  # libraries in Rust abort where an allocation fails
+}
+
+
+class _NotStarted(Exception):
+    """No worker has come so far as to read the document."""
 
 
 class ProcessConverter:
@@ -46,54 +55,56 @@ class ProcessConverter:
             yield _pieces(markdown)
 
     async def _run(self, kind: Kind, document: IO[bytes], markdown: IO[bytes]) -> None:
-        process = await self._start(kind, document, markdown)
-        try:
-            outcome, detail = await self._outcome(process)
-        except TimeoutError:
-            raise _failed(f"The conversion took more than {self._limits.seconds} seconds.") from None
-        except ValueError:  # it has said what it never says: the document has taken it over
-            outcome, detail = None, "said something else"
-        finally:
-            await _end(process)
+        for _ in range(_STARTS):
+            try:
+                outcome, detail = await self._attempt(kind, document, markdown)
+                break
+            except _NotStarted as failure:
+                log.warning("no process for a conversion", error=str(failure))
+        else:
+            raise Unavailable("The converter could not be started. Try again in a moment.", retry_after=5.0)
         if outcome is not Outcome.DONE:
             log.info("document not converted", kind=kind.value, outcome=outcome, detail=detail)
             raise self._refusal(outcome)
 
-    async def _start(self, kind: Kind, document: IO[bytes], markdown: IO[bytes]) -> Process:
+    async def _attempt(self, kind: Kind, document: IO[bytes], markdown: IO[bytes]) -> tuple[Outcome | None, str]:
+        """What the worker says of the document, and a detail for the log. None: it broke down. Raises _NotStarted."""
         output = markdown.fileno()
+        worker = children.running(
+            (sys.executable, "-P", "-s", "-B", "-m", _WORKER, kind.value, str(output), *self._limits.arguments()),
+            stdin=document,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(output,),
+            env=_environment(),
+            cwd="/",
+        )
         try:
-            return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-s", "-B", "-m", _WORKER, kind.value, str(output), *self._limits.arguments()),
-                stdin=document,
-                stdout=PIPE,
-                stderr=DEVNULL,
-                pass_fds=(output,),
-                env=_environment(),
-                cwd="/",
-                start_new_session=True,
-            )
+            async with worker as (process, said):
+                return await self._outcome(process, said)
         except OSError as error:
-            log.warning("no process for a conversion", error=error.strerror)
-            raise Unavailable("The service is too busy to convert this now.", retry_after=5.0) from error
+            raise _NotStarted(error.strerror) from error
 
-    async def _outcome(self, process: Process) -> tuple[Outcome | None, str]:
-        """None: it has ended without a word."""
-        assert process.stdout is not None
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(START_SECONDS + self._limits.seconds) as deadline:
-            line = await process.stdout.readline()
-            if line == READY:
-                deadline.reschedule(loop.time() + self._limits.seconds)
-                line = await process.stdout.readline()
-            if line:
-                word, _, detail = line.decode().strip().partition(" ")
-                return Outcome(word), detail
-            await process.wait()
-        if process.returncode in _OUT_OF_TIME:
-            raise TimeoutError
-        if process.returncode == _NO_MEMORY:
-            return Outcome.MEMORY, "aborted"
-        return None, f"ended with {process.returncode}"
+    async def _outcome(self, process: Child, said: asyncio.StreamReader) -> tuple[Outcome | None, str]:
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                line = await said.readline()
+        except TimeoutError:
+            raise _NotStarted("it takes too long to load") from None
+        if not line:
+            raise _NotStarted(f"ended with {await process.wait()}")
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                if line == READY:
+                    line = await said.readline()
+                if line:
+                    word, _, detail = line.decode().strip().partition(" ")
+                    return Outcome(word), detail
+                await process.wait()
+        except TimeoutError:
+            return Outcome.TIME, ""
+        except ValueError:  # it has said what it never says: the document has taken it over
+            return None, "said something else"
+        return _ENDED.get(process.returncode or 0), f"ended with {process.returncode}"
 
     def _refusal(self, outcome: Outcome | None) -> PorticoError:
         match outcome:
@@ -109,6 +120,8 @@ class ProcessConverter:
                 return _failed("The document defines XML entities, which Office documents may not.")
             case Outcome.TOO_DEEP:
                 return _failed("The document is nested too deeply.")
+            case Outcome.TIME:
+                return _failed(f"The conversion took more than {self._limits.seconds} seconds.")
             case Outcome.MEMORY:
                 return _failed(f"The conversion needs more than {self._limits.memory // MIB} MiB of memory.")
             case Outcome.TOO_LONG:
@@ -128,14 +141,6 @@ def _environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
-
-
-async def _end(process: Process) -> None:
-    """Whatever it does: the process is gone afterwards, and whatever it has started."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
 
 
 async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:

@@ -1,39 +1,52 @@
-"""Workbooks to Markdown: a heading and a table for each sheet. Runs in the worker process only.
+"""XLSX to Markdown: a heading and a table for each sheet. Runs in the worker process only.
 
-Cells are what the workbook says: an empty one is empty, "NA" is a text, and 3 is no 3.0 because of a gap above it, as
-it is in a data frame, by which converters commonly read workbooks.
+What a sheet costs is what stands in it, however far apart it stands: empty rows are left out, and of empty columns
+beside each other one stays. Hidden sheets are marked.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO
 
-from python_calamine import CalamineWorkbook, SheetTypeEnum
-
-
-def markdown(document: BinaryIO) -> str:
-    workbook = CalamineWorkbook.from_filelike(document)
-    sheets = [each.name for each in workbook.sheets_metadata if each.typ is SheetTypeEnum.WorkSheet]
-    return "\n\n".join(f"## {name}\n{''.join(_table(workbook.get_sheet_by_name(name).to_python()))}" for name in sheets)
+from services.rag.adapters.conversion import ooxml
+from services.rag.adapters.conversion.ooxml import Package
+from services.rag.adapters.conversion.tables import cell, sparse_table, table
+from services.rag.adapters.conversion.workbook import Workbook
 
 
-def _table(rows: Sequence[Sequence[Any]]) -> Iterator[str]:
-    """The first row that holds anything is the heading; rows that hold nothing are left out."""
-    begun = False
-    for row in rows:
-        cells = [_text(value) for value in row]
-        if any(cells):
-            yield f"| {' | '.join(cells)} |\n"
-            if not begun:
-                yield f"|{' --- |' * len(cells)}\n"
-                begun = True
+def document(file: BinaryIO, at_most: int) -> str:
+    """Empty where no sheet holds anything."""
+    workbook = Workbook(file)
+    told, found, left = list[str](), False, at_most
+    for sheet in workbook.sheets:
+        rows = [{column: cell(text) for column, text in row.items()} for row in workbook.rows(sheet)]
+        parts = [f"## {sheet.name}{' (hidden)' if sheet.hidden else ''}"]
+        parts += [sparse_table(rows, left)] if rows else []
+        parts += _drawings(workbook.package, sheet.part)
+        found = found or len(parts) > 1
+        told.append("\n".join(parts))
+        left -= len(told[-1])
+    return "\n\n".join(told) if found else ""
 
 
-def _text(value: Any) -> str:
-    match value:
-        case float() if value.is_integer():
-            return str(int(value))
-        case datetime():
-            return value.isoformat(" ")
-        case _:
-            return " ".join(str(value).replace("|", "\\|").split())
+def _drawings(package: Package, sheet: str) -> Iterator[str]:
+    """The charts and the texts of shapes that lie on a sheet."""
+    for type, part in package.related(sheet).values():
+        content = package.read(part) if type == "drawing" else None
+        if content is None:
+            continue
+        root = ooxml.parse(content)
+        ooxml.resolve_alternates(root)
+        for body in ooxml.every(root, "txBody"):
+            yield from (f"\n{text}" for text in ooxml.texts(body))
+        for kind, target in package.related(part).values():
+            if kind == "chart":
+                yield f"\n{chart(package.read(target))}"
+
+
+def chart(content: bytes | None) -> str:
+    """Its heading and its table."""
+    if content is None:
+        return ""
+    title, rows = ooxml.chart(content)
+    cells = [[cell(each) for each in row] for row in rows]
+    return f"### Chart: {title}\n\n{table(cells, max(map(len, cells), default=0))}\n"

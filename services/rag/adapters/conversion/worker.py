@@ -2,7 +2,8 @@
 
 The document is its standard input, a file; OUTPUT is the open file that it writes the Markdown to. On standard output
 it says "ready" when it begins to convert, and then, in one line, the outcome: a word of Outcome, and for the log what
-went wrong and where. Limits that are met otherwise end it without a word.
+went wrong and where. Where it refuses the document before it has loaded anything, the outcome is its first word. Limits
+that are met otherwise end it without a word; one that ends without "ready" has not got to the document.
 """
 
 import os
@@ -11,7 +12,7 @@ import zipfile
 from enum import StrEnum
 from traceback import extract_tb
 
-from services.rag.adapters.conversion import formats, limits, office
+from services.rag.adapters.conversion import encodings, formats, limits, office, tables
 from services.rag.adapters.conversion.limits import Limits
 
 READY = b"ready\n"
@@ -24,6 +25,7 @@ class Outcome(StrEnum):
     BOMB = "bomb"
     ENTITIES = "entities"
     UNSUPPORTED = "unsupported"
+    TIME = "time"
     MEMORY = "memory"
     TOO_LONG = "too-long"
     TOO_DEEP = "too-deep"
@@ -45,8 +47,8 @@ _BY_TYPE: dict[type[BaseException], Outcome] = {
     office.Entities: Outcome.ENTITIES,
     office.Encrypted: Outcome.ENCRYPTED,
     office.NotOffice: Outcome.UNSUPPORTED,
-    formats.NotText: Outcome.UNSUPPORTED,
-    formats.TooLong: Outcome.TOO_LONG,
+    encodings.NotText: Outcome.UNSUPPORTED,
+    tables.TooLong: Outcome.TOO_LONG,
     zipfile.BadZipFile: Outcome.DAMAGED,
 }
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from core.tenancy import Project
 from services.vector.adapters.embedded import wire
 from services.vector.adapters.embedded.hosts import HostProcess
 from services.vector.adapters.embedded.pool import HostPool
@@ -71,6 +73,14 @@ class EmbeddedEngine:
         async with self._writer(folder):
             await self._call(place, "drop")
             self.pool.release(folder)
+
+    async def clear(self, project: Project) -> None:
+        """Removes all that there is of the project, also of indexes that nobody knows of because their making or
+        dropping was cut off. Safe to repeat."""
+        folder = self._root / project.tenant.slug / project.id
+        for name in await asyncio.to_thread(_names_in, folder):
+            await self.drop(Place(project, name))
+        await asyncio.to_thread(_remove_empty, folder)
 
     async def spec(self, place: Place) -> IndexSpec:
         spec: IndexSpec = await self._call(place, "spec")
@@ -138,3 +148,14 @@ class EmbeddedEngine:
 
     def _on_stale(self, folder: Path, stale: int) -> None:
         self.rebuilds.consider(self.pool, folder, stale, self._writer)
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()] if folder.is_dir() else []
+
+
+def _remove_empty(folder: Path) -> None:
+    """The folder, and that of its tenant."""
+    with suppress(OSError):  # not empty, or not there
+        folder.rmdir()
+        folder.parent.rmdir()

@@ -195,6 +195,7 @@ def main(descriptor: int, max_open: int, keep_free: int) -> None:
     connection = socket.socket(fileno=descriptor)
     host = Host(max_open, keep_free)
     messages = Messages()
+    connection.sendall(wire.packed_answer(Answer()))  # ready
     while data := connection.recv(_READ):
         for message in messages.of(data):
             connection.sendall(wire.packed_answer(host.answer(*wire.call_of(message))))

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core import logs
+from core import children, logs
+from core.children import Child
 from core.errors import Unavailable
 from services.vector.adapters.embedded import wire
 from services.vector.adapters.embedded.wire import Answer, Messages
 
+_HOST = "services.vector.adapters.embedded.host"
+_STARTS = 3
+"""Processes that are started for a call before it is refused: one may end before it has begun, by no fault of ours."""
 _RETRY = 1.0
 _GOODBYE = 20.0
 """Seconds that a host has to write what it holds in memory before it is killed; its log keeps everything anyway."""
@@ -54,7 +58,7 @@ class HostProcess:
     async def _start(self) -> "_Link":
         async with self._starting:
             if self._link is None or self._link.broken:
-                self._link = await _Link.open(self._arguments)
+                self._link = await _started(self._arguments)
             return self._link
 
     async def close(self) -> None:
@@ -64,25 +68,52 @@ class HostProcess:
                 await link.close()
 
 
+async def _started(arguments: tuple[str, ...]) -> "_Link":
+    """The link to a process that is ready. Raises Unavailable."""
+    for _ in range(_STARTS):
+        link = await _Link.open(arguments)
+        try:
+            if await link.ready:
+                return link
+        except BaseException:  # a cancellation: nobody else knows of the process
+            link.process.kill()
+            raise
+        log.warning("host process ended before it was ready", code=await link.process.wait())
+    raise _stopped()
+
+
+def _stopped() -> Unavailable:
+    return Unavailable("the vector engine has stopped and is being started again", retry_after=_RETRY)
+
+
 class _Link(asyncio.Protocol):
     """One process and the socket to it. A protocol, because asyncio's streams take two turns of the loop an answer."""
 
-    process: asyncio.subprocess.Process
+    process: Child
     _transport: asyncio.WriteTransport
 
     def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
         self.broken = False
+        self.ready: asyncio.Future[bool] = loop.create_future()
+        """False: it has ended without having been ready."""
         self._messages = Messages()
         self._waiting: deque[asyncio.Future[Answer]] = deque()
-        self._gone = asyncio.get_running_loop().create_future()
+        self._gone = loop.create_future()
 
     @classmethod
     async def open(cls, arguments: tuple[str, ...]) -> "_Link":
         ours, theirs = socket.socketpair()
         with theirs:
             descriptor = theirs.fileno()
-            program = (sys.executable, "-m", "services.vector.adapters.embedded.host", str(descriptor), *arguments)
-            process = await asyncio.create_subprocess_exec(*program, pass_fds=(descriptor,))
+            try:
+                process = children.start(
+                    (sys.executable, "-m", _HOST, str(descriptor), *arguments), pass_fds=(descriptor,)
+                )
+            except OSError as error:
+                ours.close()
+                log.warning("no process for vector indexes", error=error.strerror)
+                raise _stopped() from error
         transport, link = await asyncio.get_running_loop().create_unix_connection(cls, sock=ours)
         link.process, link._transport = process, transport
         return link
@@ -95,14 +126,18 @@ class _Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for message in self._messages.of(data):
-            self._settle(wire.answer_of(message))
+            if self.ready.done():
+                self._settle(wire.answer_of(message))
+            else:  # the first message says no more than that
+                self.ready.set_result(True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process is gone, or we have closed the socket."""
         self.broken = True
-        error = Unavailable("the vector engine has stopped and is being started again", retry_after=_RETRY)
+        if not self.ready.done():
+            self.ready.set_result(False)
         while self._waiting:
-            self._settle(Answer(error=error, detail="the host process has died"))
+            self._settle(Answer(error=_stopped(), detail="the host process has died"))
         self._gone.set_result(None)
 
     def _settle(self, answer: Answer) -> None:

@@ -10,15 +10,19 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from core import logs
+from core import children, logs
+from core.children import Child
 from core.errors import PorticoError
 from services.vector.adapters.embedded.hosts import HostProcess
 from services.vector.adapters.embedded.pool import HostPool
 
+_OPTIMISER = "services.vector.adapters.embedded.optimise"
+_STARTS = 3
+"""Optimising processes that are started for one rebuild: one may end before it has made its copy."""
 _PIECE = 200
 """Points that a query may have to wait for."""
 
@@ -96,14 +100,14 @@ class Rebuilds:
 
 async def _rebuild(pool: HostPool, folder: Path, writing: asyncio.Lock) -> None:
     """Wherever it ends, also by being cancelled, the index is whole: the old one or the new."""
-    target, process, host, following = folder / uuid4().hex, None, await pool.of(folder), pool.spare()
+    target, host, following = folder / uuid4().hex, await pool.of(folder), pool.spare()
     try:
-        async with writing:
-            source = await host.call("begin_rebuild", folder)
-            process = await _optimiser(source, target)
-            await process.stdout.readline()  # type: ignore[union-attr]  # it is a pipe; the copy is made
-        if await process.wait() != 0:
-            raise OSError(f"the optimising process ended with {process.returncode}")
+        async with AsyncExitStack() as optimising:
+            async with writing:
+                source = await host.call("begin_rebuild", folder)
+                process = await _copied(optimising, source, target)
+            if await process.wait() != 0:
+                raise OSError(f"the optimising process ended with {process.returncode}")
         await following.call("open_next", folder, target.name)
         while await _catch_up(host, following, folder) > _NEARLY:
             pass
@@ -114,9 +118,6 @@ async def _rebuild(pool: HostPool, folder: Path, writing: asyncio.Lock) -> None:
             await following.call("adopt", folder)
             before = pool.give_own(folder, following)
     except BaseException:
-        if process is not None and process.returncode is None:
-            process.kill()
-            await process.wait()
         await following.close()
         await host.call("abandon", folder, target.name)
         raise
@@ -125,14 +126,21 @@ async def _rebuild(pool: HostPool, folder: Path, writing: asyncio.Lock) -> None:
     await asyncio.to_thread(shutil.rmtree, source, ignore_errors=True)
 
 
+async def _copied(stack: AsyncExitStack, source: Path, target: Path) -> Child:
+    """An optimising process that has made its copy; it lives as long as the stack. Raises OSError."""
+    program = (sys.executable, "-m", _OPTIMISER, str(source), str(target))
+    for _ in range(_STARTS):
+        process, output = await stack.enter_async_context(children.running(program))
+        if await output.readline():
+            return process
+        log.warning("optimising process ended before it was ready", code=await process.wait())
+        await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
+    raise OSError(f"the optimising process ended with {process.returncode}")
+
+
 async def _catch_up(host: HostProcess, following: HostProcess, folder: Path) -> int:
     """How many noted writes are left."""
     ids, points, left = await host.call("noted", folder, _PIECE)
     if ids:
         await following.call("catch_up", folder, ids, points)
     return int(left)
-
-
-async def _optimiser(source: Path, target: Path) -> asyncio.subprocess.Process:
-    program = (sys.executable, "-m", "services.vector.adapters.embedded.optimise", str(source), str(target))
-    return await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)

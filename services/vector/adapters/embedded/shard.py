@@ -12,12 +12,13 @@ import qdrant_edge as edge
 
 from core.errors import InvalidInput, NotFound
 from services.vector.adapters import qdrant_payload as stored
+from services.vector.adapters.bm25 import Bm25
 from services.vector.adapters.compiled import compiled
 from services.vector.adapters.embedded.layout import IndexFile, read_index, read_tuning, write_index
 from services.vector.adapters.embedded.tuning import params
 from services.vector.domain.filters import Filter, Order
 from services.vector.domain.fusion import candidates, fuse_matches
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, normalised
 from services.vector.ports import Page, Query
 
 MAX_NUMBER_FIELDS = 32
@@ -99,7 +100,7 @@ class Shard:
         info = self._engine.info()
         self._number_fields = {key.strip('"') for key in info.payload_schema} - {stored.TERMS}
         self._unflushed = 0
-        self._bm25 = edge.Bm25()
+        self._bm25 = Bm25()
         self.unindexed = max(0, info.points_count - info.indexed_vectors_count)
         self.touched: dict[str, None] | None = None
         """Ids written while a rebuild goes on; None when none does."""
@@ -123,15 +124,14 @@ class Shard:
         self._wrote([point.id for point in points])
 
     def _entry(self, point: Point) -> edge.Point:
-        fields = stored.payload(point, self.spec)
+        dense, fields = stored.entry(point, self.spec)
         self._index_numbers(fields)
-        return edge.Point(stored.engine_id(point.id), self._vectors(point), fields)
+        return edge.Point(stored.engine_id(point.id), self._vectors(point, dense), fields)
 
-    def _vectors(self, point: Point) -> Any:
+    def _vectors(self, point: Point, dense: list[float]) -> Any:
         """The dense vector has no name, which is converted in half the time."""
-        dense = point.values.tolist()
         if self.spec.hybrid and point.text:
-            words = self._bm25.embed_document(point.text)
+            words = self._bm25.document(point.text)
             if words.indices:
                 return {"": dense, stored.WORDS: words}
         return dense
@@ -183,13 +183,14 @@ class Shard:
         return Page([_point(record) for record in records], "" if following is None else str(following))
 
     def query(self, query: Query) -> list[Match]:
+        asked = normalised(query.vector, self.spec.metric).tolist()
         if query.words is None:
-            return self._nearest(query.vector.tolist(), None, query, query.top_k)
+            return self._nearest(asked, None, query, query.top_k)
         if not self.spec.hybrid:
             raise InvalidInput("this index does not rank by words: create it with hybrid", field="text")
         depth = candidates(query.top_k)
-        dense = self._nearest(query.vector.tolist(), None, query, depth)
-        words = self._bm25.embed_query(query.words.text)
+        dense = self._nearest(asked, None, query, depth)
+        words = self._bm25.query(query.words.text)
         sparse = self._nearest(words, stored.WORDS, query, depth) if words.indices else []
         return fuse_matches(dense, sparse, query.words)[: query.top_k]
 

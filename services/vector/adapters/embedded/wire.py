@@ -1,5 +1,6 @@
 """What goes between the service and a host process: a pickled call there, a pickled answer back, both with their length
-in front. The socket's two ends are one program, which made the pair itself: neither end is a stranger to the other.
+in front. An empty answer comes first: the process is ready. The socket's two ends are one program, which made the pair
+itself: neither end is a stranger to the other.
 
 Queries, points and matches travel as plain tuples: as the objects that they are they take five times as long to pickle,
 which on a query would be a tenth of the engine's own time.

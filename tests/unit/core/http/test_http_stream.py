@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import gzip
 import time
+import zlib
 
 import pytest
 
@@ -10,6 +12,7 @@ from core.errors import DeadlineExceeded
 from core.http.connection import MAX_BUFFERED_BYTES
 from core.http.errors import BadResponse, TransportFailed, UpstreamTimeout
 from core.http.ports import Timeouts
+from tests.support.compression import COMPRESS
 from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
 from tests.support.short_client import Connect
 from tests.support.waiting import until
@@ -145,14 +148,110 @@ async def test_garbage_in_the_middle_is_an_error(connect: Connect) -> None:
         await until(lambda: not upstream.open)
 
 
-async def test_a_compressed_stream_is_refused(connect: Connect) -> None:
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+async def test_a_compressed_stream_is_read(connect: Connect, coding: str, size: int) -> None:
+    """Containarium#826, sub2api#2826: a proxy before the provider compresses what was asked for plain."""
+    text = b"".join(b"data: %d\n\n" % number for number in range(200))
+    encoded = COMPRESS[coding](text)
+
+    async def answer(peer: Peer, request: Request) -> None:
+        await peer.start(headers={"Content-Encoding": coding})
+        for at in range(0, len(encoded), size):
+            await peer.chunk(encoded[at : at + size])
+        await peer.finish()
+
+    async with FakeUpstream(each(answer)) as upstream:
+        stream = await connect(upstream).listen()
+        assert stream.status == 200
+        assert b"".join([piece async for piece in stream]) == text
+        assert (await connect(upstream).ask()).body == text
+
+
+async def test_each_flushed_event_of_a_compressed_stream_arrives_at_once(connect: Connect) -> None:
+    go_on = asyncio.Event()
+    packer = zlib.compressobj(wbits=31)
+
     async def answer(peer: Peer, request: Request) -> None:
         await peer.start(headers={"Content-Encoding": "gzip"})
+        await peer.chunk(packer.compress(b"one") + packer.flush(zlib.Z_SYNC_FLUSH))
+        await go_on.wait()
+        await peer.chunk(packer.compress(b"two") + packer.flush())
+        await peer.finish()
+
+    async with FakeUpstream(each(answer)) as upstream:
+        stream = await connect(upstream).listen()
+        assert await anext(stream) == b"one"
+        go_on.set()
+        assert b"".join([piece async for piece in stream]) == b"two"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+async def test_a_small_piece_does_not_become_a_huge_one(connect: Connect, coding: str) -> None:
+    """A decompression bomb costs its reader no more memory than any other stream."""
+    encoded = COMPRESS[coding](b"\0" * 20_000_000)
+
+    async def answer(peer: Peer, request: Request) -> None:
+        await peer.start(headers={"Content-Encoding": coding})
+        await peer.chunk(encoded)
+        await peer.finish()
+
+    async with FakeUpstream(each(answer)) as upstream:
+        sizes = [len(piece) async for piece in await connect(upstream).listen()]
+        assert sum(sizes) == 20_000_000
+        assert max(sizes) <= 1_000_000
+        with pytest.raises(BadResponse):
+            await (await connect(upstream).listen()).read(100_000)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"), [("gzip", b"plain"), ("br", b"plain"), ("zstd", b"plain"), ("gzip", gzip.compress(b"a")[:-3])]
+)
+async def test_a_badly_compressed_stream_breaks(connect: Connect, coding: str, body: bytes) -> None:
+    async def answer(peer: Peer, request: Request) -> None:
+        await peer.start(headers={"Content-Encoding": coding})
+        await peer.chunk(body)
+        await peer.finish()
+
+    async with FakeUpstream(each(answer)) as upstream:
+        stream = await connect(upstream).listen()
+        with pytest.raises(BadResponse):
+            async for _ in stream:
+                pass
+
+
+async def test_a_stream_in_an_unknown_coding_is_refused(connect: Connect) -> None:
+    async def answer(peer: Peer, request: Request) -> None:
+        await peer.start(headers={"Content-Encoding": "compress"})
         await peer.gone()
 
     async with FakeUpstream(each(answer)) as upstream:
         with pytest.raises(BadResponse):
             await connect(upstream).listen()
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_who_waits_for_a_piece_can_be_woken_without_losing_one(connect: Connect, coding: str) -> None:
+    go_on = asyncio.Event()
+    encode = COMPRESS.get(coding, bytes)
+
+    async def answer(peer: Peer, request: Request) -> None:
+        await peer.start(headers={"Content-Encoding": coding})
+        await go_on.wait()
+        await peer.chunk(encode(b"one"))
+        await peer.finish()
+
+    async with FakeUpstream(each(answer)) as upstream:
+        stream = await connect(upstream).listen()
+        stream.wake()  # nobody waits: nothing happens
+        for _ in range(2):
+            waiting = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0)
+            stream.wake()
+            assert await waiting == b""
+        go_on.set()
+        assert b"".join([piece async for piece in stream]) == b"one"
+        stream.wake()
 
 
 async def test_closing_early_closes_the_socket_at_once(connect: Connect) -> None:

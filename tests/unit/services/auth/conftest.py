@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from core.audit.log import AuditLog
 from core.config import load
 from core.identity import KeyRing, TokenVerifier
 from core.rate_limits import RateLimits
@@ -12,6 +13,7 @@ from core.revocations import Revocations
 from core.sealing import generate_key
 from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore
+from core.tasks import Tasks
 from services.auth.app import Domain, assemble
 from services.auth.settings import Settings
 
@@ -45,10 +47,17 @@ class World:
     async def start(self, store: DocumentStore | None = None, **env: str) -> "Process":
         settings = load(Settings, {**self.env, **env})
         keys, revocations = KeyRing(), Revocations()
+        audit_log = AuditLog(store or self.store, Tasks(), clock=self.clock)
         domain = await assemble(
-            store or self.store, RateLimits(), settings, keys=keys, revocations=revocations, clock=self.clock
+            store or self.store,
+            RateLimits(),
+            settings,
+            audit_log=audit_log,
+            keys=keys,
+            revocations=revocations,
+            clock=self.clock,
         )
-        return Process(domain, keys, revocations, TokenVerifier(keys, revocations))
+        return Process(domain, keys, revocations, TokenVerifier(keys, revocations), audit_log)
 
 
 @dataclass
@@ -57,6 +66,7 @@ class Process:
     keys: KeyRing
     revocations: Revocations
     verifier: TokenVerifier
+    audit_log: AuditLog
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Settings and the operators' commands."""
 
+import asyncio
 import io
 import json
 import sys
@@ -7,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from core.audit.records import AUDIT_LOG
 from core.commands import run
 from core.config import ConfigError, load
 from core.sealing import generate_key
+from core.storage.every import every
+from core.storage.sqlite import SqliteStore
+from core.tenancy import Tenant
 from services.auth.commands import COMMANDS
 from services.auth.settings import Settings
 
@@ -56,6 +61,21 @@ def test_an_operator_makes_a_tenant_where_registration_is_closed(
     assert len(made["password"]) > 20
     assert command(env, *CREATE, "--slug", "acme-1") == 1
     assert "registered already" in capsys.readouterr().err
+
+
+def test_what_an_operator_makes_is_in_the_audit_log(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An API token that a command made was not."""
+    assert command(env, *CREATE, "--token-label", "first") == 0
+    tenant = Tenant(json.loads(capsys.readouterr().out)["tenant"])
+
+    async def entries() -> list[tuple[str, str]]:
+        store = SqliteStore(Path(env["PORTICO_DATA_DIR"]))
+        try:
+            return sorted([(each["action"], each["actorKind"]) async for each in every(store, tenant, AUDIT_LOG)])
+        finally:
+            await store.close()
+
+    assert asyncio.run(entries()) == [("tenant.create", "operator"), ("token.create", "operator")]
 
 
 def test_a_given_password_is_not_repeated(

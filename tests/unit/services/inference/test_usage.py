@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.inference.domain import calls, tokens
+from services.inference.domain.answers.usage import read_usage
 from services.inference.domain.models import Pricing
 from services.inference.domain.tables import COLLECTIONS, USAGE
 from services.inference.domain.tokens import TokenUsage
@@ -32,13 +34,89 @@ def test_a_call_of_a_fraction_of_a_cent_costs_something() -> None:
 
 
 @given(st.recursive(st.none() | st.integers() | st.floats() | st.text(), lambda x: st.dictionaries(
-    st.sampled_from(["prompt_tokens", "completion_tokens", "prompt_tokens_details", "cached_tokens",
-                     "completion_tokens_details", "reasoning_tokens"]), x)))  # fmt: skip
-def test_no_usage_object_is_taken_wrongly(usage: Any) -> None:
-    read = tokens.reported(usage)
+    st.sampled_from(["prompt_tokens", "completion_tokens", "prompt_tokens_details", "cached_tokens", "total_tokens",
+                     "completion_tokens_details", "reasoning_tokens", "prompt_cache_hit_tokens"]), x)),
+    st.booleans())  # fmt: skip
+def test_no_usage_object_is_taken_wrongly(usage: Any, generates: bool) -> None:
+    read = read_usage(usage, generates=generates)
     if read is not None:
         assert 0 <= read.cached_input <= read.input < 2**31
         assert 0 <= read.reasoning <= read.output < 2**31
+
+
+PRICES = Pricing("USD", input=2.0, output=10.0, cached=0.2)
+
+
+@pytest.mark.parametrize(
+    ("usage", "read", "cost"),
+    [
+        (  # DeepSeek, litellm#16009
+            {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "prompt_cache_hit_tokens": 800,
+             "prompt_cache_miss_tokens": 200}, TokenUsage(1000, 100, 800), 0.00156),
+        (  # xAI, sub2api#5771
+            {"prompt_tokens": 10120, "completion_tokens": 1499, "total_tokens": 14428,
+             "completion_tokens_details": {"reasoning_tokens": 2809}}, TokenUsage(10120, 4308, 0, 2809), 0.06332),
+        (  # Gemini's compatible endpoint
+            {"prompt_tokens": 11, "completion_tokens": 9, "total_tokens": 88}, TokenUsage(11, 77), 0.000792),
+        (  # Moonshot
+            {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11, "cached_tokens": 4},
+            TokenUsage(10, 1, 4), 0.0000228),
+        (  # details without the count
+            {"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"audio_tokens": 0},
+             "prompt_cache_hit_tokens": 4}, TokenUsage(10, 1, 4), 0.0000228),
+        (  # counts as texts
+            {"prompt_tokens": "10", "completion_tokens": "1", "total_tokens": "11",
+             "prompt_tokens_details": {"cached_tokens": "4"}}, TokenUsage(10, 1, 4), 0.0000228),
+        (  # the names of OpenAI's Responses
+            {"input_tokens": 10, "output_tokens": 1, "input_tokens_details": {"cached_tokens": 4},
+             "output_tokens_details": {"reasoning_tokens": 1}}, TokenUsage(10, 1, 4, 1), 0.0000228),
+        (  # no count of the input
+            {"completion_tokens": 1, "total_tokens": 11}, TokenUsage(10, 1), 0.00003),
+        (  # a total that is too small
+            {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 1}, TokenUsage(10, 1), 0.00003),
+    ],
+)  # fmt: skip
+def test_usage_is_read_in_every_dialect(usage: Any, read: TokenUsage, cost: float) -> None:
+    assert read_usage(usage) == read
+    assert cost_nanos(read, PRICES) == round(cost * 1e9)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, [], "5", {"total_tokens": 5}, {"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": "x"}],
+)
+def test_a_report_that_says_nothing_is_none(usage: Any) -> None:
+    assert read_usage(usage) is None
+
+
+@pytest.mark.parametrize(
+    "usage", [{"total_tokens": 5}, {"prompt_tokens": 5, "total_tokens": 5}, {"prompt_tokens": 2, "total_tokens": 5}]
+)
+def test_where_nothing_is_generated_all_is_input(usage: Any) -> None:
+    assert read_usage(usage, generates=False) == TokenUsage(5)
+
+
+def test_tools_and_schemas_are_input() -> None:
+    """aisix#794: 9,320 characters of tools were estimated as 3 tokens."""
+    tools = [{"type": "function", "function": {"name": "f", "description": "d" * 9320}}]
+    request = {"messages": [{"role": "user", "content": "1234"}], "tools": tools}
+    assert tokens.estimate(tokens.request_characters(request)) > 9320 / 4
+    schema = {"messages": [], "response_format": {"type": "json_schema", "json_schema": {"a": "b" * 400}}}
+    assert tokens.estimate(tokens.request_characters(schema)) > 100
+    assert tokens.request_characters({"messages": None, "tools": None}) == 0
+
+
+def test_content_in_parts_counts_whatever_its_parts_are() -> None:
+    """aisix#794: reasoning within a list of parts, and reasoning beside the content."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "abcd"}]}
+    message = {"role": "assistant", "content": [thinking, "ef"], "reasoning_content": "ghi", "refusal": None}
+    assert tokens.message_characters([message]) == 9
+    image = {"type": "image_url", "image_url": {"url": "data:" + "x" * 999}}
+    assert tokens.message_characters([{"role": "user", "content": [image, {"type": "text", "text": "ab"}]}]) == 2
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    assert tokens.message_characters([{"content": deep}]) == 0
 
 
 def test_characters_count_texts_and_tool_calls() -> None:

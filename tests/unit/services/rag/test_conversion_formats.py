@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from services.rag.adapters.conversion import formats, office
-from services.rag.adapters.conversion.formats import NotText
+from services.rag.adapters.conversion import encodings, formats, office
+from services.rag.adapters.conversion.encodings import NotText
 from tests.support import documents
 
 
@@ -78,13 +78,13 @@ def test_entities_in_utf_16_are_seen_too() -> None:
 )
 def test_texts_are_read_in_their_own_encoding(text: str, written_in: str) -> None:
     content = text.encode(written_in)
-    assert content.decode(formats.encoding(io.BytesIO(content))) == text
+    assert content.decode(encodings.encoding(io.BytesIO(content))) == text
 
 
 @pytest.mark.parametrize("content", [b"text\0text", b"x" * 2_000_000 + b"\0", b"\xff" + b"\0" * 10])
 def test_what_goes_on_as_no_text_does_is_no_text(content: bytes) -> None:
     with pytest.raises(NotText):
-        formats.encoding(io.BytesIO(content))
+        encodings.encoding(io.BytesIO(content))
 
 
 def test_markdown_is_tidied() -> None:

@@ -103,7 +103,7 @@ class House:
         )
         parts = Parts(self.records, buckets, stores, leftovers, self.conversions, Rules(10_000), self.tasks)
         self.files = Files(parts, buckets, providers, contents)
-        self.jobs.handle(KIND, self.conversions.run)
+        self.jobs.handle(KIND, self.conversions.run, None)
 
     async def upload(self, content: bytes = b"words", name: str = "a.txt") -> File:
         async def pieces() -> AsyncIterator[bytes]:

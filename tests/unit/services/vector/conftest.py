@@ -57,8 +57,8 @@ class House:
         self.log = QueryLog(self.store, self.tasks, capacity=1000, keep_days=30)
         self.vectors = Vectors(self.targets, self.engines, self.log)
         self.migrations = Migrations(self.jobs, self.indexes, self.engines, self._forget, settle_seconds=0.0)
-        self.jobs.handle(KIND, self.migrations.run)
-        self.jobs.handle(DROP, self.indexes.finish_drop)
+        self.jobs.handle(KIND, self.migrations.run, None)
+        self.jobs.handle(DROP, self.indexes.finish_drop, None)
 
     async def index(self, name: str = "docs", project: Project = ACME, provider: str = "default") -> Index:
         index, _ = await self.indexes.create(project, provider, NewIndex(name, 2))

@@ -8,6 +8,7 @@ from core.errors import InvalidInput
 from services.vector.domain.filters import (
     MAX_CLAUSES,
     MAX_DEPTH,
+    MAX_LARGE_BOUNDS,
     MAX_VALUES,
     OPERATORS,
     All,
@@ -20,7 +21,7 @@ from services.vector.domain.filters import (
     Some,
     parse,
 )
-from services.vector.domain.terms import NO_TERM, derive, exists_term, value_term
+from services.vector.domain.terms import NO_TERM, derive, exists_term, rounded_alike, value_term
 from tests.support.exact_engine import matches
 
 A = ("a",)
@@ -86,6 +87,9 @@ def nested(depth: int) -> Any:
         ({"a": {"$gt": float("nan")}}, "filter.a.$gt"),
         ({"a": float("inf")}, "filter.a"),
         ({"a": 10**400}, "filter.a"),
+        ({"a": 2**63}, "filter.a"),
+        ({"a": {"$in": [1, -(2**63) - 1]}}, "filter.a.$in[1]"),
+        ({f"f{n}": {"$gt": 2**60} for n in range(MAX_LARGE_BOUNDS + 1)}, f"filter.f{MAX_LARGE_BOUNDS}.$gt"),
         ({"a": "x\0"}, "filter.a"),
         ({"a": "\ud800"}, "filter.a"),
         ({"a": {"$exists": 1}}, "filter.a.$exists"),
@@ -165,7 +169,9 @@ def test_every_operator_is_known() -> None:
         ({"a": 1}, {"a": {"$in": []}}, False),
         ({"a": 1}, {"a": {"$nin": []}}, True),
         ({"a": -0.0}, {"a": 0}, True),
-        ({"a": 2**53 + 1}, {"a": 2**53}, True),
+        ({"a": 2**53 + 1}, {"a": 2**53}, False),
+        ({"a": 2**53}, {"a": float(2**53)}, True),
+        ({"a": 2**53 + 1}, {"a": {"$lte": 2**53}}, False),
     ],
 )
 def test_the_meaning_as_documented(metadata: dict[str, Any], raw: dict[str, Any], met: bool) -> None:
@@ -192,6 +198,16 @@ class TestTerms:
     def test_numbers_by_path(self) -> None:
         metadata = {"a": [1, "x", 2.5, True, None], "b": {"c": -3}, "d": "4", "e.f": 5, "$g": 6, "h": [[7]]}
         assert derive(metadata).numbers == {"a": [1.0, 2.5], "b.c": [-3.0]}
+
+    @pytest.mark.parametrize("rounded", [2.0**53, -(2.0**53), 1.76414e18, 2.0**62, 2.0**63, -(2.0**63), 1e300])
+    def test_numbers_that_round_alike_are_all_of_them(self, rounded: float) -> None:
+        found = list(rounded_alike(rounded))
+        assert all(float(each) == rounded for each in found)
+        assert rounded in found
+        assert len(set(found)) == len(found)
+        whole = [each for each in found if isinstance(each, int)]
+        for outside in (min(whole, default=0) - 1, max(whole, default=0) + 1):
+            assert float(outside) != rounded or not -(2**63) <= outside < 2**63
 
     def test_terms_stay_the_same_over_releases(self) -> None:
         """They are on disk: another hash would lose every filter."""

@@ -8,6 +8,7 @@ import pytest
 from core.errors import InvalidInput
 from services.vector.domain.fusion import candidates, fuse, fuse_matches
 from services.vector.domain.points import (
+    MAX_DIMENSION,
     MAX_ID,
     MAX_METADATA_BYTES,
     MAX_POINTS,
@@ -22,6 +23,7 @@ from services.vector.domain.points import (
     check_points,
     check_top_k,
     check_vector,
+    normalised,
     parse_fusion,
     vector,
 )
@@ -181,3 +183,29 @@ class TestFusion:
     def test_both_rankings_reach_deeper_than_is_asked_for(self) -> None:
         assert candidates(1) == 100
         assert candidates(1000) == 4000
+
+
+@pytest.mark.parametrize("metric", [Metric.DOT, Metric.EUCLIDEAN])
+@pytest.mark.parametrize("values", [[3e38, 3e38], [-3e38, 0], [8e17, 8e17]])
+def test_vectors_whose_scores_could_overflow_are_refused(metric: Metric, values: list[float]) -> None:
+    """milvus-io/milvus#50408: the dot product of `[3e38, 3e38]` with itself is no 32-bit float."""
+    with pytest.raises(InvalidInput) as refused:
+        check_vector(vector(values), IndexSpec(2, metric), "vectors[0].values")
+    assert refused.value.field == "vectors[0].values"
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_the_longest_vector_that_fits(metric: Metric) -> None:
+    check_vector(vector([7e17, -7e17]), IndexSpec(2, metric))
+    check_vector(vector([1e13] * MAX_DIMENSION), IndexSpec(MAX_DIMENSION, metric))
+
+
+@pytest.mark.parametrize("values", [[3e38, 3e38], [1e-45, 0.0], [1e-4, 0.0]])
+def test_cosine_takes_any_length(values: list[float]) -> None:
+    check_vector(vector(values), IndexSpec(2))
+    assert math.hypot(*normalised(vector(values), Metric.COSINE)) == pytest.approx(1)
+
+
+def test_a_vector_of_usual_length_is_left_alone() -> None:
+    values = vector([0.6, 0.9])
+    assert all(normalised(values, metric) is values for metric in Metric)

@@ -1,0 +1,138 @@
+"""Counts what happens again and again, so that it takes one entry instead of thousands.
+
+Entries are the same where they differ in nothing but their time and call. The first one is written, and for as long as
+its window lasts the others are only counted. How many different ones there may be in a window is bounded: beyond that
+they are counted together, by caller, and in the end for the whole tenant. So no caller can fill the log, nor keep
+another one's entries out of it.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from core.audit.records import AuditEntry
+from core.tenancy import Tenant
+
+K = TypeVar("K")
+
+OTHERS = "other"
+"""Action of what is counted together."""
+
+
+@dataclass(frozen=True, slots=True)
+class TallyLimits:
+    """`entries` are held at once, over all tenants: with more, the oldest windows end early. The others bound the new
+    entries of a window, for one tenant and for one caller (by token, or by address where there is none); 0: no bound.
+    """
+
+    window_seconds: float = 3600.0
+    refresh_seconds: float = 30.0
+    """How long a count may lag behind in the store."""
+    entries: int = 20_000
+    of_tenant: int = 0
+    of_caller: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Counted:
+    """An entry that was written, and how often the same has happened since."""
+
+    tenant: Tenant
+    id: str
+    began: float
+    principal: str
+    last_at: float
+    told_at: float
+    """When the store last heard of `count`, or of the entry itself."""
+    count: int = 1
+
+
+Key = tuple[Hashable, ...]
+
+
+class Tally:
+    def __init__(self, limits: TallyLimits, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._counted: OrderedDict[Key, Counted] = OrderedDict()
+        """The oldest window first."""
+        self._grown: dict[str, Counted] = {}
+        """By the entry's id: what the store has yet to be told of."""
+        self._of_tenant: Counter[Tenant] = Counter()
+        self._of_caller: Counter[tuple[Tenant, str]] = Counter()
+
+    def add(self, tenant: Tenant, entry: AuditEntry) -> AuditEntry | None:
+        """The entry that is to be written, usually this one; None: it was counted to another."""
+        for key, candidate in self._candidates(tenant, entry):
+            known = self._counted.get(key)
+            if known is not None and not self._is_over(known):
+                known.count += 1
+                known.last_at = entry.created_at
+                self._grown[known.id] = known
+                return None
+            if candidate is not None:
+                self._begin(key, tenant, candidate)
+                return candidate
+        return None
+
+    def due(self, *, all: bool = False) -> list[Counted]:
+        """Counts to tell the store of; `all`: also those that it was told of a moment ago."""
+        while self._counted and self._is_over(next(iter(self._counted.values()))):
+            self._forget(next(iter(self._counted)))
+        fresh = self._clock() - self._limits.refresh_seconds
+        return [each for each in self._grown.values() if all or each.told_at <= fresh or self._is_over(each)]
+
+    def told(self, counted: Counted, count: int) -> None:
+        """The store knows of so many, or will never take them."""
+        counted.told_at = self._clock()
+        if counted.count == count:
+            self._grown.pop(counted.id, None)
+
+    def _candidates(self, tenant: Tenant, entry: AuditEntry) -> Iterator[tuple[Key, AuditEntry | None]]:
+        """What the entry may be counted to, the closest first. With an entry where a new one may be begun."""
+        limits, principal = self._limits, _principal(entry)
+        who = (tenant, entry.actor_kind, entry.actor_id, principal)
+        room = not limits.of_tenant or self._of_tenant[tenant] < limits.of_tenant
+        own_room = not limits.of_caller or self._of_caller[tenant, principal] < limits.of_caller
+        exact = (*who, entry.action, entry.resource_type, entry.resource_id, entry.outcome)
+        yield exact, entry if room and own_room else None
+        others = msgspec.structs.replace(entry, action=OTHERS, resource_type="", resource_id="", reason="", metadata={})
+        yield who, others if room else None
+        yield (
+            (tenant,),
+            msgspec.structs.replace(
+                others, actor_id="", token_id="", project_id="", request_id="", ip_address="", user_agent=""
+            ),
+        )
+
+    def _begin(self, key: Key, tenant: Tenant, entry: AuditEntry) -> None:
+        if key in self._counted:
+            self._forget(key)
+        elif len(self._counted) >= self._limits.entries:
+            self._forget(next(iter(self._counted)))
+        at, principal = entry.created_at, _principal(entry)
+        self._counted[key] = Counted(tenant, entry.id, at, principal, last_at=at, told_at=at)
+        self._of_tenant[tenant] += 1
+        self._of_caller[tenant, principal] += 1
+
+    def _forget(self, key: Key) -> None:
+        each = self._counted.pop(key)
+        _take_one(self._of_tenant, each.tenant)
+        _take_one(self._of_caller, (each.tenant, each.principal))
+
+    def _is_over(self, counted: Counted) -> bool:
+        return counted.began + self._limits.window_seconds <= self._clock()
+
+
+def _principal(entry: AuditEntry) -> str:
+    """What tells callers apart."""
+    return entry.token_id or entry.ip_address
+
+
+def _take_one(counter: Counter[K], key: K) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

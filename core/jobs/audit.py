@@ -1,0 +1,62 @@
+"""What jobs leave in the audit log: one entry at a job's end, with whoever asked for it as the actor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core import logs
+from core.audit.changes import Change
+from core.audit.log import AuditLog
+from core.audit.records import FAILURE, Actor, actor_from, new_entry
+from core.errors import PorticoError
+from core.jobs.records import Job
+from core.tenancy import Project
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobAudit:
+    """What the entries of one kind of job are called. Its resource is the job, unless the handler names another one
+    (`core.audit.changes`). `batched`: for jobs in large numbers, see AuditLog.add_once."""
+
+    action: str
+    resource_type: str
+    batched: bool = False
+
+
+class JobRecorder:
+    """`rules` are by kind; a kind without one leaves no entries."""
+
+    def __init__(self, audit_log: AuditLog | None, rules: Mapping[str, JobAudit]) -> None:
+        self._log = audit_log
+        self._rules = rules
+
+    async def record(self, scope: Project, job: Job, change: Change, reason: str) -> None:
+        """Before the job's end is written; empty `reason`: it ended well. A job that ends twice, because its process
+        was killed in between, leaves one entry. Never fails."""
+        rule = self._rules.get(job.kind)
+        if self._log is None or rule is None or not change.recorded:
+            return
+        entry = new_entry(
+            actor_of(job),
+            rule.action,
+            FAILURE if reason else change.outcome,
+            rule.resource_type,
+            change.resource_id or job.id,
+            at=self._log.clock(),
+            id=f"aud_{job.id}",
+            reason=reason or change.reason,
+            metadata=change.metadata,
+        )
+        if not rule.batched:
+            try:
+                await self._log.write(scope.tenant, entry)
+            except PorticoError as error:
+                log.warning("audit entry of a job is written later", job=job.id, reason=error.reason)
+            else:
+                return
+        self._log.add_once(scope.tenant, entry)
+
+
+def actor_of(job: Job) -> Actor:
+    return actor_from(job.actor)

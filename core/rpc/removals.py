@@ -1,0 +1,66 @@
+"""Learns from auth which projects were deleted, and lets the service remove what it keeps of them.
+
+Auth lists what this service has yet to acknowledge, so nothing is missed while either is away: a project is
+acknowledged when its removal is a durable job here.
+"""
+
+import grpc
+
+from core import logs
+from core.audit.records import actor_from
+from core.config import Secret
+from core.errors import PorticoError
+from core.removals import Removals
+from core.rpc.chain import SERVICE_SECRET
+from core.rpc.channel import open_channel
+from core.tasks import Tasks
+from core.tenancy import Project, Tenant
+from portico.auth.v1 import trust_service_pb2 as pb
+from portico.auth.v1 import trust_service_pb2_grpc
+
+log = logs.get(__name__)
+
+POLL_SECONDS = 2.0
+_CALL_SECONDS = 5.0
+_PAGE = 100
+
+
+class RemovalFeed:
+    def __init__(self, service: str, address: str, secret: Secret, removals: Removals, tasks: Tasks) -> None:
+        self._service = service
+        self._metadata = ((SERVICE_SECRET, secret.reveal()),)
+        self._removals = removals
+        self._tasks = tasks
+        self._channel = open_channel(address)
+        self._auth = trust_service_pb2_grpc.TrustServiceStub(self._channel)
+
+    def start(self) -> None:
+        self._tasks.every("remove deleted projects", POLL_SECONDS, self.poll)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def poll(self) -> None:
+        """Begins the removals that there are."""
+        try:
+            while projects := await self._listed():
+                for each in projects:
+                    await self._begin(each)
+        except grpc.aio.AioRpcError as error:
+            log.debug("deleted projects not asked for", code=error.code().name)
+        except PorticoError as error:
+            log.warning("deleted projects not removed yet", reason=error.reason)
+
+    async def _listed(self) -> list[pb.DeletedProject]:
+        """Those that are acknowledged are no longer listed, so the first page is all that is ever asked for."""
+        request = pb.ListDeletedProjectsRequest(service=self._service, page_size=_PAGE)
+        answer = await self._auth.ListDeletedProjects(request, metadata=self._metadata, timeout=_CALL_SECONDS)
+        return list(answer.projects)
+
+    async def _begin(self, deleted: pb.DeletedProject) -> None:
+        project = Project(Tenant(deleted.tenant), deleted.project)
+        await self._removals.begin(project, actor_from(dict(deleted.actor)))
+        request = pb.AcknowledgeDeletedProjectRequest(
+            service=self._service, tenant=deleted.tenant, project=deleted.project
+        )
+        await self._auth.AcknowledgeDeletedProject(request, metadata=self._metadata, timeout=_CALL_SECONDS)

@@ -1,0 +1,75 @@
+"""Deleted projects, which every service has to hear of: kept until the end of time, a record each.
+
+The record is written before the project is closed and counts once it is. So a deletion that is cut off, anywhere, is
+finished by whoever finds it; and a project that turned out to be the last one, and stays, was never published.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from core.audit import changes as audit
+from core.audit.records import to_document
+from core.errors import Conflict, InvalidInput, NotFound
+from core.storage.ports import Cond, Op, Order
+from core.tenancy import MAIN, Tenant
+from services.auth.domain.records import Deletion
+from services.auth.domain.tables import Tables
+from services.auth.ports import Clock
+
+AUTH = "auth"
+"""Auth's own part: tokens, sessions, memberships and the record of the project."""
+
+_SERVICE = re.compile(r"[a-z][a-z0-9]{0,31}")
+
+
+class Deletions:
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self._table = tables.deletions
+        self._clock = clock
+
+    async def prepare(self, tenant: Tenant, project_id: str) -> None:
+        """The project is about to be deleted. Nobody acts on it before `publish`."""
+        actor = to_document(audit.actor())
+        with suppress(Conflict):  # a deletion that was cut off
+            await self._table.insert(
+                MAIN, Deletion(_id(tenant, project_id), tenant.slug, project_id, self._clock(), actor)
+            )
+
+    async def withdraw(self, tenant: Tenant, project_id: str) -> None:
+        """The project stays."""
+        await self._table.delete_where(MAIN, {"id": _id(tenant, project_id), "published": None})
+
+    async def publish(self, tenant: Tenant, project_id: str) -> None:
+        """Every service will remove what it keeps of the project. There is no way back."""
+        await self._table.update(MAIN, _id(tenant, project_id), published=True)
+
+    async def unpublished(self, seconds: float) -> list[Deletion]:
+        """Those that were prepared longer ago than that, and not published: they were cut off."""
+        where = {"published": None, "createdAt": Cond(Op.LT, self._clock() - seconds)}
+        return [each async for each in self._table.every(MAIN, where)]
+
+    async def pending(self, service: str, page_size: int = 0, page_token: str = "") -> tuple[list[Deletion], str]:
+        """Published ones that the service has not acknowledged, oldest first, and the token of the next page."""
+        where = {"published": True, _field(service): None}
+        return await self._table.page(
+            MAIN, where, order=Order(descending=False), page_size=page_size, page_token=page_token
+        )
+
+    async def acknowledge(self, service: str, tenant: str, project_id: str) -> None:
+        """Raises NotFound."""
+        changes: Mapping[str, Any] = {_field(service): True}
+        if await self._table.update(MAIN, f"{tenant}/{project_id}", **changes) is None:
+            raise NotFound("There is no such deleted project.", field="project")
+
+
+def _id(tenant: Tenant, project_id: str) -> str:
+    return f"{tenant.slug}/{project_id}"
+
+
+def _field(service: str) -> str:
+    """Where the record says that the service has acknowledged it. Raises InvalidInput."""
+    if not _SERVICE.fullmatch(service):
+        raise InvalidInput("A service's name is 1 to 32 of a-z and 0-9 and begins with a letter.", field="service")
+    return f"doneBy{service.capitalize()}"

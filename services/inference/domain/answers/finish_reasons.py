@@ -1,0 +1,33 @@
+"""Why an answer ended, in OpenAI's words."""
+
+ERROR = "error"
+_STOP, _LENGTH, _TOOL_CALLS = "stop", "length", "tool_calls"
+_TURN_ENDED = "end_turn"
+
+_WORDS = {
+    _TURN_ENDED: _STOP,
+    "stop_sequence": _STOP,
+    "eos": _STOP,
+    "eos_token": _STOP,
+    "STOP": _STOP,
+    "max_tokens": _LENGTH,
+    "MAX_TOKENS": _LENGTH,
+    "model_length": _LENGTH,
+    "tool_use": _TOOL_CALLS,
+    "SAFETY": "content_filter",
+}
+"""Of Anthropic, Google, Together and Mistral; other words pass as they are."""
+
+
+def finish_reason(said: object, *, calls_tools: bool) -> str | None:
+    """None while the answer is open: where nothing is said, or an empty text."""
+    if type(said) is not str or not said:
+        return None
+    if said == _TURN_ENDED and calls_tools:
+        return _TOOL_CALLS
+    return _WORDS.get(said, said)
+
+
+def default_reason(*, calls_tools: bool) -> str:
+    """Of an answer that ended without a reason."""
+    return _TOOL_CALLS if calls_tools else _STOP

@@ -1,0 +1,47 @@
+"""What S3 and the way to it refuse, in the words of the one error tree."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import ClientError as TransportError
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+)
+
+from core.errors import InsufficientStorage, NotFound, Unavailable, UpstreamFailed
+
+_ABSENT = ("NoSuchKey", "404", "NotFound")
+_FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "507")
+_BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504")
+
+
+def absent() -> NotFound:
+    return NotFound("There is no such object.", reason="OBJECT_NOT_FOUND")
+
+
+@contextmanager
+def provider_errors() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        raise _translated(error) from error
+    except (ConnectionError, HTTPClientError, TransportError, OSError, TimeoutError) as error:
+        raise Unavailable("The file provider cannot be reached. Try again in a moment.") from error
+    except BotoCoreError as error:
+        raise UpstreamFailed("The file provider cannot be used as it is set up.", reason="PROVIDER_FAILED") from error
+
+
+def _translated(error: ClientError) -> Exception:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    if code in _ABSENT or code == "NoSuchUpload":
+        return absent()
+    if code in _FULL or status == "507":
+        return InsufficientStorage("The file provider has no room for this file.", reason="STORAGE_FULL")
+    if code in _BUSY or status.startswith("5"):
+        return Unavailable("The file provider is busy. Try again in a moment.", retry_after=1.0)
+    shown = code if code.isalnum() and len(code) <= 64 else status
+    return UpstreamFailed(f"The file provider refused the request ({shown}).", reason="PROVIDER_REFUSED")

@@ -1,0 +1,53 @@
+"""Remove a deleted project's buckets, files and their contents, wherever they lie, and its providers with their sealed
+credentials."""
+
+from core import logs
+from core.errors import PorticoError
+from core.providers.records import Provider
+from core.storage.ports import DocumentStore
+from core.tenancy import Project
+from services.rag.domain.leftovers import Leftovers
+from services.rag.domain.providers import Providers
+from services.rag.domain.stores import Stores
+from services.rag.domain.tables import BUCKETS, COLLECTIONS, FILES
+
+log = logs.get(__name__)
+
+
+class ProjectRemoval:
+    """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
+    its content back. It needs the provider for that, so a provider stays while notes of such uploads do."""
+
+    def __init__(self, store: DocumentStore, providers: Providers, stores: Stores, leftovers: Leftovers) -> None:
+        self._store = store
+        self._providers = providers
+        self._stores = stores
+        self._leftovers = leftovers
+
+    async def remove(self, project: Project, last: bool) -> bool:
+        """See core.removals.Remove."""
+        await self._store.prepare(project.tenant, COLLECTIONS)
+        await self._store.delete_where(project, BUCKETS, {})
+        await self._store.delete_where(project, FILES, {})
+        cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
+        if not last and (not all(cleared) or await self._leftovers.count(project)):
+            return False
+        await self._providers.delete_all(project)
+        return True
+
+    async def _clear(self, project: Project, provider: Provider, last: bool) -> bool:
+        try:
+            with await self._stores.use(project, provider) as store:
+                await store.clear(project)
+        except PorticoError as error:
+            told = log.error if last else log.warning
+            told(
+                "files of a deleted project are left at its provider",
+                tenant=project.tenant.slug,
+                project=project.id,
+                provider=provider.key,
+                reason=error.reason,
+                tried_again=not last,
+            )
+            return False
+        return True

@@ -1,0 +1,246 @@
+"""Every RPC that changes something leaves exactly one entry, for success and for refusal, through the real servers.
+
+The walks are checked against the contracts: an RPC that is added and not walked fails here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+from google.api.httpbody_pb2 import HttpBody
+
+from services.rag.app import assemble as assemble_rag
+from services.rag.settings import Settings as RagSettings
+from services.vector.app import assemble as assemble_vector
+from services.vector.settings import Settings as VectorSettings
+from tests.support import serving
+from tests.support.audit_walk import (
+    PLANTED,
+    Step,
+    Walk,
+    check_clean,
+    check_complete,
+    walk_is_denied,
+    walk_succeeds,
+)
+from tests.support.inference_world import inference
+from tests.support.rag_client import FORM, form
+from tests.support.tokens import Signer
+from tests.support.vector_client import point, struct
+
+INFERENCE, RAG, VECTOR = "portico.inference.v1", "portico.rag.v1", "portico.vector.v1"
+
+INFERENCE_STEPS = [
+    Step(
+        "ProviderService/CreateProvider",
+        {"key": "p", "driver": "openai", "label": PLANTED, "credentials": {"apiKey": PLANTED}},
+        "p",
+    ),
+    Step("ProviderService/UpdateProvider", {"id": "p", "credentials": {"apiKey": PLANTED + "2"}}, "p"),
+    Step(
+        "ModelService/CreateModel",
+        {"key": "m", "name": PLANTED, "category": "llm", "provider_key": "p", "model_id": "x"},
+        "m",
+        keep=lambda answer: {"model": answer.model.id},
+    ),
+    Step("ModelService/UpdateModel", {"id": "m", "description": PLANTED}, "m"),
+    # By its record id: the entry names it as the others do.
+    Step(
+        "ModelService/DeleteModel",
+        lambda known: {"id": known.get("model", "m")},
+        "m",
+    ),
+    Step("ProviderService/DeleteProvider", {"id": "p"}, "p"),
+]
+
+
+def json_body(**content: Any) -> HttpBody:
+    return HttpBody(content_type="application/json", data=orjson.dumps(content))
+
+
+def form_body(**fields: str) -> HttpBody:
+    return HttpBody(content_type=FORM, data=form(PLANTED.encode(), "a.txt", **fields))
+
+
+def openai_id(answer: HttpBody) -> dict[str, Any]:
+    return {"file": orjson.loads(answer.data)["id"]}
+
+
+RAG_STEPS = [
+    Step(
+        "FileProviderService/CreateFileProvider",
+        {"key": "disk", "driver": "local", "label": PLANTED, "metadata": struct(note=PLANTED)},
+        "disk",
+    ),
+    Step("FileProviderService/UpdateFileProvider", {"provider_key": "disk", "label": PLANTED}, "disk"),
+    Step(
+        "BucketService/CreateBucket",
+        {"key": "b", "name": PLANTED, "provider_key": "disk", "metadata": struct(note=PLANTED)},
+        "b",
+    ),
+    # What a stream names is not known before it is read.
+    Step(
+        "FileService/UploadFile",
+        {"bucket_key": "b", "body": form_body(keyHint="a.txt", metadata=f'{{"note": "{PLANTED}"}}')},
+        "b/a.txt",
+        denied_resource="",
+    ),
+    Step("FileService/ConvertFile", {"bucket_key": "b", "object_key": "a.txt"}, "b/a.txt"),
+    Step("FileService/DeleteFile", {"bucket_key": "b", "object_key": "a.txt"}, "b/a.txt"),
+    Step(
+        "OpenAIFileService/CreateOpenAIFile",
+        {"body": form_body(purpose="assistants")},
+        lambda known: f"openai/{known.get('file')}",
+        denied_resource="",
+        keep=openai_id,
+    ),
+    Step(
+        "OpenAIFileService/DeleteOpenAIFile",
+        lambda known: {"file_id": known.get("file", "file-1")},
+        lambda known: f"openai/{known.get('file')}",
+        denied_resource="file-1",
+    ),
+    Step("BucketService/DeleteBucket", {"bucket_key": "b"}, "b"),
+    Step("FileProviderService/DeleteFileProvider", {"provider_key": "disk"}, "disk"),
+]
+
+_DOCS = {"provider_key": "default", "index_id": "docs"}
+
+VECTOR_STEPS = [
+    Step(
+        "ProviderService/CreateProvider",
+        {
+            "key": "q",
+            "driver": "qdrant",
+            "label": PLANTED,
+            "credentials": struct(apiKey=PLANTED),
+            "settings": struct(url="https://127.0.0.1:1"),
+        },
+        "q",
+    ),
+    Step("ProviderService/UpdateProvider", {"provider_key": "q", "credentials": struct(apiKey=PLANTED + "2")}, "q"),
+    Step("IndexService/CreateIndex", {"provider_key": "default", "name": "docs", "dimension": 2}, "default/docs"),
+    Step("IndexService/UpdateIndex", {**_DOCS, "metadata": struct(note=PLANTED)}, "default/docs"),
+    Step("PointService/Upsert", {**_DOCS, "points": [point("a", 1.0, 0.0, note=PLANTED)]}, "default/docs"),
+    Step(
+        "PointRestService/UpsertVectors",
+        {**_DOCS, "body": json_body(vectors=[{"id": PLANTED, "values": [1, 0]}])},
+        "default/docs",
+    ),
+    Step("PointService/Delete", {**_DOCS, "ids": [PLANTED]}, "default/docs"),
+    Step("PointRestService/DeleteVectors", {**_DOCS, "body": json_body(ids=[PLANTED])}, "default/docs"),
+    Step(
+        "MigrationService/CreateMigration",
+        {
+            "source_provider_key": "default",
+            "source_index_id": "docs",
+            "destination_provider_key": "default",
+            "destination_name": "copy",
+        },
+        lambda known: str(known.get("migration")),
+        denied_resource="",
+        keep=lambda answer: {"migration": answer.migration.id},
+    ),
+    Step(
+        "MigrationService/CancelMigration",
+        lambda known: {"id": known.get("migration", "m")},
+        lambda known: str(known.get("migration")),
+        denied_resource="m",
+    ),
+    Step("IndexService/DeleteIndex", _DOCS, "default/docs"),
+    Step("ProviderService/DeleteProvider", {"provider_key": "q"}, "q"),
+]
+
+
+@asynccontextmanager
+async def service(name: str, settings: Any, build: Any, folder: Path, **env: str) -> AsyncIterator[tuple[Any, Signer]]:
+    signer = Signer()
+    async with serving.served(name, settings, build, folder, signer, **env) as running:
+        yield running, signer
+
+
+async def check(walk: Walk, signer: Signer, steps: list[Step]) -> None:
+    await walk_succeeds(walk, steps, "acme", lambda: signer.token(tenant="acme", sub="somebody"), "somebody", "api")
+    walk.known.clear()
+    await walk.call(steps[0], signer.token(tenant="globex"))  # so that the tenant has a store
+    await walk_is_denied(
+        walk, steps, "globex", lambda: signer.token(tenant="globex", sub="nobody", scopes=["usage:read"]), "nobody"
+    )
+    check_clean([*await walk.entries("acme"), *await walk.entries("globex")])
+
+
+async def test_inference(tmp_path: Path) -> None:
+    check_complete(INFERENCE, INFERENCE_STEPS)
+    async with inference(tmp_path) as world:
+        await check(Walk(world.running, world.channel, INFERENCE), world.signer, INFERENCE_STEPS)
+
+
+async def test_rag(tmp_path: Path) -> None:
+    check_complete(RAG, RAG_STEPS)
+    async with (
+        service("rag", RagSettings, assemble_rag, tmp_path) as (running, signer),
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        walk = Walk(running, channel, RAG)
+        await check(walk, signer, RAG_STEPS)
+        # The conversion that was asked for is another entry, of the same actor, when its job has ended; but here the
+        # file may have been deleted before it began.
+        done = [each for each in await walk.entries("acme") if each.action == "file.conversion"]
+        assert [each.actor_id for each in done] in ([], ["somebody"])
+
+
+async def test_vector(tmp_path: Path) -> None:
+    check_complete(VECTOR, VECTOR_STEPS)
+    slow = {"PORTICO_VECTOR_LOOKUP_SECONDS": "5"}  # a migration waits so long, and can be cancelled meanwhile
+    async with (
+        service("vector", VectorSettings, assemble_vector, tmp_path, **slow) as (running, signer),
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        walk = Walk(running, channel, VECTOR)
+        await check(walk, signer, VECTOR_STEPS)
+        ended = [each for each in await walk.entries("acme") if each.action == "migration.run"]
+        assert [(each.outcome, each.reason, each.actor_id) for each in ended] == [("failure", "CANCELLED", "somebody")]
+
+
+async def test_a_migration_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Path) -> None:
+    """Jobs ran for nobody."""
+    async with (
+        service("vector", VectorSettings, assemble_vector, tmp_path, PORTICO_VECTOR_LOOKUP_SECONDS="0.01") as (
+            running,
+            signer,
+        ),
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        walk = Walk(running, channel, VECTOR)
+        token = signer.token(tenant="acme", sub="somebody", jti="t7")
+        steps = {step.rpc: step for step in VECTOR_STEPS}
+        await walk.call(steps["IndexService/CreateIndex"], token)
+        made = await walk.call(steps["MigrationService/CreateMigration"], token)
+        async with asyncio.timeout(30):
+            while not (ran := [e for e in await walk.entries("acme") if e.action == "migration.run"]):
+                await asyncio.sleep(0.01)
+        (entry,) = ran
+        assert (entry.outcome, entry.resource_type, entry.resource_id) == ("success", "migration", made.migration.id)
+        assert (entry.actor_kind, entry.actor_id, entry.token_id) == ("api", "somebody", "t7")
+        assert entry.request_id == "walk MigrationService/CreateMigration"
+
+
+async def test_a_conversion_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Path) -> None:
+    async with (
+        service("rag", RagSettings, assemble_rag, tmp_path) as (running, signer),
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        walk = Walk(running, channel, RAG)
+        token = signer.token(tenant="acme", sub="somebody")
+        body = form_body(keyHint="a.txt", convertToMarkdown="true")
+        await walk.call(Step("FileService/UploadFile", {"bucket_key": "default", "body": body}, ""), token)
+        async with asyncio.timeout(60):
+            while not (ran := [e for e in await walk.entries("acme") if e.action == "file.conversion"]):
+                await asyncio.sleep(0.01)
+        (entry,) = ran
+        assert (entry.outcome, entry.resource_id, entry.actor_id) == ("success", "default/a.txt", "somebody")
+        check_clean(await walk.entries("acme"))

@@ -1,0 +1,148 @@
+"""What jobs leave in the audit log."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from core import context
+from core.audit.changes import Change
+from core.audit.log import AuditLog
+from core.audit.records import AUDIT_LOG, AuditEntry
+from core.context import Identity, Kind, RequestContext
+from core.errors import InvalidInput, PorticoError, Unavailable
+from core.jobs.audit import JobAudit, JobRecorder
+from core.jobs.jobs import Jobs
+from core.jobs.records import JOB_INDEX, JOBS, Job, Status
+from core.jobs.run import JobRun
+from core.jobs.worker import JobLimits
+from core.lifecycle import Lifecycle
+from core.storage.memory import MemoryStore
+from core.tasks import Tasks
+from core.tenancy import MAIN, Project, Tenant
+
+ACME = Project(Tenant("acme"), "p1")
+CALLER = Identity(ACME, "u1", Kind.API, frozenset({"*"}), "t1", 0.0, None)
+LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2, max_attempts=2)
+
+
+class World:
+    def __init__(self) -> None:
+        self.store, self.tasks, self.lifecycle = MemoryStore(), Tasks(), Lifecycle()
+        self.log = AuditLog(self.store, self.tasks)
+        self.jobs = Jobs(self.store, self.tasks, self.lifecycle, audit_log=self.log, limits=LIMITS)
+
+    async def ended(self, job: Job) -> list[AuditEntry]:
+        async with asyncio.timeout(5):
+            while not (await self.jobs.get(ACME, job.id)).status.ended:
+                await asyncio.sleep(0.005)
+        return await self.entries()
+
+    async def entries(self) -> list[AuditEntry]:
+        await self.store.prepare(ACME.tenant, [AUDIT_LOG])
+        await self.log.flush()
+        found, _ = await self.log.page(ACME.tenant, {}, page_size=100, page_token="")
+        return found
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    await made.lifecycle.stop()
+    await made.tasks.drain(0.1)
+
+
+async def submitted(world: World, handler: Any, audit: JobAudit | None) -> Job:
+    world.jobs.handle("copy", handler, audit)
+    await world.jobs.start()
+    context.bind(RequestContext("req-1", CALLER, peer_address="192.0.2.7"))
+    return await world.jobs.submit(ACME, "copy", {"secret": "planted"})
+
+
+COPY = JobAudit("copy.run", "copy")
+
+
+@pytest.mark.parametrize("audit", [COPY, JobAudit("copy.run", "copy", batched=True)], ids=["durable", "batched"])
+async def test_a_job_leaves_an_entry_of_whoever_asked_for_it(world: World, audit: JobAudit) -> None:
+    async def copy(run: JobRun) -> None:
+        run.change.metadata["records"] = "3"
+
+    job = await submitted(world, copy, audit)
+    (entry,) = await world.ended(job)
+    assert (entry.action, entry.resource_type, entry.resource_id) == ("copy.run", "copy", job.id)
+    assert (entry.outcome, entry.metadata) == ("success", {"records": "3"})
+    assert (entry.actor_kind, entry.actor_id, entry.token_id, entry.project_id) == ("api", "u1", "t1", "p1")
+    assert (entry.request_id, entry.ip_address) == ("req-1", "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(InvalidInput("no"), "INVALID_INPUT"), (Unavailable("away"), "UNAVAILABLE"), (OSError(), "INTERNAL")],
+)
+async def test_a_job_that_fails_leaves_one_entry_however_often_it_was_tried(
+    world: World, error: Exception, reason: str
+) -> None:
+    async def copy(run: JobRun) -> None:
+        raise error
+
+    (entry,) = await world.ended(await submitted(world, copy, COPY))
+    assert (entry.outcome, entry.reason) == ("failure", reason)
+
+
+async def test_a_job_whose_process_was_killed_too_often_leaves_an_entry(world: World) -> None:
+    async def copy(run: JobRun) -> None:
+        raise AssertionError("it is not begun again")
+
+    world.jobs.handle("copy", copy, COPY)
+    await world.store.prepare(MAIN, [JOB_INDEX])
+    context.bind(RequestContext("req-1", CALLER))
+    job = await world.jobs.submit(ACME, "copy", {})
+    killed = {"status": "running", "leaseOwner": "dead", "leaseUntil": 1.0, "failures": 1}
+    await world.store.update(ACME, JOBS, job.id, killed)
+    await world.jobs.start()
+    (entry,) = await world.ended(job)
+    assert (entry.outcome, entry.reason, entry.actor_id) == ("failure", "INTERRUPTED", "u1")
+    assert (await world.jobs.get(ACME, job.id)).status is Status.FAILED
+
+
+async def test_a_job_that_had_nothing_to_do_leaves_nothing(world: World) -> None:
+    async def copy(run: JobRun) -> None:
+        run.change.recorded = False
+
+    assert await world.ended(await submitted(world, copy, COPY)) == []
+
+
+async def test_jobs_of_jobs_are_done_for_whoever_asked_for_the_first(world: World) -> None:
+    async def copy(run: JobRun) -> None:
+        if not run.payload.get("second"):
+            await world.jobs.submit(ACME, "copy", {"second": True}, unique_key="second")
+
+    await world.ended(await submitted(world, copy, COPY))
+    async with asyncio.timeout(5):
+        while len(found := await world.entries()) < 2:
+            await asyncio.sleep(0.005)
+    assert {(each.actor_id, each.request_id) for each in found} == {("u1", "req-1")}
+
+
+async def test_a_job_whose_end_was_not_written_leaves_one_entry(world: World) -> None:
+    """Its process was killed between the entry and the job's end, and another one did it again."""
+    await world.store.prepare(ACME.tenant, [AUDIT_LOG])
+    recorder = JobRecorder(world.log, {"copy": COPY})
+    job = Job("job_1", "copy", {}, Status.RUNNING, 0.0, 0.0, 5)
+    for _ in range(2):
+        await recorder.record(ACME, job, Change(), "")
+    assert len(await world.entries()) == 1
+
+
+async def test_a_log_that_takes_nothing_holds_up_no_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Any) -> None:
+        raise PorticoError("away")
+
+    async def copy(run: JobRun) -> None:
+        pass
+
+    monkeypatch.setattr(world.log, "write", away)
+    (entry,) = await world.ended(await submitted(world, copy, COPY))
+    assert entry.outcome == "success"

@@ -1,0 +1,42 @@
+"""How long the audit logs are kept."""
+
+from core.audit.records import AUDIT_LOG, SUCCESS, Actor, new_entry
+from core.storage.every import every
+from core.tenancy import Tenant
+from services.auth.domain.registration import NewCompany
+from tests.unit.services.auth.conftest import Process, World
+
+DAY = 86_400.0
+
+
+async def register(process: Process, slug: str) -> Tenant:
+    await process.domain.registration.register(
+        NewCompany(f"o@{slug}.example.com", "Correct-Horse-1", "Owner", slug.title(), slug)
+    )
+    return Tenant(slug)
+
+
+async def actions(world: World, tenant: Tenant) -> list[str]:
+    return [document["action"] async for document in every(world.store, tenant, AUDIT_LOG)]
+
+
+async def test_old_entries_of_every_tenant_are_removed(world: World) -> None:
+    """They stayed for ever."""
+    process = await world.start(PORTICO_AUDIT_RETENTION_DAYS="2")
+    tenants = [await register(process, slug) for slug in ("acme", "globex")]
+    for tenant in tenants:
+        for days in (1, 3):
+            at = world.clock.now - days * DAY
+            await process.audit_log.write(tenant, new_entry(Actor(), f"x.days_{days}", SUCCESS, "x", "", at=at))
+    await process.domain.audit_retention.prune()
+    assert [await actions(world, tenant) for tenant in tenants] == [["x.days_1"], ["x.days_1"]]
+
+
+async def test_a_tenant_without_a_store_holds_up_nobody(world: World) -> None:
+    process = await world.start(PORTICO_AUDIT_RETENTION_DAYS="2")
+    gone, there = [await register(process, slug) for slug in ("acme", "globex")]
+    await world.store.drop_tenant(gone)
+    old = new_entry(Actor(), "x.old", SUCCESS, "x", "", at=world.clock.now - 3 * DAY)
+    await process.audit_log.write(there, old)
+    await process.domain.audit_retention.prune()
+    assert await actions(world, there) == []
