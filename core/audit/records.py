@@ -107,7 +107,7 @@ def new_entry(
 ) -> AuditEntry:
     return AuditEntry(
         id=id or next(_IDS),
-        created_at=at,
+        created_at=round(at, 6),  # what a timestamp of the contract says, so that searching from it finds the entry
         action=action,
         outcome=outcome,
         actor_kind=actor.kind,

@@ -1,8 +1,10 @@
-"""How long the audit logs are kept."""
+"""How long the audit logs are kept, and how their times are told."""
 
 from core.audit.records import AUDIT_LOG, SUCCESS, Actor, new_entry
 from core.storage.every import every
 from core.tenancy import Tenant
+from portico.auth.v1.audit_service_pb2 import ListAuditEntriesRequest
+from services.auth import convert
 from services.auth.domain.registration import NewCompany
 from tests.unit.services.auth.conftest import Process, World
 
@@ -40,3 +42,11 @@ async def test_a_tenant_without_a_store_holds_up_nobody(world: World) -> None:
     await process.audit_log.write(there, old)
     await process.domain.audit_retention.prune()
     assert await actions(world, there) == []
+
+
+def test_searching_from_the_time_of_an_entry_finds_it() -> None:
+    """Times were kept finer than they are told, so that half of all entries were older than they say."""
+    entry = new_entry(Actor(), "x.y", SUCCESS, "x", "", at=1795689649.7272816)
+    request = ListAuditEntriesRequest()
+    getattr(request, "from").CopyFrom(convert.audit_entry(entry).created_at)
+    assert convert.audit_filter(request).since == entry.created_at
