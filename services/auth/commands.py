@@ -111,6 +111,10 @@ async def _list_keys(domain: Domain, arguments: argparse.Namespace) -> str:
 
 async def _withdraw_key(domain: Domain, arguments: argparse.Namespace) -> str:
     withdrawn = await domain.withdrawal.withdraw(arguments.key_id)
+    for tenant, count in withdrawn.tokens.items():
+        await domain.audit.record_operator(
+            Tenant(tenant), "signing_key.withdraw", "signing_key", arguments.key_id, {"tokens": str(count)}
+        )
     lost = sum(withdrawn.tokens.values())
     lines = [
         f"Key {arguments.key_id} is withdrawn, and key {withdrawn.signs_now} signs now.",

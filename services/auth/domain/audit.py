@@ -1,5 +1,6 @@
 """Reading the audit log, which all services write, and forgetting what is old."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +63,18 @@ class Audit:
         await self._log.flush()  # so that what this service has just refused shows
         return await self._log.page(caller.tenant, where, page_size=page_size or _PAGE, page_token=page_token)
 
-    async def record_operator(self, tenant: Tenant, action: str, resource_type: str, resource_id: str) -> None:
+    async def record_operator(
+        self,
+        tenant: Tenant,
+        action: str,
+        resource_type: str,
+        resource_id: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         """For a command on the server, which no caller's token stands behind."""
         actor, now = Actor(kind=OPERATOR), self._log.clock()
-        await self._log.write(tenant, new_entry(actor, action, SUCCESS, resource_type, resource_id, at=now))
+        entry = new_entry(actor, action, SUCCESS, resource_type, resource_id, at=now, metadata=metadata)
+        await self._log.write(tenant, entry)
 
 
 def _within(caller: Caller, project_id: str) -> dict[str, Any]:

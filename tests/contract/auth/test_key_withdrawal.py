@@ -14,6 +14,7 @@ from core import config
 from core.errors import Unauthenticated
 from core.identity import KeyRing, TokenVerifier
 from core.rpc.trust import _public_key
+from portico.auth.v1 import audit_service_pb2 as audit
 from portico.auth.v1 import key_service_pb2 as keys
 from portico.auth.v1 import token_service_pb2 as tokens
 from services.auth.app import Domain
@@ -139,6 +140,11 @@ class TestCommands:
             assert "API tokens that are lost and have to be made again: 1.\n  acme: 1" in withdrawn.stdout
             await until_published(auth, stolen)
             assert not await auth.works(made.token)
+            wanted = audit.ListAuditEntriesRequest(action="signing_key.withdraw")
+            fresh = await auth.login(owner.email)
+            (entry,) = (await auth.call(auth.audit.ListAuditEntries, wanted, fresh)).entries
+            assert (entry.actor_kind, entry.outcome, entry.resource_id) == ("operator", "success", stolen)
+            assert dict(entry.metadata) == {"tokens": "1"}
         again = await command(folder, "withdraw-key", stolen)
         assert again.returncode == 1
         assert f"There is no key {stolen}." in again.stderr
