@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from google.api import annotations_pb2
@@ -143,13 +144,13 @@ async def walk_files(walk: Walk) -> None:
 
 
 async def walk_auth(walk: Walk) -> None:
-    tenant = walk.tenant
-    lab = (await walk.call("POST /v1/projects", {"name": PLANTED, "key": "lab"}))["project"]["id"]
-    await walk.call("PATCH /v1/projects/{id}", {"description": PLANTED}, id="lab", resource=lab)
-    one = await walk.call("POST /v1/tokens", {"label": "one"}, token=tenant.session)
-    await walk.call("POST /v1/projects/{project_id}/tokens", {"label": "two"}, project_id=lab)
+    tenant, by_owner = walk.tenant, partial(walk.call, token=walk.tenant.session)
+    lab = (await by_owner("POST /v1/projects", {"name": PLANTED, "key": "lab"}))["project"]["id"]
+    await by_owner("PATCH /v1/projects/{id}", {"description": PLANTED}, id="lab", resource=lab)
+    one = await by_owner("POST /v1/tokens", {"label": "one"})
+    await by_owner("POST /v1/projects/{project_id}/tokens", {"label": "two"}, project_id=lab)
     await walk.call("DELETE /v1/tokens/{id}", id=one["id"], resource=one["id"])
-    await walk.call("DELETE /v1/projects/{id}", id="lab", resource=lab)
+    await by_owner("DELETE /v1/projects/{id}", id="lab", resource=lab)
     invitation = {"email": "new@example.com", "name": PLANTED}
     kept = await walk.call("POST /v1/users/invitations", invitation)
     gone = await walk.call("POST /v1/users/invitations", {"email": "gone@example.com"})

@@ -72,7 +72,8 @@ def below(folder: Path) -> int:
 async def test_nothing_of_it_remains_though_everything_is_killed_half_way(started: tuple[Cluster, Rest]) -> None:
     """Files, vectors, records and sealed keys of a deleted project stayed for ever."""
     cluster, rest = started
-    session = (await rest.ok("POST", "/v1/tokens", {"label": "all", "scopes": ["*"]}, token=cluster.dev_token))["token"]
+    tenant = await rest.register()
+    session = tenant.session
     project = (await rest.ok("POST", "/v1/projects", {"name": MARKER, "key": "gone"}, token=session))["project"]["id"]
     token = await rest.token(session, projectId=project)
     await fill(rest, token)
@@ -81,7 +82,7 @@ async def test_nothing_of_it_remains_though_everything_is_killed_half_way(starte
     kept_file = {"fileName": "kept.txt", "data": base64.b64encode(b"kept").decode(), "keyHint": "kept.txt"}
     await rest.ok("POST", "/v1/files/buckets/default/objects", kept_file, token=other)
     assert await asyncio.to_thread(files_with, cluster.data)
-    files = cluster.data / "files" / "default" / project
+    files = cluster.data / "files" / tenant.slug / project
     assert below(files) > FILES
 
     async def removing() -> bool:
@@ -102,7 +103,7 @@ async def test_nothing_of_it_remains_though_everything_is_killed_half_way(starte
     assert await asyncio.to_thread(cluster.stop) == 0
     assert files_with(cluster.data) == []
     assert below(files) == 0
-    assert below(cluster.data / "vectors" / "default" / project) == 0
+    assert below(cluster.data / "vectors" / tenant.slug / project) == 0
     await asyncio.to_thread(cluster.start)
     assert (await rest.call("GET", "/v1/models", token=token)).status == 401
     answer = await rest.call("GET", "/v1/files/buckets/default/objects/kept.txt/download", token=other)
