@@ -12,23 +12,24 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, Protocol
 from urllib.parse import unquote
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc.aio import AbortError
 from opentelemetry.trace import SpanKind
 
 from core import context, logs, telemetry
 from core.config import Secret
 from core.context import Identity, Kind, RequestContext
-from core.errors import InvalidInput, PermissionDenied, PorticoError, RateLimited, Unauthenticated, Unavailable
+from core.errors import PermissionDenied, PorticoError, RateLimited, Unauthenticated, Unavailable
 from core.identity import TokenVerifier
 from core.permissions import allows
 from core.rate_limits import RateLimits
 from core.rpc import reply
 from core.rpc.errors import HTTP_STATUS, grpc_message, internal, trailing_metadata, wire_of
+from core.rpc.parsing import Parser, Received, message_of, messages_of
 from core.rpc.policy import Policy
 
 log = logs.get(__name__)
@@ -48,8 +49,8 @@ class Call:
     metadata: Mapping[str, str | bytes]
     request: RequestContext
     started: float
-    message: Any
-    """The request as the transport gave it: a message, an iterator of messages, or what could not be read."""
+    received: Any
+    """The request as the transport gave it: `Received`, or an iterator of them."""
 
     @property
     def rest(self) -> bool:
@@ -176,7 +177,7 @@ class CallContext(Protocol):
 
 
 Handler = Callable[[Any, CallContext], Any]
-Read = Callable[[Any], Any]
+Read = Callable[[Any], Awaitable[Any]]
 """Of what a transport gives as the request. Raises InvalidInput."""
 
 
@@ -194,13 +195,14 @@ class Chain:
             (True, True): (grpc.stream_stream_rpc_method_handler, self._stream, handler.stream_stream),
         }
         factory, wrap, inner = make[handler.request_streaming, handler.response_streaming]
-        read = _Readable if handler.request_streaming else _readable
-        return factory(wrap(inner, policy, read), _lenient(handler.request_deserializer), handler.response_serializer)
+        parser = Parser(handler.request_deserializer)
+        read = messages_of if handler.request_streaming else message_of
+        return factory(wrap(inner, policy, read), partial(Received, parser), handler.response_serializer)
 
     def _unary(self, inner: Handler, policy: Policy, read: Read) -> Handler:
         async def unary(request: Any, servicer_context: CallContext) -> Any:
             async def run(call: Call) -> Any:
-                response = await inner(read(request), servicer_context)
+                response = await inner(await read(request), servicer_context)
                 if call.rest:
                     await _send_head(policy, servicer_context)
                 return response
@@ -216,7 +218,7 @@ class Chain:
         async def stream(request: Any, servicer_context: CallContext) -> None:
             async def run(call: Call) -> None:
                 write = servicer_context.write
-                messages: AsyncIterator[Any] = inner(read(request), servicer_context)
+                messages: AsyncIterator[Any] = inner(await read(request), servicer_context)
                 head = call.rest
                 async with aclosing(messages):  # type: ignore[type-var]  # an async generator, as checked above
                     async for message in messages:
@@ -260,41 +262,6 @@ class Chain:
             telemetry.metrics().call(policy.method, outcome.code, time.monotonic() - call.started)
 
 
-_UNREADABLE = object()
-
-
-def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """A transport that cannot read a message says INTERNAL before the chain has heard of the call. Over REST a path or
-    query with bytes that are no UTF-8 is enough for that."""
-
-    def read(message: bytes) -> Any:
-        try:
-            return deserialize(message)
-        except DecodeError:
-            return _UNREADABLE
-
-    return read
-
-
-def _readable(request: Any) -> Any:
-    if request is _UNREADABLE:
-        raise InvalidInput("The request cannot be read. Text must be UTF-8, in paths and queries too.")
-    return request
-
-
-class _Readable:
-    """The messages of a stream."""
-
-    def __init__(self, requests: AsyncIterator[Any]) -> None:
-        self._requests = requests
-
-    def __aiter__(self) -> "_Readable":
-        return self
-
-    async def __anext__(self) -> Any:
-        return _readable(await anext(self._requests))
-
-
 async def _send_head(policy: Policy, servicer_context: CallContext) -> None:
     """What the edge is to make of a success."""
     headers = reply.headers()
@@ -304,7 +271,7 @@ async def _send_head(policy: Policy, servicer_context: CallContext) -> None:
         await servicer_context.send_initial_metadata(headers)
 
 
-def _open(policy: Policy, servicer_context: CallContext, message: Any) -> Call:
+def _open(policy: Policy, servicer_context: CallContext, received: Any) -> Call:
     metadata = dict(servicer_context.invocation_metadata() or ())
     started = time.monotonic()
     left = servicer_context.time_remaining()
@@ -315,7 +282,7 @@ def _open(policy: Policy, servicer_context: CallContext, message: Any) -> Call:
         deadline=None if left is None else started + left,
     )
     context.bind(request)
-    return Call(policy, metadata, request, started, message)
+    return Call(policy, metadata, request, started, received)
 
 
 def _address(peer: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc.aio import AbortError
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -34,7 +33,8 @@ class Method:
     """One RPC. `run` returns the message of a unary one; a stream writes its own and returns None."""
 
     run: Callable[[Any, Http1Call], Awaitable[Any]]
-    deserialize: Callable[[bytes], Any]
+    receive: Callable[[bytes], Any]
+    """Makes of a message's bytes what `run` takes."""
     serialize: Callable[[Any], bytes]
 
 
@@ -263,13 +263,13 @@ class Connection(asyncio.Protocol):
         try:
             if method is None:
                 raise Refused(grpc.StatusCode.UNIMPLEMENTED, "There is no such method.")
-            message = await method.run(method.deserialize(wire.message_of(body)), call)
+            request = method.receive(wire.message_of(body))
+            body.clear()  # it may be large, and the call may take long
+            message = await method.run(request, call)
         except AbortError:
             pass  # the call knows its status
         except Refused as refusal:
             call.fail(refusal.code, refusal.text)
-        except DecodeError:
-            call.fail(grpc.StatusCode.INVALID_ARGUMENT, "The message is not what the method takes.")
         except asyncio.CancelledError:
             if not self._expired or self._lost:
                 raise

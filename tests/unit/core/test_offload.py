@@ -1,0 +1,69 @@
+"""Work of large requests in the worker thread."""
+
+import asyncio
+import threading
+
+import pytest
+
+from core import context
+from core.context import Identity, Kind, RequestContext
+from core.errors import InvalidInput
+from core.offload import LARGE_BYTES, offload
+from core.tenancy import Project, Tenant
+
+
+def call_as(tenant: str) -> None:
+    project = Project(Tenant(tenant), "p1")
+    context.bind(RequestContext("r", Identity(project, "u", Kind.API, frozenset(), "t", 0.0, None)))
+
+
+async def test_small_work_is_done_at_once() -> None:
+    assert await offload(threading.get_ident, LARGE_BYTES) == threading.get_ident()
+
+
+async def test_large_work_is_done_in_another_thread() -> None:
+    assert await offload(threading.get_ident, LARGE_BYTES + 1) != threading.get_ident()
+
+
+async def test_an_error_comes_back() -> None:
+    def fail() -> None:
+        raise InvalidInput("no", field="body")
+
+    with pytest.raises(InvalidInput):
+        await offload(fail, LARGE_BYTES + 1)
+
+
+async def test_a_tenant_waits_for_one_piece_of_anothers_work_and_not_for_all() -> None:
+    """One tenant's fifty large bodies kept everybody else's out until the last of them was read."""
+    go_on, done = threading.Event(), []
+
+    async def work(tenant: str, name: str) -> None:
+        call_as(tenant)
+
+        def note() -> None:
+            go_on.wait(10)
+            done.append(name)
+
+        await offload(note, LARGE_BYTES + 1)
+
+    tasks = [asyncio.create_task(work("acme", f"a{number}")) for number in range(5)]
+    await asyncio.sleep(0)
+    tasks.append(asyncio.create_task(work("globex", "b")))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*tasks)
+    assert done == ["a0", "b", "a1", "a2", "a3", "a4"]
+
+
+async def test_work_whose_caller_is_gone_is_not_begun() -> None:
+    go_on, done = threading.Event(), []
+    call_as("acme")
+    first = asyncio.create_task(offload(lambda: go_on.wait(10), LARGE_BYTES + 1))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(offload(lambda: done.append("second"), LARGE_BYTES + 1))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    go_on.set()
+    await first
+    assert await offload(lambda: list(done), LARGE_BYTES + 1) == []
