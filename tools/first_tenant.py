@@ -36,8 +36,12 @@ class Refused(Exception):
 
 
 def ensure_first_tenant(url: str, data: Path) -> str:
-    """The token in `<data>/dev-token`, made along with its tenant and models where they are missing. Idempotent."""
+    """The token in `<data>/dev-token`, made along with its tenant and models where they are missing. Idempotent. Where
+    the driver echo is turned off, there are no models."""
     token = _kept_token(url, data / TOKEN_FILE) or _new_token(url, data)
+    drivers = call(url, "GET", "/v1/models/providers/drivers", token=token)["drivers"]
+    if all(driver["id"] != PROVIDER["driver"] for driver in drivers):
+        return token
     _create(url, token, "/v1/models/providers", PROVIDER)
     for model in MODELS:
         _create(url, token, "/v1/models", model)

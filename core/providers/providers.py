@@ -134,7 +134,7 @@ class Providers(Generic[D]):
     async def update(
         self, project: Project, key: str, changes: ProviderChanges, *, field: str = "providerKey"
     ) -> Provider:
-        """Raises NotFound, InvalidInput, Conflict."""
+        """Raises NotFound, InvalidInput, FailedPrecondition (the driver), Conflict."""
         for _ in range(_ATTEMPTS):
             old = await self.get(project, key, field=field)
             document = await self._changes_of(project, old, changes)
@@ -179,10 +179,23 @@ class Providers(Generic[D]):
         opened: dict[str, str] = orjson.loads(self._sealer.open(project, provider.id, provider.sealed))
         return opened
 
+    def driver_of(self, provider: Provider, *, field: str = "providerKey") -> D:
+        """Raises FailedPrecondition, which names `field`, where the installation does not offer the provider's driver
+        any more."""
+        driver = self.drivers.get(provider.driver)
+        if driver is None:
+            raise FailedPrecondition(
+                f"The driver {provider.driver} of the provider {provider.key} is turned off in this installation. "
+                "Use a provider of another driver.",
+                reason="DRIVER_DISABLED",
+                field=field,
+            )
+        return driver
+
     async def access(self, project: Project, provider: Provider) -> tuple[D, Values, Values]:
         """The driver, with credentials and settings that have been checked anew: a name that was harmless once may lead
-        elsewhere now. Raises InvalidInput, SealBroken."""
-        driver, credentials = self.drivers[provider.driver], self.credentials(project, provider)
+        elsewhere now. Raises InvalidInput, FailedPrecondition (the driver), SealBroken."""
+        driver, credentials = self.driver_of(provider), self.credentials(project, provider)
         await self._check_address(driver, credentials, provider.settings)
         return driver, credentials, provider.settings
 
@@ -214,7 +227,7 @@ class Providers(Generic[D]):
     async def _changed_values(
         self, project: Project, old: Provider, credentials: Mapping[str, Any], settings: Mapping[str, Any] | None
     ) -> Document:
-        driver, known = self.drivers[old.driver], self.credentials(project, old)
+        driver, known = self.driver_of(old), self.credentials(project, old)
         merged = driver.checked(CREDENTIALS, {**known, **credentials})
         given = driver.checked(SETTINGS, old.settings if settings is None else settings)
         await driver.check(merged, given)

@@ -19,6 +19,7 @@ from portico.inference.v1 import (
 )
 from services.inference.adapters.http import Connector
 from services.inference.domain.chat import Chat
+from services.inference.domain.drivers import DRIVERS, ECHO, Driver
 from services.inference.domain.embeddings import Embeddings
 from services.inference.domain.models import Models
 from services.inference.domain.providers import Providers
@@ -63,7 +64,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     def changed(project: Project) -> None:
         routes.changed(project)
 
-    providers = Providers(store, sealer, connector.check, changed)
+    providers = Providers(store, sealer, connector.check, changed, _drivers(settings))
     models = Models(store, providers, changed)
     routes = Routes(providers, models, connector, pool, clients, tasks, idle_seconds=settings.provider_idle_seconds)
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
@@ -87,6 +88,11 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         ModelServicer(models, providers),
         UsageServicer(Reports(store)),
     )
+
+
+def _drivers(settings: Settings) -> dict[str, Driver]:
+    """Those that the installation offers."""
+    return {id: driver for id, driver in DRIVERS.items() if id != ECHO or settings.echo_driver}
 
 
 def _resilience(settings: Settings) -> Resilience:

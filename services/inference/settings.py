@@ -13,6 +13,11 @@ class Settings:
 
     sealing: SealingSettings
     outbound: OutboundSettings
+    echo_driver: bool = setting(
+        "PORTICO_ECHO_DRIVER",
+        default=True,
+        help="Whether the driver echo is offered, which answers without a provider: for trials, not for production.",
+    )
     provider_connections: int = setting(
         "PORTICO_PROVIDER_CONNECTIONS", default=512, min=1, help="Connections to one provider at a time."
     )

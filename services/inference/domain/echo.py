@@ -9,32 +9,42 @@ takes `MESSAGE_TOKENS` more.
     response_format  json_object: {"echo": text}; json_schema: an instance of the schema
     max_tokens       (and max_completion_tokens) cuts the answer, finish reason "length"
     n, stop, stream_options.include_usage, dimensions as OpenAI documents them
+
+What a request may make it do is bounded. `echo_upstream` makes a provider of it.
 """
 
-import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from itertools import islice
 from math import sqrt
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
-
-from core.http.ports import Response, Timeouts
 
 MESSAGE_TOKENS = 3
 DEFAULT_DIMENSIONS = 256
 MAX_DIMENSIONS = 4096
 MAX_CHOICES = 16
+MAX_STOPS = 16
+MAX_WORDS_READ = 262_144
+"""Of all messages of a request together."""
+MAX_WORDS_WRITTEN = 65_536
+"""Of all `n` choices of an answer together."""
+MAX_CHARACTERS_WRITTEN = 16 * 1024 * 1024
+"""Of all `n` choices of an answer together."""
+MAX_CHARACTERS_EMBEDDED = 262_144
+"""Of all inputs of a request together."""
+MAX_NUMBERS = 524_288
+"""Of all vectors of an answer together: as many as the most inputs have at the default number of dimensions."""
 SILENT = "Hello from Portico. Send a user message and it comes back."
 
 _WORD = re.compile(r"\s*\S+|\s+$")
 _FEATURE = re.compile(r"\w+")
 _MAX_DEPTH = 8
 _PLACES = 4
-_HEADERS: Mapping[bytes, bytes] = {b"content-type": b"application/json"}
 _SAMPLES: dict[str, Any] = {"string": "", "number": 0.0, "integer": 0, "boolean": False, "null": None}
 
 
@@ -46,110 +56,19 @@ class Refused(Exception):
         self.body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": None}}
 
 
-class EchoUpstream:
-    """Implements `core.http.ports.Upstream`. `delay` is the seconds before an answer and each streamed word."""
-
-    def __init__(self, delay: float = 0.0) -> None:
-        self._delay = delay
-
-    async def post(
-        self,
-        target: bytes,
-        headers: bytes,
-        body: bytes,
-        *,
-        extra_headers: bytes = b"",
-        timeouts: Timeouts | None = None,
-        deadline: float | None = None,
-    ) -> Response:
-        if self._delay:
-            await asyncio.sleep(self._delay)
-        try:
-            answer = answer_to(target, orjson.loads(body))
-        except Refused as refused:
-            return Response(400, _HEADERS, orjson.dumps(refused.body))
-        return Response(200, _HEADERS, orjson.dumps(answer))
-
-    async def get(
-        self,
-        target: bytes,
-        headers: bytes,
-        *,
-        extra_headers: bytes = b"",
-        timeouts: Timeouts | None = None,
-        deadline: float | None = None,
-    ) -> Response:
-        return Response(404, _HEADERS, b"{}")
-
-    async def stream(
-        self,
-        target: bytes,
-        headers: bytes,
-        body: bytes,
-        *,
-        extra_headers: bytes = b"",
-        timeouts: Timeouts | None = None,
-        deadline: float | None = None,
-    ) -> "EchoStream":
-        request = orjson.loads(body)
-        try:
-            completion = chat(request)
-        except Refused as refused:
-            return EchoStream(400, [orjson.dumps(refused.body)], 0.0)
-        options = request.get("stream_options") or {}
-        return EchoStream(200, frames_of(completion, with_usage=bool(options.get("include_usage"))), self._delay)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-class EchoStream:
-    """Implements `core.http.ports.Stream`."""
-
-    def __init__(self, status: int, pieces: Sequence[bytes], delay: float) -> None:
-        self.status = status
-        self._pieces = pieces
-        self._delay = delay
-
-    @property
-    def headers(self) -> Mapping[bytes, bytes]:
-        return _HEADERS
-
-    def header(self, name: str) -> str | None:
-        return None
-
-    def wake(self) -> None:
-        """Its pauses are short."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            if self._delay:
-                await asyncio.sleep(self._delay)
-            yield piece
-
-    async def read(self, limit: int) -> bytes:
-        return b"".join(self._pieces)
-
-    async def aclose(self) -> None:
-        self._pieces = ()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-def answer_to(target: bytes, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises Refused."""
-    return embeddings(request) if target.endswith(b"/embeddings") else chat(request)
+def answered(target: bytes, request: Mapping[str, Any]) -> bytes:
+    """JSON. Raises Refused."""
+    return orjson.dumps(embeddings(request) if target.endswith(b"/embeddings") else chat(request))
 
 
 def words(text: str) -> list[str]:
     """The text's tokens; joined, they are the text again."""
     return _WORD.findall(text)
+
+
+def word_count(text: str, at_most: int) -> int:
+    """As many as `words` gives, found without making them; more than `at_most` where there are more."""
+    return len(text.split(None, at_most)) + (text[-1:].isspace() or 0)
 
 
 def chat(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,8 +78,8 @@ def chat(request: Mapping[str, Any]) -> dict[str, Any]:
     count = request.get("n") or 1
     if type(count) is not int or not 1 <= count <= MAX_CHOICES:
         raise Refused(f"n must be 1 to {MAX_CHOICES}.", "n")
-    message, reason, written = _message(request, said[-1] if said else SILENT)
-    read = sum(MESSAGE_TOKENS + len(words(_text(each.get("content")))) for each in messages)
+    read = _read(messages)
+    message, reason, written = _message(request, said[-1] if said else SILENT, count)
     choices = [{"index": at, "message": message, "logprobs": None, "finish_reason": reason} for at in range(count)]
     return {
         "id": f"chatcmpl-{_digest(orjson.dumps(messages)).hex()}",
@@ -172,23 +91,41 @@ def chat(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def frames_of(completion: Mapping[str, Any], *, with_usage: bool) -> list[bytes]:
+def _read(messages: list[dict[str, Any]]) -> int:
+    """The tokens of a request's messages. Raises Refused."""
+    read = 0
+    for message in messages:
+        read += word_count(_text(message.get("content")), MAX_WORDS_READ)
+        if read > MAX_WORDS_READ:
+            raise Refused(f"The echo driver reads at most {MAX_WORDS_READ} words.", "messages")
+    return read + MESSAGE_TOKENS * len(messages)
+
+
+def frames_of(completion: Mapping[str, Any], *, with_usage: bool) -> Iterator[bytes]:
     """The completion as OpenAI streams it: a piece for each word."""
     head = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-    deltas: list[tuple[int, dict[str, Any], str | None]] = []
     for choice in completion["choices"]:
-        at, message = choice["index"], choice["message"]
-        deltas.append((at, {"role": "assistant", "content": ""}, None))
-        deltas += [(at, {"content": word}, None) for word in words(message["content"] or "")]
-        deltas += [(at, {"tool_calls": [{"index": 0, **call}]}, None) for call in message.get("tool_calls", ())]
-        deltas.append((at, {}, choice["finish_reason"]))
-    frames: list[dict[str, Any]] = [
-        {**head, "choices": [{"index": at, "delta": delta, "logprobs": None, "finish_reason": reason}]}
-        for at, delta, reason in deltas
-    ]
+        for delta, reason in _deltas(choice):
+            part = {"index": choice["index"], "delta": delta, "logprobs": None, "finish_reason": reason}
+            yield _frame({**head, "choices": [part]})
     if with_usage:
-        frames.append({**head, "choices": [], "usage": completion["usage"]})
-    return [b"data: %s\n\n" % orjson.dumps(frame) for frame in frames] + [b"data: [DONE]\n\n"]
+        yield _frame({**head, "choices": [], "usage": completion["usage"]})
+    yield b"data: [DONE]\n\n"
+
+
+def _deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """What a choice grows by, and its finish reason."""
+    message = choice["message"]
+    yield {"role": "assistant", "content": ""}, None
+    for word in _WORD.finditer(message["content"] or ""):
+        yield {"content": word[0]}, None
+    for call in message.get("tool_calls", ()):
+        yield {"tool_calls": [{"index": 0, **call}]}, None
+    yield {}, choice["finish_reason"]
+
+
+def _frame(chunk: Mapping[str, Any]) -> bytes:
+    return b"data: %s\n\n" % orjson.dumps(chunk)
 
 
 def embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +135,11 @@ def embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused(f"dimensions must be 1 to {MAX_DIMENSIONS}.", "dimensions")
     given = request["input"]
     inputs = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
+    if len(inputs) * dimensions > MAX_NUMBERS:
+        raise Refused(f"The echo driver makes at most {MAX_NUMBERS} numbers: inputs times dimensions.", "input")
     texts = [each if isinstance(each, str) else " ".join(map(str, each)) for each in inputs]
+    if sum(map(len, texts)) > MAX_CHARACTERS_EMBEDDED:
+        raise Refused(f"The echo driver embeds at most {MAX_CHARACTERS_EMBEDDED} characters at once.", "input")
     data = [
         {"object": "embedding", "index": at, "embedding": vector(text, dimensions)} for at, text in enumerate(texts)
     ]
@@ -209,30 +150,44 @@ def embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def vector(text: str, dimensions: int) -> list[float]:
     """Of length 1. Every word adds or takes 1 at `_PLACES` places that its hash gives."""
-    values = [0.0] * dimensions
+    sums: Counter[int] = Counter()
     for word in _FEATURE.findall(text.lower()) or [text]:
         number = int.from_bytes(_digest(word.encode()), "big")
         for _ in range(_PLACES):
-            values[(number >> 1) % dimensions] += 1.0 if number & 1 else -1.0
+            sums[(number >> 1) % dimensions] += 1 if number & 1 else -1
             number >>= 24
-    length = sqrt(sum(value * value for value in values))
+    values = [0.0] * dimensions
+    length = sqrt(sum(value * value for value in sums.values()))
     if not length:  # words that cancelled each other out
         return [1.0, *values[1:]]
-    return [value / length for value in values]
+    for place, value in sums.items():
+        values[place] = value / length
+    return values
 
 
-def _message(request: Mapping[str, Any], text: str) -> tuple[dict[str, Any], str, int]:
-    """The answer's message, its finish reason and its tokens."""
+def _message(request: Mapping[str, Any], text: str, count: int) -> tuple[dict[str, Any], str, int]:
+    """The message of each of `count` choices, its finish reason and its tokens. Raises Refused."""
     function = _forced_function(request)
     if function is not None:
         arguments = orjson.dumps(sample(function.get("parameters") or {})).decode()
+        written = _written(arguments, count)
         name = str(function.get("name"))
         call_id = f"call_{_digest(name.encode()).hex()}"
         call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
         message = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}
-        return message, "tool_calls", 1 + len(words(arguments))
+        return message, "tool_calls", 1 + written
     content, reason = _cut(request, _formatted(request, text))
-    return {"role": "assistant", "content": content, "refusal": None}, reason, len(words(content))
+    return {"role": "assistant", "content": content, "refusal": None}, reason, _written(content, count)
+
+
+def _written(text: str, count: int) -> int:
+    """The tokens of a text that `count` choices say. Raises Refused."""
+    if len(text) * count > MAX_CHARACTERS_WRITTEN:
+        raise Refused(f"The echo driver answers with at most {MAX_CHARACTERS_WRITTEN} characters, n times.", "messages")
+    written = word_count(text, MAX_WORDS_WRITTEN)
+    if written * count > MAX_WORDS_WRITTEN:
+        raise Refused(f"The echo driver answers with at most {MAX_WORDS_WRITTEN} words, n times.", "messages")
+    return written
 
 
 def _forced_function(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -266,13 +221,15 @@ def _formatted(request: Mapping[str, Any], text: str) -> str:
 def _cut(request: Mapping[str, Any], text: str) -> tuple[str, str]:
     """The text up to its stop or its length limit, and the finish reason."""
     stops = request.get("stop")
-    for stop in [stops] if isinstance(stops, str) else stops if isinstance(stops, list) else []:
+    stops = [stops] if isinstance(stops, str) else stops if isinstance(stops, list) else []
+    if len(stops) > MAX_STOPS:
+        raise Refused(f"The echo driver takes at most {MAX_STOPS} stops.", "stop")
+    for stop in stops:
         if isinstance(stop, str) and stop:
             text = text.partition(stop)[0]
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
-    pieces = words(text)
-    if type(limit) is int and 0 < limit < len(pieces):
-        return "".join(pieces[:limit]), "length"
+    if type(limit) is int and 0 < limit < word_count(text, min(limit, MAX_WORDS_READ)):
+        return "".join(word[0] for word in islice(_WORD.finditer(text), limit)), "length"
     return text, "stop"
 
 
@@ -294,7 +251,8 @@ def sample(schema: Any, depth: int = 0) -> Any:
     properties, required = schema.get("properties"), schema.get("required")
     if not isinstance(properties, dict) or not isinstance(required, list):
         return {}
-    return {name: sample(properties.get(name), depth + 1) for name in required if isinstance(name, str)}
+    names = dict.fromkeys(name for name in required if isinstance(name, str))  # once each, however often it is named
+    return {name: sample(properties.get(name), depth + 1) for name in names}
 
 
 def _text(content: object) -> str:

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -131,11 +131,15 @@ class ModelPage:
 
     models: Sequence[Model]
     providers: Mapping[str, Provider]
-    next_token: str
+    drivers: Container[str]
+    """Those that the installation offers."""
+    next_token: str = ""
 
     def usable(self, model: Model) -> bool:
         provider = self.providers.get(model.provider_key)
-        return model.category in USABLE and provider is not None and provider.status == ACTIVE
+        if provider is None or model.category not in USABLE:
+            return False
+        return provider.status == ACTIVE and provider.driver in self.drivers
 
 
 class Models:
@@ -201,13 +205,14 @@ class Models:
         if wanted.provider_key:
             where["providerKey"] = wanted.provider_key
             if wanted.provider_key not in keys:
-                return ModelPage((), providers, "")
+                return ModelPage((), providers, self._providers.drivers)
         elif wanted.provider_driver:
             where["providerKey"] = Cond(Op.IN, keys)
             if not keys:
-                return ModelPage((), providers, "")
+                return ModelPage((), providers, self._providers.drivers)
         page = await self._table.page(project, where, limit, token)
-        return ModelPage([model_of(each) for each in page.items], providers, page.next_token)
+        models = [model_of(each) for each in page.items]
+        return ModelPage(models, providers, self._providers.drivers, page.next_token)
 
     async def update(self, project: Project, id: str, changes: ModelChanges) -> Model:
         """Raises NotFound, InvalidInput."""

@@ -1,5 +1,7 @@
 """The model providers of a project: where its models run."""
 
+from collections.abc import Mapping
+
 from core.providers import providers
 from core.providers.drivers import Values
 from core.providers.providers import Changed
@@ -11,10 +13,19 @@ from services.inference.ports import CheckUrl
 
 
 class Providers(providers.Providers[Driver]):
-    def __init__(self, store: DocumentStore, sealer: Sealer, check_url: CheckUrl, changed: Changed) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        sealer: Sealer,
+        check_url: CheckUrl,
+        changed: Changed,
+        drivers: Mapping[str, Driver] = DRIVERS,
+    ) -> None:
+        """`drivers` are those that this installation offers, by id."""
+
         async def check_address(driver: Driver, credentials: Values, settings: Values) -> None:
             """Only a URL that the tenant gave needs the guard's opinion: the drivers' own are public."""
             if "baseUrl" in settings:
                 await check_url(settings["baseUrl"], "settings.baseUrl")
 
-        super().__init__(store, PROVIDERS, sealer, DRIVERS, check_address, changed, users="models")
+        super().__init__(store, PROVIDERS, sealer, drivers, check_address, changed, users="models")

@@ -19,7 +19,7 @@ from core.providers.records import ACTIVE, Provider
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
-from services.inference.domain.echo import EchoUpstream
+from services.inference.domain.echo_upstream import EchoUpstream
 from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
 from services.inference.domain.providers import Providers
 from services.inference.domain.scrubbing import Scrub, scrubber
@@ -176,7 +176,7 @@ class Routes:
             ) from None
 
     def _route(self, project: Project, model: Model, provider: Provider, now: float) -> Route:
-        driver, settings = self._providers.drivers[provider.driver], model.settings
+        driver, settings = self._providers.driver_of(provider, field="model"), model.settings
         credentials = self._providers.credentials(project, provider)
         endpoint = driver.endpoint(provider.settings, credentials) if driver.endpoint else None
         base = urlsplit(endpoint.url).path if endpoint else ""

@@ -1,6 +1,8 @@
 """The echo driver, as a client of OpenAI's API would see it."""
 
+import asyncio
 import json
+import threading
 from typing import Any
 
 import orjson
@@ -9,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.inference.domain import echo
-from services.inference.domain.echo import EchoUpstream, Refused
+from services.inference.domain.echo import Refused
+from services.inference.domain.echo_upstream import EchoUpstream
 
 INTS = st.integers(-(2**63), 2**63 - 1)
 
@@ -135,7 +138,7 @@ def test_no_request_crashes_it(fields: dict[str, Any], messages: list[dict[str, 
         answer = echo.chat({**fields, "messages": messages})
     except Refused:
         return
-    assert echo.frames_of(answer, with_usage=True)[-1] == b"data: [DONE]\n\n"
+    assert list(echo.frames_of(answer, with_usage=True))[-1] == b"data: [DONE]\n\n"
 
 
 async def test_a_refusal_has_the_form_of_openais() -> None:
@@ -147,3 +150,84 @@ async def test_a_refusal_has_the_form_of_openais() -> None:
     stream = await upstream.stream(b"/chat/completions", b"", body)
     assert stream.status == 400
     assert orjson.loads(await stream.read(1000))["error"]["param"] == "n"
+
+
+SPACES = st.sampled_from(["a", "bc", " ", "\n", "\u2003", "\x1c", "\x85", "\u200b"])
+
+
+@given(st.lists(SPACES).map("".join), st.integers(0, 5))
+def test_words_are_counted_without_making_them(text: str, at_most: int) -> None:
+    count = len(echo.words(text))
+    assert echo.word_count(text, 100) == count
+    assert (echo.word_count(text, at_most) > at_most) is (count > at_most)
+
+
+@pytest.mark.parametrize(
+    ("request_", "param"),
+    [
+        ({"messages": [{"role": "user", "content": "w " * 65_537}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "w " * 4_097}], "n": 16}, "messages"),
+        ({"messages": [{"role": "system", "content": "w " * 262_145}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "w" * (2 * 1024 * 1024)}], "n": 16}, "messages"),
+        ({"messages": [{"role": "user", "content": "w"}], "stop": ["x"] * 17}, "stop"),
+        ({"input": ["a"] * 2048, "dimensions": 4096}, "input"),
+        ({"input": "a," * 200_000}, "input"),
+    ],
+)
+async def test_what_would_take_too_much_is_refused(request_: dict[str, Any], param: str) -> None:
+    """Sixteen times 16 Ki words were made at once: everybody waited for seconds, and the service took 800 MiB."""
+    path = b"/embeddings" if "input" in request_ else b"/chat/completions"
+    response = await EchoUpstream().post(path, b"", orjson.dumps(request_))
+    assert (response.status, orjson.loads(response.body)["error"]["param"]) == (400, param)
+
+
+def test_a_long_text_is_cut_to_the_limit_on_tokens() -> None:
+    messages = [{"role": "user", "content": "w " * 200_000}]
+    assert content_of(echo.chat({"messages": messages, "max_tokens": 3})) == "w w w"
+    assert content_of(ask(max_tokens=2**64 - 1)) == "one two three"
+
+
+def test_frames_are_made_one_by_one() -> None:
+    """All at once they were most of those 800 MiB."""
+    frames = echo.frames_of(ask(n=16), with_usage=False)
+    assert iter(frames) is frames
+
+
+def test_a_member_that_is_required_often_is_made_once() -> None:
+    """Thirty times on each of eight levels it was made thirty to the eighth times."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(8):
+        schema = {"type": "object", "required": ["a"] * 30, "properties": {"a": schema}}
+    assert len(orjson.dumps(echo.sample(schema))) < 100
+
+
+async def test_a_stream_gives_others_a_turn() -> None:
+    body = orjson.dumps({"messages": [{"role": "user", "content": "w " * 10_000}]})
+    stream = await EchoUpstream().stream(b"/chat/completions", b"", body)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    frames = [frame async for frame in stream]
+    task.cancel()
+    assert len(frames) > 10_000
+    assert turns > 100
+
+
+async def test_large_embeddings_are_made_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set()
+
+    def vector(text: str, dimensions: int) -> list[float]:
+        threads.add(threading.get_ident())
+        return [0.0] * dimensions
+
+    monkeypatch.setattr(echo, "vector", vector)
+    body = orjson.dumps({"input": ["a"] * 2048})
+    answer = await EchoUpstream().post(b"/embeddings", b"", body)
+    assert len(orjson.loads(answer.body)["data"]) == 2048
+    assert threading.get_ident() not in threads

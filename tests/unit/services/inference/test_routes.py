@@ -12,7 +12,7 @@ from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.inference.domain import routes
-from services.inference.domain.echo import EchoUpstream
+from services.inference.domain.echo_upstream import EchoUpstream
 from services.inference.domain.models import ModelChanges, Models, ModelSettings, NewModel
 from services.inference.domain.providers import Providers
 from services.inference.domain.routes import REFRESH_SECONDS, STALE_SECONDS, ClientKey, Route, RouteKey, Routes
