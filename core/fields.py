@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import orjson
@@ -31,8 +31,19 @@ def notes(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
     except orjson.JSONEncodeError:
         raise InvalidInput(f"{field} is nested too deeply.", field=field) from None
     if size > MAX_NOTES_BYTES:
-        raise InvalidInput(f"{field} must be at most {MAX_NOTES_BYTES} bytes of JSON.", field=field)
+        raise too_long(field, MAX_NOTES_BYTES)
     return dict(value)
+
+
+def too_long(field: str, at_most: int) -> InvalidInput:
+    """The error for a JSON value of more than so many bytes."""
+    return InvalidInput(f"{field} must be at most {at_most} bytes of JSON.", field=field)
+
+
+def count(field: str, given: Sized, at_most: int) -> None:
+    """Check the length of a list, best before anything is made of its entries."""
+    if len(given) > at_most:
+        raise InvalidInput(f"{field} must hold at most {at_most} entries.", reason="TOO_MANY_VALUES", field=field)
 
 
 def one_of(field: str, value: str, allowed: Sequence[str]) -> str:

@@ -24,6 +24,9 @@ from core.tenancy import Project
 DEFAULT = "default"
 """Key of the provider that every project has without any set-up, where a service has one."""
 
+MAX_PROVIDERS = 1_000
+"""Of a project, in one service: some calls read them all."""
+
 _ATTEMPTS = 20
 
 D = TypeVar("D", bound=Driver)
@@ -68,7 +71,7 @@ class Providers(Generic[D]):
         self._default = default
 
     async def create(self, project: Project, new: NewProvider) -> Provider:
-        """Raises Conflict (the key), InvalidInput."""
+        """Raises Conflict (the key), FailedPrecondition (too many), InvalidInput."""
         driver = self.drivers[fields.one_of("driver", new.driver, tuple(self.drivers))]
         label = fields.text("label", new.label, at_least=1, at_most=200)
         credentials = driver.checked(CREDENTIALS, new.credentials)
@@ -90,6 +93,11 @@ class Providers(Generic[D]):
         await driver.check(credentials, settings)
         await self._check_address(driver, credentials, settings)
         await self._make_default(project)  # so that nobody takes its key
+        if await self._store.count(project, self._collection) >= MAX_PROVIDERS:
+            raise FailedPrecondition(
+                f"The project has {MAX_PROVIDERS} providers, which is the most there may be. Delete some first.",
+                reason="TOO_MANY_PROVIDERS",
+            )
         stem = fields.slug(label, "provider")
         document = await insert_with_key(self._store, project, self._collection, provider.document(), stem)
         await self._confirm(project, id)

@@ -5,9 +5,15 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from core.fields import count
 from core.providers.drivers import Driver
 from core.providers.records import NewProvider, Provider, ProviderChanges
-from core.rpc.values import json_of, struct_of, timestamp_of
+from core.rpc.values import small_json_of, struct_of, timestamp_of
+
+_MAX_VALUES = 64
+"""Credentials, or settings: no driver has a third of them."""
+_MAX_VALUES_BYTES = _MAX_VALUES * 2048
+"""Of the JSON of all of them together, the longest of which has 8192 characters."""
 
 
 def provider_fields(provider: Provider) -> dict[str, Any]:
@@ -52,8 +58,8 @@ def new_provider(request: Any) -> NewProvider:
         description=request.description,
         status=request.status,
         credentials=_secrets(request.credentials),
-        settings=json_of(request.settings),
-        metadata=json_of(request.metadata),
+        settings=_settings(request.settings),
+        metadata=small_json_of(request.metadata, "metadata"),
     )
 
 
@@ -64,11 +70,18 @@ def provider_changes(request: Any) -> ProviderChanges:
         description=request.description if request.HasField("description") else None,
         status=request.status if request.HasField("status") else None,
         credentials=_secrets(request.credentials),
-        settings=json_of(request.settings) if request.HasField("settings") else None,
-        metadata=json_of(request.metadata) if request.HasField("metadata") else None,
+        settings=_settings(request.settings) if request.HasField("settings") else None,
+        metadata=small_json_of(request.metadata, "metadata") if request.HasField("metadata") else None,
     )
+
+
+def _settings(given: Any) -> Mapping[str, Any]:
+    return small_json_of(given, "settings", _MAX_VALUES_BYTES)
 
 
 def _secrets(given: Any) -> Mapping[str, Any]:
     """Some messages have a map of texts, others a Struct."""
-    return json_of(given) if isinstance(given, Struct) else dict(given)
+    if isinstance(given, Struct):
+        return small_json_of(given, "credentials", _MAX_VALUES_BYTES)
+    count("credentials", given, _MAX_VALUES)
+    return dict(given)

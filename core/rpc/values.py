@@ -1,17 +1,34 @@
 """Between protobuf's well-known types and plain values."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from core.fields import MAX_NOTES_BYTES, too_long
+
 _MAX_EXACT = 2**53
+_LONGEST_WIRE: Final = 6
+"""Bytes that a byte of JSON may become in a Struct: "1," is 11."""
+_SHORTEST_JSON: Final = 2
+"""Bytes of a value and what parts it from the next."""
 
 
 def json_of(struct: Struct) -> dict[str, Any]:
-    """A Struct's numbers are all floats: whole ones become integers again, as they were in the caller's JSON."""
-    return {name: _json_value(value) for name, value in struct.fields.items()}
+    """A Struct's numbers are all floats: whole ones become integers again, as they were in the caller's JSON. Takes
+    about a microsecond for each value: what a caller may send unbounded belongs into `small_json_of` or `offload`."""
+    return _Reader(_MAX_EXACT).object(struct)
+
+
+def small_json_of(struct: Struct, field: str, at_most: int = MAX_NOTES_BYTES) -> dict[str, Any]:
+    """As `json_of`. What cannot be `at_most` bytes of JSON is not converted: raises InvalidInput, naming the field."""
+    try:
+        if struct.ByteSize() > at_most * _LONGEST_WIRE:
+            raise _TooManyValues
+        return _Reader(at_most // _SHORTEST_JSON).object(struct)
+    except _TooManyValues:
+        raise too_long(field, at_most) from None
 
 
 def struct_of(values: Mapping[str, Any]) -> Struct:
@@ -33,18 +50,34 @@ def seconds_of(timestamp: Timestamp) -> float:
     return float(timestamp.seconds) + timestamp.nanos / 1e9
 
 
-def _json_value(value: Value) -> Any:
-    match value.WhichOneof("kind"):
-        case "number_value":
-            number = value.number_value
-            return int(number) if number.is_integer() and abs(number) <= _MAX_EXACT else number
-        case "string_value":
-            return value.string_value
-        case "bool_value":
-            return value.bool_value
-        case "struct_value":
-            return json_of(value.struct_value)
-        case "list_value":
-            return [_json_value(each) for each in value.list_value.values]
-        case _:
-            return None
+class _TooManyValues(Exception):
+    """More than there may be."""
+
+
+class _Reader:
+    """Converts Structs of `values` values altogether. Raises _TooManyValues beyond."""
+
+    def __init__(self, values: int) -> None:
+        self._left = values
+
+    def object(self, struct: Struct) -> dict[str, Any]:
+        return {name: self._value(value) for name, value in struct.fields.items()}
+
+    def _value(self, value: Value) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooManyValues
+        match value.WhichOneof("kind"):
+            case "number_value":
+                number = value.number_value
+                return int(number) if number.is_integer() and abs(number) <= _MAX_EXACT else number
+            case "string_value":
+                return value.string_value
+            case "bool_value":
+                return value.bool_value
+            case "struct_value":
+                return self.object(value.struct_value)
+            case "list_value":
+                return [self._value(each) for each in value.list_value.values]
+            case _:
+                return None

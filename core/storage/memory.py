@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import Conflict, FailedPrecondition
 from core.storage import page_tokens
-from core.storage.checks import MAX_TOTALS, check_listing, check_prepare, check_totals
+from core.storage.checks import MAX_TOTALS, check_listing, check_prepare, check_totals, fitting
 from core.storage.conditions import conditions, matches, order_key, sortable
 from core.storage.documents import check_changes, check_text, decode, encode, stored
 from core.storage.migrations import NO_MIGRATIONS, Migrations, migrate, with_records
@@ -85,8 +85,8 @@ class MemoryStore:
             ordered = [
                 row for row in ordered if (_sort_key(row[0]) < bound if order.descending else _sort_key(row[0]) > bound)
             ]
-        page = ordered[:page_size]
-        next_token = page_tokens.encode(bound_to, page[-1][0]) if len(ordered) > page_size else ""
+        page = ordered[: fitting(len(encode(document)) for _, document in ordered[:page_size])]
+        next_token = page_tokens.encode(bound_to, page[-1][0]) if len(ordered) > len(page) else ""
         return Page([_copy(document) for _, document in page], next_token)
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:

@@ -19,6 +19,8 @@ from core.storage.statements import Position
 from core.tenancy import Scope
 
 _DIGEST_BYTES = 16
+_MAX_TOKEN = 4 * 1024 * 1024
+"""Characters: a longer one is not read. It holds the value that its list is ordered by."""
 
 
 def binding(scope: Scope, collection: Collection, conds: Sequence[Condition], order: Order) -> bytes:
@@ -35,6 +37,8 @@ def decode(bound_to: bytes, token: str) -> Position | None:
     """None for the empty token: from the start. Raises InvalidInput for a token of another list, or none of ours."""
     if not token:
         return None
+    if len(token) > _MAX_TOKEN:
+        raise _refused()
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -64,7 +64,7 @@ Where = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list. `next_token` is opaque; empty: this was the last page."""
+    """One page of a list. `next_token` is opaque; empty: this was the last page. A short one need not be."""
 
     items: list[Document]
     next_token: str
@@ -102,7 +102,8 @@ class DocumentStore(Protocol):
         page_size: int = 50,
         page_token: str = "",
     ) -> Page:
-        """A page in `order`, ties broken by id, stable under inserts. The token binds scope, where and order."""
+        """A page in `order`, ties broken by id, stable under inserts. The token binds scope, where and order. A page of
+        large documents has fewer than `page_size`: only a token that is empty says that there are no more."""
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int: ...
 

@@ -15,8 +15,9 @@ from weakref import WeakValueDictionary
 import aiosqlite
 
 from core.errors import Unavailable
+from core.offload import in_turns
 from core.storage import page_tokens, schema, sqlite_files, statements
-from core.storage.checks import MAX_TOTALS, check_listing, check_prepare, check_totals
+from core.storage.checks import MAX_TOTALS, check_listing, check_prepare, check_totals, fitting
 from core.storage.conditions import conditions
 from core.storage.documents import check_changes, check_text, decode, encode, escape, stored
 from core.storage.migrations import NO_MIGRATIONS, Migrations, migrate, with_records
@@ -122,10 +123,13 @@ class SqliteStore:
             limit = page_size + 1 - len(found)
             found += await self._read(scope, statements.select_page(collection, by, rows, segment, limit))
             if len(found) > page_size:
-                last = found[page_size - 1]
-                next_token = page_tokens.encode(bound_to, (last[1], last[2], last[3]))
-                return Page([decode(row[0]) for row in found[:page_size]], next_token)
-        return Page([decode(row[0]) for row in found], "")
+                break
+        kept = fitting(len(row[0]) for row in found[:page_size])
+        next_token = ""
+        if kept < len(found):
+            _, value, id, project = found[kept - 1]
+            next_token = page_tokens.encode(bound_to, (value, id, project))
+        return Page(await in_turns(lambda row: decode(row[0]), found[:kept]), next_token)
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
         check_level(scope, collection, write=False)
@@ -175,10 +179,11 @@ class SqliteStore:
         asked = statements.totals(collection, group_by, sums, _rows(scope, collection, where), MAX_TOTALS)
         names = (*group_by, "count", *sums)
         groups = len(group_by)
-        return [
-            dict(zip(names, (*map(decode, row[:groups]), *row[groups:]), strict=True))
-            for row in await self._read(scope, asked)
-        ]
+
+        def total(row: tuple[Any, ...]) -> Document:
+            return dict(zip(names, (*map(decode, row[:groups]), *row[groups:]), strict=True))
+
+        return await in_turns(total, await self._read(scope, asked))
 
     async def drop_tenant(self, tenant: Tenant) -> None:
         path = self._path(tenant)

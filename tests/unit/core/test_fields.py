@@ -1,12 +1,14 @@
 """Checks of callers' fields, and protobuf's values."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from core import fields
 from core.errors import InvalidInput
-from core.rpc.values import json_of, struct_of, timestamp_of
+from core.rpc.values import json_of, small_json_of, struct_of, timestamp_of
+from tests.support.large_requests import members
 
 
 def test_what_fits_comes_back_clean() -> None:
@@ -29,6 +31,11 @@ def test_what_fits_comes_back_clean() -> None:
         lambda: fields.between("f", 10, 1, 9, default=5),
         lambda: fields.between("f", -1, 1, 9, default=5),
         lambda: fields.key("f", "A"),
+        lambda: fields.count("f", range(4), 3),
+        lambda: small_json_of(members(20_000), "f"),
+        lambda: small_json_of(struct_of({"a": [1] * 9_000}), "f"),
+        lambda: small_json_of(struct_of({"a": "x" * 100_000}), "f"),
+        lambda: small_json_of(struct_of({"a": [[[1, 1]]]}), "f", 8),
         lambda: fields.key("f", "-a"),
         lambda: fields.key("f", "a" * 65),
         lambda: fields.key("f", "a\n"),
@@ -58,6 +65,29 @@ def test_values_survive_protobuf() -> None:
     back = json_of(struct_of(values))
     assert back == values
     assert isinstance(back["n"], int)
+    assert small_json_of(struct_of(values), "metadata") == values
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"a": [1] * 8_100},
+        {"a": [[]] * 5_400},
+        {"a": "x" * 16_000},
+        {f"{number}": number for number in range(1_400)},
+        {f"{number}": {} for number in range(1_500)},
+    ],
+)
+def test_what_may_be_kept_is_never_too_long_to_convert(values: dict[str, Any]) -> None:
+    assert fields.notes("f", small_json_of(struct_of(values), "f")) == values
+
+
+def test_what_is_too_long_is_not_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 MiB of metadata were converted, which took seconds, and then found to be more than 16 KiB."""
+    monkeypatch.setattr("core.rpc.values._Reader", None)
+    with pytest.raises(InvalidInput) as caught:
+        small_json_of(members(100_000), "metadata")
+    assert caught.value.message == "metadata must be at most 16384 bytes of JSON."
     assert timestamp_of(None) is None
     moment = timestamp_of(1.5)
     assert moment is not None

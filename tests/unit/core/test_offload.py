@@ -8,7 +8,7 @@ import pytest
 from core import context
 from core.context import Identity, Kind, RequestContext
 from core.errors import InvalidInput
-from core.offload import LARGE_BYTES, offload
+from core.offload import LARGE_BYTES, in_turns, offload
 from core.tenancy import Project, Tenant
 
 
@@ -67,3 +67,22 @@ async def test_work_whose_caller_is_gone_is_not_begun() -> None:
     go_on.set()
     await first
     assert await offload(lambda: list(done), LARGE_BYTES + 1) == []
+
+
+async def test_long_conversions_give_others_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of large records was converted in one go, for a minute."""
+    now, seen = 0.0, []
+
+    def make(number: int) -> int:
+        nonlocal now
+        now += 0.004
+        return number * 2
+
+    async def other() -> None:
+        seen.append(now)
+
+    monkeypatch.setattr("core.offload.time.monotonic", lambda: now)
+    task = asyncio.create_task(other())
+    assert await in_turns(make, range(10)) == [number * 2 for number in range(10)]
+    assert seen == [0.008]
+    await task
