@@ -1,8 +1,9 @@
 """Between the contract's messages and the domain's values: pure functions. Chat has a file of its own."""
 
+from core import fields
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
-from core.rpc.values import json_of, seconds_of, struct_of, timestamp_of
+from core.rpc.values import seconds_of, small_json_of, struct_of, timestamp_of
 from core.storage.ports import Document
 from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
@@ -11,6 +12,7 @@ from portico.inference.v1 import usage_service_pb2 as usage_service_pb
 from services.inference.domain.drivers import Driver
 from services.inference.domain.models import (
     EMBEDDING,
+    MAX_PARAMS,
     Capabilities,
     Model,
     ModelChanges,
@@ -85,7 +87,7 @@ def new_model(request: model_pb.CreateModelRequest) -> NewModel:
         settings=_settings(request.settings),
         pricing=_pricing(request.pricing),
         capabilities=_capabilities(request.capabilities),
-        metadata=json_of(request.metadata),
+        metadata=small_json_of(request.metadata, "metadata"),
     )
 
 
@@ -98,14 +100,15 @@ def model_changes(request: model_pb.UpdateModelRequest) -> ModelChanges:
         settings=_settings(request.settings) if request.HasField("settings") else None,
         pricing=_pricing(request.pricing) if request.HasField("pricing") else None,
         capabilities=_capabilities(request.capabilities) if request.HasField("capabilities") else None,
-        metadata=json_of(request.metadata) if request.HasField("metadata") else None,
+        metadata=small_json_of(request.metadata, "metadata") if request.HasField("metadata") else None,
     )
 
 
 def _settings(message: model_pb.ModelSettings) -> ModelSettings:
+    fields.count("settings.unsupportedParams", message.unsupported_params, MAX_PARAMS)
     return ModelSettings(
-        request_defaults=json_of(message.request_defaults),
-        extra_body=json_of(message.extra_body),
+        request_defaults=small_json_of(message.request_defaults, "settings.requestDefaults"),
+        extra_body=small_json_of(message.extra_body, "settings.extraBody"),
         unsupported_params=tuple(message.unsupported_params),
         disable_streaming_with_tools=message.disable_streaming_with_tools,
         timeout=message.timeout_seconds,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.errors import InvalidInput
+from core.fields import count
 from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.convert import usage_message
@@ -11,7 +12,7 @@ from services.inference.domain.answers.chunks import Chunk
 from services.inference.domain.answers.errors import malformed
 from services.inference.domain.chat import Completion
 from services.inference.domain.embeddings import Embedded
-from services.inference.domain.requests import Body
+from services.inference.domain.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS, Body
 from services.inference.domain.tokens import TokenUsage
 
 _PLAIN = ("temperature", "top_p", "max_completion_tokens", "n", "seed")
@@ -21,7 +22,11 @@ _REASONING = ("reasoning_content", "reasoning")
 
 
 def chat_body(request: pb.ChatRequest) -> Body:
-    """Raises InvalidInput where `extra` repeats a field."""
+    """Raises InvalidInput where `extra` repeats a field, or a list holds too many entries."""
+    count("messages", request.messages, MAX_MESSAGES)
+    count("messages.parts", range(sum(len(each.parts) for each in request.messages)), MAX_PARTS)
+    count("tools", request.tools, MAX_TOOLS)
+    count("stop", request.stop, MAX_STOPS)
     body: Body = {"model": request.model, "messages": [_message(each) for each in request.messages]}
     body |= {name: getattr(request, name) for name in _PLAIN if request.HasField(name)}
     if request.stop:
@@ -70,6 +75,8 @@ def usage_response(last: pb.ChatStreamResponse, usage: TokenUsage) -> pb.ChatStr
 
 
 def embedding_body(request: pb.EmbedRequest) -> Body:
+    """Raises InvalidInput for too many inputs."""
+    count("inputs", request.inputs, MAX_INPUTS)
     body: Body = {"model": request.model, "input": list(request.inputs)}
     if request.HasField("dimensions"):
         body["dimensions"] = request.dimensions

@@ -349,7 +349,8 @@ class TestPages:
         """A thousand records of 48 KiB took a minute to make an answer of, which was too large to send."""
         sizes = [700_000, 700_000, 700_000, 5_000_000, 10, 10]
         await put(store, *({"id": f"n{at}", "createdAt": at, "text": "x" * size} for at, size in enumerate(sizes)))
-        pages, token = [], ""
+        pages: list[list[str]] = []
+        token = ""
         while not pages or token:
             page = await store.find(RED, NOTES, order=order, page_size=1000, page_token=token)
             pages.append([document["id"] for document in page.items])

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Raw
 
 from core import json_bodies
-from core.errors import PorticoError
+from core.errors import InvalidInput, PorticoError
+from core.limits import MAX_ANSWER_BYTES
 from services.inference.domain import calls, requests, tokens
 from services.inference.domain.answers.errors import malformed, reported
 from services.inference.domain.answers.headers import Pairs
@@ -35,26 +36,31 @@ _FORMS = {b'"': BASE64, b"[": FLOAT}
 
 
 class Vector(msgspec.Struct):
-    """One entry of `data`: a list of floats, or base64 of 32-bit little-endian ones."""
+    """One entry of `data`. `embedding` is JSON: a list of floats, or base64 of 32-bit little-endian ones."""
 
-    embedding: list[float] | str
+    embedding: Raw
     index: int = 0
     object: str = "embedding"
 
     def numbers(self) -> Sequence[float]:
         """Raises UpstreamFailed."""
-        if isinstance(self.embedding, list):
-            return self.embedding
         try:
-            numbers = array("f", base64.b64decode(self.embedding, validate=True))
-        except (binascii.Error, ValueError):
+            given = _EMBEDDING.decode(self.embedding)
+            if isinstance(given, list):
+                return given
+            numbers = array("f", base64.b64decode(given, validate=True))
+        except (*json_bodies.UNREADABLE, binascii.Error, ValueError):
             raise malformed() from None
         if sys.byteorder == "big":
             numbers.byteswap()
         return numbers
 
-    def as_base64(self) -> str:
-        """Raises UpstreamFailed."""
+    def written(self, form: str) -> bytes:
+        """The entry as JSON, in this form. Raises UpstreamFailed."""
+        embedding = self._as_base64() if form == BASE64 else list(self.numbers())
+        return _ENCODER.encode({"object": self.object, "index": self.index, "embedding": embedding})
+
+    def _as_base64(self) -> str:
         try:
             numbers = array("f", self.numbers())
         except OverflowError:
@@ -66,6 +72,7 @@ class Vector(msgspec.Struct):
 
 _ANSWER = msgspec.json.Decoder(dict[str, Raw])
 _VECTORS = msgspec.json.Decoder(list[Vector])
+_EMBEDDING = msgspec.json.Decoder(list[float] | str)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -77,6 +84,11 @@ class Embedded:
     usage: TokenUsage
     dropped: tuple[str, ...]
     limits: Pairs = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of JSON, but for some."""
+        return len(self.fields["data"])
 
     def json(self) -> bytes:
         return _ENCODER.encode(self.fields)
@@ -134,7 +146,7 @@ def _answer_to(request: Body, data: bytes, route: Route, request_id: str) -> tup
         raise malformed()
     wanted = request.get("encoding_format") or FLOAT
     if form != wanted:
-        fields["data"] = Raw(_ENCODER.encode(_converted(fields["data"], wanted)))
+        fields["data"] = Raw(_converted(fields["data"], wanted))
     if usage is None:
         usage = TokenUsage(tokens.estimate(tokens.input_characters(request["input"])), estimated=True)
         fields["usage"] = {"prompt_tokens": usage.input, "total_tokens": usage.total}
@@ -158,11 +170,20 @@ def _form(data: Raw) -> str | None:
     return None if found is None else _FORMS[found[1]]
 
 
-def _converted(data: Raw, wanted: str) -> list[Vector]:
-    vectors = _vectors(data)
-    for each in vectors:
-        each.embedding = each.as_base64() if wanted == BASE64 else list(each.numbers())
-    return vectors
+def _converted(data: Raw, wanted: str) -> bytes:
+    """One vector after the other, so that a thread gives way to others. Raises UpstreamFailed, InvalidInput."""
+    entries, size = [], 0
+    for vector in _vectors(data):
+        entries.append(vector.written(wanted))
+        size += len(entries[-1])
+        if size > MAX_ANSWER_BYTES:
+            raise InvalidInput(
+                f"The answer would be larger than {MAX_ANSWER_BYTES // 2**20} MiB. Send fewer inputs at once, or ask "
+                "for base64.",
+                reason="ANSWER_TOO_LARGE",
+                field="input",
+            )
+    return b"[" + b",".join(entries) + b"]"
 
 
 def _vectors(data: Raw) -> list[Vector]:

@@ -25,6 +25,8 @@ USABLE = (LLM, EMBEDDING)
 DEFAULT_TIMEOUT = 300.0
 _MAX_TIMEOUT = 3600.0
 _MAX_PRICE = 1_000_000.0
+MAX_PARAMS = 64
+"""Names in a model's `unsupportedParams`."""
 _KEY = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _PARAM = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -304,8 +306,10 @@ def _settings_document(settings: ModelSettings) -> Document:
             raise InvalidInput(f"{path} must not set {', '.join(taken)}.", field=path)
     names = list(dict.fromkeys(settings.unsupported_params))
     path = "settings.unsupportedParams"
-    if len(names) > 64 or not all(_PARAM.fullmatch(name) for name in names):
-        raise InvalidInput(f"{path} must be at most 64 names of 1 to 64 letters, digits and _ . -.", field=path)
+    if len(names) > MAX_PARAMS or not all(_PARAM.fullmatch(name) for name in names):
+        raise InvalidInput(
+            f"{path} must be at most {MAX_PARAMS} names of 1 to 64 letters, digits and _ . -.", field=path
+        )
     if needed := sorted(_NEEDED.intersection(names)):
         raise InvalidInput(f"{path} must not name {', '.join(needed)}: no request works without.", field=path)
     if settings.timeout and not 1.0 <= settings.timeout <= _MAX_TIMEOUT:

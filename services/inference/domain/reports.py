@@ -8,7 +8,9 @@ from typing import Any
 from core import fields
 from core.context import Identity, Kind
 from core.errors import InvalidInput, PermissionDenied
+from core.offload import offload
 from core.permissions import allows
+from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import EveryProject
 from services.inference.domain.calls import CANCELLED, ERROR
@@ -28,7 +30,13 @@ GROUPS: Mapping[str, str] = {
 
 _SUMS = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens", "totalTokens", "costNanos", "latencyMs")
 _ALL_PROJECTS = "usage:admin"
-_DEFAULT_SPAN = 30 * 86400.0
+_DAY = 86_400.0
+_DEFAULT_SPAN = 30 * _DAY
+MAX_SPAN_DAYS = 400
+"""Between `from` and `to`."""
+_MAX_GROUP_BY = 256
+_ROW_WEIGHT = 1024
+"""Bytes of a body that take as long to read as a row takes to add up."""
 
 
 @dataclass(slots=True)
@@ -90,16 +98,21 @@ class Reports:
         self._table = Table(store, USAGE)
 
     async def totals(self, reach: Reach, wanted: UsageFilter, group_by: str) -> tuple[list[Row], list[Row]]:
-        """Rows by group, and rows over everything. Raises InvalidInput."""
+        """Rows by group, at most MAX_TOTALS of them, and rows over everything. Raises InvalidInput."""
         groups = _groups(group_by)
         end = time.time() + 1 if wanted.end is None else wanted.end
         start = end - _DEFAULT_SPAN if wanted.start is None else wanted.start
         if start >= end:
             raise InvalidInput("from must be before to.", field="from")
+        if end - start > MAX_SPAN_DAYS * _DAY:
+            raise InvalidInput(f"from must be at most {MAX_SPAN_DAYS} days before to.", field="from")
         where = _where(wanted) | {"createdAt": (Cond(Op.GTE, start), Cond(Op.LT, end))}
         columns = list(dict.fromkeys([*(GROUPS[name] for name in groups), "currency", "status"]))
         parts = await self._table.totals(reach, where, columns, _SUMS)
-        return _rows(parts, groups), _rows(parts, ())
+        whole = parts
+        if len(parts) == MAX_TOTALS:  # there may be more, and totals are over everything
+            whole = await self._table.totals(reach, where, ["currency", "status"], _SUMS)
+        return await offload(lambda: (_rows(parts, groups), _rows(whole, ())), len(parts) * _ROW_WEIGHT)
 
     async def records(
         self, reach: Reach, wanted: UsageFilter, *, size: int = 0, token: str = ""
@@ -111,6 +124,8 @@ class Reports:
 
 
 def _groups(text: str) -> tuple[str, ...]:
+    if len(text) > _MAX_GROUP_BY:
+        raise InvalidInput(f"groupBy must have at most {_MAX_GROUP_BY} characters.", field="groupBy")
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or ("model",)
     if unknown := [name for name in names if name not in GROUPS]:
         raise InvalidInput(f"groupBy knows {', '.join(GROUPS)}, not {unknown[0][:64]}.", field="groupBy")

@@ -7,14 +7,25 @@ from typing import Any
 
 import msgspec
 
-from core import json_bodies
+from core import json_bodies, json_shape
 from core.errors import InvalidInput, PorticoError
+from core.fields import count
+from core.offload import offload
 from services.inference.domain.json_values import NotJson, encode
 from services.inference.domain.routes import Route
 
 Body = dict[str, Any]
 
-MAX_INPUTS = 2048
+LARGE_BODY_BYTES = 256 * 1024
+"""Of a body that is read in the worker thread, and only if it holds no more values than json_shape.DEFAULT allows. To
+read a smaller one takes a few milliseconds at worst."""
+MAX_MESSAGES = 10_000
+MAX_PARTS = 10_000
+"""Content parts of all messages of a chat together."""
+MAX_TOOLS = 1_024
+MAX_STOPS = 256
+MAX_INPUTS = 2_048
+"""Texts, or lists of token ids, of one embedding call."""
 _MAX_REQUEST_ID = 128
 _REQUEST_ID = "request_id"
 """Portico's own field, which providers reject."""
@@ -45,8 +56,20 @@ class Shaped:
     """Fields that were removed because the model rejects them."""
 
 
-def read_json(data: bytes) -> Body:
+async def read(data: bytes) -> Body:
     """The JSON object of a request body. Raises InvalidInput."""
+    if len(data) <= LARGE_BODY_BYTES:
+        return read_json(data)
+
+    def read_large() -> Body:
+        json_shape.check(data)
+        return read_json(data)
+
+    return await offload(read_large, len(data))
+
+
+def read_json(data: bytes) -> Body:
+    """As `read`, at once."""
     body = json_bodies.read(_JSON, data)
     if not isinstance(body, dict):
         raise InvalidInput("The body must be a JSON object.", reason="INVALID_JSON", field="body")
@@ -69,11 +92,17 @@ def check_chat(body: Body) -> None:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise _invalid("messages", "must be a list of at least one message")
+    count("messages", messages, MAX_MESSAGES)
+    parts = 0
     for at, message in enumerate(messages):
         if not isinstance(message, dict):
             raise _invalid(f"messages[{at}]", "must be an object")
         if not isinstance(message.get("role"), str):
             raise _invalid(f"messages[{at}].role", "must be a string")
+        if isinstance(content := message.get("content"), list):
+            parts += len(content)
+            if parts > MAX_PARTS:
+                raise _invalid(f"messages[{at}].content", f"has too many parts: at most {MAX_PARTS} in all messages")
     if not isinstance(body.get("stream"), _MAYBE_BOOL):
         raise _invalid("stream", "must be true or false")
     options = body.get("stream_options")
@@ -81,6 +110,9 @@ def check_chat(body: Body) -> None:
         raise _invalid("stream_options", "must be an object")
     if options and not isinstance(options.get("include_usage"), _MAYBE_BOOL):
         raise _invalid("stream_options.include_usage", "must be true or false")
+    for name, most in (("tools", MAX_TOOLS), ("stop", MAX_STOPS)):
+        if isinstance(given := body.get(name), list):
+            count(name, given, most)
     if not isinstance(body.get("tools"), _MAYBE_LIST):
         raise _invalid("tools", "must be a list")
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from core import logs
 from core.errors import PorticoError
 from core.http.ports import Stream
+from core.offload import offload
 from core.resilience import RETRYABLE_STATUSES, Resilience, Retryable, RetryBudget
 from core.runtime_pool import Lease, RuntimePool
 from core.tasks import Tasks
@@ -38,8 +40,8 @@ class Sender:
         self._retries = attempts - 1
 
     async def post(self, call: Call, route: Route, target: bytes, body: bytes, read: Callable[[bytes], T]) -> T:
-        """What `read` makes of the whole answer; it may raise Refusal, which is then as good as a refusing status.
-        Raises PorticoError."""
+        """What `read` makes of the whole answer, if that is large in the worker thread; it may raise Refusal, which is
+        then as good as a refusing status. Raises PorticoError."""
         with self._clients.lease(route.client_key) or await self._lease(route) as client:
 
             async def attempt() -> T:
@@ -50,7 +52,7 @@ class Sender:
                     if not 200 <= answer.status < 300:
                         raise refusal(answer.status, answer.body, route.scrub)
                     call.limits = rate_limits(answer.headers)
-                    return read(answer.body)
+                    return await offload(partial(read, answer.body), len(answer.body))
                 except Refusal as refused:
                     raise _error(refused, answer.headers) from None
 

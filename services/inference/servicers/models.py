@@ -1,19 +1,26 @@
 """Models."""
 
+from collections.abc import Iterable
+
 from grpc.aio import ServicerContext
 
 from core import context as call
 from core.context import Identity
-from core.errors import NotFound, PermissionDenied
+from core.errors import InvalidInput, NotFound, PermissionDenied
+from core.offload import in_turns
 from core.permissions import allows
+from core.providers.records import Provider
 from core.tenancy import Project
 from portico.inference.v1 import model_service_pb2 as pb
 from portico.inference.v1.model_service_pb2_grpc import ModelServiceServicer
+from portico.inference.v1.provider_service_pb2 import Provider as ProviderMessage
 from services.inference import convert
 from services.inference.convert import provider_message
 from services.inference.domain.models import LLM, Model, ModelFilter, Models
 from services.inference.domain.providers import Providers
 
+MAX_INCLUDED_BYTES = 8 * 1024 * 1024
+"""Of the providers that stand beside a page of models."""
 _SEE_PROVIDERS = "models:read"
 
 
@@ -33,11 +40,14 @@ class ModelServicer(ModelServiceServicer):
         wanted = ModelFilter(request.category, request.provider_key, request.provider_driver)
         page = await self._models.list(identity.project, wanted, size=request.page_size, token=request.page_token)
         drivers = {key: each.driver for key, each in page.providers.items()}
+        usable = [each for each in sorted(page.models, key=_chat_first) if page.usable(each)]
         return pb.ListModelsResponse(
             object="list",
-            data=[convert.openai_model(each) for each in sorted(page.models, key=_chat_first) if page.usable(each)],
-            models=[convert.model_message(each, drivers.get(each.provider_key, "")) for each in page.models],
-            providers=[provider_message(each) for each in page.providers.values() if request.include_providers],
+            data=await in_turns(convert.openai_model, usable),
+            models=await in_turns(
+                lambda each: convert.model_message(each, drivers.get(each.provider_key, "")), page.models
+            ),
+            providers=await _included(page.providers.values()) if request.include_providers else (),
             next_page_token=page.next_token,
         )
 
@@ -77,6 +87,18 @@ class ModelServicer(ModelServiceServicer):
         except NotFound:  # removed by somebody at the same moment as the model was made
             driver = ""
         return convert.model_message(model, driver)
+
+
+async def _included(providers: Iterable[Provider]) -> list[ProviderMessage]:
+    """Raises InvalidInput where they are too large to stand beside models."""
+    messages = await in_turns(provider_message, providers)
+    if sum(each.ByteSize() for each in messages) > MAX_INCLUDED_BYTES:
+        raise InvalidInput(
+            "The project's providers are too large for includeProviders. List them with GET /v1/models/providers.",
+            reason="ANSWER_TOO_LARGE",
+            field="includeProviders",
+        )
+    return messages
 
 
 def _chat_first(model: Model) -> bool:

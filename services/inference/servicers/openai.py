@@ -9,12 +9,12 @@ from core.errors import PorticoError
 from core.rpc.errors import body_of
 from portico.inference.v1 import openai_service_pb2 as pb
 from portico.inference.v1.openai_service_pb2_grpc import OpenAIServiceServicer
+from services.inference.domain import requests
 from services.inference.domain.answers.chunks import Chunk
 from services.inference.domain.answers.errors import malformed
 from services.inference.domain.chat import Chat, Completion
 from services.inference.domain.embeddings import Embedded, Embeddings
 from services.inference.domain.json_values import NotJson, encode
-from services.inference.domain.requests import read_json
 from services.inference.domain.streams import AnyChatStream
 
 JSON = "application/json"
@@ -35,7 +35,9 @@ class OpenAIServicer(OpenAIServiceServicer):
     async def CreateChatCompletion(  # noqa: N802  # the contract's name
         self, request: pb.CreateChatCompletionRequest, context: ServicerContext
     ) -> AsyncIterator[HttpBody]:
-        answer = await self._chat.answer(read_json(request.body.data))
+        body = await requests.read(request.body.data)
+        del request  # it may be large, and the answer may take long
+        answer = await self._chat.answer(body)
         if isinstance(answer, Completion):
             if answer.dropped or answer.limits:
                 await _send_head(answer, context)
@@ -54,7 +56,9 @@ class OpenAIServicer(OpenAIServiceServicer):
     async def CreateEmbedding(  # noqa: N802  # the contract's name
         self, request: pb.CreateEmbeddingRequest, context: ServicerContext
     ) -> HttpBody:
-        answer = await self._embeddings.answer(read_json(request.body.data))
+        body = await requests.read(request.body.data)
+        del request  # it may be large, and the answer may take long
+        answer = await self._embeddings.answer(body)
         if answer.dropped or answer.limits:
             await _send_head(answer, context)
         return HttpBody(content_type=JSON, data=answer.json())

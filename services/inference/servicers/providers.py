@@ -3,6 +3,7 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.offload import in_turns
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.inference.v1 import provider_service_pb2 as pb
 from portico.inference.v1.provider_service_pb2_grpc import ProviderServiceServicer
@@ -35,7 +36,7 @@ class ProviderServicer(ProviderServiceServicer):
             size=request.page_size,
             token=request.page_token,
         )
-        messages = [convert.provider_message(each) for each in providers]
+        messages = await in_turns(convert.provider_message, providers)
         return pb.ListProvidersResponse(providers=messages, next_page_token=token)
 
     async def GetProvider(  # noqa: N802

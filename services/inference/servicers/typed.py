@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 
 from grpc.aio import ServicerContext
 
+from core.offload import offload
 from portico.inference.v1 import inference_service_pb2 as pb
 from portico.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from services.inference import convert_chat as convert
 from services.inference.domain.chat import Chat, Completion
 from services.inference.domain.embeddings import Embeddings
+from services.inference.domain.requests import Body
 
 
 class InferenceServicer(InferenceServiceServicer):
@@ -19,7 +21,9 @@ class InferenceServicer(InferenceServiceServicer):
         self._embeddings = embeddings
 
     async def Chat(self, request: pb.ChatRequest, context: ServicerContext) -> pb.ChatResponse:  # noqa: N802
-        answer = await self._chat.answer(convert.chat_body(request))
+        body = await _chat_body(request)
+        del request  # it may be large, and the answer may take long
+        answer = await self._chat.answer(body)
         if not isinstance(answer, Completion):
             raise TypeError("a request without `stream` has a whole answer")
         return convert.chat_response(answer)
@@ -27,7 +31,9 @@ class InferenceServicer(InferenceServiceServicer):
     async def ChatStream(  # noqa: N802
         self, request: pb.ChatStreamRequest, context: ServicerContext
     ) -> AsyncIterator[pb.ChatStreamResponse]:
-        stream = await self._chat.answer(convert.chat_body(request.chat) | {"stream": True})
+        body = await _chat_body(request.chat) | {"stream": True}
+        del request  # it may be large, and the answer may take long
+        stream = await self._chat.answer(body)
         if isinstance(stream, Completion):
             raise TypeError("a request with `stream` has a streamed answer")
         response = pb.ChatStreamResponse()
@@ -43,4 +49,9 @@ class InferenceServicer(InferenceServiceServicer):
             await stream.close()
 
     async def Embed(self, request: pb.EmbedRequest, context: ServicerContext) -> pb.EmbedResponse:  # noqa: N802
-        return convert.embed_response(await self._embeddings.answer(convert.embedding_body(request)))
+        answer = await self._embeddings.answer(convert.embedding_body(request))
+        return await offload(lambda: convert.embed_response(answer), answer.size)
+
+
+async def _chat_body(request: pb.ChatRequest) -> Body:
+    return await offload(lambda: convert.chat_body(request), request.ByteSize())

@@ -3,6 +3,7 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.offload import in_turns
 from portico.inference.v1 import usage_service_pb2 as pb
 from portico.inference.v1.usage_service_pb2_grpc import UsageServiceServicer
 from services.inference import convert
@@ -19,7 +20,7 @@ class UsageServicer(UsageServiceServicer):
         reach = reach_of(call.identity(), request.all_projects)
         rows, totals = await self._reports.totals(reach, convert.totals_filter(request), request.group_by)
         return pb.GetUsageResponse(
-            rows=[convert.row_message(each) for each in rows], totals=[convert.row_message(each) for each in totals]
+            rows=await in_turns(convert.row_message, rows), totals=await in_turns(convert.row_message, totals)
         )
 
     async def ListUsageRecords(  # noqa: N802
@@ -32,5 +33,5 @@ class UsageServicer(UsageServiceServicer):
             token=request.page_token,
         )
         return pb.ListUsageRecordsResponse(
-            records=[convert.record_message(each) for each in records], next_page_token=token
+            records=await in_turns(convert.record_message, records), next_page_token=token
         )
