@@ -5,19 +5,30 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from core import fields
 from core.errors import InvalidInput
 from core.jobs.records import Job
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
-from core.rpc.values import json_of, struct_of, timestamp_of
+from core.rpc.values import small_json_of, struct_of, timestamp_of
 from core.storage.ports import Document
 from portico.common.v1 import job_pb2
 from portico.vector.v1 import index_service_pb2, migration_service_pb2, point_service_pb2, provider_service_pb2
 from services.vector.domain import filters
-from services.vector.domain.filters import Filter
+from services.vector.domain.filters import MAX_FILTER_BYTES, Filter
 from services.vector.domain.indexes import Index, NewIndex
 from services.vector.domain.migrations import Migration, NewMigration
-from services.vector.domain.points import MAX_DIMENSION, Match, Point, Vector, Words, check_count, parse_fusion, vector
+from services.vector.domain.points import (
+    MAX_DIMENSION,
+    MAX_METADATA_BYTES,
+    Match,
+    Point,
+    Vector,
+    Words,
+    check_count,
+    parse_fusion,
+    vector,
+)
 from services.vector.domain.queries import QueryStats
 from services.vector.ports import Capabilities, Driver, Query
 
@@ -59,14 +70,16 @@ def index(record: Index) -> index_service_pb2.Index:
 
 
 def new_index(request: index_service_pb2.CreateIndexRequest) -> NewIndex:
-    return NewIndex(request.name, request.dimension, request.metric, request.hybrid, json_of(request.metadata))
+    return NewIndex(
+        request.name, request.dimension, request.metric, request.hybrid, small_json_of(request.metadata, "metadata")
+    )
 
 
 def index_change(request: index_service_pb2.UpdateIndexRequest) -> tuple[str | None, dict[str, Any] | None]:
     """Name and metadata; None: unchanged."""
     return (
         request.name if request.HasField("name") else None,
-        json_of(request.metadata) if request.HasField("metadata") else None,
+        small_json_of(request.metadata, "metadata") if request.HasField("metadata") else None,
     )
 
 
@@ -102,11 +115,21 @@ def points(messages: Sequence[point_service_pb2.Point]) -> list[Point]:
         Point(
             id=message.id,
             values=_numbers(message.values, f"vectors[{at}].values"),
-            metadata=json_of(message.metadata) if message.HasField("metadata") else {},
+            metadata=_metadata(message, f"vectors[{at}].metadata"),
             text=message.text,
         )
         for at, message in enumerate(messages)
     ]
+
+
+def _metadata(message: point_service_pb2.Point, field: str) -> dict[str, Any]:
+    return small_json_of(message.metadata, field, MAX_METADATA_BYTES) if message.HasField("metadata") else {}
+
+
+def ids(given: Sequence[str], at_most: int) -> list[str]:
+    """Raises InvalidInput, before anything is made of them."""
+    fields.count("ids", given, at_most)
+    return list(given)
 
 
 def point(value: Point) -> point_service_pb2.Point:
@@ -139,7 +162,7 @@ def words(text: str, fusion: str, dense_weight: float | None) -> Words | None:
 
 
 def filter_of(struct: Struct) -> Filter | None:
-    return filters.parse(json_of(struct))
+    return filters.parse(small_json_of(struct, "filter", MAX_FILTER_BYTES))
 
 
 def match(value: Match) -> point_service_pb2.Match:

@@ -284,6 +284,21 @@ class TestPoints:
         await engine.upsert(HERE, some(5))
         assert [found.id for found in await engine.fetch(HERE, ["p3", "no", "p0", "p4"])] == ["p3", "p0", "p4"]
 
+    async def test_an_answer_of_too_much_metadata_is_refused(self, engine: VectorEngine) -> None:
+        """It was read, for seconds in which nobody was served, and was then too large to send."""
+        await engine.create(HERE, SPEC)
+        await engine.upsert(HERE, [point(f"p{n}", note="x" * 40_000) for n in range(110)])
+        assert len(await engine.query(HERE, Query(vector([1, 0, 0, 0]), 100))) == 100
+        assert len(await engine.fetch(HERE, [f"p{n}" for n in range(100)])) == 100
+        for answer in (
+            engine.query(HERE, Query(vector([1, 0, 0, 0]), 110)),
+            engine.fetch(HERE, [f"p{n}" for n in range(110)]),
+        ):
+            with pytest.raises(InvalidInput) as caught:
+                await answer
+            assert caught.value.reason == "ANSWER_TOO_LARGE"
+        assert len(await walk(engine, HERE, 110)) == 110
+
     async def test_delete_by_ids_says_how_many_there_were(self, engine: VectorEngine) -> None:
         await engine.create(HERE, SPEC)
         await engine.upsert(HERE, some(5))

@@ -6,10 +6,12 @@ from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from core.errors import Conflict, InvalidInput, NotFound
 from core.providers.drivers import Field, Values
 from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Number, Order, Some
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths
 from services.vector.ports import Capabilities, Driver, Page, Place, Query
 
 _MISSING = object()
@@ -118,12 +120,16 @@ class ExactEngine:
             if matches(query.filter, p.metadata)
         ]
         found.sort(key=lambda match: match.score, reverse=metric.higher_is_nearer)
-        return found[: query.top_k]
+        del found[query.top_k :]
+        check_lengths((len(orjson.dumps(match.metadata)) for match in found), "topK")
+        return found
 
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
         await self._begin("fetch", place)
         points = self._at(place)
-        return [points[id] for id in ids if id in points]
+        found = [points[id] for id in ids if id in points]
+        check_lengths((len(orjson.dumps(point.metadata)) for point in found), "ids")
+        return found
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         await self._begin("delete_ids", place)

@@ -23,10 +23,11 @@ import orjson
 
 from core import logs
 from core.errors import Conflict, InsufficientStorage, InvalidInput, NotFound, PorticoError, Unavailable, UpstreamFailed
+from core.offload import in_turns
 from services.vector.adapters import pgvector_codec
 from services.vector.adapters.compiled import compiled
 from services.vector.domain.filters import OPERATORS, Filter, Order
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, normalised
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths, normalised
 from services.vector.domain.terms import derive
 from services.vector.ports import Capabilities, Page, Place, Query
 
@@ -148,15 +149,15 @@ class PgvectorEngine:
 
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
         metric = await self._metric(place)
+        # In one order: no deadlocks.
+        rows = await in_turns(lambda point: _row(point, metric), sorted(points, key=lambda point: point.id))
         async with self._at(place) as (connection, table), connection.transaction():
             await connection.executemany(
                 f"INSERT INTO {table} (id, embedding, metadata, text, terms, numbers, exact) "  # noqa: S608
                 "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET "
                 "(embedding, metadata, text, terms, numbers, exact) = (excluded.embedding, excluded.metadata, "
                 "excluded.text, excluded.terms, excluded.numbers, excluded.exact)",
-                [
-                    _row(point, metric) for point in sorted(points, key=lambda point: point.id)
-                ],  # one order: no deadlocks
+                rows,
             )
 
     async def query(self, place: Place, query: Query) -> list[Match]:
@@ -174,16 +175,14 @@ class PgvectorEngine:
                 f"WHERE {condition} ORDER BY embedding {distance.operator} $1 LIMIT $2",
                 *where.arguments,
             )
-        return [
-            Match(
-                row["id"],
-                distance.score(row["distance"]),
-                orjson.loads(row["metadata"]),
-                row["text"],
-                _values(row) if query.include_values else None,
-            )
-            for row in rows
-        ]
+        check_lengths(map(_length, rows), "topK")
+
+        def match(row: Any) -> Match:
+            values = _values(row) if query.include_values else None
+            score = distance.score(row["distance"])
+            return Match(row["id"], score, orjson.loads(row["metadata"]), row["text"], values)
+
+        return await in_turns(match, rows)
 
     async def _tune(self, connection: Any, query: Query) -> None:
         """A filter thins out what the graph gives. From 0.8 on the extension goes on until there is enough; before,
@@ -209,7 +208,8 @@ class PgvectorEngine:
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
         async with self._at(place) as (connection, table):
             rows = await connection.fetch(f"SELECT * FROM {table} WHERE id = ANY($1::text[])", list(ids))  # noqa: S608
-        points = {row["id"]: _point(row) for row in rows}
+        check_lengths(map(_length, rows), "ids")
+        points = {point.id: point for point in await in_turns(_point, rows)}
         return [points[id] for id in ids if id in points]
 
     async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
@@ -220,7 +220,7 @@ class PgvectorEngine:
                 *(last, limit),
             )
         more = len(rows) == limit
-        return Page([_point(row) for row in rows], _encoded(rows[-1]["id"]) if more else "")
+        return Page(await in_turns(_point, rows), _encoded(rows[-1]["id"]) if more else "")
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         async with self._at(place) as (connection, table):
@@ -351,6 +351,10 @@ def _point(row: Any) -> Point:
 def _values(row: Any) -> Vector:
     exact = row["exact"]
     return array("f", row["embedding"]) if exact is None else pgvector_codec.decoded(exact)
+
+
+def _length(row: Any) -> int:
+    return len(row["metadata"]) + len(row["text"])
 
 
 def _affected(status: str) -> int:

@@ -15,12 +15,13 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from core.errors import Conflict, InsufficientStorage, InvalidInput, NotFound, PorticoError, Unavailable, UpstreamFailed
+from core.offload import in_turns
 from services.vector.adapters import qdrant_payload as stored
 from services.vector.adapters.bm25 import Bm25
 from services.vector.adapters.compiled import compiled
 from services.vector.domain.filters import OPERATORS, Filter, Order
 from services.vector.domain.fusion import candidates, fuse_matches
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, normalised
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, check_lengths, normalised
 from services.vector.ports import Capabilities, Page, Place, Query
 
 CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
@@ -150,7 +151,7 @@ class QdrantEngine:
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
         spec = await self.spec(place)
         for start in range(0, len(points), _PIECE):
-            piece = [self._entry(place, spec, point) for point in points[start : start + _PIECE]]
+            piece = await in_turns(partial(self._entry, place, spec), points[start : start + _PIECE])
             await self._do(partial(self._client.upsert, self._collection(spec), piece, wait=True))
 
     def _entry(self, place: Place, spec: IndexSpec, point: Point) -> models.PointStruct:
@@ -199,14 +200,13 @@ class QdrantEngine:
                 search_params=models.SearchParams(hnsw_ef=ef, idf=idf),
             )
         )
-        return [
-            stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)
-            for found in response.points
-        ]
+        lengths = (stored.length(_fields(found)) for found in response.points)
+        check_lengths(lengths, "topK", candidates=query.words is not None)
+        return await in_turns(partial(_match, query), response.points)
 
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
         wanted = list(dict.fromkeys(ids))
-        page = await self._page(place, _within(place, ids=wanted), len(wanted))
+        page = await self._page(place, _within(place, ids=wanted), len(wanted), check="ids")
         points = {point.id: point for point in page.points}
         if not points:
             await self._still_there(place)
@@ -218,14 +218,19 @@ class QdrantEngine:
             await self._still_there(place)
         return page
 
-    async def _page(self, place: Place, within: models.Filter, limit: int, offset: str | None = None) -> Page:
+    async def _page(
+        self, place: Place, within: models.Filter, limit: int, offset: str | None = None, *, check: str = ""
+    ) -> Page:
+        """`check`: the field that InvalidInput names where the points are too large for one answer."""
         collection = self._collection(await self.spec(place))
         records, following = await self._do(
             lambda: self._client.scroll(
                 collection, within, limit=limit, offset=offset, with_payload=[stored.POINT], with_vectors=[stored.DENSE]
             )
         )
-        points = [stored.to_point(_fields(record), _dense(record)) for record in records]
+        if check:
+            check_lengths((stored.length(_fields(record)) for record in records), check)
+        points = await in_turns(_point, records)
         return Page(points, "" if following is None else str(following))
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
@@ -310,6 +315,14 @@ class _Qdrant:
 
     def none(self, of: _Condition) -> _Condition:
         return models.Filter(must_not=[of])
+
+
+def _match(query: Query, found: models.ScoredPoint) -> Match:
+    return stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)
+
+
+def _point(record: models.Record) -> Point:
+    return stored.to_point(_fields(record), _dense(record))
 
 
 def _fields(record: models.Record | models.ScoredPoint) -> Mapping[str, Any]:

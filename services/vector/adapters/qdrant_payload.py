@@ -70,6 +70,11 @@ def number_key(path: str) -> str:
     return f'"{NUMBER}{path}"'
 
 
+def length(fields: Mapping[str, Any]) -> int:
+    """Of the JSON of all that is given back."""
+    return len(fields[POINT])
+
+
 def to_id(fields: Mapping[str, Any]) -> str:
     id: str = orjson.loads(fields[POINT])[0]
     return id

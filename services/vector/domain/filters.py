@@ -30,6 +30,11 @@ from core.errors import InvalidInput
 MAX_DEPTH = 8
 MAX_CLAUSES = 200
 MAX_VALUES = 1_000
+"""Of one `$in` or `$nin`."""
+MAX_ALL_VALUES = 10_000
+"""Of all of them together: each is hashed where the filter is run."""
+MAX_FILTER_BYTES = 256 * 1024
+"""Of a filter's JSON: a longer one is not read."""
 MAX_PATH = 512
 MAX_LARGE_BOUNDS = 16
 """Bounds beyond EXACT in one filter; each costs an engine up to a thousand terms (`terms.rounded_alike`)."""
@@ -127,11 +132,11 @@ def parse(raw: Any) -> Filter | None:
 
 
 class _Parser:
-    """Counts clauses while it reads, so a filter too large is refused before it is built."""
+    """Counts clauses and values while it reads, so a filter too large is refused before it is built."""
 
     def __init__(self) -> None:
         self._clauses = 0
-        self._large_bounds = 0
+        self._large_bounds = self._values = 0
 
     def filter(self, raw: Any, at: str, depth: int) -> Filter:
         if not isinstance(raw, Mapping):
@@ -170,6 +175,10 @@ class _Parser:
         if build is None:
             hint = _KNOWN if name.startswith("$") else "reach nested fields with dots"
             raise InvalidInput(f"{at}: unknown operator; {hint}", field=at)
+        if isinstance(operand, list | tuple):
+            self._values += len(operand)
+            if self._values > MAX_ALL_VALUES:
+                raise InvalidInput(f"{at}: the lists of a filter have at most {MAX_ALL_VALUES} values", field=at)
         built = build(path, operand, at)
         if isinstance(built, Compare) and abs(built.value) >= EXACT:
             self._large_bounds += 1
@@ -195,8 +204,8 @@ def _all(parts: list[Filter]) -> Filter:
 
 
 def _path(key: str, at: str) -> FieldPath:
-    names = tuple(key.split("."))
-    if len(key) > MAX_PATH or not all(map(filterable, names)):
+    names = tuple(key.split(".")) if len(key) <= MAX_PATH else ()
+    if not names or not all(map(filterable, names)):
         raise InvalidInput(
             f"{at}: a field is names joined by dots, at most {MAX_PATH} characters; a name is not empty, does not "
             f"begin with $ and has no quotation mark, backslash or control character",

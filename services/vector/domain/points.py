@@ -32,6 +32,11 @@ MAX_METADATA_BYTES = 40 * 1024
 MAX_LENGTH = 1e18
 """Euclidean length of a vector that is compared by dot product or distance: the square of twice as much still is a
 finite 32-bit float, in which engines calculate."""
+MAX_ANSWER_NUMBERS = 4 * 1024 * 1024
+"""Of all vectors of an answer together."""
+MAX_ANSWER_METADATA_BYTES = 4 * 1024 * 1024
+"""JSON of the metadata and texts of an answer's points together."""
+ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
 
 _INT64 = 2**63
 _HIGH_BYTES = slice(3 if sys.byteorder == "little" else 0, None, 4)
@@ -170,6 +175,42 @@ def check_top_k(top_k: int) -> int:
     if not 1 <= top_k <= MAX_TOP_K:
         raise InvalidInput(f"topK is 1 to {MAX_TOP_K}", field="topK")
     return top_k
+
+
+def check_numbers(points: int, spec: IndexSpec, field: str) -> None:
+    """Raises InvalidInput where so many vectors of the index are too many for one answer."""
+    if points * spec.dimension > MAX_ANSWER_NUMBERS:
+        most = MAX_ANSWER_NUMBERS // spec.dimension
+        raise InvalidInput(
+            f"{field}: an answer holds at most {most} vectors of this index's dimension, {spec.dimension}",
+            reason=ANSWER_TOO_LARGE,
+            field=field,
+        )
+
+
+def check_lengths(lengths: Iterable[int], field: str, *, candidates: bool = False) -> None:
+    """For the JSON of points that an engine has found, before it is read. `candidates`: a quarter of them makes
+    the answer, or less. Raises InvalidInput."""
+    limit = MAX_ANSWER_METADATA_BYTES * (4 if candidates else 1)
+    if sum(lengths) > limit:
+        raise answer_too_large(field, limit, "of metadata and texts")
+
+
+def answer_too_large(field: str, limit: int, of_what: str) -> InvalidInput:
+    return InvalidInput(
+        f"{field}: the answer would hold more than {limit // 2**20} MiB {of_what}; ask for fewer points at once",
+        reason=ANSWER_TOO_LARGE,
+        field=field,
+    )
+
+
+def value_count(metadata: object) -> int:
+    """How many values metadata holds, at all depths: what it costs an engine to take it."""
+    if isinstance(metadata, Mapping):
+        return 1 + sum(map(value_count, metadata.values()))
+    if isinstance(metadata, list):
+        return 1 + sum(map(value_count, metadata))
+    return 1
 
 
 def check_ids(ids: Sequence[str], limit: int, field: str = "ids") -> None:

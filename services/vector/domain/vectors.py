@@ -1,6 +1,5 @@
 """What is done with an index's vectors: checked here, stored and searched by its engine."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -8,18 +7,25 @@ from typing import TypeVar
 
 from core.audit import changes as audit
 from core.errors import FailedPrecondition, InvalidInput, NotFound
+from core.offload import offload
 from services.vector.domain.engines import Engines
 from services.vector.domain.filters import Filter
-from services.vector.domain.points import MAX_POINTS, Match, Point, check_ids, check_points, check_top_k, check_vector
+from services.vector.domain.fusion import candidates
+from services.vector.domain.points import (
+    MAX_POINTS,
+    Match,
+    Point,
+    check_ids,
+    check_numbers,
+    check_points,
+    check_top_k,
+    check_vector,
+)
 from services.vector.domain.queries import QueryLog, QueryRecord
 from services.vector.domain.targets import Address, Target, Targets
 from services.vector.ports import Query, VectorEngine
 
 MAX_FETCH = 1_000
-_BIG = 64 * 1024
-"""Bytes of a request that is worth a thread, so that others' calls go on while it is read. One at a time: several would
-take more memory and no less time, as only one can run."""
-
 T = TypeVar("T")
 
 
@@ -38,7 +44,6 @@ class Vectors:
         self._targets = targets
         self._engines = engines
         self._log = log
-        self._reading = asyncio.Semaphore(1)
 
     async def upsert(self, address: Address, read: Callable[[], list[Point]], size: int) -> int:
         """Writes what `read` makes of the request's `size` bytes; durable on return. How many points there were.
@@ -46,7 +51,7 @@ class Vectors:
 
         async def write(target: Target, engine: VectorEngine) -> int:
             _begin_change(target)
-            points = await self._apart(lambda: _checked(read(), target), size)
+            points = await offload(lambda: _checked(read(), target), size)
             await engine.upsert(target.place, points)
             return len(points)
 
@@ -60,6 +65,10 @@ class Vectors:
             check_vector(query.vector, target.index.spec)
             if query.words is not None and not target.index.spec.hybrid:
                 raise InvalidInput("This index does not rank by words: leave text out.", field="text")
+            if query.include_values:
+                check_numbers(
+                    query.top_k if query.words is None else candidates(query.top_k), target.index.spec, "topK"
+                )
             began = time.perf_counter()
             matches = await engine.query(target.place, query)
             took = (time.perf_counter() - began) * 1000
@@ -71,7 +80,12 @@ class Vectors:
     async def fetch(self, address: Address, ids: Sequence[str]) -> list[Point]:
         """Those that there are, in the order asked for."""
         check_ids(ids, MAX_FETCH)
-        return await self._on(address, lambda target, engine: engine.fetch(target.place, ids))
+
+        async def find(target: Target, engine: VectorEngine) -> list[Point]:
+            check_numbers(len(ids), target.index.spec, "ids")
+            return await engine.fetch(target.place, ids)
+
+        return await self._on(address, find)
 
     async def delete(self, address: Address, ids: Sequence[str], filter: Filter | None) -> int:
         """By ids or by a filter. How many are gone. Raises FailedPrecondition while a migration copies the index."""
@@ -101,12 +115,6 @@ class Vectors:
             if now.place == target.place:
                 raise
             return await self._with_engine(now, use)
-
-    async def _apart(self, work: Callable[[], T], size: int) -> T:
-        if size <= _BIG:
-            return work()
-        async with self._reading:
-            return await asyncio.to_thread(work)
 
     async def _with_engine(self, target: Target, use: Callable[[Target, VectorEngine], Awaitable[T]]) -> T:
         with await self._engines.use(target.place.scope, target.provider) as engine:

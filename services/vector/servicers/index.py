@@ -5,6 +5,7 @@
 from grpc.aio import ServicerContext
 
 from core.context import identity
+from core.offload import in_turns
 from core.rpc import reply
 from portico.vector.v1 import index_service_pb2 as pb
 from portico.vector.v1 import index_service_pb2_grpc
@@ -27,7 +28,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         indexes, following = await self._indexes.list(
             identity().project, request.provider_key, request.page_size, request.page_token
         )
-        return pb.ListIndexesResponse(indexes=map(convert.index, indexes), next_page_token=following)
+        return pb.ListIndexesResponse(indexes=await in_turns(convert.index, indexes), next_page_token=following)
 
     async def GetIndex(self, request: pb.GetIndexRequest, context: ServicerContext) -> pb.GetIndexResponse:
         index, provider = await self._indexes.get(identity().project, request.provider_key, request.index_id)
@@ -65,4 +66,4 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         project = identity().project
         index, _ = await self._indexes.get(project, request.provider_key, request.index_id)
         documents, following = await self._log.page(project, index.id, request.page_size, request.page_token)
-        return pb.ListQueryLogsResponse(queries=map(convert.query_log, documents), next_page_token=following)
+        return pb.ListQueryLogsResponse(queries=await in_turns(convert.query_log, documents), next_page_token=following)

@@ -5,6 +5,7 @@
 from grpc.aio import ServicerContext
 
 from core.context import identity
+from core.offload import in_turns
 from portico.vector.v1 import migration_service_pb2 as pb
 from portico.vector.v1 import migration_service_pb2_grpc
 from services.vector import convert
@@ -25,7 +26,9 @@ class MigrationServicer(migration_service_pb2_grpc.MigrationServiceServicer):
         self, request: pb.ListMigrationsRequest, context: ServicerContext
     ) -> pb.ListMigrationsResponse:
         migrations, following = await self._migrations.list(identity().project, request.page_size, request.page_token)
-        return pb.ListMigrationsResponse(migrations=map(convert.migration, migrations), next_page_token=following)
+        return pb.ListMigrationsResponse(
+            migrations=await in_turns(convert.migration, migrations), next_page_token=following
+        )
 
     async def GetMigration(self, request: pb.GetMigrationRequest, context: ServicerContext) -> pb.GetMigrationResponse:
         migration = await self._migrations.get(identity().project, request.id)

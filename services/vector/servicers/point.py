@@ -2,17 +2,26 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from grpc.aio import ServicerContext
 
 from core import context as calls
 from core.context import identity
+from core.offload import LARGE_BYTES, in_turns, offload
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
 from services.vector import convert
+from services.vector.domain.points import MAX_POINTS
 from services.vector.domain.targets import Address
-from services.vector.domain.vectors import Asker, Vectors
+from services.vector.domain.vectors import MAX_FETCH, Asker, Vectors
+
+_FEW = 16
+"""Points whose messages are made at once."""
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Addressed(Protocol):
@@ -31,6 +40,13 @@ def asker() -> Asker:
     return Asker("" if request is None else request.request_id, identity().token_id)
 
 
+async def _made(make: Callable[[S], T], found: Sequence[S]) -> list[T]:
+    """The messages of what was found: of many points at most one call's at a time, for they may be large."""
+    if len(found) <= _FEW:
+        return await in_turns(make, found)
+    return await offload(lambda: list(map(make, found)), LARGE_BYTES + 1)
+
+
 class PointServicer(point_service_pb2_grpc.PointServiceServicer):
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
@@ -43,15 +59,16 @@ class PointServicer(point_service_pb2_grpc.PointServiceServicer):
 
     async def Query(self, request: pb.QueryRequest, context: ServicerContext) -> pb.QueryResponse:
         matches = await self._vectors.query(address_of(request), convert.query(request), asker())
-        return pb.QueryResponse(matches=map(convert.match, matches))
+        return pb.QueryResponse(matches=await _made(convert.match, matches))
 
     async def Fetch(self, request: pb.FetchRequest, context: ServicerContext) -> pb.FetchResponse:
-        points = await self._vectors.fetch(address_of(request), list(request.ids))
-        return pb.FetchResponse(points=map(convert.point, points))
+        points = await self._vectors.fetch(address_of(request), convert.ids(request.ids, MAX_FETCH))
+        return pb.FetchResponse(points=await _made(convert.point, points))
 
     async def Delete(self, request: pb.DeleteRequest, context: ServicerContext) -> pb.DeleteResponse:
         filter = convert.filter_of(request.filter)
-        return pb.DeleteResponse(deleted=await self._vectors.delete(address_of(request), list(request.ids), filter))
+        ids = convert.ids(request.ids, MAX_POINTS)
+        return pb.DeleteResponse(deleted=await self._vectors.delete(address_of(request), ids, filter))
 
     async def Count(self, request: pb.CountRequest, context: ServicerContext) -> pb.CountResponse:
         return pb.CountResponse(count=await self._vectors.count(address_of(request), convert.filter_of(request.filter)))

@@ -5,6 +5,7 @@
 from grpc.aio import ServicerContext
 
 from core.context import identity
+from core.offload import in_turns
 from core.providers.records import Provider
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.vector.v1 import provider_service_pb2 as pb
@@ -32,7 +33,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
             size=request.page_size,
             token=request.page_token,
         )
-        return pb.ListProvidersResponse(providers=map(self._message, providers), next_page_token=following)
+        return pb.ListProvidersResponse(providers=await in_turns(self._message, providers), next_page_token=following)
 
     async def GetProvider(self, request: pb.GetProviderRequest, context: ServicerContext) -> pb.GetProviderResponse:
         provider = await self._providers.get(identity().project, request.provider_key)

@@ -2,14 +2,29 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
 from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 
+from core.offload import offload
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
 from services.vector import convert_json
 from services.vector.domain.vectors import Vectors
 from services.vector.servicers.point import address_of, asker
+
+_POINT_WEIGHT = 256
+"""Bytes of a request that take as long as to write a point of an answer."""
+
+T = TypeVar("T")
+
+
+class WithBody(Protocol):
+    """A request whose JSON is untouched."""
+
+    body: HttpBody
 
 
 class PointRestServicer(point_service_pb2_grpc.PointRestServiceServicer):
@@ -22,20 +37,27 @@ class PointRestServicer(point_service_pb2_grpc.PointRestServiceServicer):
         return _json(convert_json.upserted(count))
 
     async def QueryVectors(self, request: pb.QueryVectorsRequest, context: ServicerContext) -> HttpBody:
-        query = convert_json.query(request.body.data)
-        return _json(convert_json.matches(await self._vectors.query(address_of(request), query, asker())))
+        query = await _read(convert_json.query, request)
+        found = await self._vectors.query(address_of(request), query, asker())
+        return _json(await offload(lambda: convert_json.matches(found), len(found) * _POINT_WEIGHT))
 
     async def FetchVectors(self, request: pb.FetchVectorsRequest, context: ServicerContext) -> HttpBody:
-        ids = convert_json.ids(request.body.data)
-        return _json(convert_json.fetched(await self._vectors.fetch(address_of(request), ids)))
+        ids = await _read(convert_json.ids, request)
+        found = await self._vectors.fetch(address_of(request), ids)
+        return _json(await offload(lambda: convert_json.fetched(found), len(found) * _POINT_WEIGHT))
 
     async def DeleteVectors(self, request: pb.DeleteVectorsRequest, context: ServicerContext) -> HttpBody:
-        ids, filter = convert_json.deletion(request.body.data)
+        ids, filter = await _read(convert_json.deletion, request)
         return _json(convert_json.deleted(await self._vectors.delete(address_of(request), ids, filter)))
 
     async def CountVectors(self, request: pb.CountVectorsRequest, context: ServicerContext) -> HttpBody:
-        filter = convert_json.count_filter(request.body.data)
+        filter = await _read(convert_json.count_filter, request)
         return _json(convert_json.counted(await self._vectors.count(address_of(request), filter)))
+
+
+async def _read(read: Callable[[bytes], T], request: WithBody) -> T:
+    body = request.body.data
+    return await offload(lambda: read(body), len(body), above=convert_json.LARGE_BODY_BYTES)
 
 
 def _json(data: bytes) -> HttpBody:

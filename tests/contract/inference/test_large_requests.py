@@ -18,8 +18,8 @@ from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_pb
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.large_requests import json_list, json_object, members, repeated
 from tests.support.inference_world import Caller, World, field_of, reason_of, refused
+from tests.support.large_requests import json_list, json_object, members, repeated
 
 MIB = 1024 * 1024
 

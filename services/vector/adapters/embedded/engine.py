@@ -1,7 +1,7 @@
 """The embedded engine behind the port: asks an index's host, and cuts long work into pieces."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from services.vector.adapters.embedded.hosts import HostProcess
 from services.vector.adapters.embedded.pool import HostPool
 from services.vector.adapters.embedded.rebuild import Rebuilds
 from services.vector.domain.filters import OPERATORS, Filter
-from services.vector.domain.points import IndexSpec, Match, Metric, Point
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, value_count
 from services.vector.ports import Capabilities, Page, Place, Query
 
 CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
@@ -23,6 +23,9 @@ _PIECE_BYTES = 512 * 1024
 """Size of vectors written at a time: some ten milliseconds for which a query may have to wait."""
 
 _LONGEST_PIECE = 500
+
+_PIECE_VALUES = 20_000
+"""Values of metadata written at a time, each of which is hashed; those of one point, if it has more."""
 
 _KNOWN = 4_096
 """Places whose folder is remembered: to work it out anew costs a tenth of a query."""
@@ -88,10 +91,9 @@ class EmbeddedEngine:
 
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
         folder = self._folder(place)
-        size = max(1, min(_LONGEST_PIECE, _PIECE_BYTES // (4 * len(points[0].values)))) if points else 1
         async with self._writer(folder):
-            for start in range(0, len(points), size):
-                await self._write(folder, "upsert", wire.point_rows(points[start : start + size]))
+            for piece in _pieces(points):
+                await self._write(folder, "upsert", wire.point_rows(piece))
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         folder = self._folder(place)
@@ -159,3 +161,17 @@ def _remove_empty(folder: Path) -> None:
     with suppress(OSError):  # not empty, or not there
         folder.rmdir()
         folder.parent.rmdir()
+
+
+def _pieces(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
+    """What is written at a time: one point at least."""
+    start = size = values = 0
+    for at, point in enumerate(points):
+        bytes_, found = 4 * len(point.values), value_count(point.metadata)
+        full = at - start == _LONGEST_PIECE or size + bytes_ > _PIECE_BYTES or values + found > _PIECE_VALUES
+        if full and at > start:
+            yield points[start:at]
+            start, size, values = at, 0, 0
+        size, values = size + bytes_, values + found
+    if start < len(points):
+        yield points[start:]

@@ -120,7 +120,7 @@ class Host:
         ids = list(shard.touched)[:limit]
         for id in ids:
             del shard.touched[id]
-        return ids, wire.point_rows(shard.fetch(ids)), len(shard.touched)
+        return ids, wire.point_rows(shard.points(ids)), len(shard.touched)
 
     def abandon(self, folder: Path, generation: str) -> None:
         """The rebuild has ended early; unless the next index was adopted, and whoever asked has not heard of it."""

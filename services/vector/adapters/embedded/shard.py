@@ -18,7 +18,7 @@ from services.vector.adapters.embedded.layout import IndexFile, read_index, read
 from services.vector.adapters.embedded.tuning import params
 from services.vector.domain.filters import Filter, Order
 from services.vector.domain.fusion import candidates, fuse_matches
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, normalised
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths, normalised
 from services.vector.ports import Page, Query
 
 MAX_NUMBER_FIELDS = 32
@@ -171,8 +171,14 @@ class Shard:
         return self._engine.count(edge.CountRequest(exact=True, filter=_filter(filter)))
 
     def fetch(self, ids: Sequence[str]) -> list[Point]:
-        points = {point.id: point for point in map(_point, self._retrieve(ids))}
-        return [points[id] for id in ids if id in points]
+        """Raises InvalidInput where they are too large for one answer."""
+        records = self._retrieve(ids)
+        check_lengths((stored.length(_fields(record)) for record in records), "ids")
+        return _in_order(ids, records)
+
+    def points(self, ids: Sequence[str]) -> list[Point]:
+        """As `fetch`, however large they are."""
+        return _in_order(ids, self._retrieve(ids))
 
     def _retrieve(self, ids: Sequence[str]) -> list[edge.Record]:
         return self._engine.retrieve([stored.engine_id(id) for id in dict.fromkeys(ids)], _POINT, True)
@@ -203,9 +209,11 @@ class Shard:
             with_vector=query.include_values,
             params=params(self._tuning, query.filter is not None, limit),
         )
+        answer = self._engine.query(request)
+        check_lengths((stored.length(_fields(found)) for found in answer), "topK", candidates=query.words is not None)
         return [
             stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)
-            for found in self._engine.query(request)
+            for found in answer
         ]
 
 
@@ -221,6 +229,11 @@ def _dense(record: edge.Record | edge.ScoredPoint) -> Vector:
 
 def _point(record: edge.Record) -> Point:
     return stored.to_point(_fields(record), _dense(record))
+
+
+def _in_order(ids: Sequence[str], records: Sequence[edge.Record]) -> list[Point]:
+    points = {point.id: point for point in map(_point, records)}
+    return [points[id] for id in ids if id in points]
 
 
 def _filter(filter: Filter | None) -> edge.Filter | None:
