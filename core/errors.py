@@ -15,6 +15,7 @@
     ├── InsufficientStorage          the disk or store is full
     ├── Unavailable                  cannot be served now; `retry_after` where known
     ├── DeadlineExceeded             took longer than the caller or a limit allows
+    │   └── RequestTimeout           the caller sends its request too slowly
     └── UpstreamFailed               a provider refused us or answered nonsense
 
 The message is written for the caller of the API: it says what to do and never holds a secret, a host name or another
@@ -118,6 +119,10 @@ class Unavailable(PorticoError):
 
 class DeadlineExceeded(PorticoError):
     default_reason = "DEADLINE_EXCEEDED"
+
+
+class RequestTimeout(DeadlineExceeded):
+    default_reason = "REQUEST_TIMEOUT"
 
 
 class UpstreamFailed(PorticoError):

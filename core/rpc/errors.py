@@ -64,6 +64,7 @@ WIRE: dict[type[errors.PorticoError], Wire] = {
     errors.InsufficientStorage: Wire(_C.RESOURCE_EXHAUSTED, 507, "server_error"),
     errors.Unavailable: Wire(_C.UNAVAILABLE, 503, "server_error"),
     errors.DeadlineExceeded: Wire(_C.DEADLINE_EXCEEDED, 504, "server_error"),
+    errors.RequestTimeout: Wire(_C.DEADLINE_EXCEEDED, 408, _INVALID),
     errors.UpstreamFailed: Wire(_C.UNAVAILABLE, 502, "server_error"),
 }
 

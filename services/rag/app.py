@@ -32,6 +32,7 @@ from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
 from services.rag.domain.uploads import Parts
 from services.rag.ports import FileStore
+from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileServicer
 from services.rag.servicers.openai import OpenAIFileServicer
@@ -85,7 +86,9 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     parts = Parts(file_records, buckets, stores, leftovers, conversions, rules, tasks)
     files = Files(parts, buckets, providers, contents)
     openai = OpenAIFiles(files, file_records, buckets)
-    uploads = UploadReader(rules, platform.settings.store.data_dir / "uploads", idle_seconds=settings.idle_seconds)
+    uploads = UploadReader(
+        rules, platform.settings.store.data_dir / "uploads", Pace(settings.min_rate, settings.idle_seconds)
+    )
 
     jobs.handle(KIND, conversions.run, JobAudit("file.conversion", "file", batched=True))
     platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, leftovers).remove)

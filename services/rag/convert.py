@@ -1,12 +1,14 @@
 """Between the contract's messages and the domain's values. Pure."""
 
+from dataclasses import replace
+
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.json_format import MessageToDict
 
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
-from core.rpc.values import json_of, struct_of, timestamp_of
+from core.rpc.values import small_json_of, struct_of, timestamp_of
 from portico.rag.v1 import bucket_service_pb2, file_service_pb2, provider_service_pb2
 from services.rag.domain.buckets import Bucket, NewBucket
 from services.rag.domain.records import File
@@ -47,7 +49,7 @@ def new_bucket(request: bucket_service_pb2.CreateBucketRequest) -> NewBucket:
         description=request.description,
         provider_key=request.provider_key,
         prefix=request.prefix,
-        metadata=json_of(request.metadata),
+        metadata=small_json_of(request.metadata, "metadata"),
     )
 
 
@@ -77,8 +79,9 @@ def file(record: File, markdown: str = "") -> file_service_pb2.File:
 
 def uploaded(record: File) -> HttpBody:
     """As the edge would write the message: a body that came in pieces is answered by a body."""
-    message = MessageToDict(file(record), always_print_fields_with_no_presence=True)
-    return _body({"file": _whole_numbers(message), "message": "The file was uploaded."})
+    message = MessageToDict(file(replace(record, metadata={})), always_print_fields_with_no_presence=True)
+    written = {**_whole_numbers(message), "metadata": dict(record.metadata)}
+    return _body({"file": written, "message": "The file was uploaded."})
 
 
 def openai_file(record: File) -> file_service_pb2.OpenAIFile:

@@ -54,8 +54,17 @@ class Settings:
         default=(),
         help="MIME types taken, such as application/pdf or image/*; empty: all.",
     )
+    min_rate: float = setting(
+        "PORTICO_FILES_MIN_RATE",
+        default=1024.0,
+        min=0,
+        help="Bytes a second that an upload must bring on average, or it is refused with 408; 0: none.",
+    )
     idle_seconds: float = setting(
-        "PORTICO_FILES_IDLE_SECONDS", default=120.0, min=0.1, help="How long an upload may pause before it is given up."
+        "PORTICO_FILES_IDLE_SECONDS",
+        default=30.0,
+        min=0.1,
+        help="The time that this is averaged over, which an upload has from its beginning, and may pause for at most.",
     )
     grace_seconds: float = setting(
         "PORTICO_FILES_GRACE_SECONDS",

@@ -45,6 +45,25 @@ def test_openais_client_does_files(client: OpenAI) -> None:
         client.files.retrieve(made.id)
 
 
+async def test_an_upload_that_hangs_is_refused_with_408(own_cluster: Cluster) -> None:
+    """It kept its place for as long as its sender liked."""
+    own_cluster.env = {"PORTICO_FILES_IDLE_SECONDS": "1"}
+    own_cluster.start()
+    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
+    request = (
+        "POST /v1/files/buckets/default/objects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
+        f"Authorization: Bearer {own_cluster.dev_token}\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n{head}"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", own_cluster.port)
+    writer.write(request.encode())
+    async with asyncio.timeout(60):
+        answer = await reader.read()  # the edge closes, for the rest of the request will not come
+    writer.close()
+    status, _, body = answer.decode().partition("\r\n\r\n")
+    assert status.startswith("HTTP/1.1 408")
+    assert "upload_stalled" in body
+
+
 async def _upload(rest: Rest, token: str, size_mib: int, name: str) -> Any:
     async def body() -> Any:
         for _ in range(size_mib):

@@ -74,24 +74,28 @@ class Files:
     async def list(
         self, project: Project, bucket_key: str, *, search: str = "", size: int = 0, cursor: str = ""
     ) -> tuple[list[File], str]:
-        """One page by key, and the cursor of the next. A search that finds little may give pages that are not full.
-        Raises NotFound (bucket), InvalidInput."""
+        """One page by key, and the cursor of the next. Pages need not be full: those of a search that finds little, and
+        those of files with much metadata. Raises NotFound (bucket), InvalidInput."""
         limit = fields.page_size(size, field="limit")
         after = _key_of(cursor)
         wanted = fields.text("search", search, at_most=1024).casefold()
         bucket = await self._buckets.get(project, bucket_key)
+        if not wanted:
+            files, more = await self._records.by_key(project, bucket.id, after, limit)
+            return files, _cursor_of(files[-1].key) if more else ""
         found: list[File] = []
-        size = _BATCH if wanted else min(limit + 1, _BATCH)
         for _ in range(_MOST_SCANNED // _BATCH):
-            batch = await self._records.by_key(project, bucket.id, after, size)
+            batch, more = await self._records.by_key(project, bucket.id, after, _BATCH)
             for file in batch:
-                if not wanted or wanted in file.key.casefold() or wanted in file.name.casefold():
+                if wanted in file.key.casefold() or wanted in file.name.casefold():
                     if len(found) == limit:
                         return found, _cursor_of(found[-1].key)
                     found.append(file)
-            if len(batch) < size:
+            if not more:
                 return found, ""
             after = batch[-1].key
+            if found and len(batch) < _BATCH:  # they are large: what has been found is enough for a page
+                break
         return found, _cursor_of(after)
 
     async def get(self, project: Project, bucket_key: str, key: str) -> File:

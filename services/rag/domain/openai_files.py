@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from core import fields
 from core.errors import NotFound
@@ -62,10 +63,12 @@ class OpenAIFiles:
         found: list[File] = []
         while True:
             wanted = min(_BATCH, size + 1 - len(found))
-            batch = await self._records.by_time(project, bucket.id, purpose, position, wanted, descending=descending)
-            found += batch
+            batch, more = await self._records.by_time(
+                project, bucket.id, purpose, position, wanted, descending=descending
+            )
+            found += [replace(file, metadata={}) for file in batch]  # it may be large, and OpenAI's files show none
             if len(found) > size:
                 return found[:size], True
-            if len(batch) < wanted:
+            if not more:
                 return found, False
             position = batch[-1].position

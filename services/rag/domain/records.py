@@ -173,15 +173,15 @@ class FileRecords:
         where = {"id": file.id, "objectId": file.object_id, "markdownObjectId": file.markdown.object_id or None}
         return await self._store.delete_where(project, FILES, where) > 0
 
-    async def by_key(self, project: Project, bucket_id: str, after: str, size: int) -> list[File]:
-        """The files of a bucket whose keys come after one, at most `size`."""
+    async def by_key(self, project: Project, bucket_id: str, after: str, size: int) -> tuple[list[File], bool]:
+        """Files of a bucket whose keys come after one, at most `size`, and whether there are more."""
         where = {"bucketId": bucket_id, "key": Cond(Op.GT, after)}
         return await self._page(project, where, Order("key", descending=False), size)
 
     async def by_time(
         self, project: Project, bucket_id: str, purpose: str, after: str, size: int, *, descending: bool
-    ) -> list[File]:
-        """The files of a bucket behind a position (empty: all), at most `size`."""
+    ) -> tuple[list[File], bool]:
+        """Files of a bucket behind a position (empty: all), at most `size`, and whether there are more."""
         where: dict[str, Any] = {"bucketId": bucket_id}
         if purpose:
             where["purpose"] = purpose
@@ -193,10 +193,12 @@ class FileRecords:
         await self._prepare(project)
         return await self._store.count(project, FILES, {"bucketId": bucket_id})
 
-    async def _page(self, project: Project, where: Mapping[str, Any], order: Order, size: int) -> list[File]:
+    async def _page(
+        self, project: Project, where: Mapping[str, Any], order: Order, size: int
+    ) -> tuple[list[File], bool]:
         await self._prepare(project)
         page = await self._store.find(project, FILES, where, order=order, page_size=size)
-        return [file_of(each) for each in page.items]
+        return [file_of(each) for each in page.items], bool(page.next_token)
 
     async def _find(self, project: Project, where: Mapping[str, Any]) -> File | None:
         await self._prepare(project)

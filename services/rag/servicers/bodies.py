@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import msgspec
-from google.api.httpbody_pb2 import HttpBody
 
 from core import json_bodies
 from core.disk import on_disk, scratch_file, write_all
-from core.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge
-from core.fields import MAX_NOTES_BYTES
+from core.errors import InvalidInput, PayloadTooLarge
+from core.fields import MAX_NOTES_BYTES, too_long
+from core.offload import offload
 
 _MIB = 1024 * 1024
 """What is handled at once, of base64 too: it is a multiple of 4."""
@@ -24,12 +24,6 @@ _HELD = _MIB
 """Bytes of a body that are kept in memory."""
 _DATA_URL = re.compile(rb"data:([^;,]{0,255})((?:;[^;,]{1,255}){0,8}),")
 _LONGEST_HEAD = 4096
-
-
-class Message(Protocol):
-    """A message of an upload's stream."""
-
-    body: HttpBody
 
 
 _NULL = msgspec.Raw(b"null")
@@ -53,34 +47,6 @@ _TEXT = msgspec.json.Decoder(str | None)
 _NOTES = msgspec.json.Decoder(dict[str, Any] | None)
 _MAX_NOTES = MAX_NOTES_BYTES * 8
 """Bytes, with all the white space and escapes that a client may put in."""
-
-
-async def pieces(first: Message, rest: AsyncIterator[Message], idle_seconds: float) -> AsyncIterator[bytes]:
-    """The body. Raises DeadlineExceeded where nothing comes for so long."""
-    yield first.body.data
-    while True:
-        try:
-            async with asyncio.timeout(idle_seconds):
-                message = await anext(rest, None)
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"Nothing more of the body has come for {idle_seconds:g} seconds.", reason="UPLOAD_STALLED"
-            ) from None
-        if message is None:
-            return
-        yield message.body.data
-
-
-async def skip(rest: AsyncIterator[Message], at_most: int, seconds: float) -> None:
-    """Lets a sender who is refused finish, within bounds: one who is cut off in the middle may not read the refusal."""
-    try:
-        async with asyncio.timeout(seconds):
-            async for message in rest:
-                at_most -= len(message.body.data)
-                if at_most < 0:
-                    return
-    except TimeoutError:
-        return
 
 
 async def json_body(content: AsyncIterator[bytes], scratch: Path) -> Json:
@@ -107,7 +73,7 @@ async def json_body(content: AsyncIterator[bytes], scratch: Path) -> Json:
         await on_disk(partial(write_all, file, held))
         # The mapping stays as long as a part of it is in use.
         whole = await on_disk(partial(mmap, file.fileno(), 0, access=ACCESS_READ))
-        return await asyncio.to_thread(json_bodies.read, _JSON, whole)
+        return await offload(lambda: json_bodies.read(_JSON, whole), size)
     finally:
         if file is not None:
             file.close()
@@ -169,7 +135,7 @@ def notes(value: str | msgspec.Raw) -> Mapping[str, Any]:
     """The JSON object that stands in `metadata`; empty or null: none. What is far too long is not read. Raises
     InvalidInput."""
     if len(value) > _MAX_NOTES:
-        raise InvalidInput(f"metadata must be at most {MAX_NOTES_BYTES} bytes of JSON.", field="metadata")
+        raise too_long("metadata", MAX_NOTES_BYTES)
     if isinstance(value, str) and not value.strip():
         return {}
     return json_bodies.read(_NOTES, value, "metadata") or {}

@@ -5,6 +5,7 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.offload import in_turns
 from portico.rag.v1 import bucket_service_pb2 as pb
 from portico.rag.v1 import bucket_service_pb2_grpc
 from services.rag import convert
@@ -22,7 +23,7 @@ class BucketServicer(bucket_service_pb2_grpc.BucketServiceServicer):
             call.identity().project, size=request.page_size, token=request.page_token
         )
         return pb.ListBucketsResponse(
-            buckets=[convert.bucket(each) for each in buckets], count=len(buckets), next_page_token=token
+            buckets=await in_turns(convert.bucket, buckets), count=len(buckets), next_page_token=token
         )
 
     async def GetBucket(self, request: pb.GetBucketRequest, context: ServicerContext) -> pb.GetBucketResponse:

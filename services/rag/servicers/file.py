@@ -8,6 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.offload import in_turns
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1 import file_service_pb2_grpc
 from services.rag import convert
@@ -35,7 +36,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
             cursor=request.cursor or request.page_token,
         )
         return pb.ListFilesResponse(
-            files=[convert.file(each) for each in files],
+            files=await in_turns(convert.file, files),
             count=len(files),
             next_cursor=cursor or None,
             next_page_token=cursor,

@@ -1,5 +1,6 @@
 """multipart/form-data, read part by part as it comes: what is not yet asked for is not yet read."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ MAX_FIELD_BYTES = 64 * 1024
 _MAX_HEADERS = 16
 _MAX_HEADER_BYTES = 8 * 1024
 _MAX_EPILOGUE = 1024 * 1024
+_SLICE = 64 * 1024
+"""What is parsed at once."""
 
 Headers = dict[str, bytes]
 Event = Headers | bytes | None
@@ -59,6 +62,7 @@ class Form:
         if not boundary:
             raise InvalidInput("The content type of a form must name its boundary.", field="content-type")
         self._pieces = pieces
+        self._unparsed = memoryview(b"")
         self._events: deque[Event] = deque()
         self._ended = False
         self._count = 0
@@ -104,22 +108,32 @@ class Form:
     async def _more(self) -> bool:
         """Whether there is another event, for which more of the body may have to come."""
         while not self._events and not self._ended:
-            piece = await anext(self._pieces, None)
-            if piece is None:
-                raise _broken("it ends too early")
+            if self._unparsed:
+                await asyncio.sleep(0)  # others want the loop, too
+            else:
+                self._unparsed = await self._next_piece()
+            piece, self._unparsed = self._unparsed[:_SLICE], self._unparsed[_SLICE:]
             try:
-                self._parser.write(piece)
+                self._parser.write(bytes(piece))
             except FormParserError:
                 raise _broken("a boundary or header is malformed") from None
         return bool(self._events)
 
+    async def _next_piece(self) -> memoryview:
+        piece = await anext(self._pieces, None)
+        if piece is None:
+            raise _broken("it ends too early")
+        return memoryview(piece)
+
     async def _read_epilogue(self) -> None:
         """What may follow the last part, so that the sender can end; nobody needs much of it."""
-        left = _MAX_EPILOGUE
-        async for piece in self._pieces:
+        left = _MAX_EPILOGUE - len(self._unparsed)
+        while left >= 0:
+            piece = await anext(self._pieces, None)
+            if piece is None:
+                return
             left -= len(piece)
-            if left < 0:
-                raise _broken("too much follows its end")
+        raise _broken("too much follows its end")
 
     def _callbacks(self) -> "MultipartCallbacks":
         return {

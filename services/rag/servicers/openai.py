@@ -8,6 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.offload import in_turns
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1 import file_service_pb2_grpc
 from services.rag import convert
@@ -56,7 +57,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
         )
         return pb.ListOpenAIFilesResponse(
             object="list",
-            data=[convert.openai_file(each) for each in files],
+            data=await in_turns(convert.openai_file, files),
             has_more=more,
             first_id=files[0].key if files else "",
             last_id=files[-1].key if files else "",

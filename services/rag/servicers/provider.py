@@ -5,6 +5,7 @@
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.offload import in_turns
 from core.providers.providers import CountUsers
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.rag.v1 import provider_service_pb2 as pb
@@ -34,7 +35,7 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
             token=request.page_token,
         )
         return pb.ListFileProvidersResponse(
-            providers=[convert.provider(each) for each in providers], next_page_token=token
+            providers=await in_turns(convert.provider, providers), next_page_token=token
         )
 
     async def GetFileProvider(

@@ -1,17 +1,18 @@
 """A file on its way in: as a form, whose file goes straight to the store, or as JSON."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from core.errors import InvalidInput, PorticoError, UnsupportedMedia
+from core.errors import InvalidInput, PorticoError, RequestTimeout, UnsupportedMedia
+from core.offload import offload
 from services.rag.domain.names import essence
 from services.rag.domain.records import File
 from services.rag.domain.rules import Rules
 from services.rag.domain.uploads import NewFile, Upload
 from services.rag.servicers import bodies
+from services.rag.servicers.arrivals import Arrivals, Pace
 from services.rag.servicers.bodies import Json
 from services.rag.servicers.forms import Form
 
@@ -32,28 +33,32 @@ class OfForm(Protocol):
 
 
 class UploadReader:
-    def __init__(self, rules: Rules, scratch: Path, *, idle_seconds: float) -> None:
+    def __init__(self, rules: Rules, scratch: Path, pace: Pace) -> None:
         """`scratch` is a folder for large bodies of JSON while they are read."""
         self._rules = rules
         self._scratch = scratch
-        self._idle_seconds = idle_seconds
+        self._pace = pace
 
     async def read(
         self, messages: AsyncIterator[Any], begin: Begin, of_form: OfForm, of_json: OfJson | None = None
     ) -> File:
-        """Stores and commits the file that the call's body holds. Raises InvalidInput and what uploads raise."""
+        """Stores and commits the file that the call's body holds. Raises InvalidInput, RequestTimeout and what uploads
+        raise."""
+        arrivals = Arrivals(messages, self._pace)
         try:
-            return await self._read(messages, begin, of_form, of_json)
+            return await self._read(arrivals, begin, of_form, of_json)
+        except RequestTimeout:
+            raise
         except PorticoError:
-            await bodies.skip(messages, _SKIP_BYTES, _SKIP_SECONDS)
+            await arrivals.skip(_SKIP_BYTES, _SKIP_SECONDS)
             raise
 
-    async def _read(self, messages: AsyncIterator[Any], begin: Begin, of_form: OfForm, of_json: OfJson | None) -> File:
-        first = await anext(messages, None)
+    async def _read(self, arrivals: Arrivals, begin: Begin, of_form: OfForm, of_json: OfJson | None) -> File:
+        first = await arrivals.next()
         if first is None:
             raise InvalidInput("The call has no body.", field="body")
         content_type = first.body.content_type
-        pieces = bodies.pieces(first, messages, self._idle_seconds)
+        pieces = arrivals.pieces(first)
         async with begin(first) as upload:
             kind = essence(content_type)
             if kind == "multipart/form-data":
@@ -84,7 +89,7 @@ class UploadReader:
 
     async def _read_json(self, pieces: AsyncIterator[bytes], upload: Upload, of_json: OfJson) -> NewFile:
         body = await bodies.json_body(pieces, self._scratch)
-        data, named_type = await asyncio.to_thread(bodies.data_of, body)
+        data, named_type = await offload(lambda: bodies.data_of(body), len(body.data) + len(body.base64))
         new = of_json(body, named_type)
         new.checked(self._rules)
         await upload.write(bodies.decoded(data))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+import pytest
 
 from portico.rag.v1 import bucket_service_pb2 as bucket_pb
 from tests.support.rag_client import (
@@ -12,6 +13,7 @@ from tests.support.rag_client import (
     FORM,
     FORM_END,
     RagClient,
+    field,
     file_head,
     served,
 )
@@ -55,8 +57,65 @@ async def test_an_upload_that_stalls_is_given_up(tmp_path: Path, signer: Signer)
         await until(world.objects)
         await until(lambda: not world.objects())
         slow.on.set()
-        await refused(sending, CODE.DEADLINE_EXCEEDED, http=504)
+        await refused(sending, CODE.DEADLINE_EXCEEDED, http=408)
         assert await world.notes() == 0
+
+
+class Drip:
+    """An upload whose sender gives `size` bytes every twenty milliseconds, `count` times or without end."""
+
+    def __init__(self, head: bytes, size: int, end: bytes = b"", count: int = 0) -> None:
+        self._head, self._size, self._end, self._count = head, size, end, count
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield self._head
+        sent = 0
+        while not self._count or sent < self._count:
+            await asyncio.sleep(0.02)
+            yield b"x" * self._size
+            sent += 1
+        yield self._end
+
+
+@pytest.mark.parametrize(
+    ("head", "size", "content_type", "bucket"),
+    [
+        (field("keyHint", "drip") + file_head(), 1, FORM, "default"),
+        (file_head(), 1, FORM, ""),
+        (b'{"fileName":"a","data":"', 1, "application/json", "default"),
+        (b"", 0, FORM, "default"),
+    ],
+    ids=["form", "OpenAI's", "JSON", "empty messages"],
+)
+async def test_uploads_that_drip_are_given_up(
+    tmp_path: Path, signer: Signer, head: bytes, size: int, content_type: str, bucket: str
+) -> None:
+    """Forty-two of them held all places of the service for as long as they liked, with a byte now and then."""
+    env = {"PORTICO_FILES_IDLE_SECONDS": "0.3", "PORTICO_FILES_MIN_RATE": "10000"}
+    async with (
+        served(tmp_path, signer, **env) as running,
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        world = World(running, channel, signer, tmp_path)
+        client = world.client()
+        drips = [client.start_upload(Drip(head, size).pieces(), content_type, bucket) for _ in range(42)]
+        assert (await world.client(tenant="globex").upload(b"mine"))["size"] == 4
+        async with asyncio.timeout(60):
+            codes = {await drip.code() for drip in drips}
+        assert codes <= {CODE.DEADLINE_EXCEEDED, CODE.INTERNAL}  # as a client says that was writing when it was refused
+        await until(lambda: len(world.objects()) == 1)
+        while await world.notes():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_slow_upload_that_is_steady_ends_well(tmp_path: Path, signer: Signer) -> None:
+    async with (
+        served(tmp_path, signer, PORTICO_FILES_IDLE_SECONDS="1.5", PORTICO_FILES_MIN_RATE="100") as running,
+        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        client = World(running, channel, signer, tmp_path).client()
+        slow = Drip(field("keyHint", "slow") + file_head(), 1000, FILE_END + FORM_END, count=100)
+        assert (await client.send(slow.pieces()))["file"]["size"] == 100_000
 
 
 async def test_a_slow_upload_does_not_hide_the_old_file(client: RagClient, world: World) -> None:
