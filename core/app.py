@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 import uvloop
 from grpc.aio import Server
 
-from core import commands, config, logs, open_files, telemetry
+from core import commands, config, logs, open_files, private_files, telemetry
 from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
@@ -143,6 +143,7 @@ def main(
     env: Mapping[str, str] = os.environ,
 ) -> NoReturn:
     """Serves, or runs the one of the `known` commands that the command line names, and ends the process."""
+    private_files.begin()
     status = commands.run(service, known, None, env)
     if status is not None:
         sys.exit(status)
@@ -155,6 +156,8 @@ def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str
         core_settings, settings = load(settings_class, env)
     except ConfigError as error:
         sys.exit(commands.complain(error))
+    private_files.begin()
+    private_files.mend(core_settings.store.data_dir, recursive=False)
     open_files.allow_many()
     sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
 

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tools.private_files import write_private
+from core.private_files import write_private
 
 EMAIL = "owner@example.com"
 COMPANY = "Default"

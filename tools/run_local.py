@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from core import open_files  # noqa: E402  # after the path above, so that the script runs from anywhere
+from core import open_files, private_files  # noqa: E402  # after the path above, so that the script runs from anywhere
 from tools.first_tenant import Refused, ensure_first_tenant  # noqa: E402
 from tools.supervisor import Supervisor, say  # noqa: E402
 
@@ -97,10 +97,13 @@ def main() -> int:
     )
     given = parser.parse_args()
     data = given.data_dir.resolve()
+    private_files.begin()  # for the children too
     open_files.allow_many()  # for the children too
     try:
         check_port(given.port)
-        (data / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        (data / "logs").mkdir(parents=True, exist_ok=True)
+        for folder, recursive in ((data, False), (data / "logs", True), (data / "edge", True)):
+            private_files.mend(folder, recursive=recursive)
         with sole_user(data):
             return asyncio.run(serve(data, given.port))
     except StartFailed as failure:

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.private_files import write_private
 from tools import edge
-from tools.private_files import write_private
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,7 +1,9 @@
 """Wires the rag service."""
 
+import asyncio
 from collections.abc import Sequence
 
+from core import private_files
 from core.app import Platform
 from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
@@ -52,7 +54,9 @@ async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
 async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     """The service without its ties to auth."""
     store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
-    folder = LocalStore(settings.folder or platform.settings.store.data_dir / "files")
+    root = settings.folder or platform.settings.store.data_dir / "files"
+    await asyncio.to_thread(private_files.mend, root, files=False)  # which have been private from the first version on
+    folder = LocalStore(root)
     drivers = {each.id: each for each in (local.driver(folder), s3.driver(settings.outbound.guard()))}
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()

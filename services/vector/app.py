@@ -1,7 +1,9 @@
 """Wires the vector service."""
 
+import asyncio
 from collections.abc import Sequence
 
+from core import private_files
 from core.app import Platform
 from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
@@ -49,8 +51,10 @@ async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
 async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     """The service without its ties to auth."""
     store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
+    folder = platform.settings.store.data_dir / "vectors"
+    await asyncio.to_thread(private_files.mend, folder)
     embedded = EmbeddedEngine(
-        platform.settings.store.data_dir / "vectors",
+        folder,
         hosts=settings.hosts,
         open_indexes=settings.open_indexes,
         large_indexes=settings.large_indexes,

@@ -57,6 +57,7 @@ class Cluster:
         env |= {"PORTICO_PORT": str(self.port), "PORTICO_DATA_DIR": str(self.data)}
         self.output = self.data / "launcher.log"
         self.data.mkdir(parents=True, exist_ok=True)
+        self.output.touch(mode=0o600)
         with self.output.open("w") as out:
             command = [sys.executable, str(ROOT / "tools" / "run_local.py")]
             self.process = subprocess.Popen(command, env=env, stdout=out, stderr=out, text=True, start_new_session=True)
