@@ -23,7 +23,7 @@ _MARKDOWN_TYPE = "text/markdown; charset=utf-8"
 _ATTEMPTS = 20
 _READ_ATTEMPTS = 5
 _BATCH = 1000
-_MOST_SCANNED = 20_000
+MOST_SCANNED = 20_000
 """Records that one page of a search looks at."""
 
 
@@ -84,7 +84,7 @@ class Files:
             files, more = await self._records.by_key(project, bucket.id, after, limit)
             return files, _cursor_of(files[-1].key) if more else ""
         found: list[File] = []
-        for _ in range(_MOST_SCANNED // _BATCH):
+        for _ in range(MOST_SCANNED // _BATCH):
             batch, more = await self._records.by_key(project, bucket.id, after, _BATCH)
             for file in batch:
                 if wanted in file.key.casefold() or wanted in file.name.casefold():

@@ -1,0 +1,37 @@
+"""What bounds the requests to inference, from the constants and settings that are checked."""
+
+from core import json_shape
+from core.limits import Limit
+from core.rpc.shared_limits import SHARED_LIMITS
+from core.storage.checks import MAX_TOTALS
+from services.inference.domain import echo, reports, requests
+from services.inference.domain.models import MAX_PARAMS
+from services.inference.servicers.models import MAX_INCLUDED_BYTES
+from services.inference.settings import Settings
+
+
+def limits(settings: Settings) -> tuple[Limit, ...]:
+    large = f"JSON body of more than {requests.LARGE_BODY_BYTES // 1024} KiB"
+    return (
+        *SHARED_LIMITS,
+        Limit("Members, objects and lists", json_shape.DEFAULT.nodes, "values", large),
+        Limit("Entries of lists and objects", json_shape.DEFAULT.entries, "values", large),
+        Limit("messages", requests.MAX_MESSAGES, "messages", "chat"),
+        Limit("Content parts of all messages", requests.MAX_PARTS, "parts", "chat"),
+        Limit("tools", requests.MAX_TOOLS, "tools", "chat"),
+        Limit("stop", requests.MAX_STOPS, "texts", "chat"),
+        Limit("input", requests.MAX_INPUTS, "inputs", "embedding call"),
+        Limit("settings.unsupportedParams", MAX_PARAMS, "names", "model"),
+        Limit("Providers beside models (includeProviders)", MAX_INCLUDED_BYTES, "bytes", "page"),
+        Limit("Time between from and to", reports.MAX_SPAN_DAYS, "days", "usage report"),
+        Limit("Rows", MAX_TOTALS, "rows", "usage report", "the first of them; totals are over everything"),
+        Limit("A provider's answer", settings.provider_max_response_mb, "MiB", "call", "502"),
+        Limit("Driver echo: words read", echo.MAX_WORDS_READ, "words", "chat"),
+        Limit("Driver echo: words of all choices", echo.MAX_WORDS_WRITTEN, "words", "chat"),
+        Limit("Driver echo: characters of all choices", echo.MAX_CHARACTERS_WRITTEN, "characters", "chat"),
+        Limit("Driver echo: n", echo.MAX_CHOICES, "choices", "chat"),
+        Limit("Driver echo: stop", echo.MAX_STOPS, "texts", "chat"),
+        Limit("Driver echo: dimensions", echo.MAX_DIMENSIONS, "numbers", "embedding call"),
+        Limit("Driver echo: inputs times dimensions", echo.MAX_NUMBERS, "numbers", "embedding call"),
+        Limit("Driver echo: characters of all inputs", echo.MAX_CHARACTERS_EMBEDDED, "characters", "embedding call"),
+    )

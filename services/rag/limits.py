@@ -1,0 +1,28 @@
+"""What bounds the requests to rag, from the constants and settings that are checked."""
+
+from core.limits import Limit
+from core.rpc.shared_limits import SHARED_LIMITS
+from services.rag.domain import files, names
+from services.rag.servicers import bodies, forms
+from services.rag.settings import Settings
+
+
+def limits(settings: Settings) -> tuple[Limit, ...]:
+    converting = settings.conversion
+    return (
+        *SHARED_LIMITS,
+        Limit("A file", settings.max_mb, "MiB", "upload", "413"),
+        Limit("A body of JSON", bodies.MAX_JSON_BYTES, "bytes", "upload", "413"),
+        Limit("Parts of a form", forms.MAX_PARTS, "parts", "upload"),
+        Limit("A field of a form", forms.MAX_FIELD_BYTES, "bytes", "upload", "413"),
+        Limit("The least rate, on average", settings.min_rate, "bytes a second", "upload", "408"),
+        Limit("The time that it is averaged over; a pause", settings.idle_seconds, "seconds", "upload", "408"),
+        Limit("Object key", names.MAX_KEY, "characters", "file"),
+        Limit("Markdown within the record", files.MARKDOWN_INLINE_BYTES, "bytes", "answer", "none is given"),
+        Limit("Files looked at by a search", files.MOST_SCANNED, "files", "page", "the cursor of the next"),
+        Limit("A file that is converted", converting.max_mb, "MiB", "conversion", "skipped"),
+        Limit("Time", converting.seconds, "seconds", "conversion", "failed"),
+        Limit("Memory", converting.memory_mb, "MiB", "conversion", "failed"),
+        Limit("Markdown", converting.max_output_mb, "MiB", "conversion", "failed"),
+        Limit("Conversions at a time", converting.workers, "conversions", "process", "they wait"),
+    )
