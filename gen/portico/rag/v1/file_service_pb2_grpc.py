@@ -75,7 +75,8 @@ class FileServiceServicer:
     """
 
     def ListFiles(self, request, context):
-        """Files of a bucket by key, with a search in name and key. Errors: NOT_FOUND (bucket).
+        """Files of a bucket by key, with a search in name and key. A page may be short of `limit` where there are more: only
+        an empty `next_cursor` says that there are not. Errors: NOT_FOUND (bucket).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,7 +101,8 @@ class FileServiceServicer:
         {"fileName", "data" (base64 or a data URL), "contentType"?, "metadata"?, "convertToMarkdown"?, "keyHint"?} of at most
         32 MiB, or multipart/form-data with a part "file" and these fields as parts before it, of any size up to the
         limit of the installation, which is never held in memory. Answers 201 {"file", "message"}.
-        Errors: NOT_FOUND (bucket), INVALID_ARGUMENT (also as 413 and 415), RESOURCE_EXHAUSTED (507, the store is full).
+        Errors: NOT_FOUND (bucket), INVALID_ARGUMENT (also as 413 and 415), RESOURCE_EXHAUSTED (507, the store is full),
+        DEADLINE_EXCEEDED (408, the body comes too slowly).
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """

@@ -30,7 +30,9 @@ class PointServiceStub:
     """Vectors of an index, typed, for callers that speak gRPC. PointRestService is the same over REST.
 
     The filter language is MongoDB's: {"field": value} means equality; $eq $ne $gt $gte $lt $lte $in $nin $exists on
-    fields, $and $or $not around them. A filter is pushed down to the engine or refused with INVALID_ARGUMENT.
+    fields, $and $or $not around them. A filter is pushed down to the engine or refused with INVALID_ARGUMENT. It has at
+    most 200 clauses, and its lists at most 10,000 values. An answer that would hold more than 4 MiB of metadata and texts,
+    or 4,194,304 numbers, is refused with INVALID_ARGUMENT (ANSWER_TOO_LARGE): ask for fewer points at once.
     """
 
     def __init__(self, channel):
@@ -70,7 +72,9 @@ class PointServiceServicer:
     """Vectors of an index, typed, for callers that speak gRPC. PointRestService is the same over REST.
 
     The filter language is MongoDB's: {"field": value} means equality; $eq $ne $gt $gte $lt $lte $in $nin $exists on
-    fields, $and $or $not around them. A filter is pushed down to the engine or refused with INVALID_ARGUMENT.
+    fields, $and $or $not around them. A filter is pushed down to the engine or refused with INVALID_ARGUMENT. It has at
+    most 200 clauses, and its lists at most 10,000 values. An answer that would hold more than 4 MiB of metadata and texts,
+    or 4,194,304 numbers, is refused with INVALID_ARGUMENT (ANSWER_TOO_LARGE): ask for fewer points at once.
     """
 
     def Upsert(self, request, context):
@@ -151,7 +155,9 @@ class PointService:
     """Vectors of an index, typed, for callers that speak gRPC. PointRestService is the same over REST.
 
     The filter language is MongoDB's: {"field": value} means equality; $eq $ne $gt $gte $lt $lte $in $nin $exists on
-    fields, $and $or $not around them. A filter is pushed down to the engine or refused with INVALID_ARGUMENT.
+    fields, $and $or $not around them. A filter is pushed down to the engine or refused with INVALID_ARGUMENT. It has at
+    most 200 clauses, and its lists at most 10,000 values. An answer that would hold more than 4 MiB of metadata and texts,
+    or 4,194,304 numbers, is refused with INVALID_ARGUMENT (ANSWER_TOO_LARGE): ask for fewer points at once.
     """
 
     @staticmethod
