@@ -14,17 +14,30 @@ from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from core import context
+from core.errors import RateLimited
 
 LARGE_BYTES: Final = 64 * 1024
 """Of a request that is worth a thread: to read a smaller one takes a few milliseconds at worst."""
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""Of one tenant's requests that wait to be read, which are held in memory meanwhile."""
 
 _TURN_SECONDS = 0.005
 
 S = TypeVar("S")
 T = TypeVar("T")
 
+
+class _Queue:
+    """One tenant's pieces of work."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.request_bytes = 0
+        """Of those that wait or are being read."""
+
+
 _WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offload")
-_queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+_queues: WeakValueDictionary[str, _Queue] = WeakValueDictionary()
 
 
 async def offload(work: Callable[[], T], size: int, *, above: int = LARGE_BYTES) -> T:
@@ -32,9 +45,37 @@ async def offload(work: Callable[[], T], size: int, *, above: int = LARGE_BYTES)
     the worker thread, one call of a tenant at a time. `work` must not touch what belongs to the event loop."""
     if size <= above:
         return work()
+    return await _in_turn(_queue(), work)
+
+
+async def offload_request(work: Callable[[], T], size: int, *, above: int = LARGE_BYTES) -> T:
+    """As `offload`, for work that reads a request of `size` bytes. Raises RateLimited where too much of the tenant's
+    waits already."""
+    if size <= above:
+        return work()
+    queue = _queue()
+    if queue.request_bytes and queue.request_bytes + size > MAX_WAITING_BYTES:
+        raise RateLimited(
+            f"More than {MAX_WAITING_BYTES // 2**20} MiB of your large requests wait to be read. Send fewer at a time.",
+            reason="TOO_MANY_LARGE_REQUESTS",
+            retry_after=1.0,
+        )
+    queue.request_bytes += size
+    try:
+        return await _in_turn(queue, work)
+    finally:
+        queue.request_bytes -= size
+
+
+def _queue() -> _Queue:
+    """Of the tenant whose call this is."""
     request = context.current()
     tenant = request.identity.tenant.slug if request is not None and request.identity is not None else ""
-    async with _queues.setdefault(tenant, asyncio.Lock()):
+    return _queues.setdefault(tenant, _Queue())
+
+
+async def _in_turn(queue: _Queue, work: Callable[[], T]) -> T:
+    async with queue.turn:
         return await asyncio.get_running_loop().run_in_executor(_WORKER, work)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 from google.protobuf.message import DecodeError, Message
 
 from core.errors import InvalidInput
-from core.offload import LARGE_BYTES, offload
+from core.offload import LARGE_BYTES, offload_request
 
 MAX_FIELDS: Final = 1_000_000
 """Of a request, those of nested messages included: ten thousand points with twenty members of metadata each."""
@@ -38,10 +38,11 @@ class Parser:
         self._max_fields = max_fields
 
     async def parse(self, data: bytes) -> Any:
-        """Raises InvalidInput for too many fields, and for what is no such message."""
+        """Raises InvalidInput for too many fields and for what is no such message, and RateLimited where too many large
+        ones of the tenant wait."""
         try:
             if self.is_large(data):
-                return await offload(lambda: self._in_pieces(data), len(data))
+                return await offload_request(lambda: self._in_pieces(data), len(data))
             return self._deserialize(data)
         except DecodeError:
             raise InvalidInput("The request cannot be read. Text must be UTF-8, in paths and queries too.") from None

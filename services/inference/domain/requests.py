@@ -10,7 +10,7 @@ import msgspec
 from core import json_bodies, json_shape
 from core.errors import InvalidInput, PorticoError
 from core.fields import count
-from core.offload import offload
+from core.offload import offload_request
 from services.inference.domain.json_values import NotJson, encode
 from services.inference.domain.routes import Route
 
@@ -65,7 +65,7 @@ async def read(data: bytes) -> Body:
         json_shape.check(data)
         return read_json(data)
 
-    return await offload(read_large, len(data))
+    return await offload_request(read_large, len(data))
 
 
 def read_json(data: bytes) -> Body:

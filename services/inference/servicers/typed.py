@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from grpc.aio import ServicerContext
 
-from core.offload import offload
+from core.offload import offload, offload_request
 from portico.inference.v1 import inference_service_pb2 as pb
 from portico.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from services.inference import convert_chat as convert
@@ -54,4 +54,4 @@ class InferenceServicer(InferenceServiceServicer):
 
 
 async def _chat_body(request: pb.ChatRequest) -> Body:
-    return await offload(lambda: convert.chat_body(request), request.ByteSize())
+    return await offload_request(lambda: convert.chat_body(request), request.ByteSize())

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from core.audit import changes as audit
 from core.errors import FailedPrecondition, InvalidInput, NotFound
-from core.offload import offload
+from core.offload import offload_request
 from services.vector.domain.engines import Engines
 from services.vector.domain.filters import Filter
 from services.vector.domain.fusion import candidates
@@ -51,7 +51,7 @@ class Vectors:
 
         async def write(target: Target, engine: VectorEngine) -> int:
             _begin_change(target)
-            points = await offload(lambda: _checked(read(), target), size)
+            points = await offload_request(lambda: _checked(read(), target), size)
             await engine.upsert(target.place, points)
             return len(points)
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 
-from core.offload import offload
+from core.offload import offload, offload_request
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
 from services.vector import convert_json
@@ -57,7 +57,7 @@ class PointRestServicer(point_service_pb2_grpc.PointRestServiceServicer):
 
 async def _read(read: Callable[[bytes], T], request: WithBody) -> T:
     body = request.body.data
-    return await offload(lambda: read(body), len(body), above=convert_json.LARGE_BODY_BYTES)
+    return await offload_request(lambda: read(body), len(body), above=convert_json.LARGE_BODY_BYTES)
 
 
 def _json(data: bytes) -> HttpBody:

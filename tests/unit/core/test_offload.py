@@ -7,8 +7,8 @@ import pytest
 
 from core import context
 from core.context import Identity, Kind, RequestContext
-from core.errors import InvalidInput
-from core.offload import LARGE_BYTES, in_turns, offload
+from core.errors import InvalidInput, RateLimited
+from core.offload import LARGE_BYTES, MAX_WAITING_BYTES, in_turns, offload, offload_request
 from core.tenancy import Project, Tenant
 
 
@@ -67,6 +67,24 @@ async def test_work_whose_caller_is_gone_is_not_begun() -> None:
     go_on.set()
     await first
     assert await offload(lambda: list(done), LARGE_BYTES + 1) == []
+
+
+async def test_requests_beyond_what_may_wait_are_refused() -> None:
+    """Every large request that waited was held in memory, however many there were."""
+    go_on, half = threading.Event(), MAX_WAITING_BYTES // 2
+    call_as("acme")
+    waiting = [asyncio.create_task(offload_request(lambda: go_on.wait(10), half)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited) as caught:
+        await offload_request(threading.get_ident, LARGE_BYTES + 1)
+    assert caught.value.reason == "TOO_MANY_LARGE_REQUESTS"
+    call_as("globex")
+    other = asyncio.create_task(offload_request(threading.get_ident, half))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*waiting, other)
+    call_as("acme")
+    assert await offload_request(threading.get_ident, 2 * MAX_WAITING_BYTES)
 
 
 async def test_long_conversions_give_others_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
