@@ -7,6 +7,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def tree(root: int) -> Tree:
         except _GONE:
             continue
     return Tree(processes)
+
+
+def forget_peaks(root: int) -> None:
+    """From now on, the peaks of the tree under `root` are those that come."""
+    for pid in _descendants(root):
+        with suppress(*_GONE):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def _descendants(root: int) -> Iterator[int]:

@@ -26,6 +26,25 @@ sys.stdin.read()
 """
 
 
+_SWELL = """
+import sys
+held = bytearray(b"x" * 64 * 2**20)
+del held
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_peak_that_is_forgotten_does_not_count() -> None:
+    with subprocess.Popen([sys.executable, "-c", _SWELL], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        swollen = processes.tree(process.pid).peak_rss
+        processes.forget_peaks(process.pid)
+        assert processes.tree(process.pid).peak_rss < swollen - 32 * 2**20
+        process.communicate()
+
+
 def test_cpu_of_a_tree_includes_children_that_have_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", _SPEND], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
