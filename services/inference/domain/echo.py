@@ -22,7 +22,7 @@ from itertools import islice
 from math import sqrt
 from typing import Any
 
-import orjson
+from services.inference.domain.json_values import encode
 
 MESSAGE_TOKENS = 3
 DEFAULT_DIMENSIONS = 256
@@ -58,7 +58,7 @@ class Refused(Exception):
 
 def answered(target: bytes, request: Mapping[str, Any]) -> bytes:
     """JSON. Raises Refused."""
-    return orjson.dumps(embeddings(request) if target.endswith(b"/embeddings") else chat(request))
+    return encode(embeddings(request) if target.endswith(b"/embeddings") else chat(request))
 
 
 def words(text: str) -> list[str]:
@@ -82,7 +82,7 @@ def chat(request: Mapping[str, Any]) -> dict[str, Any]:
     message, reason, written = _message(request, said[-1] if said else SILENT, count)
     choices = [{"index": at, "message": message, "logprobs": None, "finish_reason": reason} for at in range(count)]
     return {
-        "id": f"chatcmpl-{_digest(orjson.dumps(messages)).hex()}",
+        "id": f"chatcmpl-{_digest(encode(messages)).hex()}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": request.get("model"),
@@ -125,7 +125,7 @@ def _deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | N
 
 
 def _frame(chunk: Mapping[str, Any]) -> bytes:
-    return b"data: %s\n\n" % orjson.dumps(chunk)
+    return b"data: %s\n\n" % encode(chunk)
 
 
 def embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _message(request: Mapping[str, Any], text: str, count: int) -> tuple[dict[st
     """The message of each of `count` choices, its finish reason and its tokens. Raises Refused."""
     function = _forced_function(request)
     if function is not None:
-        arguments = orjson.dumps(sample(function.get("parameters") or {})).decode()
+        arguments = encode(sample(function.get("parameters") or {})).decode()
         written = _written(arguments, count)
         name = str(function.get("name"))
         call_id = f"call_{_digest(name.encode()).hex()}"
@@ -211,10 +211,10 @@ def _formatted(request: Mapping[str, Any], text: str) -> str:
     if not isinstance(wanted, dict):
         return text
     if wanted.get("type") == "json_object":
-        return orjson.dumps({"echo": text}).decode()
+        return encode({"echo": text}).decode()
     if wanted.get("type") == "json_schema":
         schema = wanted.get("json_schema")
-        return orjson.dumps(sample((schema.get("schema") if isinstance(schema, dict) else None) or {})).decode()
+        return encode(sample((schema.get("schema") if isinstance(schema, dict) else None) or {})).decode()
     return text
 
 

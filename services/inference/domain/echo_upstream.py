@@ -6,12 +6,11 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
-
 from core.http.ports import Response, Timeouts
 from core.offload import offload
 from services.inference.domain import echo
 from services.inference.domain.echo import Refused
+from services.inference.domain.json_values import decode, encode
 
 _FRAMES_A_TURN = 32
 """What is streamed before the event loop serves others."""
@@ -36,13 +35,13 @@ class EchoUpstream:
     ) -> Response:
         if self._delay:
             await asyncio.sleep(self._delay)
-        request = await offload(partial(orjson.loads, body), len(body))
+        request = await offload(partial(decode, body), len(body))
         try:
             return Response(
                 200, _HEADERS, await offload(partial(echo.answered, target, request), _weight(request, body))
             )
         except Refused as refused:
-            return Response(400, _HEADERS, orjson.dumps(refused.body))
+            return Response(400, _HEADERS, encode(refused.body))
 
     async def get(
         self,
@@ -65,11 +64,11 @@ class EchoUpstream:
         timeouts: Timeouts | None = None,
         deadline: float | None = None,
     ) -> "EchoStream":
-        request = await offload(partial(orjson.loads, body), len(body))
+        request = await offload(partial(decode, body), len(body))
         try:
             completion = await offload(partial(echo.chat, request), len(body))
         except Refused as refused:
-            return EchoStream(400, [orjson.dumps(refused.body)], 0.0)
+            return EchoStream(400, [encode(refused.body)], 0.0)
         options = request.get("stream_options") or {}
         return EchoStream(200, echo.frames_of(completion, with_usage=bool(options.get("include_usage"))), self._delay)
 

@@ -141,6 +141,21 @@ def test_no_request_crashes_it(fields: dict[str, Any], messages: list[dict[str, 
     assert list(echo.frames_of(answer, with_usage=True))[-1] == b"data: [DONE]\n\n"
 
 
+async def test_integers_of_any_length_are_read_and_written() -> None:
+    """A content of 400 digits was a 500: the gateway keeps such integers, the driver's parser refused them."""
+    number = int("9" * 400)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"const": {"n": number}}}}
+    body = {"model": "echo", "messages": [{"role": "user", "content": number}], "tools": [tool]}
+    answer = await EchoUpstream().post(
+        b"/chat/completions", b"", json.dumps(body | {"tool_choice": "required"}).encode()
+    )
+    assert answer.status == 200
+    call = json.loads(answer.body)["choices"][0]["message"]["tool_calls"][0]
+    assert json.loads(call["function"]["arguments"]) == {"n": number}
+    stream = await EchoUpstream().stream(b"/chat/completions", b"", json.dumps(body).encode())
+    assert stream.status == 200
+
+
 async def test_a_refusal_has_the_form_of_openais() -> None:
     upstream = EchoUpstream()
     body = orjson.dumps({"messages": [{"role": "user"}], "n": 1000})
