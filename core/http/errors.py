@@ -2,8 +2,8 @@
 
 Unavailable
 ├── TransportFailed      no connection, or it broke; worth another attempt
-├── ConnectionsBusy      every connection of the client is in use
-└── AddressRefused       the outbound guard forbids the address
+│   └── AddressRefused   the host has no address, or one that the outbound guard forbids: one answer for both
+└── ConnectionsBusy      every connection of the client is in use
 DeadlineExceeded
 └── UpstreamTimeout      the provider was too slow; the caller's own deadline is a plain DeadlineExceeded
 UpstreamFailed
@@ -23,12 +23,18 @@ class TransportFailed(Unavailable):
         self.sent = sent
 
 
+class AddressRefused(TransportFailed):
+    """A name that has no address fails like one with a forbidden address, and is retried like one: the difference would
+    tell which internal names exist."""
+
+    default_reason = "UPSTREAM_ADDRESS_REFUSED"
+
+    def __init__(self) -> None:
+        super().__init__("The provider's host has no address that this service may connect to.", sent=False)
+
+
 class ConnectionsBusy(Unavailable):
     default_reason = "UPSTREAM_BUSY"
-
-
-class AddressRefused(Unavailable):
-    default_reason = "UPSTREAM_ADDRESS_REFUSED"
 
 
 class UpstreamTimeout(DeadlineExceeded):

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import InvalidInput
-from core.http.errors import AddressRefused
 from core.http.guard import OutboundGuard
 from core.providers.drivers import Driver, Values
 
@@ -28,16 +27,7 @@ class AddressCheck:
     async def _check(self, host: str, port: int, field: str) -> None:
         if not host:
             raise InvalidInput(f"{field} names no host.", field=field)
-        try:
-            await self._guard.addresses(host, port)
-        except AddressRefused:
-            raise InvalidInput(
-                f"{field} leads to an address that is not public. An operator can allow it.",
-                field=field,
-                reason="ADDRESS_REFUSED",
-            ) from None
-        except OSError:
-            raise InvalidInput(f"The host of {field} has no address.", field=field) from None
+        await self._guard.validate_host(host, port, field=field)
 
 
 def _hosts(name: str, value: str, field: str) -> Iterator[tuple[str, int]]:

@@ -13,6 +13,7 @@ from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
 from tests.support.short_client import Connect, ShortClient
 
 PUBLIC = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "2001:4860:4860::8888", "::ffff:93.184.215.14"]
+PUBLIC += ["64:ff9b::93.184.215.14", "2002:5db8:d70e::1", "2606:2800:21f::5efe:93.184.215.14"]
 INTERNAL = [
     "127.0.0.1",
     "127.8.9.10",
@@ -35,14 +36,28 @@ INTERNAL = [
     "::127.0.0.1",
     "::ffff:127.0.0.1",
     "::ffff:10.0.0.1",
+    "::ffff:0:127.0.0.1",
+    "::ffff:0:93.184.215.14",
+    "::93.184.215.14",
     "64:ff9b::127.0.0.1",
     "64:ff9b::169.254.169.254",
     "64:ff9b:1::1",
+    "64:ff9b:1::93.184.215.14",
+    "2606:2800:21f::5efe:10.0.0.1",
+    "2606:2800:21f::200:5efe:192.168.0.1",
+    "2001::1",
+    "2001:db8::1",
+    "3fff::1",
+    "100:0:0:1::1",
+    "5f00::1",
+    "4000::1",
     "2002:7f00:1::1",
     "2002:a00:1::",
     "2001:0:4136:e378:8000:63bf:3fff:fdd2",
     "fe80::1",
     "fe80::1%1",
+    "2001:4860:4860::8888%eth0",
+    "::ffff:93.184.215.14%eth0",
     "fec0::1",
     "fc00::1",
     "fd00:ec2::254",
@@ -84,10 +99,24 @@ async def test_one_internal_address_among_public_ones_is_enough() -> None:
         await OutboundGuard(lookup=Names("93.184.215.14", "10.0.0.1")).addresses("api.example.com", 443)
 
 
-@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost", "localhost."])
+SPELLINGS = ["2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "0", "0.0.0.0", "localhost", "a.localhost"]
+WIDE = "\uff11\uff12\uff17\u3002\uff10\u3002\uff10\u3002\uff11"
+"""127.0.0.1 in full-width digits and ideographic full stops."""
+
+
+@pytest.mark.parametrize("host", [*SPELLINGS, *(f"{each}." for each in SPELLINGS), WIDE, "127.0.0.1.", "[::]"])
 async def test_other_spellings_of_loopback_are_refused(host: str) -> None:
     """The system's own lookup understands them, so what it makes of them is what counts."""
-    with pytest.raises((AddressRefused, OSError)):
+    with pytest.raises(AddressRefused):
+        await OutboundGuard().addresses(host, 80)
+    with pytest.raises(InvalidInput):
+        await OutboundGuard().validate_url(f"http://{host}:6334")
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "\ud800", "a..b", "-", "", ".", "\0", "x" * 10_000])
+async def test_what_no_lookup_takes_is_refused_as_well(host: str) -> None:
+    """A label that IDNA does not take is a UnicodeError of the resolver, not an OSError."""
+    with pytest.raises(AddressRefused):
         await OutboundGuard().addresses(host, 80)
 
 
@@ -178,12 +207,49 @@ async def test_a_bad_url_names_its_field(url: str) -> None:
     assert refusal.value.field == "settings.baseUrl"
 
 
-@pytest.mark.parametrize("names", [Names("10.0.0.1"), Names()])
-async def test_a_url_is_refused_without_telling_what_is_behind_it(names: Names) -> None:
-    with pytest.raises(InvalidInput) as refusal:
-        await OutboundGuard(lookup=names).validate_url("https://internal.example.com")
-    assert refusal.value.field == "baseUrl"
-    assert "10.0" not in refusal.value.message
+ABSENT, INSIDE = Names(), Names("10.0.0.1")
+
+
+async def test_a_name_that_does_not_exist_is_refused_like_one_that_leads_inside() -> None:
+    """Otherwise a tenant could ask which names there are in our own network."""
+    said = []
+    for names in (ABSENT, INSIDE, Names("::ffff:0:10.0.0.1"), Names("93.184.215.14", "10.0.0.1")):
+        with pytest.raises(InvalidInput) as configured:
+            await OutboundGuard(lookup=names).validate_url("https://internal.example.com")
+        with pytest.raises(AddressRefused) as called:
+            await OutboundGuard(lookup=names).addresses("internal.example.com", 443)
+        errors = (configured.value, called.value)
+        said.append([(type(each), each.message, each.reason, each.field, each.retry_after) for each in errors])
+    assert said[0][0][3] == "baseUrl"
+    assert all(each == said[0] for each in said)
+    assert "10.0" not in str(said)
+
+
+@pytest.mark.parametrize("names", [ABSENT, INSIDE])
+async def test_a_refusal_takes_the_same_time_whatever_the_lookup_took(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("core.http.guard.asyncio.sleep", sleep)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(AddressRefused):
+        await OutboundGuard(lookup=names, refusal_seconds=1000).addresses("internal.example.com", 443)
+    took = asyncio.get_running_loop().time() - began
+    assert 999.9 - took < waited[0] < 1000.1
+
+
+async def test_a_lookup_that_never_ends_is_a_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr("core.http.guard.LOOKUP_SECONDS", 0.01)
+    with pytest.raises(AddressRefused):
+        await OutboundGuard(lookup=never).addresses("api.example.com", 443)
 
 
 async def _ok(peer: Peer, request: Request) -> None:

@@ -1,0 +1,43 @@
+"""Name lookup by the system's resolver, which blocks: in threads of its own, shared fairly among tenants."""
+
+import asyncio
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from weakref import WeakValueDictionary
+
+from core import context
+
+THREADS = 64
+PER_TENANT = 8
+"""Lookups at a time. A name server that a tenant runs may answer late or never, and each such lookup holds a thread."""
+
+
+class SystemLookup:
+    """The Lookup of `core.http.guard`. Lookups of one tenant beyond PER_TENANT wait for each other."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "lookup")
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        turn = self._turns.setdefault(_tenant(), asyncio.Semaphore(PER_TENANT))
+        await turn.acquire()
+        loop = asyncio.get_running_loop()
+
+        def over(_: object) -> None:
+            """The thread is free: later than the caller, where that did not want to wait any more."""
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(turn.release)
+
+        asked = self._threads.submit(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
+        asked.add_done_callback(over)
+        found = await asyncio.wrap_future(asked)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _tenant() -> str:
+    """Who is calling; empty outside a call, as for background work."""
+    request = context.current()
+    return "" if request is None or request.identity is None else request.identity.tenant.slug
