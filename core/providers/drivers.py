@@ -1,6 +1,6 @@
 """What a driver wants to know of a provider, as data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -31,7 +31,8 @@ def whole_number(low: int, high: int) -> Check:
 @dataclass(frozen=True, slots=True)
 class Field:
     """A credential (`secret`) or setting. Values are ASCII, as all that goes into URLs and headers must be, unless
-    `unicode`."""
+    `unicode`. A `destination` decides which host credentials are sent to, or whether others can read them on the way:
+    where it changes, stored credentials must be given again."""
 
     name: str
     label: str
@@ -40,10 +41,27 @@ class Field:
     required: bool = False
     check: Check | None = None
     unicode: bool = False
+    destination: bool = False
+
+    @property
+    def path(self) -> str:
+        """As callers write it, and as errors name it."""
+        return f"{self.scope}.{self.name}"
 
     @property
     def scope(self) -> str:
         return CREDENTIALS if self.secret else SETTINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a provider is set up with."""
+
+    credentials: Values
+    settings: Values
+
+    def get(self, field: Field) -> str | None:
+        return (self.credentials if field.secret else self.settings).get(field.name)
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,20 @@ class Driver:
 
     async def check(self, credentials: Values, settings: Values) -> None:
         """Raises InvalidInput where values that are good one by one do not go together."""
+
+    def check_destination(self, old: Configuration, new: Configuration, given: Container[str]) -> None:
+        """Raises InvalidInput where a credential that is not among the `given` would go to another destination than it
+        was given for: whoever may change an address must not learn the secrets that others stored with it."""
+        moved = next((each for each in self.fields if each.destination and old.get(each) != new.get(each)), None)
+        if moved is None:
+            return
+        for field in self.fields:
+            if field.secret and field.name in new.credentials and field.name not in given:
+                raise InvalidInput(
+                    f"{moved.path} decides where {field.path} is sent, and it changes: send {field.path} again.",
+                    field=field.path,
+                    reason="CREDENTIAL_NEEDED_AGAIN",
+                )
 
     def checked(self, scope: str, given: Mapping[str, Any]) -> dict[str, str]:
         """The values of one scope as texts, without empty ones. Raises InvalidInput for what is unknown, missing or

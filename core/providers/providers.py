@@ -11,7 +11,7 @@ import orjson
 from core import fields
 from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound
-from core.providers.drivers import CREDENTIALS, SETTINGS, Driver, Values
+from core.providers.drivers import CREDENTIALS, SETTINGS, Configuration, Driver, Values
 from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
 from core.sealing import Sealer
 from core.storage.closed_projects import check_project_open
@@ -238,6 +238,7 @@ class Providers(Generic[D]):
         driver, known = self.driver_of(old), self.credentials(project, old)
         merged = driver.checked(CREDENTIALS, {**known, **credentials})
         given = driver.checked(SETTINGS, old.settings if settings is None else settings)
+        driver.check_destination(Configuration(known, old.settings), Configuration(merged, given), credentials)
         await driver.check(merged, given)
         await self._check_address(driver, merged, given)
         sealed = {"sealed": self._seal(project, old.id, merged)} if merged != known else {}

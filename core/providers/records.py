@@ -94,7 +94,8 @@ class NewProvider:
 
 @dataclass(frozen=True, slots=True)
 class ProviderChanges:
-    """None: stays as it is. Credentials are merged; an empty value removes one."""
+    """None: stays as it is. Credentials are merged; an empty value removes one. Settings are replaced as a whole. Where
+    that changes a destination (`core.providers.drivers.Field`), all credentials must be given again."""
 
     label: str | None = None
     description: str | None = None

@@ -264,7 +264,8 @@ async def test_a_changed_provider_serves_the_next_call(rest: Rest, tenant: Tenan
     async with FakeProvider(fake.answers("first")) as one, FakeProvider(fake.answers("second")) as two:
         answer = await ask(rest, tenant, one)
         assert answer.body["choices"][0]["message"]["content"] == "first"
-        await rest.ok("PATCH", "/v1/models/providers/fake", {"settings": {"baseUrl": two.url}}, token=tenant.session)
+        move = {"settings": {"baseUrl": two.url}, "credentials": {"apiKey": MARKER}}
+        await rest.ok("PATCH", "/v1/models/providers/fake", move, token=tenant.session)
         answer = await rest.call("POST", "/v1/chat/completions", chat(), token=tenant.session)
         assert answer.body["choices"][0]["message"]["content"] == "second"
         assert two.requests[0].headers["authorization"] == f"Bearer {MARKER}"

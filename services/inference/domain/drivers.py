@@ -45,6 +45,11 @@ def _check_instance(path: str, value: str) -> None:
         raise InvalidInput(f"{path} must be the first part of the resource's host name.", field=path)
 
 
+def _check_deployment(path: str, value: str) -> None:
+    if value in (".", ".."):
+        raise InvalidInput(f"{path} must be the name of a deployment.", field=path)
+
+
 def _openai_endpoint(settings: Values, credentials: Values) -> Endpoint:
     headers = []
     if "apiKey" in credentials:
@@ -71,13 +76,15 @@ def _azure_endpoint(settings: Values, credentials: Values) -> Endpoint:
 
 def _azure_paths(settings: Values, model_id: str) -> tuple[str, str]:
     deployment = quote(settings.get("deploymentName", model_id), safe="")
+    if deployment in (".", ".."):
+        raise InvalidInput("No deployment has this name: it would lead to another path.", field="modelId")
     version = quote(settings.get("apiVersion", _AZURE_VERSION), safe="")
     base = f"/openai/deployments/{deployment}"
     return f"{base}/chat/completions?api-version={version}", f"{base}/embeddings?api-version={version}"
 
 
 _ORGANIZATION = Field("organization", "Organization", "Sent as OpenAI-Organization.")
-_BASE_URL = Field("baseUrl", "Base URL", f"Default: {_OPENAI_URL}.", check=_check_url)
+_BASE_URL = Field("baseUrl", "Base URL", f"Default: {_OPENAI_URL}.", check=_check_url, destination=True)
 _API_KEY = Field("apiKey", "API key", "Sent as a bearer token.", secret=True, required=True)
 
 DRIVERS: dict[str, Driver] = {
@@ -103,6 +110,7 @@ DRIVERS: dict[str, Driver] = {
                     "Where /chat/completions is found, usually ending in /v1.",
                     required=True,
                     check=_check_url,
+                    destination=True,
                 ),
                 _ORGANIZATION,
             ),
@@ -120,9 +128,10 @@ DRIVERS: dict[str, Driver] = {
                     "Resource name",
                     "First part of <name>.openai.azure.com.",
                     check=_check_instance,
+                    destination=True,
                 ),
-                Field("baseUrl", "Base URL", "Instead of the resource name.", check=_check_url),
-                Field("deploymentName", "Deployment", "Default: the model's modelId."),
+                Field("baseUrl", "Base URL", "Instead of the resource name.", check=_check_url, destination=True),
+                Field("deploymentName", "Deployment", "Default: the model's modelId.", check=_check_deployment),
                 Field("apiVersion", "API version", f"Default: {_AZURE_VERSION}."),
             ),
             _azure_endpoint,

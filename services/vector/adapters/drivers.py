@@ -48,6 +48,7 @@ _QDRANT_FIELDS = (
         f"http or https, host and gRPC port of the server ({_QDRANT_PORT} if none is named).",
         required=True,
         check=_check_url,
+        destination=True,
     ),
     Field("apiKey", "API key", "Where the server wants one.", secret=True),
     Field(
@@ -65,13 +66,14 @@ _PGVECTOR_FIELDS = (
         secret=True,
         check=_check_connection_string,
         unicode=True,
+        destination=True,
     ),
-    Field("host", "Host", "Name or address of the server."),
-    Field("port", "Port", "Its port; 5432.", check=whole_number(1, 65535)),
+    Field("host", "Host", "Name or address of the server.", destination=True),
+    Field("port", "Port", "Its port; 5432.", check=whole_number(1, 65535), destination=True),
     Field("database", "Database", "Its database.", unicode=True),
     Field("user", "User", "Who may create a schema and tables.", unicode=True),
     Field("password", "Password", "The user's.", secret=True, unicode=True),
-    Field("ssl", "TLS", "disable, prefer, require or verify-full; prefer.", check=_check_ssl),
+    Field("ssl", "TLS", "disable, prefer, require or verify-full; prefer.", check=_check_ssl, destination=True),
     Field("schema", "Schema", "Where our tables lie; portico_vectors. It is made if it is not there."),
 )
 

@@ -180,11 +180,27 @@ class TestChanges:
         await caller.chat()
         assert provider.requests[-1].headers["authorization"] == "Bearer new-key"
         async with FakeProvider(fake.answers("elsewhere")) as other:
-            update = provider_service_pb2.UpdateProviderRequest(id="p")
+            update = provider_service_pb2.UpdateProviderRequest(id="p", credentials={"apiKey": "newer-key"})
             update.settings.update({"baseUrl": other.url})
             await world.providers.UpdateProvider(update, metadata=caller.metadata)
             assert (await caller.chat())["choices"][0]["message"]["content"] == "elsewhere"
-            assert other.requests[0].headers["authorization"] == "Bearer new-key"
+            assert other.requests[0].headers["authorization"] == "Bearer newer-key"
+
+    async def test_a_stored_key_is_not_sent_to_a_server_that_somebody_else_names(
+        self, world: World, caller: Caller, provider: FakeProvider
+    ) -> None:
+        """A change of `baseUrl` alone had the next chat bring the stored key to the new address."""
+        async with FakeProvider(fake.answers("thank you")) as thief:
+            update = provider_service_pb2.UpdateProviderRequest(id="p", label="Mine")
+            update.settings.update({"baseUrl": thief.url})
+            error = await refused(world.providers.UpdateProvider(update, metadata=caller.metadata))
+            assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert (field_of(error), reason_of(error)) == ("credentials.apiKey", "CREDENTIAL_NEEDED_AGAIN")
+            assert (await caller.chat())["choices"][0]["message"]["content"] == "Hello!"
+            assert thief.connections == 0
+        get = provider_service_pb2.GetProviderRequest(id="p")
+        kept = (await world.providers.GetProvider(get, metadata=caller.metadata)).provider
+        assert (kept.label, kept.settings["baseUrl"], kept.has_credentials) == ("P", provider.url, True)
 
     async def test_a_disabled_provider_is_not_called(
         self, world: World, caller: Caller, provider: FakeProvider

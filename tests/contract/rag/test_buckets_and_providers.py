@@ -188,7 +188,10 @@ async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(clien
     renewed = await change(credentials=struct({"secretAccessKey": "other"}), label="Renewed")
     assert (renewed.label, renewed.has_credentials, renewed.settings["bucket"]) == ("Renewed", True, "before")
     assert (await client.download("a", "far")).content == b"here"
-    await change(settings=struct({"bucket": "after", "endpoint": s3_endpoint}))
+    after = struct({"bucket": "after", "endpoint": s3_endpoint})
+    await refused(change(settings=after), CODE.INVALID_ARGUMENT, "credentials.accessKeyId")
+    both = struct({"accessKeyId": "id", "secretAccessKey": "other"})
+    await change(settings=after, credentials=both)
     await refused(client.download("a", "far"), CODE.UNAVAILABLE)
     await client.upload(b"there", bucket="far", keyHint="b")
     assert len(s3.list_objects_v2(Bucket="after")["Contents"]) == 1
@@ -198,7 +201,8 @@ async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(clien
     assert got.provider.status == "disabled"
     await refused(change(credentials=struct({"accessKeyId": ""})), CODE.INVALID_ARGUMENT, "credentials.accessKeyId")
     await refused(change(settings=struct({"bucket": "../x"})), CODE.INVALID_ARGUMENT, "settings.bucket")
-    await change(status="active", settings=struct({"bucket": "before", "endpoint": s3_endpoint}))
+    before = struct({"bucket": "before", "endpoint": s3_endpoint})
+    await change(status="active", settings=before, credentials=both)
     assert (await client.download("a", "far")).content == b"here"
 
 

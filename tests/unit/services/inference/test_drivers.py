@@ -32,6 +32,18 @@ def test_azure_addresses_deployments() -> None:
     assert "/deployments/d/" in driver.paths({"deploymentName": "d"}, "m")[0]
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_an_azure_deployment_does_not_lead_to_another_path(name: str) -> None:
+    """Dots are not escaped in paths, and servers resolve them."""
+    driver = DRIVERS["azure-openai"]
+    with pytest.raises(InvalidInput) as refused:
+        driver.checked(SETTINGS, {"deploymentName": name})
+    assert refused.value.field == "settings.deploymentName"
+    with pytest.raises(InvalidInput) as refused:
+        driver.paths({}, name)
+    assert refused.value.field == "modelId"
+
+
 @pytest.mark.parametrize("name", ["evil.com/", "a.b", "a b", "-"])
 def test_an_azure_resource_is_one_label(name: str) -> None:
     with pytest.raises(InvalidInput):

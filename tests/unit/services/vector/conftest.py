@@ -29,7 +29,7 @@ from services.vector.ports import Driver, VectorEngine
 from tests.support.exact_engine import ExactEngine, driver
 
 ACME = Project(Tenant("acme"), "p1")
-URL = Field("url", "URL", "Where it is.", required=True)
+URL = Field("url", "URL", "Where it is.", required=True, destination=True)
 API_KEY = Field("apiKey", "API key", "Sent along.", secret=True)
 
 

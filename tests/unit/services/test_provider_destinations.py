@@ -1,0 +1,178 @@
+"""Stored credentials go to the destination that they were given for, whichever driver and service it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from core.errors import InvalidInput
+from core.http.guard import OutboundGuard
+from core.providers.drivers import Driver, Values
+from core.providers.providers import Providers
+from core.providers.records import NewProvider, ProviderChanges, collection
+from core.sealing import Sealer, generate_key
+from core.storage.memory import MemoryStore
+from core.tenancy import Project, Tenant
+from services.inference.domain.drivers import DRIVERS
+from services.rag.adapters import s3
+from services.vector.adapters.drivers import drivers
+from tests.support.exact_engine import ExactEngine
+
+ACME = Project(Tenant("acme"), "p1")
+ALL = {each.id: each for each in (*DRIVERS.values(), *drivers(ExactEngine()).values(), s3.driver(OutboundGuard()))}
+
+HARMLESS = {
+    "openai": {"organization", "project"},
+    "openai-compatible": {"organization"},
+    "azure-openai": {"deploymentName", "apiVersion"},
+    "echo": {"delayMs"},
+    "qdrant": {"collectionPrefix"},
+    "pgvector": {"database", "user", "schema"},
+    "s3": {"prefix"},
+}
+"""Settings that change what is asked of a server, but neither which server it is nor how it is reached."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A provider as its owner made it, and settings by which somebody else would lead its credentials away."""
+
+    driver: str
+    credentials: Mapping[str, str]
+    settings: Mapping[str, Any]
+    attack: Mapping[str, Any]
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Credentials that the attacker gives along, of his own."""
+
+
+KEY = {"apiKey": "secret"}
+PAIR = {"accessKeyId": "id", "secretAccessKey": "secret"}
+SESSION = {**PAIR, "sessionToken": "secret"}
+PG = {"host": "db.example", "database": "d", "user": "u", "ssl": "verify-full"}
+PASSWORD = {"password": "secret"}
+URL = {"baseUrl": "https://api.example/v1"}
+EVIL = "https://evil.example"
+
+CASES = {
+    "openai, from its own API": Case("openai", KEY, {}, {"baseUrl": EVIL}),
+    "openai, to its own API": Case("openai", KEY, URL, {}),
+    "openai-compatible": Case("openai-compatible", KEY, URL, {"baseUrl": EVIL}),
+    "openai-compatible, port": Case("openai-compatible", KEY, URL, {"baseUrl": "https://api.example:8443/v1"}),
+    "openai-compatible, path": Case("openai-compatible", KEY, URL, {"baseUrl": "https://api.example/evil"}),
+    "openai-compatible, plain text": Case("openai-compatible", KEY, URL, {"baseUrl": "http://api.example/v1"}),
+    "azure-openai, resource": Case("azure-openai", KEY, {"instanceName": "ours"}, {"instanceName": "evil"}),
+    "azure-openai, URL besides": Case(
+        "azure-openai", KEY, {"instanceName": "ours"}, {"instanceName": "ours", "baseUrl": EVIL}
+    ),
+    "qdrant": Case("qdrant", KEY, {"url": "https://q.example"}, {"url": EVIL}),
+    "qdrant, plain text": Case("qdrant", KEY, {"url": "https://q.example"}, {"url": "http://q.example"}),
+    "pgvector, host": Case("pgvector", PASSWORD, PG, {**PG, "host": "evil.example"}),
+    "pgvector, port": Case("pgvector", PASSWORD, PG, {**PG, "port": 6543}),
+    "pgvector, TLS": Case("pgvector", PASSWORD, PG, {**PG, "ssl": "prefer"}),
+    "pgvector, TLS left out": Case("pgvector", PASSWORD, PG, {k: v for k, v in PG.items() if k != "ssl"}),
+    "pgvector, connection string": Case(
+        "pgvector", PASSWORD, PG, PG, {"connectionString": "postgresql://u@evil.example/d"}
+    ),
+    "pgvector, string to fields": Case(
+        "pgvector",
+        {"connectionString": "postgresql://u:secret@db.example/d", **PASSWORD},
+        {},
+        {**PG, "host": "evil.example"},
+        {"connectionString": ""},
+    ),
+    "s3, endpoint": Case("s3", PAIR, {"bucket": "ours"}, {"bucket": "ours", "endpoint": EVIL}),
+    "s3, region": Case("s3", PAIR, {"bucket": "ours"}, {"bucket": "ours", "region": "us-gov-west-1"}),
+    "s3, bucket": Case("s3", PAIR, {"bucket": "ours"}, {"bucket": "evil"}),
+    "s3, virtual host": Case(
+        "s3",
+        PAIR,
+        {"bucket": "evil", "endpoint": "https://s3.example"},
+        {"bucket": "evil", "endpoint": "https://s3.example", "usePathStyleEndpoint": False},
+    ),
+    "s3, one of three": Case("s3", SESSION, {"bucket": "ours"}, {"bucket": "ours", "endpoint": EVIL}, PAIR),
+}
+
+
+@dataclass
+class World:
+    """Providers of every driver there is, in memory."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def __post_init__(self) -> None:
+        sealer = Sealer.from_settings(generate_key())
+        self.providers = Providers[Driver](
+            self.store, collection("providers"), sealer, ALL, _anywhere, lambda project: None, users="users"
+        )
+
+    async def make(self, case: Case) -> str:
+        new = NewProvider(case.driver, "Ours", credentials=case.credentials, settings=case.settings)
+        return (await self.providers.create(ACME, new)).key
+
+    async def configured(self, key: str) -> tuple[Values, Values]:
+        provider = await self.providers.get(ACME, key)
+        return self.providers.credentials(ACME, provider), provider.settings
+
+
+async def _anywhere(driver: Driver, credentials: Values, settings: Values) -> None:
+    """The addresses are made up."""
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_a_stored_credential_is_not_sent_to_a_new_destination(world: World, case: Case) -> None:
+    """Whoever might change a provider, but not read its key, sent the key to a server of their own."""
+    key = await world.make(case)
+    before = await world.configured(key)
+    with pytest.raises(InvalidInput) as refused:
+        await world.providers.update(ACME, key, ProviderChanges(credentials=case.given, settings=case.attack))
+    assert refused.value.reason == "CREDENTIAL_NEEDED_AGAIN"
+    named = (refused.value.field or "").removeprefix("credentials.")
+    assert named in case.credentials
+    assert not case.given.get(named)
+    assert f"send credentials.{named} again" in refused.value.message
+    assert "secret" not in refused.value.message
+    assert await world.configured(key) == before
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_it_moves_with_credentials_that_are_given_again(world: World, case: Case) -> None:
+    key = await world.make(case)
+    given = {**{name: "known" for name in case.credentials if name != "connectionString"}, **case.given}
+    await world.providers.update(ACME, key, ProviderChanges(credentials=given, settings=case.attack))
+    credentials, _ = await world.configured(key)
+    assert credentials == {name: value for name, value in given.items() if value}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_the_same_destination_again_is_no_change(world: World, case: Case) -> None:
+    key = await world.make(case)
+    before = await world.configured(key)
+    await world.providers.update(ACME, key, ProviderChanges(label="New", settings=case.settings))
+    assert await world.configured(key) == before
+
+
+async def test_a_provider_without_credentials_may_move(world: World) -> None:
+    key = await world.make(Case("qdrant", {}, {"url": "https://q.example"}, {}))
+    await world.providers.update(ACME, key, ProviderChanges(settings={"url": EVIL}))
+    assert (await world.configured(key))[1] == {"url": EVIL}
+
+
+async def test_a_credential_that_is_removed_need_not_be_known(world: World) -> None:
+    key = await world.make(Case("qdrant", KEY, {"url": "https://q.example"}, {}))
+    await world.providers.update(ACME, key, ProviderChanges(credentials={"apiKey": ""}, settings={"url": EVIL}))
+    assert await world.configured(key) == ({}, {"url": EVIL})
+
+
+@pytest.mark.parametrize("driver", ALL.values(), ids=ALL)
+def test_every_setting_is_a_destination_or_known_to_be_none(driver: Driver) -> None:
+    """A new driver's author has to decide."""
+    settings = {each.name for each in driver.fields if not each.secret}
+    assert {each.name for each in driver.fields if not each.secret and each.destination} == settings - HARMLESS.get(
+        driver.id, set()
+    )
