@@ -81,9 +81,11 @@ class HttpClient:
         timeouts: Timeouts | None = None,
         deadline: float | None = None,
     ) -> Response:
-        """Any method but HEAD and CONNECT."""
+        """Any method but CONNECT."""
         message = _message(method, target, headers, extra_headers, body)
-        _, response = await self._exchange(message, timeouts or self._timeouts, deadline, streaming=False)
+        _, response = await self._exchange(
+            message, timeouts or self._timeouts, deadline, streaming=False, head_only=method == b"HEAD"
+        )
         return response
 
     async def stream(
@@ -95,9 +97,12 @@ class HttpClient:
         extra_headers: bytes = b"",
         timeouts: Timeouts | None = None,
         deadline: float | None = None,
+        method: bytes = b"POST",
     ) -> StreamedResponse:
-        message = _message(b"POST", target, headers, extra_headers, body)
-        connection, head = await self._exchange(message, timeouts or self._timeouts, deadline, streaming=True)
+        message = _message(method, target, headers, extra_headers, body)
+        connection, head = await self._exchange(
+            message, timeouts or self._timeouts, deadline, streaming=True, head_only=method == b"HEAD"
+        )
         decoder = decoder_for(head.headers.get(b"content-encoding"))
         if decoder is not None:
             return DecodedResponse(head.status, head.headers, connection, decoder)
@@ -108,7 +113,7 @@ class HttpClient:
         await self._pool.close()
 
     async def _exchange(
-        self, message: bytes, timeouts: Timeouts, deadline: float | None, *, streaming: bool
+        self, message: bytes, timeouts: Timeouts, deadline: float | None, *, streaming: bool, head_only: bool
     ) -> tuple[Connection, Response]:
         if deadline is not None and deadline <= self._loop.time():
             raise DeadlineExceeded("The deadline passed before the provider was asked.")
@@ -116,7 +121,7 @@ class HttpClient:
         fresh = False
         while True:
             connection = idle.pop() if idle and not fresh else await self._acquire(timeouts, deadline, fresh)
-            waiter = connection.send(message, timeouts, deadline, streaming=streaming)
+            waiter = connection.send(message, timeouts, deadline, streaming=streaming, head_only=head_only)
             try:
                 return connection, await waiter
             except TransportFailed:
@@ -144,5 +149,5 @@ class HttpClient:
 def _message(method: bytes, target: bytes, headers: bytes, extra_headers: bytes, body: bytes) -> bytes:
     if not _TARGET.fullmatch(target):
         raise InvalidInput("The path to the provider holds a blank or a character beyond ASCII.", field="path")
-    length = b"" if method == b"GET" else b"Content-Length: %d\r\n" % len(body)
+    length = b"" if method in (b"GET", b"HEAD") else b"Content-Length: %d\r\n" % len(body)
     return b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (method, target, headers, extra_headers, length, body)

@@ -14,6 +14,8 @@ from core.http.ports import Response, Timeouts
 
 MAX_HEAD_BYTES = 64 * 1024
 """For all that is not body in a row: headers, interim responses, trailers, chunk extensions."""
+MAX_FRAMING = 32
+"""Bytes of framing that one byte of the body makes up for; a chunk of one byte has 5 or 6."""
 MAX_BUFFERED_BYTES = 256 * 1024
 """What a slow reader of a stream leaves with us before the socket is no longer read."""
 _KEEP_ALIVE_SECONDS = re.compile(rb"timeout\s*=\s*(\d{1,6})", re.IGNORECASE)
@@ -41,9 +43,12 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_body_due",
+        "_body_timeout",
         "_buffered",
         "_error",
         "_head",
+        "_head_only",
         "_headers",
         "_idle_timeout",
         "_loop",
@@ -86,13 +91,14 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         """Bytes in `_parts`."""
         self._silent = 0
-        """Bytes received since the last of the body."""
+        """Bytes received that were not body, as far as the body has not made up for them."""
         self._error: PorticoError | None = None
         self._streaming = False
+        self._head_only = False
         self._paused = False
         self._persistent = False
-        self._idle_timeout = 0.0
-        self._total_deadline = math.inf
+        self._idle_timeout = self._body_timeout = 0.0
+        self._total_deadline = self._body_due = math.inf
         self.complete = True
         """No response is outstanding."""
         self.stale = False
@@ -101,14 +107,23 @@ class Connection(asyncio.Protocol):
     # -- the exchange, driven by client and stream
 
     def send(
-        self, message: bytes, timeouts: Timeouts, deadline: float | None, *, streaming: bool = False
+        self,
+        message: bytes,
+        timeouts: Timeouts,
+        deadline: float | None,
+        *,
+        streaming: bool = False,
+        head_only: bool = False,
     ) -> asyncio.Future[Response]:
+        """`head_only`: as for HEAD, whose answers have no body whatever their headers say."""
         self._total_deadline = math.inf if deadline is None else deadline
-        self._idle_timeout = timeouts.idle
+        self._body_due = math.inf
+        self._idle_timeout, self._body_timeout = timeouts.idle, timeouts.body
         self._headers = {}
         self._head = None
         self._buffered = self._silent = 0
         self._streaming = streaming
+        self._head_only = head_only
         self.complete = False
         self._waiter = waiter = self._loop.create_future()
         self._transport.write(message)
@@ -239,6 +254,8 @@ class Connection(asyncio.Protocol):
             self._headers = {}
             return
         self._head = Response(status, headers, b"")
+        if not self._streaming:
+            self._body_due = self._loop.time() + self._body_timeout
         if not 200 <= status <= 599:
             self._error = BadResponse("The provider's answer has no valid status.")
         elif headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
@@ -247,9 +264,14 @@ class Connection(asyncio.Protocol):
             self._error = unsupported()
         elif self._silent > MAX_HEAD_BYTES and sum(map(len, (*headers, *headers.values()))) > MAX_HEAD_BYTES:
             self._error = BadResponse("The headers of the provider's answer are too large.")
+        elif self._head_only:
+            self.complete = True
+            self._persistent = self._parser.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
-        self._silent = 0
+        if self._head_only:
+            raise ValueError("a body that answers HEAD")
+        self._silent = max(0, self._silent - MAX_FRAMING * len(data))
         self._parts.append(data)
         self._buffered += len(data)
 
@@ -276,7 +298,7 @@ class Connection(asyncio.Protocol):
         self._expect(self._idle_timeout)
 
     def _expect(self, seconds: float) -> None:
-        self.deadline = due = min(self._loop.time() + seconds, self._total_deadline)
+        self.deadline = due = min(self._loop.time() + seconds, self._total_deadline, self._body_due)
         self._owner.watch(due)
 
     def _wake(self) -> None:
@@ -288,6 +310,8 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         """The response is whole."""
         self.deadline = math.inf
+        if self._head_only and self._parser is not None:
+            self._parser = HttpResponseParser(self)  # the old one waits for a body
         if self._streaming:
             self._wake()
             return

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+BODY_SECONDS = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -18,6 +20,8 @@ class Timeouts:
     """From sending the request to the end of the response's headers."""
     idle: float = 60.0
     """Between two pieces of the body."""
+    body: float = BODY_SECONDS
+    """The body of a whole answer, however steadily it trickles. A streamed one takes as long as its reader likes."""
 
 
 class Head:
@@ -65,7 +69,8 @@ class Stream(Protocol):
         """Let whoever waits for the next piece have b"" at once; the body goes on. Nothing if nobody waits."""
 
     async def read(self, limit: int) -> bytes:
-        """The rest of the body, as for an error's text. Raises BadResponse when it is longer than `limit` bytes."""
+        """The rest of the body, as for an error's text. Raises BadResponse when it is longer than `limit` bytes,
+        UpstreamTimeout when it takes long."""
 
     async def aclose(self) -> None:
         """Drop the rest of the body; an unfinished exchange closes its connection at once. May be repeated."""

@@ -1,14 +1,17 @@
 """A response that is read while it comes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 
 from core.http.connection import Connection
 from core.http.decoding import Decoder
-from core.http.errors import BadResponse
+from core.http.errors import BadResponse, UpstreamTimeout
 from core.http.ports import Head
 
+READ_SECONDS = 30.0
+"""For `read`: what is read whole is short."""
 _DECODED_BYTES = 256 * 1024
 """What is decompressed at a time, so that a small piece cannot become a huge one."""
 
@@ -50,15 +53,22 @@ class StreamedResponse(Head):
 
     async def read(self, limit: int) -> bytes:
         parts: list[bytes] = []
-        async for part in self:
-            parts.append(part)
-            limit -= len(part)
-            if limit < 0:
-                await self.aclose()
-                raise BadResponse("The provider's answer is too large.")
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                async for part in self:
+                    parts.append(part)
+                    limit -= len(part)
+                    if limit < 0:
+                        self.close()
+                        raise BadResponse("The provider's answer is too large.")
+        except TimeoutError:
+            raise UpstreamTimeout("The provider took too long to end its answer.", sent=True) from None
         return b"".join(parts)
 
     async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.end()

@@ -37,6 +37,11 @@ class Peer:
         self._writer = writer
         self._seen = seen
 
+    @property
+    def closing(self) -> bool:
+        """Whether the connection has ended, as far as we know."""
+        return self._writer.is_closing()
+
     async def request(self, *, body: bool = True) -> Request | None:
         """The next request, or None when the client has gone. Without `body` its body is left unread."""
         try:

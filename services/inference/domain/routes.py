@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from core import logs
 from core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable
-from core.http.ports import Timeouts
+from core.http.ports import BODY_SECONDS, Timeouts
 from core.providers.records import ACTIVE, Provider
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
@@ -205,12 +205,16 @@ class Routes:
             extra=dict(settings.extra_body),
             unsupported=settings.unsupported_params,
             whole_with_tools=settings.disable_streaming_with_tools,
-            timeouts=Timeouts(first_byte=settings.timeout or DEFAULT_TIMEOUT, idle=self._idle_seconds),
+            timeouts=self._timeouts(settings.timeout or DEFAULT_TIMEOUT),
             pricing=model.pricing,
             scrub=scrubber(tuple(credentials.values()), model.model_id, model.key),
             version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
             checked=now,
         )
+
+    def _timeouts(self, seconds: float) -> Timeouts:
+        """Some providers send the head at once and blanks while they think: the model's time holds for the body too."""
+        return Timeouts(first_byte=seconds, idle=self._idle_seconds, body=max(seconds, BODY_SECONDS))
 
     def _drop_older(self, key: ClientKey) -> None:
         """Clients of the provider as it was before hold credentials that nobody may use any more."""

@@ -2,18 +2,16 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from core import logs
 from core.errors import (
@@ -29,6 +27,7 @@ from core.providers.drivers import Field, Values
 from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
 from services.rag.adapters.s3_errors import absent, provider_errors
+from services.rag.adapters.s3_http import CONNECT_SECONDS, CONNECTIONS, IDLE_SECONDS, S3Session
 from services.rag.domain import names
 from services.rag.ports import Driver, Place, StoredObject, project_path
 
@@ -37,11 +36,13 @@ log = logs.get(__name__)
 PART_BYTES = 8 * 1024 * 1024
 """Of a multipart upload, and what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
 _READ = 256 * 1024
-_CONNECTIONS = 50
-_DELETES = 16
-"""At a time."""
-_CONNECT_SECONDS = 5.0
-_READ_SECONDS = 60.0
+CALL_SECONDS = 300.0
+"""One call with all its attempts, but for the content of an object, which takes as long as its reader does."""
+ATTEMPTS = 3
+CLEAR_SECONDS = 300.0
+"""Removing a project's objects, which goes on where it ended when it is tried again."""
+MAX_LISTED = 16
+"""Objects, or unfinished uploads, of one list: what is removed at a time."""
 _DEFAULT_REGION = "us-east-1"
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -134,9 +135,9 @@ class S3Store:
             wanted["Range"] = f"bytes={offset}-{'' if length is None else offset + length - 1}"
         answer = await self._call("get_object", Key=self._name(place, key), **wanted)
         async with answer["Body"] as body:
-            while piece := await _read(body):
-                yield piece
+            while left != 0 and (piece := await _read(body, left)):
                 left = None if left is None else left - len(piece)
+                yield piece
         if left:
             raise Unavailable("The stored file is shorter than it should be.", reason="OBJECT_DAMAGED")
 
@@ -145,32 +146,39 @@ class S3Store:
             answer = await self._call("head_object", Key=self._name(place, key))
         except NotFound:
             return None
-        return int(answer["ContentLength"])
+        with provider_errors():
+            return int(answer["ContentLength"])
 
     async def delete(self, place: Place, key: str) -> None:
         name = self._name(place, key)
-        unfinished = await self._call("list_multipart_uploads", Prefix=name)
-        for upload in unfinished.get("Uploads", ()):
-            if upload["Key"] == name:
-                await self._abort(name, upload["UploadId"])
+        for found, upload in await self._unfinished(name):
+            if found == name:
+                await self._abort(name, upload)
         await self._call("delete_object", Key=name)
 
     async def clear(self, project: Project) -> None:
         """Object by object, for not all that speak S3 take a list of them."""
         prefix = f"{self._options.prefix}{project_path(project)}/"
-        while names := await self._listed(prefix):
-            for start in range(0, len(names), _DELETES):
-                await asyncio.gather(
-                    *(self._call("delete_object", Key=name) for name in names[start : start + _DELETES])
-                )
-        unfinished = await self._call("list_multipart_uploads", Prefix=prefix)
-        for upload in unfinished.get("Uploads", ()):
-            await self._abort(upload["Key"], upload["UploadId"])
+        try:
+            async with asyncio.timeout(CLEAR_SECONDS):
+                while names := await self._listed(prefix):
+                    await asyncio.gather(*(self._call("delete_object", Key=name) for name in names))
+                for name, upload in await self._unfinished(prefix):
+                    await self._abort(name, upload)
+        except TimeoutError:
+            raise Unavailable("The file provider still lists files. They are removed later.") from None
 
     async def _listed(self, prefix: str) -> list[str]:
         """Some names; none: there are none left."""
-        answer = await self._call("list_objects_v2", Prefix=prefix)
-        return [each["Key"] for each in answer.get("Contents", ())]
+        answer = await self._call("list_objects_v2", Prefix=prefix, MaxKeys=MAX_LISTED)
+        with provider_errors():
+            return [each["Key"] for each in answer.get("Contents", ())][:MAX_LISTED]
+
+    async def _unfinished(self, prefix: str) -> list[tuple[str, str]]:
+        """Names and ids of some unfinished uploads."""
+        answer = await self._call("list_multipart_uploads", Prefix=prefix, MaxUploads=MAX_LISTED)
+        with provider_errors():
+            return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", ())][:MAX_LISTED]
 
     async def check(self) -> None:
         await self._call("head_bucket")
@@ -187,14 +195,16 @@ class S3Store:
         try:
             answer = await asyncio.shield(beginning)
         except asyncio.CancelledError:
-            with suppress(PorticoError):
+            with suppress(PorticoError), provider_errors():
                 await self._abort(name, (await beginning)["UploadId"])
             raise
-        return str(answer["UploadId"])
+        with provider_errors():
+            return str(answer["UploadId"])
 
     async def _part(self, name: str, upload: str, number: int, content: bytes) -> dict[str, Any]:
         answer = await self._call("upload_part", Key=name, UploadId=upload, PartNumber=number, Body=content)
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        with provider_errors():
+            return {"PartNumber": number, "ETag": answer["ETag"]}
 
     async def _abort(self, name: str, upload: str) -> None:
         try:
@@ -206,8 +216,9 @@ class S3Store:
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         with provider_errors():
-            client = await self._connected()
-            return await getattr(client, operation)(Bucket=self._options.bucket, **arguments)
+            async with asyncio.timeout(CALL_SECONDS):
+                client = await self._connected()
+                return await getattr(client, operation)(Bucket=self._options.bucket, **arguments)
 
     async def _connected(self) -> Any:
         async with self._opening:
@@ -218,17 +229,17 @@ class S3Store:
     def _new_client(self) -> Any:
         given = self._options
         config = AioConfig(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            max_pool_connections=_CONNECTIONS,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=IDLE_SECONDS,
+            max_pool_connections=CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             s3={"addressing_style": "path" if given.path_style else "virtual"},
             proxies={},
             ignore_configured_endpoint_urls=True,
             # Checksums in trailers are Amazon's alone; others refuse them.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            connector_args={"resolver": _GuardedResolver(self._guard), "use_dns_cache": False},
+            http_session_cls=partial(S3Session, self._guard),
             warm_up_loader_caches=True,
         )
         return _session().create_client(
@@ -242,27 +253,10 @@ class S3Store:
         )
 
 
-class _GuardedResolver(AbstractResolver):
-    """Names lead only where the guard allows, at every connection. Literal addresses do not pass here: the store's own
-    URL is checked before the store is made, and redirects are not followed."""
-
-    def __init__(self, guard: OutboundGuard) -> None:
-        self._guard = guard
-
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
-        addresses = await self._guard.addresses(host, port)
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=_family(address), proto=0, flags=0)
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        pass
-
-
-async def _read(body: Any) -> bytes:
+async def _read(body: Any, left: int | None) -> bytes:
+    """The next piece, of `left` bytes at most: a server may send more than it was asked for."""
     with provider_errors():
-        piece: bytes = await body.read(_READ)
+        piece: bytes = await body.read(_READ if left is None else min(left, _READ))
         return piece
 
 
@@ -333,10 +327,6 @@ def _matches(pattern: re.Pattern[str], what: str) -> Any:
             raise InvalidInput(f"{path} must be {what}.", field=path)
 
     return check
-
-
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiohttp import ClientError as TransportError
 from botocore.exceptions import (  # type: ignore[import-untyped]
     BotoCoreError,
     ClientError,
@@ -11,7 +10,10 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
     HTTPClientError,
 )
 
-from core.errors import InsufficientStorage, NotFound, Unavailable, UpstreamFailed
+from core import logs
+from core.errors import DeadlineExceeded, InsufficientStorage, NotFound, PorticoError, Unavailable, UpstreamFailed
+
+log = logs.get(__name__)
 
 _ABSENT = ("NoSuchKey", "404", "NotFound")
 _FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "507")
@@ -24,14 +26,25 @@ def absent() -> NotFound:
 
 @contextmanager
 def provider_errors() -> Iterator[None]:
+    """What a server says is for the log: it may name hosts and keys. Whatever else its answer makes fail on the way
+    through the client's parsers is its fault as well."""
     try:
         yield
+    except DeadlineExceeded as error:
+        raise Unavailable(error.message) from error
+    except PorticoError:
+        raise
     except ClientError as error:
         raise _translated(error) from error
-    except (ConnectionError, HTTPClientError, TransportError, OSError, TimeoutError) as error:
+    except (ConnectionError, HTTPClientError, OSError, TimeoutError) as error:
         raise Unavailable("The file provider cannot be reached. Try again in a moment.") from error
     except BotoCoreError as error:
         raise UpstreamFailed("The file provider cannot be used as it is set up.", reason="PROVIDER_FAILED") from error
+    except Exception as error:
+        log.warning("an answer of a file provider cannot be read", error=type(error).__name__)
+        raise UpstreamFailed(
+            "The file provider's answer is not what its API promises.", reason="UPSTREAM_MALFORMED"
+        ) from error
 
 
 def _translated(error: ClientError) -> Exception:
