@@ -10,6 +10,7 @@ log prompts, keys or bodies: the masks are a second net.
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
@@ -79,6 +80,14 @@ def configure(service: str, level: Level = "info", format: Format = "json", *, s
         logger.forget()
     # Drivers write statements and their values at DEBUG, so the standard library's loggers never go below INFO.
     logging.basicConfig(handlers=[_Forward()], level=max(number, logging.INFO), force=True)
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where an exception was raised: what may be logged of one whose text a stranger wrote."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        place = f"{frame.f_code.co_filename.rpartition('/')[2]}:{line}"
+    return place
 
 
 def get(name: str) -> FilteringBoundLogger:

@@ -2,14 +2,36 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from core.http.connection import Connection
 from core.http.errors import TransportFailed, UpstreamTimeout
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
+
+T = TypeVar("T")
+
+
+async def connect_checked(
+    guard: OutboundGuard, host: str, port: int, seconds: float, connect: Callable[[str], Awaitable[T]]
+) -> T:
+    """Resolve and check the host, then `connect` to its addresses one after the other, each with its share of the time
+    that is left. Raises AddressRefused, TimeoutError, or what `connect` raised last, of OSError."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + seconds
+    async with asyncio.timeout_at(give_up):
+        addresses = await guard.addresses(host, port)
+        failure = OSError("no address")
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            try:
+                async with asyncio.timeout((give_up - loop.time()) / left):
+                    return await connect(address)
+            except OSError as error:
+                failure = error
+        raise failure
 
 
 class Dialer:
@@ -30,8 +52,7 @@ class Dialer:
     async def dial(self, seconds: float) -> Connection:
         """Raises UpstreamTimeout, TransportFailed and AddressRefused."""
         try:
-            async with asyncio.timeout(seconds):
-                return await self._dial(asyncio.get_running_loop().time() + seconds)
+            return await connect_checked(self._guard, self._origin.host, self._origin.port, seconds, self._connect)
         except TimeoutError as error:
             raise UpstreamTimeout("The provider could not be reached in time.", sent=False) from error
         except ssl.SSLError as error:
@@ -41,22 +62,9 @@ class Dialer:
         except OSError as error:
             raise TransportFailed("The provider could not be reached.", sent=False) from error
 
-    async def _dial(self, give_up: float) -> Connection:
-        """The addresses one after the other, each with its share of the time that is left."""
-        loop = asyncio.get_running_loop()
-        addresses = await self._guard.addresses(self._origin.host, self._origin.port)
-        failure = OSError("no address")
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            try:
-                async with asyncio.timeout((give_up - loop.time()) / left):
-                    return await self._connect(loop, address)
-            except OSError as error:
-                failure = error
-        raise failure
-
-    async def _connect(self, loop: asyncio.AbstractEventLoop, address: str) -> Connection:
+    async def _connect(self, address: str) -> Connection:
         name = None if self._tls is None else self._origin.host.rstrip(".")
-        _, connection = await loop.create_connection(
+        _, connection = await asyncio.get_running_loop().create_connection(
             self._make, address, self._origin.port, ssl=self._tls, server_hostname=name
         )
         return connection

@@ -32,7 +32,7 @@ class Origin:
             raise refusal
         try:
             parts = urlsplit(url)
-            host = _ascii(parts.hostname or "")
+            host = _host(parts.hostname or "")
             port = parts.port
         except ValueError:
             raise refusal from None
@@ -52,10 +52,13 @@ class Origin:
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def _ascii(host: str) -> str:
-    if ":" in host:
-        return str(ipaddress.IPv6Address(host))
-    ascii_host = host.encode("idna").decode() if not host.isascii() else host
-    if len(ascii_host) > 253 or not HOST_NAME.fullmatch(ascii_host):
+def host_name(text: str) -> str:
+    """A host's name, or an IPv4 address, in lower-case ASCII. Raises ValueError for what is neither."""
+    name = (text.encode("idna").decode() if not text.isascii() else text).lower()
+    if len(name) > 253 or not HOST_NAME.fullmatch(name):
         raise ValueError("not a host name")
-    return ascii_host
+    return name
+
+
+def _host(text: str) -> str:
+    return str(ipaddress.IPv6Address(text)) if ":" in text else host_name(text)

@@ -19,7 +19,7 @@ from portico.vector.v1 import (
     point_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
-from services.vector.adapters.drivers import drivers
+from services.vector.adapters.drivers import Reach, drivers
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.outbound import AddressCheck
 from services.vector.domain.engines import Engines
@@ -40,6 +40,7 @@ from services.vector.settings import Settings
 
 _FLUSH_LIMIT = 10.0
 _SWEEP_SECONDS = 30.0
+_MIB = 1024 * 1024
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
@@ -75,8 +76,9 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         targets.forget(project)
 
     jobs = Jobs(store, tasks, lifecycle, audit_log=platform.audit, limits=limits)
-    check = AddressCheck(settings.outbound.guard())
-    providers = Providers(store, settings.sealing.sealer(), drivers(embedded), check, changed)
+    guard = settings.outbound.guard()
+    known = drivers(embedded, Reach(guard, settings.max_answer_mb * _MIB))
+    providers = Providers(store, settings.sealing.sealer(), known, AddressCheck(guard), changed)
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs, changed_indexes)
     targets = Targets(indexes, jobs, seconds=settings.lookup_seconds)

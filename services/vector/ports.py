@@ -107,14 +107,27 @@ class VectorEngine(Protocol):
         """Lets go of files and connections, after the calls in progress. May be called twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A server that a provider leads to; `field` ("credentials.x" or "settings.x") names it."""
+
+    name: str
+    port: int
+    field: str
+
+
+def _nowhere(credentials: Values, settings: Values) -> Sequence[Host]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Driver(drivers.Driver):
-    """A kind of engine. `open` takes credentials and settings by name, connects to nothing yet, and raises
-    InvalidInput (field "credentials.x" or "settings.x") where they cannot be."""
+    """A kind of engine. `hosts` and `open` take credentials and settings by name. `hosts` says which servers they lead
+    to, and raises InvalidInput, naming the field, where they cannot be; `open` connects to nothing yet."""
 
     capabilities: Capabilities
     open: Callable[[Values, Values], VectorEngine]
+    hosts: Callable[[Values, Values], Sequence[Host]] = _nowhere
 
     async def check(self, credentials: Values, settings: Values) -> None:
-        if self.fields:
-            await self.open(credentials, settings).close()
+        self.hosts(credentials, settings)

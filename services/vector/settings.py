@@ -32,6 +32,13 @@ class Settings:
     engine_idle_seconds: float = setting(
         "PORTICO_VECTOR_ENGINE_IDLE_SECONDS", default=600.0, min=1, help="After which an unused connection is closed."
     )
+    max_answer_mb: int = setting(
+        "PORTICO_VECTOR_MAX_ANSWER_MB",
+        default=16,
+        min=1,
+        max=1024,
+        help="MiB of the largest answer taken from a Qdrant or PostgreSQL server.",
+    )
     lookup_seconds: float = setting(
         "PORTICO_VECTOR_LOOKUP_SECONDS",
         default=2.0,

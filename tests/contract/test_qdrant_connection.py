@@ -9,10 +9,9 @@ import pytest
 
 from core.errors import Unavailable, UpstreamFailed
 from core.tenancy import Project, Tenant
-from services.vector.adapters.drivers import drivers
 from services.vector.domain.points import IndexSpec
 from services.vector.ports import Place
-from tests.support.exact_engine import ExactEngine
+from tests.support.remote_engines import drivers_at
 
 HERE = Place(Project(Tenant("red"), "p1"), "idx")
 SPEC = IndexSpec(4)
@@ -46,7 +45,7 @@ async def test_a_wrong_port_is_told_from_a_qdrant_server_that_is_away(
     wrong: Callable[[], AbstractAsyncContextManager[int]],
 ) -> None:
     async with wrong() as port:
-        engine = drivers(ExactEngine())["qdrant"].open({}, {"url": f"http://127.0.0.1:{port}"})
+        engine = drivers_at()["qdrant"].open({}, {"url": f"http://127.0.0.1:{port}"})
         with pytest.raises(UpstreamFailed, match="gRPC port is mostly 6334"):
             await engine.create(HERE, SPEC)
         await engine.close()
@@ -56,7 +55,7 @@ async def test_a_wrong_port_is_told_from_a_qdrant_server_that_is_away(
 async def test_a_qdrant_server_that_is_away(scheme: str) -> None:
     async with rest_port() as port:
         pass
-    engine = drivers(ExactEngine())["qdrant"].open({}, {"url": f"{scheme}://127.0.0.1:{port}"})
+    engine = drivers_at()["qdrant"].open({}, {"url": f"{scheme}://127.0.0.1:{port}"})
     with pytest.raises(Unavailable):
         await engine.create(HERE, SPEC)
     await engine.close()

@@ -18,18 +18,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from qdrant_client import AsyncQdrantClient
 
 from core.errors import Conflict, InvalidInput, NotFound
+from core.http.guard import OutboundGuard
 from core.tenancy import Project, Tenant
-from services.vector.adapters.drivers import drivers
 from services.vector.adapters.embedded.engine import EmbeddedEngine
-from services.vector.adapters.pgvector import PgvectorEngine
 from services.vector.adapters.qdrant import QdrantEngine
 from services.vector.domain.filters import parse
 from services.vector.domain.points import MAX_LENGTH, FusionMethod, IndexSpec, Metric, Point, Words, vector
 from services.vector.ports import Page, Place, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
+from tests.support.remote_engines import LocalQdrant, drivers_at, pgvector
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
@@ -52,7 +51,7 @@ def open_embedded(request: pytest.FixtureRequest) -> Opened:
 
 def open_local_qdrant(request: pytest.FixtureRequest) -> Opened:
     folder: Path = request.getfixturevalue("tmp_path")
-    return lambda: QdrantEngine(AsyncQdrantClient(path=str(folder / "qdrant")))
+    return lambda: QdrantEngine(LocalQdrant(str(folder / "qdrant")))
 
 
 def open_qdrant(request: pytest.FixtureRequest) -> Opened:
@@ -61,13 +60,13 @@ def open_qdrant(request: pytest.FixtureRequest) -> Opened:
         pytest.skip("QDRANT_URL names no server")
     given = {"url": url, "collectionPrefix": f"test-{uuid.uuid4().hex[:8]}"}
     key = os.environ.get("QDRANT_API_KEY")
-    return lambda: drivers(ExactEngine())["qdrant"].open({"apiKey": key} if key else {}, given)
+    return lambda: drivers_at(OutboundGuard(enabled=False))["qdrant"].open({"apiKey": key} if key else {}, given)
 
 
 def open_pgvector(request: pytest.FixtureRequest) -> Opened:
-    connection = request.getfixturevalue("postgres_server")
+    server = request.getfixturevalue("postgres_server")
     schema = f"test_{uuid.uuid4().hex[:8]}"
-    return lambda: PgvectorEngine(connection, schema)
+    return lambda: pgvector(server, schema=schema)
 
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest], Opened]] = {

@@ -12,7 +12,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.providers.drivers import Field, Values
 from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Number, Order, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths
-from services.vector.ports import Capabilities, Driver, Page, Place, Query
+from services.vector.ports import Capabilities, Driver, Host, Page, Place, Query
 
 _MISSING = object()
 
@@ -167,11 +167,14 @@ class ExactEngine:
 
 
 def driver(id: str, engine: ExactEngine, *fields: Field) -> Driver:
-    """For tests of what stands around engines. A `url` of nonsense is refused when it is opened."""
+    """For tests of what stands around engines. A `url` of nonsense is refused."""
 
-    def open(credentials: Values, settings: Values) -> ExactEngine:
+    def hosts(credentials: Values, settings: Values) -> Sequence[Host]:
         if settings.get("url") == "nonsense":
             raise InvalidInput("settings.url is no URL.", field="settings.url")
+        return ()
+
+    def open(credentials: Values, settings: Values) -> ExactEngine:
         return engine
 
-    return Driver(id, id.title(), "For tests.", fields, engine.capabilities, open)
+    return Driver(id, id.title(), "For tests.", fields, engine.capabilities, open, hosts)

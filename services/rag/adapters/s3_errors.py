@@ -26,25 +26,27 @@ def absent() -> NotFound:
 
 @contextmanager
 def provider_errors() -> Iterator[None]:
-    """What a server says is for the log: it may name hosts and keys. Whatever else its answer makes fail on the way
-    through the client's parsers is its fault as well."""
+    """What a server says goes neither to the caller nor to the log: it may name hosts and keys. Whatever else fails on
+    the answer's way through the client's parsers is its fault as well."""
     try:
         yield
     except DeadlineExceeded as error:
-        raise Unavailable(error.message) from error
+        raise Unavailable(error.message) from None
     except PorticoError:
         raise
     except ClientError as error:
-        raise _translated(error) from error
-    except (ConnectionError, HTTPClientError, OSError, TimeoutError) as error:
-        raise Unavailable("The file provider cannot be reached. Try again in a moment.") from error
-    except BotoCoreError as error:
-        raise UpstreamFailed("The file provider cannot be used as it is set up.", reason="PROVIDER_FAILED") from error
+        raise _translated(error) from None
+    except (ConnectionError, HTTPClientError, OSError, TimeoutError):
+        raise Unavailable("The file provider cannot be reached. Try again in a moment.") from None
+    except BotoCoreError:
+        raise UpstreamFailed("The file provider cannot be used as it is set up.", reason="PROVIDER_FAILED") from None
     except Exception as error:
-        log.warning("an answer of a file provider cannot be read", error=type(error).__name__)
+        log.warning(
+            "an answer of a file provider cannot be read", error=type(error).__name__, place=logs.place_of(error)
+        )
         raise UpstreamFailed(
             "The file provider's answer is not what its API promises.", reason="UPSTREAM_MALFORMED"
-        ) from error
+        ) from None
 
 
 def _translated(error: ClientError) -> Exception:

@@ -1,29 +1,47 @@
 """The drivers there are, with what each wants to know."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from core.errors import InvalidInput
+from core.http.guard import OutboundGuard
+from core.http.origin import Origin
 from core.providers.drivers import Field, Values, whole_number
+from services.vector.adapters.postgres_target import PostgresTarget, TlsMode
 from services.vector.domain.filters import OPERATORS
 from services.vector.domain.points import Metric
-from services.vector.ports import Capabilities, Driver, VectorEngine
+from services.vector.ports import Capabilities, Driver, Host, VectorEngine
 
 _QDRANT_PORT = 6334
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SSL = ("disable", "prefer", "require", "verify-full")
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How engines elsewhere are called: which addresses may be, and how long an answer may be."""
+
+    guard: OutboundGuard
+    max_answer_bytes: int
 
 
 def _check_url(path: str, value: str) -> None:
     try:
-        url = urlsplit(value)
-        fits = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not url.path.strip("/")
-    except ValueError:
-        fits = False
-    if not fits:
-        raise InvalidInput(f"{path} is http or https, a host and, if not {_QDRANT_PORT}, its gRPC port.", field=path)
+        _qdrant_origin(value)
+    except InvalidInput:
+        raise InvalidInput(
+            f"{path} is http or https, a host and, if not {_QDRANT_PORT}, its gRPC port.", field=path
+        ) from None
+
+
+def _qdrant_origin(url: str) -> Origin:
+    origin = Origin.parse(url)
+    if origin.path:
+        raise InvalidInput("gRPC has no paths.")
+    return origin if urlsplit(url).port else replace(origin, port=_QDRANT_PORT)
 
 
 def _check_prefix(path: str, value: str) -> None:
@@ -31,14 +49,18 @@ def _check_prefix(path: str, value: str) -> None:
         raise InvalidInput(f"{path} is 1 to 64 letters, digits, - and _.", field=path)
 
 
+def _check_schema(path: str, value: str) -> None:
+    """Others would need quoting."""
+    if not _SCHEMA.fullmatch(value):
+        raise InvalidInput(f"{path} is a letter a-z, then letters, digits or _, at most 63.", field=path)
+
+
 def _check_connection_string(path: str, value: str) -> None:
-    if not value.startswith(("postgres://", "postgresql://")):
-        raise InvalidInput(f"{path} begins with postgresql://.", field=path)
+    PostgresTarget.of({"connectionString": value}, {})
 
 
 def _check_ssl(path: str, value: str) -> None:
-    if value not in _SSL:
-        raise InvalidInput(f"{path} is one of {', '.join(_SSL)}.", field=path)
+    TlsMode.parse(value, path)
 
 
 _QDRANT_FIELDS = (
@@ -73,12 +95,14 @@ _PGVECTOR_FIELDS = (
     Field("database", "Database", "Its database.", unicode=True),
     Field("user", "User", "Who may create a schema and tables.", unicode=True),
     Field("password", "Password", "The user's.", secret=True, unicode=True),
-    Field("ssl", "TLS", "disable, prefer, require or verify-full; prefer.", check=_check_ssl, destination=True),
-    Field("schema", "Schema", "Where our tables lie; portico_vectors. It is made if it is not there."),
+    Field("ssl", "TLS", f"{', '.join(TlsMode)}; default: prefer.", check=_check_ssl, destination=True),
+    Field(
+        "schema", "Schema", "Where our tables lie; portico_vectors. It is made if it is not there.", check=_check_schema
+    ),
 )
 
 
-def drivers(embedded: VectorEngine) -> Mapping[str, Driver]:
+def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, Driver]:
     """By id. Every provider on the driver `embedded` is served by the one engine."""
     everything = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
     dense_only = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
@@ -91,43 +115,46 @@ def drivers(embedded: VectorEngine) -> Mapping[str, Driver]:
             everything,
             lambda credentials, settings: embedded,
         ),
-        Driver("qdrant", "Qdrant", "A Qdrant server or cluster, over gRPC.", _QDRANT_FIELDS, everything, _open_qdrant),
-        Driver("pgvector", "pgvector", "PostgreSQL with pgvector.", _PGVECTOR_FIELDS, dense_only, _open_pgvector),
+        Driver(
+            "qdrant",
+            "Qdrant",
+            "A Qdrant server or cluster, over gRPC.",
+            _QDRANT_FIELDS,
+            everything,
+            partial(_open_qdrant, reach),
+            _qdrant_hosts,
+        ),
+        Driver(
+            "pgvector",
+            "pgvector",
+            "PostgreSQL with pgvector.",
+            _PGVECTOR_FIELDS,
+            dense_only,
+            partial(_open_pgvector, reach),
+            lambda credentials, settings: PostgresTarget.of(credentials, settings).hosts,
+        ),
     )
     return {driver.id: driver for driver in known}
 
 
-def _open_qdrant(credentials: Values, settings: Values) -> VectorEngine:
-    from qdrant_client import AsyncQdrantClient  # a heavy import, for those only who use it
-
-    from services.vector.adapters.qdrant import QdrantEngine
-
-    url = urlsplit(settings["url"])
-    client = AsyncQdrantClient(
-        host=url.hostname,
-        grpc_port=url.port or _QDRANT_PORT,
-        prefer_grpc=True,
-        https=url.scheme == "https",
-        api_key=credentials.get("apiKey"),
-        timeout=30,
-        check_compatibility=False,  # it would connect at once, and over REST
-    )
-    return QdrantEngine(client, settings.get("collectionPrefix", "portico"))
+def _qdrant_hosts(credentials: Values, settings: Values) -> Sequence[Host]:
+    origin = _qdrant_origin(settings["url"])
+    return (Host(origin.host, origin.port, "settings.url"),)
 
 
-def _open_pgvector(credentials: Values, settings: Values) -> VectorEngine:
+def _open_qdrant(reach: Reach, credentials: Values, settings: Values) -> VectorEngine:
+    from services.vector.adapters.qdrant import QdrantEngine  # a heavy import, for those only who use it
+    from services.vector.adapters.qdrant_server import QdrantServer
+
+    origin, api_key = _qdrant_origin(settings["url"]), credentials.get("apiKey")
+    server = QdrantServer(origin, reach.guard, api_key, max_answer_bytes=reach.max_answer_bytes)
+    return QdrantEngine(server, settings.get("collectionPrefix", "portico"))
+
+
+def _open_pgvector(reach: Reach, credentials: Values, settings: Values) -> VectorEngine:
     from services.vector.adapters.pgvector import PgvectorEngine
+    from services.vector.adapters.postgres_server import PostgresServer
 
-    connection: dict[str, Any] = {}
-    if "connectionString" in credentials:
-        connection["dsn"] = credentials["connectionString"]
-    else:
-        for name in ("host", "database", "user"):
-            if name not in settings:
-                raise InvalidInput(f"Give a connectionString, or {name} and the others.", field=f"settings.{name}")
-            connection[name] = settings[name]
-        connection["password"] = credentials.get("password")
-        connection["port"] = int(settings.get("port", 5432))
-    if "ssl" in settings:
-        connection["ssl"] = settings["ssl"]
-    return PgvectorEngine(connection, settings.get("schema", "portico_vectors"))
+    target = PostgresTarget.of(credentials, settings)
+    server = PostgresServer(target, reach.guard, max_answer_bytes=reach.max_answer_bytes)
+    return PgvectorEngine(server, settings.get("schema", "portico_vectors"))

@@ -7,27 +7,36 @@ table is whose. Values and names from callers are bound parameters, all of them;
 made here.
 """
 
-import asyncio
 import base64
 import binascii
 import hashlib
-import re
 from array import array
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import orjson
 
-from core import logs
-from core.errors import Conflict, InsufficientStorage, InvalidInput, NotFound, PorticoError, Unavailable, UpstreamFailed
+from core.errors import Conflict, InvalidInput, NotFound
 from core.offload import in_turns
 from services.vector.adapters import pgvector_codec
-from services.vector.adapters.compiled import compiled
-from services.vector.domain.filters import OPERATORS, Filter, Order
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths, normalised
+from services.vector.adapters.answers import checked, page_that_fits, readable
+from services.vector.adapters.pgvector_codec import numbers_literal, register, texts_literal
+from services.vector.adapters.pgvector_where import Where
+from services.vector.adapters.postgres_server import PostgresServer, transaction
+from services.vector.domain.filters import OPERATORS, Filter
+from services.vector.domain.points import (
+    MAX_METADATA_BYTES,
+    IndexSpec,
+    Match,
+    Metric,
+    Point,
+    Vector,
+    check_lengths,
+    normalised,
+)
 from services.vector.domain.terms import derive
 from services.vector.ports import Capabilities, Page, Place, Query
 
@@ -39,21 +48,16 @@ MAX_DIMENSION = 16_000
 _MAX_GRAPH_DIMENSION = 2_000
 """Beyond it the extension makes no graph, and every vector is compared."""
 
-_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _KNOWN = 10_000
-_CONNECTIONS = 8
-_SECONDS = 30.0
-"""For which a statement may run."""
 
 _EXACT = "exact bytea"
 """Column of the caller's vector, encoded as pgvector does, where another is compared in its place (`normalised`)."""
-
+_READ = "id, embedding, metadata, text, exact"
+"""Columns of a point; the others are for filters."""
 _EF = 200
 _MAX_EF = 1_000
 _SCANNED = 1_000_000
 """Points that a filtered search looks at in the graph before it takes what it has."""
-
-log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +79,14 @@ _DISTANCES = {
 
 
 class PgvectorEngine:
-    """`connection` is what asyncpg's `connect` takes. Connects with the first call; keeps at most 8 connections."""
+    """Closes the server's connections with itself. `schema` is a name that needs no quoting."""
 
     capabilities = CAPABILITIES
 
-    def __init__(self, connection: Mapping[str, Any], schema: str = "portico_vectors") -> None:
-        """Raises InvalidInput for a schema's name that would need quoting."""
-        if not _SCHEMA.fullmatch(schema):
-            raise InvalidInput("schema is a letter a-z, then letters, digits or _, at most 63", field="settings.schema")
-        self._connection = dict(connection)
+    def __init__(self, server: PostgresServer, schema: str = "portico_vectors") -> None:
+        server.prepare(self._prepare, register)
+        self._server = server
         self._schema = schema
-        self._pool: asyncpg.Pool[Any] | None = None
-        self._opening = asyncio.Lock()
         self._version = (0, 0)
         self._specs: dict[Place, IndexSpec] = {}
 
@@ -97,7 +97,7 @@ class PgvectorEngine:
             raise InvalidInput("pgvector does not rank by words (BM25)", field="hybrid")
         if spec.dimension > MAX_DIMENSION:
             raise InvalidInput(f"pgvector keeps at most {MAX_DIMENSION} dimensions", field="dimension")
-        async with self._connected() as connection, connection.transaction():
+        async with self._server.operation() as connection, transaction(connection):
             new = await connection.fetchval(
                 f'INSERT INTO "{self._schema}".indexes VALUES ($1, $2, $3, $4, $5, $6) '  # noqa: S608
                 "ON CONFLICT DO NOTHING RETURNING true",
@@ -123,7 +123,7 @@ class PgvectorEngine:
 
     async def drop(self, place: Place) -> None:
         self._specs.pop(place, None)
-        async with self._connected() as connection, connection.transaction():
+        async with self._server.operation() as connection, transaction(connection):
             await connection.execute(f"DROP TABLE IF EXISTS {self._table(place)}")
             await connection.execute(
                 f'DELETE FROM "{self._schema}".indexes WHERE (tenant, project, index_id) = ($1, $2, $3)',  # noqa: S608
@@ -143,18 +143,19 @@ class PgvectorEngine:
             "WHERE (tenant, project, index_id) = ($1, $2, $3)",
             *_key(place),
         )
-        return None if row is None else IndexSpec(row["dimension"], Metric(row["metric"]))
+        with readable("pgvector"):
+            return None if row is None else IndexSpec(row["dimension"], Metric(row["metric"]))
 
     # Points
 
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
-        metric = await self._metric(place)
+        metric = (await self._known(place)).metric
         # In one order: no deadlocks.
         rows = await in_turns(lambda point: _row(point, metric), sorted(points, key=lambda point: point.id))
-        async with self._at(place) as (connection, table), connection.transaction():
+        async with self._at(place, len(points)) as (connection, table), transaction(connection):
             await connection.executemany(
                 f"INSERT INTO {table} (id, embedding, metadata, text, terms, numbers, exact) "  # noqa: S608
-                "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET "
+                "VALUES ($1, $2, $3, $4, $5::text::bigint[], $6, $7) ON CONFLICT (id) DO UPDATE SET "
                 "(embedding, metadata, text, terms, numbers, exact) = (excluded.embedding, excluded.metadata, "
                 "excluded.text, excluded.terms, excluded.numbers, excluded.exact)",
                 rows,
@@ -163,26 +164,30 @@ class PgvectorEngine:
     async def query(self, place: Place, query: Query) -> list[Match]:
         if query.words is not None:
             raise InvalidInput("pgvector does not rank by words (BM25)", field="text")
-        metric = await self._metric(place)
+        metric = (await self._known(place)).metric
         distance = _DISTANCES[metric]
-        where = _Where([normalised(query.vector, metric), query.top_k])
+        where = Where([normalised(query.vector, metric), query.top_k])
         condition = where.of(query.filter)
         values = ", embedding, exact" if query.include_values else ""
-        async with self._at(place) as (connection, table), connection.transaction(readonly=True):
+        async with (
+            self._at(place, query.top_k, reads=True) as (connection, table),
+            transaction(connection, readonly=True),
+        ):
             await self._tune(connection, query)
             rows = await connection.fetch(
                 f"SELECT id, embedding {distance.operator} $1 AS distance, metadata, text{values} FROM {table} "  # noqa: S608
                 f"WHERE {condition} ORDER BY embedding {distance.operator} $1 LIMIT $2",
                 *where.arguments,
             )
-        check_lengths(map(_length, rows), "topK")
+        _check_lengths(rows, "topK")
 
         def match(row: Any) -> Match:
             values = _values(row) if query.include_values else None
             score = distance.score(row["distance"])
-            return Match(row["id"], score, orjson.loads(row["metadata"]), row["text"], values)
+            return checked(Match(row["id"], score, _metadata(row), row["text"], values), row["metadata"])
 
-        return await in_turns(match, rows)
+        with readable("pgvector"):
+            return await in_turns(match, rows)
 
     async def _tune(self, connection: Any, query: Query) -> None:
         """A filter thins out what the graph gives. From 0.8 on the extension goes on until there is enough; before,
@@ -196,46 +201,56 @@ class PgvectorEngine:
         for name, value in settings.items():
             await connection.execute("SELECT set_config($1, $2, true)", name, value)
 
-    async def _metric(self, place: Place) -> Metric:
+    async def _known(self, place: Place) -> IndexSpec:
         known = self._specs.get(place)
         if known is None:
             known = await self.spec(place)
             if len(self._specs) >= _KNOWN:
                 self._specs.clear()
             self._specs[place] = known
-        return known.metric
+        return known
 
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
-        async with self._at(place) as (connection, table):
-            rows = await connection.fetch(f"SELECT * FROM {table} WHERE id = ANY($1::text[])", list(ids))  # noqa: S608
-        check_lengths(map(_length, rows), "ids")
-        points = {point.id: point for point in await in_turns(_point, rows)}
+        async with self._at(place, len(ids), reads=True) as (connection, table):
+            rows = await connection.fetch(
+                f"SELECT {_READ} FROM {table} WHERE id = ANY($1::text::text[])",  # noqa: S608
+                texts_literal(ids),
+            )
+        _check_lengths(rows, "ids")
+        with readable("pgvector"):
+            points = {point.id: point for point in await in_turns(_point, rows)}
         return [points[id] for id in ids if id in points]
 
     async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        last = _decoded(after)
-        async with self._at(place) as (connection, table):
+        last, spec = _decoded(after), await self._known(place)
+        return await page_that_fits(
+            lambda size: self._page(place, last, size), limit, spec.dimension, self._server.max_answer_bytes
+        )
+
+    async def _page(self, place: Place, last: str, limit: int) -> Page:
+        async with self._at(place, limit, reads=True) as (connection, table):
             rows = await connection.fetch(
-                f"SELECT * FROM {table} WHERE id > $1 ORDER BY id LIMIT $2",  # noqa: S608
+                f"SELECT {_READ} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2",  # noqa: S608
                 *(last, limit),
             )
         more = len(rows) == limit
-        return Page(await in_turns(_point, rows), _encoded(rows[-1]["id"]) if more else "")
+        with readable("pgvector"):
+            return Page(await in_turns(_point, rows), _encoded(rows[-1]["id"]) if more else "")
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         async with self._at(place) as (connection, table):
-            done = await connection.execute(f"DELETE FROM {table} WHERE id = ANY($1::text[])", list(ids))  # noqa: S608
+            done = await connection.execute(f"DELETE FROM {table} WHERE id = ANY($1::text::text[])", texts_literal(ids))  # noqa: S608
         return _affected(done)
 
     async def delete_filter(self, place: Place, filter: Filter) -> int:
-        where = _Where([])
+        where = Where([])
         condition = where.of(filter)
         async with self._at(place) as (connection, table):
             done = await connection.execute(f"DELETE FROM {table} WHERE {condition}", *where.arguments)  # noqa: S608
         return _affected(done)
 
     async def count(self, place: Place, filter: Filter | None = None) -> int:
-        where = _Where([])
+        where = Where([])
         condition = where.of(filter)
         async with self._at(place) as (connection, table):
             count: int = await connection.fetchval(
@@ -247,78 +262,50 @@ class PgvectorEngine:
     # The server
 
     async def check(self) -> None:
-        async with self._connected() as connection:
+        async with self._server.operation() as connection:
             await connection.execute("SELECT 1")
 
     async def close(self) -> None:
-        async with self._opening:
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                await pool.close()
+        await self._server.close()
 
     def _table(self, place: Place) -> str:
         return f'"{self._schema}"."{_table_name(place)}"'
 
     @asynccontextmanager
-    async def _at(self, place: Place) -> AsyncIterator[tuple[Any, str]]:
-        async with self._connected() as connection:
+    async def _at(self, place: Place, rows: int = 0, *, reads: bool = False) -> AsyncIterator[tuple[Any, str]]:
+        async with self._server.operation(rows=rows, reads=reads) as connection:
             try:
                 yield connection, self._table(place)
             except asyncpg.UndefinedTableError:
                 self._specs.pop(place, None)
                 raise NotFound("no such index") from None
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Any]:
-        try:
-            pool = self._pool or await self._open()
-            async with pool.acquire(timeout=_SECONDS) as connection:
-                yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            _refuse(error)
-
-    async def _open(self) -> "asyncpg.Pool[Any]":
-        async with self._opening:
-            if self._pool is None:
-                await self._prepare()
-                self._pool = await asyncpg.create_pool(
-                    **self._connection,
-                    min_size=0,
-                    max_size=_CONNECTIONS,
-                    command_timeout=_SECONDS,
-                    init=pgvector_codec.register,
-                )
-            return self._pool
-
-    async def _prepare(self) -> None:
+    async def _prepare(self, connection: Any) -> None:
         """Schema, extension and registry, made once; two processes may try at a time."""
-        connection = await asyncpg.connect(**self._connection, timeout=_SECONDS)
-        try:
-            async with connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock(hashtext('portico_vectors'))")
-                await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-                await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
-                await connection.execute(
-                    f'CREATE TABLE IF NOT EXISTS "{self._schema}".indexes (tenant text, project text, index_id text, '
-                    '"table" text NOT NULL, dimension int NOT NULL, metric text NOT NULL, '
-                    "PRIMARY KEY (tenant, project, index_id))"
-                )
-                await self._add_columns(connection)
-            version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        async with transaction(connection):
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('portico_vectors'))")
+            await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            await connection.execute(
+                f'CREATE TABLE IF NOT EXISTS "{self._schema}".indexes (tenant text, project text, index_id text, '
+                '"table" text NOT NULL, dimension int NOT NULL, metric text NOT NULL, '
+                "PRIMARY KEY (tenant, project, index_id))"
+            )
+            await connection.execute(self._add_column())
+        version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        with readable("pgvector"):
             major, minor, *_ = version.split(".")
             self._version = (int(major), int(minor))
-        finally:
-            await connection.close()
 
-    async def _add_columns(self, connection: Any) -> None:
-        """To tables that were made before the column was."""
-        tables = await connection.fetch(
-            f'SELECT "table" FROM "{self._schema}".indexes WHERE NOT EXISTS (SELECT FROM information_schema.columns '  # noqa: S608
-            "WHERE table_schema = $1 AND table_name = \"table\" AND column_name = 'exact')",
-            self._schema,
+    def _add_column(self) -> str:
+        """To tables that were made before the column was. The server does it by itself: no answer names a table."""
+        return (
+            "DO $$DECLARE name text; BEGIN FOR name IN "  # noqa: S608
+            f'SELECT "table" FROM "{self._schema}".indexes WHERE NOT EXISTS (SELECT FROM information_schema.columns '
+            f"WHERE table_schema = '{self._schema}' AND table_name = \"table\" AND column_name = 'exact') "
+            f"LOOP EXECUTE format('ALTER TABLE IF EXISTS \"{self._schema}\".%I ADD COLUMN {_EXACT}', name); "
+            "END LOOP; END$$"
         )
-        for row in tables:
-            await connection.execute(f'ALTER TABLE IF EXISTS "{self._schema}"."{row["table"]}" ADD COLUMN {_EXACT}')
 
 
 def _key(place: Place) -> tuple[str, str, str]:
@@ -338,14 +325,14 @@ def _row(point: Point, metric: Metric) -> tuple[Any, ...]:
         compared,
         orjson.dumps(point.metadata).decode(),
         point.text,
-        derived.terms,
+        numbers_literal(derived.terms),
         orjson.dumps(derived.numbers).decode(),
         None if compared is point.values else pgvector_codec.encoded(point.values),
     )
 
 
 def _point(row: Any) -> Point:
-    return Point(row["id"], _values(row), orjson.loads(row["metadata"]), row["text"])
+    return checked(Point(row["id"], _values(row), _metadata(row), row["text"]), row["metadata"])
 
 
 def _values(row: Any) -> Vector:
@@ -353,12 +340,22 @@ def _values(row: Any) -> Vector:
     return array("f", row["embedding"]) if exact is None else pgvector_codec.decoded(exact)
 
 
-def _length(row: Any) -> int:
-    return len(row["metadata"]) + len(row["text"])
+def _metadata(row: Any) -> Any:
+    if len(row["metadata"]) > MAX_METADATA_BYTES:
+        raise ValueError("metadata of such a length was not written here")
+    return orjson.loads(row["metadata"])
+
+
+def _check_lengths(rows: Sequence[Any], field: str) -> None:
+    """Before they are read. Raises InvalidInput where they are too large for one answer."""
+    with readable("pgvector"):
+        lengths = [len(row["metadata"]) + len(row["text"]) for row in rows]
+    check_lengths(lengths, field)
 
 
 def _affected(status: str) -> int:
-    return int(status.rsplit(" ", 1)[1])
+    with readable("pgvector"):
+        return int(status.rsplit(" ", 1)[1])
 
 
 def _encoded(id: str) -> str:
@@ -373,62 +370,3 @@ def _decoded(after: str) -> str:
     if "\0" in id:
         raise InvalidInput("this page token was not made here", field="pageToken")
     return id
-
-
-class _Where:
-    """A condition with its arguments; the given ones are $1, $2 and so on."""
-
-    def __init__(self, arguments: Sequence[Any]) -> None:
-        self.arguments = list(arguments)
-
-    def of(self, filter: Filter | None) -> str:
-        return "true" if filter is None else compiled(filter, self)
-
-    def _bound(self, value: Any) -> str:
-        self.arguments.append(value)
-        return f"${len(self.arguments)}"
-
-    def term(self, terms: Sequence[int]) -> str:
-        return f"terms && {self._bound(list(terms))}::bigint[]"
-
-    def number(self, path: str, order: Order, value: float) -> str:
-        field, operand = self._bound(path), self._bound(value)
-        return (
-            f"EXISTS (SELECT FROM jsonb_array_elements(numbers -> {field}::text) AS n "
-            f"WHERE n::float8 {_SIGNS[order]} {operand}::float8)"
-        )
-
-    def every(self, of: Sequence[str]) -> str:
-        return f"({' AND '.join(of)})" if of else "true"
-
-    def some(self, of: Sequence[str]) -> str:
-        return f"({' OR '.join(of)})"
-
-    def none(self, of: str) -> str:
-        return f"NOT ({of})"
-
-
-_SIGNS = {Order.GT: ">", Order.GTE: ">=", Order.LT: "<", Order.LTE: "<="}
-
-_MEANINGS: Sequence[tuple[type[Exception], type[PorticoError], str]] = (
-    (asyncpg.DiskFullError, InsufficientStorage, "the disk of the PostgreSQL server is full"),
-    (asyncpg.InvalidAuthorizationSpecificationError, UpstreamFailed, "the PostgreSQL server refuses user or password"),
-    (asyncpg.InvalidCatalogNameError, UpstreamFailed, "the PostgreSQL server has no such database"),
-    (asyncpg.InsufficientPrivilegeError, UpstreamFailed, "the PostgreSQL user may not do this: it needs to create "
-        "a schema, tables and, once, the extension vector"),
-    (asyncpg.FeatureNotSupportedError, UpstreamFailed, "the PostgreSQL server does not have the extension vector"),
-    (asyncpg.UndefinedFileError, UpstreamFailed, "the PostgreSQL server does not have the extension vector"),
-    (asyncpg.PostgresConnectionError, Unavailable, "the PostgreSQL server cannot be reached now"),
-    (asyncpg.OperatorInterventionError, Unavailable, "the PostgreSQL server is stopping"),
-    (asyncpg.InsufficientResourcesError, Unavailable, "the PostgreSQL server has no connection to spare"),
-    (asyncpg.PostgresError, UpstreamFailed, "the PostgreSQL server could not do this"),
-)  # fmt: skip
-
-
-def _refuse(error: Exception) -> NoReturn:
-    """What the server says is for the log: it may name hosts and users."""
-    log.warning("pgvector failed", error=repr(error))
-    for kind, meaning, message in _MEANINGS:
-        if isinstance(error, kind):
-            raise meaning(message) from error
-    raise Unavailable("the PostgreSQL server cannot be reached now", retry_after=1.0) from error

@@ -1,8 +1,13 @@
-"""Vectors on the wire to PostgreSQL: two 16-bit integers (length, nothing), then big-endian 32-bit floats."""
+"""Vectors on the wire to PostgreSQL: two 16-bit integers (length, nothing), then big-endian 32-bit floats.
+
+Arrays go there as texts, which the statement casts: for any array type the driver would have to ask the server for its
+parts, and trust the answer.
+"""
 
 import struct
 import sys
 from array import array
+from collections.abc import Iterable
 from typing import Any
 
 from services.vector.domain.points import Vector
@@ -18,6 +23,16 @@ def decoded(data: bytes) -> Vector:
     vector = array("f")
     vector.frombytes(data[_HEAD.size :])
     return _swapped(vector)
+
+
+def numbers_literal(numbers: Iterable[int]) -> str:
+    """An array of whole numbers, to be cast from text."""
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
+def texts_literal(texts: Iterable[str]) -> str:
+    """An array of texts, to be cast from text."""
+    return "{" + ",".join('"' + each.replace("\\", r"\\").replace('"', r"\"") + '"' for each in texts) + "}"
 
 
 def _swapped(vector: Vector) -> Vector:

@@ -1,32 +1,34 @@
 """A Qdrant server or cluster, over gRPC.
 
 Indexes of one dimension, metric and kind share a collection, as Qdrant advises for many tenants: thousands of small
-indexes cost one collection. What keeps them apart is `_within`: every request on points names the place, in a filter
-that is written there and nowhere else, and a point's id is made from the place as well. A further collection holds one
-entry per index, so that an empty index and none are two things.
+indexes cost one collection. What keeps them apart is `qdrant_filters.within`: every request on points names the place,
+in a filter that is written there and nowhere else, and a point's id is made from the place as well. A further
+collection holds one entry per index, so that an empty index and none are two things.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
-from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
+from qdrant_client import models
+from qdrant_client.async_client_base import AsyncQdrantBase
+from qdrant_client.http.exceptions import ApiException
 
-from core.errors import Conflict, InsufficientStorage, InvalidInput, NotFound, PorticoError, Unavailable, UpstreamFailed
+from core.errors import Conflict, InvalidInput, NotFound, PorticoError, Unavailable
 from core.offload import in_turns
 from services.vector.adapters import qdrant_payload as stored
+from services.vector.adapters.answers import MAX_POINT_BYTES, checked, page_that_fits, readable, unreadable
 from services.vector.adapters.bm25 import Bm25
-from services.vector.adapters.compiled import compiled
-from services.vector.domain.filters import OPERATORS, Filter, Order
+from services.vector.adapters.qdrant_errors import translated
+from services.vector.adapters.qdrant_filters import PLACE, name_of, registry_id, within
+from services.vector.domain.filters import OPERATORS, Filter
 from services.vector.domain.fusion import candidates, fuse_matches
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, check_lengths, normalised
 from services.vector.ports import Capabilities, Page, Place, Query
 
 CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
 
-_PLACE = "place"
 _PIECE = 200
 """Points written per request; some MB at the largest dimensions."""
 
@@ -40,23 +42,36 @@ _DISTANCES = {
     Metric.DOT: models.Distance.DOT,
     Metric.EUCLIDEAN: models.Distance.EUCLID,
 }
-_RANGES = {Order.GT: "gt", Order.GTE: "gte", Order.LT: "lt", Order.LTE: "lte"}
 
 _INDEXED: Mapping[str, Any] = {
-    _PLACE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    PLACE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     stored.TERMS: models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=False),
 }
 
 T = TypeVar("T")
 
 
+class Server(Protocol):
+    """Where the collections lie."""
+
+    max_answer_bytes: int
+
+    async def client(self) -> AsyncQdrantBase:
+        """For one call. Raises Unavailable."""
+
+    def failed(self) -> None:
+        """A call could not reach it."""
+
+    async def close(self) -> None: ...
+
+
 class QdrantEngine:
-    """`prefix` begins the names of the collections. Closes the client with itself."""
+    """`prefix` begins the names of the collections. Closes the server's connections with itself."""
 
     capabilities = CAPABILITIES
 
-    def __init__(self, client: AsyncQdrantClient, prefix: str = "portico") -> None:
-        self._client = client
+    def __init__(self, server: Server, prefix: str = "portico") -> None:
+        self._server = server
         self._prefix = prefix
         self._registry = f"{prefix}-indexes"
         self._specs: dict[Place, IndexSpec] = {}
@@ -73,20 +88,20 @@ class QdrantEngine:
         await self._make_collection(spec)
         await self._make_registry()
         entry = {
-            _PLACE: _name(place), "dimension": spec.dimension, "metric": spec.metric.value, "hybrid": spec.hybrid
+            PLACE: name_of(place), "dimension": spec.dimension, "metric": spec.metric.value, "hybrid": spec.hybrid
         }  # fmt: skip
-        point = models.PointStruct(id=_registry_id(place), vector=[1.0], payload=entry)
-        await self._do(lambda: self._client.upsert(self._registry, [point], wait=True))
+        point = models.PointStruct(id=registry_id(place), vector=[1.0], payload=entry)
+        await self._do(lambda client: client.upsert(self._registry, [point], wait=True))
 
     async def drop(self, place: Place) -> None:
         self._specs.pop(place, None)
         spec = await self._registered(place)
         if spec is None:
             return
-        points = models.FilterSelector(filter=_within(place))
-        await self._do(lambda: self._client.delete(self._collection(spec), points, wait=True))
-        entry = models.PointIdsList(points=[_registry_id(place)])
-        await self._do(lambda: self._client.delete(self._registry, entry, wait=True))
+        points = models.FilterSelector(filter=within(place))
+        await self._do(lambda client: client.delete(self._collection(spec), points, wait=True))
+        entry = models.PointIdsList(points=[registry_id(place)])
+        await self._do(lambda client: client.delete(self._registry, entry, wait=True))
         self._specs.pop(place, None)
 
     async def spec(self, place: Place) -> IndexSpec:
@@ -106,17 +121,18 @@ class QdrantEngine:
 
     async def _registered(self, place: Place) -> IndexSpec | None:
         try:
-            entries = await self._do(lambda: self._client.retrieve(self._registry, [_registry_id(place)]))
+            entries = await self._do(lambda client: client.retrieve(self._registry, [registry_id(place)]))
         except NotFound:  # nobody has made an index yet
             return None
         if not entries:
             return None
-        entry = _fields(entries[0])
-        return IndexSpec(entry["dimension"], Metric(entry["metric"]), entry["hybrid"])
+        with readable("qdrant"):
+            entry = _fields(entries[0])
+            return IndexSpec(entry["dimension"], Metric(entry["metric"]), entry["hybrid"])
 
     async def _make_registry(self) -> None:
         vectors = models.VectorParams(size=1, distance=models.Distance.DOT)
-        await self._make(self._registry, lambda: self._client.create_collection(self._registry, vectors))
+        await self._make(self._registry, lambda client: client.create_collection(self._registry, vectors))
 
     async def _make_collection(self, spec: IndexSpec) -> None:
         """A graph per place, none over all of them; the place's index is how the server keeps tenants together."""
@@ -125,22 +141,22 @@ class QdrantEngine:
         sparse = {stored.WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)} if spec.hybrid else None
         graphs = models.HnswConfigDiff(m=0, payload_m=16)
 
-        async def make() -> None:
-            await self._client.create_collection(
+        async def make(client: AsyncQdrantBase) -> None:
+            await client.create_collection(
                 name, {stored.DENSE: dense}, sparse_vectors_config=sparse, hnsw_config=graphs
             )
 
         await self._make(name, make)
         for field, params in _INDEXED.items():
-            await self._do(partial(self._client.create_payload_index, name, field, params, wait=True))
+            await self._do(partial(_index_payload, name, field, params))
 
-    async def _make(self, collection: str, make: Callable[[], Awaitable[object]]) -> None:
-        if await self._do(lambda: self._client.collection_exists(collection)):
+    async def _make(self, collection: str, make: Callable[[AsyncQdrantBase], Awaitable[object]]) -> None:
+        if await self._do(lambda client: client.collection_exists(collection)):
             return
         try:
             await self._do(make)
         except PorticoError:
-            if not await self._do(lambda: self._client.collection_exists(collection)):  # or another was first
+            if not await self._do(lambda client: client.collection_exists(collection)):  # or another was first
                 raise
 
     def _collection(self, spec: IndexSpec) -> str:
@@ -152,7 +168,7 @@ class QdrantEngine:
         spec = await self.spec(place)
         for start in range(0, len(points), _PIECE):
             piece = await in_turns(partial(self._entry, place, spec), points[start : start + _PIECE])
-            await self._do(partial(self._client.upsert, self._collection(spec), piece, wait=True))
+            await self._do(partial(_write, self._collection(spec), piece))
 
     def _entry(self, place: Place, spec: IndexSpec, point: Point) -> models.PointStruct:
         dense, fields = stored.entry(point, spec)
@@ -161,8 +177,8 @@ class QdrantEngine:
             words = self._bm25.document(point.text)
             if words.indices:
                 vectors[stored.WORDS] = models.SparseVector(indices=words.indices, values=words.values)
-        payload = {_PLACE: _name(place), **fields}
-        return models.PointStruct(id=stored.engine_id(point.id, _name(place)), vector=vectors, payload=payload)
+        payload = {PLACE: name_of(place), **fields}
+        return models.PointStruct(id=stored.engine_id(point.id, name_of(place)), vector=vectors, payload=payload)
 
     async def query(self, place: Place, query: Query) -> list[Match]:
         spec = await self.spec(place)
@@ -187,33 +203,45 @@ class QdrantEngine:
     ) -> list[Match]:
         ef = max(_EF_FILTERED if query.filter else _EF, limit)
         # Words are weighed by how rare they are in this index; other tenants' texts have no part in it.
-        idf: Any = {"corpus": _within(place)} if name == stored.WORDS else None
+        idf: Any = {"corpus": within(place)} if name == stored.WORDS else None
         response = await self._do(
-            lambda: self._client.query_points(
+            lambda client: client.query_points(
                 self._collection(spec),
-                query=vector,
+                query=models.NearestQuery(nearest=vector),
                 using=name,
-                query_filter=_within(place, query.filter),
+                query_filter=within(place, query.filter),
                 limit=limit,
                 with_payload=[stored.POINT],
                 with_vectors=[stored.DENSE] if query.include_values else False,
                 search_params=models.SearchParams(hnsw_ef=ef, idf=idf),
             )
         )
-        lengths = (stored.length(_fields(found)) for found in response.points)
-        check_lengths(lengths, "topK", candidates=query.words is not None)
-        return await in_turns(partial(_match, query), response.points)
+        _check_lengths(response.points, "topK", candidates=query.words is not None)
+
+        def match(found: models.ScoredPoint) -> Match:
+            fields = _point(found)
+            values = _dense(found, spec) if query.include_values else None
+            return checked(stored.to_match(fields, found.score, values), fields[stored.POINT])
+
+        with readable("qdrant"):
+            return await in_turns(match, response.points)
 
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
         wanted = list(dict.fromkeys(ids))
-        page = await self._page(place, _within(place, ids=wanted), len(wanted), check="ids")
+        page = await self._page(place, within(place, ids=wanted), len(wanted), check="ids")
         points = {point.id: point for point in page.points}
         if not points:
             await self._still_there(place)
         return [points[id] for id in ids if id in points]
 
     async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        page = await self._page(place, _within(place), limit, stored.cursor(after))
+        cursor, spec = stored.cursor(after), await self.spec(place)
+        page = await page_that_fits(
+            lambda size: self._page(place, within(place), size, cursor),
+            limit,
+            spec.dimension,
+            self._server.max_answer_bytes,
+        )
         if not page.points:
             await self._still_there(place)
         return page
@@ -222,25 +250,32 @@ class QdrantEngine:
         self, place: Place, within: models.Filter, limit: int, offset: str | None = None, *, check: str = ""
     ) -> Page:
         """`check`: the field that InvalidInput names where the points are too large for one answer."""
-        collection = self._collection(await self.spec(place))
+        spec = await self.spec(place)
+        collection = self._collection(spec)
         records, following = await self._do(
-            lambda: self._client.scroll(
+            lambda client: client.scroll(
                 collection, within, limit=limit, offset=offset, with_payload=[stored.POINT], with_vectors=[stored.DENSE]
             )
         )
         if check:
-            check_lengths((stored.length(_fields(record)) for record in records), check)
-        points = await in_turns(_point, records)
+            _check_lengths(records, check)
+
+        def point(record: models.Record) -> Point:
+            fields = _point(record)
+            return checked(stored.to_point(fields, _dense(record, spec)), fields[stored.POINT])
+
+        with readable("qdrant"):
+            points = await in_turns(point, records)
         return Page(points, "" if following is None else str(following))
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         gone = 0
         for start in range(0, len(ids), _PIECE):
-            gone += await self._delete(place, _within(place, ids=ids[start : start + _PIECE]))
+            gone += await self._delete(place, within(place, ids=ids[start : start + _PIECE]))
         return gone
 
     async def delete_filter(self, place: Place, filter: Filter) -> int:
-        return await self._delete(place, _within(place, filter))
+        return await self._delete(place, within(place, filter))
 
     async def _delete(self, place: Place, within: models.Filter) -> int:
         """The server does not say how many went, so they are counted first."""
@@ -248,15 +283,15 @@ class QdrantEngine:
         count = await self._count(place, within)
         if count:
             points = models.FilterSelector(filter=within)
-            await self._do(lambda: self._client.delete(collection, points, wait=True))
+            await self._do(lambda client: client.delete(collection, points, wait=True))
         return count
 
     async def count(self, place: Place, filter: Filter | None = None) -> int:
-        return await self._count(place, _within(place, filter))
+        return await self._count(place, within(place, filter))
 
     async def _count(self, place: Place, within: models.Filter) -> int:
         collection = self._collection(await self.spec(place))
-        count = (await self._do(lambda: self._client.count(collection, within, exact=True))).count
+        count = (await self._do(lambda client: client.count(collection, within, exact=True))).count
         if not count:
             await self._still_there(place)
         return count
@@ -264,65 +299,32 @@ class QdrantEngine:
     # The server
 
     async def check(self) -> None:
-        await self._do(self._client.get_collections)
+        await self._do(lambda client: client.collection_exists(self._registry))
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._server.close()
 
-    async def _do(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def _do(self, request: Callable[[AsyncQdrantBase], Awaitable[T]]) -> T:
+        client = await self._server.client()
         try:
-            return await request()
+            return await request(client)
+        except PorticoError:
+            raise
         except (grpc.aio.AioRpcError, ApiException, ValueError, OSError) as error:
-            raise _translated(error) from error
+            refusal = translated(error)
+            if isinstance(refusal, Unavailable):
+                self._server.failed()
+            raise refusal from None
+        except Exception as error:  # the client's own reading of an answer
+            raise unreadable("qdrant", error) from None
 
 
-def _name(place: Place) -> str:
-    return f"{place.scope.tenant.slug}/{place.scope.id}/{place.index_id}"
+async def _write(collection: str, points: Sequence[models.PointStruct], client: AsyncQdrantBase) -> None:
+    await client.upsert(collection, points, wait=True)
 
 
-def _registry_id(place: Place) -> str:
-    return stored.engine_id("", _name(place))
-
-
-def _within(place: Place, filter: Filter | None = None, ids: Sequence[str] | None = None) -> models.Filter:
-    """The points of this place, of them those that meet the filter and have one of the ids. What every request on
-    points carries; nothing else in this module makes a filter for one."""
-    must: list[Any] = [models.FieldCondition(key=_PLACE, match=models.MatchValue(value=_name(place)))]
-    if filter is not None:
-        must.append(compiled(filter, _Qdrant()))
-    if ids is not None:
-        must.append(models.HasIdCondition(has_id=[stored.engine_id(id, _name(place)) for id in ids]))
-    return models.Filter(must=must)
-
-
-_Condition = models.FieldCondition | models.Filter
-
-
-class _Qdrant:
-    """Conditions of a Qdrant server."""
-
-    def term(self, terms: Sequence[int]) -> _Condition:
-        return models.FieldCondition(key=stored.TERMS, match=models.MatchAny(any=list(terms)))
-
-    def number(self, path: str, order: Order, value: float) -> _Condition:
-        return models.FieldCondition(key=stored.number_key(path), range=models.Range(**{_RANGES[order]: value}))
-
-    def every(self, of: Sequence[_Condition]) -> _Condition:
-        return models.Filter(must=list(of))
-
-    def some(self, of: Sequence[_Condition]) -> _Condition:
-        return models.Filter(should=list(of))
-
-    def none(self, of: _Condition) -> _Condition:
-        return models.Filter(must_not=[of])
-
-
-def _match(query: Query, found: models.ScoredPoint) -> Match:
-    return stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)
-
-
-def _point(record: models.Record) -> Point:
-    return stored.to_point(_fields(record), _dense(record))
+async def _index_payload(collection: str, field: str, params: Any, client: AsyncQdrantBase) -> None:
+    await client.create_payload_index(collection, field, params, wait=True)
 
 
 def _fields(record: models.Record | models.ScoredPoint) -> Mapping[str, Any]:
@@ -330,41 +332,26 @@ def _fields(record: models.Record | models.ScoredPoint) -> Mapping[str, Any]:
     return record.payload
 
 
-def _dense(record: models.Record | models.ScoredPoint) -> Sequence[float]:
+def _point(record: models.Record | models.ScoredPoint) -> Mapping[str, Any]:
+    """The fields of a point, before its text is read as JSON."""
+    fields = _fields(record)
+    if len(fields[stored.POINT]) > MAX_POINT_BYTES:
+        raise ValueError("a point of such a length was not written here")
+    return fields
+
+
+def _check_lengths(
+    records: Sequence[models.Record | models.ScoredPoint], field: str, *, candidates: bool = False
+) -> None:
+    """Before they are read. Raises InvalidInput where they are too large for one answer."""
+    with readable("qdrant"):
+        lengths = [stored.length(_fields(record)) for record in records]
+    check_lengths(lengths, field, candidates=candidates)
+
+
+def _dense(record: models.Record | models.ScoredPoint, spec: IndexSpec) -> Sequence[float]:
     assert isinstance(record.vector, dict)
-    return record.vector[stored.DENSE]  # type: ignore[return-value]
-
-
-def _not_qdrant() -> PorticoError:
-    return UpstreamFailed("what answers at settings.url does not speak Qdrant's gRPC; its gRPC port is mostly 6334")
-
-
-_REFUSALS: Mapping[grpc.StatusCode, Callable[[], PorticoError]] = {
-    grpc.StatusCode.NOT_FOUND: lambda: NotFound("no such index"),
-    grpc.StatusCode.UNAUTHENTICATED: lambda: UpstreamFailed("the Qdrant server refuses the API key"),
-    grpc.StatusCode.PERMISSION_DENIED: lambda: UpstreamFailed("the Qdrant server refuses the API key"),
-    grpc.StatusCode.INVALID_ARGUMENT: lambda: UpstreamFailed("the Qdrant server refuses the request"),
-    grpc.StatusCode.UNIMPLEMENTED: _not_qdrant,
-}
-_STATUSES = {404: grpc.StatusCode.NOT_FOUND, 401: grpc.StatusCode.UNAUTHENTICATED,
-             403: grpc.StatusCode.PERMISSION_DENIED, 400: grpc.StatusCode.INVALID_ARGUMENT}  # fmt: skip
-
-
-def _translated(error: Exception) -> PorticoError:
-    """What the server says is for its owner, not for the caller: it goes to the log as the cause."""
-    text = str(error).lower()
-    if "no space left" in text or "disk is full" in text or "out of disk" in text:
-        return InsufficientStorage("the disk of the Qdrant server is full")
-    if isinstance(error, ValueError) and "not found" in text:  # as local mode says it
-        return NotFound("no such index")
-    if "failed parsing http/2" in text:  # as gRPC says of a server that answers in HTTP/1.1
-        return _not_qdrant()
-    code = None
-    if isinstance(error, grpc.aio.AioRpcError):
-        code = error.code()
-    elif isinstance(error, UnexpectedResponse):
-        code = _STATUSES.get(error.status_code or 0)
-    elif isinstance(error, ValueError) and not isinstance(error, ResponseHandlingException):
-        code = grpc.StatusCode.INVALID_ARGUMENT
-    refusal = None if code is None else _REFUSALS.get(code)
-    return Unavailable("the Qdrant server cannot be reached now", retry_after=1.0) if refusal is None else refusal()
+    numbers: Any = record.vector[stored.DENSE]
+    if len(numbers) != spec.dimension:
+        raise ValueError("a vector of another dimension")
+    return numbers  # type: ignore[no-any-return]

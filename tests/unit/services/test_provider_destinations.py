@@ -16,11 +16,10 @@ from core.storage.memory import MemoryStore
 from core.tenancy import Project, Tenant
 from services.inference.domain.drivers import DRIVERS
 from services.rag.adapters import s3
-from services.vector.adapters.drivers import drivers
-from tests.support.exact_engine import ExactEngine
+from tests.support.remote_engines import drivers_at
 
 ACME = Project(Tenant("acme"), "p1")
-ALL = {each.id: each for each in (*DRIVERS.values(), *drivers(ExactEngine()).values(), s3.driver(OutboundGuard()))}
+ALL = {each.id: each for each in (*DRIVERS.values(), *drivers_at().values(), s3.driver(OutboundGuard()))}
 
 HARMLESS = {
     "openai": {"organization", "project"},

@@ -9,10 +9,9 @@ from core.http.guard import OutboundGuard
 from core.providers.drivers import Driver, Field
 from services.inference.domain.drivers import DRIVERS
 from services.rag.adapters import s3
-from services.vector.adapters.drivers import drivers
-from tests.support.exact_engine import ExactEngine
+from tests.support.remote_engines import drivers_at
 
-ALL = [*DRIVERS.values(), *drivers(ExactEngine()).values(), s3.driver(OutboundGuard())]
+ALL = [*DRIVERS.values(), *drivers_at().values(), s3.driver(OutboundGuard())]
 FIELDS = [pytest.param(driver, field, id=f"{driver.id} {field.name}") for driver in ALL for field in driver.fields]
 
 _SCHEMES = st.sampled_from(["http://", "https://", "postgresql://", "postgres://", "://", ""])

@@ -1,16 +1,9 @@
 """TLS: the name is verified, the address is the checked one, and no failure gets past."""
 
 import asyncio
-import datetime
-import ipaddress
-import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from core.errors import DeadlineExceeded
 from core.http.errors import TransportFailed, UpstreamTimeout
@@ -18,43 +11,13 @@ from core.http.guard import OutboundGuard
 from core.http.ports import Timeouts
 from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
 from tests.support.short_client import ShortClient
+from tests.support.tls import Authority, make_authority
 from tests.support.waiting import until
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    ca_file: Path
-    server: ssl.SSLContext
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """A certificate for api.test and 127.0.0.1 that is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "api.test")])
-    names = [x509.DNSName("api.test"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    ca_file, key_file = folder / "ca.pem", folder / "key.pem"
-    ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(ca_file, key_file)
-    return Authority(ca_file, server)
+    return make_authority(tmp_path_factory.mktemp("tls"))
 
 
 async def _localhost(host: str, port: int) -> list[str]:

@@ -1,0 +1,55 @@
+"""Filters as a Qdrant server understands them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from qdrant_client import models
+
+from services.vector.adapters import qdrant_payload as stored
+from services.vector.adapters.compiled import compiled
+from services.vector.domain.filters import Filter, Order
+from services.vector.ports import Place
+
+PLACE = "place"
+_RANGES = {Order.GT: "gt", Order.GTE: "gte", Order.LT: "lt", Order.LTE: "lte"}
+
+
+def name_of(place: Place) -> str:
+    return f"{place.scope.tenant.slug}/{place.scope.id}/{place.index_id}"
+
+
+def registry_id(place: Place) -> str:
+    return stored.engine_id("", name_of(place))
+
+
+def within(place: Place, filter: Filter | None = None, ids: Sequence[str] | None = None) -> models.Filter:
+    """The points of this place, of them those that meet the filter and have one of the ids. What every request on
+    points carries; nothing else makes a filter for one."""
+    must: list[Any] = [models.FieldCondition(key=PLACE, match=models.MatchValue(value=name_of(place)))]
+    if filter is not None:
+        must.append(compiled(filter, _Qdrant()))
+    if ids is not None:
+        must.append(models.HasIdCondition(has_id=[stored.engine_id(id, name_of(place)) for id in ids]))
+    return models.Filter(must=must)
+
+
+_Condition = models.FieldCondition | models.Filter
+
+
+class _Qdrant:
+    """Conditions of a Qdrant server."""
+
+    def term(self, terms: Sequence[int]) -> _Condition:
+        return models.FieldCondition(key=stored.TERMS, match=models.MatchAny(any=list(terms)))
+
+    def number(self, path: str, order: Order, value: float) -> _Condition:
+        return models.FieldCondition(key=stored.number_key(path), range=models.Range(**{_RANGES[order]: value}))
+
+    def every(self, of: Sequence[_Condition]) -> _Condition:
+        return models.Filter(must=list(of))
+
+    def some(self, of: Sequence[_Condition]) -> _Condition:
+        return models.Filter(should=list(of))
+
+    def none(self, of: _Condition) -> _Condition:
+        return models.Filter(must_not=[of])

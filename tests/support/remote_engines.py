@@ -1,0 +1,44 @@
+"""The drivers of vector engines elsewhere, as a test needs them: with a guard and bounds of its own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from qdrant_client import AsyncQdrantClient
+from qdrant_client.async_client_base import AsyncQdrantBase
+
+from core.http.guard import OutboundGuard
+from services.vector.adapters.drivers import Reach, drivers
+from services.vector.ports import Driver, VectorEngine
+from tests.support.exact_engine import ExactEngine
+
+MIB = 1024 * 1024
+LOOPBACK = OutboundGuard(["127.0.0.0/8", "::1"])
+
+
+def drivers_at(guard: OutboundGuard = LOOPBACK, *, max_answer_bytes: int = 16 * MIB) -> Mapping[str, Driver]:
+    """All drivers; the embedded engine is a simple one."""
+    return drivers(ExactEngine(), Reach(guard, max_answer_bytes))
+
+
+def pgvector(server: Mapping[str, Any], guard: OutboundGuard = LOOPBACK, **settings: str) -> VectorEngine:
+    """On a server as `tests.support.postgres` describes it."""
+    given = {**{name: str(value) for name, value in server.items()}, **settings}
+    return drivers_at(guard)["pgvector"].open({}, given)
+
+
+class LocalQdrant:
+    """Qdrant's client in its local mode, which keeps points in a folder."""
+
+    max_answer_bytes = 16 * MIB
+
+    def __init__(self, folder: str) -> None:
+        self._client = AsyncQdrantClient(path=folder)
+
+    async def client(self) -> AsyncQdrantBase:
+        return self._client
+
+    def failed(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        await self._client.close()
