@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 BODY_SECONDS = 600.0
+READ_SECONDS = 30.0
+"""For what is short, as the text of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,9 @@ class Stream(Protocol):
     def wake(self) -> None:
         """Let whoever waits for the next piece have b"" at once; the body goes on. Nothing if nobody waits."""
 
-    async def read(self, limit: int) -> bytes:
-        """The rest of the body, as for an error's text. Raises BadResponse when it is longer than `limit` bytes,
-        UpstreamTimeout when it takes long."""
+    async def read(self, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
+        """The rest of the body. Raises BadResponse when it is longer than `limit` bytes, UpstreamTimeout when it takes
+        longer than `seconds`."""
 
     async def aclose(self) -> None:
         """Drop the rest of the body; an unfinished exchange closes its connection at once. May be repeated."""

@@ -8,10 +8,8 @@ from typing import Self
 from core.http.connection import Connection
 from core.http.decoding import Decoder
 from core.http.errors import BadResponse, UpstreamTimeout
-from core.http.ports import Head
+from core.http.ports import READ_SECONDS, Head
 
-READ_SECONDS = 30.0
-"""For `read`: what is read whole is short."""
 _DECODED_BYTES = 256 * 1024
 """What is decompressed at a time, so that a small piece cannot become a huge one."""
 
@@ -51,10 +49,10 @@ class StreamedResponse(Head):
         if self._connection is not None:
             self._connection.wake()
 
-    async def read(self, limit: int) -> bytes:
+    async def read(self, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
         parts: list[bytes] = []
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout(seconds):
                 async for part in self:
                     parts.append(part)
                     limit -= len(part)

@@ -91,7 +91,8 @@ class Chat:
         start = await answer.open()
         if start is None:
             return answer
-        return _completion(call, route, options, start + await stream.read(self._max_answer_bytes))
+        rest = await stream.read(self._max_answer_bytes, seconds=route.timeouts.body)
+        return _completion(call, route, options, start + rest)
 
 
 def _completion(call: Call, route: Route, options: ClientOptions, data: bytes) -> Body:

@@ -6,7 +6,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from core.http.ports import Response, Timeouts
+from core.http.ports import READ_SECONDS, Response, Timeouts
 from core.offload import offload
 from services.inference.domain import echo
 from services.inference.domain.echo import Refused
@@ -100,7 +100,7 @@ class EchoStream:
                 await asyncio.sleep(self._delay)
             yield piece
 
-    async def read(self, limit: int) -> bytes:
+    async def read(self, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
         return b"".join(self._pieces)
 
     async def aclose(self) -> None:

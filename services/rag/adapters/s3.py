@@ -36,8 +36,10 @@ log = logs.get(__name__)
 PART_BYTES = 8 * 1024 * 1024
 """Of a multipart upload, and what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
 _READ = 256 * 1024
-CALL_SECONDS = 300.0
+CALL_SECONDS = 60.0
 """One call with all its attempts, but for the content of an object, which takes as long as its reader does."""
+UPLOAD_SECONDS = 300.0
+"""One call that brings a part of an upload."""
 ATTEMPTS = 3
 CLEAR_SECONDS = 300.0
 """Removing a project's objects, which goes on where it ended when it is tried again."""
@@ -216,7 +218,7 @@ class S3Store:
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         with provider_errors():
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(UPLOAD_SECONDS if "Body" in arguments else CALL_SECONDS):
                 client = await self._connected()
                 return await getattr(client, operation)(Bucket=self._options.bucket, **arguments)
 

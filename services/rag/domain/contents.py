@@ -18,10 +18,10 @@ class Contents:
         self._stores = stores
 
     async def read(
-        self, project: Project, file: File, object_id: str, offset: int = 0, length: int | None = None
+        self, project: Project, file: File, object_id: str, offset: int, length: int
     ) -> AsyncGenerator[bytes, None]:
-        """An object of the file from `offset` on, `length` bytes of it or all that follow. Raises NotFound where it is
-        not there any more, FailedPrecondition, Unavailable."""
+        """`length` bytes of an object of the file, from `offset` on. Raises NotFound where it is not there any more,
+        FailedPrecondition, Unavailable."""
         bucket = await self._buckets.by_id(project, file.bucket_id)
         if bucket is None:
             raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")

@@ -5,7 +5,8 @@ A job is about one content of a file. Where that is replaced or deleted, the job
 
 import asyncio
 import time
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from core import logs
@@ -40,8 +41,20 @@ _FAILURES = 4
 """After which a conversion is given up: of the service's own, or because it was killed over it."""
 _NEVER = 1_000_000
 """Attempts of the job: it counts its failures itself, and says so in the record."""
+CONVERT_SECONDS = 900.0
+"""For reading the file, converting it and writing the Markdown: so long may a slow provider hold a worker."""
 _WATCH_SECONDS = 1.0
 """How soon a conversion ends whose file has been replaced or deleted."""
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Raises Unavailable after CONVERT_SECONDS."""
+    try:
+        async with asyncio.timeout(CONVERT_SECONDS):
+            yield
+    except TimeoutError:
+        raise Unavailable("The file provider took too long.") from None
 
 
 class FileConversions:
@@ -113,7 +126,8 @@ class FileConversions:
         try:
             kind = await self._kind(run.scope, file)
             async with (
-                aclosing(self._contents.read(run.scope, file, file.object_id)) as content,
+                _in_time(),
+                aclosing(self._contents.read(run.scope, file, file.object_id, 0, file.size)) as content,
                 self._converter.convert(kind, content) as markdown,
             ):
                 done = await self._markdown.write(run.scope, file, markdown)

@@ -6,6 +6,7 @@ killed, is settled by the sweep: it removes those of its objects that no file ha
 own, with an id that is never used again, so that what no file has is nobody's.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ log = logs.get(__name__)
 
 Kept = Callable[[Project, File], Awaitable[object]]
 """Told of a file that a note was about and that is there."""
+
+SETTLE_SECONDS = 60.0
+"""For removing the objects of one note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +122,30 @@ class Leftovers:
         return await self._store.count(MAIN, LEFTOVERS, where)
 
     async def sweep(self) -> int:
-        """Settles the notes whose time has come; says how many there were."""
+        """Settles the notes whose time has come; says how many there were. A provider that fails is left alone until
+        the next sweep: the others' notes do not wait for it again and again."""
         await self._store.prepare(MAIN, [LEFTOVERS])
         due = {"dueAt": Cond(Op.LTE, self._clock())}
-        return sum(
-            [
-                await self._claim(note_of(document))
-                async for document in every(self._store, MAIN, LEFTOVERS, due, order=Order("dueAt", descending=False))
-            ]
-        )
+        failing: set[tuple[Project, str]] = set()
+        count = 0
+        async for document in every(self._store, MAIN, LEFTOVERS, due, order=Order("dueAt", descending=False)):
+            note = note_of(document)
+            if (note.place.scope, note.provider_id) not in failing:
+                count += await self._claim(note, failing)
+        return count
 
-    async def _claim(self, note: Note) -> bool:
+    async def _claim(self, note: Note, failing: set[tuple[Project, str]]) -> bool:
         """One of several sweeps takes it, and whoever wrote it may not go on. It comes again if this one fails."""
         changes = {"swept": True, "dueAt": self._clock() + self._grace}
         if await self._store.update(MAIN, LEFTOVERS, note.id, changes, where={"dueAt": note.due_at}) is None:
             return False
         try:
-            await self._settle(note)
-        except PorticoError as error:
-            log.warning("objects are left for later", reason=error.reason, provider=note.provider_id)
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._settle(note)
+        except (PorticoError, TimeoutError) as error:
+            reason = error.reason if isinstance(error, PorticoError) else "TIMEOUT"
+            log.warning("objects are left for later", reason=reason, provider=note.provider_id)
+            failing.add((note.place.scope, note.provider_id))
         return True
 
     async def _settle(self, note: Note) -> None:

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from core.http import stream as streams
 from core.http.errors import BadResponse, UpstreamTimeout
 from core.http.headers import header_block
 from core.http.ports import Timeouts
@@ -83,13 +82,10 @@ async def test_a_whole_answer_that_trickles_is_given_up(connect: Connect) -> Non
         await until(lambda: not upstream.open)
 
 
-async def test_the_text_of_an_error_that_trickles_is_given_up(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "READ_SECONDS", 0.05)
+async def test_the_text_of_an_error_that_trickles_is_given_up(connect: Connect) -> None:
     async with FakeUpstream(each(_drip)) as upstream:
         with pytest.raises(UpstreamTimeout):
-            await asyncio.wait_for((await connect(upstream).listen()).read(10**9), 20)
+            await asyncio.wait_for((await connect(upstream).listen()).read(10**9, seconds=0.05), 20)
         await until(lambda: not upstream.open)
 
 

@@ -21,7 +21,7 @@ from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.rag.adapters.local import LocalStore, driver
-from services.rag.domain import records
+from services.rag.domain import conversion, records
 from services.rag.domain.buckets import Buckets
 from services.rag.domain.contents import Contents
 from services.rag.domain.conversion import KIND, FileConversions
@@ -195,6 +195,31 @@ async def test_what_does_not_pass_is_given_up(house: House, error: Exception, me
     file = await house.convert()
     assert (file.markdown.status, file.markdown.error) == (records.FAILED, message)
     assert len(house.converter.calls) == 4
+
+
+async def test_no_more_is_read_than_the_file_has(house: House) -> None:
+    """An S3 server that a tenant runs filled the disk with an object that did not end."""
+    await house.upload()
+    (stored,) = [each for each in house.folder.rglob("*") if each.is_file()]
+    stored.write_bytes(b"words" + b"!" * 1_000_000)
+    file = await house.convert()
+    assert await house.files.markdown_text(ACME, file) == "# words"
+
+
+async def test_a_provider_that_is_too_slow_does_not_keep_a_worker(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "CONVERT_SECONDS", 0.02)
+    monkeypatch.setattr(house.converter, "convert", _never)
+    await house.upload()
+    file = await house.convert()
+    assert (file.markdown.status, file.markdown.error) == (records.FAILED, "The file provider took too long.")
+
+
+@asynccontextmanager
+async def _never(kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    await asyncio.Event().wait()
+    yield content
 
 
 async def test_a_job_that_is_faster_than_its_request_keeps_the_last_word(tmp_path: Path) -> None:
