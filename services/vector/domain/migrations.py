@@ -146,6 +146,10 @@ class Migrations:
             state = dict(run.state or {})
             while not state["copied"]:
                 page = await source.scroll(place, state["after"], run.payload["batchSize"])
+                if run.done + len(page.points) > run.total:
+                    raise FailedPrecondition(
+                        f"The source counted {run.total:.0f} vectors and gives more.", reason="COUNTS_DIFFER"
+                    )
                 if page.points:
                     await destination.upsert(copy, page.points)
                 state = {"after": page.after, "copied": not page.after}

@@ -12,7 +12,7 @@ from core.tenancy import Project, Tenant
 from services.vector.domain.indexes import NewIndex
 from services.vector.domain.migrations import Migration, NewMigration
 from services.vector.domain.targets import Address
-from services.vector.ports import Place
+from services.vector.ports import Page, Place
 from tests.unit.services.vector.conftest import ACME, House, point
 
 POINTS = [point(f"p{at:02}", 1, at, n=at) for at in range(25)]
@@ -52,6 +52,20 @@ async def test_all_points_go_over_and_the_counts_are_compared(docs: House) -> No
     assert await docs.upsert(point("after")) == 1
     moved = Address(ACME, "far", "docs")
     assert await docs.vectors.count(moved, None) == 25
+
+
+async def test_a_source_that_does_not_end_is_left(docs: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of the tenant's own could fill our disk, and hold a worker for ever."""
+
+    async def scroll(place: Place, after: str = "", limit: int = 256) -> Page:
+        start = int(after or 0)
+        return Page([point(f"{number}", 1, 1) for number in range(start, start + limit)], str(start + limit))
+
+    monkeypatch.setattr(docs.embedded, "scroll", scroll)
+    done = await ended(docs, await docs.migrations.create(ACME, new()))
+    assert (done.job.status, done.job.done) == (Status.FAILED, 20)
+    assert "25 vectors" in done.job.error
+    assert len(copied(docs)) == 20
 
 
 async def test_an_empty_index_goes_over_too(docs: House) -> None:
