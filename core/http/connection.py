@@ -10,14 +10,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from core.errors import DeadlineExceeded, PorticoError
 from core.http.decoding import decoded, known, unsupported
 from core.http.errors import BadResponse, TransportFailed, UpstreamTimeout
+from core.http.limits import MAX_BUFFERED_BYTES, MAX_FRAMING, MAX_HEAD_BYTES
 from core.http.ports import Response, Timeouts
 
-MAX_HEAD_BYTES = 64 * 1024
-"""For all that is not body in a row: headers, interim responses, trailers, chunk extensions."""
-MAX_FRAMING = 32
-"""Bytes of framing that one byte of the body makes up for; a chunk of one byte has 5 or 6."""
-MAX_BUFFERED_BYTES = 256 * 1024
-"""What a slow reader of a stream leaves with us before the socket is no longer read."""
 _KEEP_ALIVE_SECONDS = re.compile(rb"timeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 
 

@@ -14,16 +14,12 @@ from core import logs
 from core.config import setting
 from core.errors import InvalidInput
 from core.http.errors import AddressRefused
+from core.http.limits import LOOKUP_SECONDS, REFUSAL_SECONDS
 from core.http.lookup import SystemLookup
 from core.http.origin import HOST_NAME, Origin
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host, the preferred one first. Raises OSError."""
-
-LOOKUP_SECONDS = 5.0
-"""The longest a name lookup may take; a name that takes longer has no address."""
-REFUSAL_SECONDS = 0.5
-"""The least time until a host is refused, so that the time does not tell a name that exists from one that does not."""
 
 log = logs.get(__name__)
 

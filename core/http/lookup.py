@@ -8,21 +8,18 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 from core import context
-
-THREADS = 64
-PER_TENANT = 8
-"""Lookups at a time. A name server that a tenant runs may answer late or never, and each such lookup holds a thread."""
+from core.http.limits import LOOKUP_THREADS, LOOKUPS_PER_TENANT
 
 
 class SystemLookup:
-    """The Lookup of `core.http.guard`. Lookups of one tenant beyond PER_TENANT wait for each other."""
+    """The Lookup of `core.http.guard`. Lookups of one tenant beyond LOOKUPS_PER_TENANT wait for each other."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, "lookup")
+        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, "lookup")
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, host: str, port: int) -> list[str]:
-        turn = self._turns.setdefault(_tenant(), asyncio.Semaphore(PER_TENANT))
+        turn = self._turns.setdefault(_tenant(), asyncio.Semaphore(LOOKUPS_PER_TENANT))
         await turn.acquire()
         loop = asyncio.get_running_loop()
 

@@ -5,22 +5,27 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-BODY_SECONDS = 600.0
-READ_SECONDS = 30.0
-"""For what is short, as the text of an error."""
+from core.http.limits import (
+    BODY_SECONDS,
+    CONNECT_SECONDS,
+    FIRST_BYTE_SECONDS,
+    IDLE_SECONDS,
+    POOL_SECONDS,
+    READ_SECONDS,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """In seconds. The time for the whole exchange is the caller's `deadline`."""
 
-    pool: float = 5.0
+    pool: float = POOL_SECONDS
     """Waiting for a free connection."""
-    connect: float = 10.0
+    connect: float = CONNECT_SECONDS
     """Name lookup, TCP and TLS together."""
-    first_byte: float = 120.0
+    first_byte: float = FIRST_BYTE_SECONDS
     """From sending the request to the end of the response's headers."""
-    idle: float = 60.0
+    idle: float = IDLE_SECONDS
     """Between two pieces of the body."""
     body: float = BODY_SECONDS
     """The body of a whole answer, however steadily it trickles. A streamed one takes as long as its reader likes."""

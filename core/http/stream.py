@@ -8,7 +8,8 @@ from typing import Self
 from core.http.connection import Connection
 from core.http.decoding import Decoder
 from core.http.errors import BadResponse, UpstreamTimeout
-from core.http.ports import READ_SECONDS, Head
+from core.http.limits import READ_SECONDS
+from core.http.ports import Head
 
 _DECODED_BYTES = 256 * 1024
 """What is decompressed at a time, so that a small piece cannot become a huge one."""

@@ -17,6 +17,7 @@ from core.http.errors import AddressRefused, ConnectionsBusy
 from core.http.guard import OutboundGuard
 from services.vector.adapters import qdrant_server as bounds
 from services.vector.adapters.answers import AnswerTooLarge
+from services.vector.adapters.qdrant_limits import CALLS
 from services.vector.adapters.qdrant_wire import Malformed, check_fields
 from services.vector.domain.points import vector
 from services.vector.ports import Query, VectorEngine
@@ -193,11 +194,11 @@ async def test_so_many_calls_at_a_time_and_no_more(monkeypatch: pytest.MonkeyPat
     async with attacked({"Query": _silent}) as (server, engine):
         await engine.spec(HERE)
         before = server.calls
-        calls = [asyncio.create_task(engine.query(HERE, QUERY)) for _ in range(bounds.CALLS + 4)]
+        calls = [asyncio.create_task(engine.query(HERE, QUERY)) for _ in range(CALLS + 4)]
         done, _ = await asyncio.wait(calls, timeout=20, return_when=asyncio.FIRST_COMPLETED)
         with pytest.raises(ConnectionsBusy):
             done.pop().result()
-        assert server.calls - before == bounds.CALLS
+        assert server.calls - before == CALLS
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)

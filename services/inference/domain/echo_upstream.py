@@ -6,7 +6,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from core.http.ports import READ_SECONDS, Response, Timeouts
+from core.http.limits import READ_SECONDS
+from core.http.ports import Response, Timeouts
 from core.offload import offload
 from services.inference.domain import echo
 from services.inference.domain.echo import Refused

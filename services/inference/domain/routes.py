@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from core import logs
 from core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable
-from core.http.ports import BODY_SECONDS, Timeouts
+from core.http.limits import BODY_SECONDS
+from core.http.ports import Timeouts
 from core.providers.records import ACTIVE, Provider
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _TOO_MANY, _OVERLOADED = 429, 529
 _RETRYABLE = (RETRYABLE_STATUSES | {_OVERLOADED}) - {_TOO_MANY}
-_MAX_ERROR_BYTES = 64 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_SECONDS = 2.0
 
 log = logs.get(__name__)
@@ -73,7 +73,7 @@ class Sender:
                 )
                 try:
                     if not 200 <= answer.status < 300:
-                        raise refusal(answer.status, await answer.read(_MAX_ERROR_BYTES), route.scrub)
+                        raise refusal(answer.status, await answer.read(MAX_ERROR_BYTES), route.scrub)
                     call.limits = rate_limits(answer.headers)
                     return await begin(answer)
                 except Refusal as refused:

@@ -27,7 +27,17 @@ from core.providers.drivers import Field, Values
 from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
 from services.rag.adapters.s3_errors import absent, provider_errors
-from services.rag.adapters.s3_http import CONNECT_SECONDS, CONNECTIONS, IDLE_SECONDS, S3Session
+from services.rag.adapters.s3_http import S3Session
+from services.rag.adapters.s3_limits import (
+    ATTEMPTS,
+    CALL_SECONDS,
+    CLEAR_SECONDS,
+    CONNECT_SECONDS,
+    CONNECTIONS,
+    IDLE_SECONDS,
+    MAX_LISTED,
+    UPLOAD_SECONDS,
+)
 from services.rag.domain import names
 from services.rag.ports import Driver, Place, StoredObject, project_path
 
@@ -36,15 +46,6 @@ log = logs.get(__name__)
 PART_BYTES = 8 * 1024 * 1024
 """Of a multipart upload, and what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
 _READ = 256 * 1024
-CALL_SECONDS = 60.0
-"""One call with all its attempts, but for the content of an object, which takes as long as its reader does."""
-UPLOAD_SECONDS = 300.0
-"""One call that brings a part of an upload."""
-ATTEMPTS = 3
-CLEAR_SECONDS = 300.0
-"""Removing a project's objects, which goes on where it ended when it is tried again."""
-MAX_LISTED = 16
-"""Objects, or unfinished uploads, of one list: what is removed at a time."""
 _DEFAULT_REGION = "us-east-1"
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

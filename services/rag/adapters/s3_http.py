@@ -14,23 +14,17 @@ from core.http.headers import header_block
 from core.http.origin import Origin
 from core.http.ports import Timeouts
 from core.http.stream import StreamedResponse
-
-MAX_ERROR_BYTES = 16 * 1024
-"""Of an error's body. Beyond it the status alone says what is wrong."""
-MAX_ANSWER_BYTES = 64 * 1024
-"""Of an answer that is not the content of an object."""
-MAX_TAGS = 600
-"""Of the XML in either: reading one costs thousands of times what sending it does."""
-CONNECTIONS = 50
-POOL_SECONDS = 30.0
-"""For which a call waits for one of them."""
-CONNECT_SECONDS = 5.0
-FIRST_BYTE_SECONDS = 60.0
-"""From sending a request, a part of an upload with it, to the answer's head."""
-IDLE_SECONDS = 60.0
-"""Between two pieces of an answer."""
-_ORIGINS = 4
-"""Hosts that one store talks to: its own, and those of other regions that Amazon names."""
+from services.rag.adapters.s3_limits import (
+    CONNECT_SECONDS,
+    CONNECTIONS,
+    FIRST_BYTE_SECONDS,
+    IDLE_SECONDS,
+    MAX_ANSWER_BYTES,
+    MAX_ERROR_BYTES,
+    MAX_HOSTS,
+    MAX_TAGS,
+    POOL_SECONDS,
+)
 
 _TIMEOUTS = Timeouts(pool=POOL_SECONDS, connect=CONNECT_SECONDS, first_byte=FIRST_BYTE_SECONDS, idle=IDLE_SECONDS)
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect"})
@@ -85,7 +79,7 @@ class S3Session:
     def _client(self, origin: Origin) -> HttpClient:
         client = self._clients.get(origin)
         if client is None:
-            if len(self._clients) >= _ORIGINS:
+            if len(self._clients) >= MAX_HOSTS:
                 raise BadResponse("The file provider sends us from one host to the next.")
             client = HttpClient(origin, self._guard, timeouts=_TIMEOUTS, max_connections=CONNECTIONS)
             self._clients[origin] = client

@@ -21,20 +21,17 @@ from core.http.dial import connect_checked, tls_context
 from core.http.errors import TransportFailed
 from core.http.guard import OutboundGuard
 from services.vector.adapters.answers import malformed, unreadable
+from services.vector.adapters.postgres_limits import (
+    ACQUIRE_SECONDS,
+    CONNECT_SECONDS,
+    CONNECTIONS,
+    OPERATION_SECONDS,
+    RELEASE_SECONDS,
+    STATEMENT_SECONDS,
+)
 from services.vector.adapters.postgres_target import PostgresTarget, TlsMode
 from services.vector.adapters.postgres_wire import CheckedProtocol
 
-CONNECTIONS = 8
-"""To one server, and so the operations that it is asked for at a time."""
-CONNECT_SECONDS = 10.0
-"""Name lookup, TCP, TLS and signing in together, for each host."""
-ACQUIRE_SECONDS = 30.0
-"""For a connection, one's turn and all of its hosts included."""
-STATEMENT_SECONDS = 30.0
-OPERATION_SECONDS = 60.0
-"""All statements of one operation."""
-RELEASE_SECONDS = 5.0
-"""For a server to end what was cancelled."""
 _SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 Prepare = Callable[[Any], Awaitable[None]]

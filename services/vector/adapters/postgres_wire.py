@@ -11,20 +11,16 @@ from collections.abc import Callable
 
 from core.errors import PorticoError, UpstreamFailed
 from services.vector.adapters.answers import AnswerTooLarge, malformed
-
-MAX_ROW_BYTES = 2 * 1024 * 1024
-"""Of one row: an id, 65 KB of numbers, metadata and text."""
-MAX_MESSAGE_BYTES = 64 * 1024
-"""Of every other message: errors, notices, descriptions."""
-MAX_MESSAGES = 200
-"""Of one operation, besides those of its rows."""
-MAX_MESSAGES_PER_ROW = 3
-MAX_QUIET_BYTES = 256 * 1024
-"""While the connection is set up, ended or idle; and of an operation that reads no rows."""
-MAX_SIGN_IN_MESSAGES = 8
-MAX_SCRAM_ITERATIONS = 65_536
-"""Of hashing a password, which the loop waits for. PostgreSQL's default is 4,096."""
-MAX_COLUMNS = 16
+from services.vector.adapters.postgres_limits import (
+    MAX_COLUMNS,
+    MAX_MESSAGE_BYTES,
+    MAX_MESSAGES,
+    MAX_MESSAGES_PER_ROW,
+    MAX_QUIET_BYTES,
+    MAX_ROW_BYTES,
+    MAX_SCRAM_ITERATIONS,
+    MAX_SIGN_IN_MESSAGES,
+)
 
 _HEAD = struct.Struct(">ci")
 _CODE = struct.Struct(">i")

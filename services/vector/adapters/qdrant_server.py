@@ -15,21 +15,16 @@ from core.http.errors import ConnectionsBusy
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
 from services.vector.adapters.answers import AnswerTooLarge, malformed
+from services.vector.adapters.qdrant_limits import (
+    CALL_SECONDS,
+    CALLS,
+    MAX_FIELDS,
+    MAX_FIELDS_PER_POINT,
+    MAX_METADATA_BYTES,
+    MAX_SMALL_BYTES,
+    WAIT_SECONDS,
+)
 from services.vector.adapters.qdrant_wire import Malformed, check_fields
-
-CALL_SECONDS = 30
-"""One call, from its beginning to the last byte of its answer."""
-CALLS = 16
-"""At a time, to one server."""
-WAIT_SECONDS = 5.0
-"""For one's turn."""
-MAX_SMALL_BYTES = 64 * 1024
-"""Of an answer without points."""
-MAX_METADATA_BYTES = 16 * 1024
-"""Of the headers of an answer, and of its trailers."""
-_FIELDS = 256
-_FIELDS_PER_POINT = 24
-"""That an answer may have, nested ones included. A point with its vector has 16."""
 
 
 class QdrantServer:
@@ -212,7 +207,7 @@ def _parsed(reply: _Reply, data: bytes, points: int) -> Any:
     if not points and len(data) > MAX_SMALL_BYTES:
         raise AnswerTooLarge
     try:
-        check_fields(reply.DESCRIPTOR, data, _FIELDS + _FIELDS_PER_POINT * points)
+        check_fields(reply.DESCRIPTOR, data, MAX_FIELDS + MAX_FIELDS_PER_POINT * points)
         return reply.FromString(data)
     except (Malformed, DecodeError):
         raise malformed() from None

@@ -10,8 +10,8 @@ import pytest
 
 from core import context
 from core.context import Identity, Kind, RequestContext
-from core.http import lookup
 from core.http.guard import OutboundGuard
+from core.http.limits import LOOKUPS_PER_TENANT
 from core.http.lookup import SystemLookup
 from core.tenancy import Project, Tenant
 
@@ -59,12 +59,12 @@ async def test_names_that_are_never_answered_keep_nobody_else_from_looking_up(re
         return await guard.addresses("api.example.com", 443)
 
     attacks = [asyncio.create_task(attack(number)) for number in range(200)]
-    while resolver.waiting < lookup.PER_TENANT:
+    while resolver.waiting < LOOKUPS_PER_TENANT:
         await asyncio.sleep(0)
     found = await asyncio.wait_for(asyncio.gather(*(asyncio.create_task(other()) for _ in range(20))), 20)
     assert found == [["93.184.215.14"]] * 20
     assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 20) == "done"
-    assert resolver.waiting == lookup.PER_TENANT
+    assert resolver.waiting == LOOKUPS_PER_TENANT
     for each in attacks:
         each.cancel()
     await asyncio.gather(*attacks, return_exceptions=True)
@@ -72,8 +72,8 @@ async def test_names_that_are_never_answered_keep_nobody_else_from_looking_up(re
 
 async def test_a_lookup_that_was_given_up_holds_its_place_until_it_ends(resolver: Resolver) -> None:
     look_up = SystemLookup()
-    given_up = [asyncio.create_task(look_up(f"{number}.never", 443)) for number in range(lookup.PER_TENANT)]
-    while resolver.waiting < lookup.PER_TENANT:
+    given_up = [asyncio.create_task(look_up(f"{number}.never", 443)) for number in range(LOOKUPS_PER_TENANT)]
+    while resolver.waiting < LOOKUPS_PER_TENANT:
         await asyncio.sleep(0)
     for each in given_up:
         each.cancel()

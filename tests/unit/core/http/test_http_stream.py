@@ -9,8 +9,8 @@ import zlib
 import pytest
 
 from core.errors import DeadlineExceeded
-from core.http.connection import MAX_BUFFERED_BYTES
 from core.http.errors import BadResponse, TransportFailed, UpstreamTimeout
+from core.http.limits import MAX_BUFFERED_BYTES
 from core.http.ports import Timeouts
 from tests.support.compression import COMPRESS
 from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
