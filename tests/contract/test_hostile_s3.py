@@ -245,3 +245,24 @@ async def _endlessly(store: S3Store) -> None:
             await store.delete(PLACE, "a")
         except (Unavailable, UpstreamFailed):
             continue
+
+
+def listing(keys: int) -> bytes:
+    return b"<R>%s</R>" % b"".join(b"<Contents><Key>k%d</Key></Contents>" % key for key in range(keys))
+
+
+async def test_a_list_without_end_does_not_hold_the_removal_of_a_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was removed is listed again, for ever."""
+    monkeypatch.setattr(s3, "CLEAR_SECONDS", 3.0)
+    async with attacked(whole(200, listing(1)), "GET") as (server, store), asyncio.timeout(60):
+        await store.check()  # the client is there now
+        with pytest.raises(Unavailable):
+            await store.clear(PLACE.scope)
+    assert any(request.method == "DELETE" for request in server.requests)
+
+
+async def test_a_list_of_more_than_was_asked_for_is_not_read() -> None:
+    async with attacked(whole(200, listing(1000)), "GET") as (server, store), asyncio.timeout(60):
+        with pytest.raises(UpstreamFailed):
+            await store.clear(PLACE.scope)
+    assert not any(request.method == "DELETE" for request in server.requests)

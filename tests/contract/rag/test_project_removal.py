@@ -12,6 +12,7 @@ from core.storage.closed_projects import close_project
 from core.tenancy import Project, Tenant
 from portico.rag.v1 import bucket_service_pb2 as bucket_pb
 from portico.rag.v1 import provider_service_pb2 as provider_pb
+from services.rag.adapters.s3_limits import MAX_LISTED
 from services.rag.domain.tables import BUCKETS, FILES, PROVIDERS
 from tests.support.rag_client import FORM, RagClient
 from tests.support.rag_world import CODE, SlowForm, World, refused, s3_client, s3_provider, struct
@@ -65,6 +66,17 @@ async def test_everything_of_it_goes_and_nothing_of_another(world: World, s3_end
     assert {name.split("/")[1] for name in objects(s3_endpoint, s3_bucket)} == {"p2"}
     other = world.client(project="p2")
     assert (await other.download("a1")).content == (await other.download("b1", "remote")).content
+
+
+async def test_more_objects_go_than_one_list_names(world: World, s3_endpoint: str, s3_bucket: str) -> None:
+    hurry(world.running)
+    await fill(world.client(), s3_endpoint, s3_bucket)
+    for number in range(2 * MAX_LISTED):
+        await world.client().upload(b"content", bucket="remote", keyHint=f"c{number}")
+    assert len(objects(s3_endpoint, s3_bucket)) > 2 * MAX_LISTED
+    await delete_project(world.running)
+    await removed(world.running)
+    assert objects(s3_endpoint, s3_bucket) == []
 
 
 async def test_not_a_byte_of_it_is_on_the_disk(world: World, s3_endpoint: str, s3_bucket: str) -> None:
