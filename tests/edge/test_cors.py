@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.edge import Edge
+from tests.support.toys import PASSED_ON
 
 LOCAL = ["http://localhost:3000", "http://localhost", "http://127.0.0.1:5173"]
 FOREIGN = [
@@ -14,6 +15,7 @@ FOREIGN = [
     "http://127x0x0x1:80",
     "null",
 ]
+EXPOSED = {"x-request-id", "x-should-retry", "retry-after", "retry-after-ms", "x-ratelimit-remaining-requests"}
 
 
 @pytest.mark.parametrize("origin", LOCAL)
@@ -41,8 +43,17 @@ def test_answers_and_errors_can_be_read_by_allowed_pages(edge: Edge, origin: str
     assert [reply.status for reply in replies] == [200, 429, 401, 404]
     for reply in replies:
         assert reply.headers["access-control-allow-origin"] == origin
-        assert {"x-request-id", "retry-after"} <= set(reply.headers["access-control-expose-headers"].split(", "))
+        assert set(reply.headers["access-control-expose-headers"].split(", ")) >= EXPOSED
         assert reply.headers["vary"] == "Origin"
+
+
+def test_a_page_reads_the_rate_limits_and_retry_hints_of_a_provider(edge: Edge) -> None:
+    """OpenAI's client retries by these headers, and in a browser it saw only some of them."""
+    reply = edge.chat({"do": "limits"}, {"origin": LOCAL[0]})
+    exposed = set(reply.headers["access-control-expose-headers"].split(", "))
+    sent = {name for name in reply.headers if name.startswith(("x-ratelimit-", "x-should-", "retry-"))}
+    assert sent == PASSED_ON.keys()
+    assert exposed >= sent
 
 
 @pytest.mark.parametrize("origin", FOREIGN)

@@ -37,6 +37,16 @@ REFUSALS: dict[str, errors.PorticoError] = {
     "down": errors.UpstreamFailed('The provider said "no" \\ ünd more.'),
     "long": errors.InvalidInput("漢字 % " * 600, field="messages", details={"innererror": {"why": "é" * 500}}),
 }
+PASSED_ON = {
+    "x-should-retry": "false",
+    "retry-after": "1",
+    "retry-after-ms": "250",
+} | {
+    f"x-ratelimit-{what}{of}": "7"
+    for what in ("limit", "remaining", "reset")
+    for of in ("", "-requests", "-tokens", "-project-tokens")
+}
+"""Headers of a provider that clients act on."""
 
 
 def metadata(context: CallContext) -> dict[str, str]:
@@ -60,7 +70,7 @@ def frame(text: str) -> HttpBody:
 
 
 class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
-    """Does what `do` in the JSON body says: refuse:<name>, stream:<frames>, hold, never, big:<bytes>, crash.
+    """Does what `do` in the JSON body says: refuse:<name>, stream:<frames>, hold, never, big:<bytes>, limits, crash.
 
     Without it the answer tells what came.
     """
@@ -84,6 +94,9 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
                     print("cancelled", metadata(context)["x-request-id"], flush=True)
             case "big":
                 yield json_body({"data": "x" * int(argument)})
+            case "limits":
+                await context.send_initial_metadata(tuple(PASSED_ON.items()))
+                yield json_body({})
             case "crash":
                 raise RuntimeError("secret detail")
             case _:
