@@ -194,6 +194,16 @@ def test_successes_carry_no_trace_of_grpc(edge: Edge) -> None:
         assert not [name for name in reply.headers if name.startswith(("grpc-", "x-http-"))]
 
 
+def test_nothing_of_a_tenant_is_kept_by_caches(edge: Edge) -> None:
+    """Tokens above all: an answer of the API is stored nowhere unless the service says otherwise."""
+    login = edge.request("POST", "/v1/auth/login", {"email": "a@b.c"}, token=False)
+    created = edge.request("POST", "/v1/models", {"key": "k"})
+    refused = edge.chat({"do": "refuse:limit"})
+    for reply in (login, created, refused, edge.request("GET", "/v1/models"), edge.chat(token=False)):
+        assert reply.headers["cache-control"] == "no-store"
+    assert edge.request("GET", "/v1/models/cached").headers["cache-control"] == "private, no-cache"
+
+
 def test_hardening_headers(edge: Edge) -> None:
     for reply in (edge.chat(), edge.chat(token=False), edge.request("GET", "/v1/nothing")):
         assert reply.headers["x-content-type-options"] == "nosniff"

@@ -125,6 +125,8 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
     async def GetModel(self, request: Any, context: CallContext) -> Any:
         if request.id in REFUSALS:
             await refuse(context, request.id)
+        if request.id == "cached":
+            await context.send_initial_metadata((("cache-control", "private, no-cache"),))
         return model_service_pb2.GetModelResponse(id=request.id)
 
     async def CreateModel(self, request: Any, context: CallContext) -> Any:
