@@ -5,6 +5,7 @@ line for what a client cannot see, such as a cancelled stream. `python -m tests.
 """
 
 import json
+import os
 import queue
 import select
 import socket
@@ -115,10 +116,12 @@ class Edge:
     """A running edge, its two toys, and who signs its tokens."""
 
     port: int
+    admin_port: int
     signer: Signer
     toys: dict[str, Program]
     ports: dict[str, int]
     access_log: Path
+    pid: int
     token: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,6 +185,25 @@ class Edge:
             time.sleep(0.1)
         raise TimeoutError(f"no line about {wanted}")
 
+    def statistics(self) -> dict[str, int]:
+        """Counters and gauges of Envoy by name."""
+        reply = self._admin("/stats?format=json")
+        return {item["name"]: item["value"] for item in reply["stats"] if "value" in item}
+
+    def allocated_bytes(self) -> int:
+        """Memory that Envoy uses, without what it keeps for later."""
+        return int(self._admin("/memory")["allocated"])
+
+    def resident_bytes(self) -> int:
+        """Memory that Envoy has from the kernel."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def _admin(self, path: str) -> Any:
+        connection = HTTPConnection("127.0.0.1", self.admin_port, timeout=20)
+        with closing(connection):
+            connection.request("GET", path)
+            return json.load(connection.getresponse())
+
     def wait_for(self, path: str, status: int = 200, seconds: float = START_SECONDS) -> None:
         """Until a GET of `path` has this status. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
@@ -202,39 +224,94 @@ def _reply(response: HTTPResponse) -> Reply:
     return Reply(response.status, headers, response.read())
 
 
-Patch = Callable[[dict[str, Any]], None]
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a test may change before the edge reads it."""
 
-_WITHOUT_TOY = {"rag": "auth", "vector": "auth", "vector_http1": "inference_http1"}
-"""Clusters that no test here calls; the edge is not ready without them, so a toy's answer for their health."""
+    bootstrap: dict[str, Any]
+    listeners: dict[str, Any]
+
+    @property
+    def manager(self) -> dict[str, Any]:
+        """The HTTP connection manager: filters, routes and most limits."""
+        return tool.connection_manager(self.listeners)
+
+    @property
+    def routes(self) -> dict[str, dict[str, Any]]:
+        """Routes by name."""
+        return {route["name"]: route for route in self.manager["route_config"]["virtual_hosts"][0]["routes"]}
+
+
+Patch = Callable[[Configuration], None]
+
+_TOYS = {
+    "auth": "auth",
+    "inference": "inference",
+    "inference_http1": "inference_http1",
+    "rag": "auth",
+    "vector": "auth",
+    "vector_http1": "inference_http1",
+}
+"""The toy's port for each cluster. No test calls rag and vector there, but the edge is not ready without them."""
+_RECORDER = {name: "recorder_http1" if name.endswith("_http1") else "recorder" for name in _TOYS}
+
+
+def _without_http1(configuration: Configuration) -> None:
+    """Send all calls over HTTP/2: the recorder's other port answers for its health alone."""
+    [host] = configuration.manager["route_config"]["virtual_hosts"]
+    host["routes"] = [
+        each for each in host["routes"] if not each.get("route", {}).get("cluster", "").endswith("_http1")
+    ]
 
 
 @contextmanager
-def running(folder: Path, *, patch: Patch | None = None, wait: bool = True, stop: str = "") -> Iterator[Edge]:
-    """An edge with its toys. `patch` may change the HTTP connection manager first, to make a limit small for a test.
+def running(
+    folder: Path,
+    *,
+    patch: Patch | None = None,
+    wait: bool = True,
+    stop: str = "",
+    recorder: bool = False,
+    trusted_hops: int = 0,
+) -> Iterator[Edge]:
+    """An edge with its toys. `patch` may change its configuration first, to make a limit small for a test.
 
-    Without `wait` it is returned as soon as it is live. The toy `stop` is stopped again before the edge starts.
+    Without `wait` it is returned as soon as it is live. The toy `stop` is stopped again before the edge starts. A
+    `recorder` stands for all services; it answers every RPC with an empty message.
     """
     signer = Signer()
     with ExitStack() as stack:
         toys: dict[str, Program] = {}
         ports: dict[str, int] = {}
-        for name in ("auth", "inference"):
+        for name in ("recorder",) if recorder else ("auth", "inference"):
             toys[name], bound = toy(name, signer)
             ports |= bound
             stack.callback(toys[name].stop)
         if stop:
             toys[stop].stop()
-        port = free_port()
+        port, admin_port = free_port(), free_port()
         access_log = folder / "access.log"
-        served = ports | {name: ports[toy] for name, toy in _WITHOUT_TOY.items()}
-        clusters = {name: ("127.0.0.1", number) for name, number in served.items()}
-        command = tool.render(folder, port=port, clusters=clusters, access_log=access_log)
-        if patch is not None:
-            listeners = yaml.safe_load((folder / "listener.yaml").read_text())
-            patch(tool.connection_manager(listeners))
-            tool.write(folder / "listener.yaml", listeners)
+        clusters = {name: ("127.0.0.1", ports[of]) for name, of in (_RECORDER if recorder else _TOYS).items()}
+        command = tool.render(
+            folder,
+            port=port,
+            clusters=clusters,
+            access_log=access_log,
+            trusted_hops=trusted_hops,
+            admin_port=admin_port,
+        )
+        for change in filter(None, (_without_http1 if recorder else None, patch)):
+            _change(folder, change)
         envoy = Program(command)
         stack.callback(envoy.stop)
-        edge = Edge(port, signer, toys, ports, access_log)
+        edge = Edge(port, admin_port, signer, toys, ports, access_log, envoy.process.pid)
         edge.wait_for("/health/ready" if wait else "/health/live")
         yield edge
+
+
+def _change(folder: Path, patch: Patch) -> None:
+    paths = [folder / name for name in ("envoy.yaml", "listener.yaml")]
+    configuration = Configuration(*(yaml.safe_load(path.read_text()) for path in paths))
+    patch(configuration)
+    tool.write(paths[0], configuration.bootstrap)
+    tool.write(paths[1], configuration.listeners)

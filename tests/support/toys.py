@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import base64
 import json
 import signal
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
+import grpc
 import uvloop
 from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import Server
@@ -37,6 +39,7 @@ REFUSALS: dict[str, errors.PorticoError] = {
     "down": errors.UpstreamFailed('The provider said "no" \\ ünd more.'),
     "long": errors.InvalidInput("漢字 % " * 600, field="messages", details={"innererror": {"why": "é" * 500}}),
 }
+
 PASSED_ON = {
     "x-should-retry": "false",
     "retry-after": "1",
@@ -142,6 +145,8 @@ class Accounts(account_service_pb2_grpc.AccountServiceServicer):
     async def Login(self, request: Any, context: CallContext) -> Any:
         if request.email == "never@example.com":
             await asyncio.Event().wait()
+        if request.email == "later@example.com":
+            await asyncio.sleep(2.0)
         if "x-portico-rest" in metadata(context):
             await context.send_initial_metadata((("set-cookie", "portico_session=ptc_x; HttpOnly; SameSite=Lax"),))
         return account_service_pb2.LoginResponse(token=json.dumps(metadata(context)))
@@ -166,13 +171,29 @@ class Trust(trust_service_pb2_grpc.TrustServiceServicer):
         return trust_service_pb2.MintServiceTokenResponse(token="reached")
 
 
+class Recorder(grpc.GenericRpcHandler):
+    """Answers every call with an empty message and prints what came: `called` and a line of JSON."""
+
+    def service(self, details: Any) -> Any:
+        async def answer(messages: AsyncIterator[bytes], context: CallContext) -> AsyncIterator[bytes]:
+            received = [message async for message in messages]
+            data = base64.b64encode(b"".join(received)).decode()
+            print("called", json.dumps({"method": details.method, "message": data}), flush=True)
+            yield b""
+
+        return grpc.stream_stream_rpc_method_handler(answer)
+
+
 _HOT = Mount(
     "portico.inference.v1.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, OpenAI()
 )
 
 
 def mount(service: str, server: Server, keys: list[dict[str, str]]) -> None:
-    if service == "auth":
+    if service == "recorder":
+        key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
+        server.add_generic_rpc_handlers((Recorder(),))
+    elif service == "auth":
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(Accounts(), server)
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
         trust_service_pb2_grpc.add_TrustServiceServicer_to_server(Trust(), server)
@@ -191,8 +212,9 @@ async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]])
     bound = {service: server.add_insecure_port(f"127.0.0.1:{ports.get(service, 0)}")}
     await server.start()
     hot = Http1Server([_HOT] if service == "inference" else [], [], Health())
-    if service == "inference":
-        bound["inference_http1"] = await hot.start(f"127.0.0.1:{ports.get('inference_http1', 0)}")
+    if service != "auth":
+        hot_name = f"{service}_http1"
+        bound[hot_name] = await hot.start(f"127.0.0.1:{ports.get(hot_name, 0)}")
     print("ports", json.dumps(bound), flush=True)
     await stop.wait()
     await asyncio.gather(server.stop(0), hot.stop(0))
@@ -200,7 +222,7 @@ async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]])
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("service", choices=("auth", "inference"))
+    parser.add_argument("service", choices=("auth", "inference", "recorder"))
     parser.add_argument("--ports", type=json.loads, default={})
     parser.add_argument("--keys", type=json.loads, default=[])
     given = parser.parse_args()
