@@ -36,16 +36,18 @@ local function api_key(value)
 end
 
 local function normalize_authorization(headers, authorization)
-  if not authorization then
-    local token = api_key(headers:get("x-api-key")) or api_key(headers:get("api-key")) or session(headers:get("cookie"))
+  if authorization then
+    local token = authorization:match("^[Bb][Ee][Aa][Rr][Ee][Rr]%s+(ptc_[^%s,]+)$")
     if token then
-      headers:add("authorization", "Bearer " .. token)
+      headers:replace("authorization", "Bearer " .. token)
+    else
+      headers:remove("authorization")  -- of another kind, or several: none that counts
     end
     return
   end
-  local token = authorization:match("^[Bb][Ee][Aa][Rr][Ee][Rr]%s+(ptc_%S+)$")
+  local token = api_key(headers:get("x-api-key")) or api_key(headers:get("api-key")) or session(headers:get("cookie"))
   if token then
-    headers:replace("authorization", "Bearer " .. token)
+    headers:add("authorization", "Bearer " .. token)
   end
 end
 
@@ -60,7 +62,11 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
 
-  local path = headers:get(":path")
+  local path, authority = headers:get(":path"), headers:get(":authority")
+  if not path or not authority or authority:find(",", 1, true) then  -- CONNECT, or several Host headers
+    handle:respond({[":status"] = "400"}, "")
+    return
+  end
   local first = path:byte(2)
   if first == A or first == T then
     local target = canonical(path)
@@ -70,7 +76,7 @@ function envoy_on_request(handle)
   end
 
   local authorization = headers:get("authorization")
-  if not authorization or authorization:sub(1, #BEARER) ~= BEARER then
+  if not authorization or authorization:sub(1, #BEARER) ~= BEARER or authorization:find(",", 1, true) then
     normalize_authorization(headers, authorization)
   end
 
