@@ -2,6 +2,7 @@
 
 local BEARER = "Bearer ptc_"
 local A, T = ("a"):byte(), ("t"):byte()
+local READING = {GET = true, HEAD = true, OPTIONS = true}  -- methods that change nothing
 
 -- Longest first. `versioned` prefixes stand for /v1; the last two carry only the tools.
 local ALIASES = {
@@ -67,12 +68,17 @@ function envoy_on_request(handle)
     handle:respond({[":status"] = "400"}, "")
     return
   end
-  local first = path:byte(2)
+  local target = path
+  local query = path:find("?", 1, true)
+  if query and not READING[headers:get(":method")] then
+    target = path:sub(1, query - 1)  -- the transcoder would let it change what path and body say
+  end
+  local first = target:byte(2)
   if first == A or first == T then
-    local target = canonical(path)
-    if target then
-      headers:replace(":path", target)
-    end
+    target = canonical(target) or target
+  end
+  if target ~= path then
+    headers:replace(":path", target)
   end
 
   local authorization = headers:get("authorization")

@@ -1,0 +1,111 @@
+"""A query changes nothing that the path or the body of a REST request says, on any RPC and in any spelling."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+
+from tests.support.contracts import Binding, bindings
+from tests.support.edge import Edge, Reply, running
+from tools import edge as tool
+
+PREFIXES = ["/v1", "/api/client/v1", "/api/client/api/client/v1", "/api/client/v1/api/client/v1"]
+WRITING = [binding for binding in bindings() if binding.verb != "GET"]
+READING = [binding for binding in bindings() if binding.verb == "GET"]
+BOUND_BY_QUERY_TOO = {"provider_key"}
+"""A variable of paths that GET /v1/models has in its query: there the query of a GET still wins over the path."""
+SAMPLES: dict[int, str] = {
+    FieldDescriptor.CPPTYPE_STRING: "*",
+    FieldDescriptor.CPPTYPE_BOOL: "true",
+    FieldDescriptor.CPPTYPE_ENUM: "1",
+}
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """An edge before services that say what has reached them."""
+    with running(tmp_path_factory.mktemp("recorded"), recorder=True) as started:
+        yield started
+
+
+def _name(binding: Binding) -> str:
+    return f"{binding.verb} {binding.template}"
+
+
+def _all_fields(message: Any, prefix: str = "", depth: int = 3) -> Iterator[tuple[str, str]]:
+    """Every field that a query can name, in both spellings, with a value that fits."""
+    for field in message.fields:
+        for name in {field.name, field.json_name}:
+            if field.message_type is None:
+                yield prefix + name, SAMPLES.get(field.cpp_type, "7")
+            elif depth and not field.message_type.full_name.startswith("google."):
+                yield from _all_fields(field.message_type, f"{prefix}{name}.", depth - 1)
+
+
+def _query(binding: Binding) -> str:
+    return urlencode([*_all_fields(binding.rpc.method.input_type), ("api-version", "2024-10-21"), ("scopes", "*")])
+
+
+def _call(edge: Edge, binding: Binding, path: str, body: Any = None) -> Reply:
+    return edge.request(binding.verb, path, body, {"content-type": "application/json"})
+
+
+def _received(edge: Edge, binding: Binding) -> Any:
+    """The message that the service has got."""
+    called = json.loads(edge.toys["recorder"].wait_for("called "))
+    assert called["method"] == binding.rpc.path
+    return binding.rpc.request.FromString(base64.b64decode(called["message"]))
+
+
+def _expected(binding: Binding, body: bytes) -> Any:
+    expected = binding.rpc.request(**dict.fromkeys(binding.variables, "x1"))
+    if binding.is_raw:
+        expected.body.content_type = "application/json"
+        expected.body.data = body
+    return expected
+
+
+@pytest.mark.parametrize("binding", WRITING, ids=_name)
+def test_a_query_changes_nothing_that_is_written(recorded: Edge, binding: Binding) -> None:
+    for prefix in PREFIXES if binding.template.startswith("/v1/") else [""]:
+        path = prefix + binding.example().removeprefix("/v1")
+        body: Any = {} if binding.body else None
+        reply = _call(recorded, binding, f"{path}?{_query(binding)}", body)
+        assert reply.status in (200, 201), reply
+        assert _received(recorded, binding) == _expected(binding, b"{}")
+
+
+@pytest.mark.parametrize("binding", [each for each in READING if each.variables], ids=_name)
+def test_a_query_does_not_change_what_is_read(recorded: Edge, binding: Binding) -> None:
+    names = [name for name in binding.variables if name not in BOUND_BY_QUERY_TOO]
+    fields = binding.rpc.method.input_type.fields_by_name
+    query = urlencode([(spelling, "other") for name in names for spelling in (name, fields[name].json_name)])
+    assert _call(recorded, binding, f"{binding.example()}?{query}").status == 200
+    received = _received(recorded, binding)
+    assert {name: getattr(received, name) for name in binding.variables} == dict.fromkeys(binding.variables, "x1")
+
+
+def test_queries_that_name_variables_of_paths_are_ignored() -> None:
+    """As far as no GET has a query of that name: those that have are the exceptions above."""
+    manager = tool.connection_manager(tool.load(tool.SOURCE / "listener.yaml"))
+    ignored = tool.http_filter(manager, "envoy.filters.http.grpc_json_transcoder")["ignored_query_parameters"]
+    variables = {name for each in bindings() for name in each.variables}
+    queries = {
+        field.name
+        for each in READING
+        for field in each.rpc.method.input_type.fields
+        if field.name not in each.variables
+    }
+    in_paths_of_reading = {name for each in READING for name in each.variables}
+    assert variables & queries & in_paths_of_reading == BOUND_BY_QUERY_TOO
+    spellings = {
+        spelling
+        for each in bindings()
+        for name in set(each.variables) - queries
+        for spelling in (name, each.rpc.method.input_type.fields_by_name[name].json_name)
+    }
+    assert set(ignored) == spellings
