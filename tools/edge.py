@@ -25,7 +25,8 @@ LOCAL_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*")
 """Browser origins that are allowed by default: pages of a developer's own machine, on any port."""
 
 _ANY_PORT = ":*"
-_SELF = "edge_self"
+_IDLE_BEHIND_BALANCERS = "620s"
+"""Longer than the load balancers of the large clouds keep an idle connection, which is 600 s at most."""
 
 Address = tuple[str, int]
 Yaml = dict[str, Any]
@@ -48,20 +49,21 @@ def render(
 
     `clusters` maps a service's name to its address. An origin is exact, or ends with `:*` for any port. Without
     `access_log` the log goes to standard output; without `admin_port` there is no admin interface. `trusted_hops` is
-    the number of load balancers of ours in front. `concurrency` is the number of worker threads, by default one for
-    four cores: one keeps several services busy, and each further one makes every request dearer. Raises KeyError for a
-    cluster that the configuration does not have.
+    the number of load balancers of ours in front; with any, they have to limit the connections of an address.
+    `concurrency` is the number of worker threads, by default one for four cores: one keeps several services busy, and
+    each further one makes every request dearer. Raises KeyError for a cluster that the configuration does not have.
     """
     out.mkdir(parents=True, exist_ok=True)
     bootstrap, listeners, members = (
-        _load(SOURCE / name) for name in ("envoy.yaml", "listener.yaml", "clusters.local.yaml")
+        load(SOURCE / name) for name in ("envoy.yaml", "listener.yaml", "clusters.local.yaml")
     )
     _patch_bootstrap(bootstrap, out, admin_port)
-    _patch_listener(listeners["resources"][0], out, (host, port), descriptor, access_log)
+    _patch_listeners(listeners, out, (host, port), descriptor, access_log)
     manager = connection_manager(listeners)
-    manager["xff_num_trusted_hops"] = trusted_hops
-    cors_policy(manager)["allow_origin_string_match"] = [_origin(origin) for origin in cors_origins]
-    _patch_clusters(members, {**clusters, _SELF: ("127.0.0.1" if host == "0.0.0.0" else host, port)})  # noqa: S104
+    if trusted_hops:
+        _expect_balancers(listeners, bootstrap, trusted_hops)
+    allowed_origins(manager)["safe_regex"]["regex"] = "|".join(_origin(origin) for origin in cors_origins)
+    _patch_clusters(members, clusters, port)
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
     (out / "edge.lua").write_text((SOURCE / "edge.lua").read_text())
@@ -73,11 +75,11 @@ def validate(out: Path) -> None:
 
     Envoy does not look into dynamic resources when it validates, so they are shown to it as static ones.
     """
-    bootstrap = _load(out / "envoy.yaml")
+    bootstrap = load(out / "envoy.yaml")
     del bootstrap["dynamic_resources"]
     bootstrap["static_resources"] = {
-        "listeners": _load(out / "listener.yaml")["resources"],
-        "clusters": _load(out / "clusters.yaml")["resources"],
+        "listeners": load(out / "listener.yaml")["resources"],
+        "clusters": load(out / "clusters.yaml")["resources"],
     }
     for resource in (item for items in bootstrap["static_resources"].values() for item in items):
         resource.pop("@type")
@@ -88,8 +90,25 @@ def validate(out: Path) -> None:
 
 def connection_manager(listeners: Yaml) -> Yaml:
     """The HTTP connection manager in a parsed listener file: where filters, routes and limits are."""
-    manager: Yaml = listeners["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    return _manager(listeners["resources"][0])
+
+
+def _manager(listener: Yaml) -> Yaml:
+    manager: Yaml = listener["filter_chains"][0]["filters"][-1]["typed_config"]  # one for all chains
     return manager
+
+
+def connection_limit(listeners: Yaml) -> Yaml:
+    """How many connections one group of addresses may have, in a parsed listener file."""
+    limit: Yaml = listeners["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"]  # one for all chains
+    return limit
+
+
+def resource_monitor(bootstrap: Yaml, name: str) -> Yaml:
+    """Configuration of what the overload manager watches under this name."""
+    monitors = bootstrap["overload_manager"]["resource_monitors"]
+    config: Yaml = next(item["typed_config"] for item in monitors if item["name"].endswith(f".{name}"))
+    return config
 
 
 def http_filter(manager: Yaml, name: str) -> Yaml:
@@ -105,7 +124,8 @@ def write(path: Path, content: Yaml) -> None:
     fresh.replace(path)
 
 
-def _load(path: Path) -> Yaml:
+def load(path: Path) -> Yaml:
+    """Parse a YAML file."""
     content: Yaml = yaml.safe_load(path.read_text())
     return content
 
@@ -119,21 +139,42 @@ def _patch_bootstrap(bootstrap: Yaml, out: Path, admin_port: int | None) -> None
         _socket(bootstrap["admin"]).update(port_value=admin_port)
 
 
-def _patch_listener(listener: Yaml, out: Path, bind: Address, descriptor: Path, access_log: Path | None) -> None:
+def _patch_listeners(listeners: Yaml, out: Path, bind: Address, descriptor: Path, access_log: Path | None) -> None:
     host, port = bind
-    _socket(listener).update(address=host, port_value=port)
-    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    public, keys = listeners["resources"]
+    _socket(public).update(address=host, port_value=port)
+    keys["address"]["pipe"]["path"] = _keys_path(port)
+    manager = connection_manager(listeners)
     http_filter(manager, "envoy.filters.http.lua")["default_source_code"]["filename"] = str(out.resolve() / "edge.lua")
-    http_filter(manager, "envoy.filters.http.grpc_json_transcoder")["proto_descriptor"] = str(descriptor.resolve())
+    for listener in listeners["resources"]:
+        transcoder = http_filter(_manager(listener), "envoy.filters.http.grpc_json_transcoder")
+        transcoder["proto_descriptor"] = str(descriptor.resolve())
     if access_log is not None:
         manager["access_log"][0]["typed_config"]["path"] = str(access_log.resolve())
 
 
-def _patch_clusters(members: Yaml, addresses: Mapping[str, Address]) -> None:
-    known = {cluster["name"]: cluster for cluster in members["resources"]}
+def _expect_balancers(listeners: Yaml, bootstrap: Yaml, hops: int) -> None:
+    """Count no connections by address, as all are the balancers', and let a balancer be the first to close one."""
+    manager = connection_manager(listeners)
+    manager["xff_num_trusted_hops"] = hops
+    manager["common_http_protocol_options"]["idle_timeout"] = _IDLE_BEHIND_BALANCERS
+    every = resource_monitor(bootstrap, "global_downstream_max_connections")["max_active_downstream_connections"]
+    connection_limit(listeners)["max_connections"] = every
+
+
+def _patch_clusters(members: Yaml, addresses: Mapping[str, Address], own_port: int) -> None:
+    known = {
+        cluster["name"]: cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        for cluster in members["resources"]
+    }
     for name, (host, port) in addresses.items():
-        endpoint = known[name]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-        _socket(endpoint).update(address=host, port_value=port)
+        _socket(known[name]).update(address=host, port_value=port)
+    known["keys"]["address"]["pipe"]["path"] = _keys_path(own_port)
+
+
+def _keys_path(port: int) -> str:
+    """Where one edge of this machine asks itself for the keys; the names of such sockets are as unique as ports."""
+    return f"@portico-edge-keys-{port}"
 
 
 def _socket(owner: Yaml) -> Yaml:
@@ -141,16 +182,19 @@ def _socket(owner: Yaml) -> Yaml:
     return address
 
 
-def cors_policy(manager: Yaml) -> Yaml:
-    """Which web pages may call."""
-    policy: Yaml = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.cors"]
-    return policy
+def allowed_origins(manager: Yaml) -> Yaml:
+    """Which web pages may call: one expression, which stands in several places of the YAML under one anchor."""
+    policy = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.cors"]
+    matcher: Yaml
+    [matcher] = policy["allow_origin_string_match"]
+    return matcher
 
 
-def _origin(origin: str) -> Yaml:
+def _origin(origin: str) -> str:
+    """An expression that matches this origin and no other, or with `:*` at its end this origin on any port."""
     if origin.endswith(_ANY_PORT):
-        return {"safe_regex": {"regex": re.escape(origin.removesuffix(_ANY_PORT)) + r"(:\d+)?"}}
-    return {"exact": origin}
+        return re.escape(origin.removesuffix(_ANY_PORT)) + r"(:\d+)?"
+    return re.escape(origin)
 
 
 def _envoy() -> str:
@@ -160,6 +204,7 @@ def _envoy() -> str:
 def _command(bootstrap: Path, concurrency: int) -> list[str]:
     # hot restart off: its shared memory would be one for all Envoys of the machine
     options = ["--disable-hot-restart", "--concurrency", str(concurrency), "--log-level", "warning"]
+    options += ["--component-log-level", "jwt:error"]  # a warning from each filter chain each second while auth is down
     return [_envoy(), "-c", str(bootstrap), *options, "--file-flush-interval-msec", "1000"]
 
 
