@@ -27,13 +27,60 @@ local function canonical(path)
   end
 end
 
--- The session's token in a Cookie header.
-local function session(cookie)
-  return cookie and (";" .. cookie):match(";%s*portico_session=(ptc_[^;%s]+)")
+-- The session's token in a Cookie header. Browsers accept a `__Host-` cookie only over TLS and only from this very host,
+-- so no neighbouring host can plant one; the plain name is for laptops without TLS, and does not count where TLS is.
+local function session(headers)
+  local cookie = headers:get("cookie")
+  if not cookie then
+    return nil
+  end
+  cookie = ";" .. cookie
+  local token = cookie:match(";%s*__Host%-portico_session=(ptc_[^;%s]+)")
+  if not token and headers:get("x-forwarded-proto") ~= "https" then
+    token = cookie:match(";%s*portico_session=(ptc_[^;%s]+)")
+  end
+  return token
 end
 
 local function api_key(value)
   return value and value:match("^ptc_%S+$")
+end
+
+local function without_default_port(scheme, host)
+  return (host:gsub(scheme == "https" and ":443$" or ":80$", ""))
+end
+
+-- Whether an origin is this host. TLS may end in front of the edge, so https is ours too; http is only where there is no TLS.
+local function is_own(headers, origin)
+  local scheme, host = origin:match("^(https?)://(.+)$")
+  if not host or (scheme == "http" and headers:get("x-forwarded-proto") == "https") then
+    return false
+  end
+  return without_default_port(scheme, host) == without_default_port(scheme, headers:get(":authority"))
+end
+
+-- The origin of the page that makes a browser send this request, unless the page is ours; "null" where nothing tells.
+local function foreign_page(headers)
+  local origin = headers:get("origin") or (headers:get("referer") or ""):match("^%a+://[^/?#]+")
+  if origin then
+    return not is_own(headers, origin) and origin or nil
+  end
+  return headers:get("sec-fetch-site") ~= "same-origin" and "null" or nil
+end
+
+-- A browser sends the session's cookie along with what any page asks for, and any page can sign it in as somebody. So
+-- other pages are told to the filter that knows the allowed origins; but for reading: CORS keeps the answer from them.
+local function use_session(headers)
+  local token = session(headers)
+  if token then
+    headers:add("authorization", "Bearer " .. token)
+  end
+  if not READING[headers:get(":method")] and (token or headers:get("origin")) then
+    local page = foreign_page(headers)
+    if page then
+      headers:add("x-portico-page", page)
+    end
+  end
 end
 
 local function normalize_authorization(headers, authorization)
@@ -46,9 +93,11 @@ local function normalize_authorization(headers, authorization)
     end
     return
   end
-  local token = api_key(headers:get("x-api-key")) or api_key(headers:get("api-key")) or session(headers:get("cookie"))
+  local token = api_key(headers:get("x-api-key")) or api_key(headers:get("api-key"))
   if token then
     headers:add("authorization", "Bearer " .. token)
+  else
+    use_session(headers)
   end
 end
 

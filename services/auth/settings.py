@@ -161,7 +161,9 @@ class Settings:
         help="A sign-in is answered no sooner than this, so that its time does not tell which accounts there are.",
     )
     insecure_cookies: bool = setting(
-        "PORTICO_INSECURE_COOKIES", default=False, help="Set cookies over plain HTTP too: for a laptop without TLS."
+        "PORTICO_INSECURE_COOKIES",
+        default=False,
+        help="Set cookies over plain HTTP too, without the __Host- prefix: for a laptop without TLS.",
     )
     key_max_age_seconds: float = setting(
         "PORTICO_AUTH_KEY_MAX_AGE_SECONDS", default=90 * _DAY, min=60, help="Age at which the signing key is rotated."

@@ -51,6 +51,17 @@ def test_render_sets_what_differs_between_machines(tmp_path: Path) -> None:
     assert "admin" not in edge.load(tmp_path / "envoy.yaml")
 
 
+def test_the_allowed_origins_stand_in_one_place(tmp_path: Path) -> None:
+    """CORS and the check of pages that act with the cookie must not know different ones."""
+    edge.render(tmp_path, port=8080, clusters=_ADDRESSES, cors_origins=["https://only.example"])
+    text = (tmp_path / "listener.yaml").read_text()
+    manager = edge.connection_manager(edge.load(tmp_path / "listener.yaml"))
+    policies = edge.http_filter(manager, "envoy.filters.http.rbac")["rules"]["policies"]
+    [page] = policies["foreign_page"]["principals"]
+    assert page["header"]["string_match"] == edge.allowed_origins(manager)
+    assert text.count("only\\.example") == 1
+
+
 def test_committed_origins_are_the_default_ones(tmp_path: Path) -> None:
     edge.render(tmp_path, port=8080, clusters=_ADDRESSES)
     rendered = edge.connection_manager(edge.load(tmp_path / "listener.yaml"))

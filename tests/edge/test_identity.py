@@ -79,14 +79,16 @@ def test_a_token_without_expiry_is_good(edge: Edge) -> None:
     assert edge.chat(headers={"authorization": f"Bearer {token}"}, token=False).status == 200
 
 
+PAGE = {"origin": "http://localhost:3000"}
 SPELLINGS: dict[str, Callable[[str], dict[str, str]]] = {
     "Bearer": lambda token: {"Authorization": f"Bearer {token}"},
     "bearer": lambda token: {"authorization": f"bearer {token}"},
     "BEARER and spaces": lambda token: {"authorization": f"BEARER   {token}"},
     "x-api-key": lambda token: {"x-api-key": token},
     "api-key": lambda token: {"api-key": token},
-    "cookie": lambda token: {"cookie": f"portico_session={token}"},
-    "cookie among others": lambda token: {"cookie": f"a=b; portico_session={token}; c=d"},
+    "cookie": lambda token: {"cookie": f"portico_session={token}", **PAGE},
+    "cookie over TLS": lambda token: {"cookie": f"__Host-portico_session={token}", **PAGE},
+    "cookie among others": lambda token: {"cookie": f"a=b; portico_session={token}; c=d", **PAGE},
 }
 
 
@@ -97,7 +99,17 @@ def test_ways_to_send_a_token(edge: Edge, spell: Callable[[str], dict[str, str]]
     assert reply.json["metadata"]["authorization"] == f"Bearer {edge.token}"
 
 
-@pytest.mark.parametrize("cookie", ["xportico_session={}", "a=portico_session={}", "portico_session_old={}"])
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "xportico_session={}",
+        "a=portico_session={}",
+        "portico_session_old={}",
+        "__host-portico_session={}",
+        "__Host_portico_session={}",
+        "x__Host-portico_session={}",
+    ],
+)
 def test_a_cookie_of_a_similar_name_is_not_the_session(edge: Edge, cookie: str) -> None:
     assert edge.chat(headers={"cookie": cookie.format(edge.token)}, token=False).status == 401
 

@@ -2,7 +2,9 @@
 
 from core.rpc.reply import add_header
 
-NAME = "portico_session"
+PLAIN = "portico_session"
+HOST_BOUND = "__Host-portico_session"
+"""Browsers accept it only over TLS and only from the very host that it is for: no neighbouring host can plant one."""
 
 
 class Cookies:
@@ -10,11 +12,14 @@ class Cookies:
 
     def __init__(self, seconds: float, *, secure: bool) -> None:
         self._seconds = int(seconds)
+        self._names = (HOST_BOUND, PLAIN) if secure else (PLAIN,)
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
     def keep(self, token: str) -> None:
         """With the answer, let the browser keep the session."""
-        add_header("set-cookie", f"{NAME}={token}; Max-Age={self._seconds}{self._attributes}")
+        add_header("set-cookie", f"{self._names[0]}={token}; Max-Age={self._seconds}{self._attributes}")
 
     def forget(self) -> None:
-        add_header("set-cookie", f"{NAME}=; Max-Age=0{self._attributes}")
+        """With the answer, let the browser drop the session, one kept under the name of earlier versions too."""
+        for name in self._names:
+            add_header("set-cookie", f"{name}=; Max-Age=0{self._attributes}")

@@ -89,11 +89,15 @@ class TestSessions:
         call = auth.start(auth.accounts.Login, request, x_portico_rest="1")
         token = (await call).token
         cookie = dict(await call.initial_metadata())["set-cookie"]
-        assert cookie.startswith(f"portico_session={token}; ")
+        assert cookie.startswith(f"__Host-portico_session={token}; ")
         assert set(cookie.split("; ")[1:]) == {"Max-Age=43200", "Path=/", "HttpOnly", "SameSite=Lax", "Secure"}
         logout = auth.start(auth.accounts.Logout, accounts.LogoutRequest(), token, x_portico_rest="1")
         await logout
-        assert dict(await logout.initial_metadata())["set-cookie"].startswith("portico_session=; Max-Age=0; ")
+        dropped = [value for name, value in await logout.initial_metadata() if name == "set-cookie"]
+        assert [cookie.split("; ")[:2] for cookie in dropped] == [
+            ["__Host-portico_session=", "Max-Age=0"],
+            ["portico_session=", "Max-Age=0"],
+        ]
         native = auth.start(auth.accounts.Login, request)
         await native
         assert "set-cookie" not in dict(await native.initial_metadata())
@@ -104,11 +108,13 @@ class TestSessions:
         await call
         initial = dict(await call.initial_metadata())
         assert initial["x-http-status"] == "201"
-        assert initial["set-cookie"].startswith("portico_session=ptc_")
+        assert initial["set-cookie"].startswith("__Host-portico_session=ptc_")
 
     async def test_insecure_cookies_are_for_laptops(self, tmp_path: Path) -> None:
         async with auth_service(tmp_path / "data", PORTICO_INSECURE_COOKIES="true") as client:
             request = accounts.RegisterRequest(email="a@example.com", password=PASSWORD, name="A", company_name="Acme")
             call = client.start(client.accounts.Register, request, x_portico_rest="1")
             await call
-            assert "Secure" not in dict(await call.initial_metadata())["set-cookie"]
+            cookie = dict(await call.initial_metadata())["set-cookie"]
+            assert "Secure" not in cookie
+            assert cookie.startswith("portico_session=ptc_")  # browsers take the other name over TLS alone

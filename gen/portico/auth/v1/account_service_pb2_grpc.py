@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class AccountServiceStub:
     """Companies and their people's sessions. A session is a token of some hours, bound to one project; it is returned in
-    the body and, over REST, also set as the cookie `portico_session`.
+    the body and, over REST, also set as the cookie `__Host-portico_session`, or `portico_session` where there is no TLS.
     """
 
     def __init__(self, channel):
@@ -75,7 +75,7 @@ class AccountServiceStub:
 
 class AccountServiceServicer:
     """Companies and their people's sessions. A session is a token of some hours, bound to one project; it is returned in
-    the body and, over REST, also set as the cookie `portico_session`.
+    the body and, over REST, also set as the cookie `__Host-portico_session`, or `portico_session` where there is no TLS.
     """
 
     def Register(self, request, context):
@@ -183,7 +183,7 @@ def add_AccountServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
     """Companies and their people's sessions. A session is a token of some hours, bound to one project; it is returned in
-    the body and, over REST, also set as the cookie `portico_session`.
+    the body and, over REST, also set as the cookie `__Host-portico_session`, or `portico_session` where there is no TLS.
     """
 
     @staticmethod
