@@ -32,13 +32,13 @@ check: $(STAMP) ## Lint, types, import arrows, contracts, generated files
 	$(BIN)/python tools/make_proto.py --lint
 	$(BIN)/python tools/make_proto.py --check
 	$(BIN)/python tools/env_example.py --check
-	$(BIN)/python tools/edge_limits.py --check
+	$(BIN)/python tools/limit_table.py --check
 
 fix: $(STAMP) ## Repair what `make check` can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python tools/env_example.py
-	$(BIN)/python tools/edge_limits.py
+	$(BIN)/python tools/limit_table.py
 
 proto: $(STAMP) ## Generate gen/ from protos/
 	$(BIN)/python tools/make_proto.py

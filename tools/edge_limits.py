@@ -1,20 +1,11 @@
-"""The limits of the edge, read from its configuration. Writes their table into its README; `--check` fails if stale."""
+"""The limits of the edge, read from its configuration."""
 
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from core.limits import Limit, size
+from tools import edge
 
-from tools import edge  # noqa: E402  # after the path above, so that the script runs from anywhere
-
-README = edge.SOURCE / "README.md"
-BEGIN, END = "<!-- limits: `make fix` writes this table -->\n", "<!-- end of limits -->\n"
-_SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
 _FILTER = "envoy.filters.http."
 _OVERLOAD = {
     "reduce_timeouts": "idle connections and unread answers are closed sooner",
@@ -29,30 +20,7 @@ _TIMERS = {
     "HTTP_DOWNSTREAM_CONNECTION_IDLE": "idle time",
     "HTTP_DOWNSTREAM_STREAM_FLUSH": "time for a client to read the rest of an answer",
 }
-
-
 _EVICTED = "the one idle longest is forgotten"
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One limit of the edge, and what a client sees beyond it."""
-
-    what: str
-    limit: float
-    unit: str
-    """`bytes`, `seconds`, `%`, or empty for a number of things."""
-    per: str
-    answer: str
-
-    @property
-    def shown(self) -> str:
-        """The number with its unit, for people."""
-        if self.unit == "bytes":
-            return _size(self.limit)
-        if self.unit == "seconds":
-            return f"{self.limit / 3600:g} h" if self.limit >= 3600 else f"{self.limit:g} s"
-        return f"{self.limit:,} {self.unit}".rstrip()
 
 
 def limits() -> list[Limit]:
@@ -105,8 +73,8 @@ def _large_json(routes: edge.Yaml) -> Iterator[Limit]:
     [descriptor] = unsized["descriptors"]
     yield from _bucket("writing requests without a Content-Length", descriptor["token_bucket"], "tenant")
     for rate_limit, descriptor in zip(limit["rate_limits"], limit["descriptors"], strict=True):
-        [size] = rate_limit["actions"][-1]["header_value_match"]["headers"]
-        what = f"JSON bodies over {_size(size['range_match']['end'] - 1)}"
+        [length] = rate_limit["actions"][-1]["header_value_match"]["headers"]
+        what = f"JSON bodies over {size(length['range_match']['end'] - 1)}"
         yield from _bucket(what, descriptor["token_bucket"], "tenant")
     yield Limit("tenants counted", limit["max_dynamic_descriptors"], "", "edge", _EVICTED)
 
@@ -213,42 +181,9 @@ def _overload(bootstrap: edge.Yaml) -> Iterator[Limit]:
 
 
 def _body(route: edge.Yaml) -> int:
-    size: int = route["typed_per_filter_config"][f"{_FILTER}buffer"]["buffer"]["max_request_bytes"]
-    return size
-
-
-def _size(number: float) -> str:
-    size, name = next((size, name) for size, name in _SIZES if number >= size)
-    return f"{number / size:g} {name}"
+    most: int = route["typed_per_filter_config"][f"{_FILTER}buffer"]["buffer"]["max_request_bytes"]
+    return most
 
 
 def _seconds(duration: Any) -> float:
     return float(str(duration).removesuffix("s"))
-
-
-def table() -> str:
-    """The limits in Markdown."""
-    rows = [f"| {each.what} | {each.shown} | {each.per} | {each.answer} |" for each in limits()]
-    return "\n".join(["| what | limit | for each | beyond it |", "|---|---|---|---|", *rows]) + "\n"
-
-
-def text(current: str) -> str:
-    """The README with the table in its place. Raises ValueError where the marks of the place are missing."""
-    before, _, rest = current.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{README} lacks the marks of the table")
-    return before + BEGIN + table() + END + after
-
-
-def main() -> None:
-    current = README.read_text()
-    wanted = text(current)
-    if "--check" not in sys.argv:
-        README.write_text(wanted)
-    elif current != wanted:
-        sys.exit(f"{README.relative_to(ROOT)} is stale: run `make fix` and commit the result")
-
-
-if __name__ == "__main__":
-    main()

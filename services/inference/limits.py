@@ -2,7 +2,6 @@
 
 from core import json_shape
 from core.limits import Limit
-from core.rpc.shared_limits import SHARED_LIMITS
 from core.storage.checks import MAX_TOTALS
 from services.inference.domain import echo, reports, requests
 from services.inference.domain.models import MAX_PARAMS
@@ -13,7 +12,6 @@ from services.inference.settings import Settings
 def limits(settings: Settings) -> tuple[Limit, ...]:
     large = f"JSON body of more than {requests.LARGE_BODY_BYTES // 1024} KiB"
     return (
-        *SHARED_LIMITS,
         Limit("Members, objects and lists", json_shape.DEFAULT.nodes, "values", large),
         Limit("Entries of lists and objects", json_shape.DEFAULT.entries, "values", large),
         Limit("messages", requests.MAX_MESSAGES, "messages", "chat"),

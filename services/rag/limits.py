@@ -1,7 +1,6 @@
 """What bounds the requests to rag, from the constants and settings that are checked."""
 
 from core.limits import Limit
-from core.rpc.shared_limits import SHARED_LIMITS
 from services.rag.domain import files, names
 from services.rag.servicers import bodies, forms
 from services.rag.settings import Settings
@@ -10,7 +9,6 @@ from services.rag.settings import Settings
 def limits(settings: Settings) -> tuple[Limit, ...]:
     converting = settings.conversion
     return (
-        *SHARED_LIMITS,
         Limit("A file", settings.max_mb, "MiB", "upload", "413"),
         Limit("A body of JSON", bodies.MAX_JSON_BYTES, "bytes", "upload", "413"),
         Limit("Parts of a form", forms.MAX_PARTS, "parts", "upload"),

@@ -1,7 +1,6 @@
 """What bounds the requests to vector, from the constants and settings that are checked."""
 
 from core.limits import Limit
-from core.rpc.shared_limits import SHARED_LIMITS
 from services.vector import convert_json
 from services.vector.domain import filters, points, vectors
 from services.vector.settings import Settings
@@ -9,7 +8,6 @@ from services.vector.settings import Settings
 
 def limits(settings: Settings) -> tuple[Limit, ...]:
     return (
-        *SHARED_LIMITS,
         Limit("Dimension", points.MAX_DIMENSION, "numbers", "index"),
         Limit("vectors", points.MAX_POINTS, "points", "upsert"),
         Limit("id", points.MAX_ID, "characters", "point"),

@@ -165,11 +165,6 @@ def test_no_limit_is_missing_in_the_table(monkeypatch: pytest.MonkeyPatch) -> No
     assert {name for content in files for name in _keys(content)} - read <= NO_LIMITS
 
 
-def test_the_table_of_limits_is_that_of_the_configuration() -> None:
-    current = edge_limits.README.read_text()
-    assert edge_limits.text(current) == current, "run `make fix`"
-
-
 def test_public_paths_are_those_of_public_rpcs() -> None:
     """A path too many would let strangers in, one too few would lock them out of signing in."""
     rules = edge.http_filter(edge.connection_manager(_committed()), "envoy.filters.http.jwt_authn")["rules"]
