@@ -1,0 +1,37 @@
+"""Gives memory that the process has freed back to the system.
+
+glibc keeps what was freed for the next allocation, and a fragment keeps a whole arena: after a burst of large requests
+a process stays as large as it was at its largest.
+"""
+
+import asyncio
+import ctypes
+import os
+from pathlib import Path
+
+CHECK_SECONDS = 10.0
+CHANGE = 8 * 1024 * 1024
+"""Bytes by which the process must have grown or shrunk to be worth the work, which takes some milliseconds."""
+
+_STATM = Path("/proc/self/statm")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class FreedMemory:
+    """Call `give_back` every `CHECK_SECONDS`. Does nothing where the C library cannot do it."""
+
+    def __init__(self) -> None:
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if _STATM.exists() else None
+        self._settled = 0
+        """Bytes of the process after the last time."""
+
+    async def give_back(self) -> None:
+        """Only where the process is another size than after the last time: in the middle of a burst little is free."""
+        if self._trim is not None and abs(_resident() - self._settled) > CHANGE:
+            await asyncio.to_thread(self._trim, 0)
+            self._settled = _resident()
+
+
+def _resident() -> int:
+    """Bytes of the process in memory."""
+    return int(_STATM.read_text().split()[1]) * _PAGE

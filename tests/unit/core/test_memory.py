@@ -1,0 +1,58 @@
+"""What the process has freed goes back to the system, and only when there may be some."""
+
+import pytest
+
+from core import memory
+from core.memory import CHANGE, FreedMemory
+
+
+class Process:
+    """One whose size the test says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.size = 100 * CHANGE
+        self.trims = 0
+        self.freed = FreedMemory()
+        monkeypatch.setattr(memory, "_resident", lambda: self.size)
+        monkeypatch.setattr(self.freed, "_trim", self.trim)
+
+    def trim(self, padding: int) -> None:
+        assert padding == 0
+        self.trims += 1
+
+    async def at(self, size: int) -> int:
+        self.size = size
+        await self.freed.give_back()
+        return self.trims
+
+
+async def test_it_works_when_the_size_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a burst, too: in its middle there was little to give back, and the process is smaller than then."""
+    process = Process(monkeypatch)
+    base = 100 * CHANGE
+    assert await process.at(base) == 1
+    assert await process.at(base + CHANGE) == 1
+    assert await process.at(base + 20 * CHANGE) == 2
+    assert await process.at(base + 15 * CHANGE) == 3
+    assert await process.at(base + 15 * CHANGE) == 3
+
+
+async def test_where_the_library_cannot_do_it_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(monkeypatch)
+    monkeypatch.setattr(process.freed, "_trim", None)
+    assert await process.at(1) == 0
+
+
+async def test_a_burst_is_given_back() -> None:
+    """Fragments of it, as large as gRPC's, keep what lies between them."""
+    if FreedMemory()._trim is None:
+        pytest.skip("needs glibc")
+    freed = FreedMemory()
+    await freed.give_back()
+    pieces = [bytes(16_000) for _ in range(5_000)]
+    fragments = pieces[::200]
+    grown = memory._resident()
+    del pieces
+    await freed.give_back()
+    assert memory._resident() < grown - 40 * 1024 * 1024
+    assert len(fragments) == 25
