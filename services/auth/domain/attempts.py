@@ -7,19 +7,16 @@ does not know the password can therefore keep nobody from signing in from where 
 """
 
 import hashlib
-import ipaddress
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core import context
+from core.addresses import network_of
 from core.errors import RateLimited, Unavailable
 from core.rate_limits import RateLimits
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.records import User
-
-_IPV6_NETWORK = 64
-"""Bits; whoever has one IPv6 address usually has all of its /64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +108,6 @@ def networks_for(user_id: str) -> tuple[str, ...]:
 def _address() -> str:
     request = context.current()
     return network_of(request.peer_address if request else "")
-
-
-def network_of(peer: str) -> str:
-    """Whom an address stands for. Takes a bare address or gRPC's `ipv4:host:port` and `ipv6:[host]:port`."""
-    family, _, rest = peer.partition(":")
-    if family in ("ipv4", "ipv6"):
-        peer = rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return _digest(peer)
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((int(address), _IPV6_NETWORK), strict=False).network_address)
-    return str(address)
 
 
 def _digest(text: str) -> str:

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from core import context
+from core.addresses import network_of
 from core.context import RequestContext
 from core.errors import RateLimited, Unavailable
 from core.rate_limits import RateLimits
-from services.auth.domain.attempts import AttemptLimits, Attempts, network_of
+from services.auth.domain.attempts import AttemptLimits, Attempts
 from services.auth.domain.records import User
 
 MANY = "1000/minute"
