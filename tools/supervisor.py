@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ STOP_SECONDS = 150.0
 """Longer than a service's own grace for calls in flight, so that a stop is never cut short from here."""
 EDGE_PORTS = {"inference": "inference_http1", "vector": "vector_http1"}
 """Services with a second port for the edge alone, and the edge's name for that."""
+EDGE_SECRET = "PORTICO_EDGE_SECRET"  # noqa: S105  # the name of a variable
 _RESTART_SECONDS = (0.2, 1.0, 5.0)
 _STEADY_SECONDS = 30.0
 _CONFIG_ERROR = 2
@@ -35,6 +36,13 @@ _LAPTOP = {
     "PORTICO_OUTBOUND_BLOCK_PRIVATE": "false",
     "PORTICO_INSECURE_COOKIES": "true",
     "PORTICO_DRAIN_SECONDS": "0.2",
+}
+
+
+_SECRETS: Mapping[str, Callable[[], str]] = {
+    "PORTICO_SERVICE_SECRET": lambda: secrets.token_urlsafe(48),
+    EDGE_SECRET: lambda: secrets.token_urlsafe(48),
+    "PORTICO_ENCRYPTION_KEYS": lambda: f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
 }
 
 
@@ -132,7 +140,8 @@ class Supervisor:
             cors_origins=origins or edge.LOCAL_ORIGINS,
             access_log=self.data / "logs" / "access.log",
         )
-        return Child("edge", command, os.environ, self.data / "logs" / "edge.log")
+        env = {**os.environ, EDGE_SECRET: dev_secrets(self.data)[EDGE_SECRET]}
+        return Child("edge", command, env, self.data / "logs" / "edge.log")
 
     async def start(self) -> None:
         for child in self.children:
@@ -198,13 +207,12 @@ def _die_with_parent() -> None:
 
 
 def dev_secrets(data: Path) -> dict[str, str]:
-    """This folder's own secrets, made at the first start. What the environment sets stands."""
+    """This folder's own secrets, each made at the first start that needs it. What the environment sets stands."""
     path = data / "dev-secrets.json"
-    if not path.exists():
-        key = base64.b64encode(secrets.token_bytes(32)).decode()
-        made = {"PORTICO_SERVICE_SECRET": secrets.token_urlsafe(48), "PORTICO_ENCRYPTION_KEYS": f"k1:{key}"}
-        write_private(path, json.dumps(made))
-    kept: dict[str, str] = json.loads(path.read_text())
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    if missing := {name: make() for name, make in _SECRETS.items() if name not in kept}:
+        kept |= missing
+        write_private(path, json.dumps(kept))
     return {name: os.environ.get(name, value) for name, value in kept.items()}
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import jwt
 import yaml
 
+from tests.support.serving import EDGE_SECRET
 from tests.support.tokens import Signer
 from tools import edge as tool
 
@@ -58,8 +59,8 @@ class Reply:
 class Program:
     """A child process whose lines of standard output can be waited for."""
 
-    def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    def __init__(self, command: list[str], **env: str) -> None:
+        self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.PIPE, text=True)
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -302,7 +303,7 @@ def running(
         )
         for change in filter(None, (_without_http1 if recorder else None, patch)):
             _change(folder, change)
-        envoy = Program(command)
+        envoy = Program(command, PORTICO_EDGE_SECRET=EDGE_SECRET)
         stack.callback(envoy.stop)
         edge = Edge(port, admin_port, signer, toys, ports, access_log, envoy.process.pid)
         edge.wait_for("/health/ready" if wait else "/health/live")

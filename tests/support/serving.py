@@ -14,6 +14,11 @@ from core.sealing import generate_key
 from tests.support.tokens import Signer
 
 _KEYS = generate_key()
+EDGE_SECRET = "e" * 32
+BY_EDGE = (("x-portico-edge", EDGE_SECRET),)
+"""Metadata that makes a service believe what the edge alone may say."""
+REST = (*BY_EDGE, ("x-portico-rest", "1"))
+"""Metadata of a call that the edge has transcoded from REST."""
 
 
 @dataclass
@@ -29,6 +34,7 @@ class World:
 def environment(folder: Path, **more: str) -> dict[str, str]:
     return {
         "PORTICO_SERVICE_SECRET": "s" * 32,
+        "PORTICO_EDGE_SECRET": EDGE_SECRET,
         "PORTICO_ENCRYPTION_KEYS": _KEYS,
         "PORTICO_DATA_DIR": str(folder),
         "PORTICO_DRAIN_SECONDS": "0",
