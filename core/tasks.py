@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
-from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from core import context, logs
@@ -100,5 +99,5 @@ def _without_deadline() -> Context:
     copied = copy_context()
     request = context.current()
     if request is not None and request.deadline is not None:
-        copied.run(context.bind, replace(request, deadline=None))
+        copied.run(context.bind, request._replace(deadline=None))
     return copied
