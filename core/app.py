@@ -22,18 +22,23 @@ from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
 from core.commands import Command
-from core.config import ConfigError, Secret, setting
+from core.config import ConfigError
 from core.health import Health
 from core.identity import KeyRing, TokenVerifier
 from core.lifecycle import Lifecycle, Phase
 from core.logs import LogSettings
+from core.memory import CHECK_SECONDS, FreedMemory
 from core.rate_limits import RateLimits
 from core.removals import Removals
 from core.revocations import Revocations
+from core.rpc.arrivals import Arrivals
 from core.rpc.audit import Refusals, recorded
-from core.rpc.chain import Auth, LoadShedding, Quota, Stage
+from core.rpc.chain import Chain
+from core.rpc.limits import MIB
 from core.rpc.removals import RemovalFeed
 from core.rpc.server import Mount, make_server
+from core.rpc.settings import RpcSettings
+from core.rpc.stages import Auth, LoadShedding, Quota, Shares, Stage
 from core.rpc.trust import TrustFeed
 from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import DocumentStore
@@ -43,38 +48,6 @@ from core.telemetry import TelemetrySettings
 log = logs.get(__name__)
 
 S = TypeVar("S")
-
-
-@dataclass(frozen=True)
-class RpcSettings:
-    """The gRPC server of a service"""
-
-    listen: str = setting("PORTICO_LISTEN", default="127.0.0.1:0", help="host:port to serve gRPC on; port 0: any.")
-    edge_listen: str = setting(
-        "PORTICO_EDGE_LISTEN",
-        default="",
-        help="host:port where the edge reaches the hot calls over HTTP/1.1 at less cost than over HTTP/2; empty: off.",
-    )
-    auth_address: str = setting(
-        "PORTICO_AUTH_ADDRESS",
-        default="127.0.0.1:50051",
-        help="host:port of auth, for its keys and revocations.",
-    )
-    service_secret: Secret = setting(
-        "PORTICO_SERVICE_SECRET", min=32, help="Known to Portico's services alone; lets them follow auth."
-    )
-    max_concurrent_calls: int = setting(
-        "PORTICO_MAX_CONCURRENT_CALLS", default=4000, min=1, help="Calls beyond this are refused with 503."
-    )
-    calls_per_token: str = setting(
-        "PORTICO_CALLS_PER_TOKEN", default="", help='Limit per token and service, as "100/minute"; empty: none.'
-    )
-    drain_seconds: float = setting(
-        "PORTICO_DRAIN_SECONDS", default=1.0, min=0, help="Pause between NOT_SERVING and the server's stop."
-    )
-    grace_seconds: float = setting(
-        "PORTICO_GRACE_SECONDS", default=120.0, min=0, help="Time that calls in flight get to end at a stop."
-    )
 
 
 @dataclass(frozen=True)
@@ -182,8 +155,8 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle = platform.lifecycle
     mounts = [recorded(mount, platform.audit) for mount in await build(platform, settings)]
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
-    stages = _stages(platform)
-    server = make_server(mounts, stages, platform.health)
+    chain = _chain(platform)
+    server = make_server(mounts, chain, platform.health)
     port = server.add_insecure_port(core_settings.rpc.listen)
     grace = core_settings.rpc.grace_seconds
     lifecycle.on_stop(Phase.NOT_SERVING, "health", platform.health.shutting_down, 1.0)
@@ -195,9 +168,10 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.CACHE, "cache", platform.cache.close, 5.0)
     lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
+    platform.tasks.every("give freed memory back", CHECK_SECONDS, FreedMemory().give_back)
     await platform.health.start()
     await server.start()
-    edge_port = await _serve_edge(platform, mounts, stages)
+    edge_port = await _serve_edge(platform, mounts, chain)
     log.info(
         "serving",
         service=service,
@@ -208,14 +182,16 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     return Running(platform, server, port, edge_port)
 
 
-async def _serve_edge(platform: Platform, mounts: Sequence[Mount], stages: Sequence[Stage]) -> int | None:
+async def _serve_edge(platform: Platform, mounts: Sequence[Mount], chain: Chain) -> int | None:
     rpc = platform.settings.rpc
     if not rpc.edge_listen:
         return None
+    if rpc.edge_secret is None:
+        log.warning("PORTICO_EDGE_SECRET is not set: nothing that the edge says of its calls is believed")
     # Imported here because only the services that the edge calls often install its parser.
     from core.rpc.http1.server import Http1Server
 
-    server = Http1Server(mounts, stages, platform.health)
+    server = Http1Server(mounts, chain, platform.health)
     grace = rpc.grace_seconds
     platform.lifecycle.on_stop(Phase.SERVER, "edge server", lambda: server.stop(grace), grace + 5.0)
     return await server.start(rpc.edge_listen)
@@ -260,17 +236,20 @@ def _platform(service: str, settings: CoreSettings) -> Platform:
     )
 
 
-def _stages(platform: Platform) -> list[Stage]:
-    """The order is the design's; telemetry and errors stand around all of these, in `Chain` itself."""
+def _chain(platform: Platform) -> Chain:
+    """The order of the stages is the design's; telemetry and errors stand around all of these, in `Chain` itself."""
     rpc = platform.settings.rpc
+    load = LoadShedding(rpc.max_concurrent_calls)
     stages: list[Stage] = [
-        LoadShedding(rpc.max_concurrent_calls),
+        load,
         Refusals(platform.audit),
         Auth(platform.verifier, rpc.service_secret),
+        Shares(load, rpc.tenant_share_percent),
     ]
     if rpc.calls_per_token:
         stages.append(Quota(platform.rate_limits, rpc.calls_per_token))
-    return stages
+    arrivals = Arrivals(memory=rpc.arriving_mb * MIB, seconds=rpc.request_seconds)
+    return Chain(stages, arrivals=arrivals, edge_secret=rpc.edge_secret)
 
 
 async def _close_telemetry() -> None:

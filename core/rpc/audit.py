@@ -21,11 +21,11 @@ from core.audit.records import DENIED, FAILURE, SUCCESS, UNKNOWN, Actor, AuditEn
 from core.context import RequestContext
 from core.errors import PermissionDenied, PorticoError, Unauthenticated
 from core.rpc.audit_rules import AuditRule
-from core.rpc.chain import Call, Outcome
+from core.rpc.call import Call
 from core.rpc.errors import wire_of
-from core.rpc.parsing import Received
 from core.rpc.policy import policies_of
 from core.rpc.server import Mount
+from core.rpc.stages import Outcome
 from core.tenancy import Tenant
 
 log = logs.get(__name__)
@@ -122,18 +122,13 @@ class _Recorded:
             await self._log.write(tenant, entry)
 
 
-def _look_at(received: Any) -> Any:
-    """The request of a call that was refused before anybody read it. None: it is a stream, or not worth the work."""
-    return received.small_message() if isinstance(received, Received) else None
-
-
 class Refusals:
     """A stage of the chain: records calls that were refused because of who makes them."""
 
     def __init__(self, audit_log: AuditLog) -> None:
         self._log = audit_log
 
-    async def begin(self, call: Call) -> None:
+    def begin(self, call: Call) -> None:
         pass
 
     def end(self, call: Call, outcome: Outcome) -> None:
@@ -148,7 +143,7 @@ class Refusals:
         if rule is None:
             return
         if change is None:  # refused before the handler began
-            change = Change(rule.named_by_request(_look_at(call.received)), {**error.metadata})
+            change = Change(rule.named_by_request(call.message), {**error.metadata})
         request, now, identity = call.request, self._log.clock(), call.request.identity
         if identity is not None:
             self._log.refuse(identity.tenant, _entry(rule, change, actor_of(request), outcome, now, error.reason))

@@ -13,25 +13,46 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from core.health import Health
-from core.rpc.chain import Chain, Stage
-from core.rpc.limits import MAX_HEAD_BYTES, MAX_MESSAGE_BYTES
-from core.rpc.policy import policies_of
-
-OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_metadata_size", MAX_HEAD_BYTES),
-    ("grpc.max_concurrent_streams", 10_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.so_reuseport", 0),
-    # How far a stream may be ahead of its reader. Left to itself, gRPC takes a slow reader for a long line and lets
-    # more and more come: 170 MiB of one upload.
-    ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", 256 * 1024),
+from core.rpc.arrivals import Arrivals
+from core.rpc.chain import Chain, Method
+from core.rpc.limits import (
+    MAX_HEAD_BYTES,
+    MAX_PROBES,
+    MAX_SENT_BYTES,
+    PROBE_MESSAGES,
+    PROBE_SECONDS,
+    UNREAD_BYTES,
 )
+from core.rpc.policy import Policy, policies_of, public_policies
+from core.rpc.stages import LoadShedding, Shares
+
+_HEALTH = "grpc.health.v1.Health"
+_IDENTITY_ONLY = 1
+MAX_STREAMS = 200
+"""Calls on one connection. All that come at once are handled before the next caller's; who has more, such as the edge,
+opens another connection."""
 
 Handlers = Mapping[str, grpc.RpcMethodHandler]
+Options = tuple[tuple[str, int], ...]
+
+
+def server_options(max_request_bytes: int) -> Options:
+    """gRPC's own limits, for RPCs whose requests have at most so many bytes. gRPC refuses what is larger with
+    RESOURCE_EXHAUSTED, and what is compressed with UNIMPLEMENTED, before it receives or unpacks it."""
+    return (
+        ("grpc.max_receive_message_length", max_request_bytes),
+        ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
+        ("grpc.max_send_message_length", MAX_SENT_BYTES),
+        ("grpc.max_metadata_size", MAX_HEAD_BYTES),
+        ("grpc.max_concurrent_streams", MAX_STREAMS),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.so_reuseport", 0),
+        # How far a stream may be ahead of its reader. Left to itself, gRPC takes a slow reader for a long line and
+        # lets more and more come: 170 MiB of one upload.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", UNREAD_BYTES),
+    )
 
 
 class _Methods:
@@ -57,42 +78,71 @@ class Mount:
     name: str
     add: Add
     servicer: object
+    policies: Mapping[str, Policy] | None = None
+    """By full method name, for a foreign contract, which carries no access options."""
 
     @property
     def descriptor(self) -> ServiceDescriptor:
         return Default().FindServiceByName(self.name)
 
+    def rules(self) -> Mapping[str, Policy]:
+        """By path: "/package.Service/Method"."""
+        return policies_of(self.descriptor) if self.policies is None else self.policies
 
-def guarded(mount: Mount, stages: Sequence[Stage]) -> Handlers:
-    """The mount's methods behind the chain, by path: "/package.Service/Method"."""
-    chain, policies = Chain(stages), policies_of(mount.descriptor)
-    handlers = _handlers(mount.add, mount.servicer)
-    return {path: chain.wrap(handlers[path.rpartition("/")[2]], policy) for path, policy in policies.items()}
+    def methods(self, chain: Chain, arriving_bytes: int = 0) -> dict[str, Method]:
+        """The methods behind the chain, by path. `arriving_bytes` is as `core.rpc.requests.Requests` has it."""
+        collected = _Methods()
+        self.add(self.servicer, collected)
+        return {
+            path: chain.wrap(collected.handlers[path.rpartition("/")[2]], policy, arriving_bytes)
+            for path, policy in self.rules().items()
+        }
 
 
-def make_server(mounts: Sequence[Mount], stages: Sequence[Stage], health: Health) -> Server:
+def make_server(mounts: Sequence[Mount], chain: Chain, health: Health) -> Server:
     """A server that is not yet started or bound."""
-    server = make_grpc_server(options=OPTIONS)
-    names = [*(mount.name for mount in mounts), "grpc.health.v1.Health", reflection.SERVICE_NAME]
-    # Probes and the schema stand outside the chain: they hold nobody's data.
-    schema = reflection.aio.ReflectionServicer(names)
-    services = {
-        **{mount.name: _by_method(guarded(mount, stages)) for mount in mounts},
-        "grpc.health.v1.Health": _handlers(health_pb2_grpc.add_HealthServicer_to_server, health.servicer),
-        reflection.SERVICE_NAME: _handlers(reflection_pb2_grpc.add_ServerReflectionServicer_to_server, schema),
-    }
+    probes = _probes(mounts, health)
+    # gRPC knows one limit for all RPCs of a server.
+    largest = max(policy.max_request_bytes for mount in (*mounts, *probes) for policy in mount.rules().values())
+    methods = {path: method for mount in mounts for path, method in mount.methods(chain, largest).items()}
+    for probe in probes:
+        methods |= probe.methods(_probe_chain(largest), largest)
+    server = make_grpc_server(options=server_options(largest))
     # Never `add_registered_method_handlers`: with them grpc.aio waits, at every call, on a future for each method.
-    server.add_generic_rpc_handlers(
-        tuple(grpc.method_handlers_generic_handler(name, handlers) for name, handlers in services.items())
-    )
+    server.add_generic_rpc_handlers((_Handler(methods),))
     return server
 
 
-def _handlers(add: Add, servicer: object) -> Handlers:
-    methods = _Methods()
-    add(servicer, methods)
-    return methods.handlers
+def _probe_chain(largest: int) -> Chain:
+    load = LoadShedding(MAX_PROBES)
+    arrivals = Arrivals(memory=PROBE_MESSAGES * largest, seconds=PROBE_SECONDS)
+    return Chain([load, Shares(load, 100)], arrivals=arrivals)
 
 
-def _by_method(handlers: Handlers) -> Handlers:
-    return {path.rpartition("/")[2]: handler for path, handler in handlers.items()}
+def _probes(mounts: Sequence[Mount], health: Health) -> Sequence[Mount]:
+    """Health and the schema: they hold nobody's data and need no token."""
+    schema = reflection.aio.ReflectionServicer([*(mount.name for mount in mounts), _HEALTH, reflection.SERVICE_NAME])
+    return [
+        _public(_HEALTH, health_pb2_grpc.add_HealthServicer_to_server, health.servicer),
+        _public(reflection.SERVICE_NAME, reflection_pb2_grpc.add_ServerReflectionServicer_to_server, schema),
+    ]
+
+
+def _public(name: str, add: Add, servicer: object) -> Mount:
+    return Mount(name, add, servicer, public_policies(Default().FindServiceByName(name)))
+
+
+class _Handler(grpc.GenericRpcHandler):
+    """gRPC's handlers of all methods, by path. They take streams of bytes, also where the RPC takes one message: only
+    so does gRPC call the chain before it reads the request."""
+
+    def __init__(self, methods: Mapping[str, Method]) -> None:
+        self._handlers = {path: _handler_of(method) for path, method in methods.items()}
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return self._handlers.get(details.method)
+
+
+def _handler_of(method: Method) -> grpc.RpcMethodHandler:
+    make = grpc.stream_stream_rpc_method_handler if method.gives_stream else grpc.stream_unary_rpc_method_handler
+    return make(method.run, None, method.serialize)

@@ -1,17 +1,12 @@
-"""The limits that hold in every service."""
+"""The limits that hold in every service, beside those of `core.rpc.limit_table`."""
 
 from core.fields import MAX_NOTES_BYTES, MAX_PAGE
 from core.limits import MAX_ANSWER_BYTES, Limit
 from core.offload import MAX_WAITING_BYTES
 from core.providers.providers import MAX_PROVIDERS
-from core.rpc.limits import MAX_HEAD_BYTES, MAX_MESSAGE_BYTES
-from core.rpc.parsing import MAX_FIELDS
 from core.storage.checks import MAX_PAGE_LENGTH
 
 SHARED_LIMITS = (
-    Limit("A message", MAX_MESSAGE_BYTES, "bytes", "request", "413, RESOURCE_EXHAUSTED over gRPC"),
-    Limit("Headers, or gRPC metadata", MAX_HEAD_BYTES, "bytes", "request", "431"),
-    Limit("Protobuf fields, at all depths together", MAX_FIELDS, "fields", "request"),
     Limit("Large requests that wait to be read", MAX_WAITING_BYTES, "bytes", "tenant and process", "429"),
     Limit("metadata, and other small JSON objects", MAX_NOTES_BYTES, "bytes of JSON", "record"),
     Limit("Providers", MAX_PROVIDERS, "providers", "project and service", "409"),

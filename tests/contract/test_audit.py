@@ -17,8 +17,9 @@ from core.audit.records import AUDIT_LOG, DENIED, FAILURE, SUCCESS, UNKNOWN, Aud
 from core.config import Secret
 from core.health import Health
 from core.rpc.audit import Refusals, recorded
-from core.rpc.chain import Auth, Stage
+from core.rpc.chain import Chain
 from core.rpc.server import Mount, make_server
+from core.rpc.stages import Auth, Stage
 from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Tenant
@@ -29,6 +30,7 @@ from portico.inference.v1 import (
     usage_service_pb2_grpc,
 )
 from portico.vector.v1 import point_service_pb2, point_service_pb2_grpc
+from tests.support.serving import BY_EDGE, EDGE_SECRET
 from tests.support.tokens import Signer
 
 ACME = Tenant("acme")
@@ -122,7 +124,7 @@ def world(signer: Signer) -> World:
 @asynccontextmanager
 async def channel_to(world: World) -> AsyncIterator[grpc.aio.Channel]:
     stages: list[Stage] = [Refusals(world.log), Auth(world.signer.verifier(), Secret("s" * 32))]
-    server = make_server(world.mounts(), stages, Health())
+    server = make_server(world.mounts(), Chain(stages, edge_secret=Secret(EDGE_SECRET)), Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
@@ -142,6 +144,7 @@ def metadata(world: World, **claims: Any) -> tuple[tuple[str, str], ...]:
         ("authorization", f"Bearer {token}"),
         ("x-request-id", "req-1"),
         ("x-client-address", "192.0.2.7"),
+        *BY_EDGE,
     )
 
 
@@ -284,5 +287,21 @@ async def test_an_unreadable_request_leaves_nothing(world: World, channel: grpc.
     call = channel.unary_unary(UPSERT)
     assert await refused(call(b"\x0a\x02\xff\xff", metadata=metadata(world))) is grpc.StatusCode.INVALID_ARGUMENT
     await refused(call(b"\x0a\x02\xff\xff", metadata=metadata(world, scopes=["usage:read"])))
+    entry = await world.one()
+    assert (entry.outcome, entry.resource_id) == (DENIED, "")
+
+
+async def test_a_refusal_does_not_wait_for_a_request_that_does_not_come(
+    world: World, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.rpc.requests.LOOK_SECONDS", 0.05)
+    never = asyncio.Event()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        await never.wait()
+        yield b""
+
+    call = channel.stream_unary(UPSERT)(nothing(), metadata=metadata(world, scopes=["usage:read"]), timeout=20)
+    assert await refused(call) is grpc.StatusCode.PERMISSION_DENIED
     entry = await world.one()
     assert (entry.outcome, entry.resource_id) == (DENIED, "")

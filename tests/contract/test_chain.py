@@ -18,11 +18,12 @@ from core.config import Secret
 from core.health import Health
 from core.rate_limits import RateLimits
 from core.rpc import reply
-from core.rpc.chain import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
+from core.rpc.chain import Chain
 from core.rpc.errors import WIRE
 from core.rpc.http1.server import Http1Server
 from core.rpc.policy import policies_of
 from core.rpc.server import Mount, make_server
+from core.rpc.stages import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
 from portico.auth.v1 import (
     key_service_pb2,
     key_service_pb2_grpc,
@@ -33,6 +34,7 @@ from portico.auth.v1 import (
 )
 from portico.inference.v1 import openai_service_pb2, openai_service_pb2_grpc
 from tests.support.http1_channel import Http1Channel
+from tests.support.serving import BY_EDGE, EDGE_SECRET, REST
 from tests.support.tokens import Signer
 
 SECRET = "s" * 32
@@ -115,9 +117,13 @@ def stages(signer: Signer) -> list[Stage]:
     return [LoadShedding(limit=3), Auth(signer.verifier(), Secret(SECRET))]
 
 
+def chain_of(stages: list[Stage]) -> Chain:
+    return Chain(stages, edge_secret=Secret(EDGE_SECRET))
+
+
 @asynccontextmanager
 async def by_http2(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[grpc.aio.Channel]:
-    server = make_server(mounts, stages, Health())
+    server = make_server(mounts, chain_of(stages), Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
@@ -127,7 +133,7 @@ async def by_http2(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[gr
 
 @asynccontextmanager
 async def by_http1(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[Any]:
-    server = Http1Server(mounts, stages, Health())
+    server = Http1Server(mounts, chain_of(stages), Health())
     yield Http1Channel(await server.start("127.0.0.1:0"))
     await server.stop(0)
 
@@ -221,7 +227,7 @@ async def test_every_error_of_the_tree_reaches_the_client_as_the_table_says(
         raise cls("Say ünïcode.", reason="SOME_REASON", field="name", retry_after=1.5, metadata={"a": "b"})
 
     servicers.do = fail
-    error = await refusal(get_jwks(channel, ("x-portico-rest", "1"), ("x-request-id", "r-1")))
+    error = await refusal(get_jwks(channel, *REST, ("x-request-id", "r-1")))
     wire = WIRE[cls]
     assert error.code() is wire.code
     assert error.details() == "Say ünïcode."
@@ -281,7 +287,7 @@ async def test_the_edge_gets_some_kilobytes_of_a_message(servicers: Servicers, s
 
     servicers.do = fail
     async with by_http1(servicers.mounts(), stages) as channel:
-        error = await refusal(get_jwks(channel, ("x-portico-rest", "1")))
+        error = await refusal(get_jwks(channel, *REST))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     message = orjson.loads(trailing(error)["x-error-body"])["error"]["message"]
     assert message == "漢" * (len(message) - 3) + "..."
@@ -313,7 +319,7 @@ async def test_an_unknown_error_says_nothing_to_the_client_and_all_to_the_log(
         raise ValueError(MARKER)
 
     servicers.do = fail
-    error = await refusal(get_jwks(channel, ("x-portico-rest", "1"), ("x-request-id", "r-42")))
+    error = await refusal(get_jwks(channel, *REST, ("x-request-id", "r-42")))
     assert error.code() is grpc.StatusCode.INTERNAL
     everything = f"{error.details()} {trailing(error)}"
     assert "hunter2" not in everything
@@ -325,7 +331,7 @@ async def test_success_status_is_told_to_the_edge_only(
     channel: grpc.aio.Channel, servicers: Servicers, signer: Signer
 ) -> None:
     stub = token_service_pb2_grpc.TokenServiceStub(channel)
-    for extra, expected in (((), None), ((("x-portico-rest", "1"),), "201")):
+    for extra, expected in (((), None), (REST, "201")):
         call = stub.CreateToken(
             token_service_pb2.CreateTokenRequest(), metadata=(bearer(signer.token()), *extra), timeout=5
         )
@@ -339,9 +345,7 @@ async def test_a_servicer_may_answer_with_another_success(
 ) -> None:
     servicers.do = lambda: reply.set_status(status)
     stub = token_service_pb2_grpc.TokenServiceStub(channel)
-    call = stub.CreateToken(
-        token_service_pb2.CreateTokenRequest(), metadata=(bearer(signer.token()), ("x-portico-rest", "1")), timeout=5
-    )
+    call = stub.CreateToken(token_service_pb2.CreateTokenRequest(), metadata=(bearer(signer.token()), *REST), timeout=5)
     await call
     assert dict(await call.initial_metadata()).get("x-http-status") == told
 
@@ -354,9 +358,7 @@ async def test_a_failed_creation_is_not_announced_as_a_success(
 
     servicers.do = fail
     stub = token_service_pb2_grpc.TokenServiceStub(channel)
-    call = stub.CreateToken(
-        token_service_pb2.CreateTokenRequest(), metadata=(bearer(signer.token()), ("x-portico-rest", "1")), timeout=5
-    )
+    call = stub.CreateToken(token_service_pb2.CreateTokenRequest(), metadata=(bearer(signer.token()), *REST), timeout=5)
     error = await refusal(call)
     assert trailing(error)["x-http-status"] == "409"
     assert "x-http-status" not in dict(await call.initial_metadata())
@@ -393,7 +395,7 @@ async def test_a_cancelled_stream_leaves_its_handler_at_once(
 async def test_concurrent_calls_keep_their_own_tenant(
     channel: grpc.aio.Channel, servicers: Servicers, stages: list[Stage], signer: Signer
 ) -> None:
-    stages[0]._limit = 1000  # type: ignore[attr-defined]
+    stages[0].limit = 1000  # type: ignore[attr-defined]
     servicers.hold = asyncio.Event()
     bound: list[tuple[str, str]] = []
     servicers.do = lambda: bound.append((context.current().request_id, context.identity().tenant.slug))  # type: ignore[union-attr]
@@ -419,7 +421,8 @@ async def test_the_callers_deadline_is_known(channel: grpc.aio.Channel, servicer
 async def test_the_callers_address_is_the_edges_word_or_the_peers(
     channel: grpc.aio.Channel, servicers: Servicers
 ) -> None:
-    await get_jwks(channel, ("x-client-address", "198.51.100.7"))
+    told = ("x-client-address", "198.51.100.7")
+    await get_jwks(channel, told, *BY_EDGE)
     await get_jwks(channel)
     assert [request.peer_address for request in servicers.seen] == ["198.51.100.7", "127.0.0.1"]
 

@@ -24,6 +24,8 @@ from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1.file_service_pb2_grpc import FileServiceStub
 from tests.support import documents
 from tests.support.processes import alive, children
+from tests.support.rag_client import edge_pieces
+from tests.support.serving import EDGE_SECRET, REST
 from tests.support.tokens import Signer
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,7 @@ class Client:
 
     def __post_init__(self) -> None:
         self._files = FileServiceStub(self.channel)
-        self._metadata = (("authorization", f"Bearer {self.token}"), ("x-portico-rest", "1"))
+        self._metadata = (("authorization", f"Bearer {self.token}"), *REST)
 
     async def upload(self, name: str, content: bytes, *, convert: bool = True, key: str = "") -> Any:
         body = {
@@ -50,9 +52,9 @@ class Client:
             "convertToMarkdown": convert,
             "keyHint": key or name,
         }
-        data = HttpBody(content_type="application/json", data=orjson.dumps(body))
-        request = pb.UploadFileRequest(bucket_key="default", body=data)
-        answer = await self._files.UploadFile(iter([request]), metadata=self._metadata, timeout=30)
+        pieces = [HttpBody(content_type="application/json", data=each) for each in edge_pieces(orjson.dumps(body))]
+        requests = [pb.UploadFileRequest(bucket_key="default", body=piece) for piece in pieces]
+        answer = await self._files.UploadFile(iter(requests), metadata=self._metadata, timeout=30)
         return orjson.loads(answer.data)["file"]
 
     async def get(self, key: str) -> pb.File:
@@ -106,6 +108,7 @@ class Service:
         env = {
             "PORTICO_LISTEN": address,
             "PORTICO_SERVICE_SECRET": "s" * 32,
+            "PORTICO_EDGE_SECRET": EDGE_SECRET,
             "PORTICO_ENCRYPTION_KEYS": self._secret,
             "PORTICO_DATA_DIR": str(self.data),
             "PORTICO_DRAIN_SECONDS": "0",

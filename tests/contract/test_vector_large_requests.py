@@ -115,27 +115,27 @@ GRPC: dict[str, tuple[Call, str | None]] = {
         "vectors[0].metadata",
     ),
     "filter": (
-        lambda c: c.points.Query(point_pb.QueryRequest(vector=[1, 0, 0], filter=members(200_000), **WHERE)),
+        lambda c: c.points.Query(point_pb.QueryRequest(vector=[1, 0, 0], filter=members(50_000, digits=40), **WHERE)),
         "filter",
     ),
     "filter to delete": (
-        lambda c: c.points.Delete(point_pb.DeleteRequest(filter=members(200_000), **WHERE)),
+        lambda c: c.points.Delete(point_pb.DeleteRequest(filter=members(50_000, digits=40), **WHERE)),
         "filter",
     ),
     "filter to count": (
-        lambda c: c.points.Count(point_pb.CountRequest(filter=members(200_000), **WHERE)),
+        lambda c: c.points.Count(point_pb.CountRequest(filter=members(50_000, digits=40), **WHERE)),
         "filter",
     ),
-    "ids to fetch": (lambda c: c.points.Fetch(point_pb.FetchRequest(ids=["x"] * 500_000, **WHERE)), "ids"),
-    "ids to delete": (lambda c: c.points.Delete(point_pb.DeleteRequest(ids=["x"] * 500_000, **WHERE)), "ids"),
+    "ids to fetch": (lambda c: c.points.Fetch(point_pb.FetchRequest(ids=["x"] * 200_000, **WHERE)), "ids"),
+    "ids to delete": (lambda c: c.points.Delete(point_pb.DeleteRequest(ids=["x"] * 200_000, **WHERE)), "ids"),
     "index": (
         lambda c: c.indexes.CreateIndex(
-            index_pb.CreateIndexRequest(provider_key="default", name="x", dimension=3, metadata=members(100_000))
+            index_pb.CreateIndexRequest(provider_key="default", name="x", dimension=3, metadata=members(20_000))
         ),
         "metadata",
     ),
     "changed index": (
-        lambda c: c.indexes.UpdateIndex(index_pb.UpdateIndexRequest(metadata=members(100_000), **WHERE)),
+        lambda c: c.indexes.UpdateIndex(index_pb.UpdateIndexRequest(metadata=members(20_000), **WHERE)),
         "metadata",
     ),
 }

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from core.app import Running, load, start
-from core.rpc.chain import SERVICE_SECRET
+from core.rpc.stages import SERVICE_SECRET
 from core.sealing import generate_key
 from portico.auth.v1 import account_service_pb2 as accounts_pb
 from portico.auth.v1 import account_service_pb2_grpc as accounts_grpc
@@ -25,6 +25,7 @@ from portico.auth.v1 import user_service_pb2 as users_pb
 from portico.auth.v1 import user_service_pb2_grpc as users_grpc
 from services.auth.app import build
 from services.auth.settings import Settings
+from tests.support.serving import BY_EDGE, EDGE_SECRET
 
 SECRET = "s" * 40
 PASSWORD = "Correct-Horse-1"
@@ -108,8 +109,8 @@ class AuthClient:
             raise Refused(error) from None
 
     def start(self, rpc: Any, request: Message, token: str = "", **metadata: str) -> Any:
-        """The call itself, for its metadata or its stream."""
-        pairs = [(name.replace("_", "-"), value) for name, value in metadata.items()]
+        """The call itself, as the edge brings it, for its metadata or its stream."""
+        pairs = [*BY_EDGE, *((name.replace("_", "-"), value) for name, value in metadata.items())]
         if token:
             pairs.append(("authorization", f"Bearer {token}"))
         return rpc(request, metadata=tuple(pairs), timeout=20)
@@ -164,6 +165,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         "PORTICO_DATA_DIR": str(folder),
         "PORTICO_SERVICE_SECRET": SECRET,
+        "PORTICO_EDGE_SECRET": EDGE_SECRET,
         "PORTICO_ENCRYPTION_KEYS": key_file.read_text(),
         **CHEAP,
     }

@@ -46,7 +46,7 @@ class Caller:
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        rest = (("x-portico-rest", "1"),) if self.rest else ()
+        rest = serving.REST if self.rest else ()
         return (("authorization", f"Bearer {self.token}"), ("x-request-id", self.request_id), *rest)
 
     async def post_chat(self, body: Any) -> list[HttpBody]:

@@ -5,11 +5,14 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 
 
-def members(count: int) -> Struct:
-    """A Struct of so many members. Made from bytes: to set them one by one takes long here, too."""
+def members(count: int, digits: int = 1) -> Struct:
+    """A Struct of so many members, whose names have so many digits or more.
+
+    Made from bytes: to set them one by one takes long here, too.
+    """
     entries = []
     for number in range(count):
-        key = b"%d" % number
+        key = b"%0*d" % (digits, number)
         entry = b"\x0a%b%b\x12\x02\x20\x01" % (bytes([len(key)]), key)
         entries.append(b"\x0a%b%b" % (bytes([len(entry)]), entry))
     return Struct.FromString(b"".join(entries))

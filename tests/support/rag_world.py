@@ -78,7 +78,7 @@ async def refused(awaitable: Any, code: grpc.StatusCode, named: str | None = Non
     if named is not None:
         assert error.field == named, error
     if http:
-        assert error.trailing["x-http-status"] == str(http)
+        assert error.trailing["x-http-status"] == str(http), error
     return error
 
 

@@ -17,11 +17,14 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from core import errors
+from core.config import Secret
 from core.health import Health
-from core.rpc.chain import CallContext
+from core.rpc.call import CallContext
+from core.rpc.chain import Chain
 from core.rpc.errors import HTTP_STATUS, grpc_message, trailing_metadata, wire_of
 from core.rpc.http1.server import Http1Server
-from core.rpc.server import OPTIONS, Mount
+from core.rpc.limits import MIB
+from core.rpc.server import Mount, server_options
 from portico.auth.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
@@ -31,6 +34,7 @@ from portico.auth.v1 import (
     trust_service_pb2_grpc,
 )
 from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc, openai_service_pb2_grpc
+from tests.support.serving import EDGE_SECRET
 
 REFUSALS: dict[str, errors.PorticoError] = {
     "limit": errors.RateLimited("Slow down.", retry_after=7.0),
@@ -207,11 +211,11 @@ async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]])
     """Prints the port of each cluster; `ports` are those to take."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = make_server(options=OPTIONS)
+    server = make_server(options=server_options(MIB))
     mount(service, server, keys)
     bound = {service: server.add_insecure_port(f"127.0.0.1:{ports.get(service, 0)}")}
     await server.start()
-    hot = Http1Server([_HOT] if service == "inference" else [], [], Health())
+    hot = Http1Server([_HOT] if service == "inference" else [], Chain([], edge_secret=Secret(EDGE_SECRET)), Health())
     if service != "auth":
         hot_name = f"{service}_http1"
         bound[hot_name] = await hot.start(f"127.0.0.1:{ports.get(hot_name, 0)}")

@@ -45,7 +45,7 @@ class Client:
     token: str
 
     def __post_init__(self) -> None:
-        self.metadata = (("authorization", f"Bearer {self.token}"), ("x-portico-rest", "1"))
+        self.metadata = (("authorization", f"Bearer {self.token}"), *serving.REST)
         self.providers = self._stub(provider_service_pb2_grpc.ProviderServiceStub)
         self.indexes = self._stub(index_service_pb2_grpc.IndexServiceStub)
         self.points = self._stub(point_service_pb2_grpc.PointServiceStub)

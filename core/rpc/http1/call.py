@@ -1,14 +1,15 @@
 """One call on a connection, as the chain and the servicers see it: the part of gRPC's ServicerContext that they use."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
 
 import grpc
 from grpc.aio import AbortError
 
 from core.rpc.http1 import wire
-from core.rpc.http1.wire import Pairs
+from core.rpc.http1.body import Body
+from core.rpc.http1.wire import Pairs, Refused
 
 
 class Sender(Protocol):
@@ -32,14 +33,20 @@ class Sender(Protocol):
 
 
 class Http1Call:
-    """Writes the answer. What its head shall hold is collected and sent with the first message."""
+    """Reads the request and writes the answer, whose head is collected and sent with the first message."""
 
-    __slots__ = ("_deadline", "_head", "_headers", "_sender", "_serialize", "_status")
+    __slots__ = ("_body", "_deadline", "_head", "_headers", "_sender", "_serialize", "_status")
 
     def __init__(
-        self, sender: Sender, headers: dict[str, str], seconds: float | None, serialize: Callable[[Any], bytes]
+        self,
+        sender: Sender,
+        headers: dict[str, str],
+        body: Body,
+        seconds: float | None,
+        serialize: Callable[[Any], bytes],
     ) -> None:
         self._sender = sender
+        self._body = body
         self._headers = headers
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._serialize = serialize
@@ -48,8 +55,8 @@ class Http1Call:
         self._status: bytes | None = None
         """The lines of a status other than OK."""
 
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return tuple(self._headers.items())
+    def invocation_metadata(self) -> Iterable[tuple[str, str]]:
+        return self._headers.items()
 
     def peer(self) -> str:
         return self._sender.peer
@@ -57,6 +64,18 @@ class Http1Call:
     def time_remaining(self) -> float | None:
         """Seconds; None: for ever."""
         return None if self._deadline is None else self._deadline - time.monotonic()
+
+    @property
+    def arrived(self) -> bool:
+        return self._body.complete
+
+    async def read(self) -> bytes:
+        """The message of the request. Call it once. Raises PayloadTooLarge, and AbortError for what is no message."""
+        body = self._body
+        try:
+            return body.take() if body.complete else await body.read()
+        except Refused as refusal:
+            await self.abort(refusal.code, refusal.text)
 
     async def send_initial_metadata(self, metadata: Pairs) -> None:
         if self._head is None:

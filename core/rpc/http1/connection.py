@@ -2,8 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
@@ -11,31 +9,24 @@ from grpc.aio import AbortError
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from core import logs
+from core.rpc.chain import Method
 from core.rpc.http1 import wire
+from core.rpc.http1.body import Body
 from core.rpc.http1.call import Http1Call
 from core.rpc.http1.wire import Refused
-from core.rpc.limits import MAX_HEAD_BYTES, MAX_MESSAGE_BYTES
+from core.rpc.limits import MAX_HEAD_BYTES, MIB
 
 REQUEST_SECONDS = 60.0
-"""From a request's first byte to its last: the edge has the whole of it before it sends any."""
+"""For a request's head, and for the rest of a request that is answered before all of it has come."""
 IDLE_SECONDS = 300.0
 """Without a request. The edge closes what is idle long before, so that the two never meet half-way."""
 READY_PATH = b"/health/ready"
 
-_MAX_BODY = wire.FRAME_BYTES + MAX_MESSAGE_BYTES
+_MAX_BODY = 40 * MIB
+"""More than any RPC takes. Who sends this is not the edge, and gets no answer of an RPC."""
 _GRPC = "application/grpc"
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """One RPC. `run` returns the message of a unary one; a stream writes its own and returns None."""
-
-    run: Callable[[Any, Http1Call], Awaitable[Any]]
-    receive: Callable[[bytes], Any]
-    """Makes of a message's bytes what `run` takes."""
-    serialize: Callable[[Any], bytes]
 
 
 class Owner(Protocol):
@@ -62,6 +53,9 @@ class _Unfit(Exception):
 class Connection(asyncio.Protocol):
     """Parses requests, runs each in a task of its own, and cancels that when the connection closes.
 
+    The task begins as soon as the request's head is there: a call is refused before its body has come. The rest of
+    such a request is thrown away as it comes, so that the edge reads the answer and uses the connection again.
+
     Whatever is not what the edge sends ends the connection: there is no second way to read a request.
     """
 
@@ -71,6 +65,8 @@ class Connection(asyncio.Protocol):
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._persistent = True
+        self._held = False
+        """Reading is paused."""
         self._lost = False
         self._writable: asyncio.Future[None] | None = None
         self._unfit = b""
@@ -82,9 +78,11 @@ class Connection(asyncio.Protocol):
         """When `expire` is due, on the loop's clock."""
         # The request; `on_message_begin` sets these anew.
         self._receiving = self._in_head = False
+        self._answered = False
+        """Before all of it has come."""
         self._path = b""
         self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
+        self._body: Body | None = None
         self._size = 0
         """Of the body, in bytes."""
         self._silent = 0
@@ -94,7 +92,7 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """`deadline` has passed: a request is late, or none has come for long."""
-        if self._receiving:
+        if self._receiving and not self._answered:
             self._refuse(b"408 Request Timeout")
         else:
             self._transport.close()
@@ -130,6 +128,16 @@ class Connection(asyncio.Protocol):
         if self._writable is not None:
             await asyncio.shield(self._writable)  # the next call may have to wait for the same
 
+    def hold(self, held: bool) -> None:
+        """Stop reading, or go on."""
+        if held is self._held or self._transport.is_closing():
+            return
+        self._held = held
+        if held:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
     # -- callbacks of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -138,7 +146,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._parser is None or self._transport.is_closing():
             return
-        if self._task is not None:
+        if self._task is not None and not self._receiving:
             self.abort()  # the edge awaits its answer before it sends more
             return
         self._silent += len(data)
@@ -173,7 +181,7 @@ class Connection(asyncio.Protocol):
         if self._task is not None:
             self._stop(b"400 Bad Request")  # a second request behind the first
         self._receiving = self._in_head = True
-        self._path, self._headers, self._body, self._size = b"", {}, [], 0
+        self._path, self._headers, self._body, self._size = b"", {}, None, 0
         self.deadline = self._loop.time() + REQUEST_SECONDS
 
     def on_url(self, url: bytes) -> None:
@@ -201,25 +209,28 @@ class Connection(asyncio.Protocol):
             self._stop(b"413 Content Too Large")
         if self._silent > MAX_HEAD_BYTES and sum(map(len, (*headers, *headers.values()))) > MAX_HEAD_BYTES:
             self._stop(b"431 Request Header Fields Too Large")
+        self._persistent = self._parser.should_keep_alive()
+        if self._path != READY_PATH:
+            self._begin()
 
     def on_body(self, data: bytes) -> None:
         self._silent = 0
         self._size += len(data)
         if self._size > _MAX_BODY:
             self._stop(b"413 Content Too Large")
-        self._body.append(data)
+        if self._body is not None:
+            self._body.feed(data)
 
     def on_message_complete(self) -> None:
-        assert self._parser is not None
         self._receiving = False
         self._silent = 0
-        self._persistent = self._parser.should_keep_alive()
-        body, self._body = self._body, []
-        if self._path == READY_PATH:
+        if self._body is None:
             self._tell_ready()
+        elif self._answered:
+            self._answered = False
+            self._rest()
         else:
-            self.deadline = math.inf
-            self._task = self._loop.create_task(self._serve(self._headers, body))
+            self._body.end()
 
     # -- within
 
@@ -227,12 +238,23 @@ class Connection(asyncio.Protocol):
         self._unfit = status
         raise _Unfit(status)
 
+    def _begin(self) -> None:
+        """Starts the call, whose body comes later."""
+        method = self._owner.method(self._path)
+        self._body = Body(method.policy.max_request_bytes if method else 0, self)
+        self.deadline = math.inf
+        self._task = self._loop.create_task(self._serve(method, self._headers, self._body))
+
     def _refuse(self, status: bytes) -> None:
-        if self._task is None:
-            self._transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
-            self._transport.close()
-        else:
+        """Answers what is no request. Where a call is running, or has been answered, there is nothing left to say."""
+        if self._answered or self._started or (self._task is not None and not self._receiving):
             self.abort()
+            return
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+        self._transport.close()
 
     def _tell_ready(self) -> None:
         status = b"200 OK" if self._owner.serving else b"503 Service Unavailable"
@@ -240,10 +262,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n%b\r\n" % (status, close))
         self._rest()
 
-    async def _serve(self, headers: dict[str, str], body: list[bytes]) -> None:
+    async def _serve(self, method: Method | None, headers: dict[str, str], body: Body) -> None:
         self._started = True
         try:
-            await self._answer(headers, body)
+            await self._answer(method, headers, body)
         except Exception:  # an answer that cannot be written: what of it was sent cannot be taken back
             log.exception("answer cut off", path=self._path.decode("latin-1"))
             self.abort()
@@ -251,21 +273,22 @@ class Connection(asyncio.Protocol):
             self._task, self._started = None, False
             if self._lost:
                 self._owner.forget(self)
+            elif self._receiving:
+                self._answered = True
+                self.deadline = self._loop.time() + REQUEST_SECONDS
+                body.drop()
             else:
                 self._rest()
 
-    async def _answer(self, headers: dict[str, str], body: list[bytes]) -> None:
-        method = self._owner.method(self._path)
+    async def _answer(self, method: Method | None, headers: dict[str, str], body: Body) -> None:
         seconds = wire.seconds_of(headers.get("grpc-timeout"))
-        call = Http1Call(self, headers, seconds, method.serialize if method else bytes)
+        call = Http1Call(self, headers, body, seconds, method.serialize if method else bytes)
         timer = None if seconds is None else self._loop.call_later(seconds, self._give_up)
         message: Any = None
         try:
             if method is None:
                 raise Refused(grpc.StatusCode.UNIMPLEMENTED, "There is no such method.")
-            request = method.receive(wire.message_of(body))
-            body.clear()  # it may be large, and the call may take long
-            message = await method.run(request, call)
+            message = await method.run(None, call)
         except AbortError:
             pass  # the call knows its status
         except Refused as refusal:

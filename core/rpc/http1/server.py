@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from core.health import Health
-from core.rpc.chain import Stage
-from core.rpc.http1.connection import Connection, Method
-from core.rpc.server import Mount, guarded
+from core.rpc.chain import Chain, Method
+from core.rpc.http1.connection import Connection
+from core.rpc.server import Mount
 
 MAX_CONNECTIONS = 10_000
 """Each carries one call. The edge opens no more either."""
@@ -14,18 +14,14 @@ _SWEEP_SECONDS = 5.0
 
 
 class Http1Server:
-    """`start` it, `stop` it. Stages that count, such as load shedding, may be shared with another server."""
+    """`start` it, `stop` it. It may share its chain, which counts calls, with another server."""
 
-    def __init__(self, mounts: Sequence[Mount], stages: Sequence[Stage], health: Health) -> None:
+    def __init__(self, mounts: Sequence[Mount], chain: Chain, health: Health) -> None:
         self._methods = {
-            path.encode(): Method(
-                handler.unary_stream if handler.response_streaming else handler.unary_unary,
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
+            path.encode(): method
             for mount in mounts
-            for path, handler in guarded(mount, stages).items()
-            if not handler.request_streaming
+            for path, method in mount.methods(chain).items()
+            if not method.takes_stream
         }
         self._health = health
         self._connections: set[Connection] = set()

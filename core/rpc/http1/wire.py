@@ -7,7 +7,7 @@ status among its headers.
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from urllib.parse import quote
 
 import grpc
@@ -39,17 +39,13 @@ class Refused(Exception):
         self.text = text
 
 
-def message_of(pieces: Sequence[bytes]) -> bytes:
-    """The one message of a request's body, put together once: it may be large. Raises Refused."""
-    first, rest = (pieces[0], pieces[1:]) if pieces else (b"", ())
-    if len(first) < FRAME_BYTES:
-        first, rest = b"".join(pieces), ()
-    size = len(first) + sum(map(len, rest))
-    if size < FRAME_BYTES or FRAME_BYTES + int.from_bytes(first[1:FRAME_BYTES], "big") != size:
+def message_of(body: bytes | bytearray) -> bytes:
+    """The one message of a request's body. Raises Refused."""
+    if len(body) < FRAME_BYTES or FRAME_BYTES + int.from_bytes(body[1:FRAME_BYTES], "big") != len(body):
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "The body must be one gRPC message.")
-    if first[0]:
+    if body[0]:
         raise Refused(grpc.StatusCode.UNIMPLEMENTED, "Compressed messages are not supported.")
-    return b"".join((first[FRAME_BYTES:], *rest))
+    return body[FRAME_BYTES:] if isinstance(body, bytes) else bytes(memoryview(body)[FRAME_BYTES:])
 
 
 def chunk_of(message: bytes) -> bytes:

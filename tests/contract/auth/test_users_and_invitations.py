@@ -48,7 +48,7 @@ class TestInvitations:
         won = next(number for number, each in enumerate(outcomes) if not isinstance(each, Refused))
         assert await auth.works(await auth.login("n@example.com", f"{PASSWORD}-{won}"))
 
-    @pytest.mark.parametrize("secret", ["", "acme", "acme.", "acme.x", ".x", "nowhere.x", "../main.x", "a" * 100_000])
+    @pytest.mark.parametrize("secret", ["", "acme", "acme.", "acme.x", ".x", "nowhere.x", "../main.x", "a" * 50_000])
     async def test_an_unknown_secret_opens_nothing(self, auth: AuthClient, owner: Person, secret: str) -> None:
         request = accounts.AcceptInvitationRequest(token=secret, password=PASSWORD)
         assert (await refusal(auth.call(auth.accounts.AcceptInvitation, request))).code is C.NOT_FOUND

@@ -137,22 +137,22 @@ def new_provider(**fields: Any) -> provider_pb.CreateProviderRequest:
 Send = Callable[[World, Any], Awaitable[Any]]
 MANAGE: dict[str, tuple[Send, str]] = {
     "model's metadata": (
-        lambda w, m: w.models.CreateModel(new_model(metadata=members(100_000)), metadata=m),
+        lambda w, m: w.models.CreateModel(new_model(metadata=members(20_000)), metadata=m),
         "metadata",
     ),
     "model's changed metadata": (
-        lambda w, m: w.models.UpdateModel(model_pb.UpdateModelRequest(id="m", metadata=members(100_000)), metadata=m),
+        lambda w, m: w.models.UpdateModel(model_pb.UpdateModelRequest(id="m", metadata=members(20_000)), metadata=m),
         "metadata",
     ),
     "extraBody": (
         lambda w, m: w.models.CreateModel(
-            new_model(settings=model_pb.ModelSettings(extra_body=members(100_000))), metadata=m
+            new_model(settings=model_pb.ModelSettings(extra_body=members(20_000))), metadata=m
         ),
         "settings.extraBody",
     ),
     "requestDefaults": (
         lambda w, m: w.models.CreateModel(
-            new_model(settings=model_pb.ModelSettings(request_defaults=members(100_000))), metadata=m
+            new_model(settings=model_pb.ModelSettings(request_defaults=members(20_000))), metadata=m
         ),
         "settings.requestDefaults",
     ),
@@ -163,11 +163,11 @@ MANAGE: dict[str, tuple[Send, str]] = {
         "settings.unsupportedParams",
     ),
     "provider's metadata": (
-        lambda w, m: w.providers.CreateProvider(new_provider(metadata=members(100_000)), metadata=m),
+        lambda w, m: w.providers.CreateProvider(new_provider(metadata=members(20_000)), metadata=m),
         "metadata",
     ),
     "provider's settings": (
-        lambda w, m: w.providers.CreateProvider(new_provider(settings=members(100_000)), metadata=m),
+        lambda w, m: w.providers.CreateProvider(new_provider(settings=members(60_000, digits=6)), metadata=m),
         "settings",
     ),
     "provider's credentials": (
@@ -177,7 +177,7 @@ MANAGE: dict[str, tuple[Send, str]] = {
         "credentials",
     ),
     "groupBy": (
-        lambda w, m: w.usage.GetUsage(usage_pb.GetUsageRequest(group_by="," * MIB), metadata=m),
+        lambda w, m: w.usage.GetUsage(usage_pb.GetUsageRequest(group_by="," * (MIB // 2)), metadata=m),
         "groupBy",
     ),
 }

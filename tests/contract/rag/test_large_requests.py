@@ -21,27 +21,27 @@ from tests.support.rag_world import CODE, MIB, World, refused
 Send = Callable[[RagClient], Awaitable[Any]]
 RECORDS: dict[str, tuple[Send, str]] = {
     "bucket's metadata": (
-        lambda c: c.call(c.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="x", metadata=members(100_000))),
+        lambda c: c.call(c.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="x", metadata=members(20_000))),
         "metadata",
     ),
     "provider's metadata": (
         lambda c: c.call(
             c.providers.CreateFileProvider,
-            provider_pb.CreateFileProviderRequest(driver="local", label="x", metadata=members(100_000)),
+            provider_pb.CreateFileProviderRequest(driver="local", label="x", metadata=members(20_000)),
         ),
         "metadata",
     ),
     "provider's settings": (
         lambda c: c.call(
             c.providers.CreateFileProvider,
-            provider_pb.CreateFileProviderRequest(driver="local", label="x", settings=members(100_000)),
+            provider_pb.CreateFileProviderRequest(driver="local", label="x", settings=members(60_000, digits=6)),
         ),
         "settings",
     ),
     "provider's credentials": (
         lambda c: c.call(
             c.providers.CreateFileProvider,
-            provider_pb.CreateFileProviderRequest(driver="local", label="x", credentials=members(100_000)),
+            provider_pb.CreateFileProviderRequest(driver="local", label="x", credentials=members(60_000, digits=6)),
         ),
         "credentials",
     ),
@@ -69,7 +69,7 @@ async def test_a_message_of_millions_of_fields_is_refused(client: RagClient) -> 
     """It was parsed in one go, for seconds in which nobody was served."""
 
     async def messages() -> Any:
-        yield file_pb.UploadFileRequest(bucket_key="default", body=repeated(HttpBody(extensions=[{}]), 1_100_000))
+        yield file_pb.UploadFileRequest(bucket_key="default", body=repeated(HttpBody(extensions=[{}]), 1_000_000))
 
     call = client.files.UploadFile(messages(), metadata=client.metadata, timeout=60)
     with pytest.raises(grpc.aio.AioRpcError) as caught:

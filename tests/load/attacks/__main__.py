@@ -98,8 +98,7 @@ async def attack_from_here(name: str, seconds: float, workers: int) -> None:
                 await call.send(channel, os.environ[_TOKEN])
                 answers["OK"] += 1
             except grpc.aio.AioRpcError as error:
-                status = dict(error.trailing_metadata() or ()).get("x-http-status", "-")
-                answers[f"{error.code().name} {status} {(error.details() or '')[:60]}"] += 1
+                answers[f"{error.code().name} {(error.details() or '')[:60]}"] += 1
 
     async with grpc.aio.insecure_channel(address, options=_ANY_SIZE) as channel:
         await asyncio.wait([asyncio.ensure_future(strike(channel)) for _ in range(workers)], timeout=seconds + 1)

@@ -21,7 +21,7 @@ class Call:
 
     async def send(self, channel: grpc.aio.Channel, token: str) -> int:
         """The bytes of the answer. Raises AioRpcError."""
-        metadata = (("authorization", f"Bearer {token}"), ("x-portico-rest", "1"))
+        metadata = (("authorization", f"Bearer {token}"),)
         call = channel.stream_stream(f"/portico.{self.method}")(self.messages, metadata=metadata, timeout=SECONDS)
         return sum([len(message) async for message in call])
 

@@ -10,6 +10,10 @@ HTTP_SUCCESS_FIELD_NUMBER: _ClassVar[int]
 http_success: _descriptor.FieldDescriptor
 AUDIT_FIELD_NUMBER: _ClassVar[int]
 audit: _descriptor.FieldDescriptor
+MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
+max_request_bytes: _descriptor.FieldDescriptor
+MAX_REQUEST_FIELDS_FIELD_NUMBER: _ClassVar[int]
+max_request_fields: _descriptor.FieldDescriptor
 
 class Access(_message.Message):
     __slots__ = ("public", "signed_in", "scope", "internal")

@@ -100,7 +100,8 @@ class FileServiceServicer:
         """Uploads a file; one with the same key is replaced, at once and as a whole. The body is either application/json,
         {"fileName", "data" (base64 or a data URL), "contentType"?, "metadata"?, "convertToMarkdown"?, "keyHint"?} of at most
         32 MiB, or multipart/form-data with a part "file" and these fields as parts before it, of any size up to the
-        limit of the installation, which is never held in memory. Answers 201 {"file", "message"}.
+        limit of the installation, which is never held in memory. Answers 201 {"file", "message"}. Over gRPC a piece may have
+        2 MiB; the edge makes pieces of 1 MiB.
         Errors: NOT_FOUND (bucket), INVALID_ARGUMENT (also as 413 and 415), RESOURCE_EXHAUSTED (507, the store is full),
         DEADLINE_EXCEEDED (408, the body comes too slowly).
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
