@@ -17,6 +17,9 @@ if str(ROOT) not in sys.path:
 from core import config  # noqa: E402  # after the path above, so that the script runs from anywhere
 from core.http import limits as outbound  # noqa: E402
 from core.limits import Limit  # noqa: E402
+from core.rpc.limit_table import limit_table  # noqa: E402
+from core.rpc.policy import Policy, policies_of  # noqa: E402
+from core.rpc.settings import RpcSettings  # noqa: E402
 from core.rpc.shared_limits import SHARED_LIMITS  # noqa: E402
 from core.sealing import generate_key  # noqa: E402
 from tools import edge_limits  # noqa: E402
@@ -29,11 +32,21 @@ SERVICES = ("auth", "inference", "vector", "rag")
 def sections() -> Iterator[tuple[str, Iterable[Limit]]]:
     """Every part of Portico with its limits, in the order in which a request meets them."""
     yield "The edge", edge_limits.limits()
-    yield "Every service", SHARED_LIMITS
+    rpc = config.load(RpcSettings, {"PORTICO_SERVICE_SECRET": "-" * 32})
+    yield "Every service", [*limit_table(rpc, _policies()), *SHARED_LIMITS]
     for service in SERVICES:
         limits = importlib.import_module(f"services.{service}.limits").limits
         yield f"The {service} service", limits(_defaults(service))
     yield "Servers that tenants name", [*outbound.rows(), *_outbound()]
+
+
+def _policies() -> Iterator[Policy]:
+    """Those of every RPC."""
+    generated = ROOT / "gen"
+    for path in sorted(generated.glob("portico/*/v1/*_service_pb2.py")):
+        module = importlib.import_module(".".join(path.relative_to(generated).with_suffix("").parts))
+        for service in module.DESCRIPTOR.services_by_name.values():
+            yield from policies_of(service).values()
 
 
 def _outbound() -> Iterator[Limit]:
