@@ -5,8 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
-import orjson
-
+from core import free_json
 from core.errors import InvalidInput
 
 MAX_PAGE = 1000
@@ -25,13 +24,8 @@ def text(field: str, value: str, *, at_most: int, at_least: int = 0) -> str:
 
 
 def notes(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """A small JSON object."""
-    try:
-        size = len(orjson.dumps(value))
-    except orjson.JSONEncodeError:
-        raise InvalidInput(f"{field} is nested too deeply.", field=field) from None
-    if size > MAX_NOTES_BYTES:
-        raise too_long(field, MAX_NOTES_BYTES)
+    """A small JSON object, within the limits of `core.free_json`."""
+    free_json.check(field, value, at_most=MAX_NOTES_BYTES)
     return dict(value)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from core.errors import InvalidInput, PayloadTooLarge
+from core.free_json import MAX_DEPTH
 from core.offload import LARGE_BYTES, offload_request
 from core.rpc.limits import KIB, MAX_REQUEST_BYTES, MAX_REQUEST_FIELDS, MIB
 from core.rpc.protobuf_wire import FieldCounter, pieces
@@ -45,7 +46,10 @@ class Parser:
                 return await offload_request(lambda: self._in_pieces(data), len(data))
             return self._deserialize(data)
         except DecodeError:
-            raise InvalidInput("The request cannot be read. Text must be UTF-8, in paths and queries too.") from None
+            raise InvalidInput(
+                "The request cannot be read. Text must be UTF-8, in paths and queries too, and JSON nested at most "
+                f"{MAX_DEPTH} deep."
+            ) from None
 
     def small(self, data: bytes) -> Any:
         """The message, or None where it is large or cannot be read. For a look at the request of a refused call."""

@@ -6,19 +6,22 @@ from typing import Any, Final
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from core.errors import InvalidInput
 from core.fields import MAX_NOTES_BYTES, too_long
+from core.free_json import EXACT
 
-_MAX_EXACT = 2**53
+_UNBOUNDED: Final = 2**53
 _LONGEST_WIRE: Final = 6
 """Bytes that a byte of JSON may become in a Struct: "1," is 11."""
 _SHORTEST_JSON: Final = 2
 """Bytes of a value and what parts it from the next."""
 
 
-def json_of(struct: Struct) -> dict[str, Any]:
-    """A Struct's numbers are all floats: whole ones become integers again, as they were in the caller's JSON. Takes
-    about a microsecond for each value: what a caller may send unbounded belongs into `small_json_of` or `offload`."""
-    return _Reader(_MAX_EXACT).object(struct)
+def json_of(struct: Struct, field: str) -> dict[str, Any]:
+    """A caller's Struct. Its numbers are all floats: whole ones become integers again, as they were in the caller's
+    JSON. Raises InvalidInput, naming `field`, for an integer that may have been rounded on the way here. Takes about a
+    microsecond for each value: what a caller may send unbounded belongs into `small_json_of` or `offload`."""
+    return _Reader(field, _UNBOUNDED).object(struct)
 
 
 def small_json_of(struct: Struct, field: str, at_most: int = MAX_NOTES_BYTES) -> dict[str, Any]:
@@ -26,12 +29,13 @@ def small_json_of(struct: Struct, field: str, at_most: int = MAX_NOTES_BYTES) ->
     try:
         if struct.ByteSize() > at_most * _LONGEST_WIRE:
             raise _TooManyValues
-        return _Reader(at_most // _SHORTEST_JSON).object(struct)
+        return _Reader(field, at_most // _SHORTEST_JSON).object(struct)
     except _TooManyValues:
         raise too_long(field, at_most) from None
 
 
 def struct_of(values: Mapping[str, Any]) -> Struct:
+    """Integers beyond 2^53 become the nearest float, for a Struct has no others."""
     struct = Struct()
     struct.update(values)
     return struct
@@ -55,9 +59,10 @@ class _TooManyValues(Exception):
 
 
 class _Reader:
-    """Converts Structs of `values` values altogether. Raises _TooManyValues beyond."""
+    """Converts a Struct of at most `values` values, the content of `field`. Raises _TooManyValues, InvalidInput."""
 
-    def __init__(self, values: int) -> None:
+    def __init__(self, field: str, values: int) -> None:
+        self._field = field
         self._left = values
 
     def object(self, struct: Struct) -> dict[str, Any]:
@@ -69,8 +74,7 @@ class _Reader:
             raise _TooManyValues
         match value.WhichOneof("kind"):
             case "number_value":
-                number = value.number_value
-                return int(number) if number.is_integer() and abs(number) <= _MAX_EXACT else number
+                return self._number(value.number_value)
             case "string_value":
                 return value.string_value
             case "bool_value":
@@ -81,3 +85,14 @@ class _Reader:
                 return [self._value(each) for each in value.list_value.values]
             case _:
                 return None
+
+    def _number(self, number: float) -> float:
+        if not number.is_integer():
+            return number
+        if abs(number) >= EXACT:
+            raise InvalidInput(
+                f"{self._field} holds a whole number of 2^53 or more, which may have been rounded on its way here. "
+                "Send it as a text.",
+                field=self._field,
+            )
+        return int(number)

@@ -37,8 +37,8 @@ def chat_body(request: pb.ChatRequest) -> Body:
         named = {"type": "function", "function": {"name": choice}}
         body["tool_choice"] = choice if choice in _CHOICES else named
     if request.HasField("response_format"):
-        body["response_format"] = json_of(request.response_format)
-    extra = json_of(request.extra)
+        body["response_format"] = json_of(request.response_format, "response_format")
+    extra = json_of(request.extra, "extra")
     if repeated := sorted(
         extra.keys() & {field.name for field in request.DESCRIPTOR.fields} | extra.keys() & {"stream"}
     ):
@@ -125,7 +125,7 @@ def _part(part: pb.ContentPart) -> dict[str, Any]:
             image = part.image_url
             return {"type": "image_url", "image_url": {"url": image.url, **_given(detail=image.detail)}}
         case "other":
-            return json_of(part.other)
+            return json_of(part.other, "messages.parts.other")
         case _:
             raise InvalidInput("A part must hold text, image_url or other.", field="messages.parts")
 
@@ -133,7 +133,7 @@ def _part(part: pb.ContentPart) -> dict[str, Any]:
 def _tool(tool: pb.Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name, **_given(description=tool.description)}
     if tool.HasField("parameters"):
-        function["parameters"] = json_of(tool.parameters)
+        function["parameters"] = json_of(tool.parameters, "tools.parameters")
     if tool.HasField("strict"):
         function["strict"] = tool.strict
     return {"type": "function", "function": function}

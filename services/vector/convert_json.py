@@ -14,7 +14,7 @@ import msgspec
 import orjson
 from msgspec import Raw, Struct
 
-from core import json_bodies, json_shape
+from core import free_json, json_bodies, json_shape
 from core.errors import InvalidInput, PayloadTooLarge
 from core.fields import too_long
 from core.json_shape import Bounds
@@ -173,7 +173,7 @@ def _point_of(given: _Vector, field: str) -> Point:
     noted = f"{field}.metadata"
     if len(given.metadata) > _MAX_METADATA:
         raise InvalidInput(f"{noted} is at most {MAX_METADATA_BYTES} bytes of JSON", field=noted)
-    return Point(given.id, values, json_bodies.read(_OBJECT, given.metadata, noted) or {}, given.text or "")
+    return Point(given.id, values, free_json.read(noted, given.metadata), given.text or "")
 
 
 def _filter(given: Raw, field: str) -> Filter | None:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import msgspec
 
-from core import json_bodies
+from core import free_json, json_bodies
 from core.disk import on_disk, scratch_file, write_all
 from core.errors import InvalidInput, PayloadTooLarge
 from core.fields import MAX_NOTES_BYTES, too_long
@@ -44,7 +44,6 @@ class Json(msgspec.Struct, rename="camel"):
 
 _JSON = msgspec.json.Decoder(Json)
 _TEXT = msgspec.json.Decoder(str | None)
-_NOTES = msgspec.json.Decoder(dict[str, Any] | None)
 _MAX_NOTES = MAX_NOTES_BYTES * 8
 """Bytes, with all the white space and escapes that a client may put in."""
 
@@ -138,4 +137,4 @@ def notes(value: str | msgspec.Raw) -> Mapping[str, Any]:
         raise too_long("metadata", MAX_NOTES_BYTES)
     if isinstance(value, str) and not value.strip():
         return {}
-    return json_bodies.read(_NOTES, value, "metadata") or {}
+    return free_json.read("metadata", value)

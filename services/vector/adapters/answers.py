@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from core import logs
+from core import free_json, logs
 from core.errors import UpstreamFailed
-from services.vector.domain.points import MAX_ID, MAX_TEXT, Match, Point, check_metadata
+from services.vector.domain.points import MAX_ID, MAX_METADATA_BYTES, MAX_TEXT, Match, Point
 from services.vector.ports import Page
 
 MAX_POINT_BYTES = 1024 * 1024
 """Of a point's id, metadata, text and, where it is kept, vector as JSON; what is written is at most some 970 KiB."""
-_FLAT = 100
+_FLAT = free_json.MAX_DEPTH
 """Brackets in the JSON text of a point that is looked at no further."""
 _POINT_BYTES = 2048
 """Of a point that is not unusual, without its numbers."""
@@ -50,7 +50,7 @@ def checked(point: P, raw: str) -> P:
     if type(metadata) is not dict:
         raise TypeError("metadata is an object")
     if raw.count("[") + raw.count("{") > _FLAT:  # else it is neither deep nor much larger than its text
-        check_metadata(metadata)
+        free_json.check("metadata", metadata, at_most=MAX_METADATA_BYTES)
     return point
 
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from core import free_json
 from core.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ MAX_ANSWER_METADATA_BYTES = 4 * 1024 * 1024
 """JSON of the metadata and texts of an answer's points together."""
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
 
-_INT64 = 2**63
 _HIGH_BYTES = slice(3 if sys.byteorder == "little" else 0, None, 4)
 _LARGE = re.compile(rb"[\x57-\x7f\xd7-\xff]")
 """The highest byte, sign and seven bits of the exponent, of a 32-bit float of at least 2**47, infinite or not a number.
@@ -245,44 +243,11 @@ def check_points(points: Sequence[Point], spec: IndexSpec) -> None:
         seen.add(point.id)
         check_vector(point.values, spec, f"{where}.values")
         if point.metadata:
-            check_metadata(point.metadata, f"{where}.metadata")
+            free_json.check(f"{where}.metadata", point.metadata, at_most=MAX_METADATA_BYTES)
         if len(point.text) > MAX_TEXT:
             raise InvalidInput(f"{where}.text is at most {MAX_TEXT} characters", field=f"{where}.text")
         if point.text:
             _check_text(point.text, f"{where}.text")
-
-
-def check_metadata(metadata: Mapping[str, Any], field: str = "metadata") -> None:
-    """Metadata is a JSON object of at most 40 KiB, finite numbers, integers of 64 bits and text without NUL."""
-    try:
-        size = len(orjson.dumps(metadata))  # refuses what is no JSON, lone surrogates and integers beyond 64 bits
-    except TypeError as error:
-        raise InvalidInput(f"{field} is not a JSON object: {error}", field=field) from None
-    if size > MAX_METADATA_BYTES:
-        raise InvalidInput(f"{field} is {size} bytes of JSON; at most {MAX_METADATA_BYTES}", field=field)
-    _check_json(metadata, field)
-
-
-def _check_json(value: Any, field: str) -> None:
-    kind = type(value)
-    if kind is str:
-        if "\0" in value:
-            raise InvalidInput(f"{field} holds a NUL character", field=field)
-    elif kind is float:
-        if not math.isfinite(value):
-            raise InvalidInput(f"{field} holds a number that is not finite", field=field)
-    elif kind is int:
-        if not -_INT64 <= value < _INT64:
-            raise InvalidInput(f"{field} holds an integer beyond 64 bits; send it as text", field=field)
-    elif kind is dict:
-        for key, item in value.items():
-            _check_json(key, field)
-            _check_json(item, field)
-    elif kind is list:
-        for item in value:
-            _check_json(item, field)
-    elif not (value is None or kind is bool):
-        raise InvalidInput(f"{field} is not a JSON object: {kind.__name__}", field=field)
 
 
 def _check_text(text: str, field: str) -> None:

@@ -112,7 +112,7 @@ class TestTyped:
         request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
         stream = caller.world.typed.ChatStream(request, metadata=caller.metadata)
         first, *_ = [delta async for piece in stream for delta in piece.deltas]
-        assert json_of(first.logprobs) == logprobs
+        assert json_of(first.logprobs, "logprobs") == logprobs
 
     async def test_an_error_before_the_first_piece_has_its_own_code(
         self, caller: Caller, provider: FakeProvider

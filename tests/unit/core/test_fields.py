@@ -62,7 +62,7 @@ def test_a_slug_is_plain_and_never_empty() -> None:
 
 def test_values_survive_protobuf() -> None:
     values = {"n": 1, "f": 0.5, "t": "x", "b": True, "z": None, "l": [1, {"a": 2}], "o": {"k": []}}
-    back = json_of(struct_of(values))
+    back = json_of(struct_of(values), "metadata")
     assert back == values
     assert isinstance(back["n"], int)
     assert small_json_of(struct_of(values), "metadata") == values
