@@ -57,7 +57,8 @@ def _check_compression(body: bytes | bytearray | mmap, part: str) -> None:
 def _unfit(text: str, part: str) -> InvalidInput:
     """From msgspec's text, in which alone it says which field it is about."""
     what, _, where = text.partition(" - at `$")
-    field = f"{part}{where.rstrip('`')}".lstrip(".").removeprefix("[...]")  # some value of an object of any shape
+    where = where.replace("[...]", "")  # some value of an object of any shape
+    field = f"{part}{where.rstrip('`')}".lstrip(".")
     if missing := _MISSING.fullmatch(what):
         field = f"{field}.{missing[1]}".lstrip(".")
         return InvalidInput(f"{field} is missing.", field=field)

@@ -12,6 +12,8 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
+ERROR_DETAILS = ("google/rpc/status.proto", "google/rpc/error_details.proto")
+"""No proto imports them, but errors carry them: whoever reads errors by the descriptor set needs them."""
 
 
 def includes() -> list[str]:
@@ -31,7 +33,7 @@ def generate(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     run_protoc(f"--python_out={out}", f"--pyi_out={out}", f"--grpc_python_out={out}")
-    run_protoc(f"--descriptor_set_out={out / 'descriptor.binpb'}", "--include_imports")
+    run_protoc(f"--descriptor_set_out={out / 'descriptor.binpb'}", "--include_imports", *ERROR_DETAILS)
     for folder in (path for path in out.rglob("*") if path.is_dir()):
         (folder / "__init__.py").touch()
 

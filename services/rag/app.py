@@ -14,7 +14,12 @@ from core.providers.runtimes import RuntimeKey
 from core.rpc.server import Mount
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
-from portico.rag.v1 import bucket_service_pb2_grpc, file_service_pb2_grpc, provider_service_pb2_grpc
+from portico.rag.v1 import (
+    bucket_service_pb2_grpc,
+    file_rest_service_pb2_grpc,
+    file_service_pb2_grpc,
+    provider_service_pb2_grpc,
+)
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.limits import Limits
@@ -36,7 +41,7 @@ from services.rag.domain.uploads import Parts
 from services.rag.ports import FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
-from services.rag.servicers.file import FileServicer
+from services.rag.servicers.file import FileRestServicer, FileServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
 from services.rag.servicers.uploads import UploadReader
@@ -106,6 +111,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         FileProviderServicer(providers, count_users),
         BucketServicer(buckets, file_records),
         FileServicer(files, uploads),
+        FileRestServicer(files),
         OpenAIFileServicer(openai, uploads),
     )
 
@@ -129,7 +135,11 @@ def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConve
 
 
 def _mounts(
-    providers: FileProviderServicer, buckets: BucketServicer, files: FileServicer, openai: OpenAIFileServicer
+    providers: FileProviderServicer,
+    buckets: BucketServicer,
+    files: FileServicer,
+    records: FileRestServicer,
+    openai: OpenAIFileServicer,
 ) -> Sequence[Mount]:
     package = "portico.rag.v1"
     return [
@@ -140,5 +150,6 @@ def _mounts(
         ),
         Mount(f"{package}.BucketService", bucket_service_pb2_grpc.add_BucketServiceServicer_to_server, buckets),
         Mount(f"{package}.FileService", file_service_pb2_grpc.add_FileServiceServicer_to_server, files),
+        Mount(f"{package}.FileRestService", file_rest_service_pb2_grpc.add_FileRestServiceServicer_to_server, records),
         Mount(f"{package}.OpenAIFileService", file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server, openai),
     ]

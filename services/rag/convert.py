@@ -1,11 +1,5 @@
 """Between the contract's messages and the domain's values. Pure."""
 
-from dataclasses import replace
-
-import orjson
-from google.api.httpbody_pb2 import HttpBody
-from google.protobuf.json_format import MessageToDict
-
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import small_json_of, struct_of, timestamp_of
@@ -13,8 +7,6 @@ from portico.rag.v1 import bucket_service_pb2, file_service_pb2, provider_servic
 from services.rag.domain.buckets import Bucket, NewBucket
 from services.rag.domain.records import File
 from services.rag.ports import Driver
-
-_JSON = "application/json"
 
 
 def driver(value: Driver) -> provider_service_pb2.FileDriver:
@@ -77,13 +69,6 @@ def file(record: File, markdown: str = "") -> file_service_pb2.File:
     )
 
 
-def uploaded(record: File) -> HttpBody:
-    """As the edge would write the message: a body that came in pieces is answered by a body."""
-    message = MessageToDict(file(replace(record, metadata={})), always_print_fields_with_no_presence=True)
-    written = {**_whole_numbers(message), "metadata": dict(record.metadata)}
-    return _body({"file": written, "message": "The file was uploaded."})
-
-
 def openai_file(record: File) -> file_service_pb2.OpenAIFile:
     return file_service_pb2.OpenAIFile(
         id=record.key,
@@ -106,18 +91,3 @@ def got_openai_file(record: File) -> file_service_pb2.GetOpenAIFileResponse:
         purpose=record.purpose,
         status="processed",
     )
-
-
-def uploaded_openai_file(record: File) -> HttpBody:
-    return _body(_whole_numbers(MessageToDict(openai_file(record), always_print_fields_with_no_presence=True)))
-
-
-def _whole_numbers(message: dict[str, object]) -> dict[str, object]:
-    return {
-        name: int(value) if isinstance(value, float) and value.is_integer() else value
-        for name, value in message.items()
-    }
-
-
-def _body(content: object) -> HttpBody:
-    return HttpBody(content_type=_JSON, data=orjson.dumps(content))

@@ -15,6 +15,7 @@ from google.api.httpbody_pb2 import HttpBody
 from core.app import Running
 from portico.rag.v1 import (
     bucket_service_pb2_grpc,
+    file_rest_service_pb2_grpc,
     file_service_pb2,
     file_service_pb2_grpc,
     provider_service_pb2_grpc,
@@ -84,6 +85,7 @@ class RagClient:
         self.providers = provider_service_pb2_grpc.FileProviderServiceStub(channel)
         self.buckets = bucket_service_pb2_grpc.BucketServiceStub(channel)
         self.files = file_service_pb2_grpc.FileServiceStub(channel)
+        self.records = file_rest_service_pb2_grpc.FileRestServiceStub(channel)
         self.openai = file_service_pb2_grpc.OpenAIFileServiceStub(channel)
 
     async def call(self, rpc: Any, request: Any) -> Any:

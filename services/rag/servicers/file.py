@@ -1,4 +1,4 @@
-"""FileService."""
+"""FileService, and FileRestService for the same records over REST."""
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
@@ -9,10 +9,12 @@ from grpc.aio import ServicerContext
 
 from core import context as call
 from core.offload import in_turns
+from portico.rag.v1 import file_rest_service_pb2 as rest_pb
+from portico.rag.v1 import file_rest_service_pb2_grpc, file_service_pb2_grpc
 from portico.rag.v1 import file_service_pb2 as pb
-from portico.rag.v1 import file_service_pb2_grpc
-from services.rag import convert
+from services.rag import convert, convert_json
 from services.rag.domain.files import ORIGINAL, Files
+from services.rag.domain.records import File
 from services.rag.domain.uploads import NewFile
 from services.rag.servicers import bodies
 from services.rag.servicers.bodies import Json
@@ -28,13 +30,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
         self._uploads = uploads
 
     async def ListFiles(self, request: pb.ListFilesRequest, context: ServicerContext) -> pb.ListFilesResponse:
-        files, cursor = await self._files.list(
-            call.identity().project,
-            request.bucket_key,
-            search=request.search,
-            size=request.limit or request.page_size,
-            cursor=request.cursor or request.page_token,
-        )
+        files, cursor = await _page(self._files, request)
         return pb.ListFilesResponse(
             files=await in_turns(convert.file, files),
             count=len(files),
@@ -60,7 +56,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
         file = await self._uploads.read(
             request_iterator, lambda first: self._files.begin(project, first.bucket_key), _of_form, _of_json
         )
-        return convert.uploaded(file)
+        return convert_json.uploaded(file)
 
     async def DownloadFile(self, request: pb.DownloadFileRequest, context: ServicerContext) -> AsyncIterator[HttpBody]:
         project = call.identity().project
@@ -71,6 +67,34 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
     async def ConvertFile(self, request: pb.ConvertFileRequest, context: ServicerContext) -> pb.ConvertFileResponse:
         file = await self._files.convert(call.identity().project, request.bucket_key, request.object_key)
         return pb.ConvertFileResponse(file=convert.file(file))
+
+
+class FileRestServicer(file_rest_service_pb2_grpc.FileRestServiceServicer):
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    async def ListObjects(self, request: rest_pb.ListObjectsRequest, context: ServicerContext) -> HttpBody:
+        files, cursor = await _page(self._files, request)
+        return convert_json.page(await in_turns(convert_json.file, files), cursor)
+
+    async def GetObject(self, request: rest_pb.GetObjectRequest, context: ServicerContext) -> HttpBody:
+        project = call.identity().project
+        file = await self._files.get(project, request.bucket_key, request.object_key)
+        return convert_json.one(file, await self._files.markdown_text(project, file))
+
+    async def ConvertObject(self, request: rest_pb.ConvertObjectRequest, context: ServicerContext) -> HttpBody:
+        file = await self._files.convert(call.identity().project, request.bucket_key, request.object_key)
+        return convert_json.one(file)
+
+
+async def _page(files: Files, request: pb.ListFilesRequest | rest_pb.ListObjectsRequest) -> tuple[list[File], str]:
+    return await files.list(
+        call.identity().project,
+        request.bucket_key,
+        search=request.search,
+        size=request.limit or request.page_size,
+        cursor=request.cursor or request.page_token,
+    )
 
 
 def _of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:

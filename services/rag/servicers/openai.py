@@ -11,7 +11,7 @@ from core import context as call
 from core.offload import in_turns
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1 import file_service_pb2_grpc
-from services.rag import convert
+from services.rag import convert, convert_json
 from services.rag.domain import openai_files
 from services.rag.domain.buckets import OPENAI
 from services.rag.domain.files import ORIGINAL
@@ -43,7 +43,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
 
         project = call.identity().project
         file = await self._uploads.read(request_iterator, lambda first: self._openai.begin(project), of_form)
-        return convert.uploaded_openai_file(file)
+        return convert_json.uploaded_openai_file(file)
 
     async def ListOpenAIFiles(
         self, request: pb.ListOpenAIFilesRequest, context: ServicerContext

@@ -28,7 +28,7 @@ if _version_not_supported:
 
 class FileServiceStub:
     """Files in buckets. Object keys are 1 to 1024 characters without control characters, empty parts, "." or ".." parts;
-    slashes divide them, and in paths they are written %2F.
+    slashes divide them, and in paths they are written %2F. Over REST records come from FileRestService.
     """
 
     def __init__(self, channel):
@@ -71,7 +71,7 @@ class FileServiceStub:
 
 class FileServiceServicer:
     """Files in buckets. Object keys are 1 to 1024 characters without control characters, empty parts, "." or ".." parts;
-    slashes divide them, and in paths they are written %2F.
+    slashes divide them, and in paths they are written %2F. Over REST records come from FileRestService.
     """
 
     def ListFiles(self, request, context):
@@ -173,7 +173,7 @@ def add_FileServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class FileService:
     """Files in buckets. Object keys are 1 to 1024 characters without control characters, empty parts, "." or ".." parts;
-    slashes divide them, and in paths they are written %2F.
+    slashes divide them, and in paths they are written %2F. Over REST records come from FileRestService.
     """
 
     @staticmethod
