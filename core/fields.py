@@ -54,6 +54,7 @@ def between(field: str, value: int, low: int, high: int, *, default: int) -> int
 
 
 def page_size(value: int, default: int = 50, field: str = "pageSize") -> int:
+    """The default is MAX_PAGE for lists that clients take for complete, as their calls have no parameter for a page."""
     return between(field, value, 1, MAX_PAGE, default=default)
 
 

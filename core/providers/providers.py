@@ -129,7 +129,7 @@ class Providers(Generic[D]):
         """One page, newest first, and the token of the next. Raises InvalidInput."""
         await self._make_default(project)
         where = {name: value for name, value in (("status", status), ("driver", driver)) if value}
-        limit = fields.page_size(size)
+        limit = fields.page_size(size, fields.MAX_PAGE)
         page = await self._store.find(project, self._collection, where, page_size=limit, page_token=token)
         return [provider_of(each) for each in page.items], page.next_token
 

@@ -136,7 +136,7 @@ class Buckets:
 
     async def page(self, project: Project, *, size: int = 0, token: str = "") -> tuple[list[Bucket], str]:
         """One page, newest first, and the token of the next. Raises InvalidInput."""
-        limit = fields.page_size(size)
+        limit = fields.page_size(size, fields.MAX_PAGE)
         await self.get(project, DEFAULT)
         page = await self._store.find(project, BUCKETS, page_size=limit, page_token=token)
         return [bucket_of(each) for each in page.items], page.next_token

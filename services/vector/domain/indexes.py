@@ -156,7 +156,7 @@ class Indexes:
         await self._prepare(project)
         provider = await self._providers.get(project, provider_key)
         where = {"providerKey": provider.key, "status": ACTIVE}
-        limit = fields.page_size(size)
+        limit = fields.page_size(size, fields.MAX_PAGE)
         page = await self._store.find(project, INDEXES, where, page_size=limit, page_token=token)
         return [index_of(each) for each in page.items], page.next_token
 

@@ -30,6 +30,21 @@ async def test_every_project_has_the_default_bucket_and_provider(client: RagClie
     assert [(each.key, each.driver, each.has_credentials) for each in listed.providers] == [("default", "local", False)]
 
 
+async def test_lists_that_ask_for_no_page_are_complete(client: RagClient) -> None:
+    """`files.buckets.list()` and `files.providers.list()` of @cognipeer/console-sdk have no page, and gave 50."""
+    keys = [f"key-{number}" for number in range(52)]
+    for key in keys:
+        provider = provider_pb.CreateFileProviderRequest(driver="local", label="Mine", key=key)
+        await client.call(client.providers.CreateFileProvider, provider)
+        await client.call(client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Mine", key=key))
+    buckets = await client.call(client.buckets.ListBuckets, bucket_pb.ListBucketsRequest())
+    assert {each.key for each in buckets.buckets} == {"default", *keys}
+    assert (buckets.count, buckets.next_page_token) == (53, "")
+    providers = await client.call(client.providers.ListFileProviders, provider_pb.ListFileProvidersRequest())
+    assert {each.key for each in providers.providers} == {"default", *keys}
+    assert providers.next_page_token == ""
+
+
 async def test_the_default_is_made_once_however_many_ask(world: World) -> None:
     client = world.client(project="fresh")
     request = bucket_pb.GetBucketRequest(bucket_key="default")
