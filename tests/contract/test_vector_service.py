@@ -144,6 +144,30 @@ async def test_an_index_is_made_once_and_told_as_reused_with_200(client: Client)
     assert (code, error["code"]) == (CODE.ALREADY_EXISTS, "index_exists")
 
 
+async def test_of_eight_simultaneous_creates_one_makes_the_index(client: Client) -> None:
+    """All that found it half made answered 201, as if each had made it."""
+    request = index_pb.CreateIndexRequest(provider_key="default", name="Same", dimension=3)
+
+    async def create() -> tuple[bool, str | None, str]:
+        call = client.indexes._stub.CreateIndex(request, metadata=client.metadata, timeout=30)
+        answer = await call
+        return answer.reused, dict(await call.initial_metadata()).get("x-http-status"), answer.index.id
+
+    answers = await asyncio.gather(*(create() for _ in range(8)))
+    assert sorted((reused, status or "200") for reused, status, _ in answers) == [(False, "201"), *[(True, "200")] * 7]
+    assert len({id for _, _, id in answers}) == 1
+
+
+async def test_a_list_that_asks_for_no_page_is_complete(client: Client) -> None:
+    """`vectors.indexes.list(providerKey)` of @cognipeer/console-sdk has no page: of 52 indexes it gave 50."""
+    names = [f"index-{number}" for number in range(52)]
+    for name in names:
+        await client.index(name)
+    page = await client.indexes.ListIndexes(index_pb.ListIndexesRequest(provider_key="default"))
+    assert [index.name for index in page.indexes] == names[::-1]
+    assert page.next_page_token == ""
+
+
 async def test_an_index_is_listed_got_changed_and_deleted(client: Client) -> None:
     for name in ("a", "b", "c"):
         await client.index(name)

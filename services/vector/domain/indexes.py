@@ -20,7 +20,7 @@ from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun
 from core.providers.providers import Changed
 from core.providers.records import Provider
-from core.storage.ports import Cond, Document, DocumentStore, Op
+from core.storage.ports import Document, DocumentStore
 from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.points import IndexSpec, Metric
@@ -140,7 +140,7 @@ class Indexes:
             index = Index(f"idx_{uuid4().hex}", next(keys), name, provider.key, spec, metadata, CREATING, now, now)
             with suppress(Conflict):  # of the key, or of the name by a call at the same moment: the next turn knows
                 await self._store.insert(project, INDEXES, index.document())
-                return await self._make(project, provider, index), False
+                return await self._make(project, provider, index)
         raise Conflict("Too many indexes have names like this one. Choose another.", field="name")
 
     async def get(self, project: Project, provider_key: str, key: str) -> tuple[Index, Provider]:
@@ -236,10 +236,10 @@ class Indexes:
             )
         if existing.status == ACTIVE:
             return existing, True
-        return await self._make(project, provider, existing), False
+        return await self._make(project, provider, existing)
 
-    async def _make(self, project: Project, provider: Provider, index: Index) -> Index:
-        """Lets the engine make the place, and the index appear."""
+    async def _make(self, project: Project, provider: Provider, index: Index) -> tuple[Index, bool]:
+        """Lets the engine make the place, and the index appear; of several calls at once, one makes it."""
         try:
             await self._providers.active(project, provider.key)
             with await self._engines.use(project, provider) as engine:
@@ -247,11 +247,14 @@ class Indexes:
         except (NotFound, InvalidInput):
             await self._store.delete(project, INDEXES, index.id)
             raise
-        made = await self._store.update(project, INDEXES, index.id, {"status": ACTIVE}, where=_not_deleting())
-        if made is None:
-            await self._drop(project, provider, index)
-            raise Conflict("An index of that name was made or deleted at the same moment. Try again.", field="name")
-        return index_of(made)
+        made = await self._store.update(project, INDEXES, index.id, {"status": ACTIVE}, where={"status": CREATING})
+        if made is not None:
+            return index_of(made), False
+        now = await self._store.get(project, INDEXES, index.id)
+        if now is not None and now["status"] == ACTIVE:
+            return index_of(now), True
+        await self._drop(project, provider, index)
+        raise Conflict("An index of that name was made or deleted at the same moment. Try again.", field="name")
 
     async def _drop(self, project: Project, provider: Provider, index: Index, *, even_disabled: bool = False) -> None:
         await self._store.update(project, INDEXES, index.id, {"status": DELETING})
@@ -274,10 +277,6 @@ def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:
     """Whether an index that is there serves whoever wants one; that it can rank by words too is no hindrance."""
     same = (there.dimension, there.metric) == (wanted.dimension, wanted.metric)
     return same and (there.hybrid or not wanted.hybrid)
-
-
-def _not_deleting() -> dict[str, Any]:
-    return {"status": Cond(Op.NE, DELETING)}
 
 
 def _check_able(able: Capabilities, spec: IndexSpec) -> None:
