@@ -1,9 +1,14 @@
 """multipart/form-data, read part by part as it comes: what is not yet asked for is not yet read."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -18,9 +23,11 @@ MAX_PARTS = 100
 MAX_FIELD_BYTES = 64 * 1024
 _MAX_HEADERS = 16
 _MAX_HEADER_BYTES = 8 * 1024
+_MAX_PREAMBLE = 64 * 1024
 _MAX_EPILOGUE = 1024 * 1024
 _SLICE = 64 * 1024
 """What is parsed at once."""
+_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=")
 
 Headers = dict[str, bytes]
 Event = Headers | bytes | None
@@ -63,6 +70,7 @@ class Form:
             raise InvalidInput("The content type of a form must name its boundary.", field="content-type")
         self._pieces = pieces
         self._unparsed = memoryview(b"")
+        self._preamble: _Preamble | None = _Preamble(boundary)
         self._events: deque[Event] = deque()
         self._ended = False
         self._count = 0
@@ -93,7 +101,7 @@ class Form:
             raise _broken("a part has no name")
         return Part(
             name=_decoded(options[b"name"]),
-            file_name=_decoded(options.get(b"filename", b"")).replace("%22", '"'),
+            file_name=_file_name(headers["content-disposition"], options.get(b"filename", b"")),
             content_type=_decoded(headers.get("content-type", b"")),
             content=self._content(),
         )
@@ -112,9 +120,14 @@ class Form:
                 await asyncio.sleep(0)  # others want the loop, too
             else:
                 self._unparsed = await self._next_piece()
-            piece, self._unparsed = self._unparsed[:_SLICE], self._unparsed[_SLICE:]
+            piece, self._unparsed = bytes(self._unparsed[:_SLICE]), self._unparsed[_SLICE:]
+            if self._preamble is not None:
+                piece = self._preamble.skip(piece)
+                if not piece:
+                    continue
+                self._preamble = None
             try:
-                self._parser.write(bytes(piece))
+                self._parser.write(piece)
             except FormParserError:
                 raise _broken("a boundary or header is malformed") from None
         return bool(self._events)
@@ -163,6 +176,42 @@ class Form:
 
     def _on_end(self) -> None:
         self._ended = True
+
+
+class _Preamble:
+    """What may stand before the first boundary, and is for nobody."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self._first = re.compile(rb"[\r\n]--" + re.escape(boundary))
+        self._read = bytearray(b"\n")  # as if a line had ended here
+
+    def skip(self, piece: bytes) -> bytes:
+        """What of the body so far begins with the boundary; empty: it has not come yet. Raises InvalidInput."""
+        self._read += piece
+        if found := self._first.search(self._read):
+            return bytes(self._read[found.start() + 1 :])
+        if len(self._read) > _MAX_PREAMBLE:
+            raise _broken("too much stands before its first boundary")
+        return b""
+
+
+def _file_name(disposition: bytes, plain: bytes) -> str:
+    """`filename*` before `filename` (RFC 5987 and 6266, though RFC 7578 wants none in forms); of either, encoded words
+    (RFC 2047) are decoded, as mail programs write them."""
+    if b"*=" in disposition:
+        message = Message()
+        message["content-disposition"] = _decoded(disposition)
+        given = message.get_params(header="content-disposition") or []
+        extended = [value for name, value in given if name.lower() == "filename" and isinstance(value, tuple)]
+        if extended:
+            return collapse_rfc2231_value(extended[0], errors="replace")
+    name = _decoded(plain).replace("%22", '"')
+    if _ENCODED_WORD.search(name):
+        try:
+            return str(make_header(decode_header(name)))
+        except (HeaderParseError, LookupError, UnicodeDecodeError):
+            return name
+    return name
 
 
 def _broken(how: str) -> InvalidInput:

@@ -324,3 +324,36 @@ async def test_uploads_and_deletions_of_one_key_at_a_time(client: RagClient, wor
             content = (await client.download("a")).content
             assert content == content[:1] * 1000
     assert await world.notes() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("filename=\"a.txt\"; filename*=UTF-8''na%C3%AFve%20%E2%82%AC.txt", "naïve €.txt"),
+        ("filename*=utf-8'en'na%C3%AFve.txt; filename=\"a.txt\"", "naïve.txt"),
+        ("filename*=ISO-8859-1''na%EFve.txt", "naïve.txt"),
+        ('filename="=?UTF-8?B?bmHDr3ZlLnR4dA==?="', "naïve.txt"),
+        ('filename="=?utf-8?Q?na=C3=AFve_?= =?utf-8?Q?a.txt?="', "naïve a.txt"),
+        ('filename="=?nothing?Q?a?="', "=?nothing?Q?a?="),
+        ('filename="100%25 a=?b?=.txt"', "100%25 a=?b?=.txt"),
+    ],
+)
+async def test_names_of_files_as_clients_encode_them(client: RagClient, given: str, name: str) -> None:
+    """`filename*` (RFC 5987) wins over `filename`, and encoded words (RFC 2047) are decoded; both were ignored."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; {given}\r\n\r\n'.encode()
+    assert (await client.send([head + b"x" + FILE_END + FORM_END]))["file"]["name"] == name
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("preamble", [b"This is a message in MIME format.\r\n", b"--not it\r\n", b"\r\n", b"\n\n"])
+async def test_a_preamble_is_skipped(client: RagClient, preamble: bytes, size: int) -> None:
+    """RFC 2046 lets a text stand before the first boundary; such a form was refused as malformed."""
+    body = preamble + form(b"content", "a.txt", keyHint="a")
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    assert (await client.send(pieces))["file"]["size"] == 7
+    assert (await client.download("a")).content == b"content"
+
+
+async def test_a_preamble_has_an_end(client: RagClient) -> None:
+    await refused(client.send([b"x" * 1024] * 100), CODE.INVALID_ARGUMENT, "body", http=400)
+    await refused(client.send([b"no boundary at all"]), CODE.INVALID_ARGUMENT, "body", http=400)
