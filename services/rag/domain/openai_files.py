@@ -1,6 +1,10 @@
-"""OpenAI's files: a bucket of their own, in the order of time, with ids as OpenAI makes them."""
+"""OpenAI's files: a bucket of their own, in the order of time, with ids as OpenAI makes them.
 
-import secrets
+An id holds the file's position among the others, so that a list can go on after a file that has been deleted.
+"""
+
+import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,20 +14,32 @@ from core.errors import NotFound
 from core.tenancy import Project
 from services.rag.domain.buckets import OPENAI, Buckets
 from services.rag.domain.files import Files
-from services.rag.domain.records import File, FileRecords
+from services.rag.domain.records import File, FileRecords, position_at
 from services.rag.domain.uploads import Upload
 
 _MOST = 10_000
 _BATCH = 1000
 
 
+PURPOSES = ("assistants", "batch", "evals", "fine-tune", "user_data", "vision")
+"""OpenAI's. Typed clients cannot read a list that holds another one."""
+
+_ID = re.compile(r"file-([0-9a-f]{24})")
+
+
 def new_id() -> str:
-    return f"file-{secrets.token_hex(12)}"
+    return f"file-{position_at(time.time())}"
+
+
+def position_in(id: str) -> str:
+    """Where a file with this id stands or stood; empty: not an id of ours."""
+    found = _ID.fullmatch(id)
+    return found[1] if found else ""
 
 
 def purpose(value: str) -> str:
     """Raises InvalidInput."""
-    return fields.text("purpose", value, at_least=1, at_most=64)
+    return fields.one_of("purpose", value, PURPOSES)
 
 
 class OpenAIFiles:
@@ -57,9 +73,9 @@ class OpenAIFiles:
         position = ""
         if after:
             last = await self._records.find(project, bucket.id, after)
-            if last is None:
+            position = last.position if last is not None else position_in(after)
+            if not position:
                 raise NotFound("There is no file with this id to go on after.", reason="FILE_NOT_FOUND", field="after")
-            position = last.position
         found: list[File] = []
         while True:
             wanted = min(_BATCH, size + 1 - len(found))

@@ -54,6 +54,8 @@ class File:
     purpose: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     markdown: Markdown = Markdown()
+    stored_at: float = 0.0
+    """When its content was stored; 0: not known."""
 
     @property
     def path(self) -> str:
@@ -87,6 +89,7 @@ class File:
             "updatedAt": self.updated_at,
             "purpose": self.purpose,
             "metadata": dict(self.metadata),
+            "storedAt": self.stored_at or None,
             **self.markdown.fields(),
         }
 
@@ -115,6 +118,7 @@ def file_of(document: Document) -> File:
             document.get("markdownObjectId", ""),
             document.get("markdownSize", 0),
         ),
+        stored_at=document.get("storedAt", 0.0),
     )
 
 

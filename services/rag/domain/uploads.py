@@ -42,6 +42,8 @@ class NewFile:
     content_type: str = ""
     key: str = ""
     purpose: str = ""
+    position: str = ""
+    """See File; empty: that of the moment of the commit."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     convert: bool = False
 
@@ -154,13 +156,14 @@ class Upload:
             content_type=new.content_type,
             checksum=self._stored.sha256,
             object_id=self._object_id,
-            position=records.position_at(now),
+            position=new.position or records.position_at(now),
             created_by=new.created_by,
             created_at=now,
             updated_at=now,
             purpose=new.purpose,
             metadata=new.metadata,
             markdown=Markdown(records.PENDING) if new.convert else Markdown(),
+            stored_at=now,
         )
 
     async def _record(self, file: File, *, given_key: bool) -> tuple[File, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 
 from core import context as call
+from core.errors import InvalidInput
 from core.offload import in_turns
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1 import file_service_pb2_grpc
@@ -29,15 +30,17 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
     async def CreateOpenAIFile(
         self, request_iterator: AsyncIterator[pb.CreateOpenAIFileRequest], context: ServicerContext
     ) -> HttpBody:
-        id = openai_files.new_id()
-
         def of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
+            if unkept := [name for name in fields if name.startswith("expires_after")]:
+                raise InvalidInput(f"Files do not expire here. Leave {unkept[0]} out.", field="expires_after")
             asked = "purpose" in fields or complete
+            id = openai_files.new_id()
             return NewFile(
                 name=file_name or id,
                 created_by=call.identity().subject,
                 content_type=content_type,
                 key=id,
+                position=openai_files.position_in(id),
                 purpose=openai_files.purpose(fields.get("purpose", "")) if asked else "",
             )
 

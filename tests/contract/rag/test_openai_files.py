@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 
 from portico.rag.v1 import file_service_pb2 as file_pb
+from services.rag.domain.openai_files import PURPOSES
 from tests.support.rag_client import (
+    FILE_END,
+    FORM_END,
     RagClient,
+    field,
+    file_head,
     form,
     received,
 )
@@ -70,7 +75,43 @@ async def test_openais_list(client: RagClient) -> None:
     await refused(page(order="up"), CODE.INVALID_ARGUMENT, "order")
 
 
-@pytest.mark.parametrize("fields", [{}, {"purpose": ""}, {"purpose": "x" * 65}])
-async def test_a_purpose_is_wanted(client: RagClient, world: World, fields: dict[str, str]) -> None:
+async def test_a_list_goes_on_behind_a_file_that_has_been_deleted(client: RagClient) -> None:
+    """`for f in client.files.list(limit=2): client.files.delete(f.id)` stopped after 2 of 5."""
+    ids = [(await client.send([form(b"x", purpose="batch")], bucket=""))["id"] for _ in range(5)]
+    for order, expected in (("desc", ids[3:][::-1]), ("asc", ids[:2])):
+        request = file_pb.ListOpenAIFilesRequest(limit=2, order=order)
+        assert [each.id for each in (await client.call(client.openai.ListOpenAIFiles, request)).data] == expected
+    seen: list[str] = []
+    after = ""
+    while True:
+        request = file_pb.ListOpenAIFilesRequest(limit=2, after=after)
+        page = await client.call(client.openai.ListOpenAIFiles, request)
+        for file in page.data:
+            seen.append(file.id)
+            await client.call(client.openai.DeleteOpenAIFile, file_pb.DeleteOpenAIFileRequest(file_id=file.id))
+        if not page.has_more:
+            break
+        after = page.last_id
+    assert seen == ids[::-1]
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+async def test_every_purpose_of_openais_is_taken(client: RagClient, purpose: str) -> None:
+    assert (await client.send([form(b"x", purpose=purpose)], bucket=""))["purpose"] == purpose
+
+
+@pytest.mark.parametrize("name", ["expires_after[anchor]", "expires_after[seconds]", "expires_after"])
+async def test_an_expiry_is_refused_as_long_as_it_cannot_be_kept(client: RagClient, world: World, name: str) -> None:
+    """It was dropped, and the file stayed for ever."""
+    body = [form(b"x", purpose="batch", **{name: "3600"})]
+    await refused(client.send(body, bucket=""), CODE.INVALID_ARGUMENT, "expires_after", http=400)
+    behind = [file_head("b.jsonl") + b"{}" + FILE_END + field("purpose", "batch") + field(name, "3600") + FORM_END]
+    await refused(client.send(behind, bucket=""), CODE.INVALID_ARGUMENT, "expires_after", http=400)
+    assert world.objects() == []
+
+
+@pytest.mark.parametrize("fields", [{}, {"purpose": ""}, {"purpose": "x" * 65}, {"purpose": "bogus"}])
+async def test_a_purpose_of_openais_is_wanted(client: RagClient, world: World, fields: dict[str, str]) -> None:
+    """A file with another purpose broke every list of a typed client."""
     await refused(client.send([form(b"x", **fields)], bucket=""), CODE.INVALID_ARGUMENT, "purpose", http=400)
     assert world.objects() == []
