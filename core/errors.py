@@ -105,6 +105,12 @@ class FailedPrecondition(PorticoError):
     default_reason = "FAILED_PRECONDITION"
 
 
+class PreconditionFailed(FailedPrecondition):
+    """A condition of the request's own, such as If-Match."""
+
+    default_reason = "PRECONDITION_FAILED"
+
+
 class RateLimited(PorticoError):
     default_reason = "RATE_LIMITED"
 

@@ -60,6 +60,7 @@ WIRE: dict[type[errors.PorticoError], Wire] = {
     errors.NotFound: Wire(_C.NOT_FOUND, 404, _INVALID),
     errors.Conflict: Wire(_C.ALREADY_EXISTS, 409, _INVALID),
     errors.FailedPrecondition: Wire(_C.FAILED_PRECONDITION, 409, _INVALID),
+    errors.PreconditionFailed: Wire(_C.FAILED_PRECONDITION, 412, _INVALID),
     errors.RateLimited: Wire(_C.RESOURCE_EXHAUSTED, 429, "rate_limit_error"),
     errors.InsufficientStorage: Wire(_C.RESOURCE_EXHAUSTED, 507, "server_error"),
     errors.Unavailable: Wire(_C.UNAVAILABLE, 503, "server_error"),

@@ -37,6 +37,8 @@ class Content:
     size: int
     content_type: str
     etag: str
+    modified_at: float
+    """Never before the content's last change; Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +134,16 @@ class Files:
         fields.one_of("variant", variant, (ORIGINAL, MARKDOWN))
         file = await self.get(project, bucket_key, key)
         if variant == ORIGINAL:
-            return Content(file, file.object_id, file.name, file.size, file.content_type, file.etag)
+            modified = file.stored_at or file.updated_at
+            return Content(file, file.object_id, file.name, file.size, file.content_type, file.etag, modified)
         markdown = file.markdown
         if markdown.status != records.SUCCEEDED:
             raise FailedPrecondition(
                 f"The file has no Markdown: its conversion is {markdown.status}.", reason="NO_MARKDOWN", field="variant"
             )
         object_id = markdown.object_id
-        return Content(file, object_id, f"{file.name}.md", markdown.size, _MARKDOWN_TYPE, f'"{object_id}"')
+        name, etag = f"{file.name}.md", f'"{object_id}"'
+        return Content(file, object_id, name, markdown.size, _MARKDOWN_TYPE, etag, file.updated_at)
 
     @asynccontextmanager
     async def open(

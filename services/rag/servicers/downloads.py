@@ -1,34 +1,44 @@
 """Downloads over HTTP: which bytes, and the headers that go with them."""
 
 import re
+from collections.abc import Mapping
+from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote
 
 import orjson
 
-from core.errors import RangeNotSatisfiable
+from core.errors import PreconditionFailed, RangeNotSatisfiable
 from core.rpc import reply
 from services.rag.domain.files import Content, Span
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*")
-_TAG = re.compile(r'(?:W/)?("[^"]*")')
+_TAG = re.compile(r'(W/)?("[^"]*")')
 _MAX_METADATA_HEADER = 4096
 """Bytes. Clients limit the headers they take, some to 16 KiB in all."""
 
 
-def select(content: Content, *, wanted: str, if_range: str, if_none_match: str) -> Span | None:
-    """What the headers Range, If-Range and If-None-Match ask for; None: the caller has it already.
-    Raises RangeNotSatisfiable."""
-    if if_none_match and _matches(if_none_match, content.etag):
+Headers = Mapping[str, str]
+"""Of a request, names in lower case."""
+
+
+def select(content: Content, asked: Headers) -> Span | None:
+    """What the conditions and the range ask for, as RFC 9110 has it; None: the caller has it already.
+    Raises PreconditionFailed, RangeNotSatisfiable."""
+    _check_conditions(content, asked)
+    if _is_known(content, asked):
         return None
     whole = Span(0, content.size)
-    found = _RANGE.fullmatch(wanted)
-    if found is None or (if_range and if_range.strip() != content.etag):
+    found = _RANGE.fullmatch(asked.get("range", ""))
+    if_range = asked.get("if-range", "").strip()
+    if found is None or (if_range and if_range != content.etag):
         return whole  # what is not understood, several ranges among it, may be ignored
     first, last = found.groups()
     if not first and not last:
         return whole
     if first and last and int(first) > int(last):
         return whole
+    if not first and int(last) and not content.size:
+        return whole  # it ends with what was asked for, but no Content-Range can say so
     start = int(first) if first else max(0, content.size - int(last))
     end = min(int(last), content.size - 1) if first and last else content.size - 1
     if start > end:
@@ -37,11 +47,36 @@ def select(content: Content, *, wanted: str, if_range: str, if_none_match: str) 
     return Span(start, end - start + 1, partial=True)
 
 
+def _check_conditions(content: Content, asked: Headers) -> None:
+    """Raises PreconditionFailed."""
+    if if_match := asked.get("if-match", ""):
+        if not _matches(if_match, content.etag, strongly=True):
+            raise PreconditionFailed("The file's content is not one that If-Match names.", field="if-match")
+    elif (since := _time(asked.get("if-unmodified-since", ""))) is not None and int(content.modified_at) > since:
+        raise PreconditionFailed("The file has changed since then.", field="if-unmodified-since")
+
+
+def _is_known(content: Content, asked: Headers) -> bool:
+    if if_none_match := asked.get("if-none-match", ""):
+        return _matches(if_none_match, content.etag)
+    since = _time(asked.get("if-modified-since", ""))
+    return since is not None and int(content.modified_at) <= since
+
+
+def _time(date: str) -> float | None:
+    """Of an HTTP date, in Unix seconds; None: it is no date, and then the header is to be ignored."""
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def tell(content: Content, span: Span | None) -> None:
     """The answer's status and headers. The content is a stranger's: it is never to be shown as a page of ours."""
     reply.add_header("etag", content.etag)
     reply.add_header("cache-control", "private, no-cache")
     reply.add_header("accept-ranges", "bytes")
+    reply.add_header("last-modified", formatdate(content.modified_at, usegmt=True))
     if span is None:
         reply.set_status(304)
         return
@@ -79,5 +114,7 @@ def _escaped(character: str) -> str:
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
-def _matches(header: str, etag: str) -> bool:
-    return header.strip() == "*" or etag in _TAG.findall(header)
+def _matches(header: str, etag: str, *, strongly: bool = False) -> bool:
+    """`strongly`: a weak tag matches nothing."""
+    tags = [tag for weak, tag in _TAG.findall(header) if not (weak and strongly)]
+    return header.strip() == "*" or etag in tags

@@ -9,20 +9,24 @@ from core.tenancy import Project
 from services.rag.domain.files import Content, Files, Span
 from services.rag.servicers import downloads
 
+_HEAD = "x-portico-head"
+"""The edge's, for a call that was a HEAD."""
+
 
 async def send(
     files: Files, project: Project, bucket_key: str, key: str, variant: str, context: ServicerContext
 ) -> AsyncIterator[HttpBody]:
     """What the call's headers ask for, in pieces; the first, which may be empty, carries the type."""
     asked = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+    if _HEAD in asked:
+        content = await files.content(project, bucket_key, key, variant)
+        asked.pop("range", None)  # which is for GET alone
+        downloads.tell(content, downloads.select(content, asked))
+        yield HttpBody(content_type=content.content_type)
+        return
 
     def select(content: Content) -> Span | None:
-        return downloads.select(
-            content,
-            wanted=asked.get("range", ""),
-            if_range=asked.get("if-range", ""),
-            if_none_match=asked.get("if-none-match", ""),
-        )
+        return downloads.select(content, asked)
 
     async with files.open(project, bucket_key, key, variant, select) as opened:
         downloads.tell(opened.content, opened.span)
