@@ -23,7 +23,7 @@ def audited_routes() -> Iterator[tuple[str, str, str]]:
         for each in (rule, *rule.additional_bindings):
             verb = each.WhichOneof("pattern")
             if verb is not None and policy.audit is not None:
-                yield verb.upper(), getattr(each, verb), policy.audit.action
+                yield verb.upper(), getattr(each, verb).replace("=**}", "}"), policy.audit.action
 
 
 class Walk:
