@@ -10,9 +10,10 @@ from google.protobuf.descriptor_pool import Default
 from grpc.aio import Server
 from grpc.aio import server as make_grpc_server
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from core.health import Health
+from core.rpc import schema
 from core.rpc.arrivals import Arrivals
 from core.rpc.chain import Chain, Method
 from core.rpc.limits import (
@@ -101,7 +102,7 @@ class Mount:
 
 def make_server(mounts: Sequence[Mount], chain: Chain, health: Health) -> Server:
     """A server that is not yet started or bound."""
-    probes = _probes(mounts, health)
+    probes = _probes(health)
     # gRPC knows one limit for all RPCs of a server.
     largest = max(policy.max_request_bytes for mount in (*mounts, *probes) for policy in mount.rules().values())
     methods = {path: method for mount in mounts for path, method in mount.methods(chain, largest).items()}
@@ -119,12 +120,13 @@ def _probe_chain(largest: int) -> Chain:
     return Chain([load, Shares(load, 100)], arrivals=arrivals)
 
 
-def _probes(mounts: Sequence[Mount], health: Health) -> Sequence[Mount]:
+def _probes(health: Health) -> Sequence[Mount]:
     """Health and the schema: they hold nobody's data and need no token."""
-    schema = reflection.aio.ReflectionServicer([*(mount.name for mount in mounts), _HEALTH, reflection.SERVICE_NAME])
+    reflection, add = schema.servicer(), reflection_pb2_grpc.add_ServerReflectionServicer_to_server
     return [
         _public(_HEALTH, health_pb2_grpc.add_HealthServicer_to_server, health.servicer),
-        _public(reflection.SERVICE_NAME, reflection_pb2_grpc.add_ServerReflectionServicer_to_server, schema),
+        _public(schema.ALPHA, add, reflection),
+        _public(schema.V1, add, reflection),
     ]
 
 

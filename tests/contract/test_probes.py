@@ -85,4 +85,4 @@ async def test_health_and_reflection_work(world: World) -> None:
         call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([asked]), timeout=SECONDS)
         answers = [answer async for answer in call]
         names = {service.name for service in answers[0].list_services_response.service}
-        assert {"portico.auth.v1.KeyService", "grpc.health.v1.Health"} <= names
+        assert {"portico.auth.v1.KeyService", "portico.rag.v1.FileService"} <= names

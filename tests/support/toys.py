@@ -15,10 +15,12 @@ from grpc.aio import Server
 from grpc.aio import server as make_server
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection_pb2
 
 from core import errors
 from core.config import Secret
 from core.health import Health
+from core.rpc import schema
 from core.rpc.call import CallContext
 from core.rpc.chain import Chain
 from core.rpc.errors import HTTP_STATUS, grpc_message, trailing_metadata, wire_of
@@ -201,6 +203,14 @@ def mount(service: str, server: Server, keys: list[dict[str, str]]) -> None:
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(Accounts(), server)
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
         trust_service_pb2_grpc.add_TrustServiceServicer_to_server(Trust(), server)
+        reflection = grpc.stream_stream_rpc_method_handler(
+            schema.servicer().ServerReflectionInfo,
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        for name in (schema.V1, schema.ALPHA):
+            handler = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": reflection})
+            server.add_generic_rpc_handlers((handler,))
     else:
         openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server(OpenAI(), server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
