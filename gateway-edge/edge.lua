@@ -111,6 +111,10 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
+  if headers:get(":method") == "HEAD" then  -- the transcoder knows GET; the answer's body is removed on the way out
+    headers:replace(":method", "GET")
+    headers:add("x-portico-head", "1")
+  end
 
   local path, authority = headers:get(":path"), headers:get(":authority")
   if not path or not authority or authority:find(",", 1, true) then  -- CONNECT, or several Host headers
@@ -175,8 +179,18 @@ local function tidy(headers)
   headers:remove("grpc-message")
 end
 
-function envoy_on_response(handle)
-  local headers = handle:headers()
+-- The answer to a HEAD: with the length of the body that a GET would have.
+local function remove_body(handle, headers)
+  local length = headers:get("content-length")
+  local body = handle:body(true)  -- waits for it, and what was fetched before cannot be used any more
+  length = length or tostring(body:length())
+  body:setBytes("")
+  headers = handle:headers()
+  headers:replace("content-length", length)
+  headers:remove("x-portico-head")
+end
+
+local function shape(handle, headers)
   local length = headers:get("x-content-length")
   if length then  -- of a download: the transcoder has removed the length of what it has unwrapped
     headers:replace("content-length", length)
@@ -206,5 +220,13 @@ function envoy_on_response(handle)
     end
   elseif headers:get("grpc-status") then
     answer(handle, headers, status, refusal(status, headers:get("x-request-id") or ""))
+  end
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  shape(handle, headers)
+  if headers:get("x-portico-head") then
+    remove_body(handle, headers)
   end
 end

@@ -16,6 +16,7 @@ import aiohttp
 import openai
 import pytest
 from openai import OpenAI
+from yarl import URL
 
 from tests.load import processes
 from tests.support.cluster import Cluster, Rest, Tenant, until
@@ -62,6 +63,27 @@ async def test_an_upload_that_hangs_is_refused_with_408(own_cluster: Cluster) ->
     status, _, body = answer.decode().partition("\r\n\r\n")
     assert status.startswith("HTTP/1.1 408")
     assert "upload_stalled" in body
+
+
+def test_deleting_while_listing_deletes_all(client: OpenAI) -> None:
+    """The loop stopped after the first page, whose last file was gone when the next one was asked for."""
+    made = {client.files.create(file=("a.txt", b"x"), purpose="evals").id for _ in range(5)}
+    seen = set()
+    for file in client.files.list(limit=2, purpose="evals"):
+        seen.add(file.id)
+        client.files.delete(file.id)
+    assert seen == made
+
+
+def test_a_purpose_that_openai_does_not_have_is_refused(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.files.create(file=("a.txt", b"x"), purpose="bogus")  # type: ignore[arg-type]
+    assert caught.value.param == "purpose"
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.files.create(
+            file=("a.txt", b"x"), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
+        )
+    assert caught.value.param == "expires_after"
 
 
 async def _upload(rest: Rest, token: str, size_mib: int, name: str) -> Any:
@@ -147,6 +169,25 @@ async def test_ranges_and_entity_tags(rest: Rest, tenant: Tenant) -> None:
     assert (await rest.call("GET", path, token=tenant.session, headers={"Range": "bytes=10-"})).status == 416
     same = await rest.call("GET", path, token=tenant.session, headers={"If-None-Match": whole.headers["ETag"]})
     assert (same.status, same.raw) == (304, b"")
+    other = await rest.call("GET", path, token=tenant.session, headers={"If-Match": '"x"'})
+    assert (other.status, other.body["error"]["param"]) == (412, "if-match")
+    head = await rest.call("HEAD", path, token=tenant.session, headers={"Range": "bytes=2-4"})
+    assert (head.status, head.raw) == (200, b"")
+    named = ("Content-Length", "ETag", "Accept-Ranges", "Last-Modified", "Content-Type", "Content-Disposition")
+    assert {name: head.headers[name] for name in named} == {name: whole.headers[name] for name in named}
+    absent = await rest.call("HEAD", path.replace("/download", "x/download"), token=tenant.session)
+    assert (absent.status, absent.raw) == (404, b"")
+
+
+async def test_a_search_with_a_space(rest: Rest, tenant: Tenant) -> None:
+    """URLSearchParams writes a space as a plus, and nothing was found."""
+    upload = {"fileName": "My Report.txt", "data": "eA==", "keyHint": "report"}
+    await rest.ok("POST", "/v1/files/buckets/default/objects", upload, token=tenant.session)
+    for search in ("My+Report", "My%20Report"):
+        # as it stands: aiohttp would write the plus in its own way
+        url = URL(f"{rest.url}/v1/files/buckets/default/objects?search={search}", encoded=True)
+        async with rest.http.get(url, headers={"Authorization": f"Bearer {tenant.session}"}) as answer:
+            assert [file["key"] for file in (await answer.json())["files"]] == ["report"]
 
 
 @pytest.mark.parametrize(
