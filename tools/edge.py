@@ -66,7 +66,8 @@ def render(
     _patch_clusters(members, clusters, port)
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
-    (out / "edge.lua").write_text((SOURCE / "edge.lua").read_text())
+    for name in ("edge.lua", "index.html"):
+        (out / name).write_text((SOURCE / name).read_text())
     return _command(out / "envoy.yaml", concurrency or max(1, (os.cpu_count() or 1) // 4))
 
 
@@ -117,6 +118,12 @@ def http_filter(manager: Yaml, name: str) -> Yaml:
     return config
 
 
+def route(manager: Yaml, name: str) -> Yaml:
+    """The route with this name."""
+    found: Yaml = next(item for item in manager["route_config"]["virtual_hosts"][0]["routes"] if item["name"] == name)
+    return found
+
+
 def write(path: Path, content: Yaml) -> None:
     """Puts a YAML file in place in one step: Envoy may be watching it."""
     fresh = path.with_suffix(".new")
@@ -149,6 +156,7 @@ def _patch_listeners(listeners: Yaml, out: Path, bind: Address, descriptor: Path
     for listener in listeners["resources"]:
         transcoder = http_filter(_manager(listener), "envoy.filters.http.grpc_json_transcoder")
         transcoder["proto_descriptor"] = str(descriptor.resolve())
+    route(manager, "page")["direct_response"]["body"]["filename"] = str(out.resolve() / "index.html")
     if access_log is not None:
         manager["access_log"][0]["typed_config"]["path"] = str(access_log.resolve())
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.rpc import schema as schema_of_services
 from tests.support.contracts import bindings, rpcs
 from tools import edge, edge_limits
 
@@ -168,7 +169,7 @@ def test_no_limit_is_missing_in_the_table(monkeypatch: pytest.MonkeyPatch) -> No
 def test_public_paths_are_those_of_public_rpcs() -> None:
     """A path too many would let strangers in, one too few would lock them out of signing in."""
     rules = edge.http_filter(edge.connection_manager(_committed()), "envoy.filters.http.jwt_authn")["rules"]
-    *public, rest = rules
+    *public, page, rest = rules
     expected = {
         path
         for rpc in rpcs()
@@ -177,6 +178,7 @@ def test_public_paths_are_those_of_public_rpcs() -> None:
     }
 
     assert {rule["match"]["path"] for rule in public} == expected
+    assert page == {"match": edge.route(edge.connection_manager(_committed()), "page")["match"]}
     assert all("requires" not in rule for rule in public)
     assert rest == {"match": {"prefix": "/"}, "requires": {"provider_name": "portico"}}
 
@@ -210,7 +212,9 @@ def test_every_package_has_a_cluster_and_readiness_asks_it() -> None:
         "/portico.inference.v1.OpenAIService/": "inference_http1",
         "/portico.vector.v1.PointRestService/": "vector_http1",
     }
-    assert set(routed) - set(hot) == {f"/{package}." for package in packages}
+    schema = {f"/{name}/" for name in (schema_of_services.V1, schema_of_services.ALPHA)}
+    assert {routed[prefix] for prefix in schema} == {"auth"}
+    assert set(routed) - set(hot) - schema == {f"/{package}." for package in packages}
     assert set(edge.http_filter(manager, "ready")["cluster_min_healthy_percentages"]) == set(routed.values())
     assert clusters == {*routed.values(), "keys"}
 

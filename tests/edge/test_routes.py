@@ -1,6 +1,7 @@
 """Which path reaches which RPC, over REST and native gRPC, and which reaches none."""
 
 import json
+import re
 
 import grpc
 import pytest
@@ -88,7 +89,7 @@ def test_unknown_query_parameters_are_ignored(edge: Edge) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
+        ("POST", "/"),
         ("GET", "/v1/nothing"),
         ("GET", "/v1"),
         ("PUT", "/v1/chat/completions"),
@@ -118,6 +119,74 @@ def test_paths_that_lead_nowhere(edge: Edge, method: str, path: str) -> None:
     reply = edge.request(method, path, b"{}" if method == "POST" else None)
     assert reply.status == 404
     assert reply.error["code"] == "not_found"
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize(
+    ("path", "id"),
+    [
+        ("org/name", "org/name"),
+        ("org/name/extra", "org/name/extra"),
+        ("org%2Fname", "org/name"),
+        ("org/na%20me", "org/na me"),
+        ("a%252Fb", "a%2Fb"),
+    ],
+)
+def test_a_key_of_a_model_may_hold_plain_slashes(edge: Edge, method: str, path: str, id: str) -> None:
+    """Clients of OpenAI's write `org/name` into the path as it is; only `org%2Fname` was found."""
+    reply = edge.request(method, f"/v1/models/{path}")
+    assert reply.status == 200
+    if method == "GET":
+        assert reply.json["id"] == id
+
+
+def test_what_stands_beside_models_is_no_model(edge: Edge) -> None:
+    """The toy has no providers: the call has reached their service, not that of models."""
+    for path in ("providers", "providers/a", "providers/drivers"):
+        assert edge.request("GET", f"/v1/models/{path}").status == 501
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [("a+b", "a b"), ("a%20b", "a b"), ("a%2Bb", "a+b"), ("%2B+%2B", "+ +"), ("a+b&pageSize=1", "a b")],
+)
+def test_a_plus_in_a_query_is_a_space(edge: Edge, query: str, told: str) -> None:
+    """URLSearchParams and forms write a space so: `?search=My+Report` looked for a plus."""
+    page = "1" if "pageSize" in query else "0"
+    assert edge.request("GET", f"/v1/models?category={query}").json["object"] == f"{page} {told} False"
+    assert edge.request("GET", "/v1/models/a+b").json["id"] == "a+b"  # but not in a path
+
+
+def test_a_head_is_a_get_without_its_body(edge: Edge) -> None:
+    """HEAD was 404 wherever GET was served."""
+    for path in ("/v1/models/m", "/v1/models", "/v1/models/limit", "/v1/nothing", "/", "/api/client/v1/models/m"):
+        get, head = edge.request("GET", path), edge.request("HEAD", path)
+        changing = {"date", "x-request-id", "x-envoy-upstream-service-time"}
+        assert (head.status, head.body) == (get.status, b""), path
+        assert head.headers.keys() == get.headers.keys(), path
+        same = get.headers.keys() - changing - ({"content-length"} if get.status >= 400 else set())
+        assert {name: head.headers[name] for name in same} == {name: get.headers[name] for name in same}, path
+        assert int(get.headers["content-length"]) == len(get.body)
+    assert edge.request("HEAD", "/v1/chat/completions").status == 404
+    assert edge.request("HEAD", "/v1/models", token=False).status == 401
+    assert edge.request("HEAD", "/health/ready", token=False).status == 200
+    seen = edge.chat({"model": "toy"}, {"x-portico-head": "1"})
+    assert "x-portico-head" not in seen.json["metadata"]
+    assert seen.body
+
+
+def test_a_browser_is_told_what_this_is(edge: Edge) -> None:
+    """It was 401, which tells a person nothing."""
+    reply = edge.request("GET", "/", None, {"accept": "text/html"}, token=False)
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert reply.headers["cache-control"] == "public, max-age=3600"
+    page = reply.body.decode()
+    assert "Portico" in page
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert "/health/ready" in links
+    assert all(link.startswith("/") for link in links)  # nothing from elsewhere
+    assert edge.request("POST", "/", b"{}", token=False).status == 401
 
 
 def test_a_trailing_slash_is_forgiven(edge: Edge) -> None:
@@ -191,7 +260,7 @@ def test_internal_rpcs_are_out_of_reach_however_spelled(edge: Edge, channel: grp
     assert _code(caught.value) is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_health_and_reflection_of_services_are_not_for_clients(edge: Edge, channel: grpc.Channel) -> None:
+def test_health_of_services_is_not_for_clients(edge: Edge, channel: grpc.Channel) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     with pytest.raises(grpc.RpcError) as caught:
         stub.Check(health_pb2.HealthCheckRequest(), metadata=(*edge.bearer.items(),))
