@@ -25,6 +25,7 @@ LOCAL_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*")
 """Browser origins that are allowed by default: pages of a developer's own machine, on any port."""
 
 _ANY_PORT = ":*"
+_LAUNCHER = "launcher"
 _IDLE_BEHIND_BALANCERS = "620s"
 """Longer than the load balancers of the large clouds keep an idle connection, which is 600 s at most."""
 
@@ -69,6 +70,36 @@ def render(
     for name in ("edge.lua", "index.html"):
         (out / name).write_text((SOURCE / name).read_text())
     return _command(out / "envoy.yaml", concurrency or max(1, (os.cpu_count() or 1) // 4))
+
+
+def add_readiness(out: Path, address: Address) -> None:
+    """Lets /health/ready also ask whether somebody listens at this address. For files that Envoy has not read yet."""
+    listeners, members = load(out / "listener.yaml"), load(out / "clusters.yaml")
+    http_filter(connection_manager(listeners), "ready")["cluster_min_healthy_percentages"][_LAUNCHER] = {"value": 100}
+    host, port = address
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
+    members["resources"].append(
+        {
+            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+            "name": _LAUNCHER,
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": _LAUNCHER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+            "health_checks": [
+                {
+                    "timeout": "1s",
+                    "interval": "10s",
+                    "no_traffic_interval": "0.1s",  # nobody calls it, so this is how soon it is seen to listen
+                    "no_traffic_healthy_interval": "10s",
+                    "healthy_threshold": 1,
+                    "unhealthy_threshold": 1,
+                    "tcp_health_check": {},
+                }
+            ],
+        }
+    )
+    write(out / "listener.yaml", listeners)
+    write(out / "clusters.yaml", members)
 
 
 def validate(out: Path) -> None:

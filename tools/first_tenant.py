@@ -4,6 +4,7 @@ import json
 import secrets
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ EMAIL = "owner@example.com"
 COMPANY = "Default"
 TOKEN_FILE = "dev-token"  # noqa: S105  # the name of a file
 OWNER_FILE = "dev-owner.json"
+
+_NOT_UP = (502, 503, 504)
 
 PROVIDER = {"key": "echo", "driver": "echo", "label": "Echo", "description": "Answers without any key, for trying out."}
 MODELS = (
@@ -33,6 +36,10 @@ class Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"HTTP {status}: {text}")
         self.status = status
+
+
+class NotUpYet(Exception):
+    """Something on the way to the API does not answer; trying again may help."""
 
 
 def ensure_first_tenant(url: str, data: Path) -> str:
@@ -95,7 +102,7 @@ def _create(url: str, token: str, path: str, record: dict[str, Any]) -> None:
 
 
 def call(url: str, method: str, path: str, body: object = None, *, token: str | None = None) -> dict[str, Any]:
-    """One REST call. Raises Refused."""
+    """One REST call. Raises Refused, NotUpYet."""
     request = urllib.request.Request(  # noqa: S310  # our own edge
         url + path,
         method=method,
@@ -107,4 +114,8 @@ def call(url: str, method: str, path: str, body: object = None, *, token: str | 
             answered: dict[str, Any] = json.loads(answer.read())
             return answered
     except urllib.error.HTTPError as refusal:
+        if refusal.code in _NOT_UP:
+            raise NotUpYet from None
         raise Refused(refusal.code, refusal.read().decode(errors="replace")) from None
+    except (OSError, HTTPException):
+        raise NotUpYet from None

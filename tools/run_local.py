@@ -20,7 +20,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from core import open_files, private_files  # noqa: E402  # after the path above, so that the script runs from anywhere
-from tools.first_tenant import Refused, ensure_first_tenant  # noqa: E402
+from tools.first_tenant import NotUpYet, Refused, ensure_first_tenant  # noqa: E402
 from tools.supervisor import Supervisor, say  # noqa: E402
 
 
@@ -70,10 +70,20 @@ async def serve(data: Path, port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stopping.set)
     say(f"Starting {', '.join(child.name for child in supervisor.children)} ...")
+    token = ""
+
+    async def make_first_tenant() -> bool:
+        nonlocal token
+        try:
+            token = await asyncio.to_thread(ensure_first_tenant, supervisor.url, data)
+        except NotUpYet:
+            return False
+        return True
+
     try:
-        await supervisor.start()
+        await supervisor.start(make_first_tenant)
         if not supervisor.stopping.is_set() and not supervisor.failed:
-            say(welcome(supervisor, await asyncio.to_thread(ensure_first_tenant, supervisor.url, data)))
+            say(welcome(supervisor, token))
             await supervisor.stopping.wait()
     except Refused as refusal:
         supervisor.failed = f"the first tenant could not be made ({refusal}). If {data} is of no use, remove it."

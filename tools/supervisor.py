@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,9 @@ _STEADY_SECONDS = 30.0
 _CONFIG_ERROR = 2
 _PR_SET_PDEATHSIG = 1
 
+
+Prepare = Callable[[], Awaitable[bool]]
+"""What is tried again and again until it says that it is done."""
 
 _LAPTOP = {
     # Model servers on one's own machine are the rule here, and plain HTTP cannot carry Secure cookies.
@@ -106,6 +109,10 @@ class Supervisor:
         self.failed: str | None = None
         names = service_names()
         clusters = [*names, *EDGE_PORTS.values()]
+        self._gate = socket.socket()
+        """Listens once the preparations are done, and so tells the edge."""
+        self._gate.bind(("127.0.0.1", 0))
+        self._started: asyncio.Server | None = None
         self.ports = dict(zip(clusters, free_ports(len(clusters)), strict=True))
         self.services = [self._service(name) for name in names]
         self.edge = self._edge()
@@ -140,15 +147,20 @@ class Supervisor:
             cors_origins=origins or edge.LOCAL_ORIGINS,
             access_log=self.data / "logs" / "access.log",
         )
+        edge.add_readiness(self.data / "edge", self._gate.getsockname())
         env = {**os.environ, EDGE_SECRET: dev_secrets(self.data)[EDGE_SECRET]}
         return Child("edge", command, env, self.data / "logs" / "edge.log")
 
-    async def start(self) -> None:
+    async def start(self, prepare: Prepare) -> None:
+        """Returns when all is ready, or `stopping` or `failed` is set. /health/ready says so when `prepare` is done."""
         for child in self.children:
             await child.start()
         self._watchers = [asyncio.create_task(self._keep_alive(child)) for child in self.children]
         self._note_processes()
-        await self._wait_until_ready()
+        give_up = time.monotonic() + READY_SECONDS
+        if await self._wait_for(prepare, give_up):
+            self._started = await asyncio.start_server(lambda _, writer: writer.close(), sock=self._gate)
+            await self._wait_for(self._is_ready, give_up)
 
     async def stop(self) -> None:
         self.stopping.set()
@@ -158,6 +170,9 @@ class Supervisor:
         await asyncio.gather(*(child.stop() for child in others))
         await asyncio.gather(*(child.stop() for child in self.services))
         await self.edge.stop()
+        if self._started is not None:
+            self._started.close()
+        self._gate.close()
         (self.data / "processes.json").unlink(missing_ok=True)
 
     async def _keep_alive(self, child: Child) -> None:
@@ -190,15 +205,18 @@ class Supervisor:
         }
         write_private(self.data / "processes.json", json.dumps({"launcher": os.getpid(), **processes}))
 
-    async def _wait_until_ready(self) -> None:
-        give_up = time.monotonic() + READY_SECONDS
+    async def _is_ready(self) -> bool:
+        return await http_status(self.port, "/health/ready") == 200
+
+    async def _wait_for(self, done: Prepare, give_up: float) -> bool:
         while time.monotonic() < give_up and not self.stopping.is_set():
-            if await http_status(self.port, "/health/ready") == 200:
-                return
+            if await done():
+                return True
             await asyncio.sleep(0.1)
         if not self.stopping.is_set():
             logs = "\n".join(f"  {child.name}:\n{child.last_lines(5)}" for child in self.children)
             self.failed = f"not ready after {READY_SECONDS:.0f} s. The logs end so:\n{logs}"
+        return False
 
 
 def _die_with_parent() -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster, Rest, until
+from tools.supervisor import free_ports, http_status
 
 SLOW = {"key": "slow", "driver": "echo", "label": "Slow", "settings": {"delayMs": 100}}
 SLOW_MODEL = {"key": "slow", "name": "Slow", "category": "llm", "providerKey": "slow", "modelId": "echo"}
@@ -21,6 +22,23 @@ async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
     await asyncio.to_thread(own_cluster.start)
     async with aiohttp.ClientSession() as http:
         yield own_cluster, Rest(own_cluster.url, http)
+
+
+async def test_it_is_ready_when_the_token_of_the_first_tenant_is_written(own_cluster: Cluster) -> None:
+    """Whoever waited for readiness and then read `dev-token` found no file."""
+    own_cluster.port = free_ports(1)[0]
+    starting = asyncio.create_task(asyncio.to_thread(own_cluster.start))
+    while await http_status(own_cluster.port, "/health/ready") != 200:
+        assert not starting.done() or starting.exception() is None
+        await asyncio.sleep(0.005)
+    assert own_cluster.dev_token.startswith("ptc_")
+    await starting
+    os.kill(own_cluster.pid("edge"), signal.SIGKILL)  # a new one is ready without anything more being made
+    assert await until(lambda: _ready(own_cluster), 30)
+
+
+async def _ready(cluster: Cluster) -> bool:
+    return await http_status(cluster.port, "/health/ready") == 200
 
 
 def slow_chat(rest: Rest, token: str) -> Any:
