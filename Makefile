@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix proto lock bench bench-vector clean
+.PHONY: help setup run test test-unit test-contract test-edge test-e2e check fix proto lock bench bench-vector clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv, with hashes checked
 
@@ -23,6 +23,18 @@ run: $(STAMP) ## Start the services and the edge on this machine (PORTICO_PORT, 
 
 test: $(STAMP) check ## Run the checks and the whole test suite
 	$(BIN)/python -m pytest
+
+test-unit: $(STAMP) ## Run the tests of single modules, in seconds
+	$(BIN)/python -m pytest -n 2 tests/unit
+
+test-contract: $(STAMP) ## Run the tests of services and adapters on real servers and stores
+	$(BIN)/python -m pytest tests/contract
+
+test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before toy services
+	$(BIN)/python -m pytest tests/edge
+
+test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients
+	$(BIN)/python -m pytest tests/e2e
 
 check: $(STAMP) ## Lint, types, import arrows, contracts, generated files
 	$(BIN)/ruff check .

@@ -142,9 +142,9 @@ async def test_what_is_no_limit(limits: RateLimits, limit: str) -> None:
 
 
 async def test_a_flood_of_buckets_goes_away_when_its_time_is_over(limits: RateLimits, clock: Clock) -> None:
-    for i in range(100_000):
+    for i in range(10_000):
         await limits.hit(ACME, f"login:{i}", "10/minute")
-    assert len(limits) == 100_000
+    assert len(limits) == 10_000
     clock.now += 2 * MINUTE
     await limits.hit(ACME, "login:new", "10/minute")
     assert len(limits) == 1

@@ -13,7 +13,7 @@ import pytest
 
 from core import children
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PYTHON = (sys.executable, "-c")
 
 BUSY_SERVER = """
