@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.load import answers, load, processes, programs, report, streams, upstream
-from tests.load.gateways import GATEWAYS, Gateway, Running, Workplace
+from tests.load.gateways import GATEWAYS, Gateway, Running, Workplace, beside
 from tests.load.load import Cost
 from tests.load.portico import ROOT
 from tests.load.report import Figures, Results
@@ -42,6 +42,9 @@ def main() -> int:
         "--streams", type=int, default=200, help="streams to hold open together at the end (default 200)"
     )
     parser.add_argument("--gateways", default=",".join(one.name for one in GATEWAYS), help="default: %(default)s")
+    parser.add_argument(
+        "--beside", type=Path, metavar="FOLDER", help="measure another checkout of Portico too, with its own .venv"
+    )
     parser.add_argument("--out", type=Path, help="write the figures into this Markdown file, between its markers")
     parser.add_argument("--cache", type=Path, default=ROOT / ".bench", help="where peers are installed")
     options = parser.parse_args()
@@ -49,6 +52,8 @@ def main() -> int:
     if unknown := set(names) - {gateway.name for gateway in GATEWAYS}:
         parser.error(f"unknown gateway: {', '.join(sorted(unknown))}")
     chosen = [gateway for gateway in GATEWAYS if gateway.name in names]
+    if options.beside:
+        chosen.append(beside(options.beside))
     try:
         results = _measure(chosen, options)
     except (programs.Missing, programs.Failed) as problem:

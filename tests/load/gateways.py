@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.load import answers, install, portico, programs, upstream
@@ -43,6 +44,8 @@ class Gateway:
     version: str
     does: str
     start: Callable[[Workplace], contextlib.AbstractContextManager[Running]]
+    checkout: Path | None = None
+    """Where it is another Portico than this one."""
 
 
 def _targets(port: int, headers: Callable[[str], Mapping[str, str]]) -> dict[str, Target]:
@@ -111,8 +114,8 @@ def _portkey(place: Workplace) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def _portico(place: Workplace) -> Iterator[Running]:
-    with portico.local(place.folder) as running:
+def _portico(place: Workplace, checkout: Path = portico.ROOT) -> Iterator[Running]:
+    with portico.local(place.folder, checkout=checkout) as running:
         for name, base in place.upstreams.items():
             running.add_model(name, base, answers.MODEL)
         yield Running(running.pid, _targets(running.port, lambda _: running.headers), running.recorded_calls)
@@ -130,3 +133,10 @@ GATEWAYS = (
     Gateway("litellm", "LiteLLM proxy", LITELLM_VERSION, "master key, cost, kept nowhere", _litellm),
     Gateway("portkey", "Portkey gateway", PORTKEY_VERSION, "checks and counts nothing", _portkey),
 )
+
+
+def beside(checkout: Path) -> Gateway:
+    """Another checkout of Portico, usually of an older commit. It needs `make setup` of its own."""
+    title = f"Portico of {checkout.name}"
+    start = partial(_portico, checkout=checkout.resolve())
+    return Gateway(f"portico-{checkout.name}", title, "", "the same", start, checkout)

@@ -57,12 +57,16 @@ class Portico:
 
 
 @contextlib.contextmanager
-def local(folder: Path, *, env: Mapping[str, str] | None = None) -> Iterator[Portico]:
-    """Start everything on SQLite below `folder`, wait until it is ready, stop it in order at the end."""
+def local(folder: Path, *, env: Mapping[str, str] | None = None, checkout: Path = ROOT) -> Iterator[Portico]:
+    """Start everything on SQLite below `folder`, wait until it is ready, stop it in order at the end.
+
+    Another `checkout` runs with its own installation.
+    """
     port, data = programs.free_port(), folder / "data"
     settings = {"PORTICO_PORT": str(port), "PORTICO_DATA_DIR": str(data), **(env or {})}
     environment = programs.clean_environment(folder) | settings
-    command = [sys.executable, str(ROOT / "tools/run_local.py")]
+    python = sys.executable if checkout == ROOT else str(checkout / ".venv/bin/python")
+    command = [python, str(checkout / "tools/run_local.py")]
     with programs.running(command, env=environment, log=folder / "portico.log") as process:
         _wait_until_ready(process, data / "dev-token", folder / "portico.log")
         yield Portico(process.pid, port, (data / "dev-token").read_text().strip())

@@ -99,8 +99,11 @@ class Results:
     soak: Soak | None = None
 
     def command(self) -> str:
-        names = ",".join(one.gateway.name for one in self.figures)
-        return f"python -m tests.load.bench --gateways {names} --rounds {self.rounds} --seconds {self.seconds:g}"
+        names = ",".join(one.gateway.name for one in self.figures if not one.gateway.checkout)
+        others = "".join(f" --beside {one.gateway.checkout}" for one in self.figures if one.gateway.checkout)
+        return (
+            f"python -m tests.load.bench --gateways {names}{others} --rounds {self.rounds} --seconds {self.seconds:g}"
+        )
 
 
 def _chat_ms(costs: dict[str, Cost]) -> float:
