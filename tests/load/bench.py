@@ -43,7 +43,12 @@ def main() -> int:
     )
     parser.add_argument("--gateways", default=",".join(one.name for one in GATEWAYS), help="default: %(default)s")
     parser.add_argument(
-        "--beside", type=Path, metavar="FOLDER", help="measure another checkout of Portico too, with its own .venv"
+        "--beside",
+        type=Path,
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="measure another checkout of Portico too, with its own .venv; may be given several times",
     )
     parser.add_argument("--out", type=Path, help="write the figures into this Markdown file, between its markers")
     parser.add_argument("--cache", type=Path, default=ROOT / ".bench", help="where peers are installed")
@@ -52,8 +57,7 @@ def main() -> int:
     if unknown := set(names) - {gateway.name for gateway in GATEWAYS}:
         parser.error(f"unknown gateway: {', '.join(sorted(unknown))}")
     chosen = [gateway for gateway in GATEWAYS if gateway.name in names]
-    if options.beside:
-        chosen.append(beside(options.beside))
+    chosen += map(beside, options.beside)
     try:
         results = _measure(chosen, options)
     except (programs.Missing, programs.Failed) as problem:
