@@ -28,7 +28,8 @@ from services.vector.domain.filters import parse
 from services.vector.domain.points import MAX_LENGTH, FusionMethod, IndexSpec, Metric, Point, Words, vector
 from services.vector.ports import Page, Place, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
-from tests.support.remote_engines import LocalQdrant, drivers_at, pgvector
+from tests.support.local_qdrant import LocalQdrant
+from tests.support.remote_engines import drivers_at, pgvector
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),

@@ -7,10 +7,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import openpyxl  # type: ignore[import-untyped]
-import pptx
-from pptx.util import Inches
-
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 A = "http://schemas.openxmlformats.org/drawingml/2006/main"
@@ -115,6 +111,9 @@ def docx_that_reads(path: str) -> bytes:
 
 def pptx_slides(slides: Mapping[str, str], table: Sequence[Sequence[str]] = ()) -> bytes:
     """Titles and texts; the table is on the last slide."""
+    import pptx  # a heavy import, for those only who use it
+    from pptx.util import Inches
+
     presentation = pptx.Presentation()
     for title, text in slides.items():
         slide = presentation.slides.add_slide(presentation.slide_layouts[1])
@@ -131,9 +130,23 @@ def pptx_slides(slides: Mapping[str, str], table: Sequence[Sequence[str]] = ()) 
     return out.getvalue()
 
 
+def pptx_raw() -> bytes:
+    """A presentation without slides, of the parts alone that say what it is."""
+    main = "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml"
+    return archive(
+        {"[Content_Types].xml": _content_types(main, "ppt/presentation.xml"), "ppt/presentation.xml": b"<a/>"}
+    )
+
+
+def _workbook() -> Any:
+    import openpyxl  # type: ignore[import-untyped]  # a heavy import, for those only who use it
+
+    return openpyxl.Workbook()
+
+
 def xlsx_cells(cells: Mapping[str, str]) -> bytes:
     """By their names: A1, B2, ..."""
-    workbook = openpyxl.Workbook()
+    workbook = _workbook()
     for name, value in cells.items():
         workbook.active[name] = value
     out = io.BytesIO()
@@ -142,7 +155,7 @@ def xlsx_cells(cells: Mapping[str, str]) -> bytes:
 
 
 def xlsx(sheets: Mapping[str, Sequence[Sequence[Any]]]) -> bytes:
-    workbook = openpyxl.Workbook()
+    workbook = _workbook()
     workbook.remove(workbook.active)
     for name, rows in sheets.items():
         sheet = workbook.create_sheet(name)

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from qdrant_client import AsyncQdrantClient
-from qdrant_client.async_client_base import AsyncQdrantBase
-
 from core.http.guard import OutboundGuard
 from services.vector.adapters.drivers import Reach, drivers
 from services.vector.ports import Driver, VectorEngine
@@ -24,21 +21,3 @@ def pgvector(server: Mapping[str, Any], guard: OutboundGuard = LOOPBACK, **setti
     """On a server as `tests.support.postgres` describes it."""
     given = {**{name: str(value) for name, value in server.items()}, **settings}
     return drivers_at(guard)["pgvector"].open({}, given)
-
-
-class LocalQdrant:
-    """Qdrant's client in its local mode, which keeps points in a folder."""
-
-    max_answer_bytes = 16 * MIB
-
-    def __init__(self, folder: str) -> None:
-        self._client = AsyncQdrantClient(path=folder)
-
-    async def client(self) -> AsyncQdrantBase:
-        return self._client
-
-    def failed(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        await self._client.close()
