@@ -18,7 +18,7 @@ JSON = st.recursive(
     | st.text(st.characters(codec="utf-8"))
     | st.sampled_from(['"', "\\", ",:[{"]),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
-    max_leaves=60,
+    max_leaves=30,
 )
 
 

@@ -119,7 +119,8 @@ async def test_a_watcher_that_falls_behind_is_cut_off_and_holds_nothing() -> Non
         await watcher.next(1)
 
 
-async def test_a_slow_watcher_does_not_slow_the_others(world: World) -> None:
+async def test_a_slow_watcher_does_not_slow_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_BEHIND", 100)
     process = await world.start()
     slow, _ = await first(process)
     quick, _ = await first(process)

@@ -129,9 +129,14 @@ def test_embeddings_take_every_form(given: Any) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(["n", "stop", "max_tokens", "tools", "tool_choice", "response_format"]),
-        st.none() | INTS | st.text() | st.lists(st.text() | st.dictionaries(st.text(), st.text())),
+        st.none()
+        | INTS
+        | st.text()
+        | st.lists(st.text() | st.dictionaries(st.text(), st.text(), max_size=3), max_size=4),
     ),
-    st.lists(st.dictionaries(st.sampled_from(["role", "content"]), st.text() | INTS | st.none()), min_size=1),
+    st.lists(
+        st.dictionaries(st.sampled_from(["role", "content"]), st.text() | INTS | st.none()), min_size=1, max_size=4
+    ),
 )
 def test_no_request_crashes_it(fields: dict[str, Any], messages: list[dict[str, Any]]) -> None:
     try:

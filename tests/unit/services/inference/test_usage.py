@@ -35,7 +35,7 @@ def test_a_call_of_a_fraction_of_a_cent_costs_something() -> None:
 
 @given(st.recursive(st.none() | st.integers() | st.floats() | st.text(), lambda x: st.dictionaries(
     st.sampled_from(["prompt_tokens", "completion_tokens", "prompt_tokens_details", "cached_tokens", "total_tokens",
-                     "completion_tokens_details", "reasoning_tokens", "prompt_cache_hit_tokens"]), x)),
+                     "completion_tokens_details", "reasoning_tokens", "prompt_cache_hit_tokens"]), x), max_leaves=16),
     st.booleans())  # fmt: skip
 def test_no_usage_object_is_taken_wrongly(usage: Any, generates: bool) -> None:
     read = read_usage(usage, generates=generates)
