@@ -129,17 +129,20 @@ def _assembled(chunks: Iterable[Chunk]) -> Body:
         body.update((name, value) for name, value in chunk.items() if name not in _NOT_OF_CHUNKS)
         for choice in chunk["choices"]:
             whole = choices.setdefault(choice["index"], {"index": choice["index"], "message": {}})
-            _merge(whole["message"], choice["delta"])
+            _merge(whole["message"], choice["delta"], calls=True)
             _merge(whole, {name: value for name, value in choice.items() if name not in ("index", "delta")})
     return {**body, "choices": [choices[index] for index in sorted(choices)]}
 
 
-def _merge(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
-    """Puts one delta to those before it: texts and lists grow, tool calls by their number."""
+def _merge(whole: dict[str, Any], part: Mapping[str, Any], *, calls: bool = False) -> None:
+    """Puts one delta to those before it: texts and lists grow, with `calls` also tool calls by their number.
+
+    Only a delta's own tool calls have been checked; a field of that name anywhere else is a list like any other.
+    """
     for name, value in part.items():
         old = whole.get(name)
         match old, value:
-            case _, list() if name == "tool_calls":
+            case _, list() if calls and name == "tool_calls":
                 whole[name] = _joined_calls(old or [], value)
             case str(), str() if name not in _NAMES:
                 whole[name] = old + value
