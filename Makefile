@@ -25,7 +25,7 @@ test: $(STAMP) check ## Run the checks and the whole test suite
 	$(BIN)/python -m pytest
 
 test-unit: $(STAMP) ## Run the tests of single modules, in seconds
-	$(BIN)/python -m pytest -n 2 tests/unit
+	$(BIN)/python -m pytest tests/unit
 
 test-contract: $(STAMP) ## Run the tests of services and adapters on real servers and stores
 	$(BIN)/python -m pytest tests/contract
