@@ -49,6 +49,7 @@ class Body:
 
     def end(self) -> None:
         self.complete = True
+        self._connection.hold(False)  # nothing of this request is left to hold back; the next one must get through
         if self._reader is not None:
             self._wake()
 

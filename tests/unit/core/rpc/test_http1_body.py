@@ -104,6 +104,15 @@ async def test_a_body_that_nobody_reads_is_held_back() -> None:
     assert len(await reading) == 1 << 20
 
 
+async def test_a_body_that_came_before_its_call_holds_nothing_back() -> None:
+    """The connection was held for ever where a large body was all there before the call began: its next request hung."""
+    feed = Feed(2 * UNREAD_BYTES).give(frame(b"x" * UNREAD_BYTES))
+    assert feed.held
+    feed.body.end()
+    assert not feed.held
+    assert feed.body.take() == b"x" * UNREAD_BYTES
+
+
 async def test_a_dropped_body_lets_the_rest_come_and_keeps_none_of_it() -> None:
     feed = Feed(limit=1 << 20).give(b"x" * (UNREAD_BYTES + 1))
     feed.body.drop()
