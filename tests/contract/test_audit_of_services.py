@@ -90,6 +90,7 @@ RAG_STEPS = [
         denied_resource="",
     ),
     Step("FileService/ConvertFile", {"bucket_key": "b", "object_key": "a.txt"}, "b/a.txt"),
+    Step("FileRestService/ConvertObject", {"bucket_key": "b", "object_key": "a.txt"}, "b/a.txt"),
     Step("FileService/DeleteFile", {"bucket_key": "b", "object_key": "a.txt"}, "b/a.txt"),
     Step(
         "OpenAIFileService/CreateOpenAIFile",

@@ -39,7 +39,7 @@ def _routes() -> list[dict[str, Any]]:
 def _takes(match: dict[str, Any], path: str) -> bool:
     if "safe_regex" in match:
         return re.fullmatch(match["safe_regex"]["regex"], path) is not None
-    return path.startswith(match["prefix"])
+    return path == match["path"] if "path" in match else path.startswith(match["prefix"])
 
 
 def _rest_route(method: str, path: str) -> str:
