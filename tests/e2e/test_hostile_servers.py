@@ -1,25 +1,18 @@
 """Servers that a tenant runs against us, and addresses that it must not lead us to, through the edge."""
 
 import asyncio
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.cluster import Cluster, Rest, Tenant
 from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
-from tests.support.hostile_qdrant import HostileQdrant, found, payload, scored
+from tests.support.hostile_servers import HERE, MIB, PATHS, SERVERS, at, prepare
 
-HERE = "127.0.0.2"
-"""Where the servers of these tests are. Not where localhost is, so that may be refused."""
-MIB = 1024 * 1024
 GROWTH = 150 * MIB
 ROUNDS, AT_A_TIME = 3, 4
-
-KEY = {"apiKey": "secret"}
 
 
 @pytest.fixture(scope="module")
@@ -29,31 +22,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     running = Cluster(tmp_path_factory.mktemp("portico"), env).start()
     yield running
     assert running.stop() == 0
-
-
-def provider(driver: str, credentials: dict[str, str], **settings: Any) -> dict[str, Any]:
-    return {"key": driver, "driver": driver, "label": driver, "credentials": credentials, "settings": settings}
-
-
-PATHS = {
-    "openai-compatible": "/v1/models/providers",
-    "qdrant": "/v1/vector/providers",
-    "pgvector": "/v1/vector/providers",
-    "s3": "/v1/files/providers",
-}
-
-
-def at(driver: str, host: str, port: int = 6334) -> dict[str, Any]:
-    """A provider at this address."""
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    match driver:
-        case "openai-compatible":
-            return provider(driver, KEY, baseUrl=url)
-        case "qdrant":
-            return provider(driver, KEY, url=url)
-        case "pgvector":
-            return provider(driver, {"password": "secret"}, user="u", database="d", host=host, port=port)
-    return provider(driver, {"accessKeyId": "id", "secretAccessKey": "secret"}, endpoint=url, bucket="bucket")
 
 
 @pytest.mark.parametrize("driver", PATHS)
@@ -102,81 +70,6 @@ async def test_no_form_of_an_internal_address_is_taken_and_names_are_not_told_ap
     assert len({str(answer) for answer in answers}) == 1
 
 
-@asynccontextmanager
-async def endless_s3() -> AsyncIterator[int]:
-    """Every answer is an error of 200 MiB."""
-
-    async def refuse(peer: Peer, request: Request) -> None:
-        await peer.send(b"HTTP/1.1 403 No\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n" % (200 * MIB))
-        sent = 0
-        while sent < 200 and not peer.closing:
-            await peer.send(b"<a/>" * (MIB // 4))
-            sent += 1
-        peer.close()
-
-    async with FakeUpstream(each(refuse), host=HERE) as server:
-        yield server.port
-
-
-@asynccontextmanager
-async def noisy_postgres() -> AsyncIterator[int]:
-    """Says one notice of 80 MiB to whoever signs in."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await reader.readexactly(8)
-            writer.write(b"N")  # no TLS
-            await reader.readuntil(b"user\0")
-            writer.write(b"N" + struct.pack(">i", 80 * MIB))
-            for _ in range(80):
-                writer.write(b"M" * MIB)
-                await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, HERE, 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-
-
-@asynccontextmanager
-async def bloated_qdrant() -> AsyncIterator[int]:
-    """Answers queries with one point of 64 MiB."""
-    async with HostileQdrant({"Query": found(scored(payload=payload("x" * 64 * MIB)))}, address=f"{HERE}:0") as server:
-        yield server.port
-
-
-async def _upload(rest: Rest, token: str) -> int:
-    body = {"fileName": "a.txt", "data": "aGVsbG8="}
-    return (await rest.call("POST", "/v1/files/buckets/attack/objects", body, token=token)).status
-
-
-async def _query(rest: Rest, token: str, driver: str) -> int:
-    path = f"/v1/vector/providers/{driver}/indexes"
-    if driver == "pgvector":  # it does not come to queries: the first connection is the attack
-        return (await rest.call("POST", path, {"name": "attack", "dimension": 4}, token=token)).status
-    query = {"query": {"vector": [1, 0, 0, 0], "topK": 3}}
-    return (await rest.call("POST", f"{path}/attack/query", query, token=token)).status
-
-
-Attack = Callable[[Rest, str], Awaitable[int]]
-ATTACKS: dict[str, tuple[Any, str, Attack]] = {
-    "s3": (endless_s3, "rag", _upload),
-    "pgvector": (noisy_postgres, "vector", lambda rest, token: _query(rest, token, "pgvector")),
-    "qdrant": (bloated_qdrant, "vector", lambda rest, token: _query(rest, token, "qdrant")),
-}
-
-
-async def prepare(rest: Rest, attacker: Tenant, driver: str, port: int) -> None:
-    """The attacker's provider, with what is asked of it."""
-    await rest.ok("POST", PATHS[driver], at(driver, HERE, port), token=attacker.session)
-    if driver == "s3":
-        bucket = {"name": "Attack", "key": "attack", "providerKey": driver}
-        await rest.ok("POST", "/v1/files/buckets", bucket, token=attacker.session)
-    if driver == "qdrant":
-        index = {"name": "attack", "dimension": 4}
-        await rest.ok("POST", f"{PATHS[driver]}/{driver}/indexes", index, token=attacker.session)
-
-
 def memory(pid: int, which: str) -> int:
     """VmRSS, now, or VmHWM, at most so far; in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -184,18 +77,18 @@ def memory(pid: int, which: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-@pytest.mark.parametrize("driver", ATTACKS)
+@pytest.mark.parametrize("driver", SERVERS)
 async def test_a_server_that_answers_without_end_costs_its_tenant_alone(
     cluster: Cluster, rest: Rest, tenant: Tenant, driver: str
 ) -> None:
     """An S3 error of 200 MiB took rag to 1.1 GiB, a notice of 80 MiB stopped vector for seconds, and Qdrant's answers
     had no limit."""
-    open_server, service, attack = ATTACKS[driver]
-    attacker, pid = await rest.register(), cluster.pid(service)
+    server = SERVERS[driver]
+    attacker, pid = await rest.register(), cluster.pid(server.service)
     chatted = 0
-    async with open_server() as port:
-        await prepare(rest, attacker, driver, port)
-        await attack(rest, attacker.session)  # the driver's libraries are in memory now
+    async with server.open() as port:
+        await prepare(rest, attacker.session, driver, port)
+        await server.attack(rest, attacker.session)  # the driver's libraries are in memory now
         before = memory(pid, "VmRSS")
 
         async def chat() -> None:
@@ -211,7 +104,7 @@ async def test_a_server_that_answers_without_end_costs_its_tenant_alone(
 
         neighbour = asyncio.create_task(chat())
         for _ in range(ROUNDS):
-            answers = await asyncio.gather(*(attack(rest, attacker.session) for _ in range(AT_A_TIME)))
+            answers = await asyncio.gather(*(server.attack(rest, attacker.session) for _ in range(AT_A_TIME)))
             assert set(answers) <= {502, 503}
             await rest.ok("GET", "/v1/vector/providers", token=tenant.session)
             await rest.ok("GET", "/v1/files/buckets", token=tenant.session)

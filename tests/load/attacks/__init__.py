@@ -1,1 +1,1 @@
-"""What one tenant's most expensive requests do to the others, and to the memory of the suite."""
+"""Attacks on a running suite, and what a second tenant and the machine's memory notice of them."""

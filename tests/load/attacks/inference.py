@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -12,7 +12,10 @@ from portico.inference.v1 import inference_service_pb2 as chat_pb
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import openai_service_pb2 as openai_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
-from tests.load.attacks.calls import MIB, Attack, Call, call
+from tests.load.attacks.attack import MIB, Attack
+from tests.load.attacks.calls import Call, call, calling
+from tests.load.attacks.raw_grpc import REFLECTION, by_http1, hang, send
+from tests.support.http2_client import frame
 from tests.support.large_requests import json_list, json_object, members
 
 _MODELS = 300
@@ -66,18 +69,65 @@ def large_models() -> Iterator[Call]:
         yield model(key=f"dense-{number}", metadata=dense, settings=settings)
 
 
-_inference = partial(Attack, "inference")
+CHAT = "/portico.inference.v1.InferenceService/Chat"
+OPENAI_CHAT = "/portico.inference.v1.OpenAIService/CreateChatCompletion"
+
+
+@cache
+def empty_messages() -> bytes:
+    """A typed chat of 16 MiB."""
+    return frame(b"\x12\x00" * (8 * MIB))
+
+
+@cache
+def empty_attachments() -> bytes:
+    """A chat as the edge sends it, with 16 MiB of empty extensions of its body."""
+    return b"\x0a\x80\x80\x80\x08" + b"\x1a\x00" * (8 * MIB)
+
+
+@cache
+def unfinished() -> bytes:
+    return frame(bytes(31 * MIB), size=32 * MIB)
+
+
+LARGE = [
+    *(
+        Attack("inference", f"empty messages {how} the scope{by}", strike, workers=12, known=True)
+        for how, who in (("without", "stranger"), ("with", "insider"))
+        for by, strike in (
+            ("", send(CHAT, "inference", empty_messages, who=who)),
+            (", by HTTP/1.1", by_http1(OPENAI_CHAT, "inference_http1", empty_attachments, who=who)),
+        )
+    ),
+    Attack("inference", "31 MiB to reflection", send(REFLECTION, "inference", lambda: frame(bytes(31 * MIB))), 12),
+]
+"""Large requests, which end by themselves."""
+UNFINISHED = [
+    Attack("inference", "31 of 32 MiB", send(CHAT, "inference", unfinished, who="insider", hold=8), 12, known=True),
+]
+"""Requests that never end."""
+_inference = partial(calling, "inference")
 
 ATTACKS = [
+    *LARGE,
+    *UNFINISHED,
+    Attack(
+        "inference",
+        "chats that wait",
+        hang(CHAT, "inference", lambda: unfinished()[:65_000], 400, who="insider"),
+        workers=8,
+    ),
     _inference(
         "echo: 16 Ki words, n 16, streamed",
         lambda: chat(said(b"word " * 16384), n=b"16", stream=b"true"),
+        known=True,
     ),
     _inference("echo: 2 Mi words, streamed", lambda: chat(said(b"w " * (2 * MIB)), stream=b"true")),
     _inference("echo: 64 Ki words, streamed", lambda: chat(said(b"w " * 65_500), stream=b"true")),
     _inference(
         "echo: embeddings 2048 x 4096",
         lambda: embed(b'{"model":"echo-embedding","dimensions":4096,"input":%b}' % json_list(b'"a b"', 2048)),
+        known=True,
     ),
     _inference(
         "echo: embeddings 2048 x 256",
@@ -89,7 +139,11 @@ ATTACKS = [
     ),
     _inference("echo: 64 Ki stops in 1 MiB", lambda: chat(said(b"ab" * (MIB // 2)), stop=json_list(b'"ac"', 65536))),
     _inference("echo: a schema that requires one member 30 times", lambda: chat(response_format=deep_schema())),
-    _inference("chat: 2 million messages (25 MiB)", lambda: chat(json_list(b'{"role":"u"}', 2_000_000))),
+    _inference(
+        "chat: 2 million messages (25 MiB)",
+        lambda: chat(json_list(b'{"role":"u"}', 2_000_000)),
+        known=True,
+    ),
     _inference("chat: 10,000 messages", lambda: chat(json_list(b'{"role":"user","content":"hi"}', 10_000))),
     _inference("chat: 1.5 million members (24 MiB)", lambda: chat(metadata=json_object(1_500_000))),
     _inference("chat: 10 million empty lists (29 MiB)", lambda: chat(metadata=json_list(b"[]", 10_000_000))),

@@ -7,7 +7,10 @@ from google.api.httpbody_pb2 import HttpBody
 
 from portico.rag.v1 import bucket_service_pb2 as bucket_pb
 from portico.rag.v1 import file_service_pb2 as pb
-from tests.load.attacks.calls import MIB, Attack, Call, call
+from tests.load.attacks.attack import MIB, Attack
+from tests.load.attacks.calls import Call, call, calling
+from tests.load.attacks.raw_grpc import hang
+from tests.support.http2_client import frame
 from tests.support.large_requests import json_list, json_object, members, repeated
 
 _FORM = "multipart/form-data; boundary=b"
@@ -15,6 +18,7 @@ _FILE_PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\
 _NOTES_PART = b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
 _END = b"\r\n--b--\r\n"
 _UPLOAD = "rag.v1.FileService/UploadFile"
+UPLOAD = f"/portico.{_UPLOAD}"
 _FILES = 1000
 
 
@@ -39,9 +43,24 @@ def files_with_notes() -> Iterator[Call]:
         yield upload("application/json", b'{"fileName":"f%d","data":"YQ==","metadata":%b}' % (number, notes))
 
 
-_rag = partial(Attack, "rag")
+_rag = partial(calling, "rag")
 
 ATTACKS = [
+    Attack(
+        "rag",
+        "uploads that hang",
+        hang(UPLOAD, "rag", lambda: frame(bytes(2_000_000), size=2_100_000), 50, who="insider"),
+        workers=6,
+        known=True,
+    ),
+    Attack(
+        "rag",
+        "42 uploads that hang, of 40 calls at a time",
+        hang(UPLOAD, "rag", lambda: b"", 42, who="insider"),
+        workers=1,
+        known=True,
+        env={"PORTICO_MAX_CONCURRENT_CALLS": "40"},
+    ),
     _rag(
         "bucket: 12 MiB of metadata",
         lambda: call(
@@ -51,6 +70,7 @@ ATTACKS = [
     _rag(
         "upload: 12 MiB of metadata in JSON",
         lambda: json_upload(b'"metadata":%b}' % json_list(b"[]", 4_000_000)),
+        known=True,
     ),
     _rag("upload: 1.5 million members in JSON", lambda: json_upload(json_object(1_500_000)[1:])),
     _rag(

@@ -9,7 +9,8 @@ from google.api.httpbody_pb2 import HttpBody
 
 from portico.vector.v1 import index_service_pb2 as index_pb
 from portico.vector.v1 import point_service_pb2 as pb
-from tests.load.attacks.calls import MIB, Attack, Call, call
+from tests.load.attacks.attack import MIB
+from tests.load.attacks.calls import Call, call, calling
 from tests.support.large_requests import json_list, members
 
 _BIG, _WIDE = "big", "wide"
@@ -50,7 +51,7 @@ def large_points() -> Iterator[Call]:
         yield rest("UpsertVectors", b'{"vectors":[%b]}' % b",".join(points), _WIDE)
 
 
-_vector = partial(Attack, "vector")
+_vector = partial(calling, "vector")
 
 ATTACKS = [
     _vector(
