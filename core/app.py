@@ -27,7 +27,7 @@ from core.health import Health
 from core.identity import KeyRing, TokenVerifier
 from core.lifecycle import Lifecycle, Phase
 from core.logs import LogSettings
-from core.memory import CHECK_SECONDS, FreedMemory
+from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.rate_limits import RateLimits
 from core.removals import Removals
 from core.revocations import Revocations
@@ -132,6 +132,7 @@ def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str
     private_files.begin()
     private_files.mend(core_settings.store.data_dir, recursive=False)
     open_files.allow_many()
+    limit_kept_memory()
     sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
 
 

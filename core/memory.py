@@ -13,8 +13,28 @@ CHECK_SECONDS = 10.0
 CHANGE = 8 * 1024 * 1024
 """Bytes by which the process must have grown or shrunk to be worth the work, which takes some milliseconds."""
 
+LARGE_BLOCK = 1024 * 1024
+"""Bytes of an allocation that is mapped by itself, and so goes back to the system as soon as it is freed."""
+KEPT_AT_END = 8 * 1024 * 1024
+"""Bytes at the end of the heap that are kept for the next allocation."""
+ARENAS = 2
+"""Heaps per process. Each keeps what was freed in it, and the default is eight for each core."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _STATM = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def limit_kept_memory() -> None:
+    """Let glibc keep little of what large requests have used. To be called before threads start.
+
+    By itself glibc raises its idea of a large block with every one that is freed, up to 32 MiB: from then on such
+    blocks lie in the heap, which grows with the fragments between them. Does nothing with another C library.
+    """
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+        mallopt(_M_TRIM_THRESHOLD, KEPT_AT_END)
+        mallopt(_M_ARENA_MAX, ARENAS)
 
 
 class FreedMemory:

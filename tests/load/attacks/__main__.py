@@ -54,7 +54,7 @@ async def run_all(cluster: Cluster, attacks: Sequence[Attack], given: argparse.N
     async with aiohttp.ClientSession() as http:
         rest = Rest(cluster.url, http)
         target, other = await prepare(cluster)
-        await furnish(rest, target, other, {attack.target for attack in attacks})
+        await furnish(rest, target, other, {attack.target for attack in attacks if attack.records})
         run = Run(cluster.pid("launcher"), asks(rest, other), target, given.seconds, given.settle)
         print(row("all", "none", await run.measure(None)), flush=True)
         for attack in attacks:

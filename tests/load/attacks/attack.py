@@ -40,5 +40,7 @@ class Attack:
     workers: int = 4
     known: bool = False
     """An earlier version of Portico failed under it."""
+    records: bool = False
+    """It reads records that have to be made before."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Settings of the suite for this attack."""

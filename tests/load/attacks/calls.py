@@ -12,6 +12,7 @@ from tests.load.attacks.attack import Attack, Target
 
 SECONDS = 120
 """After which an attacker gives up on a call."""
+AT_A_TIME = 4
 ANY_SIZE = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -38,8 +39,8 @@ def call(method: str, message: Any, entry: Any = None, count: int = 0) -> Call:
     return Call(method, (message.SerializeToString() + repeated,))
 
 
-def calling(service: str, name: str, make: Callable[[], Call], workers: int = 4, *, known: bool = False) -> Attack:
-    """The attack of `workers` that send the same call, over and over, each as soon as the last is answered."""
+def calling(service: str, name: str, make: Callable[[], Call], *, known: bool = False, records: bool = False) -> Attack:
+    """The attack of some that send the same call, over and over, each as soon as the last is answered."""
 
     async def strike(target: Target, seen: Counter[str]) -> None:
         request = make()
@@ -53,6 +54,6 @@ def calling(service: str, name: str, make: Callable[[], Call], workers: int = 4,
                     seen[f"{error.code().name} {(error.details() or '')[:60]}"] += 1
 
         async with grpc.aio.insecure_channel(f"127.0.0.1:{target.ports[service]}", options=ANY_SIZE) as channel:
-            await asyncio.gather(*(repeat(channel) for _ in range(workers)))
+            await asyncio.gather(*(repeat(channel) for _ in range(AT_A_TIME)))
 
-    return Attack(service, name, strike, workers=1, known=known)
+    return Attack(service, name, strike, workers=1, known=known, records=records)

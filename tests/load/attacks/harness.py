@@ -102,7 +102,7 @@ async def furnish(rest: Rest, target: Target, other: str, services: set[str]) ->
     indexes = "/v1/vector/providers/default/indexes"
     await rest.ok("POST", indexes, {"name": "small", "dimension": 3}, token=other)
     await rest.ok("POST", f"{indexes}/small/upsert", {"vectors": [{"id": "a", "values": [1, 0, 0]}]}, token=other)
-    for service in sorted(services & PREPARATIONS.keys()):
+    for service in sorted(services):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{target.ports[service]}", options=ANY_SIZE) as channel:
             for call in PREPARATIONS[service]():
                 await call.send(channel, target.insider)

@@ -183,5 +183,6 @@ ATTACKS = [
     _inference(
         "models: pages of 300 with 48 KiB of numbers each",
         lambda: call("inference.v1.ModelService/ListModels", model_pb.ListModelsRequest(page_size=1000)),
+        records=True,
     ),
 ]

@@ -85,5 +85,6 @@ ATTACKS = [
     _rag(
         "files: pages of 1,000 with 16 KiB of numbers each",
         lambda: call("rag.v1.FileService/ListFiles", pb.ListFilesRequest(bucket_key="default", limit=1000)),
+        records=True,
     ),
 ]

@@ -51,7 +51,7 @@ def large_points() -> Iterator[Call]:
         yield rest("UpsertVectors", b'{"vectors":[%b]}' % b",".join(points), _WIDE)
 
 
-_vector = partial(calling, "vector")
+_vector = partial(calling, "vector", records=True)
 
 ATTACKS = [
     _vector(
