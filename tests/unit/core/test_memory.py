@@ -1,5 +1,8 @@
 """What the process has freed goes back to the system, and only when there may be some."""
 
+import subprocess
+import sys
+
 import pytest
 
 from core import memory
@@ -56,3 +59,25 @@ async def test_a_burst_is_given_back() -> None:
     await freed.give_back()
     assert memory._resident() < grown - 40 * 1024 * 1024
     assert len(fragments) == 25
+
+
+LARGE_BLOCKS = """
+from core.memory import LARGE_BLOCK, limit_kept_memory, _resident
+limit_kept_memory()
+for size in (24 * LARGE_BLOCK, 8 * LARGE_BLOCK):  # glibc learns from the first that is freed
+    block = bytearray(size)
+    fence = bytearray(100_000)
+    before = _resident()
+    del block
+    assert before - _resident() > size // 2, size
+"""
+
+
+def test_a_large_block_goes_back_when_it_is_freed() -> None:
+    """Services kept what large requests had used, as glibc takes larger and larger blocks for small ones."""
+    subprocess.run([sys.executable, "-c", LARGE_BLOCKS], check=True, timeout=60)
+
+
+def test_without_glibc_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
+    memory.limit_kept_memory()
