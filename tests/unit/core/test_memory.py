@@ -1,5 +1,6 @@
 """What the process has freed goes back to the system, and only when there may be some."""
 
+import ctypes
 import subprocess
 import sys
 
@@ -79,5 +80,5 @@ def test_a_large_block_goes_back_when_it_is_freed() -> None:
 
 
 def test_without_glibc_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     memory.limit_kept_memory()
