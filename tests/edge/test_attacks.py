@@ -1,4 +1,7 @@
-"""Another client is served as if nothing were, while a process does its worst for half a minute."""
+"""Another client is served as if nothing were, while a process does its worst.
+
+For some seconds here; `python -m tests.load.attacks` does the same for half a minute each, and measures.
+"""
 
 import subprocess
 import sys
@@ -13,7 +16,7 @@ from tests.support.edge import Edge, Program, running
 from tests.support.waiting import until
 
 MIB = 1024 * 1024
-SECONDS = 30
+SECONDS = 8
 GROWTH = 150 * MIB
 """How much memory an attack without a token may cost."""
 KEPT = 60 * MIB

@@ -105,7 +105,7 @@ async def test_a_body_that_nobody_reads_is_held_back() -> None:
 
 
 async def test_a_body_that_came_before_its_call_holds_nothing_back() -> None:
-    """The connection was held for ever where a large body was all there before the call began: its next request hung."""
+    """The connection stayed held where a large body was there before its call began: the next request on it hung."""
     feed = Feed(2 * UNREAD_BYTES).give(frame(b"x" * UNREAD_BYTES))
     assert feed.held
     feed.body.end()
