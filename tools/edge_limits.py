@@ -167,6 +167,12 @@ def _calls_to_services(manager: edge.Yaml, members: edge.Yaml) -> Iterator[Limit
 def _overload(bootstrap: edge.Yaml) -> Iterator[Limit]:
     memory = edge.resource_monitor(bootstrap, "fixed_heap")["max_heap_size_bytes"]
     yield Limit("memory", memory, "bytes", "edge", "as follows")
+    kept = bootstrap["memory_allocator_manager"]
+    for name, what in (
+        ("soft_memory_limit_bytes", "memory in use and kept for reuse"),
+        ("max_unfreed_memory_bytes", "memory kept for reuse"),
+    ):
+        yield Limit(what, kept[name], "bytes", "edge", "what is free goes back to the kernel")
     for action in bootstrap["overload_manager"]["actions"]:
         answer = _OVERLOAD[action["name"].rpartition(".")[2]]
         for timer in action.get("typed_config", {}).get("timer_scale_factors", ()):
