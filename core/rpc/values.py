@@ -51,6 +51,7 @@ def timestamp_of(seconds: float | None) -> Timestamp | None:
 
 
 def seconds_of(timestamp: Timestamp) -> float:
+    """By hand, because the library's own conversion raises for what no timestamp may be."""
     return float(timestamp.seconds) + timestamp.nanos / 1e9
 
 

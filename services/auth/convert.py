@@ -2,11 +2,10 @@
 
 from math import inf
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from core.audit.records import AuditEntry
 from core.context import Identity
 from core.revocations import Revocation
+from core.rpc.values import seconds_of, timestamp_of
 from portico.auth.v1 import (
     account_service_pb2,
     audit_service_pb2,
@@ -26,25 +25,12 @@ from services.auth.domain.tokens import NewToken, may_delete
 from services.auth.domain.users import UserChange
 
 
-def timestamp(seconds: float | None) -> Timestamp | None:
-    if seconds is None:
-        return None
-    moment = Timestamp()
-    moment.FromNanoseconds(round(seconds * 1e6) * 1000)
-    return moment
-
-
-def _seconds(moment: Timestamp) -> float:
-    """By hand, because the library's own conversion raises for what no timestamp may be."""
-    return moment.seconds + moment.nanos / 1e9
-
-
 def tenant(company: Company) -> account_service_pb2.Tenant:
     return account_service_pb2.Tenant(
         id=company.slug,
         slug=company.slug,
         company_name=company.company_name,
-        created_at=timestamp(company.created_at),
+        created_at=timestamp_of(company.created_at),
     )
 
 
@@ -58,14 +44,14 @@ def user(record: User) -> user_service_pb2.User:
         service_permissions=levels(record.role, record.overrides),
         project_ids=record.project_ids,
         status=record.status,
-        created_at=timestamp(record.created_at),
-        last_login_at=timestamp(record.last_login_at),
+        created_at=timestamp_of(record.created_at),
+        last_login_at=timestamp_of(record.last_login_at),
     )
 
 
 def session(made: Session) -> account_service_pb2.Session:
     return account_service_pb2.Session(
-        token=made.token, expires_at=timestamp(made.expires_at), project_id=made.project_id
+        token=made.token, expires_at=timestamp_of(made.expires_at), project_id=made.project_id
     )
 
 
@@ -77,7 +63,7 @@ def get_session(identity: Identity) -> account_service_pb2.GetSessionResponse:
         project_id=identity.project.id,
         user_id=identity.subject,
         scopes=sorted(identity.scopes),
-        expires_at=timestamp(identity.expires_at),
+        expires_at=timestamp_of(identity.expires_at),
     )
 
 
@@ -98,8 +84,8 @@ def invitation(record: Invitation) -> user_service_pb2.Invitation:
         name=record.name,
         role=record.role,
         invited_by=record.invited_by,
-        created_at=timestamp(record.created_at),
-        expires_at=timestamp(record.expires_at),
+        created_at=timestamp_of(record.created_at),
+        expires_at=timestamp_of(record.expires_at),
     )
 
 
@@ -110,7 +96,7 @@ def project(record: ProjectRecord) -> project_service_pb2.Project:
         key=record.key,
         name=record.name,
         description=record.description,
-        created_at=timestamp(record.created_at),
+        created_at=timestamp_of(record.created_at),
     )
 
 
@@ -120,7 +106,7 @@ def new_token(request: token_service_pb2.CreateTokenRequest) -> NewToken:
         project=request.project_id,
         scopes=tuple(request.scopes),
         levels=dict(request.service_permissions),
-        expires_at=_seconds(request.expires_at) if request.HasField("expires_at") else None,
+        expires_at=seconds_of(request.expires_at) if request.HasField("expires_at") else None,
     )
 
 
@@ -134,8 +120,8 @@ def api_token(record: ApiToken, caller: Caller) -> token_service_pb2.ApiToken:
         user_id=record.user_id,
         scopes=record.scopes,
         service_permissions=levels_from_scopes(record.scopes),
-        created_at=timestamp(record.created_at),
-        expires_at=timestamp(record.expires_at),
+        created_at=timestamp_of(record.created_at),
+        expires_at=timestamp_of(record.expires_at),
         can_delete=may_delete(caller, record),
         parent_id=record.parent_id,
     )
@@ -150,7 +136,7 @@ def created_token(record: ApiToken, token: str) -> token_service_pb2.CreateToken
         service_permissions=levels_from_scopes(record.scopes),
         scopes=record.scopes,
         project_id=record.project_id,
-        expires_at=timestamp(record.expires_at),
+        expires_at=timestamp_of(record.expires_at),
         parent_id=record.parent_id,
     )
 
@@ -158,7 +144,7 @@ def created_token(record: ApiToken, token: str) -> token_service_pb2.CreateToken
 def audit_entry(record: AuditEntry) -> audit_service_pb2.AuditEntry:
     return audit_service_pb2.AuditEntry(
         id=record.id,
-        created_at=timestamp(record.created_at),
+        created_at=timestamp_of(record.created_at),
         action=record.action,
         outcome=record.outcome,
         actor_kind=record.actor_kind,
@@ -173,7 +159,7 @@ def audit_entry(record: AuditEntry) -> audit_service_pb2.AuditEntry:
         user_agent=record.user_agent,
         reason=record.reason,
         count=record.count,
-        last_at=timestamp(record.last_at),
+        last_at=timestamp_of(record.last_at),
     )
 
 
@@ -185,8 +171,8 @@ def audit_filter(request: audit_service_pb2.ListAuditEntriesRequest) -> AuditFil
         resource_type=request.resource_type,
         resource_id=request.resource_id,
         outcome=request.outcome,
-        since=_seconds(getattr(request, "from")) if request.HasField("from") else None,
-        until=_seconds(request.to) if request.HasField("to") else None,
+        since=seconds_of(getattr(request, "from")) if request.HasField("from") else None,
+        until=seconds_of(request.to) if request.HasField("to") else None,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from grpc.aio import ServicerContext
 
+from core.rpc.values import timestamp_of
 from portico.auth.v1 import account_service_pb2 as pb
 from portico.auth.v1 import account_service_pb2_grpc
 from services.auth import convert
@@ -73,6 +74,6 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
             "tenant": convert.tenant(made.company),
             "user": convert.user(made.user),
             "token": made.session.token,
-            "expires_at": convert.timestamp(made.session.expires_at),
+            "expires_at": timestamp_of(made.session.expires_at),
             "project_id": made.session.project_id,
         }

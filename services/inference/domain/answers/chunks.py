@@ -144,7 +144,7 @@ class ChunkStream:
         if self._extras:
             chunk.update({**self._extras, **chunk})
             self._extras = {}
-        return chunk  # type: ignore[no-any-return]
+        return chunk  # type: ignore[no-any-return]  # JSON of a provider, checked to be an object
 
     def _choice(self, choice: Any, chunk: Chunk) -> None:
         if type(choice) is not dict:
