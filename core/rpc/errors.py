@@ -31,6 +31,8 @@ _MAX_BODY_BYTES = 24 * 1024
 """Of OpenAI's error body in a header. The edge takes 60 KiB of headers from a service."""
 _DESCRIPTION = 250
 """Characters of the message that a field violation repeats."""
+_MAX_FIELD_BYTES = 250
+"""Of the name of a field as it is sent: some are paths that the caller chose."""
 _ESCAPED = re.compile(rb"[^ -$&-~]")
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -85,7 +87,7 @@ def body_of(error: errors.PorticoError, request_id: str) -> dict[str, Any]:
     wire = wire_of(error)
     code = "invalid_api_key" if wire.http == 401 else error.reason.lower()
     return {
-        "error": {**error.details, "message": error.message, "type": wire.type, "code": code, "param": error.field},
+        "error": {**error.details, "message": error.message, "type": wire.type, "code": code, "param": _field(error)},
         "request_id": request_id,
     }
 
@@ -101,9 +103,9 @@ def status_of(error: errors.PorticoError, request_id: str) -> status_pb2.Status:
         reason=error.reason, domain=DOMAIN, metadata={**error.metadata, "request_id": request_id}
     )
     details: list[Any] = [info]
-    if error.field:
+    if field := _field(error):
         description = error.message[:_DESCRIPTION]
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=description)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_after is not None:
         delay = duration_pb2.Duration()
@@ -142,6 +144,10 @@ def _body_text(error: errors.PorticoError, request_id: str) -> str:
         body["error"]["message"] = _fitting(error.message, left, lambda text: len(_json(text)))
         text = _json(body)
     return text
+
+
+def _field(error: errors.PorticoError) -> str | None:
+    return error.field and _fitting(error.field, _MAX_FIELD_BYTES, lambda text: _sent_bytes(text.encode()))
 
 
 def _json(value: Any) -> str:

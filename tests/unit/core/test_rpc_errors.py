@@ -32,7 +32,7 @@ def sent(text: str) -> int:
 def test_the_longest_error_fits_both_transports(character: str) -> None:
     error = errors.InvalidInput(
         character * 20_000,
-        field=character * 300,
+        field=character * 30_000,
         metadata={"scope": "s"},
         details={"innererror": {"a": character * 99}},
     )
