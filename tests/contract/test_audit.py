@@ -30,7 +30,7 @@ from portico.inference.v1 import (
     usage_service_pb2_grpc,
 )
 from portico.vector.v1 import point_service_pb2, point_service_pb2_grpc
-from tests.support.serving import BY_EDGE, EDGE_SECRET
+from tests.support.serving import BY_EDGE, EDGE_SECRET, connect
 from tests.support.tokens import Signer
 
 ACME = Tenant("acme")
@@ -127,7 +127,7 @@ async def channel_to(world: World) -> AsyncIterator[grpc.aio.Channel]:
     server = make_server(world.mounts(), Chain(stages, edge_secret=Secret(EDGE_SECRET)), Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+    async with connect(port) as opened:
         yield opened
     await server.stop(None)
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 
@@ -29,6 +28,7 @@ from tests.support.audit_walk import (
 )
 from tests.support.inference_world import inference
 from tests.support.rag_client import FORM, form
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.vector_client import point, struct
 
@@ -184,7 +184,7 @@ async def test_rag(tmp_path: Path) -> None:
     check_complete(RAG, RAG_STEPS)
     async with (
         service("rag", RagSettings, assemble_rag, tmp_path) as (running, signer),
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)
         await check(walk, signer, RAG_STEPS)
@@ -199,7 +199,7 @@ async def test_vector(tmp_path: Path) -> None:
     slow = {"PORTICO_VECTOR_LOOKUP_SECONDS": "5"}  # a migration waits so long, and can be cancelled meanwhile
     async with (
         service("vector", VectorSettings, assemble_vector, tmp_path, **slow) as (running, signer),
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         walk = Walk(running, channel, VECTOR)
         await check(walk, signer, VECTOR_STEPS)
@@ -214,7 +214,7 @@ async def test_a_migration_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Pat
             running,
             signer,
         ),
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         walk = Walk(running, channel, VECTOR)
         token = signer.token(tenant="acme", sub="somebody", jti="t7")
@@ -233,7 +233,7 @@ async def test_a_migration_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Pat
 async def test_a_conversion_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Path) -> None:
     async with (
         service("rag", RagSettings, assemble_rag, tmp_path) as (running, signer),
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)
         token = signer.token(tenant="acme", sub="somebody")

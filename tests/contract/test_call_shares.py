@@ -10,6 +10,7 @@ from portico.rag.v1 import file_service_pb2_grpc
 from tests.support.http2_client import frame, http2
 from tests.support.inference_world import reason_of
 from tests.support.rpc_world import EMBED, KEYS, SECONDS, TOKENS, C, Servicers, refusal, serving, unknown_field
+from tests.support.serving import connect
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ async def test_a_tenant_whose_calls_hang_leaves_places_for_others(servicers: Ser
         assert {stream.code for stream in refused} == {C.RESOURCE_EXHAUSTED.value[0]}
         assert world.load.in_flight == 30
         servicers.hold.set()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as channel:
+        async with connect(world.port) as channel:
             upload = file_service_pb2_grpc.FileServiceStub(channel).UploadFile
             error = await refusal(upload(iter(()), metadata=world.bearer(tenant="acme"), timeout=SECONDS))
             assert error.code() is C.RESOURCE_EXHAUSTED
@@ -49,7 +50,7 @@ async def test_an_address_without_a_token_leaves_places_for_tokens(servicers: Se
         async with asyncio.timeout(SECONDS):
             refused = [await client.answer(stream) for stream in streams[10:]]
         assert {stream.code for stream in refused} == {C.RESOURCE_EXHAUSTED.value[0]}
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as channel:
+        async with connect(world.port) as channel:
             error = await refusal(channel.unary_unary(KEYS)(b"", timeout=SECONDS))
             assert reason_of(error) == "ADDRESS_SHARE_EXCEEDED"
             await channel.unary_unary(TOKENS)(b"", metadata=world.bearer(), timeout=SECONDS)

@@ -34,7 +34,7 @@ from portico.auth.v1 import (
 )
 from portico.inference.v1 import openai_service_pb2, openai_service_pb2_grpc
 from tests.support.http1_channel import Http1Channel
-from tests.support.serving import BY_EDGE, EDGE_SECRET, REST
+from tests.support.serving import BY_EDGE, EDGE_SECRET, REST, connect
 from tests.support.tokens import Signer
 
 SECRET = "s" * 32
@@ -126,7 +126,7 @@ async def by_http2(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[gr
     server = make_server(mounts, chain_of(stages), Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+    async with connect(port) as opened:
         yield opened
     await server.stop(None)
 

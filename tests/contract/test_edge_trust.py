@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 import pytest
 
 from core.config import Secret
 from tests.support.http1_channel import Http1Channel
 from tests.support.rpc_world import KEYS, SECONDS, Servicers, World, serving
+from tests.support.serving import connect
 
 SECRET = "e" * 32
 FORGED = (("x-client-address", "198.51.100.7"), ("x-portico-rest", "1"))
@@ -30,7 +30,7 @@ async def channel(request: pytest.FixtureRequest, world: World) -> AsyncIterator
     if request.param == "http1":
         yield Http1Channel(world.edge_port)
         return
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as opened:
+    async with connect(world.port) as opened:
         yield opened
 
 

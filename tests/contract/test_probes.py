@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -24,6 +23,7 @@ from tests.support.rpc_world import (
     serving,
     unknown_field,
 )
+from tests.support.serving import connect
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def test_health_answers_while_reflection_and_calls_hang(
         async with asyncio.timeout(SECONDS):
             refused = [await client.answer(stream) for stream in streams[2:]]
         assert {stream.code for stream in refused} == {C.RESOURCE_EXHAUSTED.value[0]}
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as channel:
+        async with connect(world.port) as channel:
             held = [
                 asyncio.ensure_future(
                     channel.unary_unary(TOKENS)(b"", metadata=world.bearer(tenant=tenant), timeout=SECONDS)
@@ -74,7 +74,7 @@ async def test_health_answers_while_reflection_and_calls_hang(
 
 
 async def test_health_and_reflection_work(world: World) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as channel:
+    async with connect(world.port) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         watching = health.Watch(health_pb2.HealthCheckRequest())
         assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING

@@ -38,6 +38,7 @@ from tests.support.rpc_world import (
     serving,
     unknown_field,
 )
+from tests.support.serving import connect
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ async def channel(request: pytest.FixtureRequest, world: World) -> AsyncIterator
     if request.param == "http1":
         yield Http1Channel(world.edge_port)
         return
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as opened:
+    async with connect(world.port) as opened:
         yield opened
 
 
@@ -115,7 +116,7 @@ async def test_a_grpc_client_that_compresses_is_told_so(world: World) -> None:
 
 
 async def test_a_message_of_a_stream_is_limited_and_the_stream_is_not(world: World) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as channel:
+    async with connect(world.port) as channel:
         upload = file_service_pb2_grpc.FileServiceStub(channel).UploadFile
 
         def pieces(*sizes: int) -> Any:
@@ -219,7 +220,7 @@ async def test_calls_that_wait_for_their_turn_are_held_back(servicers: Servicers
         sending = [asyncio.create_task(client.send(stream, frame(bytes(size - 1000), size=size))) for stream in streams]
         while sum(task.done() for task in sending) < 2:
             await asyncio.sleep(0.01)
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as channel:
+        async with connect(world.port) as channel:
             call = channel.unary_unary(EMBED, request_serializer=bytes)
             await call(unknown_field(2 * MIB), metadata=world.bearer(tenant="globex"), timeout=SECONDS)
         sent = sorted(stream.sent for stream in streams)
@@ -257,7 +258,7 @@ async def test_a_handler_may_take_longer_than_a_message(servicers: Servicers, im
     servicers.hold = asyncio.Event()
     async with (
         serving(servicers.auth(), arrivals=impatient) as world,
-        grpc.aio.insecure_channel(f"127.0.0.1:{world.port}") as channel,
+        connect(world.port) as channel,
     ):
         slow = asyncio.ensure_future(channel.unary_unary(KEYS)(b"", timeout=SECONDS))
         assert (await raw(world, KEYS, b"", end=False)).code == C.DEADLINE_EXCEEDED.value[0]

@@ -19,6 +19,7 @@ from services.vector.domain import points
 from services.vector.domain.points import Point
 from tests.support import serving
 from tests.support.large_requests import json_list, members, repeated
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.vector_client import Client, point, served, struct
 
@@ -35,7 +36,7 @@ class World(serving.World):
 async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
     async with (
         served(tmp_path, signer) as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         yield World(running, channel, signer, tmp_path)
 

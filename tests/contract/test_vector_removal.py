@@ -28,6 +28,7 @@ from tests.support.removal import (
     records_of,
     removed,
 )
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.vector_client import Client, point, served, struct
 
@@ -44,7 +45,7 @@ class World(serving.World):
 async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
     async with (
         served(tmp_path, signer) as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         yield World(running, channel, signer, tmp_path)
 

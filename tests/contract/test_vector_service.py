@@ -25,6 +25,7 @@ from portico.vector.v1 import (
     provider_service_pb2 as provider_pb,
 )
 from tests.support import serving
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.vector_client import Client, point, served, struct
 
@@ -40,7 +41,7 @@ class World(serving.World):
 async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
     async with (
         served(tmp_path, signer) as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         yield World(running, channel, signer, tmp_path)
 
@@ -464,7 +465,7 @@ async def test_all_is_there_after_a_restart(tmp_path: Path, signer: Signer) -> N
     for turn in range(2):
         async with (
             served(tmp_path, signer) as running,
-            grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+            connect(running.port) as channel,
         ):
             client = Client(channel, signer.token())
             if turn == 0:

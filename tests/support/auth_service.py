@@ -25,7 +25,7 @@ from portico.auth.v1 import user_service_pb2 as users_pb
 from portico.auth.v1 import user_service_pb2_grpc as users_grpc
 from services.auth.app import build
 from services.auth.settings import Settings
-from tests.support.serving import BY_EDGE, EDGE_SECRET
+from tests.support.serving import BY_EDGE, EDGE_SECRET, connect
 
 SECRET = "s" * 40
 PASSWORD = "Correct-Horse-1"
@@ -177,7 +177,7 @@ async def auth_service(folder: Path, **env: str) -> AsyncIterator[AuthClient]:
     core_settings, settings = load(Settings, {**environment(folder), **env})
     running = await start("auth", core_settings, settings, build)
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        async with connect(running.port) as channel:
             yield AuthClient(running, channel)
     finally:
         await running.platform.lifecycle.stop()

@@ -28,6 +28,7 @@ from portico.inference.v1 import (
 from services.inference.app import assemble
 from services.inference.settings import Settings
 from tests.support import serving
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 
 API_KEY = "sk-marker-0123456789abcdef"  # a test looks for it everywhere
@@ -181,6 +182,6 @@ async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
     signer = Signer()
     async with (
         serving.served("inference", Settings, build, folder, signer, **settings) as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         yield World(running, channel, signer, folder)

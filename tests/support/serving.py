@@ -44,6 +44,12 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
+def connect(port: int) -> grpc.aio.Channel:
+    """A channel that takes as much metadata as the edge does, which error bodies of REST calls need."""
+    options = (("grpc.max_metadata_size", 60 * 1024), ("grpc.enable_http_proxy", 0))
+    return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)
+
+
 @asynccontextmanager
 async def served(
     name: str, settings_class: Any, build: Any, folder: Path, signer: Signer, **env: str

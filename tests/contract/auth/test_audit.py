@@ -12,6 +12,7 @@ from portico.auth.v1 import user_service_pb2 as users
 from tests.support.audit_walk import Step, Walk, check_complete, walk_is_denied, walk_succeeds
 from tests.support.auth_service import PASSWORD, AuthClient, Person
 from tests.support.auth_world import NEW_PASSWORD, refusal
+from tests.support.serving import connect
 
 PACKAGE = "portico.auth.v1"
 
@@ -123,13 +124,13 @@ class TestAudit:
         check_complete(PACKAGE, STEPS, *(f"/{PACKAGE}.AccountService/{name}" for name in OF_ACCOUNTS))
         member = await auth.join(owner, "m@example.com")
         poor = await auth.api_token(owner.token, scopes=["usage:read"])
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{auth.running.port}") as channel:
+        async with connect(auth.running.port) as channel:
             walk = Walk(auth.running, channel, PACKAGE)
             walk.known["member"] = member.user
             await walk_succeeds(walk, STEPS, owner.tenant, lambda: owner.token, owner.user, "session")
         other = await auth.register("globex")
         poor = await auth.api_token(other.token, scopes=["usage:read"])
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{auth.running.port}") as channel:
+        async with connect(auth.running.port) as channel:
             await walk_is_denied(Walk(auth.running, channel, PACKAGE), STEPS, "globex", lambda: poor.token, other.user)
 
     async def test_what_people_do_with_their_accounts_is_recorded(self, auth: AuthClient, owner: Person) -> None:

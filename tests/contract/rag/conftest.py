@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
 import pytest
 
 from tests.support.rag_client import (
@@ -11,6 +10,7 @@ from tests.support.rag_client import (
     served,
 )
 from tests.support.rag_world import World
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 
 
@@ -18,7 +18,7 @@ from tests.support.tokens import Signer
 async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
     async with (
         served(tmp_path, signer) as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         yield World(running, channel, signer, tmp_path)
 

@@ -7,7 +7,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-import grpc
 import orjson
 import pytest
 
@@ -24,6 +23,7 @@ from tests.support.rag_client import (
     served,
 )
 from tests.support.rag_world import CODE, MIB, World, refused
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 
 
@@ -273,7 +273,7 @@ async def test_limits_of_the_installation(tmp_path: Path, signer: Signer) -> Non
     env = {"PORTICO_FILES_MAX_MB": "1", "PORTICO_FILES_ALLOWED_TYPES": "image/*,text/plain"}
     async with (
         served(tmp_path, signer, **env) as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         world = World(running, channel, signer, tmp_path)
         client = world.client()

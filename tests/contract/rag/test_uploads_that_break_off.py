@@ -18,6 +18,7 @@ from tests.support.rag_client import (
     served,
 )
 from tests.support.rag_world import CODE, MIB, SlowForm, World, outcome, refused
+from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.waiting import until
 
@@ -49,7 +50,7 @@ async def test_an_upload_over_a_connection_that_breaks_leaves_nothing(world: Wor
 async def test_an_upload_that_stalls_is_given_up(tmp_path: Path, signer: Signer) -> None:
     async with (
         served(tmp_path, signer, PORTICO_FILES_IDLE_SECONDS="0.2") as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         world = World(running, channel, signer, tmp_path)
         slow = SlowForm()
@@ -94,7 +95,7 @@ async def test_uploads_that_drip_are_given_up(
     env = {"PORTICO_FILES_IDLE_SECONDS": "0.3", "PORTICO_FILES_MIN_RATE": "10000"}
     async with (
         served(tmp_path, signer, **env) as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         world = World(running, channel, signer, tmp_path)
         client = world.client()
@@ -111,7 +112,7 @@ async def test_uploads_that_drip_are_given_up(
 async def test_a_slow_upload_that_is_steady_ends_well(tmp_path: Path, signer: Signer) -> None:
     async with (
         served(tmp_path, signer, PORTICO_FILES_IDLE_SECONDS="1.5", PORTICO_FILES_MIN_RATE="100") as running,
-        grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+        connect(running.port) as channel,
     ):
         client = World(running, channel, signer, tmp_path).client()
         slow = Drip(field("keyHint", "slow") + file_head(), 1000, FILE_END + FORM_END, count=100)
