@@ -18,7 +18,7 @@ from core.errors import RateLimited
 
 LARGE_BYTES: Final = 64 * 1024
 """Of a request that is worth a thread: to read a smaller one takes a few milliseconds at worst."""
-MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
 """Of one tenant's requests that wait to be read, which are held in memory meanwhile."""
 
 _TURN_SECONDS = 0.005

@@ -34,7 +34,7 @@ class Kind:
 class Arrivals:
     """`memory` is the bytes of one caller's messages of one kind, `seconds` the time of one message."""
 
-    def __init__(self, *, memory: int = 96 * MIB, seconds: float = 30.0) -> None:
+    def __init__(self, *, memory: int = 64 * MIB, seconds: float = 30.0) -> None:
         self._memory = memory
         self._slots: dict[Kind, Slots] = {}
         self.times = ArrivalTimes(seconds)

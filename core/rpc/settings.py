@@ -50,7 +50,7 @@ class RpcSettings:
     )
     arriving_mb: int = setting(
         "PORTICO_ARRIVING_MB",
-        default=96,
+        default=64,
         min=1,
         help="MiB that the request messages of one tenant, of one size limit, may take while they arrive; further "
         "ones wait for their turn.",
