@@ -19,9 +19,9 @@ from tools import edge as tool
 KIB, MIB = 1024, 1024 * 1024
 LIMITS = [
     ("/v1/chat/completions", 32 * MIB, "32 MiB"),
-    ("/v1/models", 256 * KIB, "256 KiB"),
-    ("/api/client/v1/models/providers", 256 * KIB, "256 KiB"),
-    ("/v1/auth/change-password", 256 * KIB, "256 KiB"),
+    ("/v1/models", 128 * KIB, "128 KiB"),
+    ("/api/client/v1/models/providers", 128 * KIB, "128 KiB"),
+    ("/v1/auth/change-password", 128 * KIB, "128 KiB"),
     ("/v1/auth/login", 64 * KIB, "64 KiB"),
     ("/api/client/v1/auth/register", 64 * KIB, "64 KiB"),
 ]

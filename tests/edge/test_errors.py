@@ -114,7 +114,7 @@ def test_large_answers_pass(edge: Edge) -> None:
 
 @pytest.mark.parametrize(
     ("path", "limit"),
-    [(CHAT, LIMIT), ("/v1/models", 262144), ("/v1/auth/login", 65536), ("/api/client/v1/auth/login", 65536)],
+    [(CHAT, LIMIT), ("/v1/models", 131072), ("/v1/auth/login", 65536), ("/api/client/v1/auth/login", 65536)],
 )
 @pytest.mark.parametrize("length", ["content-length: 90000000", "transfer-encoding: chunked"])
 def test_bodies_over_the_limit_are_refused(edge: Edge, path: str, limit: int, length: str) -> None:

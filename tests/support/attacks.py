@@ -2,7 +2,7 @@
 
     python -m tests.support.attacks streams --port 8080 --connections 12 --streams 1000 --bytes 63488 --seconds 30
     python -m tests.support.attacks connections --port 8080 --connections 5000 --seconds 30
-    python -m tests.support.attacks json --port 8080 --path /v1/models/providers --bytes 262144 --seconds 30
+    python -m tests.support.attacks json --port 8080 --path /v1/models/providers --bytes 131072 --seconds 30
 
 It prints `attacking` once everything that the edge lets it open is open, and a line of JSON when it ends.
 """

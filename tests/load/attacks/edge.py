@@ -59,7 +59,7 @@ ATTACKS = [
     _edge("3,000 connections with half a head", connections(3000, _HALF_A_HEAD), known=True),
     _edge("1,000 bodies that drip", connections(1000, _NO_BODY, b" "), known=True),
     _edge("30 MiB of costly JSON", json(30 * MIB), known=True),
-    _edge("256 KiB of costly JSON", json(256 * 1024), known=True),
+    _edge("128 KiB of costly JSON", json(128 * 1024), known=True),
     _edge("16 KiB of costly JSON", json(16 * 1024), known=True),
     _edge(
         "12 connections of 100 chats of 31 MiB that never end",
