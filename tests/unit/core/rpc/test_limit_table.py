@@ -6,7 +6,7 @@ from core.rpc.limit_table import limit_table
 from core.rpc.policy import Policy
 from core.rpc.settings import RpcSettings
 
-ENV = {"PORTICO_SERVICE_SECRET": "s" * 32, "PORTICO_REQUEST_SECONDS": "7", "PORTICO_ARRIVING_MB": "48"}
+ENV = {"PORTICO_SERVICE_SECRET": "s" * 32, "PORTICO_REQUEST_SECONDS": "7", "PORTICO_ARRIVING_MB": "128"}
 POLICIES = [
     Policy("/portico.x.v1.Things/Get", scope="things:read"),
     Policy("/portico.x.v1.Things/Put", scope="things:write", max_request_bytes=32 << 20, max_request_fields=5),
@@ -33,8 +33,8 @@ def test_rpcs_with_limits_of_their_own_share_a_row() -> None:
 
 def test_settings_are_those_in_force() -> None:
     assert found("time for a request to arrive").limit == 7
-    assert found(f"requests of at most {32 << 20} bytes that arrive at a time").limit == 2
-    assert found(f"requests of at most {64 << 10} bytes that arrive at a time").limit == 768
+    assert found(f"requests of at most {32 << 20} bytes that arrive at a time").limit == 4
+    assert found(f"requests of at most {64 << 10} bytes that arrive at a time").limit == 2048
 
 
 def test_every_row_is_complete() -> None:
