@@ -1,5 +1,6 @@
 """The vector providers of a project: which engine, and where."""
 
+import asyncio
 from collections.abc import Mapping
 
 from core.providers import providers
@@ -29,4 +30,4 @@ class Providers(providers.Providers[Driver]):
     async def open(self, project: Project, provider: Provider) -> VectorEngine:
         """A new engine on the provider. Raises InvalidInput, SealBroken."""
         driver, credentials, settings = await self.access(project, provider)
-        return driver.open(credentials, settings)
+        return await asyncio.to_thread(driver.open, credentials, settings)  # the first imports a large library
