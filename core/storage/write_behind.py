@@ -113,8 +113,12 @@ class WriteBehind(Generic[T]):
 
     async def _write(self, owner: Owner) -> None:
         held = self._held[owner]
-        while held:
-            batch = [held.popleft() for _ in range(min(BATCH, len(held)))]
+        left = len(
+            held
+        )  # what comes meanwhile waits for the next time, or a busy service would write ever smaller batches
+        while held and left > 0:
+            batch = [held.popleft() for _ in range(min(BATCH, left, len(held)))]
+            left -= len(batch)
             context = {"collection": self._collection.name, "waiting": len(held) + len(batch)}
             try:
                 await self._insert(owner, batch)
@@ -134,7 +138,8 @@ class WriteBehind(Generic[T]):
                     raise
                 return
             self._count -= len(batch)
-        del self._held[owner]
+        if not held:
+            del self._held[owner]
 
     async def _insert(self, owner: Owner, batch: Sequence[Held[T]]) -> None:
         """Write the batch but for records that can never be written, which are found by halving it. Records of it that

@@ -240,3 +240,21 @@ async def test_room_is_given_back_when_a_cancelled_flush_puts_its_batch_back(sto
     store.blocked = None
     await events.flush()
     assert await written(store) == 3
+
+
+async def test_what_comes_during_a_write_waits_for_the_next(store: Store) -> None:
+    """A busy service wrote batches of a few records without end, each with a transaction of its own."""
+    events = writer(store)
+
+    class Busy(Store):
+        async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
+            events.add(PROJECT, 1.0)
+            return await super().insert_many(scope, collection, documents)
+
+    store.__class__ = Busy
+    for _ in range(BATCH + 1):
+        events.add(PROJECT, 0.0)
+    await events.flush()
+    assert store.batches == [BATCH, 1]
+    await events.flush()
+    assert store.batches == [BATCH, 1, 2]
