@@ -39,6 +39,8 @@ class Cluster:
 
     data: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    root: Path = ROOT
+    """The checkout to run; another one's with its own `.venv`."""
     port: int = 0
     process: subprocess.Popen[str] | None = None
 
@@ -59,7 +61,8 @@ class Cluster:
         self.data.mkdir(parents=True, exist_ok=True)
         self.output.touch(mode=0o600)
         with self.output.open("w") as out:
-            command = [sys.executable, str(ROOT / "tools" / "run_local.py")]
+            python = sys.executable if self.root == ROOT else str(self.root / ".venv" / "bin" / "python")
+            command = [python, str(self.root / "tools" / "run_local.py")]
             self.process = subprocess.Popen(command, env=env, stdout=out, stderr=out, text=True, start_new_session=True)
         give_up = time.monotonic() + START_SECONDS
         while "Portico is ready" not in self.output.read_text():

@@ -1,0 +1,1 @@
+"""Compatibility corpus of the REST API: requests, recorded answers, replay and comparison."""
