@@ -6,6 +6,7 @@ python -m tests.compat record                   write the answers anew, after an
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("command", choices=["record", "replay"])
     parser.add_argument("--root", type=Path, default=ROOT, help="checkout to run, with its .venv; default: this one")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # unwinds, so that no process is left
     with running(given.root.resolve()) as suite:
         replayed = replay(suite)
     if given.command == "record":
