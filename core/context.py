@@ -40,8 +40,19 @@ class Identity:
         return self.project.tenant
 
 
+@dataclass(slots=True)
+class JobContext:
+    """The background job that the present work belongs to. `token` is the job's own bearer token, for calls to other
+    services; it is renewed while the job runs. None: the job has no identity to act with."""
+
+    id: str
+    kind: str
+    project: Project
+    token: str | None = None
+
+
 class RequestContext(NamedTuple):
-    """One call. `deadline` is on the monotonic clock, in seconds; None: the caller set none.
+    """One call, or one run of a job. `deadline` is on the monotonic clock, in seconds; None: the caller set none.
 
     A tuple, because two are made for every call, and a frozen dataclass takes five times as long.
     """
@@ -53,6 +64,13 @@ class RequestContext(NamedTuple):
     peer_address: str = ""
     user_agent: str = ""
     deadline: float | None = None
+    job: JobContext | None = None
+    """None: this is a call."""
+
+    @property
+    def bearer(self) -> str | None:
+        """The token for calls to other services: the caller's own, or the job's; None: there is none."""
+        return self.token if self.job is None else self.job.token
 
     def time_left(self, limit: float) -> float:
         """Seconds that a step may take: its own limit, or what the caller's deadline leaves if that is less."""

@@ -156,6 +156,10 @@ class _Origin:
                 event["tenant"] = caller.tenant.slug
                 event["project"] = caller.project.id
                 event["subject"] = caller.subject
+            if (job := request.job) is not None:
+                event["tenant"] = job.project.tenant.slug
+                event["project"] = job.project.id
+                event["job"], event["job_kind"] = job.id, job.kind
         return event
 
 

@@ -16,12 +16,14 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class JobAudit:
-    """What the entries of one kind of job are called. Its resource is the job, unless the handler names another one
-    (`core.audit.changes`). `batched`: for jobs in large numbers, see AuditLog.add_once."""
+    """What the entries of one kind of job are called. The resource is what the handler names (`core.audit.changes`),
+    else the value of the payload's field `resource`, else the job. `batched`: for jobs in large numbers, see
+    AuditLog.add_once."""
 
     action: str
     resource_type: str
     batched: bool = False
+    resource: str = ""
 
 
 class JobRecorder:
@@ -42,7 +44,7 @@ class JobRecorder:
             rule.action,
             FAILURE if reason else change.outcome,
             rule.resource_type,
-            change.resource_id or job.id,
+            change.resource_id or job.payload.get(rule.resource) or job.id,
             at=self._log.clock(),
             id=f"aud_{job.id}",
             reason=reason or change.reason,

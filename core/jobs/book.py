@@ -25,9 +25,12 @@ Clock = Callable[[], float]
 
 
 class JobBook:
-    def __init__(self, store: DocumentStore, clock: Clock = time.time) -> None:
+    """`hooked`: the kinds of jobs with an end hook, which may grow until the first job."""
+
+    def __init__(self, store: DocumentStore, clock: Clock = time.time, hooked: Collection[str] = ()) -> None:
         self._store = store
         self.clock = clock
+        self._hooked = hooked
 
     async def prepare(self) -> None:
         await self._store.prepare(MAIN, [JOB_INDEX])
@@ -37,7 +40,7 @@ class JobBook:
     async def submit(
         self, scope: Project, kind: str, payload: Mapping[str, Any], unique_key: str, max_attempts: int
     ) -> Job:
-        """Raises Conflict where a job with this key has not ended."""
+        """Raises Conflict where a job with this key has not ended, its end hook included."""
         await self._store.prepare(scope.tenant, [JOBS])
         now = self.clock()
         job = Job(
@@ -51,6 +54,7 @@ class JobBook:
             due_at=now,
             unique_key=unique_key or None,
             actor=to_document(audit.actor()),
+            hooked=kind in self._hooked,
         )
         await self._store.insert(MAIN, JOB_INDEX, Entry(job.id, scope, kind, now, now).document())
         try:
@@ -85,21 +89,21 @@ class JobBook:
             if job.status.ended:
                 raise FailedPrecondition(f"This has ended already: {job.status}.", reason="JOB_ENDED", field="id")
             worked_on = job.status is Status.RUNNING and job.lease_until > self.clock()
-            changes = {"cancelRequested": True} if worked_on else self._ended(Status.CANCELLED)
+            changes = {"cancelRequested": True} if worked_on else self._ended(job, Status.CANCELLED)
             changed = await self._store.update(scope, JOBS, id, changes, where=_unchanged(job, lease_until=False))
             if changed is not None:  # or it was just taken, ended or put back: look again
                 if not worked_on:
-                    await self._store.delete(MAIN, JOB_INDEX, id)
+                    await self._leave_index(job_of(changed))
                 return job_of(changed)
 
     async def forget(self, scope: Project, kinds: Collection[str], *, but: str) -> int:
-        """Cancels what has not ended of these kinds and removes what has, all but one job. How many go on, because
-        somebody works on them and has yet to notice."""
+        """Cancels what has not ended of these kinds and removes what has, all but one job. How many are left, because
+        somebody works on them and has yet to notice, or because their end hook has yet to return."""
         theirs = {"kind": Cond(Op.IN, sorted(kinds)), "id": Cond(Op.NE, but)}
         async for document in every(self._store, scope, JOBS, {**theirs, "endedAt": None}):
             with suppress(NotFound, FailedPrecondition):  # it has ended meanwhile
                 await self.cancel(scope, document["id"])
-        await self._store.delete_where(scope, JOBS, {**theirs, "endedAt": Cond(Op.GT, 0)})
+        await self._store.delete_where(scope, JOBS, {**theirs, "endedAt": Cond(Op.GT, 0), "endPending": None})
         return await self._store.count(scope, JOBS, theirs)
 
     # -- for workers
@@ -118,9 +122,12 @@ class JobBook:
 
     async def claim(self, entry: Entry, lease_seconds: float) -> Job | None:
         """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster. With
-        `max_attempts` failures, because whoever worked on it was killed, it is only to be finished."""
+        `max_attempts` failures, because whoever worked on it was killed, it is only to be finished; if it has ended,
+        its end hook is to be called."""
         job = await self._find(entry)
         now = self.clock()
+        if job is not None and job.end_pending:
+            return await self._claim_end(entry, job, lease_seconds)
         if job is None or job.status.ended:
             if job is not None or entry.created_at + _ORPHAN_SECONDS < now:
                 await self._store.delete(MAIN, JOB_INDEX, entry.id)
@@ -132,7 +139,7 @@ class JobBook:
         interrupted = job.status is Status.RUNNING  # its worker died, or lost touch with the store
         failures = job.failures + interrupted
         if job.cancel_requested:
-            await self._end(entry.scope, job, self._ended(Status.CANCELLED))
+            await self._end(entry.scope, job)
             return None
         changes = {
             "status": Status.RUNNING.value,
@@ -154,12 +161,31 @@ class JobBook:
         whole = {**changes, "leaseUntil": now + lease_seconds}
         return await self._while_ours(scope, job, whole)
 
-    async def finish(self, scope: Project, job: Job, status: Status, error: str = "") -> bool:
-        """The job's end. False: the lease is lost, and the end is somebody else's to write."""
-        if await self._while_ours(scope, job, self._ended(status, error)) is None:
-            return False
-        await self._store.delete(MAIN, JOB_INDEX, job.id)
-        return True
+    async def finish(
+        self, scope: Project, job: Job, status: Status, error: str = "", *, reason: str = "", lease_seconds: float = 0.0
+    ) -> Job | None:
+        """Write the job's end. None: the lease is lost, and the end is somebody else's to write. Where the kind has an
+        end hook, the lease stays ours for as long as the hook may take, and `settle` or `postpone_end` comes next."""
+        changes = self._ended(job, status, error, reason)
+        if self._has_hook(job):
+            changes |= {"leaseOwner": job.lease_owner, "leaseUntil": self.clock() + lease_seconds, "endAttempts": 1}
+        ended = await self._while_ours(scope, job, changes)
+        if ended is not None and not ended.end_pending:
+            await self._store.delete(MAIN, JOB_INDEX, job.id)
+        return ended
+
+    async def settle(self, scope: Project, job: Job) -> None:
+        """The end hook of the job has returned: there is nothing left to do."""
+        done = {"endPending": None, "uniqueKey": None, "leaseOwner": None, "leaseUntil": None}
+        if await self._store.update(scope, JOBS, job.id, done, where=_unchanged(job)) is not None:
+            await self._store.delete(MAIN, JOB_INDEX, job.id)
+
+    async def postpone_end(self, scope: Project, job: Job, delay: float) -> None:
+        """The end hook of the job is to be called again after `delay` seconds."""
+        at = self.clock() + delay
+        changes = {"leaseOwner": None, "leaseUntil": at}
+        if await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job)) is not None:
+            await self.look_again(job.id, at)
 
     async def put_back(self, scope: Project, job: Job, *, delay: float = 0.0, failures: int | None = None) -> bool:
         """To be worked on again after `delay` seconds. False: the lease is lost."""
@@ -177,7 +203,7 @@ class JobBook:
         if queued is None:
             return False
         if queued.cancel_requested:
-            await self._end(scope, queued, self._ended(Status.CANCELLED))
+            await self._end(scope, queued)
         else:
             await self.look_again(job.id, now + delay)
         return True
@@ -196,26 +222,57 @@ class JobBook:
             return None
         return None if document is None else job_of(document)
 
-    async def _end(self, scope: Project, job: Job, changes: Document) -> None:
-        if await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job)) is not None:
-            await self._store.delete(MAIN, JOB_INDEX, job.id)
+    async def _claim_end(self, entry: Entry, job: Job, lease_seconds: float) -> Job | None:
+        """A job that has ended, for whoever is to call its end hook."""
+        now = self.clock()
+        if job.lease_until > now:
+            await self.look_again(entry.id, job.lease_until)
+            return None
+        changes = {
+            "leaseOwner": uuid4().hex,
+            "leaseUntil": now + lease_seconds,
+            "endAttempts": job.end_attempts + 1,
+        }
+        claimed = await self._store.update(entry.scope, JOBS, job.id, changes, where=_unchanged(job))
+        if claimed is None:
+            return None
+        await self.look_again(entry.id, now + lease_seconds)
+        return job_of(claimed)
+
+    async def _end(self, scope: Project, job: Job) -> None:
+        """End a job as cancelled that nobody works on."""
+        changes = self._ended(job, Status.CANCELLED)
+        ended = await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job))
+        if ended is not None:
+            await self._leave_index(job_of(ended))
+
+    async def _leave_index(self, ended: Job) -> None:
+        """A job with an end hook stays in the index, for a worker to call it."""
+        if ended.end_pending:
+            await self.look_again(ended.id, self.clock())
+        else:
+            await self._store.delete(MAIN, JOB_INDEX, ended.id)
 
     async def _while_ours(self, scope: Project, job: Job, changes: Mapping[str, Any]) -> Job | None:
         where = {"status": Status.RUNNING.value, "leaseOwner": job.lease_owner}
         changed = await self._store.update(scope, JOBS, job.id, changes, where=where)
         return None if changed is None else job_of(changed)
 
-    def _ended(self, status: Status, error: str = "") -> Document:
+    def _ended(self, job: Job, status: Status, error: str = "", reason: str = "") -> Document:
         now = self.clock()
-        return {
+        ended: Document = {
             "status": status.value,
             "error": error or None,
+            "reason": reason or ("CANCELLED" if status is Status.CANCELLED else None),
             "endedAt": now,
             "updatedAt": now,
-            "uniqueKey": None,
             "leaseOwner": None,
             "leaseUntil": None,
         }
+        return {**ended, "endPending": True} if self._has_hook(job) else {**ended, "uniqueKey": None}
+
+    def _has_hook(self, job: Job) -> bool:
+        return job.hooked or job.kind in self._hooked
 
     def _due(self, kinds: Collection[str]) -> dict[str, Any]:
         return {"kind": Cond(Op.IN, sorted(kinds)), "dueAt": Cond(Op.LTE, self.clock())}

@@ -6,20 +6,26 @@
     job = await jobs.submit(project, "vector.migration", {"source": ...}, unique_key="...")
 
 Several processes may share the work, and each runs only the kinds that it has handlers for. A job runs at least once;
-between two checkpoints it may run again after a crash, and two never work on it at a time.
+between two checkpoints it may run again after a crash, and two never work on it at a time. A kind may have an end hook
+(`core.jobs.ends`) and an identity to call other services with (`core.jobs.identity`).
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from core.audit.log import AuditLog
 from core.jobs.audit import JobAudit, JobRecorder
 from core.jobs.book import Clock, JobBook
+from core.jobs.ends import EndHook
+from core.jobs.identity import ServiceTokens
+from core.jobs.kinds import JobKind
+from core.jobs.limits import JobLimits
 from core.jobs.records import Job
 from core.jobs.run import Handler
-from core.jobs.worker import JobLimits, Worker
+from core.jobs.worker import Worker
 from core.lifecycle import Lifecycle, Phase
+from core.permissions import EVERYTHING
 from core.storage.ports import DocumentStore
 from core.tasks import Tasks
 from core.tenancy import Project
@@ -36,19 +42,41 @@ class Jobs:
         handlers: Mapping[str, Handler] | None = None,
         *,
         audit_log: AuditLog | None = None,
+        tokens: ServiceTokens | None = None,
         limits: JobLimits = JobLimits(),
         clock: Clock = time.time,
     ) -> None:
-        self._book = JobBook(store, clock)
-        self._handlers = dict(handlers or {})
+        self._kinds = {kind: JobKind(handler) for kind, handler in (handlers or {}).items()}
+        self._hooked: set[str] = set()
+        self._book = JobBook(store, clock, self._hooked)
         self._audits: dict[str, JobAudit] = {}
-        self._worker = Worker(self._book, tasks, self._handlers, JobRecorder(audit_log, self._audits), limits)
+        recorder = JobRecorder(audit_log, self._audits)
+        self._worker = Worker(self._book, tasks, self._kinds, recorder, limits, tokens)
         self._lifecycle = lifecycle
         self._limits = limits
+        self._tokens = tokens
 
-    def handle(self, kind: str, handler: Handler, audit: JobAudit | None) -> None:
-        """Before `start`. `audit` None: these jobs change nothing that an audit asks for."""
-        self._handlers[kind] = handler
+    def handle(
+        self,
+        kind: str,
+        handler: Handler,
+        audit: JobAudit | None,
+        *,
+        on_end: EndHook | None = None,
+        scopes: Collection[str] = (),
+    ) -> None:
+        """Before `start`, and before any job of the kind is submitted. `audit` None: these jobs change nothing that an
+        audit asks for. `scopes`: what these jobs may do at other services, "area:level" each.
+
+        Raises ValueError for the scope of everything, or where there is nobody to get tokens from.
+        """
+        if EVERYTHING in scopes:
+            raise ValueError(f"the jobs {kind} must name the scopes that they need, not all")
+        if scopes and self._tokens is None:
+            raise ValueError(f"the jobs {kind} name scopes, and there is nobody to get a token from")
+        self._kinds[kind] = JobKind(handler, on_end, frozenset(scopes))
+        if on_end is not None:
+            self._hooked.add(kind)
         if audit is not None:
             self._audits[kind] = audit
 
@@ -77,7 +105,7 @@ class Jobs:
         return await self._book.get(scope, id, kind)
 
     async def find(self, scope: Project, unique_key: str) -> Job | None:
-        """The job with this key that has not ended."""
+        """The job with this key that has not ended, its end hook included."""
         return await self._book.find(scope, unique_key)
 
     async def list(self, scope: Project, kind: str, *, size: int = 50, token: str = "") -> tuple[list[Job], str]:
@@ -89,11 +117,12 @@ class Jobs:
         Raises NotFound, FailedPrecondition for one that has ended."""
         job = await self._book.cancel(scope, id)
         if job.status.ended:
+            self._worker.wake()  # for its end hook
             return job
         await self._worker.stop_job(id, _CANCEL_SECONDS)
         return await self._book.get(scope, id)
 
     async def forget(self, scope: Project, *, but: str) -> int:
         """Cancels the project's jobs of the kinds that are handled here and removes those that have ended, all but one.
-        How many go on, because another process has yet to notice."""
-        return await self._book.forget(scope, self._handlers, but=but)
+        How many are left, because another process has yet to notice, or their end hook has yet to return."""
+        return await self._book.forget(scope, self._kinds, but=but)

@@ -53,6 +53,8 @@ class Job:
     state: Mapping[str, Any] | None = None
     """What its handler saved last."""
     error: str = ""
+    reason: str = ""
+    """Why it failed or was cancelled, as UPPER_SNAKE for programs."""
     due_at: float = 0.0
     ended_at: float | None = None
     unique_key: str | None = None
@@ -62,6 +64,12 @@ class Job:
     lease_until: float = 0.0
     actor: Mapping[str, Any] = field(default_factory=dict)
     """Who asked for it, as the audit log tells it."""
+    hooked: bool = False
+    """Its kind has an end hook."""
+    end_pending: bool = False
+    """It has ended, and its end hook has yet to return. It keeps its unique key until then."""
+    end_attempts: int = 0
+    """How often the end hook was begun."""
 
     def document(self) -> Document:
         kept: Document = {
@@ -79,6 +87,8 @@ class Job:
             "dueAt": self.due_at,
             "actor": dict(self.actor),
         }
+        if self.hooked:
+            kept["hooked"] = True
         return kept if self.unique_key is None else {**kept, "uniqueKey": self.unique_key}
 
 
@@ -98,6 +108,7 @@ def job_of(document: Document) -> Job:
         furthest=document.get("furthest", 0.0),
         state=document.get("state"),
         error=document.get("error", ""),
+        reason=document.get("reason", ""),
         due_at=document["dueAt"],
         ended_at=document.get("endedAt"),
         unique_key=document.get("uniqueKey"),
@@ -105,6 +116,9 @@ def job_of(document: Document) -> Job:
         lease_owner=document.get("leaseOwner"),
         lease_until=document.get("leaseUntil", 0.0),
         actor=document.get("actor", {}),
+        hooked=document.get("hooked", False),
+        end_pending=document.get("endPending", False),
+        end_attempts=document.get("endAttempts", 0),
     )
 
 

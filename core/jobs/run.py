@@ -6,9 +6,13 @@ from enum import Enum, auto
 from typing import Any
 
 from core.audit.changes import Change
+from core.errors import DeadlineExceeded, InsufficientStorage, RateLimited, Unavailable, UpstreamFailed
 from core.jobs.book import JobBook
 from core.jobs.records import Job
 from core.tenancy import Project
+
+MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, InsufficientStorage)
+"""Errors of a handler after which the job is tried again; any other PorticoError fails it for good."""
 
 
 class Stop(Enum):

@@ -2,33 +2,27 @@
 
 import asyncio
 import math
-import random
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from core import context, logs
 from core.audit import changes as audit
-from core.context import RequestContext
-from core.errors import (
-    DeadlineExceeded,
-    InsufficientStorage,
-    PorticoError,
-    RateLimited,
-    Unavailable,
-    UpstreamFailed,
-)
+from core.context import JobContext, RequestContext
+from core.errors import PorticoError, Unavailable
 from core.jobs.audit import JobRecorder, actor_of
 from core.jobs.book import JobBook
+from core.jobs.ends import call_end_hook
+from core.jobs.identity import ServiceTokens, acting
+from core.jobs.kinds import JobKind
+from core.jobs.limits import JobLimits
 from core.jobs.records import Entry, Status
-from core.jobs.run import Handler, JobRun, Postponed, Stop
+from core.jobs.run import MAY_PASS, JobRun, Postponed, Stop
 from core.tasks import Tasks
 from core.tenancy import Tenant
 
 log = logs.get(__name__)
 
-_MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, InsufficientStorage)
 _CANCEL_SECONDS = 1.5
 """How long a handler that is stopped gets to clean up."""
 _PRUNE_SECONDS = 3600.0
@@ -36,41 +30,21 @@ _INTERRUPTED = "The service was interrupted while it worked on this, too often t
 _OUR_FAULT = "Something went wrong on our side. Quote the job's id when you report it."
 
 
-@dataclass(frozen=True, slots=True)
-class JobLimits:
-    """Bounds of one process's work. Durations are in seconds."""
-
-    running: int = 4
-    running_per_tenant: int = 2
-    max_attempts: int = 5
-    """Failures in a row, without having got further, after which a job stays failed."""
-    lease: float = 15.0
-    """How long after a crash another may take over."""
-    heartbeat: float = 2.0
-    poll: float = 1.0
-    """How soon jobs of other processes are noticed."""
-    first_retry: float = 2.0
-    """Pause after the first failure; it doubles."""
-    longest_retry: float = 300.0
-    keep_days: float = 90.0
-    """How long jobs that have ended can be looked at."""
-    drain: float = 3.0
-    """How long handlers get to reach a checkpoint when the service ends."""
-
-
 class Worker:
     def __init__(
         self,
         book: JobBook,
         tasks: Tasks,
-        handlers: Mapping[str, Handler],
+        kinds: Mapping[str, JobKind],
         recorder: JobRecorder,
         limits: JobLimits,
+        tokens: ServiceTokens | None = None,
     ) -> None:
         self._book = book
         self._tasks = tasks
-        self._handlers = handlers
+        self._kinds = kinds
         self._recorder = recorder
+        self._tokens = tokens
         self._limits = limits
         self._wake = asyncio.Event()
         self._stopping = False
@@ -82,7 +56,7 @@ class Worker:
         self._pruned: dict[Tenant, float] = {}
 
     def start(self) -> None:
-        if self._handlers:
+        if self._kinds:
             self._tasks.spawn("jobs", self._work())
 
     def wake(self) -> None:
@@ -124,7 +98,7 @@ class Worker:
 
     async def _fill(self) -> None:
         """Begins due jobs while there is room: one per tenant and turn, whoever waited longest first."""
-        tenants = await self._book.due_tenants(self._handlers)
+        tenants = await self._book.due_tenants(self._kinds)
         self._served = {tenant: self._served.get(tenant, 0.0) for tenant in tenants}
         while tenants and self._room and not self._stopping:
             tenants.sort(key=lambda tenant: (self._per_tenant[tenant], self._served[tenant]))
@@ -139,7 +113,7 @@ class Worker:
         running = self._per_tenant[tenant]
         if not self._room or running >= self._limits.running_per_tenant or self._stopping:
             return False
-        entries = await self._book.due(tenant, self._handlers, running + 1)
+        entries = await self._book.due(tenant, self._kinds, running + 1)
         entry = next((each for each in entries if each.id not in self._running), None)
         if entry is None:
             return False
@@ -162,8 +136,12 @@ class Worker:
         job = await self._book.claim(entry, self._limits.lease)
         if job is None:
             return
+        kind = self._kinds[job.kind]
+        context.bind(RequestContext(request_id=job.id, job=JobContext(job.id, job.kind, entry.scope)))
+        if job.status.ended:
+            await call_end_hook(self._book, kind.on_end, entry.scope, job, self._limits)
+            return
         run = JobRun(self._book, entry.scope, job, self._limits.lease)
-        context.bind(RequestContext(request_id=job.id))
         audit.act_for(actor_of(job))
         audit.bind(run.change)
         if job.failures >= job.max_attempts:
@@ -171,8 +149,8 @@ class Worker:
             return
         run.draining = self._stopping
         self._runs[job.id] = run
-        log.info("job begun", job=job.id, kind=job.kind, tenant=entry.scope.tenant.slug, attempt=job.attempts)
-        work = run.begin(self._handlers[job.kind])
+        log.info("job begun", attempt=job.attempts)
+        work = run.begin(lambda run: self._handle(kind, run))
         beat = asyncio.create_task(self._hold(run), name=f"heartbeat of {job.id}")
         try:
             await asyncio.wait({work})
@@ -184,6 +162,13 @@ class Worker:
             beat.cancel()
             del self._runs[job.id]
             await self._settle(run, work)
+
+    async def _handle(self, kind: JobKind, run: JobRun) -> None:
+        if self._tokens is None or not kind.scopes:
+            await kind.handler(run)
+            return
+        async with acting(self._tokens, kind.scopes):
+            await kind.handler(run)
 
     async def _hold(self, run: JobRun) -> None:
         """Heartbeats. Stops the handler before the lease runs out where the store takes none."""
@@ -219,8 +204,10 @@ class Worker:
         """`error` None: something that the handler awaited was cancelled."""
         failures = run.job.failures + 1
         ours = not isinstance(error, PorticoError)
-        if failures < run.job.max_attempts and (ours or isinstance(error, _MAY_PASS)):
-            delay = self._pause(failures, error)
+        if failures < run.job.max_attempts and (ours or isinstance(error, MAY_PASS)):
+            delay = self._limits.retry_delay(failures)
+            if isinstance(error, PorticoError):
+                delay = max(delay, error.retry_after or 0.0)
             log.warning("job failed, to be tried again", job=run.id, seconds=round(delay, 1), exc_info=error)
             await self._book.put_back(run.scope, run.job, delay=delay, failures=failures)
             return
@@ -229,16 +216,14 @@ class Worker:
         known = error if isinstance(error, PorticoError) else PorticoError(_OUR_FAULT)
         await self._finish(run, Status.FAILED, known.message, reason=known.reason)
 
-    def _pause(self, failures: int, error: BaseException | None) -> float:
-        limits = self._limits
-        pause = min(limits.longest_retry, limits.first_retry * 2.0 ** min(failures - 1, 30))
-        wanted = error.retry_after if isinstance(error, PorticoError) else None
-        return max(wanted or 0.0, pause * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, no secret
-
     async def _finish(self, run: JobRun, status: Status, error: str = "", *, reason: str = "") -> None:
         await self._recorder.record(run.scope, run.job, run.change, reason)
-        kept = await self._book.finish(run.scope, run.job, status, error)
-        log.info("job ended", job=run.id, status=status.value if kept else "lost", done=run.done)
+        ended = await self._book.finish(
+            run.scope, run.job, status, error, reason=reason, lease_seconds=self._limits.lease
+        )
+        log.info("job ended", status=status.value if ended else "lost", done=run.done)
+        if ended is not None and ended.end_pending:
+            await call_end_hook(self._book, self._kinds[ended.kind].on_end, run.scope, ended, self._limits)
         await self._prune(run.scope.tenant)
 
     async def _prune(self, tenant: Tenant) -> None:

@@ -19,11 +19,12 @@ def open_channel(address: str) -> Channel:
 
 
 def caller_metadata() -> tuple[tuple[str, str], ...]:
-    """Metadata for a call on behalf of the present caller: their own token, never one of ours."""
+    """Metadata for a call on behalf of the present caller: their own token, or in a job that of the job."""
     request = context.current()
     if request is None:
         return ()
-    token = () if request.token is None else (("authorization", f"Bearer {request.token}"),)
+    bearer = request.bearer
+    token = () if bearer is None else (("authorization", f"Bearer {bearer}"),)
     return (("x-request-id", request.request_id), *token, *telemetry.inject())
 
 

@@ -7,7 +7,7 @@ from core import private_files
 from core.app import Platform
 from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
-from core.jobs.worker import JobLimits
+from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
@@ -99,7 +99,8 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
         rules, platform.settings.store.data_dir / "uploads", Pace(settings.min_rate, settings.idle_seconds)
     )
 
-    jobs.handle(KIND, conversions.run, JobAudit("file.conversion", "file", batched=True))
+    audit = JobAudit("file.conversion", "file", batched=True, resource="path")
+    jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, leftovers).remove)
     await jobs.start()
     tasks.every("sweep leftovers", settings.sweep_seconds, leftovers.sweep)

@@ -7,7 +7,7 @@ from core import private_files
 from core.app import Platform
 from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
-from core.jobs.worker import JobLimits
+from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.runtimes import RuntimeKey
 from core.rpc.server import Mount

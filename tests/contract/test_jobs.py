@@ -47,6 +47,18 @@ class Workers:
         lines = (line.split() for line in (self.folder / "trace").read_text().splitlines())
         return [(job, int(unit), int(pid)) for job, unit, pid in lines]
 
+    @property
+    def ends(self) -> list[tuple[str, str, int]]:
+        path = self.folder / "ends"
+        lines = (line.split() for line in path.read_text().splitlines()) if path.exists() else ()
+        return [(job, status, int(pid)) for job, status, pid in lines]
+
+    async def settled(self) -> None:
+        """Until no job is left to do anything for."""
+        async with asyncio.timeout(60):
+            while await self.store.count(MAIN, JOB_INDEX):
+                await asyncio.sleep(0.02)
+
     def hold(self) -> None:
         (self.folder / "hold").touch()
 
@@ -61,10 +73,11 @@ class Workers:
         await self.store.close()
 
 
-async def reaches(process: Process, unit: int) -> None:
+async def reaches(process: Process, step: int | str) -> None:
+    """Until the process has said so: the number of a unit, or "end"."""
     assert process.stdout is not None
     async with asyncio.timeout(60):
-        while int(await process.stdout.readline() or "-1") != unit:
+        while (await process.stdout.readline()).decode().strip() != str(step):
             assert process.returncode is None
 
 
@@ -161,8 +174,23 @@ async def test_a_job_whose_process_dies_every_time_fails_at_its_limit(workers: W
     second = await workers.start()
     assert (await workers.ended(job)).status is Status.FAILED
     assert {pid for _, _, pid in workers.trace} == {first.pid}
-    async with asyncio.timeout(60):
-        while await workers.store.count(MAIN, JOB_INDEX):
-            await asyncio.sleep(0.02)
+    await workers.settled()
+    assert workers.ends == [(job.id, "failed", second.pid)]
     second.terminate()
     assert await second.wait() == 0
+
+
+async def test_a_process_that_is_killed_over_the_end_hook_leaves_it_to_another(workers: Workers) -> None:
+    (workers.folder / "hold-end").touch()
+    job = await workers.jobs.submit(ACME, "count", {"total": 1})
+    first = await workers.start()
+    await reaches(first, "end")
+    first.kill()
+    await first.wait()
+    left = await workers.jobs.get(ACME, job.id)
+    assert (left.status, left.end_pending) == (Status.SUCCEEDED, True)
+    (workers.folder / "hold-end").unlink()
+    second = await workers.start()
+    await workers.settled()
+    assert workers.ends == [(job.id, "succeeded", second.pid)]
+    assert len(workers.trace) == 1  # the job itself is not done again

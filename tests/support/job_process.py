@@ -1,7 +1,8 @@
 """A process that works on jobs, for tests that kill it: `python -m tests.support.job_process FOLDER LEASE`.
 
 Kind "count": does `payload["total"]` units of work, each a line `<job> <unit> <pid>` at the end of FOLDER/trace, and a
-checkpoint after each. After every checkpoint it prints the unit's number; it waits while FOLDER/hold exists.
+checkpoint after each. After every checkpoint it prints the unit's number; it waits while FOLDER/hold exists. Its end
+hook prints "end", waits while FOLDER/hold-end exists, and adds a line `<job> <status> <pid>` to FOLDER/ends.
 """
 
 import asyncio
@@ -10,9 +11,10 @@ import sys
 from pathlib import Path
 
 from core import logs
+from core.jobs.ends import JobEnd
 from core.jobs.jobs import Jobs
+from core.jobs.limits import JobLimits
 from core.jobs.run import JobRun
-from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle, Phase
 from core.storage.sqlite import SqliteStore
 from core.tasks import Tasks
@@ -29,10 +31,18 @@ async def serve(folder: Path, lease: float) -> int:
             while (folder / "hold").exists():
                 await asyncio.sleep(0.01)
 
+    async def ended(end: JobEnd) -> None:
+        print("end", flush=True)
+        while (folder / "hold-end").exists():
+            await asyncio.sleep(0.01)
+        with (folder / "ends").open("a") as ends:
+            ends.write(f"{end.id} {end.status} {os.getpid()}\n")
+
     lifecycle, tasks, store = Lifecycle(), Tasks(), SqliteStore(folder)
     lifecycle.install()
     limits = JobLimits(lease=lease, heartbeat=lease / 6, poll=0.05, first_retry=0.01)
-    jobs = Jobs(store, tasks, lifecycle, {"count": count}, limits=limits)
+    jobs = Jobs(store, tasks, lifecycle, limits=limits)
+    jobs.handle("count", count, None, on_end=ended)
     await jobs.start()
     lifecycle.on_stop(Phase.TASKS, "tasks", lambda: tasks.drain(5.0), 10.0)
     lifecycle.on_stop(Phase.STORES, "store", store.close, 10.0)

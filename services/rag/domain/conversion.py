@@ -10,19 +10,11 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from core import logs
-from core.errors import (
-    Conflict,
-    DeadlineExceeded,
-    InsufficientStorage,
-    NotFound,
-    PorticoError,
-    RateLimited,
-    Unavailable,
-    UnsupportedMedia,
-    UpstreamFailed,
-)
+from core.errors import Conflict, NotFound, Unavailable, UnsupportedMedia
+from core.jobs.ends import JobEnd
 from core.jobs.jobs import Jobs
-from core.jobs.run import JobRun
+from core.jobs.records import Status
+from core.jobs.run import MAY_PASS, JobRun
 from core.tenancy import Project
 from services.rag.domain import records
 from services.rag.domain.contents import Contents
@@ -36,11 +28,10 @@ log = logs.get(__name__)
 KIND: Final = "file.conversion"
 
 _MIB = 1024 * 1024
-_MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, InsufficientStorage)
-_FAILURES = 4
-"""After which a conversion is given up: of the service's own, or because it was killed over it."""
-_NEVER = 1_000_000
-"""Attempts of the job: it counts its failures itself, and says so in the record."""
+_ATTEMPTS = 4
+"""After which a conversion is given up that fails by our own fault, or over which the service is killed."""
+_OUR_FAULT = frozenset({"INTERNAL", "INTERRUPTED"})
+"""Reasons of a failed job whose texts say nothing about the file."""
 CONVERT_SECONDS = 900.0
 """For reading the file, converting it and writing the Markdown: so long may a slow provider hold a worker."""
 _WATCH_SECONDS = 1.0
@@ -84,9 +75,15 @@ class FileConversions:
             if file.markdown.status != records.SUCCEEDED:
                 await self._markdown.mark(scope, file, records.SKIPPED, error.message)
             raise
-        payload = {"file": file.id, "object": file.object_id, "markdown": file.markdown.object_id}
+        payload = {
+            "file": file.id,
+            "object": file.object_id,
+            "markdown": file.markdown.object_id,
+            "path": file.path,
+        }
+        key = f"{KIND} {file.object_id}"
         try:
-            await self._jobs.submit(scope, KIND, payload, unique_key=f"{KIND} {file.object_id}", max_attempts=_NEVER)
+            await self._jobs.submit(scope, KIND, payload, unique_key=key, max_attempts=_ATTEMPTS)
         except Conflict:  # it is under way
             return await self._now(scope, file)
         if file.markdown.status == records.PENDING:
@@ -98,28 +95,38 @@ class FileConversions:
     async def run(self, run: JobRun) -> None:
         """The handler of the jobs."""
         file = await self._files.get(run.scope, run.payload["file"])
-        run.change.recorded = False
         if file is None or file.object_id != run.payload["object"]:
+            run.change.recorded = False
             return
         run.change.resource_id = file.path
         if file.markdown.object_id != run.payload["markdown"]:  # done before, but for the job's own end
-            run.change.recorded = True
-            return
-        if run.job.failures >= _FAILURES:
-            await self._fail(run, file, "The conversion broke off again and again.", "INTERRUPTED")
             return
         if await self._markdown.mark(run.scope, file, records.RUNNING) is None:
+            run.change.recorded = False
             return
         work = asyncio.create_task(self._convert(run, file))
         try:
             while not (await asyncio.wait({work}, timeout=_WATCH_SECONDS))[0]:
                 if not await self._is_there(run.scope, file):
-                    log.info("conversion of a file that is gone", job=run.id)
+                    log.info("conversion of a file that is gone")
+                    run.change.recorded = False
                     return
             await work
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+    async def ended(self, end: JobEnd) -> None:
+        """The end hook of the jobs: a conversion that failed for good says so in the file's record."""
+        if end.status is not Status.FAILED:
+            return
+        file = await self._files.get(end.scope, end.payload["file"])
+        if file is None or file.object_id != end.payload["object"]:
+            return
+        if file.markdown.object_id != end.payload["markdown"]:  # it was done, but for the job's own end
+            return
+        message = "The conversion broke off again and again." if end.reason in _OUR_FAULT else end.error
+        await self._markdown.mark(end.scope, file, records.FAILED, message)
 
     async def _convert(self, run: JobRun, file: File) -> None:
         began = time.monotonic()
@@ -132,24 +139,15 @@ class FileConversions:
             ):
                 done = await self._markdown.write(run.scope, file, markdown)
         except UnsupportedMedia as error:
+            run.change.recorded = False
             await self._markdown.mark(run.scope, file, records.SKIPPED, error.message)
-        except _MAY_PASS as error:
-            if run.job.failures + 1 >= _FAILURES:
-                await self._fail(run, file, error.message, error.reason)
-                return
+        except MAY_PASS:
             await self._markdown.mark(run.scope, file, records.PENDING)
             raise
-        except PorticoError as error:
-            await self._fail(run, file, error.message, error.reason)
         else:
             run.change.recorded = done is not None
             size = done.markdown.size if done else 0
             log.info("converted", kind=kind.value, bytes=file.size, markdown=size, seconds=time.monotonic() - began)
-
-    async def _fail(self, run: JobRun, file: File, message: str, reason: str) -> None:
-        run.change.recorded = True
-        run.change.failed(reason)
-        await self._markdown.mark(run.scope, file, records.FAILED, message)
 
     async def _kind(self, scope: Project, file: File) -> Kind:
         """Raises UnsupportedMedia."""

@@ -14,9 +14,9 @@ from core.context import Identity, Kind, RequestContext
 from core.errors import InvalidInput, PorticoError, Unavailable
 from core.jobs.audit import JobAudit, JobRecorder
 from core.jobs.jobs import Jobs
+from core.jobs.limits import JobLimits
 from core.jobs.records import JOB_INDEX, JOBS, Job, Status
 from core.jobs.run import JobRun
-from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle
 from core.storage.memory import MemoryStore
 from core.tasks import Tasks
@@ -95,15 +95,16 @@ async def test_a_job_whose_process_was_killed_too_often_leaves_an_entry(world: W
     async def copy(run: JobRun) -> None:
         raise AssertionError("it is not begun again")
 
-    world.jobs.handle("copy", copy, COPY)
+    world.jobs.handle("copy", copy, JobAudit("copy.run", "copy", resource="path"))
     await world.store.prepare(MAIN, [JOB_INDEX])
     context.bind(RequestContext("req-1", CALLER))
-    job = await world.jobs.submit(ACME, "copy", {})
+    job = await world.jobs.submit(ACME, "copy", {"path": "a/b"})
     killed = {"status": "running", "leaseOwner": "dead", "leaseUntil": 1.0, "failures": 1}
     await world.store.update(ACME, JOBS, job.id, killed)
     await world.jobs.start()
     (entry,) = await world.ended(job)
     assert (entry.outcome, entry.reason, entry.actor_id) == ("failure", "INTERRUPTED", "u1")
+    assert entry.resource_id == "a/b"
     assert (await world.jobs.get(ACME, job.id)).status is Status.FAILED
 
 

@@ -10,9 +10,9 @@ from core import context
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, PorticoError, Unavailable
 from core.jobs.book import JobBook
 from core.jobs.jobs import Jobs
+from core.jobs.limits import JobLimits
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status
 from core.jobs.run import Handler, JobRun
-from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle
 from core.storage.memory import MemoryStore
 from core.tasks import Tasks

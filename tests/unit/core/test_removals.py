@@ -10,9 +10,9 @@ from core.audit.log import AuditLog
 from core.audit.records import Actor, AuditEntry
 from core.errors import NotFound, Unavailable
 from core.jobs.jobs import Jobs
+from core.jobs.limits import JobLimits
 from core.jobs.records import JOB_INDEX, JOBS, Job
 from core.jobs.run import JobRun, Postponed
-from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle
 from core.removals import Removals
 from core.storage.closed_projects import check_project_open

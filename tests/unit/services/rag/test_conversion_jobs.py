@@ -11,8 +11,8 @@ import pytest
 
 from core.errors import FailedPrecondition, PorticoError, Unavailable, Unprocessable, UnsupportedMedia
 from core.jobs.jobs import Jobs
+from core.jobs.limits import JobLimits
 from core.jobs.records import Job
-from core.jobs.worker import JobLimits
 from core.lifecycle import Lifecycle
 from core.providers.runtimes import RuntimeKey
 from core.runtime_pool import RuntimePool
@@ -103,7 +103,7 @@ class House:
         )
         parts = Parts(self.records, buckets, stores, leftovers, self.conversions, Rules(10_000), self.tasks)
         self.files = Files(parts, buckets, providers, contents)
-        self.jobs.handle(KIND, self.conversions.run, None)
+        self.jobs.handle(KIND, self.conversions.run, None, on_end=self.conversions.ended)
 
     async def upload(self, content: bytes = b"words", name: str = "a.txt") -> File:
         async def pieces() -> AsyncIterator[bytes]:

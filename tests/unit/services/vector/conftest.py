@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.jobs.jobs import Jobs
-from core.jobs.worker import JobLimits
+from core.jobs.limits import JobLimits
 from core.lifecycle import Lifecycle
 from core.providers.drivers import Field, Values
 from core.providers.runtimes import RuntimeKey
