@@ -37,6 +37,7 @@ from core.rpc.chain import Chain
 from core.rpc.limits import MIB
 from core.rpc.removals import RemovalFeed
 from core.rpc.server import Mount, make_server
+from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
 from core.rpc.stages import Auth, LoadShedding, Quota, Shares, Stage
 from core.rpc.trust import TrustFeed
@@ -78,6 +79,8 @@ class Platform:
     verifier: TokenVerifier
     audit: AuditLog
     removals: Removals
+    service_tokens: AuthServiceTokens
+    """For jobs that call other services."""
 
     def follow_auth(self) -> None:
         """Learn keys, revocations and deleted projects from the auth service: for every service but auth itself. Raises
@@ -166,6 +169,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.SERVER, "server", lambda: server.stop(grace), grace + 5.0)
     lifecycle.on_stop(Phase.TASKS, "tasks", lambda: platform.tasks.drain(5.0), 10.0)
     lifecycle.on_stop(Phase.FLUSH, "audit log", platform.audit.close, 10.0)
+    lifecycle.on_stop(Phase.POOLS, "service tokens", platform.service_tokens.close, 5.0)
     lifecycle.on_stop(Phase.CACHE, "cache", platform.cache.close, 5.0)
     lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
@@ -219,21 +223,25 @@ def _platform(service: str, settings: CoreSettings) -> Platform:
     store, tasks = make_store(settings.store), Tasks()
     keys, revocations = KeyRing(), Revocations()
     health = Health()
+    cache = make_cache(settings.cache)
     health.add("store", store.check)
+    health.add("cache", cache.check)
+    rpc, verifier = settings.rpc, TokenVerifier(keys, revocations)
     return Platform(
         service=service,
         settings=settings,
         store=store,
-        cache=make_cache(settings.cache),
+        cache=cache,
         rate_limits=RateLimits(),
         tasks=tasks,
         health=health,
         lifecycle=lifecycle,
         keys=keys,
         revocations=revocations,
-        verifier=TokenVerifier(keys, revocations),
+        verifier=verifier,
         audit=AuditLog(store, tasks),
         removals=Removals(service, store),
+        service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, cache),
     )
 
 

@@ -1,9 +1,9 @@
 """Tokens that are refused before they expire, in memory.
 
-Tokens that can be revoked together form a group: the API tokens of a tenant, and the sessions of each of its users. A
-group's state is a cut-off (every token issued before it is revoked, but for a list of kept ones) and single tokens
-revoked since. A later cut-off replaces the single revocations that it covers, so that no number of revocations makes
-the state of a tenant grow without bound.
+Tokens that can be revoked together form a group: the API tokens of a tenant, the sessions of each of its users, and the
+service tokens of each of its projects. A group's state is a cut-off (every token issued before it is revoked, but for a
+list of kept ones) and single tokens revoked since. A later cut-off replaces the single revocations that it covers, so
+that no number of revocations makes the state of a tenant grow without bound.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,8 +17,8 @@ from core.context import Identity, Kind
 class Revocation:
     """One token, by `token_id`, or without one the cut-off of a group. Times are Unix seconds.
 
-    The group is the sessions of `subject`, or with `api` the tenant's API tokens. A token with neither is of no group:
-    it is not known what it is.
+    The group is the sessions of the user `subject`, the service tokens of the project `subject`, or with `api` the
+    tenant's API tokens. A token with neither is of no group: it is not known what it is.
     """
 
     tenant: str
@@ -74,7 +74,18 @@ class _Group:
 
 
 _API_TOKENS = ""
-"""The key of the group of API tokens, where that of sessions is their user's id."""
+"""The key of the group of API tokens, where that of sessions is their user's id and that of service tokens their
+project's; ids of records are random, so no two are alike."""
+
+
+def _group_of(identity: Identity) -> str:
+    match identity.kind:
+        case Kind.API:
+            return _API_TOKENS
+        case Kind.SERVICE:
+            return identity.project.id
+        case Kind.SESSION:
+            return identity.subject
 
 
 class _Tenant:
@@ -101,9 +112,7 @@ class _Tenant:
     def holds(self, identity: Identity) -> bool:
         if identity.token_id in self.others:
             return True
-        if identity.kind is Kind.SERVICE:
-            return False
-        group = self.groups.get(_API_TOKENS if identity.kind is Kind.API else identity.subject)
+        group = self.groups.get(_group_of(identity))
         return group is not None and group.holds(identity.token_id, identity.issued_at)
 
     def prune(self, now: float) -> bool:

@@ -134,6 +134,7 @@ def _domain(base: _Base, settings: Settings) -> Domain:
     members = Members(tables, log, sessions, clock)
     deletions = Deletions(tables, clock)
     registration = Registration(tables, companies, passwords, clock)
+    service_tokens = ServiceTokens(tables, companies, issuer, log, clock)
     return Domain(
         tables=tables,
         keys=base.keys,
@@ -154,12 +155,12 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         ),
         users=Users(tables, callers, companies, members, quotas),
         invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, quotas, clock),
-        projects=Projects(tables, companies, callers, members, sessions, deletions, quotas, clock),
+        projects=Projects(tables, companies, callers, members, sessions, service_tokens, deletions, quotas, clock),
         deletions=deletions,
         tokens=Tokens(tables, callers, members, issuer, quotas, clock, max_days=limits.token_days),
         compaction=Compaction(tables, companies, log, clock, at_most=limits.revocations),
         withdrawal=Withdrawal(tables, companies, base.keys, members, clock),
-        service_tokens=ServiceTokens(tables, companies, issuer, clock),
+        service_tokens=service_tokens,
         callers=callers,
         audit=Audit(base.audit_log, callers),
         audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),

@@ -127,7 +127,14 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
         heartbeat=lease / 6,
         poll=min(1.0, lease / 3),
     )
-    return Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit, limits=limits)
+    return Jobs(
+        platform.store,
+        platform.tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        tokens=platform.service_tokens,
+        limits=limits,
+    )
 
 
 def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:

@@ -75,7 +75,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     def changed_indexes(project: Project) -> None:
         targets.forget(project)
 
-    jobs = Jobs(store, tasks, lifecycle, audit_log=platform.audit, limits=limits)
+    jobs = Jobs(store, tasks, lifecycle, audit_log=platform.audit, tokens=platform.service_tokens, limits=limits)
     guard = settings.outbound.guard()
     known = drivers(embedded, Reach(guard, settings.max_answer_mb * _MIB))
     providers = Providers(store, settings.sealing.sealer(), known, AddressCheck(guard), changed)

@@ -18,6 +18,7 @@ from services.auth.domain.issuing import new_id
 from services.auth.domain.members import Members
 from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import ACTIVE, CLOSING, ProjectRecord
+from services.auth.domain.service_tokens import ServiceTokens
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
@@ -37,6 +38,7 @@ class Projects:
         callers: Callers,
         members: Members,
         sessions: Sessions,
+        service_tokens: ServiceTokens,
         deletions: Deletions,
         quotas: Quotas,
         clock: Clock,
@@ -46,6 +48,7 @@ class Projects:
         self._callers = callers
         self._members = members
         self._sessions = sessions
+        self._service_tokens = service_tokens
         self._deletions = deletions
         self._quotas = quotas
         self._clock = clock
@@ -129,6 +132,7 @@ class Projects:
             tokens = [token async for token in self._tables.tokens.every(tenant, {"projectId": project_id})]
             await self._members.take_back(tenant, tokens)
             await self._sessions.end_in_project(tenant, project_id)
+            await self._service_tokens.end_in_project(tenant, project_id)
             await self._leave(tenant, project_id)
             await self._tables.projects.delete(tenant, project_id)
         await self._deletions.acknowledge(AUTH, tenant.slug, project_id)

@@ -4,23 +4,30 @@ from collections.abc import Iterable
 
 from core.context import Kind
 from core.errors import InvalidInput, NotFound
+from core.revocations import Revocation
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
 from services.auth.domain.companies import Companies
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.permissions import checked_scopes
 from services.auth.domain.records import ACTIVE
+from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
 _LIFE_SECONDS = 300.0
+_SKEW_SECONDS = 60.0
+"""More than clocks of two replicas differ."""
 
 
 class ServiceTokens:
-    def __init__(self, tables: Tables, companies: Companies, issuer: Issuer, clock: Clock) -> None:
+    def __init__(
+        self, tables: Tables, companies: Companies, issuer: Issuer, revocations: RevocationLog, clock: Clock
+    ) -> None:
         self._projects = tables.projects
         self._companies = companies
         self._issuer = issuer
+        self._revocations = revocations
         self._clock = clock
 
     async def mint(self, service: str, slug: str, project_id: str, scopes: Iterable[str]) -> tuple[str, float]:
@@ -29,6 +36,7 @@ class ServiceTokens:
         wanted = checked_scopes(scopes)
         if not wanted:
             raise InvalidInput("A token needs at least one scope.", field="scopes")
+        now = self._clock()  # before the project is read: `end_in_project` counts on it
         company = await self._companies.get(slug)
         if company is None:
             raise NotFound("There is no such tenant.", field="tenant")
@@ -36,7 +44,6 @@ class ServiceTokens:
         project = await self._projects.get(tenant, project_id)
         if project is None or project.status != ACTIVE:
             raise NotFound("There is no such project.", field="project")
-        now = self._clock()
         expires_at = float(int(now + _LIFE_SECONDS))
         _, token = self._issuer.issue(
             Project(tenant, project.id),
@@ -48,3 +55,11 @@ class ServiceTokens:
             expires_at=expires_at,
         )
         return token, expires_at
+
+    async def end_in_project(self, tenant: Tenant, project_id: str) -> None:
+        """Refuse all service tokens of a project that takes no new ones: it is not active any more."""
+        issued_before = self._clock() + _SKEW_SECONDS
+        expires_at = issued_before + _LIFE_SECONDS
+        await self._revocations.revoke(
+            Revocation(tenant.slug, subject=project_id, issued_before=issued_before, expires_at=expires_at)
+        )

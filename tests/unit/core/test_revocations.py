@@ -71,6 +71,21 @@ def test_groups_are_apart() -> None:
     assert not revocations.is_revoked(api("t", 99.0, "globex"))
 
 
+def test_the_service_tokens_of_a_project_are_a_group() -> None:
+    """They could not be revoked at all: auth does not keep them."""
+
+    def service(issued_at: float, project: str = "p1") -> Identity:
+        scope = Project(Tenant("acme"), project)
+        return Identity(scope, "rag", Kind.SERVICE, frozenset({"rag:read"}), "t", issued_at, None)
+
+    revocations = holding(Revocation("acme", subject="p1", issued_before=60.0))
+    assert revocations.is_revoked(service(59.0))
+    assert not revocations.is_revoked(service(60.0))
+    assert not revocations.is_revoked(service(59.0, "p2"))
+    assert not revocations.is_revoked(session("s", 59.0))
+    assert not revocations.is_revoked(api("t", 59.0))
+
+
 def test_a_users_cut_off_takes_the_place_of_single_sessions() -> None:
     ended = [Revocation("acme", f"s{number}", "u1", issued_at=number) for number in range(100)]
     revocations = holding(*ended)

@@ -70,7 +70,9 @@ class TrustServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MintServiceToken(self, request, context):
-        """A token of some minutes for background work on behalf of one tenant's project.
+        """A token of at most five minutes for background work on behalf of one tenant's project, with exactly the scopes that
+        are asked for. It is revoked when the project is deleted. Errors: NOT_FOUND (no such tenant or project, or it is
+        being deleted), INVALID_ARGUMENT (service, scopes).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -5,6 +5,7 @@ something out writes first and looks again afterwards: one of the two always see
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ import pytest
 
 from core import context
 from core.context import RequestContext
-from core.errors import FailedPrecondition, NotFound, PermissionDenied
+from core.errors import FailedPrecondition, NotFound, PermissionDenied, Unauthenticated
 from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document
 from core.tenancy import MAIN, Scope, Tenant
@@ -195,6 +196,30 @@ async def test_no_service_token_for_a_project_that_is_being_removed(process: Pro
     await process.domain.tables.projects.update(ACME, project_id, status="closing")
     with pytest.raises(NotFound):
         await mint("rag", "acme", project_id, ["rag:read"])
+
+
+async def test_a_service_token_that_is_minted_while_its_project_is_removed_is_refused(
+    process: Process, owner: SignedIn, store: Interrupted, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its project was read before it was closed, and the token issued after all others had been revoked."""
+    world.clock.now = time.time()
+    made = await as_(process, owner, partial(process.domain.projects.create, "gone", "gone", ""))()
+    remove = as_(process, owner, lambda: process.domain.projects.delete("gone"))
+    get = store.get
+
+    async def removed_after_it_is_read(scope: Scope, collection: Collection, id: str) -> Document | None:
+        found = await get(scope, collection, id)
+        if collection.name == "projects":
+            monkeypatch.setattr(store, "get", get)
+            world.clock.now += 2 * 60
+            await remove()
+        return found
+
+    monkeypatch.setattr(store, "get", removed_after_it_is_read)
+    token, _ = await process.domain.service_tokens.mint("rag", "acme", made.id, ["rag:read"])
+    with pytest.raises(Unauthenticated) as refused:
+        process.verifier.verify(token)
+    assert refused.value.reason == "TOKEN_REVOKED"
 
 
 async def test_a_token_that_holds_more_than_its_user_gives_no_more_than_the_user_has(

@@ -1,0 +1,199 @@
+"""What a running job is bound to, and the token it calls others with. With real services: tests/contract."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from core import context, logs
+from core.context import Identity, Kind, RequestContext
+from core.errors import Unavailable
+from core.jobs import identity
+from core.jobs.identity import RENEW_SECONDS, ServiceToken
+from core.jobs.jobs import Jobs
+from core.jobs.limits import JobLimits
+from core.jobs.records import Job, Status
+from core.jobs.run import JobRun
+from core.lifecycle import Lifecycle
+from core.rpc.channel import caller_metadata
+from core.storage.memory import MemoryStore
+from core.tasks import Tasks
+from core.tenancy import Project, Tenant
+
+ACME = Project(Tenant("acme"), "p1")
+READ = frozenset({"files:read"})
+LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2)
+
+
+class Tokens:
+    """A ServiceTokens that hands out token-1, token-2 and so on, after it was `away` so often."""
+
+    def __init__(self) -> None:
+        self.away = 0
+        self.asked: list[tuple[Project, frozenset[str]]] = []
+        self.expires_at: float | None = None
+
+    async def get(self, project: Project, scopes: frozenset[str]) -> ServiceToken:
+        self.asked.append((project, scopes))
+        if self.away:
+            self.away -= 1
+            raise Unavailable("Away.")
+        text = f"token-{len(self.asked)}"
+        return ServiceToken(text, Identity(project, "rag", Kind.SERVICE, scopes, text, 0.0, self.expires_at))
+
+
+class World:
+    def __init__(self) -> None:
+        self.tasks, self.lifecycle, self.tokens = Tasks(), Lifecycle(), Tokens()
+        self.jobs = Jobs(MemoryStore(), self.tasks, self.lifecycle, tokens=self.tokens, limits=LIMITS)
+
+    async def ended(self, kind: str = "call") -> Job:
+        await self.jobs.start()
+        job = await self.jobs.submit(ACME, kind, {})
+        async with asyncio.timeout(10):
+            while not (now := await self.jobs.get(ACME, job.id)).status.ended:
+                await asyncio.sleep(0.005)
+        return now
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    await made.lifecycle.stop()
+    await made.tasks.drain(0.1)
+
+
+async def test_a_job_calls_others_with_the_token_of_its_kind(world: World) -> None:
+    seen: list[Any] = []
+
+    async def call(run: JobRun) -> None:
+        seen.append((context.identity(), dict(caller_metadata())))
+
+    world.jobs.handle("call", call, None, scopes=READ)
+    context.bind(RequestContext("caller", token="ptc_of_whoever_asked"))
+    job = await world.ended()
+    ((acting, metadata),) = seen
+    assert (acting.project, acting.kind, acting.scopes) == (ACME, Kind.SERVICE, READ)
+    assert (metadata["authorization"], metadata["x-request-id"]) == ("Bearer token-1", job.id)
+    assert world.tokens.asked == [(ACME, READ)]
+
+
+async def test_a_job_of_a_kind_without_scopes_has_no_identity(world: World) -> None:
+    seen: list[Any] = []
+
+    async def call(run: JobRun) -> None:
+        request = context.current()
+        assert request is not None
+        seen.append((request.identity, dict(caller_metadata())))
+
+    world.jobs.handle("call", call, None)
+    await world.ended()
+    ((acting, metadata),) = seen
+    assert acting is None
+    assert "authorization" not in metadata
+    assert world.tokens.asked == []
+
+
+async def test_a_long_job_has_its_token_renewed_in_all_its_tasks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "_RETRY_SECONDS", 0.01)
+    world.tokens.expires_at = RENEW_SECONDS  # of 1970: it has to be renewed at once
+    seen: list[str] = []
+
+    async def until_renewed() -> None:
+        while (token := dict(caller_metadata())["authorization"]) == "Bearer token-1":
+            await asyncio.sleep(0.001)
+        seen.append(token)
+
+    async def call(run: JobRun) -> None:
+        await asyncio.create_task(until_renewed())
+
+    world.jobs.handle("call", call, None, scopes=READ)
+    async with asyncio.timeout(10):
+        await world.ended()
+    assert seen == ["Bearer token-2"]
+
+
+async def test_a_renewal_that_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "_RETRY_SECONDS", 0.01)
+    world.tokens.expires_at = RENEW_SECONDS
+
+    async def call(run: JobRun) -> None:
+        world.tokens.away = 2
+        while dict(caller_metadata())["authorization"] == "Bearer token-1":
+            await asyncio.sleep(0.001)
+
+    world.jobs.handle("call", call, None, scopes=READ)
+    async with asyncio.timeout(10):
+        assert (await world.ended()).status is Status.SUCCEEDED
+
+
+async def test_that_auth_is_away_is_no_failure_of_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With five attempts, an auth service that was away for half a minute would have failed it for good."""
+    monkeypatch.setattr(identity, "_RETRY_SECONDS", 0.001)
+    ran: list[str] = []
+
+    async def call(run: JobRun) -> None:
+        ran.append(run.id)
+
+    world.tokens.away = 8
+    world.jobs.handle("call", call, None, scopes=READ)
+    job = await world.ended()
+    assert (job.status, job.failures, ran) == (Status.SUCCEEDED, 0, [job.id])
+
+
+async def test_what_a_job_leaves_running_has_no_token_any_more(world: World) -> None:
+    go, done = asyncio.Event(), asyncio.Event()
+    seen: list[dict[str, str]] = []
+
+    async def later() -> None:
+        await go.wait()
+        seen.append(dict(caller_metadata()))
+        done.set()
+
+    async def call(run: JobRun) -> None:
+        world.tasks.spawn("later", later())
+
+    world.jobs.handle("call", call, None, scopes=READ)
+    await world.ended()
+    go.set()
+    await done.wait()
+    assert "authorization" not in seen[0]
+
+
+async def test_the_lines_that_a_job_logs_name_it(world: World) -> None:
+    lines: list[dict[str, Any]] = []
+
+    async def call(run: JobRun) -> None:
+        event: dict[str, Any] = {"event": "x"}
+        lines.append(dict(logs._Origin("rag")(None, "info", event)))
+
+    world.jobs.handle("call", call, None)
+    job = await world.ended()
+    (line,) = lines
+    assert line == {
+        "event": "x",
+        "service": "rag",
+        "request_id": job.id,
+        "tenant": "acme",
+        "project": "p1",
+        "job": job.id,
+        "job_kind": "call",
+    }
+
+
+async def nothing(run: JobRun) -> None:
+    pass
+
+
+def test_a_kind_cannot_ask_for_everything() -> None:
+    world = World()
+    with pytest.raises(ValueError, match="not all"):
+        world.jobs.handle("call", nothing, None, scopes=["*"])
+
+
+def test_a_kind_cannot_name_scopes_where_no_token_is_to_be_had() -> None:
+    jobs = Jobs(MemoryStore(), Tasks(), Lifecycle())
+    with pytest.raises(ValueError, match="nobody"):
+        jobs.handle("call", nothing, None, scopes=READ)
