@@ -5,15 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from core.providers import drivers
 from core.providers.drivers import Values
 from core.tenancy import Project
-
-if TYPE_CHECKING:
-    from services.rag.domain.kinds import Kind
-    from services.rag.domain.records import File
+from services.rag.domain.kinds import Kind
 
 _BUCKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -106,15 +103,7 @@ class Driver(drivers.Driver):
 class Converter(Protocol):
     """Makes Markdown of one document. Several may be at it at a time."""
 
-    def convert(self, kind: "Kind", content: AsyncIterator[bytes]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """The Markdown in pieces, UTF-8; nothing of either stays when the context is left. Raises UnsupportedMedia for
         what turns out to be of no known kind or to hold no text, Unprocessable for what cannot be converted or takes
         too much, Unavailable and InsufficientStorage where it may go well another time."""
-
-
-class Conversions(Protocol):
-    """Turns files into Markdown, in the background."""
-
-    async def request(self, scope: Project, file: "File") -> "File":
-        """Begins, or begins again, the conversion of a file: its record as it is then, usually pending. Asking twice
-        for the same content is no mistake. Raises UnsupportedMedia for a kind that cannot be converted."""

@@ -49,7 +49,7 @@ async def _in_time() -> AsyncIterator[None]:
 
 
 class FileConversions:
-    """A Conversions of the ports. `max_bytes` is the size of the largest file that is converted."""
+    """Turns files into Markdown in the background. `max_bytes` is the size of the largest file that is converted."""
 
     def __init__(
         self,
@@ -69,6 +69,8 @@ class FileConversions:
         self._max_bytes = max_bytes
 
     async def request(self, scope: Project, file: File) -> File:
+        """Begin, or begin again, the conversion of a file: its record as it is then, usually pending. Asking twice for
+        the same content is no mistake. Raises UnsupportedMedia for a kind that cannot be converted."""
         try:
             await self._kind(scope, file)
         except UnsupportedMedia as error:

@@ -20,11 +20,12 @@ from core.tasks import Tasks
 from core.tenancy import Project
 from services.rag.domain import names, records
 from services.rag.domain.buckets import Bucket, Buckets
+from services.rag.domain.conversion import FileConversions
 from services.rag.domain.leftovers import Leftovers, Note
 from services.rag.domain.records import File, FileRecords, Markdown
 from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
-from services.rag.ports import Conversions, StoredObject
+from services.rag.ports import StoredObject
 
 log = logs.get(__name__)
 
@@ -69,7 +70,7 @@ class Parts:
     buckets: Buckets
     stores: Stores
     leftovers: Leftovers
-    conversions: Conversions
+    conversions: FileConversions
     rules: Rules
     tasks: Tasks
 
