@@ -10,6 +10,7 @@ if str(ROOT) not in sys.path:
 
 from core import config  # noqa: E402  # after the path above, so that the script runs from anywhere
 from core.app import CoreSettings  # noqa: E402
+from tools.settings import RunSettings  # noqa: E402
 
 HEAD = "# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.\n\n"
 
@@ -17,7 +18,7 @@ HEAD = "# Every setting of Portico, with its default. Generated from the code: `
 def text() -> str:
     names = sorted(path.parent.name for path in (ROOT / "services").glob("*/settings.py"))
     classes = [importlib.import_module(f"services.{name}.settings").Settings for name in names]
-    return HEAD + config.example(CoreSettings, *classes)
+    return HEAD + config.example(CoreSettings, *classes, RunSettings)
 
 
 def main() -> None:

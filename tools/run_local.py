@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from core import open_files, private_files  # noqa: E402  # after the path above, so that the script runs from anywhere
+from core import commands, config, open_files, private_files  # noqa: E402  # after the path above, so that the script runs from anywhere
+from core.config import ConfigError  # noqa: E402
 from tools.first_tenant import NotUpYet, Refused, ensure_first_tenant  # noqa: E402
+from tools.settings import RunSettings  # noqa: E402
 from tools.supervisor import Supervisor, say  # noqa: E402
 
 
@@ -64,8 +66,8 @@ Ctrl-C stops everything.
 """
 
 
-async def serve(data: Path, port: int) -> int:
-    supervisor = Supervisor(data, port)
+async def serve(data: Path, port: int, cors_origins: Sequence[str]) -> int:
+    supervisor = Supervisor(data, port, cors_origins)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stopping.set)
@@ -97,12 +99,16 @@ async def serve(data: Path, port: int) -> int:
 
 
 def main() -> int:
+    try:
+        settings = config.load(RunSettings, os.environ)
+    except ConfigError as error:
+        return commands.complain(error)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=int(os.environ.get("PORTICO_PORT", "8080")), help="edge's port")
+    parser.add_argument("--port", type=int, default=settings.port, help="edge's port")
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=Path(os.environ.get("PORTICO_DATA_DIR", "data")),
+        default=settings.data_dir,
         help="folder of all data, made if missing",
     )
     given = parser.parse_args()
@@ -115,7 +121,7 @@ def main() -> int:
         for folder, recursive in ((data, False), (data / "logs", True), (data / "edge", True)):
             private_files.mend(folder, recursive=recursive)
         with sole_user(data):
-            return asyncio.run(serve(data, given.port))
+            return asyncio.run(serve(data, given.port, settings.cors_origins))
     except StartFailed as failure:
         print(f"Portico cannot run: {failure}", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,9 +101,10 @@ class Child:
 class Supervisor:
     """Starts the children, starts the crashed ones again, stops them in order."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, cors_origins: Sequence[str]) -> None:
         self.data = data
         self.port = port
+        self._cors_origins = cors_origins
         self.url = f"http://127.0.0.1:{port}"
         self.stopping = asyncio.Event()
         self.failed: str | None = None
@@ -139,12 +140,11 @@ class Supervisor:
         return Child(name, [sys.executable, "-m", f"services.{name}"], env, self.data / "logs" / f"{name}.log")
 
     def _edge(self) -> Child:
-        origins = tuple(filter(None, os.environ.get("PORTICO_CORS_ORIGINS", "").split(",")))
         command = edge.render(
             self.data / "edge",
             port=self.port,
             clusters={name: ("127.0.0.1", port) for name, port in self.ports.items()},
-            cors_origins=origins or edge.LOCAL_ORIGINS,
+            cors_origins=self._cors_origins,
             access_log=self.data / "logs" / "access.log",
         )
         edge.add_readiness(self.data / "edge", self._gate.getsockname())
