@@ -3,9 +3,11 @@
     await limits.hit(project, "chat", "100/minute; 1000/hour")            # one request
     await limits.hit(project, "tokens", "20000/minute", cost=1200)        # what it used
 
-The windows slide by the counter of the running and the weighted counter of the last fixed window. Unlike a fixed
-window, this does not let twice the limit through at a border; unlike a log of every hit, a bucket costs two numbers
-whatever its limit and cost. What is refused is not counted.
+A sliding window counter: the count of the running fixed window, and that of the last one, weighted by how much of it
+the sliding window still covers. Unlike a fixed window, this does not let twice the limit through at a border; unlike a
+log of every hit, a bucket costs two numbers whatever its limit and cost. What is refused is not counted.
+
+The notation of limits is that of the library `limits`.
 """
 
 import heapq
@@ -17,120 +19,117 @@ from hashlib import blake2b
 from math import ceil, inf
 
 from limits import RateLimitItem, parse_many
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from core.cache.ports import key_of
 from core.errors import RateLimited
 from core.tenancy import Scope
 
 _LONGEST_BUCKET = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What is left of the tightest limit of a bucket. `reset_after` is in seconds: when all of it is free again."""
-
-    limit: int
-    remaining: int
-    reset_after: float
+_INSTANT = 0.001
+"""Seconds; for what will pass in the very next moment."""
 
 
 class RateLimits:
     """Counts in this process. `max_counters` bounds what a flood of buckets can take: the soonest to end go first."""
 
     def __init__(self, *, max_counters: int = 1_000_000) -> None:
-        self._storage = _Counters(max_counters)
-        self._windows = SlidingWindowCounterRateLimiter(self._storage)
+        self._counters = _Counters(max_counters)
 
     def __len__(self) -> int:
-        """Counters held."""
-        return len(self._storage.storage)
+        """Counters held, one for each bucket and limit."""
+        return len(self._counters)
 
     async def hit(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
         """Counts `cost`, or raises RateLimited with `retry_after` and counts nothing. Raises ValueError for a `limit`
         that is none. A cost above the limit is refused without `retry_after`: it will never pass."""
-        key, items = _key(scope, bucket), _parsed(limit)
-        if len(items) == 1 and await self._windows.hit(items[0], key, cost=cost):
-            return
-        waits = [await self._wait(item, key, cost) for item in items]
-        if any(waits):
-            raise _refused(max(waits))
+        key, items, now = _key(scope, bucket), _parsed(limit), time.time()
+        wait = max(self._wait(item, key, cost, now) for item in items)
+        if wait:
+            raise _refused(wait)
         for item in items:
-            await self._windows.hit(item, key, cost=cost)
+            self._counters.add(item.key_for(key), item.get_expiry(), cost, now)
 
     def give_back(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
         """Take back what a `hit` has counted, as far as it was counted in a window that still runs."""
-        key = _key(scope, bucket)
+        key, now = _key(scope, bucket), time.time()
         for item in _parsed(limit):
-            self._storage.give_back(item.key_for(key), item.get_expiry(), cost)
+            if counter := self._counters.get(item.key_for(key)):
+                counter.advance(now)
+                counter.now = max(0, counter.now - cost)
 
-    async def peek(self, scope: Scope, bucket: str, limit: str) -> Allowance:
-        """For x-ratelimit headers. Counts nothing."""
-        key = _key(scope, bucket)
-        return min([await self._allowance(item, key) for item in _parsed(limit)], key=lambda each: each.remaining)
-
-    async def _allowance(self, item: RateLimitItem, key: str) -> Allowance:
-        window = await self._window(item, key)
-        _, remaining = await self._windows.get_window_stats(item, key)
-        reset = window.left + window.length if window.now else window.left if window.before else 0.0
-        return Allowance(item.amount, remaining, reset)
-
-    async def _wait(self, item: RateLimitItem, key: str, cost: int) -> float:
+    def _wait(self, item: RateLimitItem, key: str, cost: int, now: float) -> float:
         """Seconds until `cost` passes; infinite if it never will."""
         if cost > item.amount:
             return inf
-        return (await self._window(item, key)).wait(item.amount - cost + 1)
-
-    async def _window(self, item: RateLimitItem, key: str) -> "_Window":
-        length = item.get_expiry()
-        before, _, now, ends = await self._storage.get_sliding_window(item.key_for(key), length)
-        return _Window(length, ends - length, before, now)
+        counter = self._counters.get(item.key_for(key))
+        return 0.0 if counter is None else counter.wait(item.amount - cost + 1, now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """`left` seconds of the running window of `length` seconds; the counts of the last one and of this one."""
+@dataclass(slots=True)
+class _Counter:
+    """What was counted in the fixed window `number` of `length` seconds, and in the one before."""
 
-    length: float
-    left: float
-    before: int
-    now: int
+    length: int
+    number: int
+    now: int = 0
+    before: int = 0
 
-    def wait(self, room: int) -> float:
-        """Seconds until the weighted count is below `room`."""
-        if self.before * self.left / self.length + self.now < room:
+    @property
+    def ends(self) -> float:
+        """Unix seconds from which on it says nothing any more."""
+        return (self.number + 2) * self.length
+
+    def advance(self, time: float) -> float:
+        """Begin the window of that time, if it is a later one. Returns the seconds that are left of it."""
+        number = int(time // self.length)
+        if number > self.number:
+            self.before = self.now if number == self.number + 1 else 0
+            self.now = 0
+            self.number = number
+        return (self.number + 1) * self.length - time
+
+    def wait(self, room: int, time: float) -> float:
+        """Seconds until the weighted count is below `room`; 0 only if it is."""
+        left = self.advance(time)
+        if self.before * left / self.length + self.now < room:
             return 0.0
         if self.now < room:
-            return self.left - (room - self.now) * self.length / self.before
-        return self.left + max(0.0, self.length - room * self.length / self.now)
+            return max(_INSTANT, left - (room - self.now) * self.length / self.before)
+        return left + max(0.0, self.length - room * self.length / self.now)
 
 
-class _Counters(MemoryStorage):
-    """The library's own goes through all keys at every hit to find the expired ones, which a flood of keys turns into
-    a standstill. This one looks at those alone that have expired."""
-
-    STORAGE_SCHEME = None  # type: ignore[assignment]  # made here, not by URI
+class _Counters:
+    """Counters by key, and a queue of when they end: the ones that have are dropped by whoever counts next."""
 
     def __init__(self, max_counters: int) -> None:
-        super().__init__()
         self._max_counters = max_counters
+        self._counters: dict[str, _Counter] = {}
         self._queue: list[tuple[float, str]] = []
+        """One entry for each counter. A counter that goes on counting ends later than its entry says."""
 
-    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        now = time.time()
-        if key not in self.storage:
-            heapq.heappush(self._queue, (now + expiry, key))
-            self.expirations[key] = now + expiry
-        self.storage[key] += amount
-        while self._queue and (self._queue[0][0] <= now or len(self.storage) > self._max_counters):
-            await self.clear(heapq.heappop(self._queue)[1])
-        return self.storage[key]
+    def __len__(self) -> int:
+        return len(self._counters)
 
-    def give_back(self, key: str, expiry: int, amount: int) -> None:
-        _, current = self.sliding_window_keys(key, expiry, time.time())
-        if current in self.storage:
-            self.storage[current] = max(0, self.storage[current] - amount)
+    def get(self, key: str) -> _Counter | None:
+        return self._counters.get(key)
+
+    def add(self, key: str, length: int, amount: int, now: float) -> None:
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = _Counter(length, int(now // length))
+            heapq.heappush(self._queue, (counter.ends, key))
+        counter.advance(now)
+        counter.now += amount
+        self._drop(now)
+
+    def _drop(self, now: float) -> None:
+        while self._queue and (self._queue[0][0] <= now or len(self._counters) > self._max_counters):
+            ends, key = self._queue[0]
+            if self._counters[key].ends > ends:
+                heapq.heapreplace(self._queue, (self._counters[key].ends, key))
+            else:
+                heapq.heappop(self._queue)
+                del self._counters[key]
 
 
 def _key(scope: Scope, bucket: str) -> str:

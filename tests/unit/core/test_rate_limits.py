@@ -1,7 +1,13 @@
 import asyncio
 import time
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from limits import parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from core.errors import RateLimited
 from core.rate_limits import RateLimits
@@ -120,19 +126,36 @@ async def test_several_limits_all_hold_and_none_counts_a_refusal(limits: RateLim
     with pytest.raises(RateLimited) as caught:
         await limits.hit(ACME, "b", both)
     assert (caught.value.retry_after or 0) > 50 * MINUTE
-    assert (await limits.peek(ACME, "b", both)).limit == 8
 
 
-async def test_peek(limits: RateLimits, clock: Clock) -> None:
-    fresh = await limits.peek(ACME, "b", "10/minute")
-    assert (fresh.limit, fresh.remaining, fresh.reset_after) == (10, 10, 0.0)
+async def test_what_was_counted_counts_for_less_as_its_window_slides_away(limits: RateLimits, clock: Clock) -> None:
     await limits.hit(ACME, "b", "10/minute", 4)
-    for _ in range(3):
-        used = await limits.peek(ACME, "b", "10/minute")
-    assert (used.remaining, used.reset_after) == (6, 2 * MINUTE)
     clock.now += 1.5 * MINUTE
-    half = await limits.peek(ACME, "b", "10/minute")
-    assert (half.remaining, half.reset_after) == (8, MINUTE / 2)
+    assert not await passes(limits, "10/minute", cost=9)
+    assert await passes(limits, "10/minute", cost=8)
+
+
+async def test_a_clock_that_is_put_back_lets_nothing_through(limits: RateLimits, clock: Clock) -> None:
+    assert await passes(limits, "1/minute")
+    clock.now -= 10 * MINUTE
+    assert not await passes(limits, "1/minute")
+
+
+@given(
+    st.integers(1, 20),
+    st.lists(st.tuples(st.floats(0.0, 200.0), st.integers(1, 12)), min_size=1, max_size=40),
+)
+def test_it_decides_as_the_sliding_windows_of_the_library_do(amount: int, hits: list[tuple[float, int]]) -> None:
+    clock, limit = Clock(), f"{amount}/minute"
+
+    async def compare() -> None:
+        ours, theirs = RateLimits(), SlidingWindowCounterRateLimiter(MemoryStorage())
+        for seconds, cost in hits:
+            clock.now += seconds
+            assert await passes(ours, limit, cost) == await theirs.hit(parse(limit), "b", cost=cost)
+
+    with patch("time.time", clock):
+        asyncio.run(compare())
 
 
 @pytest.mark.parametrize("limit", ["", "many", "0/minute", "10", "10/fortnight", "-1/minute"])
@@ -148,8 +171,17 @@ async def test_a_flood_of_buckets_goes_away_when_its_time_is_over(limits: RateLi
     clock.now += 2 * MINUTE
     await limits.hit(ACME, "login:new", "10/minute")
     assert len(limits) == 1
-    assert len(limits._storage.expirations) == 1 == len(limits._storage._queue)
-    assert not limits._storage.locks
+    assert len(limits._counters._queue) == 1
+
+
+async def test_a_bucket_that_is_in_use_outlives_its_first_windows(limits: RateLimits, clock: Clock) -> None:
+    await limits.hit(ACME, "b", "10/minute", 4)
+    clock.now += 1.9 * MINUTE
+    await limits.hit(ACME, "b", "10/minute", 9)
+    clock.now += 0.2 * MINUTE  # when the first window would have ended
+    await limits.hit(ACME, "another", "10/minute")
+    assert len(limits) == 2
+    assert not await passes(limits, "10/minute", cost=3)
 
 
 async def test_a_flood_is_bounded_before_its_time_is_over(clock: Clock) -> None:
@@ -166,7 +198,7 @@ async def test_hostile_buckets(limits: RateLimits, bucket: str) -> None:
     assert await passes(limits, "1/minute", bucket=bucket)
     assert not await passes(limits, "1/minute", bucket=bucket)
     assert await passes(limits, "1/minute", bucket=bucket + "x")
-    assert all(len(key) < 300 for key in limits._storage.storage)
+    assert all(len(key) < 300 for key in limits._counters._counters)
 
 
 async def test_what_is_given_back_can_be_taken_again(limits: RateLimits, clock: Clock) -> None:
@@ -175,7 +207,8 @@ async def test_what_is_given_back_can_be_taken_again(limits: RateLimits, clock: 
         limits.give_back(ACME, "b", "3/minute; 5/hour")
     assert [await passes(limits, "3/minute; 5/hour") for _ in range(4)] == [True, True, True, False]
     limits.give_back(ACME, "b", "3/minute; 5/hour", cost=2)
-    assert (await limits.peek(ACME, "b", "3/minute; 5/hour")).remaining == 2
+    assert not await passes(limits, "3/minute; 5/hour", cost=3)
+    assert await passes(limits, "3/minute; 5/hour", cost=2)
 
 
 async def test_nothing_is_given_back_that_was_not_taken(limits: RateLimits, clock: Clock) -> None:
