@@ -1,7 +1,4 @@
-"""Calls to providers that survive their small failures: retries with backoff, behind a circuit breaker.
-
-The first attempt runs bare; tenacity comes in after a failure that is worth another attempt.
-"""
+"""Calls to providers that survive their small failures: retries with backoff, behind a circuit breaker."""
 
 import asyncio
 import random
@@ -9,8 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from core.circuits import CircuitBreakers, Key, Outcome
 from core.errors import DeadlineExceeded, PorticoError, RateLimited, Unavailable
@@ -72,7 +67,6 @@ class Resilience:
         self.breakers = breakers or CircuitBreakers(clock=clock)
         self._clock = clock
         self._sleep = sleep
-        self._backoff = wait_exponential(multiplier=self._policy.initial, max=self._policy.cap)
 
     async def call(
         self, key: Key, attempt: Callable[[], Awaitable[T]], *, budget: RetryBudget, deadline: float | None = None
@@ -112,40 +106,27 @@ class Resilience:
         budget: RetryBudget,
         deadline: float | None,
     ) -> T:
-        """`failure` counts as the first attempt."""
-        first: list[Exception] = [failure]
-
-        async def next_attempt() -> T:
-            if first:
-                raise first.pop()
-            return await attempt()
-
-        def stop(state: RetryCallState) -> bool:
-            time_left = self._policy.patience if deadline is None else deadline - self._clock()
-            if (
-                budget.left <= 0
-                or state.attempt_number >= self._policy.attempts
-                or state.upcoming_sleep >= min(time_left, self._policy.patience)
-            ):
-                return True
+        """`failure` counts as the first attempt. Raises the failure of the last one."""
+        policy = self._policy
+        for number in range(1, policy.attempts):
+            pause = self._pause(number, failure)
+            time_left = policy.patience if deadline is None else deadline - self._clock()
+            if budget.left <= 0 or pause >= min(time_left, policy.patience):
+                break
             budget.left -= 1
-            return False
+            await self._sleep(pause)
+            try:
+                return await attempt()
+            except _WORTH_A_RETRY as error:
+                failure = error
+        raise failure
 
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_WORTH_A_RETRY),
-            wait=self._wait,
-            stop=stop,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        return await retrying(next_attempt)
-
-    def _wait(self, state: RetryCallState) -> float:
-        jitter = self._policy.jitter
-        spread = random.uniform(1 - jitter, 1 + jitter)  # noqa: S311  # spreads load, no secret
-        error = state.outcome.exception() if state.outcome else None
-        asked = (error.retry_after if isinstance(error, Retryable) else None) or 0.0
-        return max(self._backoff(state) * spread, asked)
+    def _pause(self, number: int, failure: Exception) -> float:
+        """Seconds to wait after the attempt `number`, the first of which is 1."""
+        policy = self._policy
+        backoff = min(policy.cap, policy.initial * 2.0 ** (number - 1))
+        asked = (failure.retry_after if isinstance(failure, Retryable) else None) or 0.0
+        return max(backoff * random.uniform(1 - policy.jitter, 1 + policy.jitter), asked)
 
 
 def _outcome(error: BaseException) -> Outcome:
