@@ -83,7 +83,7 @@ class Tasks:
 async def _repeat(name: str, seconds: float, func: Callable[[], Awaitable[object]], jitter: float) -> None:
     current = cast("asyncio.Task[None]", asyncio.current_task())
     while True:
-        await asyncio.sleep(seconds * random.uniform(1 - jitter, 1 + jitter))  # noqa: S311  # spreads load, no secret
+        await asyncio.sleep(seconds * random.uniform(1 - jitter, 1 + jitter))
         try:
             await func()
         except asyncio.CancelledError:

@@ -8,9 +8,9 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from core import config  # noqa: E402  # after the path above, so that the script runs from anywhere
-from core.app import CoreSettings  # noqa: E402
-from tools.settings import RunSettings  # noqa: E402
+from core import config
+from core.app import CoreSettings
+from tools.settings import RunSettings
 
 HEAD = "# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.\n\n"
 

@@ -14,15 +14,15 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from core import config  # noqa: E402  # after the path above, so that the script runs from anywhere
-from core.http import limits as outbound  # noqa: E402
-from core.limits import Limit  # noqa: E402
-from core.rpc.limit_table import limit_table  # noqa: E402
-from core.rpc.policy import Policy, policies_of  # noqa: E402
-from core.rpc.settings import RpcSettings  # noqa: E402
-from core.rpc.shared_limits import SHARED_LIMITS  # noqa: E402
-from core.sealing import generate_key  # noqa: E402
-from tools import edge_limits  # noqa: E402
+from core import config
+from core.http import limits as outbound
+from core.limits import Limit
+from core.rpc.limit_table import limit_table
+from core.rpc.policy import Policy, policies_of
+from core.rpc.settings import RpcSettings
+from core.rpc.shared_limits import SHARED_LIMITS
+from core.sealing import generate_key
+from tools import edge_limits
 
 PAGE = ROOT / "docs" / "threat-model.md"
 BEGIN, END = "<!-- limits: `make fix` writes what follows -->\n", "<!-- end of limits -->\n"

@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from core import commands, config, open_files, private_files  # noqa: E402  # after the path above, so that the script runs from anywhere
-from core.config import ConfigError  # noqa: E402
-from tools.first_tenant import NotUpYet, Refused, ensure_first_tenant  # noqa: E402
-from tools.settings import RunSettings  # noqa: E402
-from tools.supervisor import Supervisor, say  # noqa: E402
+from core import commands, config, open_files, private_files
+from core.config import ConfigError
+from tools.first_tenant import NotUpYet, Refused, ensure_first_tenant
+from tools.settings import RunSettings
+from tools.supervisor import Supervisor, say
 
 
 class StartFailed(Exception):

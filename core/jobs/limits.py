@@ -30,4 +30,4 @@ class JobLimits:
     def retry_delay(self, failures: int) -> float:
         """The pause after so many failures, with some jitter."""
         pause = min(self.longest_retry, self.first_retry * 2.0 ** min(failures - 1, 30))
-        return pause * random.uniform(0.75, 1.25)  # noqa: S311  # spreads load, no secret
+        return pause * random.uniform(0.75, 1.25)

@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - only checked names and our own expressions are put into the text
 """The statements of the SQLite store over a table (project, id, doc). Pure; values are only ever bound parameters."""
 
 from collections.abc import Mapping, Sequence

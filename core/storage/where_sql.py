@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - only checked names and our own expressions are put into the text
 """Conditions as SQL over a table (project, id, doc). Pure.
 
 Values are only ever bound parameters. Names reach the text of a statement, so each is checked to be an identifier.

@@ -68,14 +68,14 @@ class _Upsert(Struct):
 
 class _Query(Struct):
     vector: Raw
-    topK: int | None = None  # noqa: N815  # as it is spelled
+    topK: int | None = None
     top_k: int | None = None
     filter: Raw = Raw(b"null")
-    includeValues: bool | None = None  # noqa: N815
+    includeValues: bool | None = None
     include_values: bool | None = None
     text: str | None = None
     fusion: str | None = None
-    denseWeight: float | None = None  # noqa: N815
+    denseWeight: float | None = None
     dense_weight: float | None = None
 
 

@@ -99,7 +99,7 @@ class PgvectorEngine:
             raise InvalidInput(f"pgvector keeps at most {MAX_DIMENSION} dimensions", field="dimension")
         async with self._server.operation() as connection, transaction(connection):
             new = await connection.fetchval(
-                f'INSERT INTO "{self._schema}".indexes VALUES ($1, $2, $3, $4, $5, $6) '  # noqa: S608
+                f'INSERT INTO "{self._schema}".indexes VALUES ($1, $2, $3, $4, $5, $6) '
                 "ON CONFLICT DO NOTHING RETURNING true",
                 *(*_key(place), _table_name(place), spec.dimension, spec.metric.value),
             )
@@ -126,7 +126,7 @@ class PgvectorEngine:
         async with self._server.operation() as connection, transaction(connection):
             await connection.execute(f"DROP TABLE IF EXISTS {self._table(place)}")
             await connection.execute(
-                f'DELETE FROM "{self._schema}".indexes WHERE (tenant, project, index_id) = ($1, $2, $3)',  # noqa: S608
+                f'DELETE FROM "{self._schema}".indexes WHERE (tenant, project, index_id) = ($1, $2, $3)',
                 *_key(place),
             )
 
@@ -139,8 +139,7 @@ class PgvectorEngine:
 
     async def _registered(self, connection: Any, place: Place) -> IndexSpec | None:
         row = await connection.fetchrow(
-            f'SELECT dimension, metric FROM "{self._schema}".indexes '  # noqa: S608
-            "WHERE (tenant, project, index_id) = ($1, $2, $3)",
+            f'SELECT dimension, metric FROM "{self._schema}".indexes WHERE (tenant, project, index_id) = ($1, $2, $3)',
             *_key(place),
         )
         with readable("pgvector"):
@@ -154,7 +153,7 @@ class PgvectorEngine:
         rows = await in_turns(lambda point: _row(point, metric), sorted(points, key=lambda point: point.id))
         async with self._at(place, len(points)) as (connection, table), transaction(connection):
             await connection.executemany(
-                f"INSERT INTO {table} (id, embedding, metadata, text, terms, numbers, exact) "  # noqa: S608
+                f"INSERT INTO {table} (id, embedding, metadata, text, terms, numbers, exact) "
                 "VALUES ($1, $2, $3, $4, $5::text::bigint[], $6, $7) ON CONFLICT (id) DO UPDATE SET "
                 "(embedding, metadata, text, terms, numbers, exact) = (excluded.embedding, excluded.metadata, "
                 "excluded.text, excluded.terms, excluded.numbers, excluded.exact)",
@@ -175,7 +174,7 @@ class PgvectorEngine:
         ):
             await self._tune(connection, query)
             rows = await connection.fetch(
-                f"SELECT id, embedding {distance.operator} $1 AS distance, metadata, text{values} FROM {table} "  # noqa: S608
+                f"SELECT id, embedding {distance.operator} $1 AS distance, metadata, text{values} FROM {table} "
                 f"WHERE {condition} ORDER BY embedding {distance.operator} $1 LIMIT $2",
                 *where.arguments,
             )
@@ -213,7 +212,7 @@ class PgvectorEngine:
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
         async with self._at(place, len(ids), reads=True) as (connection, table):
             rows = await connection.fetch(
-                f"SELECT {_READ} FROM {table} WHERE id = ANY($1::text::text[])",  # noqa: S608
+                f"SELECT {_READ} FROM {table} WHERE id = ANY($1::text::text[])",
                 texts_literal(ids),
             )
         _check_lengths(rows, "ids")
@@ -230,7 +229,7 @@ class PgvectorEngine:
     async def _page(self, place: Place, last: str, limit: int) -> Page:
         async with self._at(place, limit, reads=True) as (connection, table):
             rows = await connection.fetch(
-                f"SELECT {_READ} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2",  # noqa: S608
+                f"SELECT {_READ} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2",
                 *(last, limit),
             )
         more = len(rows) == limit
@@ -239,14 +238,14 @@ class PgvectorEngine:
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         async with self._at(place) as (connection, table):
-            done = await connection.execute(f"DELETE FROM {table} WHERE id = ANY($1::text::text[])", texts_literal(ids))  # noqa: S608
+            done = await connection.execute(f"DELETE FROM {table} WHERE id = ANY($1::text::text[])", texts_literal(ids))
         return _affected(done)
 
     async def delete_filter(self, place: Place, filter: Filter) -> int:
         where = Where([])
         condition = where.of(filter)
         async with self._at(place) as (connection, table):
-            done = await connection.execute(f"DELETE FROM {table} WHERE {condition}", *where.arguments)  # noqa: S608
+            done = await connection.execute(f"DELETE FROM {table} WHERE {condition}", *where.arguments)
         return _affected(done)
 
     async def count(self, place: Place, filter: Filter | None = None) -> int:
@@ -254,7 +253,7 @@ class PgvectorEngine:
         condition = where.of(filter)
         async with self._at(place) as (connection, table):
             count: int = await connection.fetchval(
-                f"SELECT count(*) FROM {table} WHERE {condition}",  # noqa: S608
+                f"SELECT count(*) FROM {table} WHERE {condition}",
                 *where.arguments,
             )
         return count
@@ -300,7 +299,7 @@ class PgvectorEngine:
     def _add_column(self) -> str:
         """To tables that were made before the column was. The server does it by itself: no answer names a table."""
         return (
-            "DO $$DECLARE name text; BEGIN FOR name IN "  # noqa: S608
+            "DO $$DECLARE name text; BEGIN FOR name IN "
             f'SELECT "table" FROM "{self._schema}".indexes WHERE NOT EXISTS (SELECT FROM information_schema.columns '
             f"WHERE table_schema = '{self._schema}' AND table_name = \"table\" AND column_name = 'exact') "
             f"LOOP EXECUTE format('ALTER TABLE IF EXISTS \"{self._schema}\".%I ADD COLUMN {_EXACT}', name); "

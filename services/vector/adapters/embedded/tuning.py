@@ -82,7 +82,7 @@ def _answers(
 
 def _queries(engine: edge.EdgeShard) -> list[list[float]]:
     """Points that might be there: one that is, moved as far as its neighbours differ among themselves."""
-    dice = random.Random(1)  # noqa: S311 - any will do
+    dice = random.Random(1)
     count = max(_FEWEST_QUERIES, min(_MOST_QUERIES, _COMPARED // max(1, engine.info().points_count)))
     request = edge.QueryRequest(limit=count, query=edge.Sample.Random, with_vector=True)
     queries = []
