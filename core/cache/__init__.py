@@ -1,1 +1,1 @@
-"""Cached values, counters and locks: none, memory or Redis behind one port."""
+"""What a service keeps for a while instead of asking for it again: nothing, or in memory, behind one port."""

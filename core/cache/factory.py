@@ -13,15 +13,18 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """What is kept at hand."""
+    """The cache of a service"""
 
-    provider: Literal["none", "memory"] = setting("CACHE_PROVIDER", default="memory", help="The cache.")
+    provider: Literal["none", "memory"] = setting(
+        "CACHE_PROVIDER",
+        default="memory",
+        help="Where a service keeps what it would have to ask for again, such as tokens for its jobs: memory, or none "
+        "to ask each time.",
+    )
     max_entries: int = setting(
-        "PORTICO_CACHE_MAX_ENTRIES", default=10_000, min=1, help="Entries in the memory cache of a service."
+        "PORTICO_CACHE_MAX_ENTRIES", default=10_000, min=1, help="Entries that it holds in memory."
     )
-    max_mib: int = setting(
-        "PORTICO_CACHE_MAX_MIB", default=64, min=1, help="Size of the memory cache of a service, in MiB."
-    )
+    max_mib: int = setting("PORTICO_CACHE_MAX_MIB", default=64, min=1, help="MiB that it takes in memory.")
 
 
 def make_cache(settings: CacheSettings) -> Cache:

@@ -1,16 +1,18 @@
 """A bounded cache in this process: least recently used entries go first, old ones when they are asked for."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
 
-from core.cache.local import Clock, Counters, Flights, Locks
+from core.bounded import BoundedDict
+from core.cache.flights import Flights
 from core.cache.ports import key_of
 from core.tenancy import Scope
+
+Clock = Callable[[], float]
+"""Monotonic seconds."""
 
 
 class MemoryCache:
@@ -22,13 +24,10 @@ class MemoryCache:
     def __init__(
         self, max_entries: int = 10_000, *, max_bytes: int = 64 * 1024 * 1024, clock: Clock = time.monotonic
     ) -> None:
-        self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._clock = clock
-        self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._entries: BoundedDict[str, tuple[bytes, float]] = BoundedDict(max_entries, evicted=self._evicted)
         self._bytes = 0
-        self._counters = Counters(clock)
-        self._locks = Locks(clock)
         self._flights = Flights()
 
     def __len__(self) -> int:
@@ -55,12 +54,6 @@ class MemoryCache:
             text = await self._flights.join(name, _as_json(loader), lambda loaded: self._keep(name, loaded, ttl))
         return orjson.loads(text)
 
-    async def increment(self, scope: Scope, key: str, by: int, ttl: float) -> int:
-        return self._counters.increment(key_of(scope, key), by, ttl)
-
-    def lock(self, scope: Scope, key: str, ttl: float) -> AbstractAsyncContextManager[bool]:
-        return self._locks.lock(key_of(scope, key), ttl)
-
     async def check(self) -> None:
         """Always serves."""
 
@@ -80,14 +73,17 @@ class MemoryCache:
 
     def _keep(self, name: str, text: bytes, ttl: float) -> None:
         self._drop(name)
-        self._entries[name] = text, self._clock() + ttl
         self._bytes += len(text)
-        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-            self._drop(next(iter(self._entries)))
+        self._entries[name] = text, self._clock() + ttl
+        while self._bytes > self._max_bytes:
+            self._entries.evict()
 
     def _drop(self, name: str) -> None:
         if found := self._entries.pop(name, None):
-            self._bytes -= len(found[0])
+            self._evicted(name, found)
+
+    def _evicted(self, name: str, entry: tuple[bytes, float]) -> None:
+        self._bytes -= len(entry[0])
 
 
 def _as_json(loader: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bytes]]:

@@ -1,9 +1,8 @@
-"""No cache: every load asks its source. Counters and locks still work, and loads at once are still one."""
+"""No cache: every load asks its source, though loads at once are still one."""
 
 import time
 
-from core.cache.local import Clock
-from core.cache.memory import MemoryCache
+from core.cache.memory import Clock, MemoryCache
 
 
 class NoCache(MemoryCache):

@@ -1,7 +1,6 @@
 """The cache port. Values are JSON values; keys carry the tenant (see `key_of`), so no entry can cross one."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from core.tenancy import EveryProject, Main, Project, Scope, Tenant
@@ -20,13 +19,8 @@ class Cache(Protocol):
         """The cached value, or the loader's, which is kept. Concurrent misses of a key call the loader once;
         an error of the loader reaches all who waited and is not kept."""
 
-    async def increment(self, scope: Scope, key: str, by: int, ttl: float) -> int:
-        """Atomically adds and returns the new count; `ttl` begins with the first increment."""
-
-    def lock(self, scope: Scope, key: str, ttl: float) -> AbstractAsyncContextManager[bool]:
-        """Yields True if the lock is ours until the block ends or `ttl` passes, False if somebody holds it."""
-
-    async def check(self) -> None: ...
+    async def check(self) -> None:
+        """For readiness: raises if the cache cannot serve."""
 
     async def close(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What every cache does; what keeps nothing still counts, locks and loads once."""
+"""What every cache does; one that keeps nothing still loads once for all who ask at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -208,76 +208,6 @@ class TestLoad:
         stale.go.set()
         assert await loading == "stale"
         assert await keeping.get(RED, "k") == "new"
-
-
-class TestCounters:
-    async def test_count_from_nothing_until_the_end_of_their_time(self, cache: Cache, clock: Clock) -> None:
-        assert [await cache.increment(RED, "k", by, 10) for by in (1, 5, -2)] == [1, 6, 4]
-        clock.now += 9
-        assert await cache.increment(RED, "k", 1, 10) == 5
-        clock.now += 1
-        assert await cache.increment(RED, "k", 1, 10) == 1
-
-    async def test_scopes_do_not_share(self, cache: Cache) -> None:
-        assert [await cache.increment(scope, "k", 1, 10) for scope in SCOPES] == [1] * len(SCOPES)
-
-    async def test_at_once(self, cache: Cache) -> None:
-        counts = await asyncio.gather(*(cache.increment(RED, "k", 1, 10) for _ in range(100)))
-        assert sorted(counts) == list(range(1, 101))
-
-    async def test_a_flood_of_keys_neither_resets_a_counter_nor_stays(self, clock: Clock) -> None:
-        cache = MemoryCache(max_entries=10, clock=clock)
-        await cache.increment(RED, "watched", 1, 100)
-        for i in range(1000):
-            await cache.increment(RED, f"k{i}", 1, 10)
-            await cache.set(RED, f"k{i}", 1, 10)
-        assert await cache.increment(RED, "watched", 1, 100) == 2
-        clock.now += 10
-        await cache.increment(RED, "k", 1, 10)
-        assert len(cache._counters) == 2
-
-
-class TestLocks:
-    async def test_one_holds_it(self, cache: Cache) -> None:
-        async with cache.lock(RED, "k", 10) as mine:
-            async with cache.lock(RED, "k", 10) as second, cache.lock(ACME, "k", 10) as elsewhere:
-                assert (mine, second, elsewhere) == (True, False, True)
-            async with cache.lock(RED, "k", 10) as still:
-                assert still is False
-        async with cache.lock(RED, "k", 10) as again:
-            assert again is True
-
-    async def test_is_free_after_an_error(self, cache: Cache) -> None:
-        with pytest.raises(LookupError):
-            async with cache.lock(RED, "k", 10):
-                raise LookupError
-        async with cache.lock(RED, "k", 10) as mine:
-            assert mine is True
-
-    async def test_passes_with_its_time_and_is_not_released_by_who_lost_it(self, cache: Cache, clock: Clock) -> None:
-        async with cache.lock(RED, "k", 10) as first:
-            clock.now += 10
-            late = cache.lock(RED, "k", 10)
-            second = await late.__aenter__()
-        async with cache.lock(RED, "k", 10) as third:
-            assert (first, second, third) == (True, True, False)
-        await late.__aexit__(None, None, None)
-
-    async def test_of_many_at_once_one_wins(self, cache: Cache) -> None:
-        winners = 0
-        release = asyncio.Event()
-
-        async def contend() -> None:
-            nonlocal winners
-            async with cache.lock(RED, "k", 10) as mine:
-                winners += mine
-                await release.wait()
-
-        tasks = [asyncio.create_task(contend()) for _ in range(50)]
-        await asyncio.sleep(0)
-        release.set()
-        await asyncio.gather(*tasks)
-        assert winners == 1
 
 
 class TestSettings:

@@ -1,55 +1,10 @@
-"""Counters, locks and single flights within one process."""
+"""Single flights: loads of one key at a time."""
 
 import asyncio
-import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Clock = Callable[[], float]
-"""Monotonic seconds."""
-
-
-class Counters:
-    """They are not evicted, or a flood of keys would set back the counts that are to stop it; expired ones go."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._counts: dict[str, int] = {}
-        self._queue: list[tuple[float, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def increment(self, key: str, by: int, ttl: float) -> int:
-        now = self._clock()
-        while self._queue and self._queue[0][0] <= now:
-            del self._counts[heapq.heappop(self._queue)[1]]
-        if key not in self._counts:
-            self._counts[key] = 0
-            heapq.heappush(self._queue, (now + ttl, key))
-        self._counts[key] += by
-        return self._counts[key]
-
-
-class Locks:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._held: dict[str, tuple[object, float]] = {}
-
-    @asynccontextmanager
-    async def lock(self, key: str, ttl: float) -> AsyncIterator[bool]:
-        now, owner = self._clock(), object()
-        if key in self._held and self._held[key][1] > now:
-            yield False
-            return
-        self._held[key] = owner, now + ttl
-        try:
-            yield True
-        finally:
-            if self._held.get(key, (None, 0))[0] is owner:  # or somebody has it since ours passed
-                del self._held[key]
 
 
 class Flights:
