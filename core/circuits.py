@@ -1,11 +1,11 @@
 """Circuit breakers: a provider that keeps failing is left alone for a while, so its callers fail at once, not late."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from core.bounded import BoundedDict
 from core.errors import Unavailable
 
 Key = tuple[str, ...]
@@ -47,9 +47,8 @@ class CircuitBreakers:
     ) -> None:
         self._threshold = threshold
         self._reset = reset
-        self._capacity = capacity
         self._clock = clock
-        self._circuits: OrderedDict[Key, _Circuit] = OrderedDict()
+        self._circuits: BoundedDict[Key, _Circuit] = BoundedDict(capacity)
 
     def enter(self, key: Key) -> bool:
         """Call before each call, and `leave` after it with what this returned: True if it is the probe.
@@ -91,6 +90,3 @@ class CircuitBreakers:
         if circuit.failures >= self._threshold:
             circuit.opened_at = self._clock()
         self._circuits[key] = circuit
-        self._circuits.move_to_end(key)
-        if len(self._circuits) > self._capacity:
-            self._circuits.popitem(last=False)

@@ -5,13 +5,13 @@ memory (`KeyRing`, `Revocations`), filled by auth itself in its own process and 
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from jwt.types import Options
 
+from core.bounded import BoundedDict
 from core.context import Identity, Kind
 from core.errors import Unauthenticated, Unavailable
 from core.revocations import Revocations
@@ -55,8 +55,7 @@ class TokenVerifier:
     def __init__(self, keys: KeyRing, revocations: Revocations, *, capacity: int = 10_000) -> None:
         self._keys = keys
         self._revocations = revocations
-        self._capacity = capacity
-        self._verified: OrderedDict[str, Identity] = OrderedDict()
+        self._verified: BoundedDict[str, Identity] = BoundedDict(capacity)
         self._withdrawals = keys.withdrawals
 
     def verify(self, bearer: str) -> Identity:
@@ -68,8 +67,6 @@ class TokenVerifier:
         if identity is None:
             identity = self._decode(bearer)
             self._verified[bearer] = identity
-            if len(self._verified) > self._capacity:
-                self._verified.popitem(last=False)
         if identity.expires_at is not None and identity.expires_at <= time.time():
             self._verified.pop(bearer, None)
             raise Unauthenticated(

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from core import logs
+from core.bounded import BoundedDict
 from core.errors import Unavailable
 
 log = logs.get(__name__)
@@ -73,12 +73,11 @@ class RuntimePool(Generic[K, V]):
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._capacity = capacity
         self._idle_seconds = idle_seconds
         self._dispose = dispose
         self._max_age = max_age_seconds
         self._clock = clock
-        self._leases: OrderedDict[K, Lease[V]] = OrderedDict()
+        self._leases: BoundedDict[K, Lease[V]] = BoundedDict(capacity, evicted=lambda _, lease: self._retire(lease))
         self._builds: dict[K, _Build[V]] = {}
         self._retired: set[Lease[V]] = set()
         """Out of the pool, and still in use."""
@@ -177,8 +176,6 @@ class RuntimePool(Generic[K, V]):
                 del self._builds[key]
         if current:
             self._leases[key] = lease
-            if len(self._leases) > self._capacity:
-                self._drop(next(iter(self._leases)))
         else:
             self._retire(lease)
         return lease

@@ -6,7 +6,7 @@ they are counted together, by caller, and in the end for the whole tenant. So no
 another one's entries out of it.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from core.audit.records import AuditEntry
+from core.bounded import BoundedDict
 from core.tenancy import Tenant
 
 K = TypeVar("K")
@@ -57,7 +58,7 @@ class Tally:
     def __init__(self, limits: TallyLimits, clock: Callable[[], float]) -> None:
         self._limits = limits
         self._clock = clock
-        self._counted: OrderedDict[Key, Counted] = OrderedDict()
+        self._counted: BoundedDict[Key, Counted] = BoundedDict(limits.entries, evicted=self._forgotten)
         """The oldest window first."""
         self._grown: dict[str, Counted] = {}
         """By the entry's id: what the store has yet to be told of."""
@@ -81,7 +82,7 @@ class Tally:
     def due(self, *, all: bool = False) -> list[Counted]:
         """Counts to tell the store of; `all`: also those that it was told of a moment ago."""
         while self._counted and self._is_over(next(iter(self._counted.values()))):
-            self._forget(next(iter(self._counted)))
+            self._counted.evict()
         fresh = self._clock() - self._limits.refresh_seconds
         return [each for each in self._grown.values() if all or each.told_at <= fresh or self._is_over(each)]
 
@@ -109,17 +110,14 @@ class Tally:
         )
 
     def _begin(self, key: Key, tenant: Tenant, entry: AuditEntry) -> None:
-        if key in self._counted:
-            self._forget(key)
-        elif len(self._counted) >= self._limits.entries:
-            self._forget(next(iter(self._counted)))
+        if (over := self._counted.pop(key, None)) is not None:
+            self._forgotten(key, over)
         at, principal = entry.created_at, _principal(entry)
         self._counted[key] = Counted(tenant, entry.id, at, principal, last_at=at, told_at=at)
         self._of_tenant[tenant] += 1
         self._of_caller[tenant, principal] += 1
 
-    def _forget(self, key: Key) -> None:
-        each = self._counted.pop(key)
+    def _forgotten(self, key: Key, each: Counted) -> None:
         _take_one(self._of_tenant, each.tenant)
         _take_one(self._of_caller, (each.tenant, each.principal))
 

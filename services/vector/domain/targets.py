@@ -1,10 +1,10 @@
 """From the keys of a call to the index it means, without asking the store each time."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.bounded import BoundedDict
 from core.jobs.jobs import Jobs
 from core.providers.records import Provider
 from core.tenancy import Project
@@ -47,9 +47,8 @@ class Targets:
         self.seconds = seconds
         self._indexes = indexes
         self._jobs = jobs
-        self._capacity = capacity
         self._clock = clock
-        self._known: OrderedDict[Address, Target] = OrderedDict()
+        self._known: BoundedDict[Address, Target] = BoundedDict(capacity)
         self._changes = 0
 
     async def of(self, address: Address, *, fresh: bool = False) -> Target:
@@ -63,9 +62,6 @@ class Targets:
         target = Target(index, provider, index.place(address.project), migrating, until)
         if changes == self._changes:  # or what was just read may be out of date
             self._known[address] = target
-            self._known.move_to_end(address)
-            if len(self._known) > self._capacity:
-                self._known.popitem(last=False)
         return target
 
     def forget(self, project: Project) -> None:

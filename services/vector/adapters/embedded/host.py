@@ -8,13 +8,13 @@ import shutil
 import signal
 import socket
 import sys
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from core import private_files
+from core.bounded import BoundedDict
 from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PorticoError, Unavailable
 from services.vector.adapters.embedded import layout, wire
 from services.vector.adapters.embedded import shard as shards
@@ -36,9 +36,11 @@ class Host:
     """Its public methods, all but `answer` and `close`, are what the parent can call."""
 
     def __init__(self, max_open: int, keep_free: int) -> None:
-        self._max_open = max_open
         self._keep_free = keep_free
-        self._open: OrderedDict[Path, Shard] = OrderedDict()
+        # Calls come one at a time, so all but the newest are idle; those being rebuilt must stay.
+        self._open: BoundedDict[Path, Shard] = BoundedDict(
+            max_open, evicted=lambda _, shard: shard.close(), busy=lambda _, shard: shard.touched is not None
+        )
 
     def answer(self, method: str, where: str, args: Sequence[Any]) -> Answer:
         folder = _path(where)
@@ -164,17 +166,10 @@ class Host:
     def _shard(self, folder: Path) -> Shard:
         shard = self._open.get(folder)
         if shard is None:
-            shard = Shard(folder)
-            self._open[folder] = shard
-            self._close_idle()
-        self._open.move_to_end(folder)
+            shard = self._open[folder] = Shard(folder)
+        else:
+            self._open.move_to_end(folder)
         return shard
-
-    def _close_idle(self) -> None:
-        """Calls come one at a time, so all but the newest are idle; those being rebuilt must stay."""
-        excess = len(self._open) - self._max_open
-        for folder in [folder for folder, shard in self._open.items() if shard.touched is None][: max(excess, 0)]:
-            self.forget(folder)
 
     def _check_space(self, folder: Path, size: int) -> None:
         """The engine writes through mapped files, where a full disk is not an error but the end of the process."""

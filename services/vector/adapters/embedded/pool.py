@@ -8,10 +8,10 @@ core to itself.
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+from core.bounded import BoundedDict
 from services.vector.adapters.embedded import layout
 from services.vector.adapters.embedded.hosts import HostProcess
 
@@ -34,10 +34,10 @@ class HostPool:
     ) -> None:
         self._start = start
         self._shared = [start(max(1, open_small // shared)) for _ in range(shared)]
-        self._large = large
-        self._busy = busy
-        self._small: OrderedDict[Path, HostProcess] = OrderedDict()
-        self._own: OrderedDict[Path, HostProcess] = OrderedDict()
+        self._small: BoundedDict[Path, HostProcess] = BoundedDict(_REMEMBERED)
+        self._own: BoundedDict[Path, HostProcess] = BoundedDict(
+            large, evicted=self._leave, busy=lambda folder, _: busy(folder)
+        )
         self._leaving: dict[Path, asyncio.Task[None]] = {}
 
     @property
@@ -72,29 +72,21 @@ class HostPool:
         self._small.pop(folder, None)
         before = self._own.pop(folder, None)
         self._own[folder] = host
-        self._close_idle()
         return before
 
     def release(self, folder: Path) -> None:
         """The index is gone, or is to be kept where its files say."""
         self._small.pop(folder, None)
-        if folder in self._own:
-            self._leave(folder)
+        if (host := self._own.pop(folder, None)) is not None:
+            self._leave(folder, host)
 
     async def close(self) -> None:
-        for folder in list(self._own):
-            self._leave(folder)
+        while self._own:
+            self._own.evict()
         await asyncio.gather(*(host.close() for host in self._shared), *self._leaving.values())
 
-    def _close_idle(self) -> None:
-        for folder in list(self._own)[:-1]:
-            if len(self._own) <= self._large:
-                return
-            if not self._busy(folder):
-                self._leave(folder)
-
-    def _leave(self, folder: Path) -> None:
-        task = asyncio.create_task(self._own.pop(folder).close(), name=f"close {folder.name}")
+    def _leave(self, folder: Path, host: HostProcess) -> None:
+        task = asyncio.create_task(host.close(), name=f"close {folder.name}")
         self._leaving[folder] = task
         task.add_done_callback(lambda _: self._leaving.pop(folder))
 
@@ -102,6 +94,4 @@ class HostPool:
         digest = hashlib.blake2b("/".join(folder.parts[-3:]).encode(), digest_size=4).digest()
         host = self._shared[int.from_bytes(digest, "big") % len(self._shared)]
         self._small[folder] = host
-        if len(self._small) > _REMEMBERED:
-            self._small.popitem(last=False)
         return host
