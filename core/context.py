@@ -3,7 +3,6 @@
 It is set and never reset: every RPC runs in a task of its own, and resetting fails when a client cancels a stream.
 """
 
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,10 +70,6 @@ class RequestContext(NamedTuple):
     def bearer(self) -> str | None:
         """The token for calls to other services: the caller's own, or the job's; None: there is none."""
         return self.token if self.job is None else self.job.token
-
-    def time_left(self, limit: float) -> float:
-        """Seconds that a step may take: its own limit, or what the caller's deadline leaves if that is less."""
-        return limit if self.deadline is None else max(0.0, min(limit, self.deadline - time.monotonic()))
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("portico_request", default=None)

@@ -1,4 +1,4 @@
-"""Channels to other services, and what a call to them carries: the caller's token, request id and deadline."""
+"""Channels to other services, and what a call to them carries: the token and the request id of the caller."""
 
 from grpc.aio import Channel, insecure_channel
 
@@ -26,9 +26,3 @@ def caller_metadata() -> tuple[tuple[str, str], ...]:
     bearer = request.bearer
     token = () if bearer is None else (("authorization", f"Bearer {bearer}"),)
     return (("x-request-id", request.request_id), *token, *telemetry.inject())
-
-
-def time_limit(seconds: float) -> float:
-    """The time that a call may take: its own limit, or what the present caller has left."""
-    request = context.current()
-    return seconds if request is None else request.time_left(seconds)

@@ -1,7 +1,7 @@
 """The records of files. A change names the content that it is about: a file replaced meanwhile stays as it is."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -211,7 +211,3 @@ class FileRecords:
 
     async def _prepare(self, project: Project) -> None:
         await self._store.prepare(project.tenant, COLLECTIONS)
-
-
-def objects_of(files: Sequence[File | None]) -> tuple[str, ...]:
-    return tuple(each for file in files if file is not None for each in file.objects)
