@@ -16,6 +16,7 @@ from typing import Any
 from core import logs
 from core.audit.records import AUDIT_LOG, UNKNOWN, AuditEntry, entry_of, to_document
 from core.audit.tally import Counted, Tally, TallyLimits
+from core.bounded import BoundedDict
 from core.errors import FailedPrecondition, PorticoError
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.storage.write_behind import WriteBehind
@@ -49,7 +50,7 @@ class AuditLog:
         self._changes = Tally(changes, clock)
         self._refusals = Tally(refusals, clock)
         self._writer = WriteBehind(store, AUDIT_LOG, tasks, "aud", to_document, capacity=_CAPACITY)
-        self._unsettled: dict[str, tuple[Tenant, Document]] = {}
+        self._unsettled: BoundedDict[str, tuple[Tenant, Document]] = BoundedDict(_CAPACITY)
         """By entry: outcomes that the store has not taken yet."""
         self._going: set[asyncio.Task[None]] = set()
 
@@ -69,8 +70,6 @@ class AuditLog:
             "metadata": entry.metadata or None,
         }
         self._unsettled[entry.id] = tenant, changes
-        if len(self._unsettled) > _CAPACITY:
-            self._unsettled.pop(next(iter(self._unsettled)))
         await self._update(entry.id, tenant, changes)
 
     async def withdraw(self, tenant: Tenant, entry: AuditEntry) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from core import context, logs
 from core.audit import changes as audit
+from core.bounded import BoundedDict
 from core.context import JobContext, RequestContext
 from core.errors import PorticoError, Unavailable
 from core.jobs.audit import JobRecorder, actor_of
@@ -53,7 +54,7 @@ class Worker:
         self._per_tenant: Counter[str] = Counter()
         self._served: dict[str, float] = {}
         """When each tenant with work last got a turn, on the monotonic clock."""
-        self._pruned: dict[Tenant, float] = {}
+        self._pruned: BoundedDict[Tenant, float] = BoundedDict(10_000)
 
     def start(self) -> None:
         if self._kinds:
@@ -138,11 +139,11 @@ class Worker:
             return
         kind = self._kinds[job.kind]
         context.bind(RequestContext(request_id=job.id, job=JobContext(job.id, job.kind, entry.scope)))
+        audit.act_for(actor_of(job))
         if job.status.ended:
             await call_end_hook(self._book, kind.on_end, entry.scope, job, self._limits)
             return
         run = JobRun(self._book, entry.scope, job, self._limits.lease)
-        audit.act_for(actor_of(job))
         audit.bind(run.change)
         if job.failures >= job.max_attempts:
             await self._finish(run, Status.FAILED, _INTERRUPTED, reason="INTERRUPTED")

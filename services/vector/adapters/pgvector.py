@@ -19,6 +19,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import orjson
 
+from core.bounded import BoundedDict
 from core.errors import Conflict, InvalidInput, NotFound
 from core.offload import in_turns
 from services.vector.adapters import pgvector_codec
@@ -88,7 +89,7 @@ class PgvectorEngine:
         self._server = server
         self._schema = schema
         self._version = (0, 0)
-        self._specs: dict[Place, IndexSpec] = {}
+        self._specs: BoundedDict[Place, IndexSpec] = BoundedDict(_KNOWN)
 
     # Indexes
 
@@ -203,10 +204,7 @@ class PgvectorEngine:
     async def _known(self, place: Place) -> IndexSpec:
         known = self._specs.get(place)
         if known is None:
-            known = await self.spec(place)
-            if len(self._specs) >= _KNOWN:
-                self._specs.clear()
-            self._specs[place] = known
+            known = self._specs[place] = await self.spec(place)
         return known
 
     async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:

@@ -15,6 +15,7 @@ from qdrant_client import models
 from qdrant_client.async_client_base import AsyncQdrantBase
 from qdrant_client.http.exceptions import ApiException
 
+from core.bounded import BoundedDict
 from core.errors import Conflict, InvalidInput, NotFound, PorticoError, Unavailable
 from core.offload import in_turns
 from services.vector.adapters import qdrant_payload as stored
@@ -74,7 +75,7 @@ class QdrantEngine:
         self._server = server
         self._prefix = prefix
         self._registry = f"{prefix}-indexes"
-        self._specs: dict[Place, IndexSpec] = {}
+        self._specs: BoundedDict[Place, IndexSpec] = BoundedDict(_KNOWN)
         self._bm25 = Bm25()
 
     # Indexes
@@ -105,12 +106,12 @@ class QdrantEngine:
         self._specs.pop(place, None)
 
     async def spec(self, place: Place) -> IndexSpec:
-        spec = self._specs.get(place) or await self._registered(place)
+        spec = self._specs.get(place)
         if spec is None:
-            raise NotFound("no such index")
-        if len(self._specs) >= _KNOWN:
-            self._specs.clear()
-        self._specs[place] = spec
+            spec = await self._registered(place)
+            if spec is None:
+                raise NotFound("no such index")
+            self._specs[place] = spec
         return spec
 
     async def _still_there(self, place: Place) -> None:

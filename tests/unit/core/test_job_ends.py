@@ -1,11 +1,14 @@
 """End hooks of jobs, on a store in memory. A process that is killed over one is tests/contract/test_jobs.py's."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from core.audit import changes as audit
+from core.audit.records import Actor
 from core.errors import Conflict, InvalidInput, Unavailable
 from core.jobs.book import JobBook
 from core.jobs.ends import EndHook, JobEnd
@@ -156,6 +159,26 @@ async def test_a_job_whose_process_was_killed_too_often_has_its_hook_called(proc
     await process.jobs.start()
     await process.settled(job)
     assert [(end.status, end.reason) for end in process.ends] == [(Status.FAILED, "INTERRUPTED")]
+
+
+async def test_a_hook_acts_for_whoever_asked_for_the_job_in_another_process_too(process: Process) -> None:
+    actors: list[str] = []
+
+    async def look(end: JobEnd) -> None:
+        actors.append(audit.actor().id)
+
+    process.handle(nothing, look)
+    await process.store.prepare(MAIN, [JOB_INDEX])
+    audit.act_for(Actor(kind="session", id="u1"))
+    left = await process.jobs.submit(ACME, "work", {})
+    crashed = {"status": "failed", "endedAt": time.time(), "endPending": True, "leaseOwner": "dead", "leaseUntil": 1.0}
+    await process.store.update(ACME, JOBS, left.id, crashed)
+    job = await process.jobs.submit(ACME, "work", {})
+    audit.act_for(Actor())
+    await process.jobs.start()
+    await process.settled(left)
+    await process.settled(job)
+    assert actors == ["u1", "u1"]
 
 
 async def test_a_crash_between_the_end_and_the_hook_leaves_the_hook_to_another_process() -> None:
