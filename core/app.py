@@ -1,6 +1,6 @@
 """One process of one service: from the environment to a running server, and back down in order.
 
-    run("inference", Settings, build)
+    main("inference", Settings, build, collections=COLLECTIONS)
 
 `build(platform, settings)` is the service's own wiring: it makes its adapters and servicers, and registers health
 checks and stop steps on the platform. Everything around it is the same for all services and stands here.
@@ -21,6 +21,7 @@ from core import commands, config, logs, open_files, private_files, telemetry
 from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
+from core.collections import CORE_COLLECTIONS
 from core.commands import Command
 from core.config import ConfigError
 from core.health import Health
@@ -42,7 +43,9 @@ from core.rpc.settings import RpcSettings
 from core.rpc.stages import Auth, LoadShedding, Quota, Shares, Stage
 from core.rpc.trust import TrustFeed
 from core.storage.factory import StoreSettings, make_store
-from core.storage.ports import DocumentStore
+from core.storage.migrations import NO_MIGRATIONS, Migrations
+from core.storage.ports import Collection, DocumentStore
+from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.telemetry import TelemetrySettings
 
@@ -117,17 +120,30 @@ def main(
     build: Build[S],
     known: Sequence[Command] = (),
     env: Mapping[str, str] = os.environ,
+    *,
+    collections: Sequence[Collection] = (),
+    migrations: Migrations = NO_MIGRATIONS,
 ) -> NoReturn:
-    """Serves, or runs the one of the `known` commands that the command line names, and ends the process."""
+    """Serve, or run the one of the `known` commands that the command line names, and end the process. `collections`
+    and `migrations` are what the service keeps in the document store, beside core's own collections."""
     private_files.begin()
     status = commands.run(service, known, None, env)
     if status is not None:
         sys.exit(status)
-    run(service, settings_class, build, env)
+    run(service, settings_class, build, env, collections=collections, migrations=migrations)
 
 
-def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str, str] = os.environ) -> NoReturn:
+def run(
+    service: str,
+    settings_class: type[S],
+    build: Build[S],
+    env: Mapping[str, str] = os.environ,
+    *,
+    collections: Sequence[Collection] = (),
+    migrations: Migrations = NO_MIGRATIONS,
+) -> NoReturn:
     """Serve until a signal comes, then exit the process with 0; with 2 where the configuration cannot be used."""
+    schema = Schema((*CORE_COLLECTIONS, *collections), migrations)
     try:
         core_settings, settings = load(settings_class, env)
     except ConfigError as error:
@@ -136,7 +152,7 @@ def run(service: str, settings_class: type[S], build: Build[S], env: Mapping[str
     private_files.mend(core_settings.store.data_dir, recursive=False)
     open_files.allow_many()
     limit_kept_memory()
-    sys.exit(uvloop.run(_serve(service, core_settings, settings, build)))
+    sys.exit(uvloop.run(_serve(service, core_settings, settings, build, schema)))
 
 
 def load(settings_class: type[S], env: Mapping[str, str]) -> tuple[CoreSettings, S]:
@@ -153,9 +169,9 @@ def load(settings_class: type[S], env: Mapping[str, str]) -> tuple[CoreSettings,
     return loaded[0], loaded[1]  # type: ignore[return-value]  # in the order of the classes above
 
 
-async def start(service: str, core_settings: CoreSettings, settings: S, build: Build[S]) -> Running:
+async def start(service: str, core_settings: CoreSettings, settings: S, build: Build[S], schema: Schema) -> Running:
     """Bring the service up. `Running.platform.lifecycle.stop()` takes it down again."""
-    platform = _platform(service, core_settings)
+    platform = _platform(service, core_settings, schema)
     lifecycle = platform.lifecycle
     mounts = [recorded(mount, platform.audit) for mount in await build(platform, settings)]
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
@@ -202,7 +218,7 @@ async def _serve_edge(platform: Platform, mounts: Sequence[Mount], chain: Chain)
     return await server.start(rpc.edge_listen)
 
 
-async def _serve(service: str, core_settings: CoreSettings, settings: S, build: Build[S]) -> int:
+async def _serve(service: str, core_settings: CoreSettings, settings: S, build: Build[S], schema: Schema) -> int:
     logs.configure(service, core_settings.log.level, core_settings.log.format)
     telemetry.configure(
         service,
@@ -210,17 +226,17 @@ async def _serve(service: str, core_settings: CoreSettings, settings: S, build: 
         metrics_port=core_settings.telemetry.metrics_port,
         metrics_host=core_settings.telemetry.metrics_host,
     )
-    running = await start(service, core_settings, settings, build)
+    running = await start(service, core_settings, settings, build, schema)
     # What lives now lives for good: keep the collector from walking it again and again.
     gc.collect()
     gc.freeze()
     return await running.platform.lifecycle.run_until_stopped()
 
 
-def _platform(service: str, settings: CoreSettings) -> Platform:
+def _platform(service: str, settings: CoreSettings, schema: Schema) -> Platform:
     lifecycle = Lifecycle()
     lifecycle.install()
-    store, tasks = make_store(settings.store), Tasks()
+    store, tasks = make_store(settings.store, schema), Tasks()
     keys, revocations = KeyRing(), Revocations()
     health = Health()
     cache = make_cache(settings.cache)

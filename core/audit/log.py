@@ -58,7 +58,6 @@ class AuditLog:
 
     async def begin(self, tenant: Tenant, entry: AuditEntry) -> None:
         """Durable on return, with the outcome `unknown`. Raises what the store raises."""
-        await self._store.prepare(tenant, [AUDIT_LOG])
         await self._store.insert(tenant, AUDIT_LOG, {**to_document(entry), "outcome": UNKNOWN})
 
     async def settle(self, tenant: Tenant, entry: AuditEntry) -> None:
@@ -82,7 +81,6 @@ class AuditLog:
 
     async def write(self, tenant: Tenant, *entries: AuditEntry) -> None:
         """Durable on return; known ids are skipped. Raises what the store raises."""
-        await self._store.prepare(tenant, [AUDIT_LOG])
         await self._store.insert_many(tenant, AUDIT_LOG, [to_document(entry) for entry in entries])
 
     async def to_the_end(self, work: Coroutine[Any, Any, None]) -> None:

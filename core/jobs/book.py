@@ -14,8 +14,8 @@ from core.audit import changes as audit
 from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
-from core.storage.every import every
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
+from core.storage.scan import scan
 from core.tenancy import MAIN, EveryProject, Project, Tenant
 
 _ORPHAN_SECONDS = 60.0
@@ -32,16 +32,12 @@ class JobBook:
         self.clock = clock
         self._hooked = hooked
 
-    async def prepare(self) -> None:
-        await self._store.prepare(MAIN, [JOB_INDEX])
-
     # -- for those who ask
 
     async def submit(
         self, scope: Project, kind: str, payload: Mapping[str, Any], unique_key: str, max_attempts: int
     ) -> Job:
         """Raises Conflict where a job with this key has not ended, its end hook included."""
-        await self._store.prepare(scope.tenant, [JOBS])
         now = self.clock()
         job = Job(
             id=f"job_{uuid4().hex}",
@@ -66,19 +62,16 @@ class JobBook:
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
         """Raises NotFound. Empty: of any kind."""
-        await self._store.prepare(scope.tenant, [JOBS])
         document = await self._store.get(scope, JOBS, id)
         if document is None or kind not in ("", document["kind"]):
             raise NotFound("There is no such job in this project.", reason="JOB_NOT_FOUND", field="id")
         return job_of(document)
 
     async def find(self, scope: Project, unique_key: str) -> Job | None:
-        await self._store.prepare(scope.tenant, [JOBS])
         document = await self._store.find_one(scope, JOBS, {"uniqueKey": unique_key})
         return None if document is None else job_of(document)
 
     async def page(self, scope: Project, kind: str, size: int, token: str) -> tuple[list[Job], str]:
-        await self._store.prepare(scope.tenant, [JOBS])
         page = await self._store.find(scope, JOBS, {"kind": kind}, page_size=size, page_token=token)
         return [job_of(each) for each in page.items], page.next_token
 
@@ -100,7 +93,7 @@ class JobBook:
         """Cancels what has not ended of these kinds and removes what has, all but one job. How many are left, because
         somebody works on them and has yet to notice, or because their end hook has yet to return."""
         theirs = {"kind": Cond(Op.IN, sorted(kinds)), "id": Cond(Op.NE, but)}
-        async for document in every(self._store, scope, JOBS, {**theirs, "endedAt": None}):
+        async for document in scan(self._store, scope, JOBS, {**theirs, "endedAt": None}):
             with suppress(NotFound, FailedPrecondition):  # it has ended meanwhile
                 await self.cancel(scope, document["id"])
         await self._store.delete_where(scope, JOBS, {**theirs, "endedAt": Cond(Op.GT, 0), "endPending": None})
@@ -218,7 +211,7 @@ class JobBook:
     async def _find(self, entry: Entry) -> Job | None:
         try:
             document = await self._store.get(entry.scope, JOBS, entry.id)
-        except FailedPrecondition:  # the tenant is gone, or never got as far as its first job
+        except FailedPrecondition:  # the tenant is gone
             return None
         return None if document is None else job_of(document)
 

@@ -82,7 +82,6 @@ class Jobs:
 
     async def start(self) -> None:
         """Begin to work, first on what a crash has left. Registers the drain."""
-        await self._book.prepare()
         self._worker.start()
         self._lifecycle.on_stop(Phase.TASKS, "jobs", self._worker.drain, self._limits.drain + 5.0)
 

@@ -15,9 +15,9 @@ from core.providers.drivers import CREDENTIALS, SETTINGS, Configuration, Driver,
 from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
 from core.sealing import Sealer
 from core.storage.closed_projects import check_project_open
-from core.storage.every import every
 from core.storage.keys import insert_with_key
 from core.storage.ports import Collection, Document, DocumentStore
+from core.storage.scan import scan
 from core.storage.unused import delete_unused
 from core.tenancy import Project
 
@@ -106,7 +106,6 @@ class Providers(Generic[D]):
 
     async def get(self, project: Project, key: str, *, field: str = "providerKey") -> Provider:
         """By key or record id. Raises NotFound, which names `field`."""
-        await self._store.prepare(project.tenant, [self._collection])
         document = await self._store.find_one(project, self._collection, {"key": key})
         if document is None and key == DEFAULT and self._default is not None:
             await self._make_default(project)
@@ -136,7 +135,7 @@ class Providers(Generic[D]):
     async def all(self, project: Project) -> dict[str, Provider]:
         """Every provider of the project, by key."""
         await self._make_default(project)
-        found = every(self._store, project, self._collection)
+        found = scan(self._store, project, self._collection)
         return {document["key"]: provider_of(document) async for document in found}
 
     async def update(
@@ -170,13 +169,11 @@ class Providers(Generic[D]):
 
     async def every(self, project: Project) -> AsyncIterator[Provider]:
         """As they are: none is made for being asked for. For removing a project."""
-        await self._store.prepare(project.tenant, [self._collection])
-        async for document in every(self._store, project, self._collection):
+        async for document in scan(self._store, project, self._collection):
             yield provider_of(document)
 
     async def delete_all(self, project: Project) -> None:
         """With their sealed credentials, whoever uses them. For removing a project."""
-        await self._store.prepare(project.tenant, [self._collection])
         await self._store.delete_where(project, self._collection, {})
         self._changed(project)
 
@@ -246,7 +243,6 @@ class Providers(Generic[D]):
 
     async def _make_default(self, project: Project) -> None:
         """Unless it is there, or there is to be none."""
-        await self._store.prepare(project.tenant, [self._collection])
         new = self._default
         if new is None or await self._store.find_one(project, self._collection, {"key": DEFAULT}) is not None:
             return

@@ -4,19 +4,21 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from core import config, logs
 from core.commands import Command
-from core.errors import PorticoError
+from core.errors import FailedPrecondition, PorticoError
 from core.providers.drivers import Driver, Values
 from core.providers.providers import Providers
 from core.providers.records import provider_of
 from core.sealing import Sealer, SealingSettings
-from core.storage.every import every
 from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import Collection, DocumentStore
-from core.storage.tenants import every_tenant
+from core.storage.scan import scan
+from core.storage.schema import Schema
+from core.storage.tenants import TENANTS, iter_tenants
 from core.tenancy import EveryProject, Project, Tenant
 
 
@@ -48,11 +50,12 @@ def command(collection: Collection) -> Command:
 
 
 async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collection) -> int:
-    store = make_store(settings)
+    store = make_store(settings, Schema([TENANTS, collection]))
     failed = 0
     try:
-        async for tenant in every_tenant(store):
-            failed += await rotate_tenant(store, sealer, collection, tenant)
+        async for tenant in iter_tenants(store):
+            with suppress(FailedPrecondition):  # its registration goes on, or was cut off: there is no database
+                failed += await rotate_tenant(store, sealer, collection, tenant)
     finally:
         await store.close()
     return 1 if failed else 0
@@ -61,9 +64,8 @@ async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collectio
 async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collection, tenant: Tenant) -> int:
     """Seals the tenant's credentials with the primary key and says how it went. Returns how many could not be."""
     providers = Providers[Driver](store, collection, sealer, {}, _no_check, lambda project: None, users="")
-    await store.prepare(tenant, [collection])
     sealed = kept = failed = 0
-    async for document in every(store, EveryProject(tenant), collection):
+    async for document in scan(store, EveryProject(tenant), collection):
         provider, project = provider_of(document), Project(tenant, document["project"])
         try:
             changed = await providers.reseal(project, provider)

@@ -1,26 +1,15 @@
-"""Checks of calls that every adapter makes alike, beside `ports.check_level`."""
+"""Checks of calls that every adapter makes alike, beside `Schema.check`."""
 
 from collections.abc import Iterable, Sequence
 
 from core.errors import InvalidInput
-from core.storage.documents import check_collection, check_field
-from core.storage.ports import Collection, Level, Order
-from core.tenancy import Main, Scope, Tenant
+from core.storage.documents import check_field
+from core.storage.ports import Order
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_LENGTH = 2 * 1024 * 1024
 """Characters of JSON of a page's documents together, or one document: a page of large ones has fewer of them."""
 MAX_TOTALS = 10_000
-
-
-def check_prepare(scope: Scope, collections: Iterable[Collection]) -> None:
-    """Raises TypeError for a scope that holds no collections or not these, ValueError for a bad declaration."""
-    if not isinstance(scope, Main | Tenant):
-        raise TypeError(f"collections are prepared for Main or a Tenant, not {type(scope).__name__}")
-    for collection in collections:
-        if isinstance(scope, Main) is not (collection.level is Level.MAIN):
-            raise TypeError(f"{collection.name} is a {collection.level.value} collection, not for {scope}")
-        check_collection(collection)
 
 
 def check_listing(order: Order, page_size: int) -> None:

@@ -15,13 +15,11 @@ CLOSED_PROJECTS = Collection("closed_projects", Level.TENANT)
 
 async def close_project(store: DocumentStore, project: Project) -> None:
     """For good: ids of projects are never used again. Safe to repeat."""
-    await store.prepare(project.tenant, [CLOSED_PROJECTS])
     with suppress(Conflict):
         await store.insert(project.tenant, CLOSED_PROJECTS, {"id": project.id})
 
 
 async def check_project_open(store: DocumentStore, project: Project) -> None:
     """Raises NotFound where the project has been deleted."""
-    await store.prepare(project.tenant, [CLOSED_PROJECTS])
     if await store.get(project.tenant, CLOSED_PROJECTS, project.id) is not None:
         raise NotFound("The project of this token has been deleted.", reason="PROJECT_DELETED")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from core.config import setting
-from core.storage.migrations import NO_MIGRATIONS, Migrations
 from core.storage.ports import DocumentStore
+from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 
 
@@ -21,5 +21,5 @@ class StoreSettings:
     )
 
 
-def make_store(settings: StoreSettings, *, migrations: Migrations = NO_MIGRATIONS) -> DocumentStore:
-    return SqliteStore(settings.data_dir, max_open=settings.max_open, migrations=migrations)
+def make_store(settings: StoreSettings, schema: Schema) -> DocumentStore:
+    return SqliteStore(settings.data_dir, schema, max_open=settings.max_open)

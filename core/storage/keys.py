@@ -12,7 +12,6 @@ async def insert_with_key(
 ) -> Document:
     """Inserts under the document's own key or, where that is empty, the first free one of stem, stem-2, stem-3, ... The
     key must be the collection's only unique field. Raises Conflict."""
-    await store.prepare(project.tenant, [collection])
     keys = [document["key"]] if document["key"] else [stem, *(f"{stem}-{at}" for at in range(2, _ATTEMPTS))]
     for key in keys:
         keyed = document | {"key": key}

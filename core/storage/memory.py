@@ -1,51 +1,59 @@
 """The document store in memory, for tests and trials: the same answers as the others, gone with the process."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from core.errors import Conflict, FailedPrecondition
 from core.storage import page_tokens
-from core.storage.checks import MAX_TOTALS, check_listing, check_prepare, check_totals, fitting
+from core.storage.checks import MAX_TOTALS, check_listing, check_totals, fitting
 from core.storage.conditions import conditions, matches, order_key, sortable
 from core.storage.documents import check_changes, check_text, decode, encode, stored
-from core.storage.migrations import NO_MIGRATIONS, Migrations, migrate, with_records
+from core.storage.migrations import migrate, with_records
 from core.storage.ports import Collection, Document, Order, Page, Where, check_level
+from core.storage.schema import Schema, database_of
 from core.storage.statements import Position
-from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+from core.tenancy import MAIN, EveryProject, Main, Project, Scope, Tenant
 
 Key = tuple[str, str]
 """Project and id. Records that belong to no project have an empty one."""
 Table = dict[Key, Document]
 
 
+Database = dict[str, Table]
+
+
 class MemoryStore:
-    """No method gives up control half-way, so each is atomic."""
+    """Each method is atomic: once it has its table, it gives up control no more. `tenants` are there from the start."""
 
-    def __init__(self, *, migrations: Migrations = NO_MIGRATIONS) -> None:
-        self._migrations = migrations
-        self._databases: dict[Main | Tenant, dict[str, Table]] = {}
+    def __init__(self, schema: Schema, *, tenants: Iterable[Tenant] = ()) -> None:
+        self._schema = schema
+        self._applies = True
+        self._databases: dict[Main | Tenant, Database] = {MAIN: {}, **{tenant: {} for tenant in tenants}}
+        self._applied: dict[Main | Tenant, Database] = {}
+        self._applying = asyncio.Lock()
 
-    async def prepare(self, scope: Main | Tenant, collections: Sequence[Collection]) -> None:
-        check_prepare(scope, collections)
-        tables = self._databases.setdefault(scope, {})
-        for collection in with_records(self._migrations, scope, collections):
-            tables.setdefault(collection.name, {})
-        await migrate(self, scope, self._migrations)
+    async def create_tenant(self, tenant: Tenant) -> None:
+        self._databases.setdefault(tenant, {})
+
+    async def drop_tenant(self, tenant: Tenant) -> None:
+        self._databases.pop(tenant, None)
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
-        check_level(scope, collection, write=True)
+        self._check(scope, collection, write=True)
         key, new = _new(scope, collection, document)
-        table = self._table(scope, collection)
+        table = await self._table(scope, collection)
         if key in table:
             raise _conflict("id")
         _check_unique(table, collection, key, new)
         table[key] = new
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        check_level(scope, collection, write=True)
+        self._check(scope, collection, write=True)
         rows = [_new(scope, collection, document) for document in documents]
-        table = self._table(scope, collection)
+        table = await self._table(scope, collection)
         whole = dict(table)
         for key, new in rows:
             if key not in whole:
@@ -56,13 +64,17 @@ class MemoryStore:
         return added
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         check_text(id, "id")
-        return next((_copy(document) for document in self._documents(scope, collection, {"id": id})), None)
+        return await self._first(scope, collection, {"id": id})
 
     async def find_one(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
-        check_level(scope, collection, write=False)
-        return next((_copy(document) for document in self._documents(scope, collection, where)), None)
+        self._check(scope, collection, write=False)
+        return await self._first(scope, collection, where)
+
+    async def _first(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
+        table = await self._table(scope, collection)
+        return next((_copy(document) for document in _documents(scope, table, where)), None)
 
     async def find(
         self,
@@ -74,11 +86,12 @@ class MemoryStore:
         page_size: int = 50,
         page_token: str = "",
     ) -> Page:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         check_listing(order, page_size)
         bound_to = page_tokens.binding(scope, collection, conditions(where), order)
         after = page_tokens.decode(bound_to, page_token)
-        rows = ((_position(order, key, document), document) for key, document in self._rows(scope, collection, where))
+        table = await self._table(scope, collection)
+        rows = ((_position(order, key, document), document) for key, document in _rows(scope, table, where))
         ordered = sorted(rows, key=lambda row: _sort_key(row[0]), reverse=order.descending)
         if after is not None:
             bound = _sort_key(after)
@@ -90,8 +103,9 @@ class MemoryStore:
         return Page([_copy(document) for _, document in page], next_token)
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
-        check_level(scope, collection, write=False)
-        return sum(1 for _ in self._rows(scope, collection, where))
+        self._check(scope, collection, write=False)
+        table = await self._table(scope, collection)
+        return sum(1 for _ in _rows(scope, table, where))
 
     async def update(
         self,
@@ -102,11 +116,11 @@ class MemoryStore:
         *,
         where: Where | None = None,
     ) -> Document | None:
-        check_level(scope, collection, write=True)
+        self._check(scope, collection, write=True)
         check_changes(collection, changes)
         check_text(id, "id")
         new_values, conds = _copy(dict(changes)), conditions(where)
-        table, key = self._table(scope, collection), (_project(scope), id)
+        table, key = await self._table(scope, collection), (_project(scope), id)
         if key not in table or not matches(table[key], conds):
             return None
         both = table[key] | new_values
@@ -116,17 +130,17 @@ class MemoryStore:
         return _copy(changed)
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         check_text(id, "id")
-        return self._delete(scope, collection, {"id": id}) > 0
+        return await self._delete(scope, collection, {"id": id}) > 0
 
     async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int:
-        check_level(scope, collection, write=False)
-        return self._delete(scope, collection, where)
+        self._check(scope, collection, write=False)
+        return await self._delete(scope, collection, where)
 
-    def _delete(self, scope: Scope, collection: Collection, where: Where) -> int:
-        table = self._table(scope, collection)
-        keys = [key for key, _ in self._rows(scope, collection, where)]
+    async def _delete(self, scope: Scope, collection: Collection, where: Where) -> int:
+        table = await self._table(scope, collection)
+        keys = [key for key, _ in _rows(scope, table, where)]
         for key in keys:
             del table[key]
         return len(keys)
@@ -140,12 +154,13 @@ class MemoryStore:
         group_by: Sequence[str],
         sums: Sequence[str],
     ) -> list[Document]:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         check_totals(group_by, sums)
+        table = await self._table(scope, collection)
         groups: dict[tuple[str, ...], Document] = {}
         if not group_by:
             groups[()] = {"count": 0, **dict.fromkeys(sums, 0)}
-        for document in self._documents(scope, collection, where):
+        for document in _documents(scope, table, where):
             values = [document.get(name) for name in group_by]
             zero = {**dict(zip(group_by, values, strict=True)), "count": 0, **dict.fromkeys(sums, 0)}
             total = groups.setdefault(tuple(map(encode, values)), zero)
@@ -159,11 +174,9 @@ class MemoryStore:
         )
         return [_copy(total) for _, total in islice(ordered, MAX_TOTALS)]
 
-    async def drop_tenant(self, tenant: Tenant) -> None:
-        self._databases.pop(tenant, None)
-
     async def scrub(self, tenant: Tenant) -> None:
         """Nothing is on a disk."""
+        self._database(tenant)
 
     async def check(self) -> None:
         """Always serves."""
@@ -171,22 +184,46 @@ class MemoryStore:
     async def close(self) -> None:
         """Keeps its data, so that a test may open it again."""
 
-    def _table(self, scope: Scope, collection: Collection) -> Table:
-        of: Main | Tenant = scope.tenant if isinstance(scope, Project | EveryProject) else scope
+    def _check(self, scope: Scope, collection: Collection, *, write: bool) -> None:
+        if self._applies:
+            self._schema.check(scope, collection, write=write)
+        else:
+            check_level(scope, collection, write=write)
+
+    async def _table(self, scope: Scope, collection: Collection) -> Table:
+        database = database_of(scope)
+        if self._applies and self._applied.get(database) is not self._database(database):
+            await self._apply(database)
+        return self._database(database)[collection.name]
+
+    def _database(self, of: Main | Tenant) -> Database:
         if of not in self._databases:
             raise FailedPrecondition("This tenant is not known here.", reason="UNKNOWN_TENANT")
-        if collection.name not in self._databases[of]:
-            raise FailedPrecondition("This collection has not been prepared in this store.", reason="NOT_PREPARED")
-        return self._databases[of][collection.name]
+        return self._databases[of]
 
-    def _rows(self, scope: Scope, collection: Collection, where: Where | None) -> Iterator[tuple[Key, Document]]:
-        conds = conditions(where)
-        for key, document in list(self._table(scope, collection).items()):
-            if (isinstance(scope, EveryProject) or key[0] == _project(scope)) and matches(document, conds):
-                yield key, document
+    async def _apply(self, of: Main | Tenant) -> None:
+        async with self._applying:
+            tables = self._database(of)
+            if self._applied.get(of) is tables:
+                return
+            declared, migrations = self._schema.of(of), self._schema.migrations
+            for collection in with_records(migrations, of, declared):
+                tables.setdefault(collection.name, {})
+            view = copy.copy(self)
+            view._applies = False  # a migration takes a database as it is, whatever is declared
+            await migrate(view, of, migrations)
+            self._applied[of] = tables
 
-    def _documents(self, scope: Scope, collection: Collection, where: Where | None) -> Iterator[Document]:
-        return (document for _, document in self._rows(scope, collection, where))
+
+def _rows(scope: Scope, table: Table, where: Where | None) -> Iterator[tuple[Key, Document]]:
+    conds = conditions(where)
+    for key, document in list(table.items()):
+        if (isinstance(scope, EveryProject) or key[0] == _project(scope)) and matches(document, conds):
+            yield key, document
+
+
+def _documents(scope: Scope, table: Table, where: Where | None) -> Iterator[Document]:
+    return (document for _, document in _rows(scope, table, where))
 
 
 def _project(scope: Scope) -> str:

@@ -4,11 +4,12 @@
         Migration(1, "users get a lower-case address", add_address),
         Migration(2, "roles become scopes", roles_to_scopes),
     ))
-    store = make_store(settings, migrations=MIGRATIONS)  # `prepare` runs what a database still lacks
+    main("auth", Settings, build, collections=COLLECTIONS, migrations=MIGRATIONS)
 
-A migration works through the port, so it is the same for every engine. It must be idempotent: after a crash it runs
-again from its beginning. It runs after new tables are made and before changed unique groups are enforced, one process
-at a time; the first `prepare` of a scope must name the collections it touches, and it must not call `prepare` itself.
+The store runs what a database still lacks when it first uses it. A migration works through the port, so it is the same
+for every engine; its store takes any collection that exists, declared or not, so that it can read what an older
+declaration wrote. It must be idempotent: after a crash it runs again from its beginning. It runs after new collections
+are created and before changed unique groups are enforced, in one process at a time.
 """
 
 import asyncio

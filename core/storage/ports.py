@@ -77,11 +77,19 @@ class Order:
 
 
 class DocumentStore(Protocol):
-    """Raises Conflict where a unique group would be broken, InvalidInput for a page token it did not make,
-    FailedPrecondition for an unknown tenant's scope, TypeError for a scope of the wrong level (a bug of the caller)."""
+    """An adapter is made with the `Schema` of its service, and applies it to each database when it first uses it:
+    idempotent, and safe under concurrency and across processes.
 
-    async def prepare(self, scope: Main | Tenant, collections: Sequence[Collection]) -> None:
-        """Creates what is missing (database, tables, indexes). Idempotent, safe under concurrency and processes."""
+    Raises Conflict where a unique group would be broken, InvalidInput for a page token it did not make,
+    FailedPrecondition for the scope of a tenant that was never created or was dropped, TypeError for a scope of the
+    wrong level or a collection that was not declared (a bug of the caller)."""
+
+    async def create_tenant(self, tenant: Tenant) -> None:
+        """Create the tenant's database, unless there is one. For auth alone, which keeps the list of tenants."""
+
+    async def drop_tenant(self, tenant: Tenant) -> None:
+        """Remove the tenant's database with all that it holds. For auth alone. Other processes see it at their next
+        call."""
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None: ...
 
@@ -135,9 +143,6 @@ class DocumentStore(Protocol):
         """One row per distinct combination of `group_by`: those fields, `count`, and the sum of each of `sums`.
         At most 10,000 rows, ordered by the group fields."""
 
-    async def drop_tenant(self, tenant: Tenant) -> None:
-        """Removes everything of the tenant, the file or database itself."""
-
     async def scrub(self, tenant: Tenant) -> None:
         """Lets nothing that was deleted from the tenant's documents be readable on the disk any more, as far as the
         engine can. Raises Unavailable where it is too busy now."""
@@ -149,7 +154,8 @@ class DocumentStore(Protocol):
 
 
 def check_level(scope: Scope, collection: Collection, *, write: bool) -> None:
-    """The guard every adapter calls first. EveryProject may read, count, total and delete, but not write."""
+    """Raise TypeError for a scope that calls of the collection must not carry. EveryProject may read, count, total and
+    delete, but not write."""
     allowed: tuple[type, ...]
     match collection.level:
         case Level.MAIN:

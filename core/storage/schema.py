@@ -1,73 +1,45 @@
-"""Tables and indexes of the declared collections."""
+"""What one process keeps in the document store: its collections and its migrations.
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+A service declares both once, at start-up. The adapter applies them to each database when it first uses it: the main
+one, and each tenant's.
+"""
 
-from core.storage.ports import Collection
-from core.storage.statements import table
-from core.storage.where_sql import column
+from collections.abc import Iterable
 
-_PREFIXES = ("unique ", "index ")
-LIST_INDEXES = "SELECT tbl_name, name FROM sqlite_master WHERE type='index' AND sql IS NOT NULL"
-LIST_TABLES = "SELECT name FROM sqlite_master WHERE type='table'"
-
-
-def create_table(collection: Collection) -> str:
-    return (
-        f"CREATE TABLE IF NOT EXISTS {table(collection)} ("
-        "project TEXT NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (project, id))"
-    )
+from core.storage.documents import check_collection
+from core.storage.migrations import NO_MIGRATIONS, Migrations
+from core.storage.ports import Collection, Level, check_level
+from core.tenancy import EveryProject, Main, Project, Scope, Tenant
 
 
-def indexes(collection: Collection) -> dict[str, str]:
-    """Name -> statement. The name says what the index is, so another declaration has another name."""
-    return {
-        **{_name("unique ", collection, group): _create("UNIQUE INDEX", "unique ", collection, group, "")
-           for group in collection.unique},
-        **{_name("index ", collection, group): _create("INDEX", "index ", collection, group, ", id")
-           for group in collection.indexes},
-    }  # fmt: skip
+class Schema:
+    """Declared collections, and the migrations of one service.
+
+    Raises ValueError for a name that no adapter takes and for two collections of one name in one database.
+    """
+
+    def __init__(self, collections: Iterable[Collection] = (), migrations: Migrations = NO_MIGRATIONS) -> None:
+        self.migrations = migrations
+        self._collections: dict[tuple[bool, str], Collection] = {}
+        for collection in collections:
+            check_collection(collection)
+            key = (collection.level is Level.MAIN, collection.name)
+            if self._collections.setdefault(key, collection) != collection:
+                raise ValueError(f"the collection {collection.name} is declared in two ways")
+        self._known = {id(collection) for collection in self._collections.values()}
+
+    def of(self, database: Main | Tenant) -> list[Collection]:
+        """The collections of the main database, or of every tenant's."""
+        return [each for (is_main, _), each in self._collections.items() if is_main is isinstance(database, Main)]
+
+    def check(self, scope: Scope, collection: Collection, *, write: bool) -> None:
+        """The guard every adapter calls first. Raises TypeError for a scope of the wrong level and for a collection
+        that was not declared."""
+        check_level(scope, collection, write=write)
+        if id(collection) not in self._known and collection not in self._collections.values():
+            raise TypeError(f"the collection {collection.name} is not declared by this service")
 
 
-def _create(kind: str, prefix: str, collection: Collection, group: tuple[str, ...], tie: str) -> str:
-    fields = ", ".join(column(collection, field).value for field in group)
-    return (
-        f'CREATE {kind} IF NOT EXISTS "{_name(prefix, collection, group)}" '
-        f"ON {table(collection)} (project, {fields}{tie})"
-    )
-
-
-def _name(prefix: str, collection: Collection, group: tuple[str, ...]) -> str:
-    return f"{prefix}{collection.name}({','.join(group)})"
-
-
-def fields_of_index(message: str) -> str:
-    """The fields that SQLite's message about a broken constraint names, for people."""
-    if "index 'unique " in message:
-        return message.rpartition("(")[2].rstrip(")'").replace(",", ", ")
-    return "id"
-
-
-def statements(
-    collections: Iterable[Collection],
-    tables: set[str],
-    existing: Iterable[tuple[Any, ...]],
-    *,
-    only_new: bool,
-) -> Iterator[str]:
-    """What turns the database into what is declared. `only_new` leaves the indexes of existing tables as they are."""
-    have: dict[str, set[str]] = {}
-    for of, name in existing:
-        have.setdefault(of, set()).add(name)
-    for collection in collections:
-        is_new = collection.name not in tables
-        if is_new:
-            yield create_table(collection)
-        if is_new or not only_new:
-            declared, present = indexes(collection), have.get(collection.name, set())
-            yield from (f'DROP INDEX IF EXISTS "{name}"' for name in sorted(present - declared.keys()) if _ours(name))
-            yield from (sql for name, sql in declared.items() if name not in present)
-
-
-def _ours(name: str) -> bool:
-    return name.startswith(_PREFIXES)
+def database_of(scope: Scope) -> Main | Tenant:
+    """The database that holds the records of a scope."""
+    return scope.tenant if isinstance(scope, Project | EveryProject) else scope

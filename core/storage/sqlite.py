@@ -5,99 +5,71 @@ Several processes may use the folder at once. Each statement is a transaction of
 """
 
 import asyncio
+import copy
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 import aiosqlite
 
-from core.errors import Unavailable
+from core import logs
+from core.errors import Conflict, Unavailable
 from core.offload import in_turns
-from core.storage import page_tokens, schema, sqlite_files, statements
-from core.storage.checks import MAX_TOTALS, check_listing, check_prepare, check_totals, fitting
+from core.storage import page_tokens, sqlite_files, sqlite_schema, statements
+from core.storage.checks import MAX_TOTALS, check_listing, check_totals, fitting
 from core.storage.conditions import conditions
 from core.storage.documents import check_changes, check_text, decode, encode, escape, stored
-from core.storage.migrations import NO_MIGRATIONS, Migrations, migrate, with_records
+from core.storage.migrations import migrate, with_records
 from core.storage.ports import Collection, Document, Order, Page, Where, check_level
-from core.storage.sqlite_errors import NotPrepared, translated
+from core.storage.schema import Schema, database_of
+from core.storage.sqlite_errors import translated
 from core.storage.sqlite_handles import Database, Databases
 from core.storage.where_sql import Clause, column, filtered, joined
 from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+
+_log = logs.get(__name__)
 
 
 class SqliteStore:
     """`max_open` bounds how many databases are open at once; an open one has two threads."""
 
-    def __init__(self, data_dir: Path, *, max_open: int = 64, migrations: Migrations = NO_MIGRATIONS) -> None:
+    def __init__(self, data_dir: Path, schema: Schema, *, max_open: int = 64) -> None:
         self._data_dir = data_dir
-        self._migrations = migrations
+        self._schema = schema
+        self._applies = True
         self._databases = Databases(max_open)
-        self._prepared: dict[Path, tuple[int, frozenset[Collection]]] = {}
-        self._preparing: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+        self._main_created = False
         logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it logs statements with their values
 
-    async def prepare(self, scope: Main | Tenant, collections: Sequence[Collection]) -> None:
-        path, wanted = self._path(scope), frozenset(collections)
-        if isinstance(scope, Main | Tenant) and self._is_prepared(path, wanted):
-            return
-        check_prepare(scope, collections)
-        one_at_a_time = self._preparing.setdefault(path, asyncio.Lock())
-        async with one_at_a_time:
-            if self._is_prepared(path, wanted):
-                return
-            with translated(path.name):
-                await asyncio.to_thread(sqlite_files.create, path)
-            await self._define(scope, with_records(self._migrations, scope, collections), only_new=True)
-            await migrate(self, scope, self._migrations)
-            await self._define(scope, collections, only_new=False)
-            _, known = self._prepared.get(path, (None, frozenset()))
-            if (inode := sqlite_files.inode(path)) is not None:
-                self._prepared[path] = inode, wanted | known
+    async def create_tenant(self, tenant: Tenant) -> None:
+        await self._create(self._path(tenant))
 
-    def _is_prepared(self, path: Path, wanted: frozenset[Collection]) -> bool:
-        inode, known = self._prepared.get(path, (None, frozenset()))
-        if inode is None or inode != sqlite_files.inode(path):
-            self._prepared.pop(path, None)
-            return False
-        return wanted <= known
-
-    async def _define(self, scope: Main | Tenant, collections: Sequence[Collection], *, only_new: bool) -> None:
-        """Asks first, so that a database that is as declared is not locked for writing."""
-
-        async def missing(connection: aiosqlite.Connection) -> list[str]:
-            tables = {row[0] for row in await connection.execute_fetchall(schema.LIST_TABLES)}
-            existing = [tuple(row) for row in await connection.execute_fetchall(schema.LIST_INDEXES)]
-            return list(schema.statements(collections, tables, existing, only_new=only_new))
-
-        async def define(connection: aiosqlite.Connection) -> None:
-            for statement in await missing(connection):
-                await connection.execute(statement)
-
-        async with self._use(scope) as database:
-            if await missing(database.reader):
-                await database.transact(define)
+    async def drop_tenant(self, tenant: Tenant) -> None:
+        path = self._path(tenant)
+        await asyncio.to_thread(sqlite_files.remove, path)
+        await self._databases.forget(path)
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
-        check_level(scope, collection, write=True)
+        self._check(scope, collection, write=True)
         async with self._use(scope) as database:
             await database.write(Clause(statements.insert(collection), _row(scope, collection, document)))
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        check_level(scope, collection, write=True)
+        self._check(scope, collection, write=True)
         rows = [_row(scope, collection, document) for document in documents]
         async with self._use(scope) as database:
             return await database.insert_all(statements.insert(collection, skip_known=True), rows) if rows else 0
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         found = await self._read(scope, statements.select_one(collection, _record(scope, id)))
         return decode(found[0][0]) if found else None
 
     async def find_one(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         found = await self._read(scope, statements.select_one(collection, _rows(scope, collection, where)))
         return decode(found[0][0]) if found else None
 
@@ -111,7 +83,7 @@ class SqliteStore:
         page_size: int = 50,
         page_token: str = "",
     ) -> Page:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         check_listing(order, page_size)
         conds = conditions(where)
         bound_to = page_tokens.binding(scope, collection, conds, order)
@@ -132,7 +104,7 @@ class SqliteStore:
         return Page(await in_turns(lambda row: decode(row[0]), found[:kept]), next_token)
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         found = await self._read(scope, statements.count(collection, _rows(scope, collection, where)))
         return int(found[0][0])
 
@@ -145,7 +117,7 @@ class SqliteStore:
         *,
         where: Where | None = None,
     ) -> Document | None:
-        check_level(scope, collection, write=True)
+        self._check(scope, collection, write=True)
         check_changes(collection, changes)
         values = {name: None if value is None else encode(value) for name, value in changes.items()}
         rows = joined([_record(scope, id), filtered(collection, conditions(where))])
@@ -154,11 +126,11 @@ class SqliteStore:
         return decode(found[0][0]) if found else None
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         return await self._delete(scope, collection, _record(scope, id)) > 0
 
     async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         return await self._delete(scope, collection, _rows(scope, collection, where))
 
     async def _delete(self, scope: Scope, collection: Collection, rows: Clause) -> int:
@@ -174,7 +146,7 @@ class SqliteStore:
         group_by: Sequence[str],
         sums: Sequence[str],
     ) -> list[Document]:
-        check_level(scope, collection, write=False)
+        self._check(scope, collection, write=False)
         check_totals(group_by, sums)
         asked = statements.totals(collection, group_by, sums, _rows(scope, collection, where), MAX_TOTALS)
         names = (*group_by, "count", *sums)
@@ -184,12 +156,6 @@ class SqliteStore:
             return dict(zip(names, (*map(decode, row[:groups]), *row[groups:]), strict=True))
 
         return await in_turns(total, await self._read(scope, asked))
-
-    async def drop_tenant(self, tenant: Tenant) -> None:
-        path = self._path(tenant)
-        self._prepared.pop(path, None)
-        await asyncio.to_thread(sqlite_files.remove, path)
-        await self._databases.forget(path)
 
     async def scrub(self, tenant: Tenant) -> None:
         """Deleted content is overwritten as it is deleted (`secure_delete`), but the log of earlier writes still holds
@@ -203,7 +169,7 @@ class SqliteStore:
         """The folder can be written, and the main database, if it is in use here, can be read."""
         await asyncio.to_thread(self._check_folder)
         if sqlite_files.inode(self._path(Main())) is not None:
-            await self._read(Main(), Clause(schema.LIST_TABLES))
+            await self._read(Main(), Clause(sqlite_schema.LIST_TABLES))
 
     def _check_folder(self) -> None:
         probe = self._data_dir / ".probe"
@@ -224,20 +190,69 @@ class SqliteStore:
                 name = f"tenant_{slug}"
         return self._data_dir / f"{name}.sqlite"
 
+    def _check(self, scope: Scope, collection: Collection, *, write: bool) -> None:
+        if self._applies:
+            self._schema.check(scope, collection, write=write)
+        else:
+            check_level(scope, collection, write=write)
+
     @asynccontextmanager
     async def _use(self, scope: Scope) -> AsyncIterator[Database]:
         path = self._path(scope)
-        try:
-            with translated(path.name):
-                async with self._databases.use(path) as database:
-                    yield database
-        except NotPrepared:  # the file was made anew by somebody else: the next `prepare` looks again
-            self._prepared.pop(path, None)
-            raise
+        if isinstance(scope, Main) and not self._main_created:
+            await self._create(path)
+            self._main_created = True
+        with translated(path.name):
+            async with self._databases.use(path) as database:
+                if self._applies and not database.applied:
+                    await self._apply(database_of(scope), database)
+                yield database
+
+    async def _create(self, path: Path) -> None:
+        with translated(path.name):
+            await asyncio.to_thread(sqlite_files.create, path)
+
+    async def _apply(self, scope: Main | Tenant, database: Database) -> None:
+        """Bring the database to what is declared. Others who want this handle wait; other processes are kept out by
+        transactions, and by the lease of the migrations."""
+        async with database.applying:
+            if database.applied:
+                return
+            declared, migrations = self._schema.of(scope), self._schema.migrations
+            try:
+                await _define(database, with_records(migrations, scope, declared), only_new=True)
+                await migrate(self._as_it_is(), scope, migrations)
+                await _define(database, declared, only_new=False)
+            except (Conflict, sqlite3.IntegrityError) as error:  # of records that are there: no caller can mend that
+                _log.error("database not brought to what is declared", database=database.path.name, error=str(error))
+                raise Unavailable("The store cannot be brought up to date. Its log says why.") from error
+            database.applied = True
+
+    def _as_it_is(self) -> "SqliteStore":
+        """This store for a migration: it takes a database as it is, whatever is declared."""
+        view = copy.copy(self)
+        view._applies = False
+        return view
 
     async def _read(self, scope: Scope, asked: Clause) -> list[tuple[Any, ...]]:
         async with self._use(scope) as database:
             return await database.read(asked)
+
+
+async def _define(database: Database, collections: Sequence[Collection], *, only_new: bool) -> None:
+    """Asks first, so that a database that is as declared is not locked for writing."""
+
+    async def missing(connection: aiosqlite.Connection) -> list[str]:
+        tables = {row[0] for row in await connection.execute_fetchall(sqlite_schema.LIST_TABLES)}
+        existing = [tuple(row) for row in await connection.execute_fetchall(sqlite_schema.LIST_INDEXES)]
+        return list(sqlite_schema.statements(collections, tables, existing, only_new=only_new))
+
+    async def define(connection: aiosqlite.Connection) -> None:
+        for statement in await missing(connection):
+            await connection.execute(statement)
+
+    if await missing(database.reader):
+        await database.transact(define)
 
 
 def _row(scope: Scope, collection: Collection, document: Document) -> tuple[str, str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core import logs
-from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PayloadTooLarge, PorticoError, Unavailable
-from core.storage.schema import fields_of_index
+from core.errors import Conflict, InsufficientStorage, PayloadTooLarge, PorticoError, Unavailable
+from core.storage.sqlite_schema import fields_of_index
 
 _log = logs.get(__name__)
 _PRIMARY = 0xFF
@@ -21,10 +21,6 @@ _BROKEN = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_PROTOCOL,
 )
-
-
-class NotPrepared(FailedPrecondition):
-    """The database lacks a collection: `prepare` has not been called for it."""
 
 
 @contextmanager
@@ -58,8 +54,6 @@ def _meaning(error: sqlite3.Error, where: str) -> PorticoError | None:
         return Unavailable("The store cannot be read or written.")
     if code == sqlite3.SQLITE_TOOBIG:
         return PayloadTooLarge("This is more than a document can hold.")
-    if str(error).startswith("no such table"):
-        return NotPrepared("This collection has not been prepared in this store.", reason="NOT_PREPARED")
     return None
 
 

@@ -29,6 +29,10 @@ class Database:
     reader: aiosqlite.Connection
     users: int = 0
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    applied: bool = False
+    """Whether it holds what is declared: looked at once for every handle, so that a new file is never taken for one
+    that was looked at."""
+    applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     async def open(cls, path: Path) -> "Database":

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 
-from core.storage.every import every
 from core.storage.ports import Collection, DocumentStore, Level
+from core.storage.scan import scan
 from core.tenancy import MAIN, Tenant
 
 TENANTS = Collection("tenants", Level.MAIN, unique=(("slug",),))
 
 
-async def every_tenant(store: DocumentStore) -> AsyncIterator[Tenant]:
-    await store.prepare(MAIN, [TENANTS])
-    async for document in every(store, MAIN, TENANTS):
+async def iter_tenants(store: DocumentStore) -> AsyncIterator[Tenant]:
+    """Every tenant of the registry. The database of one whose registration is under way may not be there yet."""
+    async for document in scan(store, MAIN, TENANTS):
         yield Tenant(document["slug"])

@@ -33,9 +33,8 @@ class WriteBehind(Generic[T]):
 
     Holds at most `capacity` unwritten ones. When that is used up, the owner that holds most loses its newest, so that
     no project or tenant can take another's share; what is lost is counted. A record that the store can never take is
-    logged, counted and dropped, and the rest of its batch is written. What is older than `keep_seconds` is removed. The
-    calls that the records are about must have prepared the collection: prepared here, a tenant that has been removed
-    meanwhile would come to be again.
+    logged, counted and dropped, and the rest of its batch is written. What is older than `keep_seconds` is removed.
+    What is held of a tenant that was dropped meanwhile is dropped with it.
     """
 
     def __init__(

@@ -5,7 +5,8 @@ import os
 from core.app import main
 from services.auth.app import build
 from services.auth.commands import COMMANDS
+from services.auth.domain.tables import COLLECTIONS
 from services.auth.settings import Settings
 
 if __name__ == "__main__":
-    main("auth", Settings, build, COMMANDS, os.environ)
+    main("auth", Settings, build, COMMANDS, os.environ, collections=COLLECTIONS)

@@ -12,7 +12,6 @@ from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.rpc.server import Mount
 from core.storage.ports import DocumentStore
-from core.tenancy import MAIN
 from portico.auth.v1 import (
     account_service_pb2_grpc,
     audit_service_pb2_grpc,
@@ -41,7 +40,7 @@ from services.auth.domain.registration import Registration
 from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.service_tokens import ServiceTokens
 from services.auth.domain.sessions import Sessions
-from services.auth.domain.tables import MAIN_COLLECTIONS, Tables
+from services.auth.domain.tables import Tables
 from services.auth.domain.tokens import Tokens
 from services.auth.domain.users import Users
 from services.auth.domain.withdrawal import Withdrawal
@@ -111,7 +110,6 @@ async def assemble(
 ) -> Domain:
     """The domain on `store`, ready for use. `keys` and `revocations` are filled, and kept as the store has them by
     `Keys.refresh` and `RevocationLog.poll`."""
-    await store.prepare(MAIN, MAIN_COLLECTIONS)
     tables = Tables.of(store)
     rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
     signing = Keys(tables, settings.sealing.sealer(), clock, rotation, keys.replace)

@@ -12,17 +12,20 @@ from datetime import UTC, datetime
 
 from core import config, logs
 from core.audit.log import AuditLog
+from core.collections import CORE_COLLECTIONS
 from core.commands import Command
 from core.errors import PorticoError
 from core.identity import KeyRing
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.storage.factory import StoreSettings, make_store
+from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.tenancy import Tenant
 from services.auth.app import Domain, assemble
 from services.auth.domain import inputs
 from services.auth.domain.registration import NewCompany
+from services.auth.domain.tables import COLLECTIONS
 from services.auth.settings import Settings
 
 
@@ -60,7 +63,7 @@ async def _run(work: Work, arguments: argparse.Namespace, settings: CommandSetti
 @asynccontextmanager
 async def open_domain(settings: CommandSettings) -> AsyncIterator[Domain]:
     """The domain on the store that the settings name, beside whatever services run on it."""
-    store = make_store(settings.store)
+    store = make_store(settings.store, Schema((*CORE_COLLECTIONS, *COLLECTIONS)))
     audit_log = AuditLog(store, Tasks())
     try:
         yield await assemble(

@@ -5,8 +5,8 @@ import os
 from core.app import main
 from core.providers import rotation
 from services.rag.app import build
-from services.rag.domain.tables import PROVIDERS
+from services.rag.domain.tables import COLLECTIONS, PROVIDERS
 from services.rag.settings import Settings
 
 if __name__ == "__main__":
-    main("rag", Settings, build, [rotation.command(PROVIDERS)], os.environ)
+    main("rag", Settings, build, [rotation.command(PROVIDERS)], os.environ, collections=COLLECTIONS)

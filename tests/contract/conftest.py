@@ -1,6 +1,6 @@
 """What the contract suites run on. A further store is one more entry of WORLDS."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,8 +8,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from core.storage.memory import MemoryStore
-from core.storage.migrations import NO_MIGRATIONS, Migrations
 from core.storage.ports import DocumentStore
+from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from tests.support.postgres import postgres
 from tests.support.tokens import Signer
@@ -40,7 +40,7 @@ def s3_endpoint() -> Iterator[str]:
 class World(Protocol):
     """One place where documents are kept, which several stores may open."""
 
-    def open(self, migrations: Migrations = NO_MIGRATIONS) -> DocumentStore: ...
+    def open(self, schema: Schema) -> DocumentStore: ...
 
     def traces(self, slug: str) -> bool:
         """Whether anything of the tenant is kept."""
@@ -50,8 +50,8 @@ class SqliteWorld:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "data"
 
-    def open(self, migrations: Migrations = NO_MIGRATIONS) -> DocumentStore:
-        return SqliteStore(self.folder, migrations=migrations)
+    def open(self, schema: Schema) -> DocumentStore:
+        return SqliteStore(self.folder, schema)
 
     def traces(self, slug: str) -> bool:
         return any(self.folder.glob(f"*{slug}*"))
@@ -59,10 +59,10 @@ class SqliteWorld:
 
 class MemoryWorld:
     def __init__(self, folder: Path) -> None:
-        self._first = MemoryStore()
+        self._first = MemoryStore(Schema())
 
-    def open(self, migrations: Migrations = NO_MIGRATIONS) -> DocumentStore:
-        store = MemoryStore(migrations=migrations)
+    def open(self, schema: Schema) -> DocumentStore:
+        store = MemoryStore(schema)
         store._databases = self._first._databases
         return store
 
@@ -76,10 +76,3 @@ WORLDS: dict[str, Callable[[Path], World]] = {"memory": MemoryWorld, "sqlite": S
 @pytest.fixture(params=list(WORLDS))
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     return WORLDS[request.param](tmp_path)
-
-
-@pytest.fixture
-async def store(world: World) -> AsyncIterator[DocumentStore]:
-    opened = world.open()
-    yield opened
-    await opened.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.storage.migrations import Migration, Migrations
 from core.storage.ports import Collection, DocumentStore, Level
+from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import Main, Project, Tenant
 
@@ -61,8 +62,8 @@ async def migrate_and_die(store: DocumentStore, name: str) -> None:
         os._exit(9)
 
     steps = (Migration(1, "first", first), Migration(2, "second", second))
-    migrating = SqliteStore(Path(sys.argv[2]), migrations=Migrations("notes", tenant=steps, lease_seconds=0.2))
-    await migrating.prepare(ACME, [NOTES])
+    migrating = SqliteStore(Path(sys.argv[2]), Schema([NOTES], Migrations("notes", tenant=steps, lease_seconds=0.2)))
+    await migrating.count(RED, NOTES)
 
 
 async def fail(store: DocumentStore, name: str) -> None:
@@ -70,17 +71,18 @@ async def fail(store: DocumentStore, name: str) -> None:
     raise SystemExit("fails with an open store")
 
 
-async def prepare(store: DocumentStore, name: str) -> None:
-    said("prepared")
+async def create(store: DocumentStore, name: str) -> None:
+    await store.insert(RED, NOTES, {"id": name})
+    said("created")
 
 
 async def main() -> None:
     job, folder, name = sys.argv[1:]
-    store = SqliteStore(Path(folder))
+    store = SqliteStore(Path(folder), Schema([NOTES]))
     said("started")
     await asyncio.to_thread(sys.stdin.readline)
-    await store.prepare(ACME, [NOTES])
-    jobs = {"fail": fail, "insert": insert, "compete": compete, "migrate_and_die": migrate_and_die, "prepare": prepare}
+    jobs = {"fail": fail, "insert": insert, "compete": compete, "migrate_and_die": migrate_and_die, "create": create}
+    await store.create_tenant(ACME)
     await jobs[job](store, name)
     await store.close()
 

@@ -13,14 +13,13 @@ import pytest
 from core import errors
 from core.audit import changes
 from core.audit.log import AuditLog
-from core.audit.records import AUDIT_LOG, DENIED, FAILURE, SUCCESS, UNKNOWN, AuditEntry
+from core.audit.records import DENIED, FAILURE, SUCCESS, UNKNOWN, AuditEntry
 from core.config import Secret
 from core.health import Health
 from core.rpc.audit import Refusals, recorded
 from core.rpc.chain import Chain
 from core.rpc.server import Mount, make_server
 from core.rpc.stages import Auth, Stage
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Tenant
 from portico.inference.v1 import (
@@ -31,6 +30,7 @@ from portico.inference.v1 import (
 )
 from portico.vector.v1 import point_service_pb2, point_service_pb2_grpc
 from tests.support.serving import BY_EDGE, EDGE_SECRET, connect
+from tests.support.stores import MemoryStore
 from tests.support.tokens import Signer
 
 ACME = Tenant("acme")
@@ -70,7 +70,6 @@ class World:
         self.do()
 
     async def entries(self) -> list[AuditEntry]:
-        await self.store.prepare(ACME, [AUDIT_LOG])
         await self.log.flush()
         found, _ = await self.log.page(ACME, {}, page_size=100, page_token="")
         return found

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from core.errors import Conflict, FailedPrecondition, InvalidInput, PayloadTooLarge
 from core.storage.migrations import Migration, Migrations
 from core.storage.ports import Collection, Cond, Document, DocumentStore, Level, Op, Order, Page
+from core.storage.schema import Schema
 from core.tenancy import MAIN, EveryProject, Main, Project, Scope, Tenant
 from tests.contract.conftest import World
 
@@ -24,11 +25,16 @@ EVERY = EveryProject(ACME)
 NEWEST, OLDEST = Order(), Order(descending=False)
 
 
-@pytest.fixture(autouse=True)
-async def prepared(store: DocumentStore) -> None:
-    await store.prepare(MAIN, [TENANTS])
+SCHEMA = Schema([TENANTS, USERS, NOTES])
+
+
+@pytest.fixture
+async def store(world: World) -> AsyncIterator[DocumentStore]:
+    opened = world.open(SCHEMA)
     for tenant in (ACME, GLOBEX):
-        await store.prepare(tenant, [USERS, NOTES])
+        await opened.create_tenant(tenant)
+    yield opened
+    await opened.close()
 
 
 async def put(store: DocumentStore, *documents: Document, scope: Scope = RED) -> None:
@@ -214,7 +220,7 @@ SAMPLES: dict[str, Any] = {
 
 class TestWhere:
     @pytest.fixture(autouse=True)
-    async def samples(self, store: DocumentStore, prepared: None) -> None:
+    async def samples(self, store: DocumentStore) -> None:
         await store.insert_many(RED, NOTES, [{"id": name, "v": value} for name, value in SAMPLES.items()])
         await store.insert_many(RED, NOTES, [{"id": "missing"}, {"id": "other", "w": 1}])
 
@@ -418,7 +424,7 @@ NOTHING: tuple[Any, ...] = (None, 0, False, [], Page([], ""))
 class TestScopes:
     def test_every_method_of_the_port_is_tried(self) -> None:
         methods = {name for name, _ in inspect.getmembers(DocumentStore, inspect.isfunction) if name[0] != "_"}
-        assert methods - {"prepare", "drop_tenant", "scrub", "check", "close"} == READS.keys() | WRITES.keys()
+        assert methods - {"create_tenant", "drop_tenant", "scrub", "check", "close"} == READS.keys() | WRITES.keys()
 
     @pytest.mark.parametrize("method", [*READS, "update"])
     @pytest.mark.parametrize("stranger", [BLUE, ALIEN], ids=["project", "tenant"])
@@ -483,48 +489,55 @@ class TestScopes:
         assert not world.traces("nobody")
 
     @pytest.mark.parametrize("method", [*READS, *WRITES])
-    async def test_a_collection_that_was_not_prepared(self, store: DocumentStore, method: str) -> None:
-        with pytest.raises(FailedPrecondition):
+    async def test_a_collection_that_was_not_declared(self, store: DocumentStore, method: str) -> None:
+        with pytest.raises(TypeError):
             await (READS | WRITES)[method](store, RED, Collection("later", Level.PROJECT))
 
 
-class TestPrepare:
-    async def test_a_collection_that_was_added_later(self, store: DocumentStore) -> None:
+class TestSchema:
+    """What is declared is applied to each database when it is first used."""
+
+    async def test_a_collection_that_was_added_later(self, world: World, store: DocumentStore) -> None:
         later = Collection("later", Level.PROJECT, unique=(("key",),))
         await store.insert(ACME, USERS, {"id": "u1"})
-        await store.prepare(ACME, [USERS, later])
-        await store.insert(RED, later, {"id": "l1", "key": "k"})
+        newer = world.open(Schema([TENANTS, USERS, NOTES, later]))
+        await newer.insert(RED, later, {"id": "l1", "key": "k"})
         with pytest.raises(Conflict):
-            await store.insert(RED, later, {"id": "l2", "key": "k"})
-        assert await store.get(ACME, USERS, "u1") == {"id": "u1"}
+            await newer.insert(RED, later, {"id": "l2", "key": "k"})
+        assert await newer.get(ACME, USERS, "u1") == {"id": "u1"}
+        await newer.close()
 
-    async def test_at_once_by_several_stores(self, world: World) -> None:
-        stores = [world.open() for _ in range(5)]
-        await asyncio.gather(*(each.prepare(Tenant("new"), [USERS, NOTES]) for each in stores for _ in range(5)))
-        await asyncio.gather(*(each.insert(Tenant("new"), USERS, {"id": f"u{i}"}) for i, each in enumerate(stores)))
-        assert await stores[0].count(Tenant("new"), USERS) == 5
+    async def test_a_new_tenant_is_used_at_once_by_several_stores(self, world: World) -> None:
+        stores = [world.open(SCHEMA) for _ in range(5)]
+        new = Tenant("new")
+        await asyncio.gather(*(each.create_tenant(new) for each in stores for _ in range(5)))
+        await asyncio.gather(
+            *(each.insert(new, USERS, {"id": f"u{i}.{j}"}) for i, each in enumerate(stores) for j in range(5))
+        )
+        assert await stores[0].count(new, USERS) == 25
         await asyncio.gather(*(each.close() for each in stores))
 
-    @pytest.mark.parametrize("scope", [RED, EVERY])
-    async def test_is_for_main_or_a_tenant(self, store: DocumentStore, scope: Any) -> None:
-        with pytest.raises(TypeError):
-            await store.prepare(scope, [])
+    async def test_to_create_a_tenant_that_is_there_changes_nothing(self, store: DocumentStore) -> None:
+        await put(store, {"id": "n1"})
+        await store.create_tenant(ACME)
+        assert await store.get(RED, NOTES, "n1") is not None
 
-    async def test_refuses_collections_of_another_level(self, store: DocumentStore) -> None:
-        with pytest.raises(TypeError):
-            await store.prepare(MAIN, [USERS])
-        with pytest.raises(TypeError):
-            await store.prepare(ACME, [TENANTS])
+    async def test_the_main_database_needs_no_creating(self, world: World) -> None:
+        first = world.open(SCHEMA)
+        assert await first.count(MAIN, TENANTS) == 0
+        await first.close()
 
     @pytest.mark.parametrize("name", ["", "Notes", "a b", 'a"b', "a;drop", "sqlite_x", "x" * 64, "ä", "1a"])
-    async def test_refuses_hostile_names(self, store: DocumentStore, name: str) -> None:
+    def test_refuses_hostile_names(self, name: str) -> None:
         with pytest.raises(ValueError):
-            await store.prepare(ACME, [Collection(name, Level.TENANT)])
-        with pytest.raises((ValueError, FailedPrecondition)):
-            await store.get(ACME, Collection(name, Level.TENANT), "x")
+            Schema([Collection(name, Level.TENANT)])
+
+    def test_refuses_two_collections_of_one_name_in_one_database(self) -> None:
+        with pytest.raises(ValueError):
+            Schema([NOTES, Collection("notes", Level.TENANT)])
+        Schema([NOTES, NOTES, Collection("notes", Level.MAIN)])
 
     async def test_a_scrub_changes_nothing_that_is_there(self, store: DocumentStore) -> None:
-        await store.prepare(ACME, [NOTES])
         await store.insert(RED, NOTES, {"id": "kept"})
         await store.insert(RED, NOTES, {"id": "gone"})
         await store.delete(RED, NOTES, "gone")
@@ -532,17 +545,45 @@ class TestPrepare:
         await store.scrub(ACME)
         assert [each["id"] for each in (await store.find(RED, NOTES)).items] == ["kept"]
 
-    async def test_drop_tenant_removes_everything_of_it_alone(self, world: World, store: DocumentStore) -> None:
+
+class TestDroppedTenants:
+    async def test_everything_of_it_goes_and_nothing_else(self, world: World, store: DocumentStore) -> None:
         await put(store, {"id": "n1"})
         await put(store, {"id": "n1"}, scope=ALIEN)
         await store.drop_tenant(ACME)
         await store.drop_tenant(ACME)
         assert not world.traces("acme")
-        with pytest.raises(FailedPrecondition):
-            await store.get(RED, NOTES, "n1")
         assert await store.count(ALIEN, NOTES) == 1
-        await store.prepare(ACME, [USERS, NOTES])
-        assert await store.get(RED, NOTES, "n1") is None
+
+    @pytest.mark.parametrize("method", [*READS, *WRITES])
+    async def test_every_call_fails_and_recreates_nothing(
+        self, world: World, store: DocumentStore, method: str
+    ) -> None:
+        other = world.open(SCHEMA)
+        await put(other, {"id": "n1"})
+        await store.drop_tenant(ACME)
+        for each in (store, other):
+            with pytest.raises(FailedPrecondition) as caught:
+                await (READS | WRITES)[method](each, RED, NOTES)
+            assert caught.value.reason == "UNKNOWN_TENANT"
+            with pytest.raises(FailedPrecondition):
+                await each.scrub(ACME)
+        assert not world.traces("acme")
+        await other.close()
+
+    async def test_one_that_is_created_anew_begins_empty_in_every_store(
+        self, world: World, store: DocumentStore
+    ) -> None:
+        other = world.open(SCHEMA)
+        await put(other, {"id": "n1", "key": "k"})
+        await store.drop_tenant(ACME)
+        await store.create_tenant(ACME)
+        for each, id in ((other, "n2"), (store, "n3")):
+            assert await each.get(RED, NOTES, "n1") is None
+            await put(each, {"id": id, "key": id})
+        with pytest.raises(Conflict):
+            await put(other, {"id": "n4", "key": "n3"})
+        await other.close()
 
 
 HOSTILE = [
@@ -618,7 +659,7 @@ class TestHostileInput:
 
 class TestTotals:
     @pytest.fixture(autouse=True)
-    async def usage(self, store: DocumentStore, prepared: None) -> None:
+    async def usage(self, store: DocumentStore) -> None:
         await put(
             store,
             {"id": "1", "model": "a", "ok": True, "tokens": 10, "cost": 0.5},
@@ -672,7 +713,7 @@ class TestTotals:
 
 class TestSeveralStores:
     async def test_two_at_once_lose_nothing(self, world: World, store: DocumentStore) -> None:
-        other = world.open()
+        other = world.open(SCHEMA)
         stores = [store, other]
         await asyncio.gather(*(stores[i % 2].insert(RED, NOTES, {"id": f"n{i}"}) for i in range(100)))
         assert await store.count(RED, NOTES) == 100 == await other.count(RED, NOTES)
@@ -685,8 +726,7 @@ class TestSeveralStores:
     async def test_what_is_closed_and_opened_again_is_all_there(self, world: World, store: DocumentStore) -> None:
         await put(store, {"id": "n1"})
         await store.close()
-        again = world.open()
-        await again.prepare(ACME, [USERS, NOTES])
+        again = world.open(SCHEMA)
         assert await again.get(RED, NOTES, "n1") is not None
         await again.close()
 
@@ -694,7 +734,7 @@ class TestSeveralStores:
 class TestMigrations:
     """Two real steps: names become lower-case keys, then the names go."""
 
-    def plan(self, *, broken: bool = False, ran: list[str] | None = None) -> Migrations:
+    def plan(self, *, broken: bool = False, ran: list[str] | None = None) -> Schema:
         ran = [] if ran is None else ran
 
         async def add_key(store: DocumentStore, scope: Main | Tenant) -> None:
@@ -710,14 +750,14 @@ class TestMigrations:
                     raise RuntimeError("the machine stops here")
 
         steps = (Migration(1, "notes get a key", add_key), Migration(2, "names go", drop_name))
-        return Migrations("notes", tenant=steps)
+        return Schema([USERS, NOTES], Migrations("notes", tenant=steps))
 
     async def notes(self, store: DocumentStore) -> list[Document]:
         notes = (await store.find(EVERY, NOTES, order=Order("id"))).items
         return [note for note in notes if "name" in note]
 
     @pytest.fixture(autouse=True)
-    async def old(self, store: DocumentStore, prepared: None) -> None:
+    async def old(self, store: DocumentStore) -> None:
         await put(store, {"id": "n1", "name": "One"}, {"id": "n2", "name": "Two"})
         await put(store, {"id": "n1", "name": "One"}, scope=BLUE)
 
@@ -725,7 +765,7 @@ class TestMigrations:
         ran: list[str] = []
         for _ in range(2):
             migrating = world.open(self.plan(ran=ran))
-            await migrating.prepare(ACME, [USERS, NOTES])
+            await migrating.count(RED, NOTES)
             await migrating.close()
         assert ran == ["add_key", "drop_name"]
         assert await store.get(BLUE, NOTES, "n1") == {"id": "n1", "key": "one", "project": "blue"}
@@ -735,10 +775,10 @@ class TestMigrations:
         ran: list[str] = []
         failing = world.open(self.plan(broken=True, ran=ran))
         with pytest.raises(RuntimeError):
-            await failing.prepare(ACME, [USERS, NOTES])
+            await failing.count(RED, NOTES)
         await failing.close()
         again = world.open(self.plan(ran=ran))
-        await again.prepare(ACME, [USERS, NOTES])
+        await again.count(RED, NOTES)
         await again.close()
         assert ran == ["add_key", "drop_name", "drop_name"]
         assert await store.get(RED, NOTES, "n1") == {"id": "n1", "key": "one", "project": "red"}
@@ -747,24 +787,23 @@ class TestMigrations:
     async def test_several_at_once_run_each_step_once(self, world: World) -> None:
         ran: list[str] = []
         stores = [world.open(self.plan(ran=ran)) for _ in range(4)]
-        await asyncio.gather(*(each.prepare(ACME, [USERS, NOTES]) for each in stores))
+        await asyncio.gather(*(each.count(RED, NOTES) for each in stores for _ in range(3)))
         await asyncio.gather(*(each.close() for each in stores))
         assert ran == ["add_key", "drop_name"]
 
     async def test_owners_have_versions_of_their_own(self, world: World) -> None:
         ran: list[str] = []
         mine = self.plan(ran=ran)
-        for plan in (mine, Migrations("others", tenant=mine.tenant)):
+        for plan in (mine, Schema([NOTES], Migrations("others", tenant=mine.migrations.tenant))):
             opened = world.open(plan)
-            await opened.prepare(ACME, [USERS, NOTES])
+            await opened.count(RED, NOTES)
             await opened.close()
         assert ran == ["add_key", "drop_name"] * 2
 
     async def test_a_new_tenant_has_them_all(self, world: World) -> None:
         opened = world.open(self.plan())
-        await opened.prepare(Tenant("new"), [USERS, NOTES])
+        await opened.create_tenant(Tenant("new"))
         await opened.insert(Project(Tenant("new"), "p"), NOTES, {"id": "n1", "name": "Kept"})
-        await opened.prepare(Tenant("new"), [USERS, NOTES])
         assert (await opened.get(Project(Tenant("new"), "p"), NOTES, "n1") or {})["name"] == "Kept"
         await opened.close()
 

@@ -12,9 +12,9 @@ import pytest
 from core.jobs.jobs import Jobs
 from core.jobs.records import JOB_INDEX, Job, Status
 from core.lifecycle import Lifecycle
-from core.storage.sqlite import SqliteStore
 from core.tasks import Tasks
 from core.tenancy import MAIN, Project, Tenant
+from tests.support.stores import sqlite_store
 
 ROOT = Path(__file__).parents[2]
 ACME = Project(Tenant("acme"), "p1")
@@ -25,7 +25,7 @@ class Workers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.store = SqliteStore(folder)
+        self.store = sqlite_store(folder)
         self.jobs = Jobs(self.store, Tasks(), Lifecycle())
         self.processes: list[Process] = []
 
@@ -84,7 +84,7 @@ async def reaches(process: Process, step: int | str) -> None:
 @pytest.fixture
 async def workers(tmp_path: Path) -> AsyncIterator[Workers]:
     made = Workers(tmp_path)
-    await made.jobs._book.prepare()
+    await made.store.create_tenant(ACME.tenant)
     yield made
     await made.close()
 

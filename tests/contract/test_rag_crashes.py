@@ -18,12 +18,12 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN
 from services.rag.domain.tables import LEFTOVERS
 from tests.support.auth_service import Refused
 from tests.support.rag_client import FILE_END, FORM, FORM_END, RagClient, field, file_head, objects_in
 from tests.support.serving import environment
+from tests.support.stores import sqlite_store
 from tests.support.tokens import Signer
 
 ROOT = Path(__file__).parents[2]
@@ -70,8 +70,7 @@ class Service:
         return objects_in(self.folder)
 
     async def notes(self) -> int:
-        store = SqliteStore(self.folder)
-        await store.prepare(MAIN, [LEFTOVERS])
+        store = sqlite_store(self.folder)
         count = await store.count(MAIN, LEFTOVERS)
         await store.close()
         return count

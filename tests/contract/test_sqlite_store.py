@@ -20,12 +20,14 @@ from core.storage import sqlite_files
 from core.storage.factory import StoreSettings, make_store
 from core.storage.migrations import Migration, Migrations
 from core.storage.ports import Collection, Cond, DocumentStore, Level, Op
+from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN, Main, Project, Tenant
 from tests.contract.store_process import ACME, COUNT, NOTES, RED
 
 ROOT = Path(__file__).parents[2]
 TENANTS = Collection("tenants", Level.MAIN)
+SCHEMA = Schema([TENANTS, NOTES])
 
 
 @pytest.fixture
@@ -40,8 +42,9 @@ def path(folder: Path) -> Path:
 
 @pytest.fixture
 async def store(folder: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(folder)
-    await opened.prepare(ACME, [NOTES])
+    opened = SqliteStore(folder, SCHEMA)
+    await opened.create_tenant(ACME)
+    await opened.count(RED, NOTES)
     yield opened
     await opened.close()
 
@@ -98,7 +101,7 @@ class TestProcesses:
         acknowledged = [writer.stdout.readline().strip() for _ in range(300)]
         writer.kill()
         acknowledged += writer.stdout.read().split("\n")[:-1]
-        store = SqliteStore(folder)
+        store = SqliteStore(folder, SCHEMA)
         found: dict[str, dict[str, Any]] = {}
         token = ""
         while True:
@@ -125,9 +128,9 @@ class TestProcesses:
         assert await store.get(RED, NOTES, "counter") == {"id": "counter", "n": 3 * COUNT, "project": "red"}
         assert await store.count(RED, NOTES) == 1 + 3 * COUNT + COUNT
 
-    async def test_several_prepare_a_new_tenant_at_once(self, folder: Path, processes: Processes) -> None:
-        started = processes.start("prepare", *"abcd")
-        assert [lines(process) for process in started] == [["prepared"]] * 4
+    async def test_several_use_a_new_tenant_at_once(self, folder: Path, processes: Processes) -> None:
+        started = processes.start("create", *"abcd")
+        assert [lines(process) for process in started] == [["created"]] * 4
         assert [process.wait() for process in started] == [0] * 4
         assert sorted(modes(folder)) == [".lock", "tenant_acme.sqlite"]
 
@@ -135,7 +138,7 @@ class TestProcesses:
         """It waited for the threads of its connections for ever, so nobody started it again."""
         (failing,) = processes.start("fail", "f")
         assert failing.wait(timeout=20) == 1
-        store = SqliteStore(folder)
+        store = SqliteStore(folder, SCHEMA)
         assert await store.get(RED, NOTES, "n1") is not None
         await store.close()
 
@@ -151,15 +154,14 @@ class TestProcesses:
 
             return Migration(version, "step", run)
 
-        again = SqliteStore(folder, migrations=Migrations("notes", tenant=(step(1), step(2)), lease_seconds=0.2))
-        await again.prepare(ACME, [NOTES])
+        again = SqliteStore(folder, Schema([NOTES], Migrations("notes", tenant=(step(1), step(2)), lease_seconds=0.2)))
+        assert await again.get(RED, NOTES, "first") is not None
         await again.close()
         assert ran == [2]
 
 
 class TestFiles:
     async def test_are_for_their_owner_alone(self, folder: Path, store: SqliteStore) -> None:
-        await store.prepare(MAIN, [TENANTS])
         await store.insert(RED, NOTES, {"id": "n1"})
         await store.insert(MAIN, TENANTS, {"id": "t1"})
         files = modes(folder)
@@ -182,19 +184,19 @@ class TestFiles:
         left = path.with_name(path.name + "-wal").read_bytes()
         await store.drop_tenant(ACME)
         path.with_name(path.name + "-wal").write_bytes(left)
-        await store.prepare(ACME, [NOTES])
+        await store.create_tenant(ACME)
         assert await store.count(RED, NOTES) == 0
 
     async def test_a_database_that_another_process_drops_and_makes_anew(
         self, folder: Path, store: SqliteStore, path: Path
     ) -> None:
         """An open handle went on to read and write the file that was no more."""
-        other = SqliteStore(folder)
+        other = SqliteStore(folder, SCHEMA)
         await store.insert(RED, NOTES, {"id": "old"})
         await other.drop_tenant(ACME)
         with pytest.raises(FailedPrecondition):
             await store.get(RED, NOTES, "old")
-        await other.prepare(ACME, [NOTES])
+        await other.create_tenant(ACME)
         await other.insert(RED, NOTES, {"id": "new"})
         assert await store.get(RED, NOTES, "old") is None
         assert await store.get(RED, NOTES, "new") is not None
@@ -202,67 +204,64 @@ class TestFiles:
         await other.insert(RED, NOTES, {"id": "newer"})
         assert path.with_name(path.name + "-wal").exists()
         await other.close()
-        last = SqliteStore(folder)
+        last = SqliteStore(folder, SCHEMA)
         assert await last.count(RED, NOTES) == 2
         await last.close()
 
-    async def test_a_collection_is_prepared_again_in_a_database_made_anew(
-        self, folder: Path, store: SqliteStore
-    ) -> None:
-        later, other = Collection("later", Level.PROJECT), SqliteStore(folder)
-        await store.prepare(ACME, [later])
-        await other.drop_tenant(ACME)
-        await other.prepare(ACME, [NOTES])
-        await store.prepare(ACME, [later])
-        try:
-            await store.insert(RED, later, {"id": "l1"})
-        except FailedPrecondition:  # the new file may have the old one's number, then the first call notices
-            await store.prepare(ACME, [later])
-            await store.insert(RED, later, {"id": "l1"})
-        await other.close()
 
+class TestApplying:
+    async def test_is_done_once_for_an_open_database(self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def applied(*_: Any) -> None:
+            raise AssertionError("looked at again")
 
-class TestPrepare:
-    async def test_the_second_time_asks_nothing(self, store: SqliteStore, path: Path) -> None:
-        await store.close()  # whatever asks the database now fails
-        await store.prepare(ACME, [NOTES])
-        with pytest.raises(Unavailable):
-            await store.prepare(ACME, [NOTES, Collection("later", Level.TENANT)])
+        monkeypatch.setattr(store, "_apply", applied)
+        assert await store.count(RED, NOTES) == 0
 
     async def test_a_database_that_is_as_declared_is_not_locked(self, folder: Path, store: SqliteStore) -> None:
         with closing(sqlite3.connect(folder / "tenant_acme.sqlite", isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            other = SqliteStore(folder)
-            await other.prepare(ACME, [NOTES])
+            other = SqliteStore(folder, SCHEMA)
+            assert await other.count(RED, NOTES) == 0
             await other.close()
             writer.execute("ROLLBACK")
 
     async def test_indexes_become_what_is_declared(self, folder: Path, store: SqliteStore, path: Path) -> None:
         changed = Collection("notes", Level.PROJECT, unique=(("a", "b"),), indexes=(("c",),))
-        again = SqliteStore(folder)
-        await again.prepare(ACME, [changed])
+        again = SqliteStore(folder, Schema([changed]))
         await again.insert_many(RED, changed, [{"id": "n1", "key": "k"}, {"id": "n2", "key": "k"}])
         with pytest.raises(Conflict):
             await again.insert_many(RED, changed, [{"id": f"m{i}", "a": 1, "b": 1} for i in range(2)])
         with closing(sqlite3.connect(path)) as database:
             names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")]
         assert sorted(names) == ["index notes(c)", "unique notes(a,b)"]
-        third = SqliteStore(folder)
-        with pytest.raises(Conflict, match="key"):
-            await third.prepare(ACME, [NOTES])
-        await third.close()
         await again.close()
+
+    async def test_records_that_break_a_new_unique_group_are_an_operators_matter(
+        self, folder: Path, store: SqliteStore
+    ) -> None:
+        """A caller was told that his record conflicts with another."""
+        await store.insert_many(RED, NOTES, [{"id": "n1", "kind": "k"}, {"id": "n2", "kind": "k"}])
+        changed = Collection("notes", Level.PROJECT, unique=(("kind",),))
+        newer = SqliteStore(folder, Schema([changed]))
+        with structlog.testing.capture_logs() as told, pytest.raises(Unavailable):
+            await newer.count(RED, changed)
+        assert [(each["event"], each["log_level"]) for each in told] == [
+            ("database not brought to what is declared", "error")
+        ]
+        assert await store.delete(RED, NOTES, "n2")
+        assert await newer.count(RED, changed) == 1
+        await newer.close()
 
 
 class TestHandles:
     async def fill(self, store: SqliteStore, tenants: int) -> list[Project]:
         scopes = [Project(Tenant(f"t{i}"), "p") for i in range(tenants)]
         for scope in scopes:
-            await store.prepare(scope.tenant, [NOTES])
+            await store.create_tenant(scope.tenant)
         return scopes
 
     async def test_are_bounded(self, folder: Path) -> None:
-        store = SqliteStore(folder, max_open=3)
+        store = SqliteStore(folder, SCHEMA, max_open=3)
         scopes = await self.fill(store, 10)
         most = 0
 
@@ -278,7 +277,7 @@ class TestHandles:
         assert store._databases.count == 0
 
     async def test_the_least_recently_used_is_closed(self, folder: Path) -> None:
-        store = SqliteStore(folder, max_open=2)
+        store = SqliteStore(folder, SCHEMA, max_open=2)
         a, b, c = await self.fill(store, 3)
         for scope in (a, b, a, c):
             await store.get(scope, NOTES, "n1")
@@ -286,7 +285,7 @@ class TestHandles:
         await store.close()
 
     async def test_who_is_used_is_not_closed(self, folder: Path) -> None:
-        store = SqliteStore(folder, max_open=1)
+        store = SqliteStore(folder, SCHEMA, max_open=1)
         _, b = await self.fill(store, 2)
         async with store._databases.use(folder / "tenant_t0.sqlite") as database:
             waiting = asyncio.create_task(store.get(b, NOTES, "n1"))
@@ -297,8 +296,8 @@ class TestHandles:
         await store.close()
 
     async def test_one_file_is_opened_once(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        store = SqliteStore(folder)
-        await store.prepare(ACME, [NOTES])
+        store = SqliteStore(folder, SCHEMA)
+        await store.create_tenant(ACME)
         await store.close()
         opened: list[bool] = []
         connect = sqlite_files.connect
@@ -308,13 +307,13 @@ class TestHandles:
             return connect(path, query_only=query_only)
 
         monkeypatch.setattr(sqlite_files, "connect", counting)
-        store = SqliteStore(folder)
+        store = SqliteStore(folder, SCHEMA)
         await asyncio.gather(*(store.get(RED, NOTES, "n1") for _ in range(30)))
         await store.close()
         assert sorted(opened) == [False, True]
 
     async def test_a_caller_that_is_cancelled_leaves_no_handle_in_use(self, folder: Path) -> None:
-        store = SqliteStore(folder, max_open=1)
+        store = SqliteStore(folder, SCHEMA, max_open=1)
         a, b = await self.fill(store, 2)
         for _ in range(20):
             for scope in (a, b):
@@ -336,7 +335,7 @@ class TestHandles:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
             await store.insert(RED, NOTES, {"id": f"n{turns}"})
-        other = SqliteStore(folder)  # sees what is committed only
+        other = SqliteStore(folder, SCHEMA)  # sees what is committed only
         assert await other.count(RED, NOTES) == await store.count(RED, NOTES)
         for turns in range(30):
             assert await other.get(RED, NOTES, f"n{turns}") is not None
@@ -353,7 +352,7 @@ class TestHandles:
 
     def test_at_least_one(self, folder: Path) -> None:
         with pytest.raises(ValueError):
-            SqliteStore(folder, max_open=0)
+            SqliteStore(folder, SCHEMA, max_open=0)
 
 
 class TestTrouble:
@@ -372,8 +371,9 @@ class TestTrouble:
 
     async def test_locked_for_too_long(self, folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sqlite_files, "BUSY_SECONDS", 0.02)
-        store = SqliteStore(folder)
-        await store.prepare(ACME, [NOTES])
+        store = SqliteStore(folder, SCHEMA)
+        await store.create_tenant(ACME)
+        assert await store.get(RED, NOTES, "n1") is None
         with closing(sqlite3.connect(path, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
             with pytest.raises(Unavailable) as caught:
@@ -403,7 +403,7 @@ class TestTrouble:
         with path.open("r+b") as file:
             file.seek(where)
             file.write(b"\xff" * 4096 * 10)
-        again = SqliteStore(folder)
+        again = SqliteStore(folder, SCHEMA)
         with structlog.testing.capture_logs() as logged, pytest.raises(Unavailable) as caught:
             await again.find(RED, NOTES, page_size=1000)
         assert [line["event"] for line in logged] == ["store broken"]
@@ -419,11 +419,11 @@ class TestTrouble:
 
     async def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        store = SqliteStore(tmp_path / "file" / "data")
+        store = SqliteStore(tmp_path / "file" / "data", SCHEMA)
         with pytest.raises(Unavailable):
             await store.check()
         with pytest.raises(Unavailable):
-            await store.prepare(ACME, [NOTES])
+            await store.create_tenant(ACME)
         await store.close()
 
     async def test_documents_are_not_logged_by_the_driver(
@@ -437,9 +437,9 @@ class TestTrouble:
 
 class TestSettings:
     async def test_the_store_that_is_named(self, folder: Path) -> None:
-        store = make_store(load(StoreSettings, {"PORTICO_DATA_DIR": str(folder)}))
+        store = make_store(load(StoreSettings, {"PORTICO_DATA_DIR": str(folder)}), SCHEMA)
         assert isinstance(store, SqliteStore)
-        await store.prepare(ACME, [NOTES])
+        await store.create_tenant(ACME)
         assert (folder / "tenant_acme.sqlite").exists()
         await store.close()
         with pytest.raises(ConfigError, match="DB_PROVIDER"):
@@ -452,8 +452,7 @@ def _bytes_of(folder: Path) -> bytes:
 
 async def test_what_was_deleted_or_replaced_is_not_in_the_files_any_more(folder: Path, store: SqliteStore) -> None:
     """Deleted rows stayed on free pages and in the log, where the files showed them."""
-    others = SqliteStore(folder)
-    await others.prepare(ACME, [NOTES])
+    others = SqliteStore(folder, SCHEMA)
     for at in range(200):
         await store.insert(RED, NOTES, {"id": f"n{at}", "text": f"planted-marker-{at} " * at, "keep": "kept-marker"})
     await others.count(RED, NOTES)
@@ -473,7 +472,7 @@ async def test_a_scrub_waits_for_nobody_for_ever(
 ) -> None:
     """Somebody reads what the log still holds."""
     monkeypatch.setattr(sqlite_files, "BUSY_SECONDS", 0.05)
-    other = SqliteStore(path.parent)
+    other = SqliteStore(path.parent, SCHEMA)
     await store.insert(RED, NOTES, {"id": "a"})
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")

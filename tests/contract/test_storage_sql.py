@@ -13,7 +13,7 @@ from core.storage import page_tokens
 from core.storage.conditions import conditions, matches, order_key, sortable
 from core.storage.documents import decode, encode, escape, unescape
 from core.storage.ports import Collection, Cond, Level, Op, Order
-from core.storage.schema import create_table, indexes
+from core.storage.sqlite_schema import create_table, indexes
 from core.storage.statements import insert, segments_after, select_page, totals, update
 from core.storage.where_sql import Clause, column, filtered
 from core.tenancy import Project, Tenant

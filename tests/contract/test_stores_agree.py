@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from core.errors import Conflict, PorticoError
 from core.storage.ports import Collection, Cond, Document, DocumentStore, Level, Op, Order
+from core.storage.schema import Schema
 from core.tenancy import EveryProject, Project, Scope, Tenant
 from tests.contract.conftest import WORLDS
 
@@ -41,8 +42,8 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
-        self.stores = [make(Path(self.folder.name)).open() for make in WORLDS.values()]
-        self.same(lambda store: store.prepare(ACME, [NOTES]))
+        self.stores = [make(Path(self.folder.name)).open(Schema([NOTES])) for make in WORLDS.values()]
+        self.same(lambda store: store.create_tenant(ACME))
 
     def teardown(self) -> None:
         self.same(lambda store: store.close())

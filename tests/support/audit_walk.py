@@ -14,7 +14,7 @@ from core.app import Running
 from core.audit.records import AUDIT_LOG, AuditEntry, entry_of
 from core.rpc.audit_rules import AuditRule
 from core.rpc.policy import policies_of
-from core.storage.every import every
+from core.storage.scan import scan
 from core.tenancy import Tenant
 from tests.contract.test_contracts import METHODS
 
@@ -81,7 +81,7 @@ class Walk:
         """The tenant's log, oldest first, once all that has ended is in it."""
         platform = self._running.platform
         await platform.audit.close()
-        return [entry_of(each) async for each in every(platform.store, Tenant(tenant), AUDIT_LOG)]
+        return [entry_of(each) async for each in scan(platform.store, Tenant(tenant), AUDIT_LOG)]
 
     def rule(self, rpc: str) -> AuditRule:
         return audited(self._package)[self.path(rpc)]

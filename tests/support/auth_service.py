@@ -26,6 +26,7 @@ from portico.auth.v1 import user_service_pb2_grpc as users_grpc
 from services.auth.app import build
 from services.auth.settings import Settings
 from tests.support.serving import BY_EDGE, EDGE_SECRET, connect
+from tests.support.stores import schema_of
 
 SECRET = "s" * 40
 PASSWORD = "Correct-Horse-1"
@@ -175,7 +176,7 @@ def environment(folder: Path) -> dict[str, str]:
 async def auth_service(folder: Path, **env: str) -> AsyncIterator[AuthClient]:
     """Several may share a folder: replicas."""
     core_settings, settings = load(Settings, {**environment(folder), **env})
-    running = await start("auth", core_settings, settings, build)
+    running = await start("auth", core_settings, settings, build, schema_of("auth"))
     try:
         async with connect(running.port) as channel:
             yield AuthClient(running, channel)

@@ -16,8 +16,8 @@ from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.jobs.run import JobRun
 from core.lifecycle import Lifecycle, Phase
-from core.storage.sqlite import SqliteStore
 from core.tasks import Tasks
+from tests.support.stores import sqlite_store
 
 
 async def serve(folder: Path, lease: float) -> int:
@@ -38,7 +38,7 @@ async def serve(folder: Path, lease: float) -> int:
         with (folder / "ends").open("a") as ends:
             ends.write(f"{end.id} {end.status} {os.getpid()}\n")
 
-    lifecycle, tasks, store = Lifecycle(), Tasks(), SqliteStore(folder)
+    lifecycle, tasks, store = Lifecycle(), Tasks(), sqlite_store(folder)
     lifecycle.install()
     limits = JobLimits(lease=lease, heartbeat=lease / 6, poll=0.05, first_retry=0.01)
     jobs = Jobs(store, tasks, lifecycle, limits=limits)

@@ -6,6 +6,7 @@ import jwt
 
 from core.identity import ALGORITHM, PREFIX
 from core.storage.ports import Collection, Document, Level
+from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN, Tenant
 from services.auth.app import Domain
@@ -37,8 +38,7 @@ def revocation(number: int, tenant: str, now: float) -> Document:
 
 async def write_revocations(folder: Path, records: list[Document]) -> None:
     """Before the service has started: it makes the indexes, which is quicker than to keep them up to date."""
-    store = SqliteStore(folder)
-    await store.prepare(MAIN, [REVOCATIONS])
+    store = SqliteStore(folder, Schema([REVOCATIONS]))
     for start in range(0, len(records), 10_000):
         await store.insert_many(MAIN, REVOCATIONS, records[start : start + 10_000])
     await store.close()

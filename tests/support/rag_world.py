@@ -39,7 +39,6 @@ class World(serving.World):
 
     async def notes(self) -> int:
         store = self.running.platform.store
-        await store.prepare(MAIN, [LEFTOVERS])
         return await store.count(MAIN, LEFTOVERS)
 
 

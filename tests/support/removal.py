@@ -8,7 +8,7 @@ from typing import Any
 from core.app import Running
 from core.audit.records import Actor
 from core.jobs.records import JOBS, Status
-from core.storage.every import every
+from core.storage.scan import scan
 from core.tenancy import Project, Tenant
 
 ADMIN = Actor("session", "admin", "t1", "home", "req-1")
@@ -29,7 +29,7 @@ async def delete_project(running: Running, tenant: str = "acme", project: str = 
 async def passes(running: Running, tenant: str = "acme", project: str = "p1") -> tuple[int, bool]:
     """How often the last removal has gone over the project, and whether it has ended."""
     scope = Project(Tenant(tenant), project)
-    jobs = [each async for each in every(running.platform.store, scope, JOBS)]
+    jobs = [each async for each in scan(running.platform.store, scope, JOBS)]
     job = [each for each in jobs if each["kind"].endswith(".project.removal")][-1]
     return int((job.get("state") or {"passes": 0})["passes"]), Status(job["status"]).ended
 
@@ -62,5 +62,4 @@ def _content(path: Path) -> bytes:
 
 async def records_of(running: Running, tenant: str, project: str, *collections: Any) -> int:
     scope = Project(Tenant(tenant), project)
-    await running.platform.store.prepare(scope.tenant, collections)
     return sum([await running.platform.store.count(scope, each) for each in collections])

@@ -11,6 +11,7 @@ import grpc
 from core import app
 from core.app import Running
 from core.sealing import generate_key
+from tests.support.stores import TENANTS, schema_of
 from tests.support.tokens import Signer
 
 _KEYS = generate_key()
@@ -56,7 +57,9 @@ async def served(
 ) -> AsyncIterator[Running]:
     """Without its ties to auth: it trusts the signer's key, and nothing is revoked."""
     core_settings, settings = app.load(settings_class, environment(folder, **env))
-    running = await app.start(name, core_settings, settings, build)
+    running = await app.start(name, core_settings, settings, build, schema_of(name))
+    for tenant in TENANTS:
+        await running.platform.store.create_tenant(tenant)
     running.platform.keys.replace({signer.key_id: signer.private.public_key()})
     running.platform.revocations.replace([])
     try:

@@ -12,12 +12,16 @@ from core import app
 from core.app import Platform
 from core.rpc.server import Mount
 from services.vector.app import assemble
+from services.vector.domain.tables import COLLECTIONS
 from services.vector.settings import Settings
+from tests.support.stores import TENANTS
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
     platform.keys.replace({sys.argv[1]: _public_key(Path(sys.argv[2]))})
     platform.revocations.replace([])
+    for tenant in TENANTS:
+        await platform.store.create_tenant(tenant)
     return await assemble(platform, settings)
 
 
@@ -28,4 +32,4 @@ def _public_key(path: Path) -> EllipticCurvePublicKey:
 
 
 if __name__ == "__main__":
-    app.run("vector", Settings, build)
+    app.run("vector", Settings, build, collections=COLLECTIONS)

@@ -9,7 +9,7 @@ from core.audit.log import AuditLog
 from core.audit.records import DENIED, FAILURE, OPERATOR, SUCCESS, UNKNOWN, Actor, AuditEntry, new_entry
 from core.errors import InvalidInput, NotFound, PorticoError
 from core.storage.ports import Cond, DocumentStore, Op
-from core.storage.tenants import every_tenant
+from core.storage.tenants import iter_tenants
 from core.tenancy import Tenant
 from services.auth.domain.callers import Caller, Callers
 
@@ -97,7 +97,7 @@ class AuditRetention:
         self._keep_seconds = keep_seconds
 
     async def prune(self) -> None:
-        async for tenant in every_tenant(self._store):
+        async for tenant in iter_tenants(self._store):
             try:
                 removed = await self._log.prune(tenant, self._keep_seconds)
             except PorticoError as error:  # of one tenant, or one that has just been removed: the others go on

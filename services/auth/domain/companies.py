@@ -11,7 +11,7 @@ from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.issuing import new_id
 from services.auth.domain.records import ACTIVE, PENDING, Company, DirectoryEntry
-from services.auth.domain.tables import TENANT_COLLECTIONS, Tables
+from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
 RESERVED_SLUGS = frozenset(
@@ -32,7 +32,7 @@ class Companies:
         self._clock = clock
 
     async def get(self, slug: str) -> Company | None:
-        """The company of that slug, its store ready for use; None while it is not registered to the end."""
+        """The company of that slug; None while it is not registered to the end."""
         try:
             tenant = Tenant(slug)
         except ValueError:
@@ -40,7 +40,6 @@ class Companies:
         company = await self._companies.get(MAIN, tenant.slug)
         if company is None or company.status != ACTIVE:
             return None
-        await self._store.prepare(tenant, TENANT_COLLECTIONS)
         return company
 
     async def of_email(self, email_key: str) -> list[Company]:
@@ -83,7 +82,7 @@ class Companies:
             await self._companies.insert(MAIN, wanted)
         except Conflict:
             await self._take_over(wanted)
-        await self._store.prepare(Tenant(slug), TENANT_COLLECTIONS)
+        await self._store.create_tenant(Tenant(slug))
         return wanted
 
     async def activate(self, reserved: Company, owner_id: str) -> Company:

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from core.audit.records import AUDIT_LOG
-from core.storage.every import every
 from core.storage.ports import Collection, DocumentStore, Level, Order, Where
+from core.storage.scan import scan
 from core.storage.tenants import TENANTS
 from core.tenancy import Scope
 from services.auth.domain.records import (
@@ -51,8 +50,18 @@ _API_TOKENS = Collection(
 _SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",), ("userId", "issuedAt")))
 _INVITATIONS = Collection("invitations", Level.TENANT, unique=(("emailLower",), ("secretHash",)))
 
-MAIN_COLLECTIONS = (TENANTS, _DIRECTORY, _INSTALLATION, _SIGNING_KEYS, _REVOCATIONS, _DELETIONS)
-TENANT_COLLECTIONS = (_USERS, _PROJECTS, _API_TOKENS, _SESSIONS, _INVITATIONS, AUDIT_LOG)
+COLLECTIONS = (
+    _DIRECTORY,
+    _INSTALLATION,
+    _SIGNING_KEYS,
+    _REVOCATIONS,
+    _DELETIONS,
+    _USERS,
+    _PROJECTS,
+    _API_TOKENS,
+    _SESSIONS,
+    _INVITATIONS,
+)
 
 _PAGE = 50
 
@@ -84,7 +93,7 @@ class Table(Generic[T]):
 
     async def every(self, scope: Scope, where: Where) -> AsyncIterator[T]:
         """All that match, so that no number of them is too many."""
-        async for document in every(self._store, scope, self._collection, where):
+        async for document in scan(self._store, scope, self._collection, where):
             yield from_document(self._record, document)
 
     async def count(self, scope: Scope, where: Where) -> int:

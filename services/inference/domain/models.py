@@ -17,7 +17,7 @@ from core.storage.keys import insert_with_key
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import Project
 from services.inference.domain.providers import Providers
-from services.inference.domain.tables import COLLECTIONS, MODELS, Table
+from services.inference.domain.tables import MODELS, Table
 
 LLM, EMBEDDING = "llm", "embedding"
 CATEGORIES = (LLM, EMBEDDING, "rerank", "stt", "tts", "ocr")
@@ -192,7 +192,6 @@ class Models:
         return model if isinstance(model, Model) else model_of(model)
 
     async def by_key(self, project: Project, key: str) -> Model | None:
-        await self._store.prepare(project.tenant, COLLECTIONS)  # for any key: a refused call is recorded too
         document = await self._table.find_one(project, {"key": key}) if is_key(key) else None
         return None if document is None else model_of(document)
 

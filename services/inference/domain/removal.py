@@ -5,7 +5,7 @@ from core.providers.providers import Changed
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.inference.domain.providers import Providers
-from services.inference.domain.tables import COLLECTIONS, MODELS
+from services.inference.domain.tables import MODELS
 
 
 class ProjectRemoval:
@@ -16,7 +16,6 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.removals.Remove."""
-        await self._store.prepare(project.tenant, COLLECTIONS)
         await self._store.delete_where(project, MODELS, {})
         await self._providers.delete_all(project)
         self._changed(project)

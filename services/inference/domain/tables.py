@@ -19,41 +19,35 @@ Reach = Project | EveryProject
 
 
 class Table:
-    """One collection, made where a tenant has none yet. Errors are the store's."""
+    """One collection. Errors are the store's."""
 
     def __init__(self, store: DocumentStore, collection: Collection) -> None:
         self._store = store
         self._collection = collection
 
     async def insert(self, scope: Project, document: Document) -> None:
-        await (await self._ready(scope)).insert(scope, self._collection, document)
+        await self._store.insert(scope, self._collection, document)
 
     async def get(self, scope: Reach, id: str) -> Document | None:
-        return await (await self._ready(scope)).get(scope, self._collection, id)
+        return await self._store.get(scope, self._collection, id)
 
     async def find_one(self, scope: Reach, where: Where) -> Document | None:
-        return await (await self._ready(scope)).find_one(scope, self._collection, where)
+        return await self._store.find_one(scope, self._collection, where)
 
     async def page(self, scope: Reach, where: Where, size: int, token: str) -> Page:
         """Newest first."""
-        store = await self._ready(scope)
-        return await store.find(scope, self._collection, where, page_size=size, page_token=token)
+        return await self._store.find(scope, self._collection, where, page_size=size, page_token=token)
 
     async def count(self, scope: Reach, where: Where) -> int:
-        return await (await self._ready(scope)).count(scope, self._collection, where)
+        return await self._store.count(scope, self._collection, where)
 
     async def update(
         self, scope: Project, id: str, changes: Mapping[str, Any], where: Where | None = None
     ) -> Document | None:
-        return await (await self._ready(scope)).update(scope, self._collection, id, changes, where=where)
+        return await self._store.update(scope, self._collection, id, changes, where=where)
 
     async def delete(self, scope: Project, id: str) -> bool:
-        return await (await self._ready(scope)).delete(scope, self._collection, id)
+        return await self._store.delete(scope, self._collection, id)
 
     async def totals(self, scope: Reach, where: Where, group_by: Sequence[str], sums: Sequence[str]) -> list[Document]:
-        store = await self._ready(scope)
-        return await store.totals(scope, self._collection, where, group_by=group_by, sums=sums)
-
-    async def _ready(self, scope: Reach) -> DocumentStore:
-        await self._store.prepare(scope.tenant, COLLECTIONS)
-        return self._store
+        return await self._store.totals(scope, self._collection, where, group_by=group_by, sums=sums)

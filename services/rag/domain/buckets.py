@@ -16,7 +16,7 @@ from core.storage.unused import delete_unused
 from core.tenancy import Project
 from services.rag.domain import names
 from services.rag.domain.providers import Providers
-from services.rag.domain.tables import BUCKETS, COLLECTIONS
+from services.rag.domain.tables import BUCKETS
 from services.rag.ports import Place
 
 OPENAI = "openai"
@@ -121,7 +121,6 @@ class Buckets:
 
     async def get(self, project: Project, key: str) -> Bucket:
         """Raises NotFound."""
-        await self._prepare(project)
         document = await self._store.find_one(project, BUCKETS, {"key": key})
         if document is not None:
             return bucket_of(document)
@@ -130,7 +129,6 @@ class Buckets:
         raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")
 
     async def by_id(self, project: Project, id: str) -> Bucket | None:
-        await self._prepare(project)
         document = await self._store.get(project, BUCKETS, id)
         return bucket_of(document) if document else None
 
@@ -150,7 +148,6 @@ class Buckets:
             raise FailedPrecondition("The bucket still holds files. Delete them first.", reason="BUCKET_NOT_EMPTY")
 
     async def count_in(self, project: Project, provider: Provider) -> int:
-        await self._prepare(project)
         return await self._store.count(project, BUCKETS, {"providerId": provider.id})
 
     async def _make_unasked(self, project: Project, key: str) -> Bucket:
@@ -179,6 +176,3 @@ class Buckets:
         except (NotFound, FailedPrecondition):
             await self._store.delete(project, BUCKETS, bucket.id)
             raise
-
-    async def _prepare(self, project: Project) -> None:
-        await self._store.prepare(project.tenant, COLLECTIONS)

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from core import logs
 from core.errors import NotFound, PorticoError, Unavailable
-from core.storage.every import every
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
+from core.storage.scan import scan
 from core.tenancy import MAIN, Project, Tenant
 from services.rag.domain.buckets import Bucket
 from services.rag.domain.providers import Providers
@@ -86,7 +86,6 @@ class Leftovers:
 
     async def note(self, project: Project, bucket: Bucket, objects: Sequence[str]) -> Note:
         """Durable on return: from now on these objects do not stay without a file."""
-        await self._store.prepare(MAIN, [LEFTOVERS])
         due_at = self._clock() + self._grace
         note = Note(f"lft_{uuid4().hex}", bucket.place(project), bucket.provider_id, tuple(objects), due_at)
         await self._store.insert(MAIN, LEFTOVERS, note.document())
@@ -115,7 +114,6 @@ class Leftovers:
 
     async def count(self, project: Project, provider_id: str = "") -> int:
         """Notes of the project, or of one provider in it: work under way, or cut off and not settled yet."""
-        await self._store.prepare(MAIN, [LEFTOVERS])
         where = {"tenant": project.tenant.slug, "project": project.id}
         if provider_id:
             where["providerId"] = provider_id
@@ -124,11 +122,10 @@ class Leftovers:
     async def sweep(self) -> int:
         """Settles the notes whose time has come; says how many there were. A provider that fails is left alone until
         the next sweep: the others' notes do not wait for it again and again."""
-        await self._store.prepare(MAIN, [LEFTOVERS])
         due = {"dueAt": Cond(Op.LTE, self._clock())}
         failing: set[tuple[Project, str]] = set()
         count = 0
-        async for document in every(self._store, MAIN, LEFTOVERS, due, order=Order("dueAt", descending=False)):
+        async for document in scan(self._store, MAIN, LEFTOVERS, due, order=Order("dueAt", descending=False)):
             note = note_of(document)
             if (note.place.scope, note.provider_id) not in failing:
                 count += await self._claim(note, failing)

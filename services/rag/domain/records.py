@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import Conflict
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
 from core.tenancy import Project
-from services.rag.domain.tables import COLLECTIONS, FILES
+from services.rag.domain.tables import FILES
 from services.rag.ports import etag_of
 
 NONE, PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED = "none", "pending", "running", "succeeded", "failed", "skipped"
@@ -136,7 +136,6 @@ class FileRecords:
         return await self._find(project, {"bucketId": bucket_id, "key": key})
 
     async def get(self, project: Project, id: str) -> File | None:
-        await self._prepare(project)
         document = await self._store.get(project, FILES, id)
         return file_of(document) if document else None
 
@@ -147,7 +146,6 @@ class FileRecords:
 
     async def insert(self, project: Project, file: File) -> bool:
         """False: there is a file with its key."""
-        await self._prepare(project)
         kept = {name: value for name, value in file.fields().items() if value is not None}
         try:
             await self._store.insert(project, FILES, {"id": file.id, **kept})
@@ -194,20 +192,14 @@ class FileRecords:
         return await self._page(project, where, Order("position", descending=descending), size)
 
     async def count(self, project: Project, bucket_id: str) -> int:
-        await self._prepare(project)
         return await self._store.count(project, FILES, {"bucketId": bucket_id})
 
     async def _page(
         self, project: Project, where: Mapping[str, Any], order: Order, size: int
     ) -> tuple[list[File], bool]:
-        await self._prepare(project)
         page = await self._store.find(project, FILES, where, order=order, page_size=size)
         return [file_of(each) for each in page.items], bool(page.next_token)
 
     async def _find(self, project: Project, where: Mapping[str, Any]) -> File | None:
-        await self._prepare(project)
         document = await self._store.find_one(project, FILES, where)
         return file_of(document) if document else None
-
-    async def _prepare(self, project: Project) -> None:
-        await self._store.prepare(project.tenant, COLLECTIONS)

@@ -9,7 +9,7 @@ from core.tenancy import Project
 from services.rag.domain.leftovers import Leftovers
 from services.rag.domain.providers import Providers
 from services.rag.domain.stores import Stores
-from services.rag.domain.tables import BUCKETS, COLLECTIONS, FILES
+from services.rag.domain.tables import BUCKETS, FILES
 
 log = logs.get(__name__)
 
@@ -26,7 +26,6 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.removals.Remove."""
-        await self._store.prepare(project.tenant, COLLECTIONS)
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]

@@ -1,6 +1,5 @@
 """What the service keeps: in the tenants' stores, and one list for the whole installation."""
 
-from core.audit.records import AUDIT_LOG
 from core.providers import records
 from core.storage.ports import Collection, Level
 
@@ -12,7 +11,7 @@ FILES = Collection(
     unique=(("bucketId", "key"),),
     indexes=(("bucketId", "position"), ("objectId",), ("markdownObjectId",)),
 )
-COLLECTIONS = (PROVIDERS, BUCKETS, FILES, AUDIT_LOG)
-
 LEFTOVERS = Collection("file_leftovers", Level.MAIN, indexes=(("dueAt",), ("tenant", "project")))
 """Objects that may belong to no file, if what was being done to them was cut off."""
+
+COLLECTIONS = (PROVIDERS, BUCKETS, FILES, LEFTOVERS)

@@ -25,7 +25,7 @@ from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.points import IndexSpec, Metric
 from services.vector.domain.providers import Providers
-from services.vector.domain.tables import COLLECTIONS, INDEXES, QUERY_LOGS
+from services.vector.domain.tables import INDEXES, QUERY_LOGS
 from services.vector.ports import Capabilities, Place
 
 DROP = "vector.index.drop"
@@ -120,7 +120,6 @@ class Indexes:
 
     async def create(self, project: Project, provider_key: str, new: NewIndex) -> tuple[Index, bool]:
         """The index, and whether it was there already. Raises NotFound (provider), Conflict, InvalidInput."""
-        await self._prepare(project)
         name = fields.text("name", new.name, at_least=1, at_most=200)
         metadata = fields.notes("metadata", new.metadata)
         spec = IndexSpec(new.dimension, Metric.parse(new.metric.lower()), new.hybrid)
@@ -153,7 +152,6 @@ class Indexes:
 
     async def list(self, project: Project, provider_key: str, size: int, token: str) -> tuple[list[Index], str]:
         """One page, newest first, and the token of the next. Raises NotFound (provider), InvalidInput."""
-        await self._prepare(project)
         provider = await self._providers.get(project, provider_key)
         where = {"providerKey": provider.key, "status": ACTIVE}
         limit = fields.page_size(size, fields.MAX_PAGE)
@@ -211,7 +209,6 @@ class Indexes:
 
     async def count_in(self, project: Project, provider: Provider) -> int:
         """How many indexes lie in the provider, after finishing what was begun and not ended."""
-        await self._prepare(project)
         for status in (CREATING, DELETING):
             where = {"providerKey": provider.key, "status": status}
             while page := (await self._store.find(project, INDEXES, where)).items:
@@ -265,12 +262,8 @@ class Indexes:
         await self._store.delete(project, INDEXES, index.id)
 
     async def _find(self, project: Project, provider: Provider, key: str) -> Index | None:
-        await self._prepare(project)
         document = await self._store.find_one(project, INDEXES, {"providerKey": provider.key, "key": key})
         return None if document is None else index_of(document)
-
-    async def _prepare(self, project: Project) -> None:
-        await self._store.prepare(project.tenant, COLLECTIONS)
 
 
 def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from core import logs
 from core.errors import PorticoError
 from core.providers.records import Provider
-from core.storage.every import every
 from core.storage.ports import DocumentStore
+from core.storage.scan import scan
 from core.tenancy import Project
 from services.vector.domain.indexes import Index, Indexes, index_of
 from services.vector.domain.providers import Providers
-from services.vector.domain.tables import COLLECTIONS, INDEXES, QUERY_LOGS
+from services.vector.domain.tables import INDEXES, QUERY_LOGS
 
 log = logs.get(__name__)
 
@@ -33,10 +33,9 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.removals.Remove."""
-        await self._store.prepare(project.tenant, COLLECTIONS)
         providers = {provider.key: provider async for provider in self._providers.every(project)}
         gone = True
-        async for document in every(self._store, project, INDEXES):
+        async for document in scan(self._store, project, INDEXES):
             index = index_of(document)
             provider = providers.get(index.provider_key)
             gone = (provider is None or await self._drop(project, provider, index, last)) and gone

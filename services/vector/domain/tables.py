@@ -1,6 +1,5 @@
 """What the service keeps in the tenants' stores."""
 
-from core.audit.records import AUDIT_LOG
 from core.providers import records
 from core.storage.ports import Collection, Level
 
@@ -14,4 +13,4 @@ INDEXES = Collection(
 QUERY_LOGS = Collection(
     "vector_query_logs", Level.PROJECT, indexes=(("indexId", "createdAt"), ("indexId",), ("createdAt",))
 )
-COLLECTIONS = (PROVIDERS, INDEXES, QUERY_LOGS, AUDIT_LOG)
+COLLECTIONS = (PROVIDERS, INDEXES, QUERY_LOGS)

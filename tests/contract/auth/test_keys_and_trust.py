@@ -27,6 +27,7 @@ from services.inference.settings import Settings as InferenceSettings
 from tests.support.auth_service import PASSWORD, SECRET, AuthClient, Person, auth_service, environment
 from tests.support.auth_world import NEW_PASSWORD, C, identity_of, refusal
 from tests.support.removal import hurry, removed
+from tests.support.stores import schema_of
 
 
 async def read(stream: Any) -> Any:
@@ -217,7 +218,7 @@ class TestDeletedProjects:
         await auth.call(auth.projects.DeleteProject, deletion, owner.token)
         env = {**environment(tmp_path / "data"), "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{auth.running.port}"}
         core_settings, settings = load(InferenceSettings, env)
-        service = await start("inference", core_settings, settings, build_inference)
+        service = await start("inference", core_settings, settings, build_inference, schema_of("inference"))
         try:
             hurry(service)
             async with asyncio.timeout(30):

@@ -8,7 +8,6 @@ from core.audit.log import AuditLog
 from core.identity import KeyRing
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
-from core.storage.sqlite import SqliteStore
 from core.tasks import Tasks
 from core.tenancy import MAIN, Tenant
 from portico.auth.v1 import account_service_pb2 as accounts
@@ -22,6 +21,7 @@ from services.auth.settings import Settings
 from tests.support.auth_service import AuthClient, Person, auth_service, environment
 from tests.support.auth_world import C, identity_of, refusal
 from tests.support.legacy import revocation, write_revocations
+from tests.support.stores import sqlite_store
 from tests.support.waiting import until
 
 
@@ -200,7 +200,7 @@ class TestRevocations:
     async def compact(self, folder: Path, auth: AuthClient, left: int) -> None:
         """As a replica does it whose clock says that two minutes have passed, until the service has heard of it."""
         _, settings = load(Settings, {**environment(folder), "PORTICO_MAX_REVOCATIONS_PER_TENANT": "10"})
-        store, keys, applied = SqliteStore(folder), KeyRing(), Revocations()
+        store, keys, applied = sqlite_store(folder), KeyRing(), Revocations()
         domain = await assemble(
             store,
             RateLimits(),

@@ -8,7 +8,6 @@ import pytest
 
 from core.audit.log import AuditLog
 from core.audit.records import (
-    AUDIT_LOG,
     DENIED,
     FAILURE,
     SUCCESS,
@@ -21,10 +20,10 @@ from core.audit.records import (
     to_document,
 )
 from core.errors import Unavailable
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document, Where
 from core.tasks import Tasks
 from core.tenancy import Scope, Tenant
+from tests.support.stores import MemoryStore
 
 ACME = Tenant("acme")
 ACTOR = Actor("api", "u1", "t1", "p1", "req-1", "192.0.2.7", "curl/8")
@@ -35,16 +34,16 @@ class Store(MemoryStore):
         super().__init__()
         self.away = False
 
-    def _check(self) -> None:
+    def _answer(self) -> None:
         if self.away:
             raise Unavailable("away")
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
-        self._check()
+        self._answer()
         await super().insert(scope, collection, document)
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        self._check()
+        self._answer()
         return await super().insert_many(scope, collection, documents)
 
     async def update(
@@ -56,19 +55,17 @@ class Store(MemoryStore):
         *,
         where: Where | None = None,
     ) -> Document | None:
-        self._check()
+        self._answer()
         return await super().update(scope, collection, id, changes, where=where)
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
-        self._check()
+        self._answer()
         return await super().delete(scope, collection, id)
 
 
 @pytest.fixture
 async def store() -> Store:
-    made = Store()
-    await made.prepare(ACME, [AUDIT_LOG])
-    return made
+    return Store()
 
 
 @pytest.fixture
@@ -200,7 +197,7 @@ async def test_a_removed_tenant_holds_up_nobody(log: AuditLog, store: Store) -> 
     await store.drop_tenant(ACME)
     await log.settle(ACME, begun)
     await log.close()
-    await store.prepare(ACME, [AUDIT_LOG])
+    await store.create_tenant(ACME)
     log.add(ACME, entry(resource="later"))
     await log.close()
     assert [each.resource_id for each in await entries(log)] == ["later"]

@@ -9,18 +9,18 @@ import pytest
 from core import context
 from core.audit.changes import Change
 from core.audit.log import AuditLog
-from core.audit.records import AUDIT_LOG, AuditEntry
+from core.audit.records import AuditEntry
 from core.context import Identity, Kind, RequestContext
 from core.errors import InvalidInput, PorticoError, Unavailable
 from core.jobs.audit import JobAudit, JobRecorder
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
-from core.jobs.records import JOB_INDEX, JOBS, Job, Status
+from core.jobs.records import JOBS, Job, Status
 from core.jobs.run import JobRun
 from core.lifecycle import Lifecycle
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
-from core.tenancy import MAIN, Project, Tenant
+from core.tenancy import Project, Tenant
+from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 CALLER = Identity(ACME, "u1", Kind.API, frozenset({"*"}), "t1", 0.0, None)
@@ -40,7 +40,6 @@ class World:
         return await self.entries()
 
     async def entries(self) -> list[AuditEntry]:
-        await self.store.prepare(ACME.tenant, [AUDIT_LOG])
         await self.log.flush()
         found, _ = await self.log.page(ACME.tenant, {}, page_size=100, page_token="")
         return found
@@ -96,7 +95,6 @@ async def test_a_job_whose_process_was_killed_too_often_leaves_an_entry(world: W
         raise AssertionError("it is not begun again")
 
     world.jobs.handle("copy", copy, JobAudit("copy.run", "copy", resource="path"))
-    await world.store.prepare(MAIN, [JOB_INDEX])
     context.bind(RequestContext("req-1", CALLER))
     job = await world.jobs.submit(ACME, "copy", {"path": "a/b"})
     killed = {"status": "running", "leaseOwner": "dead", "leaseUntil": 1.0, "failures": 1}
@@ -129,7 +127,6 @@ async def test_jobs_of_jobs_are_done_for_whoever_asked_for_the_first(world: Worl
 
 async def test_a_job_whose_end_was_not_written_leaves_one_entry(world: World) -> None:
     """Its process was killed between the entry and the job's end, and another one did it again."""
-    await world.store.prepare(ACME.tenant, [AUDIT_LOG])
     recorder = JobRecorder(world.log, {"copy": COPY})
     job = Job("job_1", "copy", {}, Status.RUNNING, 0.0, 0.0, 5)
     for _ in range(2):

@@ -17,9 +17,9 @@ from core.jobs.limits import JobLimits
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status
 from core.jobs.run import Handler, JobRun
 from core.lifecycle import Lifecycle
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import MAIN, Project, Tenant
+from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2, max_attempts=2)
@@ -131,7 +131,6 @@ async def test_a_queued_job_that_another_process_cancels_has_its_hook_called_her
     """The process that cancels it has no handler, and so knows nothing of the hook."""
     here, other = make(), make()
     here.handle(nothing)
-    await here.store.prepare(MAIN, [JOB_INDEX])
     job = await here.jobs.submit(ACME, "work", {}, unique_key="k")
     assert (await other.jobs.cancel(ACME, job.id)).status is Status.CANCELLED
     await here.jobs.start()
@@ -141,7 +140,6 @@ async def test_a_queued_job_that_another_process_cancels_has_its_hook_called_her
 
 async def test_a_cancelled_job_whose_worker_died_has_its_hook_called(process: Process) -> None:
     process.handle(hang)
-    await process.store.prepare(MAIN, [JOB_INDEX])
     job = await process.jobs.submit(ACME, "work", {})
     dead = {"status": "running", "leaseOwner": "dead", "leaseUntil": 1.0, "cancelRequested": True}
     await process.store.update(ACME, JOBS, job.id, dead)
@@ -152,7 +150,6 @@ async def test_a_cancelled_job_whose_worker_died_has_its_hook_called(process: Pr
 
 async def test_a_job_whose_process_was_killed_too_often_has_its_hook_called(process: Process) -> None:
     process.handle(hang)
-    await process.store.prepare(MAIN, [JOB_INDEX])
     job = await process.jobs.submit(ACME, "work", {}, max_attempts=2)
     killed = {"status": "running", "leaseOwner": "dead", "leaseUntil": 1.0, "failures": 1}
     await process.store.update(ACME, JOBS, job.id, killed)
@@ -168,7 +165,6 @@ async def test_a_hook_acts_for_whoever_asked_for_the_job_in_another_process_too(
         actors.append(audit.actor().id)
 
     process.handle(nothing, look)
-    await process.store.prepare(MAIN, [JOB_INDEX])
     audit.act_for(Actor(kind="session", id="u1"))
     left = await process.jobs.submit(ACME, "work", {})
     crashed = {"status": "failed", "endedAt": time.time(), "endPending": True, "leaseOwner": "dead", "leaseUntil": 1.0}
@@ -184,7 +180,6 @@ async def test_a_hook_acts_for_whoever_asked_for_the_job_in_another_process_too(
 async def test_a_crash_between_the_end_and_the_hook_leaves_the_hook_to_another_process() -> None:
     store, now = MemoryStore(), [1000.0]
     book = JobBook(store, lambda: now[0], {"work"})
-    await book.prepare()
     submitted = await book.submit(ACME, "work", {}, "k", 5)
     entry = Entry(submitted.id, ACME, "work", 1000.0, 1000.0)
     job = await book.claim(entry, 10)
@@ -282,7 +277,6 @@ async def test_a_kind_without_a_hook_ends_in_one_write(process: Process, monkeyp
     monkeypatch.setattr(process.store, "update", counted)
     process.handle(nothing)
     process.jobs.handle("plain", nothing, None)
-    await process.store.prepare(MAIN, [JOB_INDEX])
     job = await process.jobs.submit(ACME, "plain", {})
     await process.jobs.start()
     await process.settled(job)

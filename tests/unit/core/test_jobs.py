@@ -14,9 +14,9 @@ from core.jobs.limits import JobLimits
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status
 from core.jobs.run import Handler, JobRun
 from core.lifecycle import Lifecycle
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import MAIN, Project, Tenant
+from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 GLOBEX = Project(Tenant("globex"), "p1")
@@ -82,7 +82,6 @@ async def test_jobs_of_before_the_start_are_found(make: Make) -> None:
         pass
 
     house = make(nothing=nothing)
-    await house.store.prepare(MAIN, [JOB_INDEX])
     job = await house.jobs.submit(ACME, "nothing", {})
     assert job.status is Status.QUEUED
     await house.jobs.start()
@@ -263,7 +262,6 @@ async def test_a_tenant_with_many_jobs_does_not_hold_up_another(make: Make) -> N
         await hold.wait()
 
     house = make(JobLimits(running=3, running_per_tenant=2, poll=0.02), wait=wait)
-    await house.store.prepare(MAIN, [JOB_INDEX])
     many = [await house.jobs.submit(ACME, "wait", {}) for _ in range(20)]
     late = await house.jobs.submit(GLOBEX, "wait", {})
     await house.jobs.start()
@@ -279,7 +277,6 @@ async def test_a_tenant_with_many_jobs_does_not_hold_up_another(make: Make) -> N
 
 async def test_jobs_of_others_are_not_there(make: Make) -> None:
     house = make()
-    await house.store.prepare(MAIN, [JOB_INDEX])
     job = await house.jobs.submit(ACME, "x", {})
     for scope in (GLOBEX, Project(ACME.tenant, "p2")):
         with pytest.raises(NotFound):
@@ -343,7 +340,6 @@ async def test_a_drain_cuts_off_a_handler_that_reaches_no_checkpoint(make: Make)
 async def test_a_worker_that_lost_its_lease_can_write_nothing() -> None:
     store, now = MemoryStore(), [1000.0]
     book = JobBook(store, lambda: now[0])
-    await book.prepare()
     job = await book.submit(ACME, "x", {}, "", 5)
     entry = Entry(job.id, ACME, "x", 1000.0, 1000.0)
     first = await book.claim(entry, 10)
@@ -363,7 +359,6 @@ async def test_a_worker_that_lost_its_lease_can_write_nothing() -> None:
 async def test_a_job_that_kills_its_process_every_time_fails_at_the_limit() -> None:
     store, now = MemoryStore(), [1000.0]
     book = JobBook(store, lambda: now[0])
-    await book.prepare()
     job = await book.submit(ACME, "x", {}, "", 2)
     entry = Entry(job.id, ACME, "x", 1000.0, 1000.0)
     for _ in range(2):
@@ -377,7 +372,6 @@ async def test_a_job_that_kills_its_process_every_time_fails_at_the_limit() -> N
 async def test_a_cancelled_job_whose_worker_died_ends_without_a_worker() -> None:
     store, now = MemoryStore(), [1000.0]
     book = JobBook(store, lambda: now[0])
-    await book.prepare()
     one, two = [await book.submit(ACME, "x", {}, "", 2) for _ in range(2)]
     for job in (one, two):
         assert await book.claim(Entry(job.id, ACME, "x", 1000.0, 1000.0), 10) is not None
@@ -392,7 +386,6 @@ async def test_an_entry_without_a_job_is_removed_in_time_and_not_before() -> Non
     """A crash between the two leaves one; so does, for a moment, every submission."""
     store, now = MemoryStore(), [1000.0]
     book = JobBook(store, lambda: now[0])
-    await book.prepare()
     entry = Entry("job_1", ACME, "x", 1000.0, 1000.0)
     await store.insert(MAIN, JOB_INDEX, entry.document())
     assert await book.claim(entry, 10) is None
@@ -412,7 +405,6 @@ async def test_a_job_is_never_without_an_entry() -> None:
             await super().insert(scope, collection, document)
 
     book = JobBook(Watching())
-    await book.prepare()
     await book.submit(ACME, "x", {}, "", 2)
 
 

@@ -11,11 +11,10 @@ from core.providers.drivers import Driver, Field, Values
 from core.providers.providers import Providers
 from core.providers.records import NewProvider
 from core.sealing import Sealer, generate_key
-from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore
-from core.storage.sqlite import SqliteStore
 from core.storage.tenants import TENANTS
 from core.tenancy import MAIN, Project, Tenant
+from tests.support.stores import MemoryStore, sqlite_store
 
 TENANT = Tenant("acme")
 PROJECTS = [Project(TENANT, "p1"), Project(TENANT, "p2")]
@@ -67,8 +66,8 @@ def run(env: dict[str, str]) -> int | None:
 
 
 async def _fill(folder: Path, key: str) -> None:
-    store = SqliteStore(folder)
-    await store.prepare(MAIN, [TENANTS])
+    store = sqlite_store(folder)
+    await store.create_tenant(TENANT)
     await store.insert(MAIN, TENANTS, {"id": "t1", "slug": "acme", "createdAt": 1.0})
     await providers_of(store, key).create(PROJECTS[0], NewProvider("plain", "One", credentials={"apiKey": "x"}))
     await store.close()

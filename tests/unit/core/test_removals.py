@@ -11,14 +11,14 @@ from core.audit.records import Actor, AuditEntry
 from core.errors import NotFound, Unavailable
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
-from core.jobs.records import JOB_INDEX, JOBS, Job
+from core.jobs.records import JOBS, Job
 from core.jobs.run import JobRun, Postponed
 from core.lifecycle import Lifecycle
 from core.removals import Removals
 from core.storage.closed_projects import check_project_open
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
-from core.tenancy import MAIN, Project, Tenant
+from core.tenancy import Project, Tenant
+from tests.support.stores import MemoryStore
 
 GONE, KEPT = Project(Tenant("acme"), "gone"), Project(Tenant("acme"), "kept")
 ADMIN = Actor("session", "u1", "t1", "home", "req-1")
@@ -96,7 +96,6 @@ async def test_nothing_new_begins_in_the_project_before_anything_is_removed(worl
 
 
 async def test_beginning_twice_is_one_removal_and_later_another_that_finds_nothing(world: World) -> None:
-    await world.store.prepare(MAIN, [JOB_INDEX])
     for _ in range(3):
         await world.removals.begin(GONE, ADMIN)
     await world.jobs.start()
@@ -145,7 +144,6 @@ async def test_failures_of_its_own_are_tried_again_without_end(world: World) -> 
 
 async def test_a_removal_that_was_cut_off_is_finished_by_another_process() -> None:
     first = World()
-    await first.store.prepare(MAIN, [JOB_INDEX])
     await first.removals.begin(GONE, ADMIN)  # and its process is killed before it began
     second = World(first.store)
     await second.jobs.start()

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from core.errors import Conflict
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Level
 from core.storage.unused import delete_unused
 from core.tenancy import Project, Tenant
+from tests.support.stores import MemoryStore
 
 PROJECT = Project(Tenant("acme"), "p1")
 PARENTS = Collection("parents", Level.PROJECT)
@@ -19,7 +19,7 @@ class Family:
     """A parent, and its children as they come."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore()
+        self.store = MemoryStore(PARENTS)
         self.children = 0
         self.counts = 0
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
@@ -47,7 +47,6 @@ class Family:
 @pytest.fixture
 async def family() -> Family:
     made = Family()
-    await made.store.prepare(PROJECT.tenant, [PARENTS])
     await made.store.insert(PROJECT, PARENTS, {"id": "p"})
     return made
 

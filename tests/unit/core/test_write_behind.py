@@ -8,12 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.errors import FailedPrecondition, InvalidInput, Unavailable
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document, Level
-from core.storage.sqlite import SqliteStore
 from core.storage.write_behind import BATCH, WriteBehind
 from core.tasks import Tasks
 from core.tenancy import Project, Scope, Tenant
+from tests.support.stores import MemoryStore, sqlite_store
 
 PROJECT = Project(Tenant("acme"), "p1")
 EVENTS = Collection("events", Level.PROJECT, indexes=(("createdAt",),))
@@ -23,7 +22,7 @@ class Store(MemoryStore):
     """Fails as told."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(EVENTS)
         self.failures: list[Exception] = []
         self.batches: list[int] = []
         self.blocked: asyncio.Event | None = None
@@ -41,9 +40,7 @@ class Store(MemoryStore):
 
 @pytest.fixture
 async def store() -> Store:
-    made = Store()
-    await made.prepare(PROJECT.tenant, [EVENTS])
-    return made
+    return Store()
 
 
 def writer(store: Any, tasks: Tasks | None = None, capacity: int = 10_000, **options: Any) -> WriteBehind[float]:
@@ -119,7 +116,6 @@ async def test_the_log_tells_once_of_what_is_lost_between_two_flushes(store: Sto
 
 async def test_a_removed_tenant_does_not_hold_up_the_others(store: Store) -> None:
     other = Project(Tenant("globex"), "p1")
-    await store.prepare(other.tenant, [EVENTS])
     events = writer(store)
     events.add(PROJECT, 1.0)
     events.add(other, 1.0)
@@ -131,15 +127,15 @@ async def test_a_removed_tenant_does_not_hold_up_the_others(store: Store) -> Non
 
 async def test_a_removed_tenant_does_not_come_back(tmp_path: Any) -> None:
     """The log of queries prepared its collection when it was written, which made the tenant's database anew."""
-    store = SqliteStore(tmp_path)
+    store = sqlite_store(tmp_path, EVENTS)
     try:
-        await store.prepare(PROJECT.tenant, [EVENTS])
+        await store.create_tenant(PROJECT.tenant)
         events = writer(store, capacity=1)
         events.add(PROJECT, 1.0)
         await store.drop_tenant(PROJECT.tenant)
         await events.flush()
         assert not list(tmp_path.glob("tenant_acme*"))
-        await store.prepare(PROJECT.tenant, [EVENTS])
+        await store.create_tenant(PROJECT.tenant)
         events.add(PROJECT, 2.0)
         await events.flush()
         assert events.lost == 0
@@ -214,7 +210,6 @@ async def test_a_record_that_cannot_be_written_now_is_kept_though_its_batch_was_
 async def test_a_project_without_room_takes_none_from_another(store: Store) -> None:
     """What one project could not write counted against the capacity of all."""
     other = Project(Tenant("globex"), "p1")
-    await store.prepare(other.tenant, [EVENTS])
     events = writer(store, capacity=10)
     for _ in range(30):
         events.add(PROJECT, 1.0)

@@ -12,11 +12,11 @@ from core.providers.drivers import Driver, Values
 from core.providers.providers import Providers
 from core.providers.records import NewProvider, ProviderChanges, collection
 from core.sealing import Sealer, generate_key
-from core.storage.memory import MemoryStore
 from core.tenancy import Project, Tenant
 from services.inference.domain.drivers import DRIVERS
 from services.rag.adapters import s3
 from tests.support.remote_engines import drivers_at
+from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 ALL = {each.id: each for each in (*DRIVERS.values(), *drivers_at().values(), s3.driver(OutboundGuard()))}

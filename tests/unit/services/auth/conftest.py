@@ -11,11 +11,11 @@ from core.identity import KeyRing, TokenVerifier
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.sealing import generate_key
-from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore
 from core.tasks import Tasks
 from services.auth.app import Domain, assemble
 from services.auth.settings import Settings
+from tests.support.stores import MemoryStore
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Clock:
 class World:
     """One installation. Each `start` is a process of its own on the same store."""
 
-    store: DocumentStore = field(default_factory=MemoryStore)
+    store: DocumentStore = field(default_factory=lambda: MemoryStore(tenants=()))
     clock: Clock = field(default_factory=Clock)
     env: dict[str, str] = field(
         default_factory=lambda: {

@@ -1,7 +1,7 @@
 """How long the audit logs are kept, and how their times are told."""
 
 from core.audit.records import AUDIT_LOG, SUCCESS, Actor, new_entry
-from core.storage.every import every
+from core.storage.scan import scan
 from core.tenancy import Tenant
 from portico.auth.v1.audit_service_pb2 import ListAuditEntriesRequest
 from services.auth import convert
@@ -19,7 +19,7 @@ async def register(process: Process, slug: str) -> Tenant:
 
 
 async def actions(world: World, tenant: Tenant) -> list[str]:
-    return [document["action"] async for document in every(world.store, tenant, AUDIT_LOG)]
+    return [document["action"] async for document in scan(world.store, tenant, AUDIT_LOG)]
 
 
 async def test_old_entries_of_every_tenant_are_removed(world: World) -> None:

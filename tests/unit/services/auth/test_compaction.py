@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from core.context import Identity, Kind
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Page
 from core.tenancy import MAIN, Project, Scope, Tenant
 from services.auth.domain.accounts import SignedIn
 from services.auth.domain.records import ApiToken, RevocationRecord
 from services.auth.domain.registration import NewCompany
+from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import Process, World
 
 ACME = Tenant("acme")

@@ -8,10 +8,10 @@ import pytest
 from core import context
 from core.context import Identity, Kind, RequestContext
 from core.errors import FailedPrecondition, NotFound, PorticoError, Unavailable
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document, Where
 from core.tenancy import Project, Scope, Tenant
 from services.auth.domain.registration import NewCompany, Registered
+from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import Process, World
 
 ACME = Tenant("acme")

@@ -6,10 +6,10 @@ import pytest
 
 from core.errors import FailedPrecondition
 from core.sealing import SealBroken, Sealer, generate_key
-from core.storage.memory import MemoryStore
 from core.storage.ports import Document
 from core.tenancy import MAIN
 from services.auth.domain.records import SigningKey
+from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import Process, World
 
 DAY = 86_400.0

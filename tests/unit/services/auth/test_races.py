@@ -16,7 +16,6 @@ import pytest
 from core import context
 from core.context import RequestContext
 from core.errors import FailedPrecondition, NotFound, PermissionDenied, Unauthenticated
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document
 from core.tenancy import MAIN, Scope, Tenant
 from services.auth.domain.accounts import SignedIn
@@ -24,6 +23,7 @@ from services.auth.domain.invitations import NewInvitation
 from services.auth.domain.registration import NewCompany
 from services.auth.domain.tokens import NewToken
 from services.auth.domain.users import UserChange
+from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import Process, World
 
 PASSWORD = "Correct-Horse-1"

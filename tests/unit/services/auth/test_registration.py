@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from core.errors import Conflict, InvalidInput, Unauthenticated
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document, DocumentStore
-from core.tenancy import Main, Scope, Tenant
+from core.tenancy import Scope, Tenant
 from services.auth.domain.companies import RESERVATION_SECONDS, RESERVED_SLUGS
 from services.auth.domain.registration import NewCompany
+from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import World
 
 PASSWORD = "Correct-Horse-1"
@@ -37,9 +37,9 @@ class Dying(MemoryStore):
         if self.left < 0:
             raise ConnectionError("the process is dead")
 
-    async def prepare(self, scope: Main | Tenant, collections: object) -> None:
+    async def create_tenant(self, tenant: Tenant) -> None:
         self.change()
-        await super().prepare(scope, collections)  # type: ignore[arg-type]
+        await super().create_tenant(tenant)
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
         self.change()

@@ -12,11 +12,11 @@ from core.audit.records import AUDIT_LOG
 from core.commands import run
 from core.config import ConfigError, load
 from core.sealing import generate_key
-from core.storage.every import every
-from core.storage.sqlite import SqliteStore
+from core.storage.scan import scan
 from core.tenancy import Tenant
 from services.auth.commands import COMMANDS
 from services.auth.settings import Settings
+from tests.support.stores import sqlite_store
 
 
 def test_a_limit_that_is_none_is_refused_at_the_start() -> None:
@@ -69,9 +69,9 @@ def test_what_an_operator_makes_is_in_the_audit_log(env: dict[str, str], capsys:
     tenant = Tenant(json.loads(capsys.readouterr().out)["tenant"])
 
     async def entries() -> list[tuple[str, str]]:
-        store = SqliteStore(Path(env["PORTICO_DATA_DIR"]))
+        store = sqlite_store(Path(env["PORTICO_DATA_DIR"]))
         try:
-            return sorted([(each["action"], each["actorKind"]) async for each in every(store, tenant, AUDIT_LOG)])
+            return sorted([(each["action"], each["actorKind"]) async for each in scan(store, tenant, AUDIT_LOG)])
         finally:
             await store.close()
 

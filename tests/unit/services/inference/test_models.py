@@ -9,12 +9,12 @@ import pytest
 from core.errors import FailedPrecondition, NotFound
 from core.providers.records import NewProvider
 from core.sealing import Sealer, generate_key
-from core.storage.memory import MemoryStore
 from core.storage.ports import Collection, Document, Where
 from core.tenancy import Project, Scope, Tenant
 from services.inference.domain.models import ModelChanges, Models, NewModel
 from services.inference.domain.providers import Providers
 from services.inference.domain.tables import MODELS
+from tests.support.stores import MemoryStore
 
 PROJECT = Project(Tenant("acme"), "p1")
 NEW = NewModel(name="M", category="llm", provider_key="echo", model_id="m")

@@ -8,7 +8,6 @@ from core.errors import FailedPrecondition, InvalidInput, NotFound
 from core.providers.records import NewProvider, ProviderChanges
 from core.runtime_pool import RuntimePool
 from core.sealing import Sealer, generate_key
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.inference.domain import routes
@@ -17,6 +16,7 @@ from services.inference.domain.models import ModelChanges, Models, ModelSettings
 from services.inference.domain.providers import Providers
 from services.inference.domain.routes import REFRESH_SECONDS, STALE_SECONDS, ClientKey, Route, RouteKey, Routes
 from services.inference.ports import Client, Endpoint
+from tests.support.stores import MemoryStore
 
 PROJECT = Project(Tenant("acme"), "p1")
 

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from core import context
 from core.context import Identity, Kind, RequestContext
 from core.errors import Unavailable
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.inference.domain import calls, tokens
 from services.inference.domain.answers.usage import read_usage
 from services.inference.domain.models import Pricing
-from services.inference.domain.tables import COLLECTIONS, USAGE
+from services.inference.domain.tables import USAGE
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter, cost_nanos
+from tests.support.stores import MemoryStore
 
 
 def test_the_cost_is_exact_and_counts_every_token_once() -> None:
@@ -129,7 +129,6 @@ def test_characters_count_texts_and_tool_calls() -> None:
 
 async def test_a_call_is_recorded_as_it_ended() -> None:
     store, project = MemoryStore(), Project(Tenant("acme"), "p1")
-    await store.prepare(project.tenant, COLLECTIONS)
     meter = Meter(store, Tasks(), capacity=10)
     context.bind(RequestContext("r", Identity(project, "u", Kind.API, frozenset("*"), "t", 0.0, None)))
     call = calls.begin(calls.CHAT, "m" * 300)

@@ -17,7 +17,6 @@ from core.lifecycle import Lifecycle
 from core.providers.runtimes import RuntimeKey
 from core.runtime_pool import RuntimePool
 from core.sealing import Sealer, generate_key
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.rag.adapters.local import LocalStore, driver
@@ -35,6 +34,7 @@ from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
 from services.rag.domain.uploads import NewFile, Parts
 from services.rag.ports import FileStore
+from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 

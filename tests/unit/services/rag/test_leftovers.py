@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from core.providers.records import Provider
-from core.storage.memory import MemoryStore
 from core.tenancy import MAIN, Project, Tenant
 from services.rag.domain import leftovers
 from services.rag.domain.buckets import Bucket
@@ -16,6 +15,7 @@ from services.rag.domain.leftovers import Leftovers
 from services.rag.domain.records import File, FileRecords
 from services.rag.domain.tables import LEFTOVERS
 from services.rag.ports import Place
+from tests.support.stores import MemoryStore
 
 RED, BLUE = Project(Tenant("red"), "p"), Project(Tenant("blue"), "p")
 
@@ -48,7 +48,7 @@ async def test_a_provider_that_does_not_answer_does_not_keep_the_others_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(leftovers, "SETTLE_SECONDS", 0.02)
-    now, store, stores = [1000.0], MemoryStore(), SlowFor(RED)
+    now, store, stores = [1000.0], MemoryStore(tenants=(RED.tenant, BLUE.tenant)), SlowFor(RED)
     swept = Leftovers(
         store,
         FileRecords(store),

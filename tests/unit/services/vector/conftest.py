@@ -14,7 +14,6 @@ from core.providers.drivers import Field, Values
 from core.providers.runtimes import RuntimeKey
 from core.runtime_pool import RuntimePool
 from core.sealing import Sealer, generate_key
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.vector.domain.engines import Engines
@@ -27,6 +26,7 @@ from services.vector.domain.targets import Address, Targets
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import Driver, VectorEngine
 from tests.support.exact_engine import ExactEngine, driver
+from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 URL = Field("url", "URL", "Where it is.", required=True, destination=True)
@@ -92,7 +92,6 @@ class House:
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     made = House()
-    await made.jobs._book.prepare()
     yield made
     await made.lifecycle.stop()
     await made.tasks.drain(0.1)

@@ -40,7 +40,7 @@ async def test_the_default_stays_and_its_key_is_taken(house: House) -> None:
     with pytest.raises(FailedPrecondition):
         await delete(house, "default")
     with pytest.raises(Conflict):
-        await house.providers.create(Project(Tenant("new"), "p1"), remote(key="default"))
+        await house.providers.create(Project(Tenant("globex"), "p1"), remote(key="default"))
 
 
 async def test_a_provider_is_found_by_key_and_id_in_its_project_alone(house: House) -> None:

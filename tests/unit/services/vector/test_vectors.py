@@ -12,7 +12,7 @@ from services.vector.domain import filters
 from services.vector.domain.migrations import NewMigration
 from services.vector.domain.points import Match, Point, Words, vector
 from services.vector.domain.queries import QueryLog, QueryRecord
-from services.vector.domain.tables import COLLECTIONS, QUERY_LOGS
+from services.vector.domain.tables import QUERY_LOGS
 from services.vector.domain.targets import Address
 from services.vector.domain.vectors import Asker
 from services.vector.ports import Place, Query
@@ -167,7 +167,6 @@ async def test_queries_are_logged_off_their_path_and_summed_up(docs: House) -> N
     assert [(each["topK"], each["matchCount"], each["filtered"]) for each in entries] == [(1, 0, True), (5, 2, False)]
     assert (entries[0]["requestId"], entries[0]["tokenId"]) == ("r-1", "t-1")
     for other in (Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")):
-        await docs.store.prepare(other.tenant, COLLECTIONS)
         assert await docs.log.page(other, index.id, 0, "") == ([], "")
         assert (await docs.log.stats(other, index.id, 0)).queries == 0
     await docs.indexes.delete(ACME, "default", "docs")
@@ -180,7 +179,6 @@ def record(id: str = "i") -> QueryRecord:
 
 async def test_old_entries_go(house: House) -> None:
     log = QueryLog(house.store, house.tasks, capacity=10, keep_days=0.0)
-    await house.store.prepare(ACME.tenant, COLLECTIONS)
     log.add(record())
     await asyncio.sleep(0.001)
     await log.flush()

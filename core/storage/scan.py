@@ -1,4 +1,4 @@
-"""All documents of a list, however many: in pages, so that neither end holds them at once."""
+"""Reading every document of a list, page by page, so that neither end holds them all at once."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ _PAGE = 500
 _OLDEST_FIRST = Order(descending=False)
 
 
-async def every(
+async def scan(
     store: DocumentStore,
     scope: Scope,
     collection: Collection,
@@ -18,7 +18,7 @@ async def every(
     *,
     order: Order = _OLDEST_FIRST,
 ) -> AsyncIterator[Document]:
-    """What comes to be while it is read may be among them or not; nothing is twice."""
+    """Every matching document, once each. One that is inserted meanwhile may be among them or not."""
     token = ""
     while True:
         page = await store.find(scope, collection, where, order=order, page_size=_PAGE, page_token=token)

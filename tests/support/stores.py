@@ -1,0 +1,46 @@
+"""Document stores for tests, with everything that the services declare."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from core.collections import CORE_COLLECTIONS
+from core.storage import memory
+from core.storage.migrations import NO_MIGRATIONS, Migrations
+from core.storage.ports import Collection
+from core.storage.schema import Schema
+from core.storage.sqlite import SqliteStore
+from core.tenancy import Tenant
+from services.auth.domain import tables as auth
+from services.inference.domain import tables as inference
+from services.rag.domain import tables as rag
+from services.vector.domain import tables as vector
+
+COLLECTIONS = {
+    "auth": auth.COLLECTIONS,
+    "inference": inference.COLLECTIONS,
+    "rag": rag.COLLECTIONS,
+    "vector": vector.COLLECTIONS,
+}
+TENANTS = (Tenant("acme"), Tenant("globex"))
+
+
+def schema_of(service: str, migrations: Migrations = NO_MIGRATIONS) -> Schema:
+    """What a service's process declares."""
+    return Schema((*CORE_COLLECTIONS, *COLLECTIONS[service]), migrations)
+
+
+def whole_schema(*collections: Collection) -> Schema:
+    """What all services declare, and `collections`."""
+    return Schema((*CORE_COLLECTIONS, *(each for some in COLLECTIONS.values() for each in some), *collections))
+
+
+class MemoryStore(memory.MemoryStore):
+    """With the collections of all services, and some of the test's own."""
+
+    def __init__(self, *collections: Collection, tenants: Iterable[Tenant] = TENANTS) -> None:
+        super().__init__(whole_schema(*collections), tenants=tenants)
+
+
+def sqlite_store(folder: Path, *collections: Collection) -> SqliteStore:
+    """Without tenants: `create_tenant` makes one."""
+    return SqliteStore(folder, whole_schema(*collections))
