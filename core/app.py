@@ -49,6 +49,8 @@ from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.telemetry import TelemetrySettings
 
+_SWEEP_SECONDS = 60.0
+
 log = logs.get(__name__)
 
 S = TypeVar("S")
@@ -189,6 +191,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.CACHE, "cache", platform.cache.close, 5.0)
     lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
+    platform.tasks.every("sweep expired documents", _SWEEP_SECONDS, platform.store.sweep)
     platform.tasks.every("give freed memory back", CHECK_SECONDS, FreedMemory().give_back)
     await platform.health.start()
     await server.start()

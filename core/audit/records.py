@@ -11,7 +11,7 @@ import msgspec
 
 from core.context import Kind, RequestContext
 from core.logs import masked
-from core.storage.ports import Collection, Document, Level
+from core.storage.ports import JSON, TEXT, TIME, Collection, Document, Level
 
 SUCCESS, FAILURE, DENIED, UNKNOWN = "success", "failure", "denied", "unknown"
 """UNKNOWN: the change was begun, and its end is not recorded: it goes on, or its process was killed."""
@@ -22,6 +22,15 @@ ANONYMOUS, OPERATOR = "anonymous", "operator"
 AUDIT_LOG = Collection(
     "audit_log",
     Level.TENANT,
+    {
+        "createdAt": TIME,
+        "action": TEXT,
+        "actorId": TEXT,
+        "projectId": TEXT,
+        "resourceType": TEXT,
+        "resourceId": TEXT,
+        "metadata": JSON,
+    },
     indexes=(
         ("createdAt",),
         ("action", "createdAt"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from core.storage.ports import Collection, Document, Level
+from core.storage.ports import JSON, TEXT, TIME, Collection, Document, Level
 from core.tenancy import Project, Tenant
 
 
@@ -24,10 +24,25 @@ class Status(StrEnum):
 JOBS = Collection(
     "jobs",
     Level.PROJECT,
+    {
+        "kind": TEXT,
+        "status": TEXT,
+        "uniqueKey": TEXT,
+        "createdAt": TIME,
+        "endedAt": TIME,
+        "payload": JSON,
+        "state": JSON,
+        "actor": JSON,
+    },
     unique=(("uniqueKey",),),  # a job that has ended loses its key
     indexes=(("createdAt",), ("kind", "createdAt"), ("endedAt",)),
 )
-JOB_INDEX = Collection("job_index", Level.MAIN, indexes=(("kind", "dueAt"), ("tenant", "dueAt")))
+JOB_INDEX = Collection(
+    "job_index",
+    Level.MAIN,
+    {"kind": TEXT, "tenant": TEXT, "dueAt": TIME},
+    indexes=(("kind", "dueAt"), ("tenant", "dueAt")),
+)
 """Where to look for work. An entry is written before its job and removed after the job's end, so that a crash leaves an
 entry too many rather than a job that nobody finds; what a job's state is, the job alone says."""
 

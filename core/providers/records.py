@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import FailedPrecondition, NotFound
 from core.providers.drivers import Values
-from core.storage.ports import Collection, Document, Level
+from core.storage.ports import JSON, TEXT, TIME, Collection, Document, Level
 
 ACTIVE, DISABLED = "active", "disabled"
 STATUSES = (ACTIVE, DISABLED)
@@ -14,7 +14,13 @@ STATUSES = (ACTIVE, DISABLED)
 
 def collection(name: str) -> Collection:
     """Where a service keeps its providers."""
-    return Collection(name, Level.PROJECT, unique=(("key",),), indexes=(("createdAt",),))
+    return Collection(
+        name,
+        Level.PROJECT,
+        {"key": TEXT, "driver": TEXT, "status": TEXT, "createdAt": TIME, "updatedAt": TIME, "metadata": JSON},
+        unique=(("key",),),
+        indexes=(("createdAt",),),
+    )
 
 
 @dataclass(frozen=True, slots=True)

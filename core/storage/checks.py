@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from core.errors import InvalidInput
 from core.storage.documents import check_field
-from core.storage.ports import Order
+from core.storage.ports import BOOLEAN, INTEGER, JSON, NUMBER, TEXT, Collection, Order
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_LENGTH = 2 * 1024 * 1024
@@ -12,8 +12,14 @@ MAX_PAGE_LENGTH = 2 * 1024 * 1024
 MAX_TOTALS = 10_000
 
 
-def check_listing(order: Order, page_size: int) -> None:
+_GROUPED = (TEXT, INTEGER, BOOLEAN)
+_SUMMED = (INTEGER, NUMBER)
+
+
+def check_listing(collection: Collection, order: Order, page_size: int) -> None:
     check_field(order.field)
+    if collection.types.get(order.field) in (None, JSON):
+        raise TypeError(f"{collection.name} cannot be ordered by {order.field}, whose scalar type is not declared")
     if not 1 <= page_size <= MAX_PAGE_SIZE:
         raise InvalidInput(f"A page has 1 to {MAX_PAGE_SIZE} entries.", field="pageSize")
 
@@ -29,9 +35,13 @@ def fitting(lengths: Iterable[int]) -> int:
     return count
 
 
-def check_totals(group_by: Sequence[str], sums: Sequence[str]) -> None:
+def check_totals(collection: Collection, group_by: Sequence[str], sums: Sequence[str]) -> None:
     names = (*group_by, "count", *sums)
     if len(set(names)) != len(names):
         raise ValueError("a field is grouped by or summed, once, and 'count' is taken")
     for name in names:
         check_field(name)
+    for some, allowed, use in ((group_by, _GROUPED, "grouped by"), (sums, _SUMMED, "summed")):
+        for name in some:
+            if collection.types.get(name) not in allowed:
+                raise TypeError(f"{collection.name}.{name} is not declared with a type that can be {use}")

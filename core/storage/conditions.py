@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from core.errors import InvalidInput
-from core.storage.documents import INT64, check_field, check_text
-from core.storage.ports import Cond, Op, Where
+from core.storage.documents import INT64, check_field, check_text, check_typed
+from core.storage.ports import JSON, Collection, Cond, FieldType, Op, Where
 
 Condition = tuple[str, Op, Any]
 
@@ -27,10 +27,13 @@ _ORDERED: Mapping[Op, Callable[[Any, Any], bool]] = {
 }
 
 
-def conditions(where: Where | None) -> list[Condition]:
-    """All must hold. Raises TypeError for what no condition can be, InvalidInput for a value that cannot be."""
+def conditions(collection: Collection, where: Where | None) -> list[Condition]:
+    """All must hold. Raises TypeError for what no condition can be, InvalidInput for a value that cannot be, or that
+    the field cannot have."""
     return [
-        (name, cond.op, _checked(name, cond)) for name, given in (where or {}).items() for cond in _conds(name, given)
+        (name, cond.op, _checked(name, cond, collection.types.get(name)))
+        for name, given in (where or {}).items()
+        for cond in _conds(name, given)
     ]
 
 
@@ -45,21 +48,25 @@ def _conds(name: str, given: Any) -> Sequence[Cond]:
     return (Cond(Op.EQ, given),)
 
 
-def _checked(name: str, cond: Cond) -> Any:
+def _checked(name: str, cond: Cond, type_: FieldType | None) -> Any:
+    if type_ is JSON:
+        raise TypeError(f"{name} holds free JSON, into which no condition can look")
+    if type_ is not None and cond.op is Op.CONTAINS:
+        raise TypeError(f"{name} is no list")
     if cond.op is Op.IN:
         if isinstance(cond.value, str) or not isinstance(cond.value, Iterable):
             raise TypeError(f"IN takes a list of values ({name})")
         values = sorted(cond.value, key=repr) if isinstance(cond.value, set | frozenset) else list(cond.value)
         for value in values:
-            _check_scalar(name, value)
+            _check_scalar(name, value, type_)
         return values
-    _check_scalar(name, cond.value)
+    _check_scalar(name, cond.value, type_)
     if cond.op in _ORDERED and (cond.value is None or isinstance(cond.value, bool)):
         raise TypeError(f"{cond.op.value} takes a number or a text ({name})")
     return cond.value
 
 
-def _check_scalar(name: str, value: Any) -> None:
+def _check_scalar(name: str, value: Any, type_: FieldType | None) -> None:
     match value:
         case str():
             check_text(value, name)
@@ -73,6 +80,8 @@ def _check_scalar(name: str, value: Any) -> None:
             pass
         case _:
             raise TypeError(f"a where compares with a text, a number, a boolean or None, not {type(value).__name__}")
+    if type_ is not None:
+        check_typed(name, type_, value)
 
 
 def matches(document: Mapping[str, Any], conds: Iterable[Condition]) -> bool:

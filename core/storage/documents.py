@@ -14,10 +14,17 @@ from typing import Any
 import orjson
 
 from core.errors import InvalidInput, PayloadTooLarge
-from core.storage.ports import Collection, Document, Level
+from core.storage.ports import BOOLEAN, INTEGER, JSON, NUMBER, TEXT, TIME, Collection, Document, FieldType, Level
 
-MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
-"""Of JSON text: what the narrowest engine takes."""
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024 - 64 * 1024
+"""Of JSON text, and of BSON, of which MongoDB takes 16 MiB: the rest is for what its adapter adds."""
+
+_SURELY_FITS = 2 * 1024 * 1024
+"""Characters of JSON that have at most MAX_DOCUMENT_BYTES as BSON. A list of one-digit numbers grows most: from 2 bytes
+each to at most 13."""
+
+MAX_DEPTH = 64
+"""Levels of objects and lists in a document, itself included. MongoDB takes 100."""
 
 INT64 = range(-(2**63), 2**63)
 
@@ -43,10 +50,20 @@ def check_collection_name(name: str) -> None:
 
 
 def check_collection(collection: Collection) -> None:
-    """Raises ValueError for names that no adapter takes."""
+    """Raises ValueError for names that no adapter takes, and for an index of a field without a scalar type."""
     check_collection_name(collection.name)
-    for name in (name for group in (*collection.unique, *collection.indexes) for name in group):
-        check_field(name)
+    for name in collection.fields:
+        if not _is_field(name) or name == "id" or (name == "project" and collection.level is Level.PROJECT):
+            raise ValueError(f"{collection.name} cannot declare a field {name!r}")
+    for group in (*collection.unique, *collection.indexes):
+        for name in group:
+            if collection.types.get(name) in (None, JSON):
+                raise ValueError(f"{collection.name} has an index of {name!r}, whose scalar type is not declared")
+    for name in unique_fields(collection):
+        if collection.types[name] is BOOLEAN:
+            raise ValueError(f"a unique field is a text, a number or a time: {collection.name}.{name}")
+    if collection.expiry and collection.types.get(collection.expiry) is not TIME:
+        raise ValueError(f"{collection.name} expires by {collection.expiry!r}, which is not declared as a time")
 
 
 def check_text(text: str, field: str) -> None:
@@ -64,15 +81,96 @@ def checked_id(document: Mapping[str, Any]) -> str:
     return id
 
 
+_TAKEN: Mapping[FieldType, tuple[frozenset[type], tuple[type, ...], str]] = {
+    TEXT: (frozenset({str}), (str,), "a text"),
+    INTEGER: (frozenset({int}), (int,), "an integer"),
+    NUMBER: (frozenset({int, float}), (int, float), "a number"),
+    TIME: (frozenset({int, float}), (int, float), "a time in Unix seconds"),
+    BOOLEAN: (frozenset({bool}), (bool,), "true or false"),
+}
+"""Of each scalar type: the classes that values usually have, the classes they may have, and its name for people."""
+
+
+def check_typed(name: str, type_: FieldType, value: Any) -> None:
+    """Raises InvalidInput where a field of this type cannot hold the value, nor be compared with it."""
+    exact, classes, what = _TAKEN[type_]
+    if type(value) in exact:
+        if type(value) is int and value not in INT64:
+            raise _too_large(name)
+    elif value is not None and (not isinstance(value, classes) or isinstance(value, bool) is not (type_ is BOOLEAN)):
+        raise InvalidInput(f"{name} must be {what}.", field=name)
+
+
 def check_fields(collection: Collection, fields: Mapping[str, Any]) -> None:
+    types = collection.types
     for name, value in fields.items():
         check_field(name)
-        if type(value) is int and value not in INT64:
-            raise InvalidInput("An integer must fit into 64 bits.", field=name)
-    for name in unique_fields(collection):
-        value = fields.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
-            raise InvalidInput("This field must be a text or a number.", field=name)
+        type_ = types.get(name)
+        if type_ is None:
+            kind = type(value)
+            if kind is int and value not in INT64:
+                raise _too_large(name)
+            if kind is dict or kind is list or kind is tuple:
+                _check_nested(name, value, 2)
+        elif type_ is not JSON:
+            check_typed(name, type_, value)
+
+
+def _check_nested(field: str, value: Any, depth: int) -> None:
+    """What some engine could not hold, within an object or list at this level."""
+    if depth > MAX_DEPTH:
+        raise InvalidInput(f"{field} must be nested at most {MAX_DEPTH} levels deep.", field=field)
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str) or not name or name[0] == "$" or "." in name or "\0" in name:
+                raise InvalidInput(
+                    f"A name within {field} must be a text that is not empty, does not begin with $ and holds no dot "
+                    "or NUL character.",
+                    field=field,
+                )
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind is int:
+            if item not in INT64:
+                raise _too_large(field)
+        elif kind is dict or kind is list or kind is tuple:
+            _check_nested(field, item, depth + 1)
+
+
+def _too_large(field: str) -> InvalidInput:
+    return InvalidInput("An integer must fit into 64 bits.", field=field)
+
+
+def check_size(collection: Collection, fields: Mapping[str, Any], length: int) -> None:
+    """Raises PayloadTooLarge where fields of so many characters of JSON are too large for a document of any engine."""
+    if length <= _SURELY_FITS:
+        return
+    if length > MAX_DOCUMENT_BYTES or _document_size(collection, fields) > MAX_DOCUMENT_BYTES:
+        raise PayloadTooLarge(f"A document may have at most {MAX_DOCUMENT_BYTES} bytes, as JSON and as BSON.")
+
+
+def _document_size(collection: Collection, fields: Mapping[str, Any]) -> int:
+    """Bytes of BSON, at most. Free JSON counts as the text that an engine may keep it as."""
+    types = collection.types
+    return sum(
+        len(name) + 2 + (len(orjson.dumps(value)) + 5 if types.get(name) is JSON else bson_size(value))
+        for name, value in fields.items()
+    )
+
+
+def bson_size(value: Any) -> int:
+    """Bytes of a value in BSON, at most: an integer counts as one of 64 bits."""
+    match value:
+        case str():
+            return len(value.encode()) + 5
+        case None:
+            return 0
+        case dict():
+            return 5 + sum(len(name.encode()) + 2 + bson_size(item) for name, item in value.items())
+        case list() | tuple():
+            return 5 + sum(len(str(at)) + 2 + bson_size(item) for at, item in enumerate(value))
+    return 8
 
 
 def unique_fields(collection: Collection) -> Iterable[str]:
@@ -85,7 +183,9 @@ def stored(collection: Collection, project: str, document: Document) -> tuple[st
     check_fields(collection, document)
     if collection.level is Level.PROJECT:
         document = {**document, "project": project}
-    return id, encode(document)
+    text = encode(document)
+    check_size(collection, document, len(text))
+    return id, text
 
 
 def check_changes(collection: Collection, changes: Mapping[str, Any]) -> None:
@@ -95,14 +195,22 @@ def check_changes(collection: Collection, changes: Mapping[str, Any]) -> None:
     check_fields(collection, changes)
 
 
+def check_amounts(collection: Collection, amounts: Mapping[str, int], initial: Mapping[str, Any]) -> None:
+    """Raises TypeError for a bug of the caller, InvalidInput for an amount of more than 64 bits."""
+    check_changes(collection, {**initial, **amounts})
+    if not amounts or amounts.keys() & initial.keys():
+        raise TypeError("an increment has at least one amount, and no field that is among the initial ones")
+    for name in amounts:
+        if collection.types.get(name) is not INTEGER or amounts[name] is None:
+            raise TypeError(f"{collection.name}.{name} is not declared as an integer, so it cannot be incremented")
+
+
 def encode(value: Any) -> str:
     """JSON text that `decode` gives back exactly. Raises InvalidInput for what JSON cannot hold."""
     try:
         text = orjson.dumps(value, option=_PLAIN_JSON)
     except orjson.JSONEncodeError as error:
         raise InvalidInput(f"A value cannot be stored as JSON: {error}.") from None
-    if len(text) > MAX_DOCUMENT_BYTES:
-        raise PayloadTooLarge(f"A document may have at most {MAX_DOCUMENT_BYTES} bytes as JSON.")
     if b"null" in text:  # orjson writes NaN as null: look for it where there is a null only
         _refuse_not_finite(value)
     if b"\\u0000" in text or b"\\u0001" in text:

@@ -2,15 +2,16 @@
 
 import asyncio
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from core.errors import Conflict, FailedPrecondition
+from core.errors import Conflict, FailedPrecondition, InvalidInput
 from core.storage import page_tokens
 from core.storage.checks import MAX_TOTALS, check_listing, check_totals, fitting
 from core.storage.conditions import conditions, matches, order_key, sortable
-from core.storage.documents import check_changes, check_text, decode, encode, stored
+from core.storage.documents import INT64, check_amounts, check_changes, check_size, check_text, decode, encode, stored
 from core.storage.migrations import migrate, with_records
 from core.storage.ports import Collection, Document, Order, Page, Where, check_level
 from core.storage.schema import Schema, database_of
@@ -28,8 +29,11 @@ Database = dict[str, Table]
 class MemoryStore:
     """Each method is atomic: once it has its table, it gives up control no more. `tenants` are there from the start."""
 
-    def __init__(self, schema: Schema, *, tenants: Iterable[Tenant] = ()) -> None:
+    def __init__(
+        self, schema: Schema, *, tenants: Iterable[Tenant] = (), clock: Callable[[], float] = time.time
+    ) -> None:
         self._schema = schema
+        self._clock = clock
         self._applies = True
         self._databases: dict[Main | Tenant, Database] = {MAIN: {}, **{tenant: {} for tenant in tenants}}
         self._applied: dict[Main | Tenant, Database] = {}
@@ -54,14 +58,19 @@ class MemoryStore:
         self._check(scope, collection, write=True)
         rows = [_new(scope, collection, document) for document in documents]
         table = await self._table(scope, collection)
-        whole = dict(table)
+        before = len(table)
+        refused: Conflict | None = None
         for key, new in rows:
-            if key not in whole:
-                _check_unique(whole, collection, key, new)
-                whole[key] = new
-        added = len(whole) - len(table)
-        table.update(whole)
-        return added
+            if key not in table:
+                try:
+                    _check_unique(table, collection, key, new)
+                except Conflict as error:
+                    refused = refused or error
+                else:
+                    table[key] = new
+        if refused is not None:
+            raise refused
+        return len(table) - before
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
         self._check(scope, collection, write=False)
@@ -74,7 +83,7 @@ class MemoryStore:
 
     async def _first(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
         table = await self._table(scope, collection)
-        return next((_copy(document) for document in _documents(scope, table, where)), None)
+        return next((_copy(document) for document in _documents(scope, collection, table, where)), None)
 
     async def find(
         self,
@@ -87,11 +96,11 @@ class MemoryStore:
         page_token: str = "",
     ) -> Page:
         self._check(scope, collection, write=False)
-        check_listing(order, page_size)
-        bound_to = page_tokens.binding(scope, collection, conditions(where), order)
+        check_listing(collection, order, page_size)
+        bound_to = page_tokens.binding(scope, collection, conditions(collection, where), order)
         after = page_tokens.decode(bound_to, page_token)
         table = await self._table(scope, collection)
-        rows = ((_position(order, key, document), document) for key, document in _rows(scope, table, where))
+        rows = ((_position(order, key, document), document) for key, document in _rows(scope, collection, table, where))
         ordered = sorted(rows, key=lambda row: _sort_key(row[0]), reverse=order.descending)
         if after is not None:
             bound = _sort_key(after)
@@ -105,7 +114,7 @@ class MemoryStore:
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
         self._check(scope, collection, write=False)
         table = await self._table(scope, collection)
-        return sum(1 for _ in _rows(scope, table, where))
+        return sum(1 for _ in _rows(scope, collection, table, where))
 
     async def update(
         self,
@@ -119,15 +128,40 @@ class MemoryStore:
         self._check(scope, collection, write=True)
         check_changes(collection, changes)
         check_text(id, "id")
-        new_values, conds = _copy(dict(changes)), conditions(where)
+        text = encode(dict(changes))
+        check_size(collection, changes, len(text))
+        new_values, conds = decode(text), conditions(collection, where)
         table, key = await self._table(scope, collection), (_project(scope), id)
         if key not in table or not matches(table[key], conds):
             return None
         both = table[key] | new_values
         changed = {name: value for name, value in both.items() if value is not None or name not in new_values}
+        check_size(collection, changed, len(encode(changed)))
         _check_unique(table, collection, key, changed)
         table[key] = changed
         return _copy(changed)
+
+    async def increment(
+        self,
+        scope: Scope,
+        collection: Collection,
+        id: str,
+        amounts: Mapping[str, int],
+        *,
+        initial: Mapping[str, Any] | None = None,
+    ) -> Document:
+        self._check(scope, collection, write=True)
+        check_amounts(collection, amounts, initial or {})
+        key, new = _new(scope, collection, {**(initial or {}), **amounts, "id": id})
+        table = await self._table(scope, collection)
+        if key in table:
+            old = table[key]
+            new = old | {name: old.get(name, 0) + amount for name, amount in amounts.items()}
+            if any(new[name] not in INT64 for name in amounts):
+                raise InvalidInput("A sum must fit into 64 bits.", field=next(iter(amounts)))
+        _check_unique(table, collection, key, new)
+        table[key] = new
+        return _copy(new)
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
         self._check(scope, collection, write=False)
@@ -140,7 +174,7 @@ class MemoryStore:
 
     async def _delete(self, scope: Scope, collection: Collection, where: Where) -> int:
         table = await self._table(scope, collection)
-        keys = [key for key, _ in _rows(scope, table, where)]
+        keys = [key for key, _ in _rows(scope, collection, table, where)]
         for key in keys:
             del table[key]
         return len(keys)
@@ -155,12 +189,12 @@ class MemoryStore:
         sums: Sequence[str],
     ) -> list[Document]:
         self._check(scope, collection, write=False)
-        check_totals(group_by, sums)
+        check_totals(collection, group_by, sums)
         table = await self._table(scope, collection)
         groups: dict[tuple[str, ...], Document] = {}
         if not group_by:
             groups[()] = {"count": 0, **dict.fromkeys(sums, 0)}
-        for document in _documents(scope, table, where):
+        for document in _documents(scope, collection, table, where):
             values = [document.get(name) for name in group_by]
             zero = {**dict(zip(group_by, values, strict=True)), "count": 0, **dict.fromkeys(sums, 0)}
             total = groups.setdefault(tuple(map(encode, values)), zero)
@@ -173,6 +207,14 @@ class MemoryStore:
             groups.items(), key=lambda group: [(*order_key(sortable(decode(text))), text) for text in group[0]]
         )
         return [_copy(total) for _, total in islice(ordered, MAX_TOTALS)]
+
+    async def sweep(self) -> int:
+        return sum(
+            self._delete_expired(collection, tables[collection.name])
+            for database, tables in self._databases.items()
+            for collection in self._schema.of(database)
+            if collection.name in tables
+        )
 
     async def scrub(self, tenant: Tenant) -> None:
         """Nothing is on a disk."""
@@ -194,7 +236,20 @@ class MemoryStore:
         database = database_of(scope)
         if self._applies and self._applied.get(database) is not self._database(database):
             await self._apply(database)
-        return self._database(database)[collection.name]
+        table = self._database(database)[collection.name]
+        self._delete_expired(collection, table)
+        return table
+
+    def _delete_expired(self, collection: Collection, table: Table) -> int:
+        """How many documents that were."""
+        if not collection.expiry:
+            return 0
+        now = self._clock()
+        times = ((key, document.get(collection.expiry)) for key, document in table.items())
+        gone = [key for key, at in times if at is not None and at <= now]
+        for key in gone:
+            del table[key]
+        return len(gone)
 
     def _database(self, of: Main | Tenant) -> Database:
         if of not in self._databases:
@@ -215,15 +270,15 @@ class MemoryStore:
             self._applied[of] = tables
 
 
-def _rows(scope: Scope, table: Table, where: Where | None) -> Iterator[tuple[Key, Document]]:
-    conds = conditions(where)
+def _rows(scope: Scope, collection: Collection, table: Table, where: Where | None) -> Iterator[tuple[Key, Document]]:
+    conds = conditions(collection, where)
     for key, document in list(table.items()):
         if (isinstance(scope, EveryProject) or key[0] == _project(scope)) and matches(document, conds):
             yield key, document
 
 
-def _documents(scope: Scope, table: Table, where: Where | None) -> Iterator[Document]:
-    return (document for _, document in _rows(scope, table, where))
+def _documents(scope: Scope, collection: Collection, table: Table, where: Where | None) -> Iterator[Document]:
+    return (document for _, document in _rows(scope, collection, table, where))
 
 
 def _project(scope: Scope) -> str:

@@ -1,12 +1,18 @@
 """The document-store port. Every method takes the scope first; what the scope does not cover is not there.
 
 A document is a JSON object (`dict[str, Any]`). Its `id` (unique within the collection and scope) is the caller's to
-set; `project` is the store's: written from the scope on insert, never from the document. Times are Unix seconds as
-float or RFC 3339 text, money is an integer, so that both engines order and sum them alike.
+set; `project` is the store's: written from the scope on insert, never from the document. Times are Unix seconds, money
+is an integer, so that all engines order and sum them alike.
+
+The port takes what every engine can hold. Fields that are ordered, grouped, summed, unique or indexed are declared with
+one scalar type, and values of another type are refused (InvalidInput). The names of nested objects must not be empty,
+begin with `$` or hold a dot or NUL, nested integers have at most 64 bits, and nothing lies deeper than 64 levels. A
+field of `FieldType.JSON` is free of that: it holds whatever JSON there is and gives it back unchanged, and no query may
+look into it. A document has at most `documents.MAX_DOCUMENT_BYTES`, as JSON and as BSON.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -23,18 +29,46 @@ class Level(Enum):
     PROJECT = "project"
 
 
+class FieldType(Enum):
+    """What a declared field holds, unless it is missing or None."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    """Of 64 bits. 1.0 is none."""
+    NUMBER = "number"
+    """Integer or float, finite. It cannot be grouped by."""
+    BOOLEAN = "boolean"
+    TIME = "time"
+    """Unix seconds, integer or float."""
+    JSON = "json"
+    """Any JSON value, given back unchanged. No query may look into it."""
+
+
+TEXT, INTEGER, NUMBER = FieldType.TEXT, FieldType.INTEGER, FieldType.NUMBER
+BOOLEAN, TIME, JSON = FieldType.BOOLEAN, FieldType.TIME, FieldType.JSON
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A named set of documents. `unique` and `indexes` list groups of top-level fields.
+    """A named set of documents. `fields` declares types, `unique` and `indexes` list groups of declared fields.
 
-    Unique groups hold within the scope: for a PROJECT collection, two projects may use the same key.
-    A document that lacks a field of a unique group is not constrained by it.
+    Unique groups hold within the scope: for a PROJECT collection, two projects may use the same key. A document that
+    lacks a field of a unique group is not constrained by it. `expiry` names a TIME field: from that time on, the
+    document is gone from every read and stands in no other's way; `DocumentStore.sweep` deletes it.
     """
 
     name: str
     level: Level
+    fields: Mapping[str, FieldType] = field(default_factory=dict, hash=False)
     unique: tuple[tuple[str, ...], ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
+    expiry: str = ""
+    types: Mapping[str, FieldType] = field(init=False, repr=False, compare=False)
+    """`fields`, and those that every document of the level has."""
+
+    def __post_init__(self) -> None:
+        own = {"id": TEXT, "project": TEXT} if self.level is Level.PROJECT else {"id": TEXT}
+        object.__setattr__(self, "types", {**self.fields, **own})
 
 
 class Op(Enum):
@@ -81,8 +115,9 @@ class DocumentStore(Protocol):
     idempotent, and safe under concurrency and across processes.
 
     Raises Conflict where a unique group would be broken, InvalidInput for a page token it did not make,
-    FailedPrecondition for the scope of a tenant that was never created or was dropped, TypeError for a scope of the
-    wrong level or a collection that was not declared (a bug of the caller)."""
+    FailedPrecondition for the scope of a tenant that was never created or was dropped; TypeError for a bug of the
+    caller: a scope of the wrong level, a collection that was not declared, an order, group or sum of a field whose type
+    was not declared."""
 
     async def create_tenant(self, tenant: Tenant) -> None:
         """Create the tenant's database, unless there is one. For auth alone, which keeps the list of tenants."""
@@ -94,7 +129,11 @@ class DocumentStore(Protocol):
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None: ...
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        """All or none durable on return; documents whose id exists already are skipped. Returns how many were new."""
+        """Insert the documents whose ids are not known yet; how many those were. Durable on return.
+
+        Not a transaction: where a document breaks a unique group, the others are inserted all the same before Conflict
+        is raised, and a process that dies half-way leaves a part. To repeat the call is safe, and completes it.
+        """
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None: ...
 
@@ -127,6 +166,19 @@ class DocumentStore(Protocol):
         """Atomically sets top-level fields (a value of None removes the field) if the document also meets `where`.
         Returns the new document, or None if there is none that does."""
 
+    async def increment(
+        self,
+        scope: Scope,
+        collection: Collection,
+        id: str,
+        amounts: Mapping[str, int],
+        *,
+        initial: Mapping[str, Any] | None = None,
+    ) -> Document:
+        """Atomically add to INTEGER fields, a missing one counting as 0, and return the new document. Where there is
+        none with this id (or it has expired), it is inserted with the amounts and the fields of `initial`. Raises
+        InvalidInput where a sum would not fit into 64 bits, and changes nothing then."""
+
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool: ...
 
     async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int: ...
@@ -141,7 +193,11 @@ class DocumentStore(Protocol):
         sums: Sequence[str],
     ) -> list[Document]:
         """One row per distinct combination of `group_by`: those fields, `count`, and the sum of each of `sums`.
-        At most 10,000 rows, ordered by the group fields."""
+        At most 10,000 rows, ordered by the group fields. Groups are of TEXT, INTEGER or BOOLEAN fields, sums of INTEGER
+        or NUMBER fields."""
+
+    async def sweep(self) -> int:
+        """Delete what has expired in the databases that are in use; how many documents. To be called now and then."""
 
     async def scrub(self, tenant: Tenant) -> None:
         """Lets nothing that was deleted from the tenant's documents be readable on the disk any more, as far as the

@@ -8,26 +8,27 @@ import asyncio
 import copy
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 
 from core import logs
-from core.errors import Conflict, Unavailable
+from core.errors import Conflict, FailedPrecondition, InvalidInput, Unavailable
 from core.offload import in_turns
 from core.storage import page_tokens, sqlite_files, sqlite_schema, statements
 from core.storage.checks import MAX_TOTALS, check_listing, check_totals, fitting
 from core.storage.conditions import conditions
-from core.storage.documents import check_changes, check_text, decode, encode, escape, stored
+from core.storage.documents import check_amounts, check_changes, check_size, check_text, decode, encode, escape, stored
 from core.storage.migrations import migrate, with_records
 from core.storage.ports import Collection, Document, Order, Page, Where, check_level
 from core.storage.schema import Schema, database_of
 from core.storage.sqlite_errors import translated
 from core.storage.sqlite_handles import Database, Databases
-from core.storage.where_sql import Clause, column, filtered, joined
+from core.storage.where_sql import Clause, alive, column, expired, filtered, joined
 from core.tenancy import EveryProject, Main, Project, Scope, Tenant
 
 _log = logs.get(__name__)
@@ -36,9 +37,12 @@ _log = logs.get(__name__)
 class SqliteStore:
     """`max_open` bounds how many databases are open at once; an open one has two threads."""
 
-    def __init__(self, data_dir: Path, schema: Schema, *, max_open: int = 64) -> None:
+    def __init__(
+        self, data_dir: Path, schema: Schema, *, max_open: int = 64, clock: Callable[[], float] = time.time
+    ) -> None:
         self._data_dir = data_dir
         self._schema = schema
+        self._clock = clock
         self._applies = True
         self._databases = Databases(max_open)
         self._main_created = False
@@ -54,23 +58,27 @@ class SqliteStore:
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
         self._check(scope, collection, write=True)
+        row = Clause(statements.insert(collection), _row(scope, collection, document))
         async with self._use(scope) as database:
-            await database.write(Clause(statements.insert(collection), _row(scope, collection, document)))
+            await self._write(database, collection, row)
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
         self._check(scope, collection, write=True)
         rows = [_row(scope, collection, document) for document in documents]
+        if not rows:
+            return 0
         async with self._use(scope) as database:
-            return await database.insert_all(statements.insert(collection, skip_known=True), rows) if rows else 0
+            await self._delete_expired(database, collection)
+            return await database.insert_all(statements.insert(collection, skip_known=True), rows)
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
         self._check(scope, collection, write=False)
-        found = await self._read(scope, statements.select_one(collection, _record(scope, id)))
+        found = await self._read(scope, statements.select_one(collection, self._record(scope, collection, id)))
         return decode(found[0][0]) if found else None
 
     async def find_one(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
         self._check(scope, collection, write=False)
-        found = await self._read(scope, statements.select_one(collection, _rows(scope, collection, where)))
+        found = await self._read(scope, statements.select_one(collection, self._rows(scope, collection, where)))
         return decode(found[0][0]) if found else None
 
     async def find(
@@ -84,10 +92,9 @@ class SqliteStore:
         page_token: str = "",
     ) -> Page:
         self._check(scope, collection, write=False)
-        check_listing(order, page_size)
-        conds = conditions(where)
-        bound_to = page_tokens.binding(scope, collection, conds, order)
-        rows = joined([_within(scope), filtered(collection, conds)])
+        check_listing(collection, order, page_size)
+        bound_to = page_tokens.binding(scope, collection, conditions(collection, where), order)
+        rows = self._rows(scope, collection, where)
         by = column(collection, order.field)
         found: list[tuple[Any, ...]] = []
         position = page_tokens.decode(bound_to, page_token)
@@ -105,7 +112,7 @@ class SqliteStore:
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
         self._check(scope, collection, write=False)
-        found = await self._read(scope, statements.count(collection, _rows(scope, collection, where)))
+        found = await self._read(scope, statements.count(collection, self._rows(scope, collection, where)))
         return int(found[0][0])
 
     async def update(
@@ -120,18 +127,39 @@ class SqliteStore:
         self._check(scope, collection, write=True)
         check_changes(collection, changes)
         values = {name: None if value is None else encode(value) for name, value in changes.items()}
-        rows = joined([_record(scope, id), filtered(collection, conditions(where))])
+        check_size(collection, changes, sum(len(text) for text in values.values() if text is not None))
+        rows = joined([self._record(scope, collection, id), filtered(collection, conditions(collection, where))])
         async with self._use(scope) as database:
-            found = await database.write(statements.update(collection, values, rows))
+            found = await self._write(database, collection, statements.update(collection, values, rows))
         return decode(found[0][0]) if found else None
+
+    async def increment(
+        self,
+        scope: Scope,
+        collection: Collection,
+        id: str,
+        amounts: Mapping[str, int],
+        *,
+        initial: Mapping[str, Any] | None = None,
+    ) -> Document:
+        self._check(scope, collection, write=True)
+        check_amounts(collection, amounts, initial or {})
+        row = _row(scope, collection, {**(initial or {}), **amounts, "id": id})
+        async with self._use(scope) as database:
+            await self._delete_expired(database, collection)
+            found = await database.write(statements.increment(collection, amounts, row))
+        if not found:
+            raise InvalidInput("A sum must fit into 64 bits.", field=next(iter(amounts)))
+        document: Document = decode(found[0][0])
+        return document
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
         self._check(scope, collection, write=False)
-        return await self._delete(scope, collection, _record(scope, id)) > 0
+        return await self._delete(scope, collection, self._record(scope, collection, id)) > 0
 
     async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int:
         self._check(scope, collection, write=False)
-        return await self._delete(scope, collection, _rows(scope, collection, where))
+        return await self._delete(scope, collection, self._rows(scope, collection, where))
 
     async def _delete(self, scope: Scope, collection: Collection, rows: Clause) -> int:
         async with self._use(scope) as database:
@@ -147,8 +175,8 @@ class SqliteStore:
         sums: Sequence[str],
     ) -> list[Document]:
         self._check(scope, collection, write=False)
-        check_totals(group_by, sums)
-        asked = statements.totals(collection, group_by, sums, _rows(scope, collection, where), MAX_TOTALS)
+        check_totals(collection, group_by, sums)
+        asked = statements.totals(collection, group_by, sums, self._rows(scope, collection, where), MAX_TOTALS)
         names = (*group_by, "count", *sums)
         groups = len(group_by)
 
@@ -156,6 +184,16 @@ class SqliteStore:
             return dict(zip(names, (*map(decode, row[:groups]), *row[groups:]), strict=True))
 
         return await in_turns(total, await self._read(scope, asked))
+
+    async def sweep(self) -> int:
+        count = 0
+        for scope in self._databases.owners():
+            for collection in self._schema.of(scope):
+                if collection.expiry:
+                    with suppress(FailedPrecondition):  # the tenant has just been dropped
+                        async with self._use(scope) as database:
+                            count += await self._delete_expired(database, collection)
+        return count
 
     async def scrub(self, tenant: Tenant) -> None:
         """Deleted content is overwritten as it is deleted (`secure_delete`), but the log of earlier writes still holds
@@ -204,7 +242,7 @@ class SqliteStore:
             self._main_created = True
         with translated(path.name):
             async with self._databases.use(path) as database:
-                if self._applies and not database.applied:
+                if self._applies and database.owner is None:
                     await self._apply(database_of(scope), database)
                 yield database
 
@@ -216,7 +254,7 @@ class SqliteStore:
         """Bring the database to what is declared. Others who want this handle wait; other processes are kept out by
         transactions, and by the lease of the migrations."""
         async with database.applying:
-            if database.applied:
+            if database.owner is not None:
                 return
             declared, migrations = self._schema.of(scope), self._schema.migrations
             try:
@@ -226,13 +264,39 @@ class SqliteStore:
             except (Conflict, sqlite3.IntegrityError) as error:  # of records that are there: no caller can mend that
                 _log.error("database not brought to what is declared", database=database.path.name, error=str(error))
                 raise Unavailable("The store cannot be brought up to date. Its log says why.") from error
-            database.applied = True
+            database.owner = scope
 
     def _as_it_is(self) -> "SqliteStore":
         """This store for a migration: it takes a database as it is, whatever is declared."""
         view = copy.copy(self)
         view._applies = False
         return view
+
+    async def _write(self, database: Database, collection: Collection, statement: Clause) -> list[tuple[Any, ...]]:
+        """One statement. What has expired stands in nobody's way."""
+        try:
+            return await database.write(statement)
+        except sqlite3.IntegrityError:
+            if not await self._delete_expired(database, collection):
+                raise
+        return await database.write(statement)
+
+    async def _delete_expired(self, database: Database, collection: Collection) -> int:
+        """How many documents that were."""
+        if not collection.expiry:
+            return 0
+        return await database.write_counting(statements.delete(collection, expired(collection, self._clock())))
+
+    def _record(self, scope: Scope, collection: Collection, id: str) -> Clause:
+        check_text(id, "id")
+        return joined([_within(scope), Clause("id=?", (escape(id),)), *self._alive(collection)])
+
+    def _rows(self, scope: Scope, collection: Collection, where: Where | None) -> Clause:
+        conds = filtered(collection, conditions(collection, where))
+        return joined([_within(scope), conds, *self._alive(collection)])
+
+    def _alive(self, collection: Collection) -> list[Clause]:
+        return [alive(collection, self._clock())] if collection.expiry else []
 
     async def _read(self, scope: Scope, asked: Clause) -> list[tuple[Any, ...]]:
         async with self._use(scope) as database:
@@ -269,12 +333,3 @@ def _within(scope: Scope) -> Clause:
         case Project(_, id):
             return Clause("project=?", (id,))
     return Clause("project=''")
-
-
-def _record(scope: Scope, id: str) -> Clause:
-    check_text(id, "id")
-    return joined([_within(scope), Clause("id=?", (escape(id),))])
-
-
-def _rows(scope: Scope, collection: Collection, where: Where | None) -> Clause:
-    return joined([_within(scope), filtered(collection, conditions(where))])

@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 BUSY_SECONDS = 10.0
+_LONGEST = 17 * 1024 * 1024
+"""Bytes of a row, a document that grows by changes included."""
 _LOCK = ".lock"
 _REMOVED = ".removed"
 _PRAGMAS = """
@@ -60,6 +62,7 @@ def connect(path: Path, *, query_only: bool) -> tuple[sqlite3.Connection, int]:
             uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
             connection.executescript(_PRAGMAS.format(query_only=int(query_only)))
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # opens the WAL while the lock is held
         except BaseException:

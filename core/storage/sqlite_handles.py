@@ -14,6 +14,7 @@ import aiosqlite
 from core.errors import FailedPrecondition, Unavailable
 from core.storage import sqlite_files
 from core.storage.where_sql import Clause
+from core.tenancy import Main, Tenant
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -29,9 +30,9 @@ class Database:
     reader: aiosqlite.Connection
     users: int = 0
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    applied: bool = False
-    """Whether it holds what is declared: looked at once for every handle, so that a new file is never taken for one
-    that was looked at."""
+    owner: Main | Tenant | None = None
+    """Whose it is, once it holds what is declared. That is looked at for every handle, so that a new file is never
+    taken for one that was looked at."""
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
@@ -79,12 +80,34 @@ class Database:
             return done
 
     async def insert_all(self, sql: str, rows: Sequence[Row]) -> int:
+        """How many rows were new. Where some break a unique group, the others are inserted and the error is raised."""
+
         async def insert(connection: aiosqlite.Connection) -> int:
             before = connection.total_changes
             async with connection.executemany(sql, rows):
                 return connection.total_changes - before
 
-        return await self.transact(insert)
+        try:
+            return await self.transact(insert)
+        except sqlite3.IntegrityError:
+            count, refused = await self.transact(lambda connection: _insert_each(connection, sql, rows))
+        if refused is not None:
+            raise refused
+        return count
+
+
+async def _insert_each(
+    connection: aiosqlite.Connection, sql: str, rows: Sequence[Row]
+) -> tuple[int, sqlite3.IntegrityError | None]:
+    """How many were new, and the first error. A statement that breaks a constraint undoes itself alone."""
+    before = connection.total_changes
+    first: sqlite3.IntegrityError | None = None
+    for row in rows:
+        try:
+            await connection.execute(sql, row)
+        except sqlite3.IntegrityError as error:
+            first = first or error
+    return connection.total_changes - before, first
 
 
 async def _connect(path: Path, *, query_only: bool) -> tuple[aiosqlite.Connection, int]:
@@ -116,6 +139,10 @@ class Databases:
     @property
     def count(self) -> int:
         return len(self._open) + len(self._replaced)
+
+    def owners(self) -> list[Main | Tenant]:
+        """Whose databases are open."""
+        return [database.owner for database in self._open.values() if database.owner is not None]
 
     @asynccontextmanager
     async def use(self, path: Path) -> AsyncIterator[Database]:

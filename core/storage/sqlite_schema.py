@@ -7,7 +7,7 @@ from core.storage.ports import Collection
 from core.storage.statements import table
 from core.storage.where_sql import column
 
-_PREFIXES = ("unique ", "index ")
+_PREFIXES = ("unique ", "index ", "expiry ")
 LIST_INDEXES = "SELECT tbl_name, name FROM sqlite_master WHERE type='index' AND sql IS NOT NULL"
 LIST_TABLES = "SELECT name FROM sqlite_master WHERE type='table'"
 
@@ -26,7 +26,17 @@ def indexes(collection: Collection) -> dict[str, str]:
            for group in collection.unique},
         **{_name("index ", collection, group): _create("INDEX", "index ", collection, group, ", id")
            for group in collection.indexes},
+        **_expiry(collection),
     }  # fmt: skip
+
+
+def _expiry(collection: Collection) -> dict[str, str]:
+    """Of all projects, for the sweep."""
+    if not collection.expiry:
+        return {}
+    name = _name("expiry ", collection, (collection.expiry,))
+    of = column(collection, collection.expiry).value
+    return {name: f'CREATE INDEX IF NOT EXISTS "{name}" ON {table(collection)} ({of})'}
 
 
 def _create(kind: str, prefix: str, collection: Collection, group: tuple[str, ...], tie: str) -> str:

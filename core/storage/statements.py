@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.storage.conditions import Sortable
-from core.storage.documents import check_collection_name
+from core.storage.documents import INT64, check_collection_name
 from core.storage.ports import Collection
 from core.storage.where_sql import NUMBER, Clause, Column, column
 
 _PAIRS_IN_A_CALL = 40
 """SQLite functions take at most 127 arguments."""
+
+_LEAST, _MOST = INT64.start, INT64.stop - 1
 
 Position = tuple[Sortable, str, str]
 """Of the last document of a page: its order value, id and project."""
@@ -42,6 +44,25 @@ def update(collection: Collection, changes: Mapping[str, str | None], rows: Clau
     return Clause(
         f"UPDATE {table(collection)} SET doc={new.sql} WHERE {rows.sql} RETURNING doc", new.values + rows.values
     )
+
+
+def increment(collection: Collection, amounts: Mapping[str, int], row: tuple[str, str, str]) -> Clause:
+    """Inserts the row or, where there is one of its id, adds the amounts to it. Changes nothing, and returns nothing,
+    where a sum would not fit into 64 bits."""
+    pairs = [f"'$.{name}',{_number(collection, name)}+?" for name in amounts]
+    changed = "doc"
+    for start in range(0, len(pairs), _PAIRS_IN_A_CALL):
+        changed = f"json_set({changed},{','.join(pairs[start : start + _PAIRS_IN_A_CALL])})"
+    fits = " AND ".join(f"{_number(collection, name)} BETWEEN ? AND ?" for name in amounts)
+    bounds = [bound for n in amounts.values() for bound in (max(_LEAST, _LEAST - n), min(_MOST, _MOST - n))]
+    return Clause(
+        f"{insert(collection)} ON CONFLICT (project, id) DO UPDATE SET doc={changed} WHERE {fits} RETURNING doc",
+        (*row, *amounts.values(), *bounds),
+    )
+
+
+def _number(collection: Collection, name: str) -> str:
+    return f"coalesce({column(collection, name).value},0)"
 
 
 @dataclass(frozen=True, slots=True)

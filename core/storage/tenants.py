@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from core.storage.ports import Collection, DocumentStore, Level
+from core.storage.ports import TEXT, TIME, Collection, DocumentStore, Level
 from core.storage.scan import scan
 from core.tenancy import MAIN, Tenant
 
-TENANTS = Collection("tenants", Level.MAIN, unique=(("slug",),))
+TENANTS = Collection("tenants", Level.MAIN, {"slug": TEXT, "createdAt": TIME}, unique=(("slug",),))
 
 
 async def iter_tenants(store: DocumentStore) -> AsyncIterator[Tenant]:

@@ -51,6 +51,15 @@ def filtered(collection: Collection, conds: Iterable[Condition]) -> Clause:
     return joined(_condition(collection, *each) for each in conds)
 
 
+def expired(collection: Collection, now: float) -> Clause:
+    """The documents whose time has come. The engine sorts texts behind numbers and NULL before them."""
+    return Clause(f"{column(collection, collection.expiry).value}<=?", (now,))
+
+
+def alive(collection: Collection, now: float) -> Clause:
+    return Clause(f"({column(collection, collection.expiry).value}<=?) IS NOT TRUE", (now,))
+
+
 def _condition(collection: Collection, field: str, op: Op, value: Any) -> Clause:
     of = column(collection, field)
     match op:

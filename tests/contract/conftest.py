@@ -1,6 +1,6 @@
 """What the contract suites run on. A further store is one more entry of WORLDS."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore
 from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
+from tests.contract.documents import ACME, GLOBEX, SCHEMA
 from tests.support.postgres import postgres
 from tests.support.tokens import Signer
 
@@ -76,3 +77,12 @@ WORLDS: dict[str, Callable[[Path], World]] = {"memory": MemoryWorld, "sqlite": S
 @pytest.fixture(params=list(WORLDS))
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     return WORLDS[request.param](tmp_path)
+
+
+@pytest.fixture
+async def store(world: World) -> AsyncIterator[DocumentStore]:
+    opened = world.open(SCHEMA)
+    for tenant in (ACME, GLOBEX):
+        await opened.create_tenant(tenant)
+    yield opened
+    await opened.close()

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from core.storage.migrations import Migration, Migrations
-from core.storage.ports import Collection, DocumentStore, Level
+from core.storage.ports import TEXT, TIME, Collection, DocumentStore, Level
 from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import Main, Project, Tenant
 
-NOTES = Collection("notes", Level.PROJECT, unique=(("key",),))
+NOTES = Collection("notes", Level.PROJECT, {"key": TEXT, "kind": TEXT, "createdAt": TIME}, unique=(("key",),))
 ACME = Tenant("acme")
 RED = Project(ACME, "red")
 COUNT = 60

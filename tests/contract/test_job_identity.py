@@ -32,10 +32,11 @@ from portico.inference.v1 import model_service_pb2 as models_pb
 from portico.inference.v1 import model_service_pb2_grpc as models_grpc
 from portico.inference.v1 import provider_service_pb2 as providers_pb
 from portico.inference.v1 import provider_service_pb2_grpc as providers_grpc
-from services.auth.domain.tables import MAIN_COLLECTIONS
+from services.auth.domain.tables import COLLECTIONS
 from services.inference.app import build as build_inference
 from services.inference.settings import Settings as InferenceSettings
 from tests.support.auth_service import AuthClient, Person, Refused, auth_service, environment
+from tests.support.stores import schema_of
 from tests.support.waiting import until
 
 C = grpc.StatusCode
@@ -124,7 +125,7 @@ class World:
 async def started(name: str, settings_class: Any, build: Any, folder: Path, auth_port: int) -> AsyncIterator[Running]:
     env = {**environment(folder), "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{auth_port}"}
     core_settings, settings = app.load(settings_class, env)
-    running = await app.start(name, core_settings, settings, build)
+    running = await app.start(name, core_settings, settings, build, schema_of("inference"))
     try:
         await until(lambda: running.platform.keys and running.platform.revocations.known, 30.0)
         yield running
@@ -190,7 +191,7 @@ async def test_no_token_is_minted_for_another_tenants_project(world: World) -> N
 
 
 async def test_the_job_of_a_removed_tenant_is_refused(world: World) -> None:
-    (companies,) = [each for each in MAIN_COLLECTIONS if each.name == "tenants"]
+    (companies,) = [each for each in COLLECTIONS if each.name == "tenants"]
     assert await world.auth.running.platform.store.delete(MAIN, companies, "globex")
     job, answer = await world.caller.done(world.project(world.globex), "reads")
     assert (job.status, job.reason, answer) == (Status.FAILED, "PROJECT_NOT_FOUND", None)

@@ -19,7 +19,7 @@ from core.errors import Conflict, FailedPrecondition, InsufficientStorage, Unava
 from core.storage import sqlite_files
 from core.storage.factory import StoreSettings, make_store
 from core.storage.migrations import Migration, Migrations
-from core.storage.ports import Collection, Cond, DocumentStore, Level, Op
+from core.storage.ports import INTEGER, TEXT, Collection, Cond, DocumentStore, Level, Op
 from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN, Main, Project, Tenant
@@ -226,7 +226,8 @@ class TestApplying:
             writer.execute("ROLLBACK")
 
     async def test_indexes_become_what_is_declared(self, folder: Path, store: SqliteStore, path: Path) -> None:
-        changed = Collection("notes", Level.PROJECT, unique=(("a", "b"),), indexes=(("c",),))
+        fields = dict.fromkeys("abc", INTEGER)
+        changed = Collection("notes", Level.PROJECT, fields, unique=(("a", "b"),), indexes=(("c",),))
         again = SqliteStore(folder, Schema([changed]))
         await again.insert_many(RED, changed, [{"id": "n1", "key": "k"}, {"id": "n2", "key": "k"}])
         with pytest.raises(Conflict):
@@ -241,7 +242,7 @@ class TestApplying:
     ) -> None:
         """A caller was told that his record conflicts with another."""
         await store.insert_many(RED, NOTES, [{"id": "n1", "kind": "k"}, {"id": "n2", "kind": "k"}])
-        changed = Collection("notes", Level.PROJECT, unique=(("kind",),))
+        changed = Collection("notes", Level.PROJECT, {"kind": TEXT}, unique=(("kind",),))
         newer = SqliteStore(folder, Schema([changed]))
         with structlog.testing.capture_logs() as told, pytest.raises(Unavailable):
             await newer.count(RED, changed)

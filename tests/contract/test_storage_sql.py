@@ -69,9 +69,9 @@ def test_a_where_means_the_same_in_sql_and_in_python(
     database: sqlite3.Connection, rows: list[dict[str, Any]], where: dict[str, Any]
 ) -> None:
     filled = fill(database, rows)
-    clause = filtered(NOTES, conditions(where))
+    clause = filtered(NOTES, conditions(NOTES, where))
     found = database.execute(f"SELECT id FROM notes WHERE {clause.sql}", clause.values).fetchall()
-    assert sorted(id for (id,) in found) == [row["id"] for row in filled if matches(row, conditions(where))]
+    assert sorted(id for (id,) in found) == [row["id"] for row in filled if matches(row, conditions(NOTES, where))]
 
 
 @many
@@ -122,7 +122,7 @@ def test_documents_are_read_back_exactly(value: Any) -> None:
      ({"v": Cond(Op.IN, ["a", "b"])}, "v"), ({"v": None}, "v"), ({"key": "k"}, "key")],
 )  # fmt: skip
 def test_a_where_uses_the_declared_index(database: sqlite3.Connection, where: dict[str, Any], index: str) -> None:
-    clause = filtered(NOTES, conditions(where))
+    clause = filtered(NOTES, conditions(NOTES, where))
     sql = f"EXPLAIN QUERY PLAN SELECT doc FROM notes WHERE project=? AND {clause.sql}"
     plan = " ".join(row[3] for row in database.execute(sql, ("red", *clause.values)))
     assert f"notes({index}" in plan
@@ -146,7 +146,7 @@ def test_a_page_neither_sorts_nor_reads_what_is_before_it(
 def test_values_are_never_part_of_the_statement() -> None:
     value = "'; DROP TABLE notes; --"
     where = {"v": (Cond(Op.EQ, value), Cond(Op.GT, value), Cond(Op.IN, [value]), Cond(Op.CONTAINS, value))}
-    clause = filtered(NOTES, conditions(where))
+    clause = filtered(NOTES, conditions(NOTES, where))
     new = update(NOTES, {"v": encode(value)}, clause)
     assert "DROP" not in clause.sql + new.sql
     assert new.sql.count("?") == len(new.values) == 5
@@ -165,19 +165,24 @@ def test_names_that_would_change_the_statement_are_refused(name: str) -> None:
 @many
 @given(scalars.filter(lambda value: not isinstance(value, bool)), st.text(max_size=10))
 def test_a_page_token_gives_its_position_back_to_the_same_list_alone(value: Any, id: str) -> None:
-    bound = page_tokens.binding(RED, NOTES, conditions({"v": 1}), Order())
+    bound = page_tokens.binding(RED, NOTES, conditions(NOTES, {"v": 1}), Order())
     token = page_tokens.encode(bound, (value, id, "red"))
     assert page_tokens.decode(bound, token) == (value, id, "red")
     assert token.isascii()
     assert "=" not in token
-    for other in (conditions({"v": True}), conditions({"v": "1"}), conditions({"v": Cond(Op.NE, 1)}), []):
+    for other in (
+        conditions(NOTES, {"v": True}),
+        conditions(NOTES, {"v": "1"}),
+        conditions(NOTES, {"v": Cond(Op.NE, 1)}),
+        [],
+    ):
         with pytest.raises(InvalidInput):
             page_tokens.decode(page_tokens.binding(RED, NOTES, other, Order()), token)
 
 
 def test_a_token_does_not_depend_on_the_order_of_a_set() -> None:
     tokens = {
-        page_tokens.binding(RED, NOTES, conditions({"v": Cond(Op.IN, some)}), Order())
+        page_tokens.binding(RED, NOTES, conditions(NOTES, {"v": Cond(Op.IN, some)}), Order())
         for some in ({"a", "b", "c"}, frozenset("cba"), {"c", "a", "b"})
     }
     assert len(tokens) == 1

@@ -11,21 +11,32 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from core.errors import Conflict, PorticoError
-from core.storage.ports import Collection, Cond, Document, DocumentStore, Level, Op, Order
+from core.storage.ports import INTEGER, TEXT, TIME, Collection, Cond, Document, DocumentStore, Level, Op, Order
 from core.storage.schema import Schema
 from core.tenancy import EveryProject, Project, Scope, Tenant
 from tests.contract.conftest import WORLDS
 
-NOTES = Collection("notes", Level.PROJECT, unique=(("key",), ("key", "n")), indexes=(("n",), ("key", "n")))
+NOTES = Collection(
+    "notes",
+    Level.PROJECT,
+    {"key": TEXT, "n": INTEGER, "until": TIME},
+    unique=(("key",), ("key", "n")),
+    indexes=(("n",), ("key", "n")),
+    expiry="until",
+)
 ACME = Tenant("acme")
 
 projects = st.sampled_from([Project(ACME, "red"), Project(ACME, "blue")])
 scopes: st.SearchStrategy[Scope] = projects | st.just(EveryProject(ACME))
 ids = st.sampled_from(["a", "b", "c", "d\0", "d\x01"])
 fields = st.sampled_from(["key", "n", "v"])
+times = st.sampled_from([None, 1, 1.5, 1e12])
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.5, 1.0, "", "a", "a\0", "1", "\ud800"])
 values = scalars | st.lists(scalars, max_size=2) | st.just({"deep": None})
-bodies = st.dictionaries(fields, values, max_size=3)
+texts = st.sampled_from(["", "a", "a\0", "1"])
+bodies = st.dictionaries(fields, values, max_size=3) | st.fixed_dictionaries(
+    {}, optional={"key": texts, "n": st.integers(-2, 2), "v": values, "until": times}
+)
 documents = st.builds(lambda id, body: {**body, "id": id}, ids, bodies)
 conds = (
     scalars
@@ -71,6 +82,10 @@ class Agreement(RuleBasedStateMachine):
     @rule(scope=projects, id=ids, changes=bodies, where=wheres)
     def update(self, scope: Scope, id: str, changes: Document, where: Document) -> None:
         self.same(lambda store: store.update(scope, NOTES, id, changes, where=where))
+
+    @rule(scope=projects, id=ids, amount=st.integers(-2, 2), initial=bodies)
+    def increment(self, scope: Scope, id: str, amount: int, initial: Document) -> None:
+        self.same(lambda store: store.increment(scope, NOTES, id, {"n": amount}, initial=initial))
 
     @rule(scope=scopes, id=ids)
     def delete(self, scope: Scope, id: str) -> None:

@@ -11,7 +11,6 @@ from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN, Tenant
 from services.auth.app import Domain
 
-API_TOKENS = Collection("api_tokens", Level.TENANT)
 REVOCATIONS = Collection("revocations", Level.MAIN)
 
 

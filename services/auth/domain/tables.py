@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from core.storage.ports import Collection, DocumentStore, Level, Order, Where
+from core.storage.ports import JSON, TEXT, TIME, Collection, DocumentStore, Level, Order, Where
 from core.storage.scan import scan
 from core.storage.tenants import TENANTS
 from core.tenancy import Scope
@@ -27,18 +27,35 @@ from services.auth.domain.records import (
 
 T = TypeVar("T")
 
-_DIRECTORY = Collection("directory", Level.MAIN, indexes=(("emailLower", "createdAt"), ("tenant",)))
-_INSTALLATION = Collection("installation", Level.MAIN)
-_SIGNING_KEYS = Collection("signing_keys", Level.MAIN, unique=(("slot",),))
-_REVOCATIONS = Collection(
-    "revocations", Level.MAIN, indexes=(("createdAt",), ("expiresAt",), ("tenant", "createdAt"), ("tenant", "issuedAt"))
+_DIRECTORY = Collection(
+    "directory",
+    Level.MAIN,
+    {"emailLower": TEXT, "tenant": TEXT, "createdAt": TIME},
+    indexes=(("emailLower", "createdAt"), ("tenant",)),
 )
-_DELETIONS = Collection("project_deletions", Level.MAIN, indexes=(("createdAt",),))
-_USERS = Collection("users", Level.TENANT, unique=(("emailLower",),), indexes=(("createdAt",),))
-_PROJECTS = Collection("projects", Level.TENANT, unique=(("key",),), indexes=(("createdAt",),))
+_INSTALLATION = Collection("installation", Level.MAIN)
+_SIGNING_KEYS = Collection("signing_keys", Level.MAIN, {"slot": TEXT, "createdAt": TIME}, unique=(("slot",),))
+_REVOCATIONS = Collection(
+    "revocations",
+    Level.MAIN,
+    {"tenant": TEXT, "createdAt": TIME, "expiresAt": TIME, "issuedAt": TIME},
+    indexes=(("createdAt",), ("expiresAt",), ("tenant", "createdAt"), ("tenant", "issuedAt")),
+)
+_DELETIONS = Collection("project_deletions", Level.MAIN, {"createdAt": TIME, "actor": JSON}, indexes=(("createdAt",),))
+_USERS = Collection(
+    "users",
+    Level.TENANT,
+    {"emailLower": TEXT, "createdAt": TIME, "overrides": JSON},
+    unique=(("emailLower",),),
+    indexes=(("createdAt",),),
+)
+_PROJECTS = Collection(
+    "projects", Level.TENANT, {"key": TEXT, "createdAt": TIME}, unique=(("key",),), indexes=(("createdAt",),)
+)
 _API_TOKENS = Collection(
     "api_tokens",
     Level.TENANT,
+    {"userId": TEXT, "projectId": TEXT, "parentId": TEXT, "createdAt": TIME, "expiresAt": TIME},
     indexes=(
         ("createdAt",),
         ("userId", "createdAt"),
@@ -47,8 +64,18 @@ _API_TOKENS = Collection(
         ("expiresAt",),
     ),
 )
-_SESSIONS = Collection("sessions", Level.TENANT, indexes=(("projectId",), ("expiresAt",), ("userId", "issuedAt")))
-_INVITATIONS = Collection("invitations", Level.TENANT, unique=(("emailLower",), ("secretHash",)))
+_SESSIONS = Collection(
+    "sessions",
+    Level.TENANT,
+    {"userId": TEXT, "projectId": TEXT, "createdAt": TIME, "issuedAt": TIME, "expiresAt": TIME},
+    indexes=(("projectId",), ("expiresAt",), ("userId", "issuedAt")),
+)
+_INVITATIONS = Collection(
+    "invitations",
+    Level.TENANT,
+    {"emailLower": TEXT, "secretHash": TEXT, "createdAt": TIME, "expiresAt": TIME, "overrides": JSON},
+    unique=(("emailLower",), ("secretHash",)),
+)
 
 COLLECTIONS = (
     _DIRECTORY,

@@ -4,14 +4,52 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.providers import records
-from core.storage.ports import Collection, Document, DocumentStore, Level, Page, Where
+from core.storage.ports import (
+    INTEGER,
+    JSON,
+    NUMBER,
+    TEXT,
+    TIME,
+    Collection,
+    Document,
+    DocumentStore,
+    Level,
+    Page,
+    Where,
+)
 from core.tenancy import EveryProject, Project
 
 PROVIDERS = records.collection("providers")
 MODELS = Collection(
-    "models", Level.PROJECT, unique=(("key",),), indexes=(("createdAt",), ("providerKey",), ("category",))
+    "models",
+    Level.PROJECT,
+    {"key": TEXT, "category": TEXT, "providerKey": TEXT, "createdAt": TIME, "settings": JSON, "metadata": JSON},
+    unique=(("key",),),
+    indexes=(("createdAt",), ("providerKey",), ("category",)),
 )
-USAGE = Collection("usage", Level.PROJECT, indexes=(("createdAt",), ("model", "createdAt"), ("tokenId", "createdAt")))
+USAGE = Collection(
+    "usage",
+    Level.PROJECT,
+    {
+        "createdAt": TIME,
+        "day": TEXT,
+        "tokenId": TEXT,
+        "userId": TEXT,
+        "model": TEXT,
+        "providerKey": TEXT,
+        "operation": TEXT,
+        "status": TEXT,
+        "currency": TEXT,
+        "inputTokens": INTEGER,
+        "outputTokens": INTEGER,
+        "cachedInputTokens": INTEGER,
+        "reasoningTokens": INTEGER,
+        "totalTokens": INTEGER,
+        "costNanos": INTEGER,
+        "latencyMs": NUMBER,
+    },
+    indexes=(("createdAt",), ("model", "createdAt"), ("tokenId", "createdAt")),
+)
 
 COLLECTIONS = (PROVIDERS, MODELS, USAGE)
 

@@ -17,9 +17,9 @@ from core.jobs.records import Job, Status
 from core.jobs.run import JobRun
 from core.lifecycle import Lifecycle
 from core.rpc.channel import caller_metadata
-from core.storage.memory import MemoryStore
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
+from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 READ = frozenset({"files:read"})

@@ -8,14 +8,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.errors import FailedPrecondition, InvalidInput, Unavailable
-from core.storage.ports import Collection, Document, Level
+from core.storage.ports import TIME, Collection, Document, Level
 from core.storage.write_behind import BATCH, WriteBehind
 from core.tasks import Tasks
 from core.tenancy import Project, Scope, Tenant
 from tests.support.stores import MemoryStore, sqlite_store
 
 PROJECT = Project(Tenant("acme"), "p1")
-EVENTS = Collection("events", Level.PROJECT, indexes=(("createdAt",),))
+EVENTS = Collection("events", Level.PROJECT, {"createdAt": TIME}, indexes=(("createdAt",),))
 
 
 class Store(MemoryStore):
