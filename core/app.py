@@ -37,7 +37,7 @@ from core.rpc.audit import Refusals, recorded
 from core.rpc.chain import Chain
 from core.rpc.limits import MIB
 from core.rpc.removals import RemovalFeed
-from core.rpc.server import Mount, make_server
+from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
 from core.rpc.stages import Auth, LoadShedding, Quota, Shares, Stage
@@ -102,7 +102,7 @@ class Platform:
         self.lifecycle.on_stop(Phase.POOLS, "removals channel", deleted.close, 5.0)
 
 
-Build = Callable[[Platform, S], Awaitable[Sequence[Mount]]]
+Build = Callable[[Platform, S], Awaitable[Sequence[ServiceRegistration]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +175,10 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     """Bring the service up. `Running.platform.lifecycle.stop()` takes it down again."""
     platform = _platform(service, core_settings, schema)
     lifecycle = platform.lifecycle
-    mounts = [recorded(mount, platform.audit) for mount in await build(platform, settings)]
+    registrations = [recorded(registration, platform.audit) for registration in await build(platform, settings)]
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     chain = _chain(platform)
-    server = make_server(mounts, chain, platform.health)
+    server = make_server(registrations, chain, platform.health)
     port = server.add_insecure_port(core_settings.rpc.listen)
     grace = core_settings.rpc.grace_seconds
     lifecycle.on_stop(Phase.NOT_SERVING, "health", platform.health.shutting_down, 1.0)
@@ -195,7 +195,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     platform.tasks.every("give freed memory back", CHECK_SECONDS, FreedMemory().give_back)
     await platform.health.start()
     await server.start()
-    edge_port = await _serve_edge(platform, mounts, chain)
+    edge_port = await _serve_edge(platform, registrations, chain)
     log.info(
         "serving",
         service=service,
@@ -206,7 +206,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     return Running(platform, server, port, edge_port)
 
 
-async def _serve_edge(platform: Platform, mounts: Sequence[Mount], chain: Chain) -> int | None:
+async def _serve_edge(platform: Platform, registrations: Sequence[ServiceRegistration], chain: Chain) -> int | None:
     rpc = platform.settings.rpc
     if not rpc.edge_listen:
         return None
@@ -215,7 +215,7 @@ async def _serve_edge(platform: Platform, mounts: Sequence[Mount], chain: Chain)
     # Imported here because only the services that the edge calls often install its parser.
     from core.rpc.http1.server import Http1Server
 
-    server = Http1Server(mounts, chain, platform.health)
+    server = Http1Server(registrations, chain, platform.health)
     grace = rpc.grace_seconds
     platform.lifecycle.on_stop(Phase.SERVER, "edge server", lambda: server.stop(grace), grace + 5.0)
     return await server.start(rpc.edge_listen)

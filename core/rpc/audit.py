@@ -22,9 +22,9 @@ from core.context import RequestContext
 from core.errors import PermissionDenied, PorticoError, Unauthenticated
 from core.rpc.audit_rules import AuditRule
 from core.rpc.call import Call
-from core.rpc.errors import wire_of
+from core.rpc.errors import mapping_of
 from core.rpc.policy import policies_of
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from core.rpc.stages import Outcome
 from core.tenancy import Tenant
 
@@ -33,14 +33,14 @@ log = logs.get(__name__)
 Handle = Callable[[Any, Any], Awaitable[Any]]
 
 
-def recorded(mount: Mount, audit_log: AuditLog) -> Mount:
-    """The mount, with an entry for every call of an RPC whose contract asks for one."""
+def recorded(registration: ServiceRegistration, audit_log: AuditLog) -> ServiceRegistration:
+    """The registration, with an entry for every call of an RPC whose contract asks for one."""
     rules = {
         method.rpartition("/")[2]: policy.audit
-        for method, policy in policies_of(mount.descriptor).items()
+        for method, policy in policies_of(registration.descriptor).items()
         if policy.audit is not None
     }
-    return Mount(mount.name, mount.add, _Recorded(mount.servicer, rules, audit_log)) if rules else mount
+    return replace(registration, servicer=_Recorded(registration.servicer, rules, audit_log)) if rules else registration
 
 
 class _Recorded:
@@ -194,5 +194,5 @@ def _failure(error: BaseException) -> str:
     """The reason of an error after which something may have been changed; empty for a call that was refused as it
     stood."""
     if isinstance(error, PorticoError):
-        return error.reason if wire_of(error).http >= 500 else ""
+        return error.reason if mapping_of(error).http >= 500 else ""
     return "CANCELLED" if isinstance(error, asyncio.CancelledError) else "INTERNAL"

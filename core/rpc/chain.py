@@ -25,7 +25,7 @@ from core.errors import PermissionDenied, PorticoError, RateLimited
 from core.rpc import reply
 from core.rpc.arrivals import Arrivals
 from core.rpc.call import REST, Call, CallContext, open_call
-from core.rpc.errors import HTTP_STATUS, grpc_message, internal, trailing_metadata, wire_of
+from core.rpc.errors import HTTP_STATUS, grpc_message, internal, mapping_of, trailing_metadata
 from core.rpc.policy import Policy
 from core.rpc.requests import Requests
 from core.rpc.stages import SUCCEEDED, Outcome, Stage
@@ -119,7 +119,7 @@ class Chain:
                 return await respond(call, await requests.read(call, servicer_context), servicer_context)
         except PorticoError as error:
             failure = _bare(error)
-            outcome = Outcome(wire_of(error).code.name, failure)
+            outcome = Outcome(mapping_of(error).code.name, failure)
             if begun < len(self._stages) and isinstance(error, PermissionDenied) and _concerns_a_resource(policy):
                 call.message = await requests.look(call, servicer_context)
         except AbortError:
@@ -167,10 +167,10 @@ async def _send_head(policy: Policy, servicer_context: CallContext) -> None:
 
 async def _abort(call: Call, servicer_context: CallContext, error: PorticoError) -> NoReturn:
     """Ends the call with the error's status. Raises AbortError."""
-    wire = wire_of(error)
-    if wire.http >= 500 and not isinstance(error, RateLimited):
-        log.warning("call failed", method=call.policy.method, reason=error.reason, code=wire.code.name)
+    mapping = mapping_of(error)
+    if mapping.http >= 500 and not isinstance(error, RateLimited):
+        log.warning("call failed", method=call.policy.method, reason=error.reason, code=mapping.code.name)
     metadata = trailing_metadata(error, call.request.request_id, rest=call.rest)
     if call.rest:
         metadata = (*reply.headers(), *metadata)
-    await servicer_context.abort(wire.code, grpc_message(error), metadata)
+    await servicer_context.abort(mapping.code, grpc_message(error), metadata)

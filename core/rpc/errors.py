@@ -39,7 +39,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class ErrorMapping:
     """How an error looks outside."""
 
     code: grpc.StatusCode
@@ -50,31 +50,31 @@ class Wire:
 _INVALID = "invalid_request_error"
 _C = grpc.StatusCode
 
-WIRE: dict[type[errors.PorticoError], Wire] = {
-    errors.PorticoError: Wire(_C.INTERNAL, 500, "server_error"),
-    errors.InvalidInput: Wire(_C.INVALID_ARGUMENT, 400, _INVALID),
-    errors.PayloadTooLarge: Wire(_C.INVALID_ARGUMENT, 413, _INVALID),
-    errors.UnsupportedMedia: Wire(_C.INVALID_ARGUMENT, 415, _INVALID),
-    errors.RangeNotSatisfiable: Wire(_C.OUT_OF_RANGE, 416, _INVALID),
-    errors.Unprocessable: Wire(_C.INVALID_ARGUMENT, 422, _INVALID),
-    errors.Unauthenticated: Wire(_C.UNAUTHENTICATED, 401, "authentication_error"),
-    errors.PermissionDenied: Wire(_C.PERMISSION_DENIED, 403, "permission_error"),
-    errors.NotFound: Wire(_C.NOT_FOUND, 404, _INVALID),
-    errors.Conflict: Wire(_C.ALREADY_EXISTS, 409, _INVALID),
-    errors.FailedPrecondition: Wire(_C.FAILED_PRECONDITION, 409, _INVALID),
-    errors.PreconditionFailed: Wire(_C.FAILED_PRECONDITION, 412, _INVALID),
-    errors.RateLimited: Wire(_C.RESOURCE_EXHAUSTED, 429, "rate_limit_error"),
-    errors.InsufficientStorage: Wire(_C.RESOURCE_EXHAUSTED, 507, "server_error"),
-    errors.Unavailable: Wire(_C.UNAVAILABLE, 503, "server_error"),
-    errors.DeadlineExceeded: Wire(_C.DEADLINE_EXCEEDED, 504, "server_error"),
-    errors.RequestTimeout: Wire(_C.DEADLINE_EXCEEDED, 408, _INVALID),
-    errors.UpstreamFailed: Wire(_C.UNAVAILABLE, 502, "server_error"),
+ERROR_MAPPINGS: dict[type[errors.PorticoError], ErrorMapping] = {
+    errors.PorticoError: ErrorMapping(_C.INTERNAL, 500, "server_error"),
+    errors.InvalidInput: ErrorMapping(_C.INVALID_ARGUMENT, 400, _INVALID),
+    errors.PayloadTooLarge: ErrorMapping(_C.INVALID_ARGUMENT, 413, _INVALID),
+    errors.UnsupportedMedia: ErrorMapping(_C.INVALID_ARGUMENT, 415, _INVALID),
+    errors.RangeNotSatisfiable: ErrorMapping(_C.OUT_OF_RANGE, 416, _INVALID),
+    errors.Unprocessable: ErrorMapping(_C.INVALID_ARGUMENT, 422, _INVALID),
+    errors.Unauthenticated: ErrorMapping(_C.UNAUTHENTICATED, 401, "authentication_error"),
+    errors.PermissionDenied: ErrorMapping(_C.PERMISSION_DENIED, 403, "permission_error"),
+    errors.NotFound: ErrorMapping(_C.NOT_FOUND, 404, _INVALID),
+    errors.Conflict: ErrorMapping(_C.ALREADY_EXISTS, 409, _INVALID),
+    errors.FailedPrecondition: ErrorMapping(_C.FAILED_PRECONDITION, 409, _INVALID),
+    errors.PreconditionFailed: ErrorMapping(_C.FAILED_PRECONDITION, 412, _INVALID),
+    errors.RateLimited: ErrorMapping(_C.RESOURCE_EXHAUSTED, 429, "rate_limit_error"),
+    errors.InsufficientStorage: ErrorMapping(_C.RESOURCE_EXHAUSTED, 507, "server_error"),
+    errors.Unavailable: ErrorMapping(_C.UNAVAILABLE, 503, "server_error"),
+    errors.DeadlineExceeded: ErrorMapping(_C.DEADLINE_EXCEEDED, 504, "server_error"),
+    errors.RequestTimeout: ErrorMapping(_C.DEADLINE_EXCEEDED, 408, _INVALID),
+    errors.UpstreamFailed: ErrorMapping(_C.UNAVAILABLE, 502, "server_error"),
 }
 
 
-def wire_of(error: errors.PorticoError) -> Wire:
+def mapping_of(error: errors.PorticoError) -> ErrorMapping:
     """The row of the error's own class, or of the nearest one above it."""
-    return next(WIRE[cls] for cls in type(error).__mro__ if cls in WIRE)
+    return next(ERROR_MAPPINGS[cls] for cls in type(error).__mro__ if cls in ERROR_MAPPINGS)
 
 
 def internal() -> errors.PorticoError:
@@ -84,10 +84,16 @@ def internal() -> errors.PorticoError:
 
 def body_of(error: errors.PorticoError, request_id: str) -> dict[str, Any]:
     """OpenAI's error body, with the request's id beside it."""
-    wire = wire_of(error)
-    code = "invalid_api_key" if wire.http == 401 else error.reason.lower()
+    mapping = mapping_of(error)
+    code = "invalid_api_key" if mapping.http == 401 else error.reason.lower()
     return {
-        "error": {**error.details, "message": error.message, "type": wire.type, "code": code, "param": _field(error)},
+        "error": {
+            **error.details,
+            "message": error.message,
+            "type": mapping.type,
+            "code": code,
+            "param": _field(error),
+        },
         "request_id": request_id,
     }
 
@@ -111,7 +117,7 @@ def status_of(error: errors.PorticoError, request_id: str) -> status_pb2.Status:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_after * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(code=wire_of(error).code.value[0], message=grpc_message(error))
+    status = status_pb2.Status(code=mapping_of(error).code.value[0], message=grpc_message(error))
     for detail in details:
         status.details.append(_packed(detail))
     return status
@@ -123,7 +129,7 @@ def trailing_metadata(error: errors.PorticoError, request_id: str, *, rest: bool
         ("grpc-status-details-bin", status_of(error, request_id).SerializeToString())
     ]
     if rest:
-        metadata.append((HTTP_STATUS, str(wire_of(error).http)))
+        metadata.append((HTTP_STATUS, str(mapping_of(error).http)))
         metadata.append((ERROR_BODY, _body_text(error, request_id)))
         if error.retry_after is not None:
             metadata.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))

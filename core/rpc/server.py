@@ -73,7 +73,7 @@ Add = Callable[[Any, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class ServiceRegistration:
     """One gRPC service: its full name, what adds it to a server (generated), and the servicer."""
 
     name: str
@@ -100,12 +100,18 @@ class Mount:
         }
 
 
-def make_server(mounts: Sequence[Mount], chain: Chain, health: Health) -> Server:
+def make_server(registrations: Sequence[ServiceRegistration], chain: Chain, health: Health) -> Server:
     """A server that is not yet started or bound."""
     probes = _probes(health)
     # gRPC knows one limit for all RPCs of a server.
-    largest = max(policy.max_request_bytes for mount in (*mounts, *probes) for policy in mount.rules().values())
-    methods = {path: method for mount in mounts for path, method in mount.methods(chain, largest).items()}
+    largest = max(
+        policy.max_request_bytes
+        for registration in (*registrations, *probes)
+        for policy in registration.rules().values()
+    )
+    methods = {
+        path: method for registration in registrations for path, method in registration.methods(chain, largest).items()
+    }
     for probe in probes:
         methods |= probe.methods(_probe_chain(largest), largest)
     server = make_grpc_server(options=server_options(largest))
@@ -120,7 +126,7 @@ def _probe_chain(largest: int) -> Chain:
     return Chain([load, Shares(load, 100)], arrivals=arrivals)
 
 
-def _probes(health: Health) -> Sequence[Mount]:
+def _probes(health: Health) -> Sequence[ServiceRegistration]:
     """Health and the schema: they hold nobody's data and need no token."""
     reflection, add = schema.servicer(), reflection_pb2_grpc.add_ServerReflectionServicer_to_server
     return [
@@ -130,8 +136,8 @@ def _probes(health: Health) -> Sequence[Mount]:
     ]
 
 
-def _public(name: str, add: Add, servicer: object) -> Mount:
-    return Mount(name, add, servicer, public_policies(Default().FindServiceByName(name)))
+def _public(name: str, add: Add, servicer: object) -> ServiceRegistration:
+    return ServiceRegistration(name, add, servicer, public_policies(Default().FindServiceByName(name)))
 
 
 class _Handler(grpc.GenericRpcHandler):

@@ -10,7 +10,7 @@ from core.identity import KeyRing
 from core.lifecycle import Phase
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from core.storage.ports import DocumentStore
 from portico.auth.v1 import (
     account_service_pb2_grpc,
@@ -166,7 +166,7 @@ def _domain(base: _Base, settings: Settings) -> Domain:
     )
 
 
-async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     domain = await assemble(
         platform.store,
         platform.rate_limits,
@@ -183,39 +183,41 @@ async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
     tasks.every("finish deletions", _FINISH_SECONDS, domain.projects.finish_deletions)
     tasks.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
-    return _mounts(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
+    return _registrations(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
 
 
-def _mounts(domain: Domain, cookies: Cookies) -> Sequence[Mount]:
+def _registrations(domain: Domain, cookies: Cookies) -> Sequence[ServiceRegistration]:
     account = AccountServicer(domain.accounts, domain.invitations, domain.callers, cookies)
     return [
-        Mount("portico.auth.v1.AccountService", account_service_pb2_grpc.add_AccountServiceServicer_to_server, account),
-        Mount(
+        ServiceRegistration(
+            "portico.auth.v1.AccountService", account_service_pb2_grpc.add_AccountServiceServicer_to_server, account
+        ),
+        ServiceRegistration(
             "portico.auth.v1.UserService",
             user_service_pb2_grpc.add_UserServiceServicer_to_server,
             UserServicer(domain.users, domain.invitations),
         ),
-        Mount(
+        ServiceRegistration(
             "portico.auth.v1.ProjectService",
             project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
             ProjectServicer(domain.projects),
         ),
-        Mount(
+        ServiceRegistration(
             "portico.auth.v1.TokenService",
             token_service_pb2_grpc.add_TokenServiceServicer_to_server,
             TokenServicer(domain.tokens),
         ),
-        Mount(
+        ServiceRegistration(
             "portico.auth.v1.AuditService",
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
             AuditServicer(domain.audit),
         ),
-        Mount(
+        ServiceRegistration(
             "portico.auth.v1.KeyService",
             key_service_pb2_grpc.add_KeyServiceServicer_to_server,
             KeyServicer(domain.keys),
         ),
-        Mount(
+        ServiceRegistration(
             "portico.auth.v1.TrustService",
             trust_service_pb2_grpc.add_TrustServiceServicer_to_server,
             TrustServicer(domain.revocations, domain.service_tokens, domain.deletions),

@@ -7,7 +7,7 @@ from core.circuits import CircuitBreakers
 from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.resilience import Resilience, RetryPolicy
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
 from portico.inference.v1 import (
@@ -42,13 +42,13 @@ _SWEEP_SECONDS = 30.0
 _IDLE_SECONDS = 300.0
 
 
-async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
-    mounts = await assemble(platform, settings)
+async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+    registrations = await assemble(platform, settings)
     platform.follow_auth()
-    return mounts
+    return registrations
 
 
-async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+async def assemble(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     """The service without its ties to auth."""
     max_answer_bytes = settings.provider_max_response_mb * 1024 * 1024
     connector = Connector(
@@ -81,7 +81,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     tasks.every("keep streams alive", settings.stream_keep_alive_seconds / COMMENT_TICKS, keep_alive.tick, jitter=0.0)
     platform.lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
     platform.lifecycle.on_stop(Phase.POOLS, "providers", clients.close, 5.0)
-    return _mounts(
+    return _registrations(
         OpenAIServicer(chat, embeddings),
         InferenceServicer(chat, embeddings),
         ProviderServicer(providers, models),
@@ -113,18 +113,28 @@ async def _nothing(route: Route) -> None:
     """A route holds nothing that needs closing."""
 
 
-def _mounts(
+def _registrations(
     openai: OpenAIServicer,
     typed: InferenceServicer,
     providers: ProviderServicer,
     models: ModelServicer,
     usage: UsageServicer,
-) -> Sequence[Mount]:
+) -> Sequence[ServiceRegistration]:
     package = "portico.inference.v1"
     return [
-        Mount(f"{package}.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, openai),
-        Mount(f"{package}.InferenceService", inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, typed),
-        Mount(f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers),
-        Mount(f"{package}.ModelService", model_service_pb2_grpc.add_ModelServiceServicer_to_server, models),
-        Mount(f"{package}.UsageService", usage_service_pb2_grpc.add_UsageServiceServicer_to_server, usage),
+        ServiceRegistration(
+            f"{package}.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, openai
+        ),
+        ServiceRegistration(
+            f"{package}.InferenceService", inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, typed
+        ),
+        ServiceRegistration(
+            f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers
+        ),
+        ServiceRegistration(
+            f"{package}.ModelService", model_service_pb2_grpc.add_ModelServiceServicer_to_server, models
+        ),
+        ServiceRegistration(
+            f"{package}.UsageService", usage_service_pb2_grpc.add_UsageServiceServicer_to_server, usage
+        ),
     ]

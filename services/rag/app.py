@@ -11,7 +11,7 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
 from portico.rag.v1 import (
@@ -50,13 +50,13 @@ from services.rag.settings import ConversionSettings, Settings
 _MIB = 1024 * 1024
 
 
-async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
-    mounts = await assemble(platform, settings)
+async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+    registrations = await assemble(platform, settings)
     platform.follow_auth()
-    return mounts
+    return registrations
 
 
-async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+async def assemble(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     """The service without its ties to auth."""
     store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
     root = settings.folder or platform.settings.store.data_dir / "files"
@@ -108,7 +108,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     lifecycle.on_stop(Phase.POOLS, "file providers", pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", folder.close, 5.0)
     platform.health.add("files", folder.check)
-    return _mounts(
+    return _registrations(
         FileProviderServicer(providers, count_users),
         BucketServicer(buckets, file_records),
         FileServicer(files, uploads),
@@ -142,22 +142,28 @@ def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConve
     return ProcessConverter(platform.settings.store.data_dir / "conversions", limits)
 
 
-def _mounts(
+def _registrations(
     providers: FileProviderServicer,
     buckets: BucketServicer,
     files: FileServicer,
     records: FileRestServicer,
     openai: OpenAIFileServicer,
-) -> Sequence[Mount]:
+) -> Sequence[ServiceRegistration]:
     package = "portico.rag.v1"
     return [
-        Mount(
+        ServiceRegistration(
             f"{package}.FileProviderService",
             provider_service_pb2_grpc.add_FileProviderServiceServicer_to_server,
             providers,
         ),
-        Mount(f"{package}.BucketService", bucket_service_pb2_grpc.add_BucketServiceServicer_to_server, buckets),
-        Mount(f"{package}.FileService", file_service_pb2_grpc.add_FileServiceServicer_to_server, files),
-        Mount(f"{package}.FileRestService", file_rest_service_pb2_grpc.add_FileRestServiceServicer_to_server, records),
-        Mount(f"{package}.OpenAIFileService", file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server, openai),
+        ServiceRegistration(
+            f"{package}.BucketService", bucket_service_pb2_grpc.add_BucketServiceServicer_to_server, buckets
+        ),
+        ServiceRegistration(f"{package}.FileService", file_service_pb2_grpc.add_FileServiceServicer_to_server, files),
+        ServiceRegistration(
+            f"{package}.FileRestService", file_rest_service_pb2_grpc.add_FileRestServiceServicer_to_server, records
+        ),
+        ServiceRegistration(
+            f"{package}.OpenAIFileService", file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server, openai
+        ),
     ]

@@ -10,7 +10,7 @@ from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.runtimes import RuntimeKey
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
 from portico.vector.v1 import (
@@ -43,13 +43,13 @@ _SWEEP_SECONDS = 30.0
 _MIB = 1024 * 1024
 
 
-async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
-    mounts = await assemble(platform, settings)
+async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+    registrations = await assemble(platform, settings)
     platform.follow_auth()
-    return mounts
+    return registrations
 
 
-async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
+async def assemble(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     """The service without its ties to auth."""
     store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
     folder = platform.settings.store.data_dir / "vectors"
@@ -96,7 +96,7 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     lifecycle.on_stop(Phase.POOLS, "engines", pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "embedded engine", embedded.close, 30.0)
     platform.health.add("vectors", embedded.check)
-    return _mounts(
+    return _registrations(
         ProviderServicer(providers, indexes),
         IndexServicer(providers, indexes, vectors, log),
         PointServicer(vectors),
@@ -105,20 +105,28 @@ async def assemble(platform: Platform, settings: Settings) -> Sequence[Mount]:
     )
 
 
-def _mounts(
+def _registrations(
     providers: ProviderServicer,
     indexes: IndexServicer,
     points: PointServicer,
     rest: PointRestServicer,
     migrations: MigrationServicer,
-) -> Sequence[Mount]:
+) -> Sequence[ServiceRegistration]:
     package = "portico.vector.v1"
     return [
-        Mount(f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers),
-        Mount(f"{package}.IndexService", index_service_pb2_grpc.add_IndexServiceServicer_to_server, indexes),
-        Mount(f"{package}.PointService", point_service_pb2_grpc.add_PointServiceServicer_to_server, points),
-        Mount(f"{package}.PointRestService", point_service_pb2_grpc.add_PointRestServiceServicer_to_server, rest),
-        Mount(
+        ServiceRegistration(
+            f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers
+        ),
+        ServiceRegistration(
+            f"{package}.IndexService", index_service_pb2_grpc.add_IndexServiceServicer_to_server, indexes
+        ),
+        ServiceRegistration(
+            f"{package}.PointService", point_service_pb2_grpc.add_PointServiceServicer_to_server, points
+        ),
+        ServiceRegistration(
+            f"{package}.PointRestService", point_service_pb2_grpc.add_PointRestServiceServicer_to_server, rest
+        ),
+        ServiceRegistration(
             f"{package}.MigrationService", migration_service_pb2_grpc.add_MigrationServiceServicer_to_server, migrations
         ),
     ]

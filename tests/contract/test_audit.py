@@ -18,7 +18,7 @@ from core.config import Secret
 from core.health import Health
 from core.rpc.audit import Refusals, recorded
 from core.rpc.chain import Chain
-from core.rpc.server import Mount, make_server
+from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.stages import Auth, Stage
 from core.tasks import Tasks
 from core.tenancy import Tenant
@@ -87,7 +87,7 @@ class World:
         (entry,) = await self.until(lambda entries: [each.outcome for each in entries] not in ([], [UNKNOWN]))
         return entry
 
-    def mounts(self) -> list[Mount]:
+    def registrations(self) -> list[ServiceRegistration]:
         world = self
 
         class Models(model_service_pb2_grpc.ModelServiceServicer):
@@ -107,12 +107,14 @@ class World:
         add_models = model_service_pb2_grpc.add_ModelServiceServicer_to_server
         add_points = point_service_pb2_grpc.add_PointServiceServicer_to_server
         add_usage = usage_service_pb2_grpc.add_UsageServiceServicer_to_server
-        mounts = [
-            Mount("portico.inference.v1.ModelService", add_models, Models()),
-            Mount("portico.vector.v1.PointService", add_points, Points()),
-            Mount("portico.inference.v1.UsageService", add_usage, usage_service_pb2_grpc.UsageServiceServicer()),
+        registrations = [
+            ServiceRegistration("portico.inference.v1.ModelService", add_models, Models()),
+            ServiceRegistration("portico.vector.v1.PointService", add_points, Points()),
+            ServiceRegistration(
+                "portico.inference.v1.UsageService", add_usage, usage_service_pb2_grpc.UsageServiceServicer()
+            ),
         ]
-        return [recorded(mount, self.log) for mount in mounts]
+        return [recorded(registration, self.log) for registration in registrations]
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ def world(signer: Signer) -> World:
 @asynccontextmanager
 async def channel_to(world: World) -> AsyncIterator[grpc.aio.Channel]:
     stages: list[Stage] = [Refusals(world.log), Auth(world.signer.verifier(), Secret("s" * 32))]
-    server = make_server(world.mounts(), Chain(stages, edge_secret=Secret(EDGE_SECRET)), Health())
+    server = make_server(world.registrations(), Chain(stages, edge_secret=Secret(EDGE_SECRET)), Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with connect(port) as opened:

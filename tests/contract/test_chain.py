@@ -20,10 +20,10 @@ from core.health import Health
 from core.rate_limits import RateLimits
 from core.rpc import reply
 from core.rpc.chain import Chain
-from core.rpc.errors import WIRE
+from core.rpc.errors import ERROR_MAPPINGS
 from core.rpc.http1.server import Http1Server
 from core.rpc.policy import policies_of
-from core.rpc.server import Mount, make_server
+from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.stages import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
 from portico.auth.v1 import (
     key_service_pb2,
@@ -61,7 +61,7 @@ class Servicers:
             await self.hold.wait()
         self.do()
 
-    def mounts(self) -> list[Mount]:
+    def registrations(self) -> list[ServiceRegistration]:
         outer = self
 
         class Keys(key_service_pb2_grpc.KeyServiceServicer):
@@ -97,10 +97,16 @@ class Servicers:
                     outer.left.set()
 
         return [
-            Mount("portico.auth.v1.KeyService", key_service_pb2_grpc.add_KeyServiceServicer_to_server, Keys()),
-            Mount("portico.auth.v1.TokenService", token_service_pb2_grpc.add_TokenServiceServicer_to_server, Tokens()),
-            Mount("portico.auth.v1.TrustService", trust_service_pb2_grpc.add_TrustServiceServicer_to_server, Trust()),
-            Mount(
+            ServiceRegistration(
+                "portico.auth.v1.KeyService", key_service_pb2_grpc.add_KeyServiceServicer_to_server, Keys()
+            ),
+            ServiceRegistration(
+                "portico.auth.v1.TokenService", token_service_pb2_grpc.add_TokenServiceServicer_to_server, Tokens()
+            ),
+            ServiceRegistration(
+                "portico.auth.v1.TrustService", trust_service_pb2_grpc.add_TrustServiceServicer_to_server, Trust()
+            ),
+            ServiceRegistration(
                 "portico.inference.v1.OpenAIService",
                 openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
                 OpenAI(),
@@ -123,8 +129,8 @@ def chain_of(stages: list[Stage]) -> Chain:
 
 
 @asynccontextmanager
-async def by_http2(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[grpc.aio.Channel]:
-    server = make_server(mounts, chain_of(stages), Health())
+async def by_http2(registrations: list[ServiceRegistration], stages: list[Stage]) -> AsyncIterator[grpc.aio.Channel]:
+    server = make_server(registrations, chain_of(stages), Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with connect(port) as opened:
@@ -133,13 +139,13 @@ async def by_http2(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[gr
 
 
 @asynccontextmanager
-async def by_http1(mounts: list[Mount], stages: list[Stage]) -> AsyncIterator[Any]:
-    server = Http1Server(mounts, chain_of(stages), Health())
+async def by_http1(registrations: list[ServiceRegistration], stages: list[Stage]) -> AsyncIterator[Any]:
+    server = Http1Server(registrations, chain_of(stages), Health())
     yield Http1Channel(await server.start("127.0.0.1:0"))
     await server.stop(0)
 
 
-Transport = Callable[[list[Mount], list[Stage]], AbstractAsyncContextManager[Any]]
+Transport = Callable[[list[ServiceRegistration], list[Stage]], AbstractAsyncContextManager[Any]]
 
 
 @pytest.fixture(params=[by_http2, by_http1], ids=["http2", "http1"])
@@ -150,7 +156,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 
 @pytest.fixture
 async def channel(transport: Transport, servicers: Servicers, stages: list[Stage]) -> AsyncIterator[Any]:
-    async with transport(servicers.mounts(), stages) as opened:
+    async with transport(servicers.registrations(), stages) as opened:
         yield opened
 
 
@@ -220,7 +226,7 @@ async def test_an_internal_rpc_refuses_all_but_the_secret(
     assert len(servicers.seen) == 1
 
 
-@pytest.mark.parametrize("cls", list(WIRE), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", list(ERROR_MAPPINGS), ids=lambda cls: cls.__name__)
 async def test_every_error_of_the_tree_reaches_the_client_as_the_table_says(
     channel: grpc.aio.Channel, servicers: Servicers, cls: type[errors.PorticoError]
 ) -> None:
@@ -229,8 +235,8 @@ async def test_every_error_of_the_tree_reaches_the_client_as_the_table_says(
 
     servicers.do = fail
     error = await refusal(get_jwks(channel, *REST, ("x-request-id", "r-1")))
-    wire = WIRE[cls]
-    assert error.code() is wire.code
+    mapping = ERROR_MAPPINGS[cls]
+    assert error.code() is mapping.code
     assert error.details() == "Say ünïcode."
     metadata = trailing(error)
     status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
@@ -244,11 +250,11 @@ async def test_every_error_of_the_tree_reaches_the_client_as_the_table_says(
     assert (info.reason, info.domain, info.metadata["a"]) == ("SOME_REASON", "portico", "b")
     assert violation.field_violations[0].field == "name"
     assert retry.retry_delay.ToMilliseconds() == 1500
-    assert metadata["x-http-status"] == str(wire.http)
+    assert metadata["x-http-status"] == str(mapping.http)
     assert metadata["retry-after"] == "2"
     body = orjson.loads(metadata["x-error-body"])
     assert body["error"]["message"] == "Say ünïcode."
-    assert body["error"]["type"] == wire.type
+    assert body["error"]["type"] == mapping.type
     assert body["request_id"] == "r-1"
 
 
@@ -287,7 +293,7 @@ async def test_the_edge_gets_some_kilobytes_of_a_message(servicers: Servicers, s
         raise errors.InvalidInput("漢" * 20_000, field="f" * 7_000)
 
     servicers.do = fail
-    async with by_http1(servicers.mounts(), stages) as channel:
+    async with by_http1(servicers.registrations(), stages) as channel:
         error = await refusal(get_jwks(channel, *REST))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     message = orjson.loads(trailing(error)["x-error-body"])["error"]["message"]
@@ -436,7 +442,7 @@ async def test_a_hostile_request_id_is_replaced(channel: grpc.aio.Channel, servi
 
 
 async def test_health_needs_no_token(servicers: Servicers, stages: list[Stage]) -> None:
-    async with by_http2(servicers.mounts(), stages) as channel:
+    async with by_http2(servicers.registrations(), stages) as channel:
         await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
 
 
@@ -447,7 +453,7 @@ async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> 
 
 async def test_both_transports_share_one_limit_of_load(servicers: Servicers, stages: list[Stage]) -> None:
     servicers.hold = asyncio.Event()
-    async with by_http2(servicers.mounts(), stages) as one, by_http1(servicers.mounts(), stages) as other:
+    async with by_http2(servicers.registrations(), stages) as one, by_http1(servicers.registrations(), stages) as other:
         held = [asyncio.ensure_future(get_jwks(channel)) for channel in (one, other, other)]
         while len(servicers.seen) < 3:
             await asyncio.sleep(0)
@@ -459,7 +465,7 @@ async def test_both_transports_share_one_limit_of_load(servicers: Servicers, sta
 
 async def test_quota_counts_per_token(signer: Signer, servicers: Servicers, transport: Transport) -> None:
     stages: list[Stage] = [Auth(signer.verifier(), Secret(SECRET)), Quota(RateLimits(), "2/minute")]
-    async with transport(servicers.mounts(), stages) as channel:
+    async with transport(servicers.registrations(), stages) as channel:
         one, other = bearer(signer.token(jti="one")), bearer(signer.token(jti="other"))
         await list_tokens(channel, one)
         await list_tokens(channel, one)

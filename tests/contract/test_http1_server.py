@@ -14,7 +14,7 @@ from core.health import Health
 from core.rpc.chain import Chain
 from core.rpc.http1 import connection, wire
 from core.rpc.http1.server import Http1Server
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from core.rpc.stages import Auth
 from portico.inference.v1 import openai_service_pb2_grpc
 from portico.inference.v1.openai_service_pb2 import CreateChatCompletionRequest, CreateEmbeddingRequest
@@ -81,8 +81,8 @@ class World:
 async def world() -> AsyncIterator[World]:
     signer, openai, health = Signer(), OpenAI(), Health()
     chain = Chain([Auth(signer.verifier(), Secret("s" * 32))])
-    mount = Mount(SERVICE[1:], openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, openai)
-    server = Http1Server([mount], chain, health)
+    registration = ServiceRegistration(SERVICE[1:], openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, openai)
+    server = Http1Server([registration], chain, health)
     bearer = (("authorization", f"Bearer {signer.token()}"),)
     port = await server.start("127.0.0.1:0")
     yield World(openai, server, health, port, bearer)

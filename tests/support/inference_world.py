@@ -13,7 +13,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.rpc import error_details_pb2, status_pb2
 
 from core.app import Platform
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from portico.inference.v1 import (
     inference_service_pb2_grpc,
     model_service_pb2,
@@ -176,7 +176,7 @@ async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
         **env,
     }
 
-    async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+    async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
         return await assemble(platform, settings)
 
     signer = Signer()

@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from core import app
 from core.app import Platform
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from services.rag.app import assemble
 from services.rag.domain.tables import COLLECTIONS
 from services.rag.settings import Settings
 from tests.support.stores import TENANTS
 
 
-async def build(platform: Platform, settings: Settings) -> Sequence[Mount]:
+async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     platform.keys.replace({sys.argv[1]: _public_key(Path(sys.argv[2]))})
     platform.revocations.replace([])
     for tenant in TENANTS:

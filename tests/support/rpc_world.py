@@ -16,7 +16,7 @@ from core.health import Health
 from core.rpc.arrivals import Arrivals
 from core.rpc.chain import Chain
 from core.rpc.http1.server import Http1Server
-from core.rpc.server import Mount, make_server
+from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.stages import Auth, LoadShedding, Shares, Stage
 from portico.auth.v1 import key_service_pb2, key_service_pb2_grpc, token_service_pb2, token_service_pb2_grpc
 from portico.inference.v1 import openai_service_pb2_grpc
@@ -54,7 +54,7 @@ class Servicers:
         if self.hold is not None:
             await self.hold.wait()
 
-    def auth(self) -> list[Mount]:
+    def auth(self) -> list[ServiceRegistration]:
         outer = self
 
         class Keys(key_service_pb2_grpc.KeyServiceServicer):
@@ -68,11 +68,15 @@ class Servicers:
                 return token_service_pb2.ListTokensResponse()
 
         return [
-            Mount("portico.auth.v1.KeyService", key_service_pb2_grpc.add_KeyServiceServicer_to_server, Keys()),
-            Mount("portico.auth.v1.TokenService", token_service_pb2_grpc.add_TokenServiceServicer_to_server, Tokens()),
+            ServiceRegistration(
+                "portico.auth.v1.KeyService", key_service_pb2_grpc.add_KeyServiceServicer_to_server, Keys()
+            ),
+            ServiceRegistration(
+                "portico.auth.v1.TokenService", token_service_pb2_grpc.add_TokenServiceServicer_to_server, Tokens()
+            ),
         ]
 
-    def openai(self) -> list[Mount]:
+    def openai(self) -> list[ServiceRegistration]:
         outer = self
 
         class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
@@ -84,9 +88,9 @@ class Servicers:
                 yield HttpBody()
 
         add = openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server
-        return [Mount("portico.inference.v1.OpenAIService", add, OpenAI())]
+        return [ServiceRegistration("portico.inference.v1.OpenAIService", add, OpenAI())]
 
-    def files(self) -> list[Mount]:
+    def files(self) -> list[ServiceRegistration]:
         outer = self
 
         class Files(file_service_pb2_grpc.FileServiceServicer):
@@ -100,9 +104,13 @@ class Servicers:
             async def DownloadFile(self, request: Any, context: Any) -> Any:
                 yield HttpBody()
 
-        return [Mount("portico.rag.v1.FileService", file_service_pb2_grpc.add_FileServiceServicer_to_server, Files())]
+        return [
+            ServiceRegistration(
+                "portico.rag.v1.FileService", file_service_pb2_grpc.add_FileServiceServicer_to_server, Files()
+            )
+        ]
 
-    def all(self) -> list[Mount]:
+    def all(self) -> list[ServiceRegistration]:
         return [*self.auth(), *self.openai(), *self.files()]
 
 
@@ -121,14 +129,18 @@ class World:
 
 @asynccontextmanager
 async def serving(
-    mounts: list[Mount], *, limit: int = 1000, arrivals: Arrivals | None = None, edge_secret: Secret | None = None
+    registrations: list[ServiceRegistration],
+    *,
+    limit: int = 1000,
+    arrivals: Arrivals | None = None,
+    edge_secret: Secret | None = None,
 ) -> AsyncIterator[World]:
     signer = Signer()
     load = LoadShedding(limit)
     stages: list[Stage] = [load, Auth(signer.verifier(), Secret("s" * 32)), Shares(load, 75)]
     chain = Chain(stages, arrivals=arrivals, edge_secret=edge_secret)
     health = Health()
-    server, edge = make_server(mounts, chain, health), Http1Server(mounts, chain, health)
+    server, edge = make_server(registrations, chain, health), Http1Server(registrations, chain, health)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     edge_port = await edge.start("127.0.0.1:0")

@@ -23,10 +23,10 @@ from core.health import Health
 from core.rpc import schema
 from core.rpc.call import CallContext
 from core.rpc.chain import Chain
-from core.rpc.errors import HTTP_STATUS, grpc_message, trailing_metadata, wire_of
+from core.rpc.errors import HTTP_STATUS, grpc_message, mapping_of, trailing_metadata
 from core.rpc.http1.server import Http1Server
 from core.rpc.limits import MIB
-from core.rpc.server import Mount, server_options
+from core.rpc.server import ServiceRegistration, server_options
 from portico.auth.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
@@ -66,7 +66,7 @@ async def refuse(context: CallContext, name: str) -> NoReturn:
     error = REFUSALS[name]
     seen = metadata(context)
     trailing = trailing_metadata(error, seen["x-request-id"], rest="x-portico-rest" in seen)
-    await context.abort(wire_of(error).code, grpc_message(error), trailing)
+    await context.abort(mapping_of(error).code, grpc_message(error), trailing)
     raise AssertionError("abort raises")
 
 
@@ -190,12 +190,12 @@ class Recorder(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(answer)
 
 
-_HOT = Mount(
+_HOT = ServiceRegistration(
     "portico.inference.v1.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, OpenAI()
 )
 
 
-def mount(service: str, server: Server, keys: list[dict[str, str]]) -> None:
+def register(service: str, server: Server, keys: list[dict[str, str]]) -> None:
     if service == "recorder":
         key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
         server.add_generic_rpc_handlers((Recorder(),))
@@ -222,7 +222,7 @@ async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]])
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     server = make_server(options=server_options(MIB))
-    mount(service, server, keys)
+    register(service, server, keys)
     bound = {service: server.add_insecure_port(f"127.0.0.1:{ports.get(service, 0)}")}
     await server.start()
     hot = Http1Server([_HOT] if service == "inference" else [], Chain([], edge_secret=Secret(EDGE_SECRET)), Health())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from core.health import Health
 from core.rpc.chain import Chain, Method
 from core.rpc.http1.connection import Connection
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 
 MAX_CONNECTIONS = 10_000
 """Each carries one call. The edge opens no more either."""
@@ -16,11 +16,11 @@ _SWEEP_SECONDS = 5.0
 class Http1Server:
     """`start` it, `stop` it. It may share its chain, which counts calls, with another server."""
 
-    def __init__(self, mounts: Sequence[Mount], chain: Chain, health: Health) -> None:
+    def __init__(self, registrations: Sequence[ServiceRegistration], chain: Chain, health: Health) -> None:
         self._methods = {
             path.encode(): method
-            for mount in mounts
-            for path, method in mount.methods(chain).items()
+            for registration in registrations
+            for path, method in registration.methods(chain).items()
             if not method.takes_stream
         }
         self._health = health
