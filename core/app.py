@@ -33,14 +33,19 @@ from core.rate_limits import RateLimits
 from core.removals import Removals
 from core.revocations import Revocations
 from core.rpc.arrivals import Arrivals
-from core.rpc.audit import Refusals, recorded
+from core.rpc.audit import recorded
 from core.rpc.chain import Chain
 from core.rpc.limits import MIB
 from core.rpc.removals import RemovalFeed
 from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
-from core.rpc.stages import Auth, LoadShedding, Quota, Shares, Stage
+from core.rpc.stages.auth import Auth
+from core.rpc.stages.load_shedding import LoadShedding
+from core.rpc.stages.quota import Quota
+from core.rpc.stages.refusals import Refusals
+from core.rpc.stages.shares import Shares
+from core.rpc.stages.stage import Stage
 from core.rpc.trust import TrustFeed
 from core.storage.factory import StoreSettings, make_store
 from core.storage.migrations import NO_MIGRATIONS, Migrations

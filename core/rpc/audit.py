@@ -1,32 +1,28 @@
-"""The audit of RPCs. What an RPC leaves is said in its contract, and nothing in a service can forget it.
+"""The audit of RPCs: an entry for each call whose contract asks for one, written around the handlers.
 
-changes     `recorded` stands around the handlers: it sees requests and answers
-refusals    `Refusals` is a stage before the checks: it sees who was refused, by whatever refused them
+What an RPC leaves is said in its contract, so no service can forget it. `core.rpc.stages.refusals` records the calls
+that are refused before a handler runs.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
-
-import msgspec
 
 from core import context, logs
 from core.audit import changes
 from core.audit.changes import Change
 from core.audit.log import AuditLog
-from core.audit.records import DENIED, FAILURE, SUCCESS, UNKNOWN, Actor, AuditEntry, actor_of, new_entry
+from core.audit.records import FAILURE, SUCCESS, UNKNOWN, AuditEntry, actor_of
 from core.context import RequestContext
-from core.errors import PermissionDenied, PorticoError, Unauthenticated
+from core.errors import PorticoError
+from core.rpc.audit_entries import entries_of_subjects, entry_for
 from core.rpc.audit_rules import AuditRule
-from core.rpc.call import Call
 from core.rpc.errors import mapping_of
 from core.rpc.policy import policies_of
 from core.rpc.server import ServiceRegistration
-from core.rpc.stages import Outcome
-from core.tenancy import Tenant
 
 log = logs.get(__name__)
 
@@ -90,7 +86,7 @@ class _Recorded:
     def _add(self, rule: AuditRule, change: Change, outcome: str, reason: str = "") -> None:
         request = _request()
         if request.identity is not None:
-            entry = _entry(rule, change, actor_of(request), outcome, self._log.clock(), reason)
+            entry = entry_for(rule, change, actor_of(request), outcome, self._log.clock(), reason)
             self._log.add(request.identity.tenant, entry)
 
     async def _begin(self, rule: AuditRule, change: Change) -> AuditEntry | None:
@@ -98,7 +94,7 @@ class _Recorded:
         request = _request()
         if request.identity is None:
             return None
-        entry = _entry(rule, change, actor_of(request), UNKNOWN, self._log.clock())
+        entry = entry_for(rule, change, actor_of(request), UNKNOWN, self._log.clock())
         await self._log.begin(request.identity.tenant, entry)
         return entry
 
@@ -113,75 +109,13 @@ class _Recorded:
             return
         outcome = FAILURE if reason else SUCCESS
         if begun is not None and request.identity is not None:
-            entry = _entry(rule, change, actor_of(request), outcome, begun.created_at, reason, begun.id)
+            entry = entry_for(rule, change, actor_of(request), outcome, begun.created_at, reason, begun.id)
             await self._log.settle(request.identity.tenant, entry)
             return
         if not change.subjects and not reason:
             log.error("an audited call has named no account", action=rule.action)
-        for tenant, entry in _of_subjects(rule, change, request, outcome, self._log.clock(), reason):
+        for tenant, entry in entries_of_subjects(rule, change, request, outcome, self._log.clock(), reason):
             await self._log.write(tenant, entry)
-
-
-class Refusals:
-    """A stage of the chain: records calls that were refused because of who makes them."""
-
-    def __init__(self, audit_log: AuditLog) -> None:
-        self._log = audit_log
-
-    def begin(self, call: Call) -> None:
-        pass
-
-    def end(self, call: Call, outcome: Outcome) -> None:
-        error = outcome.error
-        if isinstance(error, PermissionDenied):
-            self._refuse(call, DENIED, error)
-        elif isinstance(error, Unauthenticated) and changes.current() is not None:  # a wrong password
-            self._refuse(call, FAILURE, error)
-
-    def _refuse(self, call: Call, outcome: str, error: PorticoError) -> None:
-        rule, change = call.policy.audit or _rule_of_scope(call.policy.scope), changes.current()
-        if rule is None:
-            return
-        if change is None:  # refused before the handler began
-            change = Change(rule.named_by_request(call.message), {**error.metadata})
-        request, now, identity = call.request, self._log.clock(), call.request.identity
-        if identity is not None:
-            self._log.refuse(identity.tenant, _entry(rule, change, actor_of(request), outcome, now, error.reason))
-            return
-        for tenant, entry in _of_subjects(rule, change, request, outcome, now, error.reason):
-            self._log.refuse(tenant, entry)
-
-
-def _entry(
-    rule: AuditRule, change: Change, actor: Actor, outcome: str, at: float, reason: str = "", id: str = ""
-) -> AuditEntry:
-    return new_entry(
-        actor,
-        rule.action,
-        outcome,
-        rule.resource_type,
-        change.resource_id,
-        at=at,
-        id=id,
-        reason=reason,
-        metadata=change.metadata,
-    )
-
-
-def _of_subjects(
-    rule: AuditRule, change: Change, request: RequestContext, outcome: str, at: float, reason: str
-) -> Iterator[tuple[Tenant, AuditEntry]]:
-    """Of a call without a token: an entry for each account that it was about."""
-    for subject in change.subjects:
-        actor = msgspec.structs.replace(actor_of(request), id=subject.actor_id)
-        yield subject.tenant, _entry(rule, replace(change, resource_id=subject.resource_id), actor, outcome, at, reason)
-
-
-@lru_cache
-def _rule_of_scope(scope: str) -> AuditRule | None:
-    """For refusals of what would have changed nothing: "audit:read" is told as audit.read."""
-    area, _, level = scope.partition(":")
-    return AuditRule(f"{area}.{level}", area) if scope else None
 
 
 def _request() -> RequestContext:

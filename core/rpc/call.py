@@ -16,6 +16,7 @@ from core.context import RequestContext
 from core.rpc.policy import Policy
 
 EDGE_SECRET = "x-portico-edge"  # noqa: S105  # the name of a header
+SERVICE_SECRET = "x-portico-service-secret"  # noqa: S105  # the name of a header
 REST = "x-portico-rest"
 CLIENT_ADDRESS = "x-client-address"
 _REQUEST_ID = "x-request-id"

@@ -28,7 +28,7 @@ from core.rpc.call import REST, Call, CallContext, open_call
 from core.rpc.errors import HTTP_STATUS, grpc_message, internal, mapping_of, trailing_metadata
 from core.rpc.policy import Policy
 from core.rpc.requests import Requests
-from core.rpc.stages import SUCCEEDED, Outcome, Stage
+from core.rpc.stages.stage import SUCCEEDED, Outcome, Stage
 
 log = logs.get(__name__)
 

@@ -25,7 +25,8 @@ from core.rpc.limits import (
     UNREAD_BYTES,
 )
 from core.rpc.policy import Policy, policies_of, public_policies
-from core.rpc.stages import LoadShedding, Shares
+from core.rpc.stages.load_shedding import LoadShedding
+from core.rpc.stages.shares import Shares
 
 _HEALTH = "grpc.health.v1.Health"
 _IDENTITY_ONLY = 1

@@ -16,10 +16,12 @@ from core.audit.log import AuditLog
 from core.audit.records import DENIED, FAILURE, SUCCESS, UNKNOWN, AuditEntry
 from core.config import Secret
 from core.health import Health
-from core.rpc.audit import Refusals, recorded
+from core.rpc.audit import recorded
 from core.rpc.chain import Chain
 from core.rpc.server import ServiceRegistration, make_server
-from core.rpc.stages import Auth, Stage
+from core.rpc.stages.auth import Auth
+from core.rpc.stages.refusals import Refusals
+from core.rpc.stages.stage import Stage
 from core.tasks import Tasks
 from core.tenancy import Tenant
 from portico.inference.v1 import (

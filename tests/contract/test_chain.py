@@ -19,12 +19,16 @@ from core.config import Secret
 from core.health import Health
 from core.rate_limits import RateLimits
 from core.rpc import reply
+from core.rpc.call import SERVICE_SECRET
 from core.rpc.chain import Chain
 from core.rpc.errors import ERROR_MAPPINGS
 from core.rpc.http1.server import Http1Server
 from core.rpc.policy import policies_of
 from core.rpc.server import ServiceRegistration, make_server
-from core.rpc.stages import SERVICE_SECRET, Auth, LoadShedding, Quota, Stage
+from core.rpc.stages.auth import Auth
+from core.rpc.stages.load_shedding import LoadShedding
+from core.rpc.stages.quota import Quota
+from core.rpc.stages.stage import Stage
 from portico.auth.v1 import (
     key_service_pb2,
     key_service_pb2_grpc,

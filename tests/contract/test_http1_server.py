@@ -15,7 +15,7 @@ from core.rpc.chain import Chain
 from core.rpc.http1 import connection, wire
 from core.rpc.http1.server import Http1Server
 from core.rpc.server import ServiceRegistration
-from core.rpc.stages import Auth
+from core.rpc.stages.auth import Auth
 from portico.inference.v1 import openai_service_pb2_grpc
 from portico.inference.v1.openai_service_pb2 import CreateChatCompletionRequest, CreateEmbeddingRequest
 from tests.support.http1_channel import connected, frame, request

@@ -24,7 +24,7 @@ from core.jobs.records import Job, Status
 from core.jobs.run import JobRun
 from core.revocations import Revocation
 from core.rpc.channel import caller_metadata, open_channel
-from core.rpc.server import Mount
+from core.rpc.server import ServiceRegistration
 from core.rpc.service_tokens import AuthServiceTokens
 from core.tenancy import MAIN, Project, Tenant
 from portico.auth.v1 import project_service_pb2 as projects_pb
@@ -57,7 +57,7 @@ class Caller:
     identities: list[Any] = field(default_factory=list)
     jobs: Jobs = field(init=False)
 
-    async def build(self, platform: Platform, settings: NoSettings) -> Sequence[Mount]:
+    async def build(self, platform: Platform, settings: NoSettings) -> Sequence[ServiceRegistration]:
         limits = JobLimits(poll=0.02, first_retry=0.01)
         self.jobs = Jobs(
             platform.store, platform.tasks, platform.lifecycle, tokens=platform.service_tokens, limits=limits

@@ -17,7 +17,10 @@ from core.rpc.arrivals import Arrivals
 from core.rpc.chain import Chain
 from core.rpc.http1.server import Http1Server
 from core.rpc.server import ServiceRegistration, make_server
-from core.rpc.stages import Auth, LoadShedding, Shares, Stage
+from core.rpc.stages.auth import Auth
+from core.rpc.stages.load_shedding import LoadShedding
+from core.rpc.stages.shares import Shares
+from core.rpc.stages.stage import Stage
 from portico.auth.v1 import key_service_pb2, key_service_pb2_grpc, token_service_pb2, token_service_pb2_grpc
 from portico.inference.v1 import openai_service_pb2_grpc
 from portico.rag.v1 import file_service_pb2_grpc

@@ -24,7 +24,11 @@ from core.rpc.arrivals import Arrivals
 from core.rpc.call import Call
 from core.rpc.chain import Chain, Method
 from core.rpc.policy import Policy
-from core.rpc.stages import SUCCEEDED, Auth, LoadShedding, Quota, Shares, Stage
+from core.rpc.stages.auth import Auth
+from core.rpc.stages.load_shedding import LoadShedding
+from core.rpc.stages.quota import Quota
+from core.rpc.stages.shares import Shares
+from core.rpc.stages.stage import SUCCEEDED, Stage
 from tests.support.tokens import Signer
 
 SIGNER = Signer()

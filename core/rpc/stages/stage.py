@@ -1,0 +1,34 @@
+"""What a stage of the chain is, and what it learns of the end of a call."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.errors import PorticoError
+from core.rpc.call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a call, as far as the service decides it: a client that vanishes later is not seen."""
+
+    code: str
+    """Name of the gRPC status code."""
+    error: PorticoError | None = None
+    """What the caller is told; None for a success, a cancelled call, and a status that gRPC's own code has set."""
+    cancelled: bool = False
+    """The caller hung up, or its deadline passed, before the call was answered."""
+
+
+SUCCEEDED = Outcome("OK")
+
+
+class Stage(Protocol):
+    """One concern. `begin` may refuse the call by raising a PorticoError. `end` runs once for every stage that began,
+    in the reverse order, before the caller is told of an error; it must not raise."""
+
+    def begin(self, call: Call) -> Awaitable[None] | None:
+        """Returns what is left to be awaited, if anything. A stage that counts must leave nothing: a call that is
+        cancelled there has not begun, and would stay counted."""
+
+    def end(self, call: Call, outcome: Outcome) -> None: ...
