@@ -20,20 +20,20 @@ from core.context import RequestContext
 from core.errors import PorticoError
 from core.rpc.audit_entries import entries_of_subjects, entry_for
 from core.rpc.audit_rules import AuditRule
+from core.rpc.call import CallContext
 from core.rpc.errors import mapping_of
-from core.rpc.policy import policies_of
 from core.rpc.server import ServiceRegistration
 
 log = logs.get(__name__)
 
-Handle = Callable[[Any, Any], Awaitable[Any]]
+Handle = Callable[[Any, CallContext], Awaitable[Any]]
 
 
 def recorded(registration: ServiceRegistration, audit_log: AuditLog) -> ServiceRegistration:
     """The registration, with an entry for every call of an RPC whose contract asks for one."""
     rules = {
         method.rpartition("/")[2]: policy.audit
-        for method, policy in policies_of(registration.descriptor).items()
+        for method, policy in registration.rules().items()
         if policy.audit is not None
     }
     return replace(registration, servicer=_Recorded(registration.servicer, rules, audit_log)) if rules else registration
@@ -53,7 +53,7 @@ class _Recorded:
             return method
         return partial(self._behind if rule.batched else self._ahead, rule, method)
 
-    async def _behind(self, rule: AuditRule, handle: Handle, request: Any, servicer_context: Any) -> Any:
+    async def _behind(self, rule: AuditRule, handle: Handle, request: Any, servicer_context: CallContext) -> Any:
         """A change of data: its entry is written shortly after the answer."""
         change = Change(rule.named_by_request(request))
         changes.bind(change)
@@ -66,7 +66,7 @@ class _Recorded:
         self._add(rule, change, SUCCESS)
         return response
 
-    async def _ahead(self, rule: AuditRule, handle: Handle, request: Any, servicer_context: Any) -> Any:
+    async def _ahead(self, rule: AuditRule, handle: Handle, request: Any, servicer_context: CallContext) -> Any:
         """An administrative change: its entry is durable before it begins, and has its outcome before the answer."""
         change = Change(rule.named_by_request(request))
         if fields := rule.fields_of(request):

@@ -13,21 +13,20 @@ import grpc
 from core import context
 from core.addresses import network_of
 from core.context import RequestContext
+from core.rpc.headers import CLIENT_ADDRESS, EDGE_SECRET, HTTP_STATUS, REST
 from core.rpc.policy import Policy
 
-EDGE_SECRET = "x-portico-edge"  # noqa: S105  # the name of a header
-SERVICE_SECRET = "x-portico-service-secret"  # noqa: S105  # the name of a header
-REST = "x-portico-rest"
-CLIENT_ADDRESS = "x-client-address"
 _REQUEST_ID = "x-request-id"
 _MAX_REQUEST_ID = 128
 _INTERNAL = "internal"
 
 Metadata = Mapping[str, str | bytes]
+Pairs = Iterable[tuple[str, str | bytes]]
+Headers = tuple[tuple[str, str], ...]
 
 
-class CallContext(Protocol):
-    """The part of gRPC's ServicerContext that the chain and the servicers use."""
+class Transport(Protocol):
+    """One RPC as its transport has it: the part of grpc.aio's ServicerContext that the chain uses."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
 
@@ -45,14 +44,40 @@ class CallContext(Protocol):
         """Whether `read` has nothing to wait for. Only a transport that refuses messages by the RPC's own limit has
         this."""
 
-    async def send_initial_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> None: ...
+    async def send_initial_metadata(self, metadata: Pairs) -> None:
+        """At most once, before the first message."""
 
     async def write(self, message: Any) -> None: ...
 
-    async def abort(
-        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Iterable[tuple[str, str | bytes]] = ()
-    ) -> NoReturn:
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
         """Raises AbortError."""
+
+    def code(self) -> grpc.StatusCode | int:
+        """The status that `abort` has set."""
+
+
+class CallContext(Protocol):
+    """One RPC as its servicer sees it, on whatever transport it came."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """Of the request, by name in lower case; of a repeated name the last value."""
+
+    @property
+    def rest(self) -> bool:
+        """Whether the edge transcoded the call from REST."""
+
+    def header(self, name: str) -> str:
+        """Metadata of the request as text; empty where there is none."""
+
+    def add_header(self, name: str, value: str, *, native: bool = False) -> None:
+        """Add a header to the answer over REST; with `native` also to the initial metadata of native gRPC calls. `name`
+        is in lower case, `value` in ASCII. All headers are sent with the first message, or with the error in its place:
+        raises RuntimeError after that."""
+
+    def set_http_status(self, status: int) -> None:
+        """The HTTP status of a success over REST, where it is not what the contract names. As for headers, it must be
+        set before the first message."""
 
 
 @dataclass(slots=True)
@@ -64,14 +89,54 @@ class Call:
     request: RequestContext
     started: float
     rest: bool
-    """Whether the edge transcoded it from REST."""
+    transport: Transport
     message: Any = None
     """The request of a call that was refused before it was read, where the audit log wants it."""
     _caller: str = ""
+    _headers: Headers = ()
+    _native_headers: Headers = ()
+    _http_status: int = 0
+    _answered: bool = False
+    """The first message, or the error in its place, is being sent."""
 
     def header(self, name: str) -> str:
-        value = self.metadata.get(name, "")
-        return value if isinstance(value, str) else ""
+        return _text(self.metadata, name)
+
+    def add_header(self, name: str, value: str, *, native: bool = False) -> None:
+        if self._answered:
+            raise RuntimeError(f"the header {name} comes after the first message of the answer")
+        header = (name, value)
+        self._headers = (*self._headers, header)
+        if native:
+            self._native_headers = (*self._native_headers, header)
+
+    def set_http_status(self, status: int) -> None:
+        if self._answered:
+            raise RuntimeError("the HTTP status comes after the first message of the answer")
+        self._http_status = status
+
+    def take_headers(self, *, success: bool) -> Headers:
+        """What was added to the answer, as initial metadata of a `success`, or to go with an error. Empty at the second
+        call, and nothing can be added any more."""
+        if self._answered:
+            return ()
+        self._answered = True
+        if not self.rest:
+            return self._native_headers
+        status = self._http_status or self.policy.http_success
+        if success and status != 200:
+            return (*self._headers, (HTTP_STATUS, str(status)))
+        return self._headers
+
+    async def write(self, message: Any) -> None:
+        """Send a message of a stream. For servicers that do not yield their answers, such as gRPC's own."""
+        if not self._answered and (headers := self.take_headers(success=True)):
+            await self.transport.send_initial_metadata(headers)
+        await self.transport.write(message)
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
+        """End the call with a status. For gRPC's own servicers: Portico's raise a PorticoError."""
+        await self.transport.abort(code, details, trailing_metadata)
 
     def bind(self, request: RequestContext) -> None:
         self.request = request
@@ -92,22 +157,22 @@ class Call:
         return self._caller
 
 
-def open_call(policy: Policy, servicer_context: CallContext, edge_secret: bytes) -> Call:
+def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> Call:
     """Read the metadata and bind the request context. What only the edge may say is believed only where the call brings
     the edge's secret; without a secret nobody is believed."""
-    metadata = dict(servicer_context.invocation_metadata() or ())
+    metadata = dict(transport.invocation_metadata() or ())
     started = time.monotonic()
-    left = servicer_context.time_remaining()
+    left = transport.time_remaining()
     by_edge = _by_edge(metadata.get(EDGE_SECRET), edge_secret)
     address = _text(metadata, CLIENT_ADDRESS) if by_edge else ""
     request = RequestContext(
         _request_id(_text(metadata, _REQUEST_ID)),
-        peer_address=address or _address(servicer_context.peer()),
+        peer_address=address or _address(transport.peer()),
         user_agent=_text(metadata, "user-agent"),
         deadline=None if left is None else started + left,
     )
     context.bind(request)
-    return Call(policy, metadata, request, started, by_edge and REST in metadata)
+    return Call(policy, metadata, request, started, by_edge and REST in metadata, transport)
 
 
 def _by_edge(given: str | bytes | None, secret: bytes) -> bool:

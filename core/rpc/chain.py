@@ -22,21 +22,21 @@ from opentelemetry.trace import SpanKind
 from core import logs, telemetry
 from core.config import Secret
 from core.errors import PermissionDenied, PorticoError, RateLimited
-from core.rpc import reply
 from core.rpc.arrivals import Arrivals
-from core.rpc.call import REST, Call, CallContext, open_call
-from core.rpc.errors import HTTP_STATUS, grpc_message, internal, mapping_of, trailing_metadata
+from core.rpc.call import Call, CallContext, Transport, open_call
+from core.rpc.errors import grpc_message, internal, mapping_of, trailing_metadata
+from core.rpc.headers import REST
 from core.rpc.policy import Policy
 from core.rpc.requests import Requests
 from core.rpc.stages.stage import SUCCEEDED, Outcome, Stage
 
 log = logs.get(__name__)
 
-Run = Callable[[Any, CallContext], Awaitable[Any]]
+Run = Callable[[Any, Transport], Awaitable[Any]]
 """A call from its metadata to its end. The first argument is what gRPC gives for requests, and is not used: they are
-read from the context. Returns the message of a unary answer; a stream writes its own and returns None."""
+read from the transport. Returns the message of a unary answer; a stream writes its own and returns None."""
 _Handler = Callable[[Any, CallContext], Any]
-_Respond = Callable[[Call, Any, CallContext], Awaitable[Any]]
+_Respond = Callable[[Call, Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class Chain:
         return Method(policy, run, handler.response_serializer, handler.request_streaming, handler.response_streaming)
 
     def _unary(self, inner: _Handler, policy: Policy, requests: Requests) -> Run:
-        async def respond(call: Call, request: Any, servicer_context: CallContext) -> Any:
-            response = await inner(request, servicer_context)
-            if call.rest:
-                await _send_head(policy, servicer_context)
+        async def respond(call: Call, request: Any) -> Any:
+            response = await inner(request, call)
+            if headers := call.take_headers(success=True):
+                await call.transport.send_initial_metadata(headers)
             return response
 
         return partial(self._call, policy, requests, respond)
@@ -86,25 +86,26 @@ class Chain:
         if not inspect.isasyncgenfunction(inner):
             raise TypeError(f"{policy.method} must be an async generator")
 
-        async def respond(call: Call, request: Any, servicer_context: CallContext) -> None:
-            write = servicer_context.write
-            messages: AsyncGenerator[Any, None] = inner(request, servicer_context)
-            head = call.rest
+        async def respond(call: Call, request: Any) -> None:
+            write = call.transport.write
+            messages: AsyncGenerator[Any, None] = inner(request, call)
+            first = True
             try:
                 async for message in messages:
-                    if head:
-                        head = False
-                        await _send_head(policy, servicer_context)
+                    if first:
+                        first = False
+                        if headers := call.take_headers(success=True):
+                            await call.transport.send_initial_metadata(headers)
                     await write(message)
+                if first and (headers := call.take_headers(success=True)):
+                    await call.transport.send_initial_metadata(headers)
             finally:  # `aclosing` costs more than all the rest of this
                 await messages.aclose()
 
         return partial(self._call, policy, requests, respond)
 
-    async def _call(
-        self, policy: Policy, requests: Requests, respond: _Respond, _: Any, servicer_context: CallContext
-    ) -> Any:
-        call = open_call(policy, servicer_context, self._edge_secret)
+    async def _call(self, policy: Policy, requests: Requests, respond: _Respond, _: Any, transport: Transport) -> Any:
+        call = open_call(policy, transport, self._edge_secret)
         if not call.rest and REST in call.metadata:
             self._doubt()
         begun = 0
@@ -116,26 +117,27 @@ class Chain:
                     if (rest := stage.begin(call)) is not None:
                         await rest
                     begun += 1
-                return await respond(call, await requests.read(call, servicer_context), servicer_context)
+                return await respond(call, await requests.read(call))
         except PorticoError as error:
             failure = _bare(error)
             outcome = Outcome(mapping_of(error).code.name, failure)
             if begun < len(self._stages) and isinstance(error, PermissionDenied) and _concerns_a_resource(policy):
-                call.message = await requests.look(call, servicer_context)
+                call.message = await requests.look(call)
         except AbortError:
+            outcome = Outcome(_name_of(transport.code()))
             raise
         except Exception:  # whatever it is, its text must not reach the client
             failure = internal()
             outcome = Outcome("INTERNAL", failure)
             log.exception("unhandled error", method=policy.method)
         except BaseException:
-            outcome = Outcome("CANCELLED")
+            outcome = Outcome("DEADLINE_EXCEEDED" if _late(call) else "CANCELLED", cancelled=True)
             raise
         finally:
             for stage in reversed(self._stages[:begun]):
                 stage.end(call, outcome)
             telemetry.metrics().call(policy.method, outcome.code, time.monotonic() - call.started)
-        return await _abort(call, servicer_context, failure)
+        return await _abort(call, failure)
 
     def _doubt(self) -> None:
         """Say once that somebody claims to be the edge: where it is the edge, the two have not the same secret."""
@@ -156,21 +158,32 @@ def _concerns_a_resource(policy: Policy) -> bool:
     return policy.audit is not None and bool(policy.audit.resource)
 
 
-async def _send_head(policy: Policy, servicer_context: CallContext) -> None:
-    """What the edge is to make of a success."""
-    headers = reply.headers()
-    if (status := reply.status() or policy.http_success) != 200:
-        headers = (*headers, (HTTP_STATUS, str(status)))
-    if headers:
-        await servicer_context.send_initial_metadata(headers)
+def _name_of(code: grpc.StatusCode | int) -> str:
+    """grpc.aio tells the number of a status alone."""
+    return code.name if isinstance(code, grpc.StatusCode) else _CODE_NAMES.get(code, "UNKNOWN")
 
 
-async def _abort(call: Call, servicer_context: CallContext, error: PorticoError) -> NoReturn:
-    """Ends the call with the error's status. Raises AbortError."""
-    mapping = mapping_of(error)
+_CODE_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+def _late(call: Call) -> bool:
+    """Whether the caller's deadline has passed."""
+    deadline = call.request.deadline
+    return deadline is not None and time.monotonic() >= deadline
+
+
+async def _abort(call: Call, error: PorticoError) -> NoReturn:
+    """End the call with the error's status. Raises AbortError.
+
+    Over REST the headers go with the status: without initial metadata the error has one block of headers, which the
+    edge can still turn into an HTTP error. Native callers look for them where they are in a success.
+    """
+    mapping, headers = mapping_of(error), call.take_headers(success=False)
     if mapping.http >= 500 and not isinstance(error, RateLimited):
         log.warning("call failed", method=call.policy.method, reason=error.reason, code=mapping.code.name)
     metadata = trailing_metadata(error, call.request.request_id, rest=call.rest)
     if call.rest:
-        metadata = (*reply.headers(), *metadata)
-    await servicer_context.abort(mapping.code, grpc_message(error), metadata)
+        metadata = (*headers, *metadata)
+    elif headers:
+        await call.transport.send_initial_metadata(headers)
+    await call.transport.abort(mapping.code, grpc_message(error), metadata)

@@ -17,12 +17,9 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from core import errors
+from core.rpc.headers import ERROR_BODY, HTTP_STATUS, SHOULD_RETRY
 
 DOMAIN = "portico"
-HTTP_STATUS = "x-http-status"
-ERROR_BODY = "x-error-body"
-SHOULD_RETRY = "x-should-retry"
-"""OpenAI's clients obey it."""
 
 _MAX_STATUS_BYTES = 2560
 """Of `grpc-message` as it is sent. With the details, which repeat it in base64, it must fit into the 8 KiB of metadata

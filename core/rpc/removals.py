@@ -11,8 +11,8 @@ from core.audit.records import actor_from
 from core.config import Secret
 from core.errors import PorticoError
 from core.removals import Removals
-from core.rpc.call import SERVICE_SECRET
 from core.rpc.channel import open_channel
+from core.rpc.headers import SERVICE_SECRET
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from portico.auth.v1 import trust_service_pb2 as pb

@@ -9,7 +9,7 @@ from grpc.aio import EOF, AbortError
 
 from core.errors import InvalidInput, PorticoError
 from core.rpc.arrivals import Arrivals, Kind, Task
-from core.rpc.call import Call, CallContext
+from core.rpc.call import Call, Transport
 from core.rpc.limits import LOOK_SECONDS
 from core.rpc.parsing import Deserialize, Parser
 from core.rpc.policy import Policy
@@ -30,17 +30,18 @@ class Requests:
         self._tells = not arriving_bytes
         self._times = arrivals.times
 
-    async def read(self, call: Call, context: CallContext) -> Any:
+    async def read(self, call: Call) -> Any:
         """The message of a unary request. Raises RequestTimeout where it does not arrive in time. Of a streaming one
         an iterator over the messages; how long to wait for each is the servicer's to say."""
+        transport = call.transport
         if self._streaming:
-            return _Stream(self, call.caller, context)
-        if self._tells and context.arrived:  # nothing to wait for
-            return await self._parser.parse(await context.read())
+            return _Stream(self, call.caller, transport)
+        if self._tells and transport.arrived:  # nothing to wait for
+            return await self._parser.parse(await transport.read())
         times = self._times
         task = times.begin()
         try:
-            message = await self.next(call.caller, context, task)
+            message = await self.next(call.caller, transport, task)
         except asyncio.CancelledError:
             times.check(task)
             raise
@@ -50,20 +51,20 @@ class Requests:
             raise InvalidInput("The call ended without a request. Send one message.")
         return message
 
-    async def next(self, caller: str, context: CallContext, task: Task | None = None) -> Any:
+    async def next(self, caller: str, transport: Transport, task: Task | None = None) -> Any:
         """The next message, or EOF. `task` is one whose time ends with the arrival."""
         slots = self._slots
         if not slots.take(caller):
             await slots.wait(caller)
         try:
-            data = await context.read()
+            data = await transport.read()
             if task is not None:
                 self._times.end(task)
             return EOF if data is EOF else await self._parser.parse(data)
         finally:
             slots.give_back(caller)
 
-    async def look(self, call: Call, context: CallContext) -> Any:
+    async def look(self, call: Call) -> Any:
         """The message of a call that is refused, for the audit log, which says what the call was about. None where
         it is a stream, is large, cannot be read, or does not arrive soon."""
         slots, caller = self._slots, call.caller
@@ -72,7 +73,7 @@ class Requests:
         try:
             with suppress(PorticoError, AbortError, TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
-                    data = await context.read()
+                    data = await call.transport.read()
                 return None if data is EOF else self._parser.small(data)
             return None
         finally:
@@ -82,16 +83,16 @@ class Requests:
 class _Stream:
     """An iterator that goes on after a message that is refused, so that the rest can be skipped."""
 
-    def __init__(self, requests: Requests, caller: str, context: CallContext) -> None:
+    def __init__(self, requests: Requests, caller: str, transport: Transport) -> None:
         self._requests = requests
         self._caller = caller
-        self._context = context
+        self._transport = transport
 
     def __aiter__(self) -> "_Stream":
         return self
 
     async def __anext__(self) -> Any:
-        message = await self._requests.next(self._caller, self._context)
+        message = await self._requests.next(self._caller, self._transport)
         if message is EOF:
             raise StopAsyncIteration
         return message

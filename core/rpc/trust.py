@@ -13,8 +13,8 @@ from core.config import Secret
 from core.errors import Unavailable
 from core.identity import KeyRing
 from core.revocations import Revocation, Revocations
-from core.rpc.call import SERVICE_SECRET
 from core.rpc.channel import open_channel
+from core.rpc.headers import SERVICE_SECRET
 from core.tasks import Tasks
 from portico.auth.v1 import key_service_pb2, key_service_pb2_grpc, trust_service_pb2, trust_service_pb2_grpc
 

@@ -14,6 +14,7 @@ from core.storage.sqlite import SqliteStore
 from tests.contract.documents import ACME, GLOBEX, SCHEMA
 from tests.support.postgres import postgres
 from tests.support.tokens import Signer
+from tests.support.transports import Transport, by_http1, by_http2
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,12 @@ def postgres_server() -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def signer() -> Signer:
     return Signer()
+
+
+@pytest.fixture(params=[by_http2, by_http1], ids=["http2", "http1"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    found: Transport = request.param
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +15,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from core import context, errors
 from core.config import Secret
-from core.health import Health
 from core.rate_limits import RateLimits
-from core.rpc import reply
-from core.rpc.call import SERVICE_SECRET
-from core.rpc.chain import Chain
+from core.rpc.call import CallContext
 from core.rpc.errors import ERROR_MAPPINGS
-from core.rpc.http1.server import Http1Server
+from core.rpc.headers import SERVICE_SECRET
 from core.rpc.policy import policies_of
-from core.rpc.server import ServiceRegistration, make_server
+from core.rpc.server import ServiceRegistration
 from core.rpc.stages.auth import Auth
 from core.rpc.stages.load_shedding import LoadShedding
 from core.rpc.stages.quota import Quota
@@ -38,9 +34,9 @@ from portico.auth.v1 import (
     trust_service_pb2_grpc,
 )
 from portico.inference.v1 import openai_service_pb2, openai_service_pb2_grpc
-from tests.support.http1_channel import Http1Channel
-from tests.support.serving import BY_EDGE, EDGE_SECRET, REST, connect
+from tests.support.serving import BY_EDGE, REST
 from tests.support.tokens import Signer
+from tests.support.transports import Transport, bearer, by_http1, by_http2, refusal, trailing
 
 SECRET = "s" * 32
 MARKER = "postgres://user:hunter2@db.internal"
@@ -51,51 +47,53 @@ class Servicers:
     """A servicer for each kind of rule; what it does is the test's to say."""
 
     do: Callable[[], Any] = lambda: None
+    answer: Callable[[CallContext], Any] = lambda context: None
     seen: list[context.RequestContext] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     hold: asyncio.Event | None = None
 
-    async def run(self) -> None:
+    async def run(self, servicer_context: CallContext) -> None:
         request = context.current()
         assert request is not None
         self.seen.append(request)
         self.entered.set()
         if self.hold is not None:
             await self.hold.wait()
+        self.answer(servicer_context)
         self.do()
 
     def registrations(self) -> list[ServiceRegistration]:
         outer = self
 
         class Keys(key_service_pb2_grpc.KeyServiceServicer):
-            async def GetJwks(self, request: Any, servicer_context: Any) -> Any:
-                await outer.run()
+            async def GetJwks(self, request: Any, servicer_context: CallContext) -> Any:
+                await outer.run(servicer_context)
                 return key_service_pb2.GetJwksResponse()
 
         class Tokens(token_service_pb2_grpc.TokenServiceServicer):
-            async def ListTokens(self, request: Any, servicer_context: Any) -> Any:
-                await outer.run()
+            async def ListTokens(self, request: Any, servicer_context: CallContext) -> Any:
+                await outer.run(servicer_context)
                 return token_service_pb2.ListTokensResponse()
 
-            async def CreateToken(self, request: Any, servicer_context: Any) -> Any:
-                await outer.run()
+            async def CreateToken(self, request: Any, servicer_context: CallContext) -> Any:
+                await outer.run(servicer_context)
                 return token_service_pb2.CreateTokenResponse(id="t")
 
         class Trust(trust_service_pb2_grpc.TrustServiceServicer):
-            async def MintServiceToken(self, request: Any, servicer_context: Any) -> Any:
-                await outer.run()
+            async def MintServiceToken(self, request: Any, servicer_context: CallContext) -> Any:
+                await outer.run(servicer_context)
                 return trust_service_pb2.MintServiceTokenResponse()
 
-            async def WatchRevocations(self, request: Any, servicer_context: Any) -> AsyncIterator[Any]:
-                await outer.run()
+            async def WatchRevocations(self, request: Any, servicer_context: CallContext) -> AsyncIterator[Any]:
+                await outer.run(servicer_context)
                 yield trust_service_pb2.WatchRevocationsResponse()
 
         class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
-            async def CreateChatCompletion(self, request: Any, servicer_context: Any) -> AsyncIterator[Any]:
+            async def CreateChatCompletion(self, request: Any, servicer_context: CallContext) -> AsyncIterator[Any]:
                 try:
                     yield httpbody_pb2.HttpBody(data=b"first")
-                    await outer.run()
+                    await outer.run(servicer_context)
                     yield httpbody_pb2.HttpBody(data=b"second")
                 finally:
                     outer.left.set()
@@ -128,44 +126,10 @@ def stages(signer: Signer) -> list[Stage]:
     return [LoadShedding(limit=3), Auth(signer.verifier(), Secret(SECRET))]
 
 
-def chain_of(stages: list[Stage]) -> Chain:
-    return Chain(stages, edge_secret=Secret(EDGE_SECRET))
-
-
-@asynccontextmanager
-async def by_http2(registrations: list[ServiceRegistration], stages: list[Stage]) -> AsyncIterator[grpc.aio.Channel]:
-    server = make_server(registrations, chain_of(stages), Health())
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with connect(port) as opened:
-        yield opened
-    await server.stop(None)
-
-
-@asynccontextmanager
-async def by_http1(registrations: list[ServiceRegistration], stages: list[Stage]) -> AsyncIterator[Any]:
-    server = Http1Server(registrations, chain_of(stages), Health())
-    yield Http1Channel(await server.start("127.0.0.1:0"))
-    await server.stop(0)
-
-
-Transport = Callable[[list[ServiceRegistration], list[Stage]], AbstractAsyncContextManager[Any]]
-
-
-@pytest.fixture(params=[by_http2, by_http1], ids=["http2", "http1"])
-def transport(request: pytest.FixtureRequest) -> Transport:
-    found: Transport = request.param
-    return found
-
-
 @pytest.fixture
 async def channel(transport: Transport, servicers: Servicers, stages: list[Stage]) -> AsyncIterator[Any]:
     async with transport(servicers.registrations(), stages) as opened:
         yield opened
-
-
-def bearer(token: str) -> tuple[str, str]:
-    return ("authorization", f"Bearer {token}")
 
 
 def list_tokens(channel: grpc.aio.Channel, *metadata: tuple[str, str]) -> Any:
@@ -176,16 +140,6 @@ def list_tokens(channel: grpc.aio.Channel, *metadata: tuple[str, str]) -> Any:
 def get_jwks(channel: grpc.aio.Channel, *metadata: tuple[str, str], timeout: float = 5) -> Any:
     stub = key_service_pb2_grpc.KeyServiceStub(channel)
     return stub.GetJwks(key_service_pb2.GetJwksRequest(), metadata=metadata, timeout=timeout)
-
-
-async def refusal(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
-
-
-def trailing(error: grpc.aio.AioRpcError) -> dict[str, Any]:
-    return dict(error.trailing_metadata())
 
 
 async def test_a_public_rpc_needs_no_token(channel: grpc.aio.Channel, servicers: Servicers) -> None:
@@ -354,7 +308,7 @@ async def test_success_status_is_told_to_the_edge_only(
 async def test_a_servicer_may_answer_with_another_success(
     channel: grpc.aio.Channel, servicers: Servicers, signer: Signer, status: int, told: str | None
 ) -> None:
-    servicers.do = lambda: reply.set_status(status)
+    servicers.answer = lambda answer: answer.set_http_status(status)
     stub = token_service_pb2_grpc.TokenServiceStub(channel)
     call = stub.CreateToken(token_service_pb2.CreateTokenRequest(), metadata=(bearer(signer.token()), *REST), timeout=5)
     await call

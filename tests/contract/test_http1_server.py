@@ -11,6 +11,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from core.config import Secret
 from core.health import Health
+from core.rpc.call import CallContext
 from core.rpc.chain import Chain
 from core.rpc.http1 import connection, wire
 from core.rpc.http1.server import Http1Server
@@ -34,9 +35,10 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
     initial: tuple[tuple[str, str], ...] = ()
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def CreateChatCompletion(self, request: Any, context: Any) -> AsyncIterator[HttpBody]:
+    async def CreateChatCompletion(self, request: Any, context: CallContext) -> AsyncIterator[HttpBody]:
         try:
-            await context.send_initial_metadata(self.initial)
+            for name, value in self.initial:
+                context.add_header(name, value, native=True)
             if self.parts is None:
                 return
             async for part in self.parts():
@@ -44,7 +46,7 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
         finally:
             self.left.set()
 
-    async def CreateEmbedding(self, request: Any, context: Any) -> HttpBody:
+    async def CreateEmbedding(self, request: Any, context: CallContext) -> HttpBody:
         return HttpBody(data=request.body.data)
 
 

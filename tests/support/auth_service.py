@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from core.app import Running, load, start
-from core.rpc.call import SERVICE_SECRET
+from core.rpc.headers import SERVICE_SECRET
 from core.sealing import generate_key
 from portico.auth.v1 import account_service_pb2 as accounts_pb
 from portico.auth.v1 import account_service_pb2_grpc as accounts_grpc

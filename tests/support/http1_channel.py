@@ -20,14 +20,14 @@ class Http1Channel:
     """One connection for each call."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
 
     def unary_unary(
         self, method: str, request_serializer: Any = bytes, response_deserializer: Any = bytes, **_: Any
     ) -> Callable[..., Any]:
         def call(request: Any, metadata: Any = (), timeout: float | None = None) -> Http1Rpc:
             limit = () if timeout is None else (("grpc-timeout", f"{round(timeout * 1000)}m"),)
-            return Http1Rpc(self._port, method, request_serializer(request), (*metadata, *limit), response_deserializer)
+            return Http1Rpc(self.port, method, request_serializer(request), (*metadata, *limit), response_deserializer)
 
         return call
 

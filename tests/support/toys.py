@@ -6,27 +6,23 @@ import base64
 import json
 import signal
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import uvloop
 from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import Server
-from grpc.aio import server as make_server
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as health
-from grpc_reflection.v1alpha import reflection_pb2
 
 from core import errors
 from core.config import Secret
 from core.health import Health
-from core.rpc import schema
 from core.rpc.call import CallContext
 from core.rpc.chain import Chain
-from core.rpc.errors import HTTP_STATUS, grpc_message, mapping_of, trailing_metadata
 from core.rpc.http1.server import Http1Server
 from core.rpc.limits import MIB
-from core.rpc.server import ServiceRegistration, server_options
+from core.rpc.server import ServiceRegistration, make_server, server_options
 from portico.auth.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
@@ -59,15 +55,7 @@ PASSED_ON = {
 
 
 def metadata(context: CallContext) -> dict[str, str]:
-    return {key: str(value) for key, value in context.invocation_metadata() or ()}
-
-
-async def refuse(context: CallContext, name: str) -> NoReturn:
-    error = REFUSALS[name]
-    seen = metadata(context)
-    trailing = trailing_metadata(error, seen["x-request-id"], rest="x-portico-rest" in seen)
-    await context.abort(mapping_of(error).code, grpc_message(error), trailing)
-    raise AssertionError("abort raises")
+    return {key: str(value) for key, value in context.metadata.items()}
 
 
 def json_body(content: Any) -> HttpBody:
@@ -88,7 +76,7 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
         what, _, argument = _do(request.body.data).partition(":")
         match what:
             case "refuse":
-                await refuse(context, argument)
+                raise REFUSALS[argument]
             case "stream":
                 for number in range(int(argument)):
                     yield frame(str(number))
@@ -104,7 +92,8 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
             case "big":
                 yield json_body({"data": "x" * int(argument)})
             case "limits":
-                await context.send_initial_metadata(tuple(PASSED_ON.items()))
+                for name, value in PASSED_ON.items():
+                    context.add_header(name, value)
                 yield json_body({})
             case "crash":
                 raise RuntimeError("secret detail")
@@ -114,7 +103,7 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
     async def CreateEmbedding(self, request: Any, context: CallContext) -> HttpBody:
         what, _, argument = _do(request.body.data).partition(":")
         if what == "refuse":
-            await refuse(context, argument)
+            raise REFUSALS[argument]
         return json_body(_told(request.body, context))
 
 
@@ -133,14 +122,12 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
 
     async def GetModel(self, request: Any, context: CallContext) -> Any:
         if request.id in REFUSALS:
-            await refuse(context, request.id)
+            raise REFUSALS[request.id]
         if request.id == "cached":
-            await context.send_initial_metadata((("cache-control", "private, no-cache"),))
+            context.add_header("cache-control", "private, no-cache")
         return model_service_pb2.GetModelResponse(id=request.id)
 
     async def CreateModel(self, request: Any, context: CallContext) -> Any:
-        if "x-portico-rest" in metadata(context):
-            await context.send_initial_metadata(((HTTP_STATUS, "201"),))
         return model_service_pb2.CreateModelResponse(model=model_service_pb2.Model(key=request.key, name=request.name))
 
     async def DeleteModel(self, request: Any, context: CallContext) -> Any:
@@ -153,8 +140,7 @@ class Accounts(account_service_pb2_grpc.AccountServiceServicer):
             await asyncio.Event().wait()
         if request.email == "later@example.com":
             await asyncio.sleep(2.0)
-        if "x-portico-rest" in metadata(context):
-            await context.send_initial_metadata((("set-cookie", "portico_session=ptc_x; HttpOnly; SameSite=Lax"),))
+        context.add_header("set-cookie", "portico_session=ptc_x; HttpOnly; SameSite=Lax")
         return account_service_pb2.LoginResponse(token=json.dumps(metadata(context)))
 
     async def Logout(self, request: Any, context: CallContext) -> Any:
@@ -176,6 +162,9 @@ class Trust(trust_service_pb2_grpc.TrustServiceServicer):
     async def MintServiceToken(self, request: Any, context: CallContext) -> Any:
         return trust_service_pb2.MintServiceTokenResponse(token="reached")
 
+    async def WatchRevocations(self, request: Any, context: CallContext) -> AsyncIterator[Any]:
+        yield trust_service_pb2.WatchRevocationsResponse()
+
 
 class Recorder(grpc.GenericRpcHandler):
     """Answers every call with an empty message and prints what came: `called` and a line of JSON."""
@@ -190,42 +179,50 @@ class Recorder(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(answer)
 
 
-_HOT = ServiceRegistration(
-    "portico.inference.v1.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, OpenAI()
-)
+def registrations(service: str, keys: list[dict[str, str]]) -> list[ServiceRegistration]:
+    if service == "auth":
+        package = "portico.auth.v1"
+        return [
+            ServiceRegistration(
+                f"{package}.AccountService", account_service_pb2_grpc.add_AccountServiceServicer_to_server, Accounts()
+            ),
+            ServiceRegistration(
+                f"{package}.KeyService", key_service_pb2_grpc.add_KeyServiceServicer_to_server, Keys(keys)
+            ),
+            ServiceRegistration(
+                f"{package}.TrustService", trust_service_pb2_grpc.add_TrustServiceServicer_to_server, Trust()
+            ),
+        ]
+    package = "portico.inference.v1"
+    return [
+        ServiceRegistration(
+            f"{package}.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, OpenAI()
+        ),
+        ServiceRegistration(
+            f"{package}.ModelService", model_service_pb2_grpc.add_ModelServiceServicer_to_server, Models()
+        ),
+    ]
 
 
-def register(service: str, server: Server, keys: list[dict[str, str]]) -> None:
-    if service == "recorder":
-        key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
-        server.add_generic_rpc_handlers((Recorder(),))
-    elif service == "auth":
-        account_service_pb2_grpc.add_AccountServiceServicer_to_server(Accounts(), server)
-        key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
-        trust_service_pb2_grpc.add_TrustServiceServicer_to_server(Trust(), server)
-        reflection = grpc.stream_stream_rpc_method_handler(
-            schema.servicer().ServerReflectionInfo,
-            reflection_pb2.ServerReflectionRequest.FromString,
-            reflection_pb2.ServerReflectionResponse.SerializeToString,
-        )
-        for name in (schema.V1, schema.ALPHA):
-            handler = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": reflection})
-            server.add_generic_rpc_handlers((handler,))
-    else:
-        openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server(OpenAI(), server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
+def recorder(keys: list[dict[str, str]]) -> Server:
+    server = grpc.aio.server(options=server_options(MIB))
+    key_service_pb2_grpc.add_KeyServiceServicer_to_server(Keys(keys), server)
+    server.add_generic_rpc_handlers((Recorder(),))
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+    return server
 
 
 async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]]) -> None:
     """Prints the port of each cluster; `ports` are those to take."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = make_server(options=server_options(MIB))
-    register(service, server, keys)
+    chain, ready = Chain([], edge_secret=Secret(EDGE_SECRET)), Health()
+    await ready.start()
+    toys = [] if service == "recorder" else registrations(service, keys)
+    server = make_server(toys, chain, ready) if toys else recorder(keys)
     bound = {service: server.add_insecure_port(f"127.0.0.1:{ports.get(service, 0)}")}
     await server.start()
-    hot = Http1Server([_HOT] if service == "inference" else [], Chain([], edge_secret=Secret(EDGE_SECRET)), Health())
+    hot = Http1Server(toys, chain, ready)
     if service != "auth":
         hot_name = f"{service}_http1"
         bound[hot_name] = await hot.start(f"127.0.0.1:{ports.get(hot_name, 0)}")

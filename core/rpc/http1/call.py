@@ -1,4 +1,4 @@
-"""One call on a connection, as the chain and the servicers see it: the part of gRPC's ServicerContext that they use."""
+"""The transport of one call on a connection, as the chain sees it."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ class Sender(Protocol):
 class Http1Call:
     """Reads the request and writes the answer, whose head is collected and sent with the first message."""
 
-    __slots__ = ("_body", "_deadline", "_head", "_headers", "_sender", "_serialize", "_status")
+    __slots__ = ("_body", "_code", "_deadline", "_head", "_headers", "_sender", "_serialize", "_status")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Http1Call:
         """Further header lines; None once the head is sent."""
         self._status: bytes | None = None
         """The lines of a status other than OK."""
+        self._code = grpc.StatusCode.OK
 
     def invocation_metadata(self) -> Iterable[tuple[str, str]]:
         return self._headers.items()
@@ -88,12 +89,16 @@ class Http1Call:
         if self._sender.paused:
             await self._sender.drained()
 
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
         self.fail(code, details, trailing_metadata)
         raise AbortError
 
     def fail(self, code: grpc.StatusCode, details: str, trailing_metadata: Pairs = ()) -> None:
         """The call will end with this status."""
+        self._code = code
         self._status = wire.status_lines(code, details, trailing_metadata)
 
     def end(self, message: Any = None) -> None:

@@ -7,7 +7,8 @@ from core.context import Identity, RequestContext
 from core.errors import PermissionDenied, Unauthenticated
 from core.identity import TokenVerifier
 from core.permissions import allows
-from core.rpc.call import SERVICE_SECRET, Call
+from core.rpc.call import Call
+from core.rpc.headers import SERVICE_SECRET
 from core.rpc.stages.stage import Outcome
 
 _BEARER = "Bearer "

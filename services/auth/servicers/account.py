@@ -4,8 +4,7 @@
 
 from typing import Any
 
-from grpc.aio import ServicerContext
-
+from core.rpc.call import CallContext
 from core.rpc.values import timestamp_of
 from portico.auth.v1 import account_service_pb2 as pb
 from portico.auth.v1 import account_service_pb2_grpc
@@ -24,52 +23,50 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         self._callers = callers
         self._cookies = cookies
 
-    async def Register(self, request: pb.RegisterRequest, context: ServicerContext) -> pb.RegisterResponse:
+    async def Register(self, request: pb.RegisterRequest, context: CallContext) -> pb.RegisterResponse:
         made = await self._accounts.register(
             NewCompany(
                 email=request.email, password=request.password, name=request.name, company_name=request.company_name
             )
         )
-        return pb.RegisterResponse(message="The company is registered.", **self._signed_in(made))
+        return pb.RegisterResponse(message="The company is registered.", **self._signed_in(made, context))
 
-    async def Login(self, request: pb.LoginRequest, context: ServicerContext) -> pb.LoginResponse:
+    async def Login(self, request: pb.LoginRequest, context: CallContext) -> pb.LoginResponse:
         made = await self._accounts.login(request.email, request.password, request.slug, request.project_id)
         return pb.LoginResponse(
-            message="Signed in.", must_change_password=made.user.must_change_password, **self._signed_in(made)
+            message="Signed in.", must_change_password=made.user.must_change_password, **self._signed_in(made, context)
         )
 
-    async def Logout(self, request: pb.LogoutRequest, context: ServicerContext) -> pb.LogoutResponse:
+    async def Logout(self, request: pb.LogoutRequest, context: CallContext) -> pb.LogoutResponse:
         await self._accounts.logout()
-        self._cookies.forget()
+        self._cookies.forget(context)
         return pb.LogoutResponse(message="Signed out.")
 
-    async def GetSession(self, request: pb.GetSessionRequest, context: ServicerContext) -> pb.GetSessionResponse:
+    async def GetSession(self, request: pb.GetSessionRequest, context: CallContext) -> pb.GetSessionResponse:
         caller = await self._callers.current()
         return convert.get_session(caller.identity)
 
-    async def SwitchProject(
-        self, request: pb.SwitchProjectRequest, context: ServicerContext
-    ) -> pb.SwitchProjectResponse:
+    async def SwitchProject(self, request: pb.SwitchProjectRequest, context: CallContext) -> pb.SwitchProjectResponse:
         made = await self._accounts.switch_project(request.project_id)
-        self._cookies.keep(made.token)
+        self._cookies.keep(made.token, context)
         return pb.SwitchProjectResponse(session=convert.session(made))
 
     async def ChangePassword(
-        self, request: pb.ChangePasswordRequest, context: ServicerContext
+        self, request: pb.ChangePasswordRequest, context: CallContext
     ) -> pb.ChangePasswordResponse:
         made = await self._accounts.change_password(request.current_password, request.new_password)
-        self._cookies.keep(made.token)
+        self._cookies.keep(made.token, context)
         return pb.ChangePasswordResponse(success=True, session=convert.session(made))
 
     async def AcceptInvitation(
-        self, request: pb.AcceptInvitationRequest, context: ServicerContext
+        self, request: pb.AcceptInvitationRequest, context: CallContext
     ) -> pb.AcceptInvitationResponse:
         made = await self._invitations.accept(request.token, request.password, request.name)
-        return pb.AcceptInvitationResponse(**self._signed_in(made))
+        return pb.AcceptInvitationResponse(**self._signed_in(made, context))
 
-    def _signed_in(self, made: SignedIn) -> dict[str, Any]:
+    def _signed_in(self, made: SignedIn, context: CallContext) -> dict[str, Any]:
         """The fields that every answer with a new session has; a browser keeps the session as a cookie."""
-        self._cookies.keep(made.session.token)
+        self._cookies.keep(made.session.token, context)
         return {
             "tenant": convert.tenant(made.company),
             "user": convert.user(made.user),

@@ -2,8 +2,7 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from grpc.aio import ServicerContext
-
+from core.rpc.call import CallContext
 from portico.auth.v1 import audit_service_pb2 as pb
 from portico.auth.v1 import audit_service_pb2_grpc
 from services.auth import convert
@@ -15,7 +14,7 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         self._audit = audit
 
     async def ListAuditEntries(
-        self, request: pb.ListAuditEntriesRequest, context: ServicerContext
+        self, request: pb.ListAuditEntriesRequest, context: CallContext
     ) -> pb.ListAuditEntriesResponse:
         entries, following = await self._audit.page(
             convert.audit_filter(request), request.page_size, request.page_token

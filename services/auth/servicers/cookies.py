@@ -1,6 +1,6 @@
 """The session cookie of browsers."""
 
-from core.rpc.reply import add_header
+from core.rpc.call import CallContext
 
 PLAIN = "portico_session"
 HOST_BOUND = "__Host-portico_session"
@@ -15,11 +15,11 @@ class Cookies:
         self._names = (HOST_BOUND, PLAIN) if secure else (PLAIN,)
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
-    def keep(self, token: str) -> None:
+    def keep(self, token: str, context: CallContext) -> None:
         """With the answer, let the browser keep the session."""
-        add_header("set-cookie", f"{self._names[0]}={token}; Max-Age={self._seconds}{self._attributes}")
+        context.add_header("set-cookie", f"{self._names[0]}={token}; Max-Age={self._seconds}{self._attributes}")
 
-    def forget(self) -> None:
+    def forget(self, context: CallContext) -> None:
         """With the answer, let the browser drop the session, one kept under the name of earlier versions too."""
         for name in self._names:
-            add_header("set-cookie", f"{name}=; Max-Age=0{self._attributes}")
+            context.add_header("set-cookie", f"{name}=; Max-Age=0{self._attributes}")

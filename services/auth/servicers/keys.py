@@ -2,8 +2,7 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from grpc.aio import ServicerContext
-
+from core.rpc.call import CallContext
 from portico.auth.v1 import key_service_pb2 as pb
 from portico.auth.v1 import key_service_pb2_grpc
 from services.auth import convert
@@ -14,5 +13,5 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    async def GetJwks(self, request: pb.GetJwksRequest, context: ServicerContext) -> pb.GetJwksResponse:
+    async def GetJwks(self, request: pb.GetJwksRequest, context: CallContext) -> pb.GetJwksResponse:
         return pb.GetJwksResponse(keys=map(convert.jwk, self._keys.published))

@@ -5,8 +5,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from grpc.aio import ServicerContext
-
+from core.rpc.call import CallContext
 from portico.auth.v1 import trust_service_pb2 as pb
 from portico.auth.v1 import trust_service_pb2_grpc
 from services.auth import convert
@@ -22,14 +21,14 @@ class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
         self._deletions = deletions
 
     async def WatchRevocations(
-        self, request: pb.WatchRevocationsRequest, context: ServicerContext
+        self, request: pb.WatchRevocationsRequest, context: CallContext
     ) -> AsyncIterator[pb.WatchRevocationsResponse]:
         async with aclosing(self._revocations.watch()) as watch:
             async for told in watch:
                 yield convert.told(told)
 
     async def MintServiceToken(
-        self, request: pb.MintServiceTokenRequest, context: ServicerContext
+        self, request: pb.MintServiceTokenRequest, context: CallContext
     ) -> pb.MintServiceTokenResponse:
         token, expires_at = await self._service_tokens.mint(
             request.service, request.tenant, request.project, request.scopes
@@ -37,7 +36,7 @@ class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
         return pb.MintServiceTokenResponse(token=token, expires_at=expires_at)
 
     async def ListDeletedProjects(
-        self, request: pb.ListDeletedProjectsRequest, context: ServicerContext
+        self, request: pb.ListDeletedProjectsRequest, context: CallContext
     ) -> pb.ListDeletedProjectsResponse:
         deletions, following = await self._deletions.pending(request.service, request.page_size, request.page_token)
         return pb.ListDeletedProjectsResponse(
@@ -45,7 +44,7 @@ class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
         )
 
     async def AcknowledgeDeletedProject(
-        self, request: pb.AcknowledgeDeletedProjectRequest, context: ServicerContext
+        self, request: pb.AcknowledgeDeletedProjectRequest, context: CallContext
     ) -> pb.AcknowledgeDeletedProjectResponse:
         await self._deletions.acknowledge(request.service, request.tenant, request.project)
         return pb.AcknowledgeDeletedProjectResponse()

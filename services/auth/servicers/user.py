@@ -2,8 +2,7 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from grpc.aio import ServicerContext
-
+from core.rpc.call import CallContext
 from portico.auth.v1 import user_service_pb2 as pb
 from portico.auth.v1 import user_service_pb2_grpc
 from services.auth import convert
@@ -16,22 +15,22 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         self._users = users
         self._invitations = invitations
 
-    async def ListUsers(self, request: pb.ListUsersRequest, context: ServicerContext) -> pb.ListUsersResponse:
+    async def ListUsers(self, request: pb.ListUsersRequest, context: CallContext) -> pb.ListUsersResponse:
         users, following = await self._users.page(request.page_size, request.page_token)
         return pb.ListUsersResponse(users=map(convert.user, users), next_page_token=following)
 
-    async def GetUser(self, request: pb.GetUserRequest, context: ServicerContext) -> pb.GetUserResponse:
+    async def GetUser(self, request: pb.GetUserRequest, context: CallContext) -> pb.GetUserResponse:
         return pb.GetUserResponse(user=convert.user(await self._users.get(request.id)))
 
-    async def UpdateUser(self, request: pb.UpdateUserRequest, context: ServicerContext) -> pb.UpdateUserResponse:
+    async def UpdateUser(self, request: pb.UpdateUserRequest, context: CallContext) -> pb.UpdateUserResponse:
         user = await self._users.update(request.id, convert.user_change(request))
         return pb.UpdateUserResponse(user=convert.user(user))
 
-    async def DeleteUser(self, request: pb.DeleteUserRequest, context: ServicerContext) -> pb.DeleteUserResponse:
+    async def DeleteUser(self, request: pb.DeleteUserRequest, context: CallContext) -> pb.DeleteUserResponse:
         await self._users.delete(request.id)
         return pb.DeleteUserResponse(success=True)
 
-    async def InviteUser(self, request: pb.InviteUserRequest, context: ServicerContext) -> pb.InviteUserResponse:
+    async def InviteUser(self, request: pb.InviteUserRequest, context: CallContext) -> pb.InviteUserResponse:
         invitation, secret = await self._invitations.invite(
             NewInvitation(
                 email=request.email,
@@ -44,13 +43,13 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         return pb.InviteUserResponse(invitation=convert.invitation(invitation), token=secret)
 
     async def ListInvitations(
-        self, request: pb.ListInvitationsRequest, context: ServicerContext
+        self, request: pb.ListInvitationsRequest, context: CallContext
     ) -> pb.ListInvitationsResponse:
         invitations, following = await self._invitations.page(request.page_size, request.page_token)
         return pb.ListInvitationsResponse(invitations=map(convert.invitation, invitations), next_page_token=following)
 
     async def RevokeInvitation(
-        self, request: pb.RevokeInvitationRequest, context: ServicerContext
+        self, request: pb.RevokeInvitationRequest, context: CallContext
     ) -> pb.RevokeInvitationResponse:
         await self._invitations.revoke(request.id)
         return pb.RevokeInvitationResponse(success=True)

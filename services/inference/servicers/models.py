@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 
-from grpc.aio import ServicerContext
-
 from core import context as call
 from core.context import Identity
 from core.errors import InvalidInput, NotFound, PermissionDenied
 from core.offload import in_turns
 from core.permissions import allows
 from core.providers.records import Provider
+from core.rpc.call import CallContext
 from core.tenancy import Project
 from portico.inference.v1 import model_service_pb2 as pb
 from portico.inference.v1.model_service_pb2_grpc import ModelServiceServicer
@@ -32,7 +31,7 @@ class ModelServicer(ModelServiceServicer):
         self._providers = providers
 
     async def ListModels(  # noqa: N802
-        self, request: pb.ListModelsRequest, context: ServicerContext
+        self, request: pb.ListModelsRequest, context: CallContext
     ) -> pb.ListModelsResponse:
         identity = call.identity()
         if request.include_providers:
@@ -51,7 +50,7 @@ class ModelServicer(ModelServiceServicer):
             next_page_token=page.next_token,
         )
 
-    async def GetModel(self, request: pb.GetModelRequest, context: ServicerContext) -> pb.GetModelResponse:  # noqa: N802
+    async def GetModel(self, request: pb.GetModelRequest, context: CallContext) -> pb.GetModelResponse:  # noqa: N802
         project = call.identity().project
         model = await self._models.get(project, request.id)
         return pb.GetModelResponse(
@@ -63,20 +62,20 @@ class ModelServicer(ModelServiceServicer):
         )
 
     async def CreateModel(  # noqa: N802
-        self, request: pb.CreateModelRequest, context: ServicerContext
+        self, request: pb.CreateModelRequest, context: CallContext
     ) -> pb.CreateModelResponse:
         model, provider = await self._models.create(call.identity().project, convert.new_model(request))
         return pb.CreateModelResponse(model=convert.model_message(model, provider.driver))
 
     async def UpdateModel(  # noqa: N802
-        self, request: pb.UpdateModelRequest, context: ServicerContext
+        self, request: pb.UpdateModelRequest, context: CallContext
     ) -> pb.UpdateModelResponse:
         project = call.identity().project
         model = await self._models.update(project, request.id, convert.model_changes(request))
         return pb.UpdateModelResponse(model=await self._message(project, model))
 
     async def DeleteModel(  # noqa: N802
-        self, request: pb.DeleteModelRequest, context: ServicerContext
+        self, request: pb.DeleteModelRequest, context: CallContext
     ) -> pb.DeleteModelResponse:
         await self._models.delete(call.identity().project, request.id)
         return pb.DeleteModelResponse(success=True)

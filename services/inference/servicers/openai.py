@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 from google.api.httpbody_pb2 import HttpBody
-from grpc.aio import ServicerContext
 
 from core.errors import PorticoError
+from core.rpc.call import CallContext
 from core.rpc.errors import body_of
 from portico.inference.v1 import openai_service_pb2 as pb
 from portico.inference.v1.openai_service_pb2_grpc import OpenAIServiceServicer
@@ -33,19 +33,17 @@ class OpenAIServicer(OpenAIServiceServicer):
         self._embeddings = embeddings
 
     async def CreateChatCompletion(  # noqa: N802  # the contract's name
-        self, request: pb.CreateChatCompletionRequest, context: ServicerContext
+        self, request: pb.CreateChatCompletionRequest, context: CallContext
     ) -> AsyncIterator[HttpBody]:
         body = await requests.read(request.body.data)
         del request  # it may be large, and the answer may take long
         answer = await self._chat.answer(body)
         if isinstance(answer, Completion):
-            if answer.dropped or answer.limits:
-                await _send_head(answer, context)
+            _add_headers(answer, context)
             yield HttpBody(content_type=JSON, data=_json(answer))
             return
         try:
-            if answer.dropped or answer.limits:
-                await _send_head(answer, context)
+            _add_headers(answer, context)
             while not answer.ended:
                 chunks = await answer.next()
                 data = _events(answer, chunks)
@@ -54,20 +52,21 @@ class OpenAIServicer(OpenAIServiceServicer):
             await answer.close()
 
     async def CreateEmbedding(  # noqa: N802  # the contract's name
-        self, request: pb.CreateEmbeddingRequest, context: ServicerContext
+        self, request: pb.CreateEmbeddingRequest, context: CallContext
     ) -> HttpBody:
         body = await requests.read(request.body.data)
         del request  # it may be large, and the answer may take long
         answer = await self._embeddings.answer(body)
-        if answer.dropped or answer.limits:
-            await _send_head(answer, context)
+        _add_headers(answer, context)
         return HttpBody(content_type=JSON, data=answer.json())
 
 
-async def _send_head(answer: Completion | Embedded | AnyChatStream, context: ServicerContext) -> None:
-    """What the client is told in headers: what was not sent on, and the provider's rate limits."""
-    dropped = ((DROPPED, ",".join(answer.dropped)),) if answer.dropped else ()
-    await context.send_initial_metadata((*dropped, *answer.limits))
+def _add_headers(answer: Completion | Embedded | AnyChatStream, context: CallContext) -> None:
+    """Tell the client which parameters were not passed on, and the provider's rate limits."""
+    if answer.dropped:
+        context.add_header(DROPPED, ",".join(answer.dropped), native=True)
+    for name, value in answer.limits:
+        context.add_header(name, value, native=True)
 
 
 def _json(completion: Completion) -> bytes:

@@ -1,9 +1,8 @@
 """Providers."""
 
-from grpc.aio import ServicerContext
-
 from core import context as call
 from core.offload import in_turns
+from core.rpc.call import CallContext
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.inference.v1 import provider_service_pb2 as pb
 from portico.inference.v1.provider_service_pb2_grpc import ProviderServiceServicer
@@ -20,14 +19,14 @@ class ProviderServicer(ProviderServiceServicer):
         self._models = models
 
     async def ListDrivers(  # noqa: N802
-        self, request: pb.ListDriversRequest, context: ServicerContext
+        self, request: pb.ListDriversRequest, context: CallContext
     ) -> pb.ListDriversResponse:
         return pb.ListDriversResponse(
             drivers=[convert.driver_message(each) for each in self._providers.drivers.values()]
         )
 
     async def ListProviders(  # noqa: N802
-        self, request: pb.ListProvidersRequest, context: ServicerContext
+        self, request: pb.ListProvidersRequest, context: CallContext
     ) -> pb.ListProvidersResponse:
         providers, token = await self._providers.list(
             call.identity().project,
@@ -40,26 +39,26 @@ class ProviderServicer(ProviderServiceServicer):
         return pb.ListProvidersResponse(providers=messages, next_page_token=token)
 
     async def GetProvider(  # noqa: N802
-        self, request: pb.GetProviderRequest, context: ServicerContext
+        self, request: pb.GetProviderRequest, context: CallContext
     ) -> pb.GetProviderResponse:
         provider = await self._providers.get(call.identity().project, request.id, field="id")
         return pb.GetProviderResponse(provider=convert.provider_message(provider))
 
     async def CreateProvider(  # noqa: N802
-        self, request: pb.CreateProviderRequest, context: ServicerContext
+        self, request: pb.CreateProviderRequest, context: CallContext
     ) -> pb.CreateProviderResponse:
         provider = await self._providers.create(call.identity().project, new_provider(request))
         return pb.CreateProviderResponse(provider=convert.provider_message(provider))
 
     async def UpdateProvider(  # noqa: N802
-        self, request: pb.UpdateProviderRequest, context: ServicerContext
+        self, request: pb.UpdateProviderRequest, context: CallContext
     ) -> pb.UpdateProviderResponse:
         changes = provider_changes(request)
         provider = await self._providers.update(call.identity().project, request.id, changes, field="id")
         return pb.UpdateProviderResponse(provider=convert.provider_message(provider))
 
     async def DeleteProvider(  # noqa: N802
-        self, request: pb.DeleteProviderRequest, context: ServicerContext
+        self, request: pb.DeleteProviderRequest, context: CallContext
     ) -> pb.DeleteProviderResponse:
         await self._providers.delete(call.identity().project, request.id, self._models.count_on, field="id")
         return pb.DeleteProviderResponse(success=True)

@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from grpc.aio import ServicerContext
-
 from core.offload import offload, offload_request
+from core.rpc.call import CallContext
 from portico.inference.v1 import inference_service_pb2 as pb
 from portico.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from services.inference import convert_chat as convert
@@ -20,7 +19,7 @@ class InferenceServicer(InferenceServiceServicer):
         self._chat = chat
         self._embeddings = embeddings
 
-    async def Chat(self, request: pb.ChatRequest, context: ServicerContext) -> pb.ChatResponse:  # noqa: N802
+    async def Chat(self, request: pb.ChatRequest, context: CallContext) -> pb.ChatResponse:  # noqa: N802
         body = await _chat_body(request)
         del request  # it may be large, and the answer may take long
         answer = await self._chat.answer(body)
@@ -29,7 +28,7 @@ class InferenceServicer(InferenceServiceServicer):
         return convert.chat_response(answer)
 
     async def ChatStream(  # noqa: N802
-        self, request: pb.ChatStreamRequest, context: ServicerContext
+        self, request: pb.ChatStreamRequest, context: CallContext
     ) -> AsyncIterator[pb.ChatStreamResponse]:
         body = await _chat_body(request.chat) | {"stream": True}
         del request  # it may be large, and the answer may take long
@@ -48,7 +47,7 @@ class InferenceServicer(InferenceServiceServicer):
         finally:
             await stream.close()
 
-    async def Embed(self, request: pb.EmbedRequest, context: ServicerContext) -> pb.EmbedResponse:  # noqa: N802
+    async def Embed(self, request: pb.EmbedRequest, context: CallContext) -> pb.EmbedResponse:  # noqa: N802
         answer = await self._embeddings.answer(convert.embedding_body(request))
         return await offload(lambda: convert.embed_response(answer), answer.size)
 

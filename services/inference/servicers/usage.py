@@ -1,9 +1,8 @@
 """Usage."""
 
-from grpc.aio import ServicerContext
-
 from core import context as call
 from core.offload import in_turns
+from core.rpc.call import CallContext
 from portico.inference.v1 import usage_service_pb2 as pb
 from portico.inference.v1.usage_service_pb2_grpc import UsageServiceServicer
 from services.inference import convert
@@ -16,7 +15,7 @@ class UsageServicer(UsageServiceServicer):
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
 
-    async def GetUsage(self, request: pb.GetUsageRequest, context: ServicerContext) -> pb.GetUsageResponse:  # noqa: N802
+    async def GetUsage(self, request: pb.GetUsageRequest, context: CallContext) -> pb.GetUsageResponse:  # noqa: N802
         reach = reach_of(call.identity(), request.all_projects)
         rows, totals = await self._reports.totals(reach, convert.totals_filter(request), request.group_by)
         return pb.GetUsageResponse(
@@ -24,7 +23,7 @@ class UsageServicer(UsageServiceServicer):
         )
 
     async def ListUsageRecords(  # noqa: N802
-        self, request: pb.ListUsageRecordsRequest, context: ServicerContext
+        self, request: pb.ListUsageRecordsRequest, context: CallContext
     ) -> pb.ListUsageRecordsResponse:
         records, token = await self._reports.records(
             reach_of(call.identity(), request.all_projects),

@@ -2,10 +2,9 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from grpc.aio import ServicerContext
-
 from core import context as call
 from core.offload import in_turns
+from core.rpc.call import CallContext
 from portico.rag.v1 import bucket_service_pb2 as pb
 from portico.rag.v1 import bucket_service_pb2_grpc
 from services.rag import convert
@@ -18,7 +17,7 @@ class BucketServicer(bucket_service_pb2_grpc.BucketServiceServicer):
         self._buckets = buckets
         self._records = records
 
-    async def ListBuckets(self, request: pb.ListBucketsRequest, context: ServicerContext) -> pb.ListBucketsResponse:
+    async def ListBuckets(self, request: pb.ListBucketsRequest, context: CallContext) -> pb.ListBucketsResponse:
         buckets, token = await self._buckets.page(
             call.identity().project, size=request.page_size, token=request.page_token
         )
@@ -26,15 +25,15 @@ class BucketServicer(bucket_service_pb2_grpc.BucketServiceServicer):
             buckets=await in_turns(convert.bucket, buckets), count=len(buckets), next_page_token=token
         )
 
-    async def GetBucket(self, request: pb.GetBucketRequest, context: ServicerContext) -> pb.GetBucketResponse:
+    async def GetBucket(self, request: pb.GetBucketRequest, context: CallContext) -> pb.GetBucketResponse:
         bucket = await self._buckets.get(call.identity().project, request.bucket_key)
         return pb.GetBucketResponse(bucket=convert.bucket(bucket))
 
-    async def CreateBucket(self, request: pb.CreateBucketRequest, context: ServicerContext) -> pb.CreateBucketResponse:
+    async def CreateBucket(self, request: pb.CreateBucketRequest, context: CallContext) -> pb.CreateBucketResponse:
         bucket = await self._buckets.create(call.identity().project, convert.new_bucket(request))
         return pb.CreateBucketResponse(bucket=convert.bucket(bucket))
 
-    async def DeleteBucket(self, request: pb.DeleteBucketRequest, context: ServicerContext) -> pb.DeleteBucketResponse:
+    async def DeleteBucket(self, request: pb.DeleteBucketRequest, context: CallContext) -> pb.DeleteBucketResponse:
         project = call.identity().project
         await self._buckets.delete(project, request.bucket_key, lambda id: self._records.count(project, id))
         return pb.DeleteBucketResponse(success=True)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import orjson
 
 from core.errors import PreconditionFailed, RangeNotSatisfiable
-from core.rpc import reply
+from core.rpc.call import CallContext
 from services.rag.domain.files import Content, Span
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*")
@@ -42,8 +42,9 @@ def select(content: Content, asked: Headers) -> Span | None:
     start = int(first) if first else max(0, content.size - int(last))
     end = min(int(last), content.size - 1) if first and last else content.size - 1
     if start > end:
-        reply.add_header("content-range", f"bytes */{content.size}")
-        raise RangeNotSatisfiable(f"The file has {content.size} bytes.", field="range")
+        refusal = RangeNotSatisfiable(f"The file has {content.size} bytes.", field="range")
+        refusal.headers = (("content-range", f"bytes */{content.size}"),)
+        raise refusal
     return Span(start, end - start + 1, partial=True)
 
 
@@ -71,22 +72,22 @@ def _time(date: str) -> float | None:
         return None
 
 
-def tell(content: Content, span: Span | None) -> None:
-    """The answer's status and headers. The content is a stranger's: it is never to be shown as a page of ours."""
-    reply.add_header("etag", content.etag)
-    reply.add_header("cache-control", "private, no-cache")
-    reply.add_header("accept-ranges", "bytes")
-    reply.add_header("last-modified", formatdate(content.modified_at, usegmt=True))
+def add_headers(content: Content, span: Span | None, context: CallContext) -> None:
+    """Set status and headers of the answer. The content is a stranger's: it is never to be shown as a page of ours."""
+    context.add_header("etag", content.etag)
+    context.add_header("cache-control", "private, no-cache")
+    context.add_header("accept-ranges", "bytes")
+    context.add_header("last-modified", formatdate(content.modified_at, usegmt=True))
     if span is None:
-        reply.set_status(304)
+        context.set_http_status(304)
         return
-    reply.add_header("content-disposition", disposition(content.name))
-    reply.add_header("x-content-type-options", "nosniff")
-    reply.add_header("x-file-metadata", metadata(content))
-    reply.add_header("x-content-length", str(span.length))  # the edge's: gRPC's own length would be another
+    context.add_header("content-disposition", disposition(content.name))
+    context.add_header("x-content-type-options", "nosniff")
+    context.add_header("x-file-metadata", metadata(content))
+    context.add_header("x-content-length", str(span.length))  # the edge's: gRPC's own length would be another
     if span.partial:
-        reply.set_status(206)
-        reply.add_header("content-range", f"bytes {span.offset}-{span.offset + span.length - 1}/{content.size}")
+        context.set_http_status(206)
+        context.add_header("content-range", f"bytes {span.offset}-{span.offset + span.length - 1}/{content.size}")
 
 
 def disposition(name: str) -> str:

@@ -5,10 +5,10 @@
 from collections.abc import AsyncIterator, Mapping
 
 from google.api.httpbody_pb2 import HttpBody
-from grpc.aio import ServicerContext
 
 from core import context as call
 from core.offload import in_turns
+from core.rpc.call import CallContext
 from portico.rag.v1 import file_rest_service_pb2 as rest_pb
 from portico.rag.v1 import file_rest_service_pb2_grpc, file_service_pb2_grpc
 from portico.rag.v1 import file_service_pb2 as pb
@@ -29,7 +29,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
         self._files = files
         self._uploads = uploads
 
-    async def ListFiles(self, request: pb.ListFilesRequest, context: ServicerContext) -> pb.ListFilesResponse:
+    async def ListFiles(self, request: pb.ListFilesRequest, context: CallContext) -> pb.ListFilesResponse:
         files, cursor = await _page(self._files, request)
         return pb.ListFilesResponse(
             files=await in_turns(convert.file, files),
@@ -38,33 +38,31 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
             next_page_token=cursor,
         )
 
-    async def GetFile(self, request: pb.GetFileRequest, context: ServicerContext) -> pb.GetFileResponse:
+    async def GetFile(self, request: pb.GetFileRequest, context: CallContext) -> pb.GetFileResponse:
         project = call.identity().project
         file = await self._files.get(project, request.bucket_key, request.object_key)
         return pb.GetFileResponse(file=convert.file(file, await self._files.markdown_text(project, file)))
 
-    async def DeleteFile(self, request: pb.DeleteFileRequest, context: ServicerContext) -> pb.DeleteFileResponse:
+    async def DeleteFile(self, request: pb.DeleteFileRequest, context: CallContext) -> pb.DeleteFileResponse:
         await self._files.delete(call.identity().project, request.bucket_key, request.object_key)
         return pb.DeleteFileResponse(
             message="The file was deleted.", bucket_key=request.bucket_key, object_key=request.object_key
         )
 
-    async def UploadFile(
-        self, request_iterator: AsyncIterator[pb.UploadFileRequest], context: ServicerContext
-    ) -> HttpBody:
+    async def UploadFile(self, request_iterator: AsyncIterator[pb.UploadFileRequest], context: CallContext) -> HttpBody:
         project = call.identity().project
         file = await self._uploads.read(
             request_iterator, lambda first: self._files.begin(project, first.bucket_key), _of_form, _of_json
         )
         return convert_json.uploaded(file)
 
-    async def DownloadFile(self, request: pb.DownloadFileRequest, context: ServicerContext) -> AsyncIterator[HttpBody]:
+    async def DownloadFile(self, request: pb.DownloadFileRequest, context: CallContext) -> AsyncIterator[HttpBody]:
         project = call.identity().project
         variant = request.variant or ORIGINAL
         async for message in send(self._files, project, request.bucket_key, request.object_key, variant, context):
             yield message
 
-    async def ConvertFile(self, request: pb.ConvertFileRequest, context: ServicerContext) -> pb.ConvertFileResponse:
+    async def ConvertFile(self, request: pb.ConvertFileRequest, context: CallContext) -> pb.ConvertFileResponse:
         file = await self._files.convert(call.identity().project, request.bucket_key, request.object_key)
         return pb.ConvertFileResponse(file=convert.file(file))
 
@@ -73,16 +71,16 @@ class FileRestServicer(file_rest_service_pb2_grpc.FileRestServiceServicer):
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    async def ListObjects(self, request: rest_pb.ListObjectsRequest, context: ServicerContext) -> HttpBody:
+    async def ListObjects(self, request: rest_pb.ListObjectsRequest, context: CallContext) -> HttpBody:
         files, cursor = await _page(self._files, request)
         return convert_json.page(await in_turns(convert_json.file, files), cursor)
 
-    async def GetObject(self, request: rest_pb.GetObjectRequest, context: ServicerContext) -> HttpBody:
+    async def GetObject(self, request: rest_pb.GetObjectRequest, context: CallContext) -> HttpBody:
         project = call.identity().project
         file = await self._files.get(project, request.bucket_key, request.object_key)
         return convert_json.one(file, await self._files.markdown_text(project, file))
 
-    async def ConvertObject(self, request: rest_pb.ConvertObjectRequest, context: ServicerContext) -> HttpBody:
+    async def ConvertObject(self, request: rest_pb.ConvertObjectRequest, context: CallContext) -> HttpBody:
         file = await self._files.convert(call.identity().project, request.bucket_key, request.object_key)
         return convert_json.one(file)
 

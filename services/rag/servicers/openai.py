@@ -5,11 +5,11 @@
 from collections.abc import AsyncIterator, Mapping
 
 from google.api.httpbody_pb2 import HttpBody
-from grpc.aio import ServicerContext
 
 from core import context as call
 from core.errors import InvalidInput
 from core.offload import in_turns
+from core.rpc.call import CallContext
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1 import file_service_pb2_grpc
 from services.rag import convert, convert_json
@@ -28,7 +28,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
         self._uploads = uploads
 
     async def CreateOpenAIFile(
-        self, request_iterator: AsyncIterator[pb.CreateOpenAIFileRequest], context: ServicerContext
+        self, request_iterator: AsyncIterator[pb.CreateOpenAIFileRequest], context: CallContext
     ) -> HttpBody:
         def of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
             if unkept := [name for name in fields if name.startswith("expires_after")]:
@@ -49,7 +49,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
         return convert_json.uploaded_openai_file(file)
 
     async def ListOpenAIFiles(
-        self, request: pb.ListOpenAIFilesRequest, context: ServicerContext
+        self, request: pb.ListOpenAIFilesRequest, context: CallContext
     ) -> pb.ListOpenAIFilesResponse:
         files, more = await self._openai.list(
             call.identity().project,
@@ -67,20 +67,18 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
             next_page_token=files[-1].key if more else "",
         )
 
-    async def GetOpenAIFile(
-        self, request: pb.GetOpenAIFileRequest, context: ServicerContext
-    ) -> pb.GetOpenAIFileResponse:
+    async def GetOpenAIFile(self, request: pb.GetOpenAIFileRequest, context: CallContext) -> pb.GetOpenAIFileResponse:
         return convert.got_openai_file(await self._openai.get(call.identity().project, request.file_id))
 
     async def DownloadOpenAIFile(
-        self, request: pb.DownloadOpenAIFileRequest, context: ServicerContext
+        self, request: pb.DownloadOpenAIFileRequest, context: CallContext
     ) -> AsyncIterator[HttpBody]:
         project = call.identity().project
         async for message in send(self._openai.files, project, OPENAI, request.file_id, ORIGINAL, context):
             yield message
 
     async def DeleteOpenAIFile(
-        self, request: pb.DeleteOpenAIFileRequest, context: ServicerContext
+        self, request: pb.DeleteOpenAIFileRequest, context: CallContext
     ) -> pb.DeleteOpenAIFileResponse:
         await self._openai.delete(call.identity().project, request.file_id)
         return pb.DeleteOpenAIFileResponse(id=request.file_id, object="file", deleted=True)

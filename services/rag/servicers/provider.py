@@ -2,11 +2,10 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from grpc.aio import ServicerContext
-
 from core import context as call
 from core.offload import in_turns
 from core.providers.providers import CountUsers
+from core.rpc.call import CallContext
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.rag.v1 import provider_service_pb2 as pb
 from portico.rag.v1 import provider_service_pb2_grpc
@@ -20,12 +19,12 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
         self._count_users = count_users
 
     async def ListFileDrivers(
-        self, request: pb.ListFileDriversRequest, context: ServicerContext
+        self, request: pb.ListFileDriversRequest, context: CallContext
     ) -> pb.ListFileDriversResponse:
         return pb.ListFileDriversResponse(drivers=[convert.driver(each) for each in self._providers.drivers.values()])
 
     async def ListFileProviders(
-        self, request: pb.ListFileProvidersRequest, context: ServicerContext
+        self, request: pb.ListFileProvidersRequest, context: CallContext
     ) -> pb.ListFileProvidersResponse:
         providers, token = await self._providers.list(
             call.identity().project,
@@ -39,26 +38,26 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
         )
 
     async def GetFileProvider(
-        self, request: pb.GetFileProviderRequest, context: ServicerContext
+        self, request: pb.GetFileProviderRequest, context: CallContext
     ) -> pb.GetFileProviderResponse:
         provider = await self._providers.get(call.identity().project, request.provider_key)
         return pb.GetFileProviderResponse(provider=convert.provider(provider))
 
     async def CreateFileProvider(
-        self, request: pb.CreateFileProviderRequest, context: ServicerContext
+        self, request: pb.CreateFileProviderRequest, context: CallContext
     ) -> pb.CreateFileProviderResponse:
         provider = await self._providers.create(call.identity().project, new_provider(request))
         return pb.CreateFileProviderResponse(provider=convert.provider(provider))
 
     async def UpdateFileProvider(
-        self, request: pb.UpdateFileProviderRequest, context: ServicerContext
+        self, request: pb.UpdateFileProviderRequest, context: CallContext
     ) -> pb.UpdateFileProviderResponse:
         changes = provider_changes(request)
         provider = await self._providers.update(call.identity().project, request.provider_key, changes)
         return pb.UpdateFileProviderResponse(provider=convert.provider(provider))
 
     async def DeleteFileProvider(
-        self, request: pb.DeleteFileProviderRequest, context: ServicerContext
+        self, request: pb.DeleteFileProviderRequest, context: CallContext
     ) -> pb.DeleteFileProviderResponse:
         await self._providers.delete(call.identity().project, request.provider_key, self._count_users)
         return pb.DeleteFileProviderResponse(success=True)

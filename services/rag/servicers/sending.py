@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 
 from google.api.httpbody_pb2 import HttpBody
-from grpc.aio import ServicerContext
 
+from core.rpc.call import CallContext
 from core.tenancy import Project
 from services.rag.domain.files import Content, Files, Span
 from services.rag.servicers import downloads
@@ -14,14 +14,14 @@ _HEAD = "x-portico-head"
 
 
 async def send(
-    files: Files, project: Project, bucket_key: str, key: str, variant: str, context: ServicerContext
+    files: Files, project: Project, bucket_key: str, key: str, variant: str, context: CallContext
 ) -> AsyncIterator[HttpBody]:
     """What the call's headers ask for, in pieces; the first, which may be empty, carries the type."""
-    asked = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+    asked = {name: value for name, value in context.metadata.items() if isinstance(value, str)}
     if _HEAD in asked:
         content = await files.content(project, bucket_key, key, variant)
         asked.pop("range", None)  # which is for GET alone
-        downloads.tell(content, downloads.select(content, asked))
+        downloads.add_headers(content, downloads.select(content, asked), context)
         yield HttpBody(content_type=content.content_type)
         return
 
@@ -29,7 +29,7 @@ async def send(
         return downloads.select(content, asked)
 
     async with files.open(project, bucket_key, key, variant, select) as opened:
-        downloads.tell(opened.content, opened.span)
+        downloads.add_headers(opened.content, opened.span, context)
         content_type = opened.content.content_type
         async for piece in opened.pieces:
             yield HttpBody(content_type=content_type, data=piece)

@@ -2,11 +2,9 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from grpc.aio import ServicerContext
-
 from core.context import identity
 from core.offload import in_turns
-from core.rpc import reply
+from core.rpc.call import CallContext
 from portico.vector.v1 import index_service_pb2 as pb
 from portico.vector.v1 import index_service_pb2_grpc
 from services.vector import convert
@@ -24,45 +22,41 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         self._vectors = vectors
         self._log = log
 
-    async def ListIndexes(self, request: pb.ListIndexesRequest, context: ServicerContext) -> pb.ListIndexesResponse:
+    async def ListIndexes(self, request: pb.ListIndexesRequest, context: CallContext) -> pb.ListIndexesResponse:
         indexes, following = await self._indexes.list(
             identity().project, request.provider_key, request.page_size, request.page_token
         )
         return pb.ListIndexesResponse(indexes=await in_turns(convert.index, indexes), next_page_token=following)
 
-    async def GetIndex(self, request: pb.GetIndexRequest, context: ServicerContext) -> pb.GetIndexResponse:
+    async def GetIndex(self, request: pb.GetIndexRequest, context: CallContext) -> pb.GetIndexResponse:
         index, provider = await self._indexes.get(identity().project, request.provider_key, request.index_id)
         return pb.GetIndexResponse(
             index=convert.index(index), provider=convert.provider(provider, self._providers.drivers)
         )
 
-    async def CreateIndex(self, request: pb.CreateIndexRequest, context: ServicerContext) -> pb.CreateIndexResponse:
+    async def CreateIndex(self, request: pb.CreateIndexRequest, context: CallContext) -> pb.CreateIndexResponse:
         index, reused = await self._indexes.create(identity().project, request.provider_key, convert.new_index(request))
         if reused:
-            reply.set_status(200)
+            context.set_http_status(200)
         return pb.CreateIndexResponse(index=convert.index(index), reused=reused)
 
-    async def UpdateIndex(self, request: pb.UpdateIndexRequest, context: ServicerContext) -> pb.UpdateIndexResponse:
+    async def UpdateIndex(self, request: pb.UpdateIndexRequest, context: CallContext) -> pb.UpdateIndexResponse:
         change = convert.index_change(request)
         index = await self._indexes.update(identity().project, request.provider_key, request.index_id, *change)
         return pb.UpdateIndexResponse(index=convert.index(index))
 
-    async def DeleteIndex(self, request: pb.DeleteIndexRequest, context: ServicerContext) -> pb.DeleteIndexResponse:
+    async def DeleteIndex(self, request: pb.DeleteIndexRequest, context: CallContext) -> pb.DeleteIndexResponse:
         await self._indexes.delete(identity().project, request.provider_key, request.index_id)
         return pb.DeleteIndexResponse(success=True)
 
-    async def GetIndexStats(
-        self, request: pb.GetIndexStatsRequest, context: ServicerContext
-    ) -> pb.GetIndexStatsResponse:
+    async def GetIndexStats(self, request: pb.GetIndexStatsRequest, context: CallContext) -> pb.GetIndexStatsResponse:
         project = identity().project
         index, provider = await self._indexes.get(project, request.provider_key, request.index_id)
         queries = await self._log.stats(project, index.id, request.hours)
         vectors = await self._vectors.count(Address(project, provider.key, index.key), None)
         return convert.stats(vectors, queries)
 
-    async def ListQueryLogs(
-        self, request: pb.ListQueryLogsRequest, context: ServicerContext
-    ) -> pb.ListQueryLogsResponse:
+    async def ListQueryLogs(self, request: pb.ListQueryLogsRequest, context: CallContext) -> pb.ListQueryLogsResponse:
         project = identity().project
         index, _ = await self._indexes.get(project, request.provider_key, request.index_id)
         documents, following = await self._log.page(project, index.id, request.page_size, request.page_token)

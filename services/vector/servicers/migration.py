@@ -2,10 +2,9 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from grpc.aio import ServicerContext
-
 from core.context import identity
 from core.offload import in_turns
+from core.rpc.call import CallContext
 from portico.vector.v1 import migration_service_pb2 as pb
 from portico.vector.v1 import migration_service_pb2_grpc
 from services.vector import convert
@@ -17,25 +16,25 @@ class MigrationServicer(migration_service_pb2_grpc.MigrationServiceServicer):
         self._migrations = migrations
 
     async def CreateMigration(
-        self, request: pb.CreateMigrationRequest, context: ServicerContext
+        self, request: pb.CreateMigrationRequest, context: CallContext
     ) -> pb.CreateMigrationResponse:
         migration = await self._migrations.create(identity().project, convert.new_migration(request))
         return pb.CreateMigrationResponse(migration=convert.migration(migration))
 
     async def ListMigrations(
-        self, request: pb.ListMigrationsRequest, context: ServicerContext
+        self, request: pb.ListMigrationsRequest, context: CallContext
     ) -> pb.ListMigrationsResponse:
         migrations, following = await self._migrations.list(identity().project, request.page_size, request.page_token)
         return pb.ListMigrationsResponse(
             migrations=await in_turns(convert.migration, migrations), next_page_token=following
         )
 
-    async def GetMigration(self, request: pb.GetMigrationRequest, context: ServicerContext) -> pb.GetMigrationResponse:
+    async def GetMigration(self, request: pb.GetMigrationRequest, context: CallContext) -> pb.GetMigrationResponse:
         migration = await self._migrations.get(identity().project, request.id)
         return pb.GetMigrationResponse(migration=convert.migration(migration))
 
     async def CancelMigration(
-        self, request: pb.CancelMigrationRequest, context: ServicerContext
+        self, request: pb.CancelMigrationRequest, context: CallContext
     ) -> pb.CancelMigrationResponse:
         migration = await self._migrations.cancel(identity().project, request.id)
         return pb.CancelMigrationResponse(migration=convert.migration(migration))

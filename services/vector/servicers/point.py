@@ -5,11 +5,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from grpc.aio import ServicerContext
-
 from core import context as calls
 from core.context import identity
 from core.offload import LARGE_BYTES, in_turns, offload
+from core.rpc.call import CallContext
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
 from services.vector import convert
@@ -51,24 +50,24 @@ class PointServicer(point_service_pb2_grpc.PointServiceServicer):
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
 
-    async def Upsert(self, request: pb.UpsertRequest, context: ServicerContext) -> pb.UpsertResponse:
+    async def Upsert(self, request: pb.UpsertRequest, context: CallContext) -> pb.UpsertResponse:
         upserted = await self._vectors.upsert(
             address_of(request), lambda: convert.points(request.points), request.ByteSize()
         )
         return pb.UpsertResponse(upserted=upserted)
 
-    async def Query(self, request: pb.QueryRequest, context: ServicerContext) -> pb.QueryResponse:
+    async def Query(self, request: pb.QueryRequest, context: CallContext) -> pb.QueryResponse:
         matches = await self._vectors.query(address_of(request), convert.query(request), asker())
         return pb.QueryResponse(matches=await _made(convert.match, matches))
 
-    async def Fetch(self, request: pb.FetchRequest, context: ServicerContext) -> pb.FetchResponse:
+    async def Fetch(self, request: pb.FetchRequest, context: CallContext) -> pb.FetchResponse:
         points = await self._vectors.fetch(address_of(request), convert.ids(request.ids, MAX_FETCH))
         return pb.FetchResponse(points=await _made(convert.point, points))
 
-    async def Delete(self, request: pb.DeleteRequest, context: ServicerContext) -> pb.DeleteResponse:
+    async def Delete(self, request: pb.DeleteRequest, context: CallContext) -> pb.DeleteResponse:
         filter = convert.filter_of(request.filter)
         ids = convert.ids(request.ids, MAX_POINTS)
         return pb.DeleteResponse(deleted=await self._vectors.delete(address_of(request), ids, filter))
 
-    async def Count(self, request: pb.CountRequest, context: ServicerContext) -> pb.CountResponse:
+    async def Count(self, request: pb.CountRequest, context: CallContext) -> pb.CountResponse:
         return pb.CountResponse(count=await self._vectors.count(address_of(request), convert.filter_of(request.filter)))

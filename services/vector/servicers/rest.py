@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
-from grpc.aio import ServicerContext
 
 from core.offload import offload, offload_request
+from core.rpc.call import CallContext
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
 from services.vector import convert_json
@@ -31,26 +31,26 @@ class PointRestServicer(point_service_pb2_grpc.PointRestServiceServicer):
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
 
-    async def UpsertVectors(self, request: pb.UpsertVectorsRequest, context: ServicerContext) -> HttpBody:
+    async def UpsertVectors(self, request: pb.UpsertVectorsRequest, context: CallContext) -> HttpBody:
         body = request.body.data
         count = await self._vectors.upsert(address_of(request), lambda: convert_json.points(body), len(body))
         return _json(convert_json.upserted(count))
 
-    async def QueryVectors(self, request: pb.QueryVectorsRequest, context: ServicerContext) -> HttpBody:
+    async def QueryVectors(self, request: pb.QueryVectorsRequest, context: CallContext) -> HttpBody:
         query = await _read(convert_json.query, request)
         found = await self._vectors.query(address_of(request), query, asker())
         return _json(await offload(lambda: convert_json.matches(found), len(found) * _POINT_WEIGHT))
 
-    async def FetchVectors(self, request: pb.FetchVectorsRequest, context: ServicerContext) -> HttpBody:
+    async def FetchVectors(self, request: pb.FetchVectorsRequest, context: CallContext) -> HttpBody:
         ids = await _read(convert_json.ids, request)
         found = await self._vectors.fetch(address_of(request), ids)
         return _json(await offload(lambda: convert_json.fetched(found), len(found) * _POINT_WEIGHT))
 
-    async def DeleteVectors(self, request: pb.DeleteVectorsRequest, context: ServicerContext) -> HttpBody:
+    async def DeleteVectors(self, request: pb.DeleteVectorsRequest, context: CallContext) -> HttpBody:
         ids, filter = await _read(convert_json.deletion, request)
         return _json(convert_json.deleted(await self._vectors.delete(address_of(request), ids, filter)))
 
-    async def CountVectors(self, request: pb.CountVectorsRequest, context: ServicerContext) -> HttpBody:
+    async def CountVectors(self, request: pb.CountVectorsRequest, context: CallContext) -> HttpBody:
         filter = await _read(convert_json.count_filter, request)
         return _json(convert_json.counted(await self._vectors.count(address_of(request), filter)))
 

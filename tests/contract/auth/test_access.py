@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from core.rpc.call import SERVICE_SECRET
+from core.rpc.headers import SERVICE_SECRET
 from core.rpc.policy import policies_of
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import audit_service_pb2 as audit

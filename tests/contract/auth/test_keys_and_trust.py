@@ -14,7 +14,7 @@ from core.app import load, start
 from core.context import Kind
 from core.identity import KeyRing, TokenVerifier
 from core.revocations import Revocations
-from core.rpc.call import SERVICE_SECRET
+from core.rpc.headers import SERVICE_SECRET
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import key_service_pb2 as keys
 from portico.auth.v1 import project_service_pb2 as projects

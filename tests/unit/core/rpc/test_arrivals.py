@@ -24,6 +24,7 @@ class Call:
     """All that is asked of one here."""
 
     caller: str
+    transport: object
 
 
 class Message:
@@ -37,7 +38,7 @@ class Message:
         self.call = asyncio.ensure_future(self._read(requests, caller))
 
     async def _read(self, requests: Any, caller: str) -> str:
-        message = await requests.read(Call(caller), self)
+        message = await requests.read(Call(caller, self))
         return str((message if isinstance(message, StringValue) else await anext(message)).value)
 
     async def read(self) -> bytes:
@@ -122,7 +123,7 @@ async def test_the_time_ends_with_the_arrival(monkeypatch: pytest.MonkeyPatch) -
         message = Message(arrivals)
         message.came.set()
         requests: Any = Requests(Policy("/x.Y/Z"), StringValue.FromString, arrivals, MIB, streaming=False)
-        parsed = await requests.read(Call("acme"), message)
+        parsed = await requests.read(Call("acme", message))
         with pytest.raises(RequestTimeout):
             await Message(arrivals).call
         return str(parsed.value)

@@ -5,7 +5,7 @@ import gc
 import itertools
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import pytest
@@ -71,11 +71,11 @@ class House:
 
 def of_tenant(name: str) -> Call:
     identity = VERIFIER.verify(SIGNER.token(tenant=name))
-    return Call(SIGNED_IN, {}, RequestContext("r", identity), 0.0, rest=False)
+    return Call(SIGNED_IN, {}, RequestContext("r", identity), 0.0, rest=False, transport=IDLE)
 
 
 def of_address(address: str) -> Call:
-    return Call(PUBLIC, {}, RequestContext("r", peer_address=address), 0.0, rest=False)
+    return Call(PUBLIC, {}, RequestContext("r", peer_address=address), 0.0, rest=False, transport=IDLE)
 
 
 @pytest.mark.parametrize(("percent", "places"), [(75, 30), (50, 20), (90, 36), (100, 40)])
@@ -124,7 +124,7 @@ def test_an_ipv6_network_is_one_stranger() -> None:
 
 def test_internal_calls_have_no_share() -> None:
     house = House(40)
-    assert house.fill(lambda: Call(INTERNAL, {}, RequestContext("r"), 0.0, rest=False)) == 40
+    assert house.fill(lambda: Call(INTERNAL, {}, RequestContext("r"), 0.0, rest=False, transport=IDLE)) == 40
 
 
 callers = st.sampled_from(["acme", "globex", "192.0.2.1", "192.0.2.2"])
@@ -187,9 +187,15 @@ class Context:
     async def write(self, message: object) -> None:
         await asyncio.sleep(0)
 
-    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: object = ()) -> None:
+    def code(self) -> int:
+        return 0
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: object = ()) -> NoReturn:
         await asyncio.sleep(0)
         raise AbortError
+
+
+IDLE = Context(())
 
 
 class Counted:
@@ -243,7 +249,7 @@ async def test_a_call_that_is_cancelled_at_any_await_is_counted_no_more(
     counted = Counted()
     method = counted.method(stream=stream, fails=fails)
     for steps in itertools.count():
-        call: asyncio.Task[Any] = asyncio.ensure_future(method.run(None, Context(metadata)))  # type: ignore[arg-type]
+        call: asyncio.Task[Any] = asyncio.ensure_future(method.run(None, Context(metadata)))
         for _ in range(steps):
             await asyncio.sleep(0)
         ended = call.done()
@@ -308,7 +314,7 @@ async def test_a_refused_message_is_not_kept_by_its_refusal(what: str, arriving_
     gc.disable()
     try:
         with pytest.raises(AbortError) as caught:
-            await method.run(None, sent)  # type: ignore[arg-type]
+            await method.run(None, sent)
         assert caught.value.__traceback__ is not None
         await asyncio.wrap_future(offload._WORKER.submit(int))  # its thread has let go of what it did before
         assert gone() is None
