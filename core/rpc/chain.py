@@ -24,7 +24,8 @@ from core.config import Secret
 from core.errors import PermissionDenied, PorticoError, RateLimited
 from core.rpc.arrivals import Arrivals
 from core.rpc.call import Call, CallContext, Transport, open_call
-from core.rpc.errors import grpc_message, internal, mapping_of, trailing_metadata
+from core.rpc.error_formats import trailing_metadata
+from core.rpc.errors import grpc_message, internal, mapping_of
 from core.rpc.headers import REST
 from core.rpc.policy import Policy
 from core.rpc.requests import Requests
@@ -181,7 +182,7 @@ async def _abort(call: Call, error: PorticoError) -> NoReturn:
     mapping, headers = mapping_of(error), call.take_headers(success=False)
     if mapping.http >= 500 and not isinstance(error, RateLimited):
         log.warning("call failed", method=call.policy.method, reason=error.reason, code=mapping.code.name)
-    metadata = trailing_metadata(error, call.request.request_id, rest=call.rest)
+    metadata = trailing_metadata(error, call.request.request_id, rest=call.rest, format=call.policy.error_format)
     if call.rest:
         metadata = (*headers, *metadata)
     elif headers:

@@ -1,12 +1,9 @@
-"""The one table between Portico's errors and the wire: gRPC status, HTTP status, OpenAI's error type.
+"""The table from Portico's errors to gRPC status and HTTP status, and the google.rpc.Status of an error.
 
-Every error carries a google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they fit. For a call that came
-over REST the service also writes the HTTP status and OpenAI's error body into trailing metadata; the edge puts them in
-place of what its transcoder made of the status.
+Every error carries a google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they fit.
+`core.rpc.error_formats` has what is added for calls over REST.
 """
 
-import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,27 +14,21 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from core import errors
-from core.rpc.headers import ERROR_BODY, HTTP_STATUS, SHOULD_RETRY
 
 DOMAIN = "portico"
 
 _MAX_STATUS_BYTES = 2560
 """Of `grpc-message` as it is sent. With the details, which repeat it in base64, it must fit into the 8 KiB of metadata
 that a gRPC client takes if it is not told otherwise."""
-_MAX_BODY_BYTES = 24 * 1024
-"""Of OpenAI's error body in a header. The edge takes 60 KiB of headers from a service."""
 _DESCRIPTION = 250
 """Characters of the message that a field violation repeats."""
 _MAX_FIELD_BYTES = 250
-"""Of the name of a field as it is sent: some are paths that the caller chose."""
 _ESCAPED = re.compile(rb"[^ -$&-~]")
-
-Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorMapping:
-    """How an error looks outside."""
+    """Of an error class: the gRPC status code, the HTTP status, and the `type` in OpenAI's error body."""
 
     code: grpc.StatusCode
     http: int
@@ -79,25 +70,9 @@ def internal() -> errors.PorticoError:
     return errors.PorticoError("Something went wrong on our side. Quote the request id when you report it.")
 
 
-def body_of(error: errors.PorticoError, request_id: str) -> dict[str, Any]:
-    """OpenAI's error body, with the request's id beside it."""
-    mapping = mapping_of(error)
-    code = "invalid_api_key" if mapping.http == 401 else error.reason.lower()
-    return {
-        "error": {
-            **error.details,
-            "message": error.message,
-            "type": mapping.type,
-            "code": code,
-            "param": _field(error),
-        },
-        "request_id": request_id,
-    }
-
-
 def grpc_message(error: errors.PorticoError) -> str:
     """The text of the gRPC status: the message, or as much of it as fits."""
-    return _fitting(error.message, _MAX_STATUS_BYTES, lambda text: _sent_bytes(text.encode()))
+    return fitting(error.message, _MAX_STATUS_BYTES, lambda text: _sent_bytes(text.encode()))
 
 
 def status_of(error: errors.PorticoError, request_id: str) -> status_pb2.Status:
@@ -106,7 +81,7 @@ def status_of(error: errors.PorticoError, request_id: str) -> status_pb2.Status:
         reason=error.reason, domain=DOMAIN, metadata={**error.metadata, "request_id": request_id}
     )
     details: list[Any] = [info]
-    if field := _field(error):
+    if field := field_of(error):
         description = error.message[:_DESCRIPTION]
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
@@ -120,41 +95,9 @@ def status_of(error: errors.PorticoError, request_id: str) -> status_pb2.Status:
     return status
 
 
-def trailing_metadata(error: errors.PorticoError, request_id: str, *, rest: bool) -> Metadata:
-    """What goes with the status: its details, and for REST what the edge needs to answer as OpenAI would."""
-    metadata: list[tuple[str, str | bytes]] = [
-        ("grpc-status-details-bin", status_of(error, request_id).SerializeToString())
-    ]
-    if rest:
-        metadata.append((HTTP_STATUS, str(mapping_of(error).http)))
-        metadata.append((ERROR_BODY, _body_text(error, request_id)))
-        if error.retry_after is not None:
-            metadata.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
-        if error.final:
-            metadata.append((SHOULD_RETRY, "false"))
-        metadata += error.headers
-    return tuple(metadata)
-
-
-def _body_text(error: errors.PorticoError, request_id: str) -> str:
-    """The error body in ASCII: whole, or else without the details and with as much of the message as fits."""
-    body = body_of(error, request_id)
-    text = _json(body)
-    if len(text) > _MAX_BODY_BYTES:
-        body["error"] = {name: body["error"][name] for name in ("type", "code", "param")}
-        body["error"]["message"] = ""
-        left = _MAX_BODY_BYTES - len(_json(body))
-        body["error"]["message"] = _fitting(error.message, left, lambda text: len(_json(text)))
-        text = _json(body)
-    return text
-
-
-def _field(error: errors.PorticoError) -> str | None:
-    return error.field and _fitting(error.field, _MAX_FIELD_BYTES, lambda text: _sent_bytes(text.encode()))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+def field_of(error: errors.PorticoError) -> str | None:
+    """The name of the field as it is sent: some are paths that the caller chose."""
+    return error.field and fitting(error.field, _MAX_FIELD_BYTES, lambda text: _sent_bytes(text.encode()))
 
 
 def _sent_bytes(text: bytes) -> int:
@@ -162,7 +105,7 @@ def _sent_bytes(text: bytes) -> int:
     return len(text) + 2 * len(_ESCAPED.findall(text))
 
 
-def _fitting(text: str, limit: int, size: Callable[[str], int]) -> str:
+def fitting(text: str, limit: int, size: Callable[[str], int]) -> str:
     """The beginning of the text whose `size` is within the limit."""
     if len(text) * 12 <= limit:  # what a character takes at most in either form
         return text

@@ -1,19 +1,21 @@
-"""What the contract says of each RPC: who may call it, its limits, the HTTP status of its success, and what it leaves
-in the audit log."""
+"""The policy of each RPC, as its contract says: who may call it, its limits, the HTTP status of its success, the format
+of its errors, and what it leaves in the audit log."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from core.rpc.audit_rules import AuditRule, audit_rule_of
+from core.rpc.error_formats import ErrorFormat
 from core.rpc.limits import MAX_PUBLIC_REQUEST_BYTES, MAX_REQUEST_BYTES, MAX_REQUEST_FIELDS
 from portico.common.v1 import access_pb2
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One RPC's rule. Exactly one of `public`, `signed_in`, `scope` and `internal` is set."""
+    """One RPC's policy. Exactly one of `public`, `signed_in`, `scope` and `internal` is set."""
 
     method: str
     """/package.Service/Method"""
@@ -28,6 +30,8 @@ class Policy:
     """Of a request message on the wire; of a stream, of each message."""
     max_request_fields: int = MAX_REQUEST_FIELDS
     """As `core.rpc.protobuf_wire` counts them."""
+    error_format: ErrorFormat = ErrorFormat.OPENAI
+    """Of errors over REST."""
 
 
 def policies_of(service: ServiceDescriptor) -> dict[str, Policy]:
@@ -35,10 +39,29 @@ def policies_of(service: ServiceDescriptor) -> dict[str, Policy]:
     return {policy.method: policy for policy in map(_policy_of, service.methods)}
 
 
-def public_policies(service: ServiceDescriptor) -> dict[str, Policy]:
-    """The rules of a foreign contract, without access options, that anybody may call: health and reflection."""
-    names = [_path_of(method) for method in service.methods]
-    return {name: Policy(name, public=True, max_request_bytes=MAX_PUBLIC_REQUEST_BYTES) for name in names}
+def explicit_policies(service: ServiceDescriptor, policies: Iterable[Policy]) -> dict[str, Policy]:
+    """The policies of a foreign contract, which carries no options, by full method name. Raises ValueError where they
+    are not one for each RPC, or one of them has not exactly one access rule."""
+    given = {policy.method: policy for policy in policies}
+    for policy in given.values():
+        if sum(map(bool, (policy.public, policy.signed_in, policy.scope, policy.internal))) != 1:
+            raise ValueError(f"{policy.method} needs one access rule: public, signed_in, scope or internal")
+    if missing := {_path_of(method) for method in service.methods} ^ given.keys():
+        raise ValueError(f"{service.full_name} needs one policy for each of its RPCs; see {', '.join(sorted(missing))}")
+    return given
+
+
+def public_policies(service: ServiceDescriptor) -> list[Policy]:
+    """For a foreign contract that anybody may call: health and reflection."""
+    return [
+        Policy(
+            _path_of(method),
+            public=True,
+            max_request_bytes=MAX_PUBLIC_REQUEST_BYTES,
+            error_format=ErrorFormat.GRPC,
+        )
+        for method in service.methods
+    ]
 
 
 def _policy_of(method: MethodDescriptor) -> Policy:
@@ -57,7 +80,16 @@ def _policy_of(method: MethodDescriptor) -> Policy:
         or (MAX_PUBLIC_REQUEST_BYTES if access.public else MAX_REQUEST_BYTES),
         max_request_fields=extensions[access_pb2.max_request_fields] or MAX_REQUEST_FIELDS,
         audit=audit_rule_of(method),
+        error_format=_ERROR_FORMATS[extensions[access_pb2.error_format]],
     )
+
+
+_ERROR_FORMATS = {
+    access_pb2.ERROR_FORMAT_UNSPECIFIED: ErrorFormat.OPENAI,
+    access_pb2.ERROR_FORMAT_OPENAI: ErrorFormat.OPENAI,
+    access_pb2.ERROR_FORMAT_ANTHROPIC: ErrorFormat.ANTHROPIC,
+    access_pb2.ERROR_FORMAT_GRPC: ErrorFormat.GRPC,
+}
 
 
 def _path_of(method: MethodDescriptor) -> str:

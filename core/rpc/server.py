@@ -1,8 +1,8 @@
 """A gRPC server with Portico's chain, health and reflection."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -24,7 +24,7 @@ from core.rpc.limits import (
     PROBE_SECONDS,
     UNREAD_BYTES,
 )
-from core.rpc.policy import Policy, policies_of, public_policies
+from core.rpc.policy import Policy, explicit_policies, policies_of, public_policies
 from core.rpc.stages.load_shedding import LoadShedding
 from core.rpc.stages.shares import Shares
 
@@ -34,7 +34,6 @@ MAX_STREAMS = 200
 """Calls on one connection. All that come at once are handled before the next caller's; who has more, such as the edge,
 opens another connection."""
 
-Handlers = Mapping[str, grpc.RpcMethodHandler]
 Options = tuple[tuple[str, int], ...]
 
 
@@ -57,17 +56,33 @@ def server_options(max_request_bytes: int) -> Options:
     )
 
 
-class _Methods:
+class _Call(NamedTuple):
+    """grpc.HandlerCallDetails."""
+
+    method: str
+    invocation_metadata: tuple[()] = ()
+
+
+class _Collector:
     """What a generated `add_...Servicer_to_server` is given instead of a server: keeps the handlers."""
 
     def __init__(self) -> None:
-        self.handlers: Handlers = {}
+        self._services: list[grpc.ServiceRpcHandler] = []
 
-    def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """The same handlers, harder to take apart."""
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.ServiceRpcHandler]) -> None:
+        self._services += handlers
 
-    def add_registered_method_handlers(self, service: str, handlers: Handlers) -> None:
-        self.handlers = handlers
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """The same handlers by name, which code from generators before 1.64 does not add."""
+
+    def handler(self, path: str) -> grpc.RpcMethodHandler:
+        """By the method's name, under whatever name the service was added. Raises LookupError."""
+        method = path.rpartition("/")[2]
+        for service in self._services:
+            handler = service.service(_Call(f"/{service.service_name()}/{method}"))
+            if handler is not None:
+                return handler
+        raise LookupError(f"nothing handles {path}")
 
 
 Add = Callable[[Any, Any], None]
@@ -80,24 +95,25 @@ class ServiceRegistration:
     name: str
     add: Add
     servicer: object
-    policies: Mapping[str, Policy] | None = None
-    """By full method name, for a foreign contract, which carries no access options."""
+    policies: Sequence[Policy] | None = None
+    """One for each RPC of a foreign contract, such as OpenTelemetry's: it carries no options of Portico's."""
 
     @property
     def descriptor(self) -> ServiceDescriptor:
         return Default().FindServiceByName(self.name)
 
     def rules(self) -> Mapping[str, Policy]:
-        """By path: "/package.Service/Method"."""
-        return policies_of(self.descriptor) if self.policies is None else self.policies
+        """The policies by path: "/package.Service/Method". Raises ValueError where an RPC has none."""
+        if self.policies is None:
+            return policies_of(self.descriptor)
+        return explicit_policies(self.descriptor, self.policies)
 
     def methods(self, chain: Chain, arriving_bytes: int = 0) -> dict[str, Method]:
         """The methods behind the chain, by path. `arriving_bytes` is as `core.rpc.requests.Requests` has it."""
-        collected = _Methods()
-        self.add(self.servicer, collected)
+        collector = _Collector()
+        self.add(self.servicer, collector)
         return {
-            path: chain.wrap(collected.handlers[path.rpartition("/")[2]], policy, arriving_bytes)
-            for path, policy in self.rules().items()
+            path: chain.wrap(collector.handler(path), policy, arriving_bytes) for path, policy in self.rules().items()
         }
 
 

@@ -53,8 +53,8 @@ class Points(metrics_service_pb2_grpc.MetricsServiceServicer):
 @pytest.fixture
 async def collector() -> AsyncIterator[tuple[Collector, str]]:
     collector, server = Collector(), grpc.aio.server()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Traces(collector), server)  # type: ignore[no-untyped-call]
-    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(Points(collector), server)  # type: ignore[no-untyped-call]
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Traces(collector), server)
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(Points(collector), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     yield collector, f"http://127.0.0.1:{port}"

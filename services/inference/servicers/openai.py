@@ -6,7 +6,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from core.errors import PorticoError
 from core.rpc.call import CallContext
-from core.rpc.errors import body_of
+from core.rpc.error_formats import ErrorContent, openai_body
 from portico.inference.v1 import openai_service_pb2 as pb
 from portico.inference.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 from services.inference.domain import requests
@@ -88,4 +88,4 @@ def _ending(stream: AnyChatStream) -> bytes:
     error: PorticoError | None = stream.error
     if error is None:
         return DONE
-    return b"data: %b\n\n" % encode(body_of(error, stream.request_id)) + DONE
+    return b"data: %b\n\n" % encode(openai_body(ErrorContent.of(error, stream.request_id))) + DONE

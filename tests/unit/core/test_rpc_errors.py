@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import errors
-from core.rpc.errors import grpc_message, trailing_metadata
+from core.rpc.error_formats import trailing_metadata
+from core.rpc.errors import grpc_message
 
 CLIENT_LIMIT = 8 * 1024
 """Of metadata, in gRPC clients that are not told otherwise."""

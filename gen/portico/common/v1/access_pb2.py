@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportico/common/v1/access.proto\x12\x11portico.common.v1\x1a google/protobuf/descriptor.proto\"\\\n\x06\x41\x63\x63\x65ss\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x13\n\tsigned_in\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05scope\x18\x03 \x01(\tH\x00\x12\x12\n\x08internal\x18\x04 \x01(\x08H\x00\x42\x06\n\x04rule\"o\n\x05\x41udit\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x15\n\rresource_type\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x0e\n\x06result\x18\x04 \x01(\t\x12\x0f\n\x07\x62\x61tched\x18\x05 \x01(\x08\x12\x0c\n\x04none\x18\x06 \x01(\t:K\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x19.portico.common.v1.Access:6\n\x0chttp_success\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x05:I\n\x05\x61udit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x18.portico.common.v1.Audit:;\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x05:<\n\x12max_request_fields\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportico/common/v1/access.proto\x12\x11portico.common.v1\x1a google/protobuf/descriptor.proto\"\\\n\x06\x41\x63\x63\x65ss\x12\x10\n\x06public\x18\x01 \x01(\x08H\x00\x12\x13\n\tsigned_in\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05scope\x18\x03 \x01(\tH\x00\x12\x12\n\x08internal\x18\x04 \x01(\x08H\x00\x42\x06\n\x04rule\"o\n\x05\x41udit\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x15\n\rresource_type\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x0e\n\x06result\x18\x04 \x01(\t\x12\x0f\n\x07\x62\x61tched\x18\x05 \x01(\x08\x12\x0c\n\x04none\x18\x06 \x01(\t*w\n\x0b\x45rrorFormat\x12\x1c\n\x18\x45RROR_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45RROR_FORMAT_OPENAI\x10\x01\x12\x1a\n\x16\x45RROR_FORMAT_ANTHROPIC\x10\x02\x12\x15\n\x11\x45RROR_FORMAT_GRPC\x10\x03:K\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\x0b\x32\x19.portico.common.v1.Access:6\n\x0chttp_success\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x05:I\n\x05\x61udit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x18.portico.common.v1.Audit:;\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x05:<\n\x12max_request_fields\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\x05:V\n\x0c\x65rror_format\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x0e\x32\x1e.portico.common.v1.ErrorFormatb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.common.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ERRORFORMAT']._serialized_start=294
+  _globals['_ERRORFORMAT']._serialized_end=413
   _globals['_ACCESS']._serialized_start=87
   _globals['_ACCESS']._serialized_end=179
   _globals['_AUDIT']._serialized_start=181

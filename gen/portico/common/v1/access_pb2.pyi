@@ -1,9 +1,21 @@
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from typing import ClassVar as _ClassVar, Optional as _Optional
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_FORMAT_UNSPECIFIED: _ClassVar[ErrorFormat]
+    ERROR_FORMAT_OPENAI: _ClassVar[ErrorFormat]
+    ERROR_FORMAT_ANTHROPIC: _ClassVar[ErrorFormat]
+    ERROR_FORMAT_GRPC: _ClassVar[ErrorFormat]
+ERROR_FORMAT_UNSPECIFIED: ErrorFormat
+ERROR_FORMAT_OPENAI: ErrorFormat
+ERROR_FORMAT_ANTHROPIC: ErrorFormat
+ERROR_FORMAT_GRPC: ErrorFormat
 ACCESS_FIELD_NUMBER: _ClassVar[int]
 access: _descriptor.FieldDescriptor
 HTTP_SUCCESS_FIELD_NUMBER: _ClassVar[int]
@@ -14,6 +26,8 @@ MAX_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
 max_request_bytes: _descriptor.FieldDescriptor
 MAX_REQUEST_FIELDS_FIELD_NUMBER: _ClassVar[int]
 max_request_fields: _descriptor.FieldDescriptor
+ERROR_FORMAT_FIELD_NUMBER: _ClassVar[int]
+error_format: _descriptor.FieldDescriptor
 
 class Access(_message.Message):
     __slots__ = ("public", "signed_in", "scope", "internal")
