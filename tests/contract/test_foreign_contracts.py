@@ -12,7 +12,6 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
 from core import context
 from core.app import Platform
-from core.audit.records import AUDIT_LOG
 from core.config import Secret
 from core.errors import InvalidInput
 from core.rpc.audit_rules import AuditRule
@@ -127,7 +126,6 @@ async def test_a_service_serves_it_beside_its_own(tmp_path: Path, signer: Signer
         serving.served("tracing", NoSettings, build, tmp_path, signer) as running,
         serving.connect(running.port) as channel,
     ):
-        await running.platform.store.prepare(Tenant("acme"), [AUDIT_LOG])
         await export(channel, bearer(signer.token(tenant="acme", scopes=["tracing:write"])))
         await running.platform.audit.close()
         entries, _ = await running.platform.audit.page(Tenant("acme"), {}, page_size=10, page_token="")

@@ -26,13 +26,13 @@ from core.revocations import Revocation
 from core.rpc.channel import caller_metadata, open_channel
 from core.rpc.server import ServiceRegistration
 from core.rpc.service_tokens import AuthServiceTokens
+from core.storage.tenants import TENANTS
 from core.tenancy import MAIN, Project, Tenant
 from portico.auth.v1 import project_service_pb2 as projects_pb
 from portico.inference.v1 import model_service_pb2 as models_pb
 from portico.inference.v1 import model_service_pb2_grpc as models_grpc
 from portico.inference.v1 import provider_service_pb2 as providers_pb
 from portico.inference.v1 import provider_service_pb2_grpc as providers_grpc
-from services.auth.domain.tables import COLLECTIONS
 from services.inference.app import build as build_inference
 from services.inference.settings import Settings as InferenceSettings
 from tests.support.auth_service import AuthClient, Person, Refused, auth_service, environment
@@ -125,7 +125,7 @@ class World:
 async def started(name: str, settings_class: Any, build: Any, folder: Path, auth_port: int) -> AsyncIterator[Running]:
     env = {**environment(folder), "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{auth_port}"}
     core_settings, settings = app.load(settings_class, env)
-    running = await app.start(name, core_settings, settings, build, schema_of("inference"))
+    running = await app.start(name, core_settings, settings, build, schema_of(name))
     try:
         await until(lambda: running.platform.keys and running.platform.revocations.known, 30.0)
         yield running
@@ -137,9 +137,9 @@ async def started(name: str, settings_class: Any, build: Any, folder: Path, auth
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with auth_service(tmp_path / "auth") as auth:
         port = auth.running.port
-        async with started("inference", InferenceSettings, build_inference, tmp_path / "inference", port) as inference:
+        async with started("inference", InferenceSettings, build_inference, tmp_path / "auth", port) as inference:
             caller = Caller(inference.port)
-            async with started("caller", NoSettings, caller.build, tmp_path / "caller", port) as running:
+            async with started("caller", NoSettings, caller.build, tmp_path / "auth", port) as running:
                 people = [await auth.register(name) for name in ("acme", "globex")]
                 async with open_channel(f"127.0.0.1:{inference.port}") as channel:
                     for person in people:
@@ -191,8 +191,7 @@ async def test_no_token_is_minted_for_another_tenants_project(world: World) -> N
 
 
 async def test_the_job_of_a_removed_tenant_is_refused(world: World) -> None:
-    (companies,) = [each for each in COLLECTIONS if each.name == "tenants"]
-    assert await world.auth.running.platform.store.delete(MAIN, companies, "globex")
+    assert await world.auth.running.platform.store.delete(MAIN, TENANTS, "globex")
     job, answer = await world.caller.done(world.project(world.globex), "reads")
     assert (job.status, job.reason, answer) == (Status.FAILED, "PROJECT_NOT_FOUND", None)
     _, answer = await world.caller.done(world.project(world.acme), "reads")

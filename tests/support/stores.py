@@ -25,8 +25,8 @@ TENANTS = (Tenant("acme"), Tenant("globex"))
 
 
 def schema_of(service: str, migrations: Migrations = NO_MIGRATIONS) -> Schema:
-    """What a service's process declares."""
-    return Schema((*CORE_COLLECTIONS, *COLLECTIONS[service]), migrations)
+    """What a service's process declares; a service of a test has nothing of its own."""
+    return Schema((*CORE_COLLECTIONS, *COLLECTIONS.get(service, ())), migrations)
 
 
 def whole_schema(*collections: Collection) -> Schema:
