@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.private_files import write_private
-from tools import edge
+from tools import edge, ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -114,7 +114,8 @@ class Supervisor:
         """Listens once the preparations are done, and so tells the edge."""
         self._gate.bind(("127.0.0.1", 0))
         self._started: asyncio.Server | None = None
-        self.ports = dict(zip(clusters, free_ports(len(clusters)), strict=True))
+        self._reserved = {name: ports.reserve() for name in clusters}
+        self.ports = {name: ports.number(holder) for name, holder in self._reserved.items()}
         self.services = [self._service(name) for name in names]
         self.edge = self._edge()
         self._watchers: list[asyncio.Task[None]] = []
@@ -173,6 +174,8 @@ class Supervisor:
         if self._started is not None:
             self._started.close()
         self._gate.close()
+        for holder in self._reserved.values():
+            holder.close()
         (self.data / "processes.json").unlink(missing_ok=True)
 
     async def _keep_alive(self, child: Child) -> None:
@@ -232,14 +235,6 @@ def dev_secrets(data: Path) -> dict[str, str]:
         kept |= missing
         write_private(path, json.dumps(kept))
     return {name: os.environ.get(name, value) for name, value in kept.items()}
-
-
-def free_ports(count: int) -> list[int]:
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
 
 
 async def http_status(port: int, path: str) -> int:

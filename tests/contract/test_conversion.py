@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +22,7 @@ from core.sealing import generate_key
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1.file_service_pb2_grpc import FileServiceStub
 from tests.support import documents
+from tests.support.ports import reserved_port
 from tests.support.processes import alive, children
 from tests.support.rag_client import edge_pieces
 from tests.support.serving import EDGE_SECRET, REST
@@ -102,9 +102,7 @@ class Service:
     @asynccontextmanager
     async def run(self, **settings: str) -> AsyncIterator[Client]:
         """A client of a fresh process, which is killed at the end."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        address = f"127.0.0.1:{reserved_port()}"
         env = {
             "PORTICO_LISTEN": address,
             "PORTICO_SERVICE_SECRET": "s" * 32,

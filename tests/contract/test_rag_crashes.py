@@ -7,7 +7,6 @@ import hashlib
 import os
 import random
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from core.tenancy import MAIN
 from services.rag.domain.tables import LEFTOVERS
 from tests.support.auth_service import Refused
+from tests.support.ports import reserved_port
 from tests.support.rag_client import FILE_END, FORM, FORM_END, RagClient, field, file_head, objects_in
 from tests.support.serving import environment
 from tests.support.stores import sqlite_store
@@ -44,9 +44,7 @@ class Service:
     @asynccontextmanager
     async def run(self, **env: str) -> AsyncIterator[RagClient]:
         """A client of a fresh process, which is killed at the end."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        address = f"127.0.0.1:{reserved_port()}"
         settings = {"PORTICO_LISTEN": address, "LOG_LEVEL": "error", **SWEEPING, **env}
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.support.rag_process", self.signer.key_id, str(self.key),

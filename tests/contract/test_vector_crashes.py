@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from portico.vector.v1 import migration_service_pb2 as migration_pb
 from portico.vector.v1 import point_service_pb2 as point_pb
 from portico.vector.v1 import provider_service_pb2 as provider_pb
+from tests.support.ports import reserved_port
 from tests.support.serving import environment
 from tests.support.tokens import Signer
 from tests.support.vector_client import Client, point
@@ -37,9 +37,7 @@ class Service:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Client]:
         """A client of a fresh process, which is killed at the end."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        address = f"127.0.0.1:{reserved_port()}"
         settings = {
             "PORTICO_LISTEN": address,
             "PORTICO_VECTOR_JOB_LEASE_SECONDS": "1",

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster, Rest, until
-from tools.supervisor import free_ports, http_status
+from tests.support.ports import reserved_port
+from tools.supervisor import http_status
 
 SLOW = {"key": "slow", "driver": "echo", "label": "Slow", "settings": {"delayMs": 100}}
 SLOW_MODEL = {"key": "slow", "name": "Slow", "category": "llm", "providerKey": "slow", "modelId": "echo"}
@@ -26,7 +27,7 @@ async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
 
 async def test_it_is_ready_when_the_token_of_the_first_tenant_is_written(own_cluster: Cluster) -> None:
     """Whoever waited for readiness and then read `dev-token` found no file."""
-    own_cluster.port = free_ports(1)[0]
+    own_cluster.port = reserved_port()
     starting = asyncio.create_task(asyncio.to_thread(own_cluster.start))
     while await http_status(own_cluster.port, "/health/ready") != 200:
         assert not starting.done() or starting.exception() is None

@@ -35,6 +35,7 @@ from tests.load.vector_calls import (
 )
 from tests.load.vector_data import FILTERS, Collection, collection, recall
 from tests.load.vector_report import EDGE, EMPTY, GRPC, IN_PROCESS, REST, UNTUNED, Asked, Results, Stall
+from tests.support.ports import reserved_port
 
 _PAUSE = 0.005  # seconds between the queries that watch for stalls
 _CALLERS = 8
@@ -108,7 +109,7 @@ def _measure(options: argparse.Namespace) -> Results:
             results.stalls["its index is optimised"], results.optimise_seconds = _optimising(client, data, index, first)
 
         engine = Library(index, Path(scratch) / "copy")
-        port = programs.free_port()
+        port = reserved_port()
         empty = [sys.executable, "-m", "tests.load.empty_service", str(port)]
         with programs.running(empty, log=Path(scratch) / "empty.log") as process:
             programs.wait_for_port(process, port)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.load import answers, install, portico, programs, upstream
 from tests.load.streams import Target
+from tests.support.ports import reserved_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _litellm(place: Workplace) -> Iterator[Running]:
     }
     config = place.folder / "litellm.json"  # JSON is YAML
     config.write_text(json.dumps(settings))
-    port = programs.free_port()
+    port = reserved_port()
     command = [str(venv / "bin/litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     env = programs.clean_environment(place.folder) | {
         "LITELLM_MODE": "PRODUCTION",
@@ -97,7 +98,7 @@ def _litellm(place: Workplace) -> Iterator[Running]:
 @contextlib.contextmanager
 def _portkey(place: Workplace) -> Iterator[Running]:
     folder = install.node_package(place.cache, "@portkey-ai/gateway", PORTKEY_VERSION, overrides=PORTKEY_OVERRIDES)
-    port = programs.free_port()
+    port = reserved_port()
     command = [str(install.node()), str(folder / "build/start-server.js"), "--headless", f"--port={port}"]
     env = programs.clean_environment(place.folder) | {"NODE_ENV": "production"}
 

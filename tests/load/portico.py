@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.load import programs
+from tests.support.ports import reserved_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +63,7 @@ def local(folder: Path, *, env: Mapping[str, str] | None = None, checkout: Path 
 
     Another `checkout` runs with its own installation.
     """
-    port, data = programs.free_port(), folder / "data"
+    port, data = reserved_port(), folder / "data"
     settings = {"PORTICO_PORT": str(port), "PORTICO_DATA_DIR": str(data), **(env or {})}
     environment = programs.clean_environment(folder) | settings
     python = sys.executable if checkout == ROOT else str(checkout / ".venv/bin/python")

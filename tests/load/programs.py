@@ -20,12 +20,6 @@ class Failed(Exception):
     """A program did not do what the benchmark needs of it; the text says what happened."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_for_port(process: subprocess.Popen[str], port: int, seconds: float = 120) -> None:
     """Return once the program listens on the loopback port; raises Failed when it ends or takes longer."""
     until = time.monotonic() + seconds

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.load import answers, programs
+from tests.support.ports import reserved_port
 
 LONG, SHORT = 200, 2  # chunks of a stream; the difference of the two is what chunks cost, without what a stream costs
 
@@ -67,7 +68,7 @@ def _nginx(folder: Path) -> Iterator[str]:
         _LOCATION.format(name=kind.name, type="text/event-stream" if kind.chunks else "application/json")
         for kind in static
     )
-    port = programs.free_port()
+    port = reserved_port()
     config = folder / "nginx.conf"
     config.write_text(_NGINX.format(port=port, folder=folder, locations=locations))
     with programs.running([program, "-p", str(folder), "-c", str(config)], log=folder / "nginx.log") as process:

