@@ -182,21 +182,21 @@ except PermissionError:
 
 
 @pytest.mark.parametrize(
-    ("name", "document", "error", "message"),
+    ("name", "make", "error", "message"),
     [
-        ("a.pdf", documents.encrypted_pdf(), Unprocessable, "password"),
-        ("a.pdf", b"%PDF-1.4\nand then nothing of the kind", Unprocessable, "damaged"),
-        ("a.pdf", documents.pdf(["x"])[:300], Unprocessable, "damaged"),
-        ("a.pdf", documents.pdf_without_text(), UnsupportedMedia, "no text"),
-        ("a.pdf", documents.pdf_bomb(600), Unprocessable, "1024 MiB of memory"),
-        ("a.docx", documents.docx(["x"])[:600], Unprocessable, "damaged"),
-        ("a.docx", documents.docx_with_entities(), Unprocessable, "entities"),
-        ("a.docx", documents.zip_bomb(200), Unprocessable, "unpack"),
-        ("a.docx", documents.many_entries(20_000), Unprocessable, "unpack"),
-        ("a.docx", documents.archive({"word/x": b"x"}), UnsupportedMedia, "Only PDF"),
-        ("a.docx", documents.docx([], body="<w:p>" * 5000 + "</w:p>" * 5000), Unprocessable, "deeply"),
-        ("a.txt", b"text " * 10_000 + b"\0", UnsupportedMedia, "Only PDF"),
-        ("a.csv", documents.csv(50 * MIB), Unprocessable, "longer than 20 MiB"),
+        ("a.pdf", documents.encrypted_pdf, Unprocessable, "password"),
+        ("a.pdf", lambda: b"%PDF-1.4\nand then nothing of the kind", Unprocessable, "damaged"),
+        ("a.pdf", lambda: documents.pdf(["x"])[:300], Unprocessable, "damaged"),
+        ("a.pdf", documents.pdf_without_text, UnsupportedMedia, "no text"),
+        ("a.pdf", lambda: documents.pdf_bomb(600), Unprocessable, "1024 MiB of memory"),
+        ("a.docx", lambda: documents.docx(["x"])[:600], Unprocessable, "damaged"),
+        ("a.docx", documents.docx_with_entities, Unprocessable, "entities"),
+        ("a.docx", lambda: documents.zip_bomb(200), Unprocessable, "unpack"),
+        ("a.docx", lambda: documents.many_entries(20_000), Unprocessable, "unpack"),
+        ("a.docx", lambda: documents.archive({"word/x": b"x"}), UnsupportedMedia, "Only PDF"),
+        ("a.docx", lambda: documents.docx([], body="<w:p>" * 5000 + "</w:p>" * 5000), Unprocessable, "deeply"),
+        ("a.txt", lambda: b"text " * 10_000 + b"\0", UnsupportedMedia, "Only PDF"),
+        ("a.csv", lambda: documents.csv(50 * MIB), Unprocessable, "longer than 20 MiB"),
     ],
     ids=[
         *("encrypted", "no pdf", "half a pdf", "no text", "pdf bomb", "half a docx", "entities", "zip bomb", "entries"),
@@ -204,9 +204,9 @@ except PermissionError:
     ],
 )
 async def test_what_cannot_be_converted_says_why(
-    tmp_path: Path, name: str, document: bytes, error: type[PorticoError], message: str
+    tmp_path: Path, name: str, make: Callable[[], bytes], error: type[PorticoError], message: str
 ) -> None:
-    refused = await refusal(tmp_path, name, document)
+    refused = await refusal(tmp_path, name, make())
     assert type(refused) is error
     assert message in refused.message
     assert "/" not in refused.message
