@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core import children
@@ -33,11 +34,14 @@ OTHER = Place(Project(Tenant("blue"), "p2"), "idx")
 
 
 def points(count: int, dimension: int = WIDE, seed: int = 1) -> list[Point]:
-    dice = random.Random(seed)
-    return [
-        Point(f"p{n}", vector([dice.gauss(0, 1) for _ in range(dimension)]), {"n": n, "third": n % 3}, f"text {n}")
-        for n in range(count)
-    ]
+    return list(_points(count, dimension, seed))
+
+
+@cache
+def _points(count: int, dimension: int, seed: int) -> tuple[Point, ...]:
+    """Shared by all tests, which change none of them."""
+    rows = np.random.default_rng(seed).standard_normal((count, dimension)).tolist()
+    return tuple(Point(f"p{n}", vector(values), {"n": n, "third": n % 3}, f"text {n}") for n, values in enumerate(rows))
 
 
 def pids(engine: EmbeddedEngine) -> list[int]:
