@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import gzip
 import time
 import zlib
 
@@ -205,7 +204,8 @@ async def test_a_small_piece_does_not_become_a_huge_one(connect: Connect, coding
 
 
 @pytest.mark.parametrize(
-    ("coding", "body"), [("gzip", b"plain"), ("br", b"plain"), ("zstd", b"plain"), ("gzip", gzip.compress(b"a")[:-3])]
+    ("coding", "body"),
+    [("gzip", b"plain"), ("br", b"plain"), ("zstd", b"plain"), ("gzip", COMPRESS["gzip"](b"a")[:-3])],
 )
 async def test_a_badly_compressed_stream_breaks(connect: Connect, coding: str, body: bytes) -> None:
     async def answer(peer: Peer, request: Request) -> None:

@@ -1,7 +1,6 @@
 """Whole responses, from a server that behaves and from many that do not."""
 
 import asyncio
-import gzip
 import time
 import zlib
 from functools import partial
@@ -490,11 +489,11 @@ async def test_a_body_beyond_the_limit_is_refused(connect: Connect, chunked: boo
 @pytest.mark.parametrize(
     ("coding", "encoded"),
     [
-        ("gzip", gzip.compress(b"plain")),
+        ("gzip", COMPRESS["gzip"](b"plain")),
         ("deflate", zlib.compress(b"plain")),
         ("br", COMPRESS["br"](b"plain")),
         ("zstd", COMPRESS["zstd"](b"plain")),
-        ("gzip", gzip.compress(b"pl") + gzip.compress(b"ain") + b"\0\0"),
+        ("gzip", COMPRESS["gzip"](b"pl") + COMPRESS["gzip"](b"ain") + b"\0\0"),
         ("zstd", COMPRESS["zstd"](b"pl") + COMPRESS["zstd"](b"ain")),
         ("identity", b"plain"),
         ("gzip", b""),
@@ -520,11 +519,11 @@ async def test_a_compressed_answer_is_read(connect: Connect, coding: str, encode
         ("gzip", b"plain"),
         ("br", b"plain"),
         ("zstd", b"plain"),
-        ("gzip", gzip.compress(b"plain" * 100)[:-9]),
+        ("gzip", COMPRESS["gzip"](b"plain" * 100)[:-9]),
         ("br", COMPRESS["br"](b"plain" * 100)[:-1]),
         ("zstd", COMPRESS["zstd"](b"plain" * 100)[:-1]),
-        ("gzip", gzip.compress(b"\0" * 10_000_000)),  # a bomb, as the next three
-        ("gzip", gzip.compress(b"\0" * 60_000) * 2),
+        ("gzip", COMPRESS["gzip"](b"\0" * 10_000_000)),  # a bomb, as the next three
+        ("gzip", COMPRESS["gzip"](b"\0" * 60_000) * 2),
         ("br", COMPRESS["br"](b"\0" * 10_000_000)),
         ("zstd", COMPRESS["zstd"](b"\0" * 10_000_000)),
     ],
