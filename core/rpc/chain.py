@@ -58,7 +58,8 @@ class Chain:
         self, stages: Sequence[Stage], *, arrivals: Arrivals | None = None, edge_secret: Secret | None = None
     ) -> None:
         """Without `edge_secret` no call is taken to come from the edge."""
-        self._stages = tuple(stages)
+        self._begin = tuple(stage.begin for stage in stages)
+        self._end = tuple(stage.end for stage in reversed(stages))
         self._arrivals = Arrivals() if arrivals is None else arrivals
         self._edge_secret = b"" if edge_secret is None else edge_secret.reveal().encode()
         self._doubted = False
@@ -114,15 +115,15 @@ class Chain:
         try:
             parent = telemetry.extract(call.metadata.items())
             with telemetry.span(policy.method, kind=SpanKind.SERVER, parent=parent):
-                for stage in self._stages:
-                    if (rest := stage.begin(call)) is not None:
+                for begin in self._begin:
+                    if (rest := begin(call)) is not None:
                         await rest
                     begun += 1
                 return await respond(call, await requests.read(call))
         except PorticoError as error:
             failure = _bare(error)
             outcome = Outcome(mapping_of(error).code.name, failure)
-            if begun < len(self._stages) and isinstance(error, PermissionDenied) and _concerns_a_resource(policy):
+            if begun < len(self._begin) and isinstance(error, PermissionDenied) and _concerns_a_resource(policy):
                 call.message = await requests.look(call)
         except AbortError:
             outcome = Outcome(_name_of(transport.code()))
@@ -135,8 +136,8 @@ class Chain:
             outcome = Outcome("DEADLINE_EXCEEDED" if _late(call) else "CANCELLED", cancelled=True)
             raise
         finally:
-            for stage in reversed(self._stages[:begun]):
-                stage.end(call, outcome)
+            for end in self._end[len(self._end) - begun :]:
+                end(call, outcome)
             telemetry.metrics().call(policy.method, outcome.code, time.monotonic() - call.started)
         return await _abort(call, failure)
 
