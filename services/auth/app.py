@@ -44,7 +44,7 @@ from services.auth.domain.tables import Tables
 from services.auth.domain.tokens import Tokens
 from services.auth.domain.users import Users
 from services.auth.domain.withdrawal import Withdrawal
-from services.auth.ports import Clock
+from services.auth.ports import Clock, PasswordHasher
 from services.auth.servicers.account import AccountServicer
 from services.auth.servicers.audit import AuditServicer
 from services.auth.servicers.cookies import Cookies
@@ -69,6 +69,8 @@ class Domain:
     keys: Keys
     revocations: RevocationLog
     registration: Registration
+    sessions: Sessions
+    members: Members
     accounts: Accounts
     users: Users
     invitations: Invitations
@@ -107,14 +109,15 @@ async def assemble(
     keys: KeyRing,
     revocations: Revocations,
     clock: Clock = time.time,
+    hasher: PasswordHasher | None = None,
 ) -> Domain:
     """The domain on `store`, ready for use. `keys` and `revocations` are filled, and kept as the store has them by
-    `Keys.refresh` and `RevocationLog.poll`."""
+    `Keys.refresh` and `RevocationLog.poll`. Without a `hasher` there is the one that the settings ask for."""
     tables = Tables.of(store)
     rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
     signing = Keys(tables, settings.sealing.sealer(), clock, rotation, keys.replace)
     log = RevocationLog(tables, clock, revocations, heartbeat=settings.heartbeat_seconds)
-    hasher = Argon2Hasher(settings.password_memory_kib, settings.password_passes)
+    hasher = hasher or Argon2Hasher(settings.password_memory_kib, settings.password_passes)
     passwords = Passwords(hasher, await salt_key(tables), parallel=settings.password_parallel)
     await signing.refresh()
     await log.start()
@@ -138,6 +141,8 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         keys=base.keys,
         revocations=log,
         registration=registration,
+        sessions=sessions,
+        members=members,
         accounts=Accounts(
             tables,
             companies,

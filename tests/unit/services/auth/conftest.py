@@ -14,6 +14,7 @@ from core.sealing import generate_key
 from core.storage.ports import DocumentStore
 from core.tasks import Tasks
 from services.auth.app import Domain, assemble
+from services.auth.ports import PasswordHasher
 from services.auth.settings import Settings
 from tests.support.stores import MemoryStore
 
@@ -44,7 +45,9 @@ class World:
         }
     )
 
-    async def start(self, store: DocumentStore | None = None, **env: str) -> "Process":
+    async def start(
+        self, store: DocumentStore | None = None, hasher: PasswordHasher | None = None, **env: str
+    ) -> "Process":
         settings = load(Settings, {**self.env, **env})
         keys, revocations = KeyRing(), Revocations()
         audit_log = AuditLog(store or self.store, Tasks(), clock=self.clock)
@@ -56,6 +59,7 @@ class World:
             keys=keys,
             revocations=revocations,
             clock=self.clock,
+            hasher=hasher,
         )
         return Process(domain, keys, revocations, TokenVerifier(keys, revocations), audit_log)
 

@@ -48,7 +48,7 @@ async def compact(process: Process) -> None:
 
 
 async def take_back(process: Process, *tokens: ApiToken) -> None:
-    await process.domain.users._members.take_back(ACME, list(tokens))
+    await process.domain.members.take_back(ACME, list(tokens))
 
 
 async def kept_records(process: Process) -> list[RevocationRecord]:
