@@ -50,8 +50,8 @@ class Removals:
     ) -> None:
         self._kind = f"{service}.project.removal"
         self._store = store
-        self._patience = patience_seconds
-        self._again = again_seconds
+        self.patience_seconds = patience_seconds
+        self.again_seconds = again_seconds
         self._clock = clock
         self._jobs: Jobs | None = None
         self._remove: Remove | None = None
@@ -80,10 +80,10 @@ class Removals:
         passes = int((run.state or {"passes": 0})["passes"])
         await close_project(self._store, run.scope)
         others = await self._jobs.forget(run.scope, but=run.id)
-        last = self._clock() - run.job.created_at > self._patience
+        last = self._clock() - run.job.created_at > self.patience_seconds
         gone = await self._remove(run.scope, last)
         await self._store.scrub(run.scope.tenant)
         await run.checkpoint(passes + 1, passes + 2, {"passes": passes + 1})
         if passes == 0 or others or not (gone or last):
-            raise Postponed(min(self._again * 2.0**passes, _LONGEST_SECONDS))
+            raise Postponed(min(self.again_seconds * 2.0**passes, _LONGEST_SECONDS))
         log.info("project removed", tenant=run.scope.tenant.slug, project=run.scope.id, passes=passes + 1)

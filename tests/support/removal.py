@@ -17,8 +17,8 @@ MARKER = "planted-marker-4711"
 
 def hurry(running: Running, *, again: float = 0.05, patience: float = 1000.0) -> None:
     """Passes follow each other at once; a provider that refuses is given up after `patience` seconds."""
-    running.platform.removals._again = again
-    running.platform.removals._patience = patience
+    running.platform.removals.again_seconds = again
+    running.platform.removals.patience_seconds = patience
 
 
 async def delete_project(running: Running, tenant: str = "acme", project: str = "p1") -> None:
