@@ -16,7 +16,7 @@ from core.errors import InvalidInput
 from core.http.errors import AddressRefused
 from core.http.limits import LOOKUP_SECONDS, REFUSAL_SECONDS
 from core.http.lookup import SystemLookup
-from core.http.origin import HOST_NAME, Origin
+from core.http.origin import HOST_NAME
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host, the preferred one first. Raises OSError."""
@@ -73,12 +73,6 @@ class OutboundGuard:
         self._networks: list[IPv4Network | IPv6Network] = []
         for entry in allow:
             self._allow(entry.strip().lower())
-
-    async def validate_url(self, url: str, *, field: str = "baseUrl") -> Origin:
-        """For the moment a provider is configured. Raises InvalidInput naming `field`."""
-        origin = Origin.parse(url, field=field)
-        await self.validate_host(origin.host, origin.port, field=field)
-        return origin
 
     async def validate_host(self, host: str, port: int, *, field: str) -> None:
         """For the moment a provider is configured. Raises InvalidInput naming `field`."""

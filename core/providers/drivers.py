@@ -1,7 +1,8 @@
 """What a driver wants to know of a provider, as data."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from math import isfinite
 from typing import Any
 
@@ -64,14 +65,34 @@ class Configuration:
         return (self.credentials if field.secret else self.settings).get(field.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A server that a provider leads to; `field` ("credentials.x" or "settings.x") names it."""
+
+    name: str
+    port: int
+    field: str
+
+
+Hosts = Callable[[Values, Values], Sequence[Host]]
+"""The servers that credentials and settings lead to. Raises InvalidInput, naming the field, where they cannot be."""
+
+
+def no_hosts(credentials: Values, settings: Values) -> Sequence[Host]:
+    """Of a driver that calls no server, or none that a tenant names."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Driver:
-    """A kind of provider. Services add to it what they do with one."""
+    """A kind of provider. Services add to it what they do with one. `Providers` holds its `hosts` against the outbound
+    guard whenever a provider is made, changed or opened."""
 
     id: str
     label: str
     description: str
     fields: tuple[Field, ...]
+    hosts: Hosts = dataclass_field(default=no_hosts, kw_only=True)
 
     async def check(self, credentials: Values, settings: Values) -> None:
         """Raises InvalidInput where values that are good one by one do not go together."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from core import fields
 from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound
+from core.project_changes import ProjectChanges
 from core.providers.drivers import CREDENTIALS, SETTINGS, Configuration, Driver, Values
 from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
 from core.sealing import Sealer
@@ -31,22 +32,23 @@ _ATTEMPTS = 20
 
 D = TypeVar("D", bound=Driver)
 
-CheckAddress = Callable[[D, Values, Values], Awaitable[None]]
-"""By driver, credentials and settings. Raises InvalidInput."""
-
 CountUsers = Callable[[Project, Provider], Awaitable[int]]
 """How many use a provider."""
 
-Changed = Callable[[Project], None]
-"""Told after every change, so that no later call uses what was before."""
+
+class HostGuard(Protocol):
+    """The part of core.http.guard.OutboundGuard that is needed here."""
+
+    async def validate_host(self, host: str, port: int, *, field: str) -> None:
+        """Raises InvalidInput, naming the field, for what Portico must not call."""
 
 
 class Providers(Generic[D]):
     """Use cases. Each takes the project first; what is another's is not there.
 
-    `check_address` raises InvalidInput where credentials and settings lead to what Portico must not call. `users` names
-    what uses a provider, which cannot be deleted then. `default` is what the provider `default` is made from, when it
-    is first asked for.
+    `guard` is asked about every server that a provider leads to. `users` names what uses a provider, which cannot be
+    deleted then. `default` is what the provider `default` is made from, when it is first asked for. `changes` tells of
+    every change.
     """
 
     def __init__(
@@ -55,8 +57,7 @@ class Providers(Generic[D]):
         collection: Collection,
         sealer: Sealer,
         drivers: Mapping[str, D],
-        check_address: CheckAddress[D],
-        changed: Changed,
+        guard: HostGuard,
         *,
         users: str,
         default: NewProvider | None = None,
@@ -65,8 +66,8 @@ class Providers(Generic[D]):
         self._store = store
         self._collection = collection
         self._sealer = sealer
-        self._check_address = check_address
-        self._changed = changed
+        self._guard = guard
+        self.changes = ProjectChanges()
         self._users = users
         self._default = default
 
@@ -91,7 +92,7 @@ class Providers(Generic[D]):
             updated_at=now,
         )
         await driver.check(credentials, settings)
-        await self._check_address(driver, credentials, settings)
+        await self._check_hosts(driver, credentials, settings)
         await self._make_default(project)  # so that nobody takes its key
         if await self._store.count(project, self._collection) >= MAX_PROVIDERS:
             raise FailedPrecondition(
@@ -101,7 +102,7 @@ class Providers(Generic[D]):
         stem = fields.slug(label, "provider")
         document = await insert_with_key(self._store, project, self._collection, provider.document(), stem)
         await self._confirm(project, id)
-        self._changed(project)
+        self.changes.publish(project)
         return provider_of(document)
 
     async def get(self, project: Project, key: str, *, field: str = "providerKey") -> Provider:
@@ -148,7 +149,7 @@ class Providers(Generic[D]):
             unchanged = {"updatedAt": old.updated_at}  # or somebody else's change would be lost
             updated = await self._store.update(project, self._collection, old.id, document, where=unchanged)
             if updated is not None:
-                self._changed(project)
+                self.changes.publish(project)
                 return provider_of(updated)
         raise Conflict("The provider is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
@@ -165,7 +166,7 @@ class Providers(Generic[D]):
                 reason="PROVIDER_IN_USE",
                 field=field,
             )
-        self._changed(project)
+        self.changes.publish(project)
 
     async def every(self, project: Project) -> AsyncIterator[Provider]:
         """As they are: none is made for being asked for. For removing a project."""
@@ -175,7 +176,7 @@ class Providers(Generic[D]):
     async def delete_all(self, project: Project) -> None:
         """With their sealed credentials, whoever uses them. For removing a project."""
         await self._store.delete_where(project, self._collection, {})
-        self._changed(project)
+        self.changes.publish(project)
 
     def credentials(self, project: Project, provider: Provider) -> dict[str, str]:
         """In the clear, for the driver and for nothing else. Raises SealBroken."""
@@ -201,7 +202,7 @@ class Providers(Generic[D]):
         """The driver, with credentials and settings that have been checked anew: a name that was harmless once may lead
         elsewhere now. Raises InvalidInput, FailedPrecondition (the driver), SealBroken."""
         driver, credentials = self.driver_of(provider), self.credentials(project, provider)
-        await self._check_address(driver, credentials, provider.settings)
+        await self._check_hosts(driver, credentials, provider.settings)
         return driver, credentials, provider.settings
 
     async def reseal(self, project: Project, provider: Provider) -> bool:
@@ -237,9 +238,14 @@ class Providers(Generic[D]):
         given = driver.checked(SETTINGS, old.settings if settings is None else settings)
         driver.check_destination(Configuration(known, old.settings), Configuration(merged, given), credentials)
         await driver.check(merged, given)
-        await self._check_address(driver, merged, given)
+        await self._check_hosts(driver, merged, given)
         sealed = {"sealed": self._seal(project, old.id, merged)} if merged != known else {}
         return {"settings": given, **sealed}
+
+    async def _check_hosts(self, driver: D, credentials: Values, settings: Values) -> None:
+        """Raises InvalidInput, naming the field."""
+        for host in driver.hosts(credentials, settings):
+            await self._guard.validate_host(host.name, host.port, field=host.field)
 
     async def _make_default(self, project: Project) -> None:
         """Unless it is there, or there is to be none."""

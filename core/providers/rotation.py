@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from core import config, logs
 from core.commands import Command
 from core.errors import FailedPrecondition, PorticoError
-from core.providers.drivers import Driver, Values
+from core.http.guard import OutboundGuard
+from core.providers.drivers import Driver
 from core.providers.providers import Providers
 from core.providers.records import provider_of
 from core.sealing import Sealer, SealingSettings
@@ -63,7 +64,7 @@ async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collectio
 
 async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collection, tenant: Tenant) -> int:
     """Seals the tenant's credentials with the primary key and says how it went. Returns how many could not be."""
-    providers = Providers[Driver](store, collection, sealer, {}, _no_check, lambda project: None, users="")
+    providers = Providers[Driver](store, collection, sealer, {}, OutboundGuard(), users="")
     sealed = kept = failed = 0
     async for document in scan(store, EveryProject(tenant), collection):
         provider, project = provider_of(document), Project(tenant, document["project"])
@@ -76,7 +77,3 @@ async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collec
             sealed, kept = sealed + changed, kept + (not changed)
     sys.stdout.write(f"{tenant.slug}: {sealed} sealed anew, {kept} left as they are, {failed} failed\n")
     return failed
-
-
-async def _no_check(driver: Driver, credentials: Values, settings: Values) -> None:
-    """Nothing is called here."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, TypeVar
 
+from core.project_changes import ProjectChanges
 from core.providers.records import Provider
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -15,16 +16,19 @@ RuntimeKey = tuple[str, str, str, float]
 
 
 class Runtimes(Generic[R]):
-    """`shared` holds, by driver, those that serve all providers of it; `open` makes one of a provider's own."""
+    """`shared` holds, by driver, those that serve all providers of it; `open` makes one of a provider's own, which is
+    closed after `changes` of its project."""
 
     def __init__(
         self,
         pool: RuntimePool[RuntimeKey, R],
         open: Callable[[Project, Provider], Awaitable[R]],
         shared: Mapping[str, R],
+        changes: ProjectChanges,
     ) -> None:
         self._pool = pool
         self._open = open
+        changes.subscribe(self.forget)
         self._shared = {driver: nullcontext(runtime) for driver, runtime in shared.items()}
 
     async def use(self, project: Project, provider: Provider) -> AbstractContextManager[R]:

@@ -1,15 +1,16 @@
 """Wires the inference service."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from core.app import Platform
 from core.circuits import CircuitBreakers
 from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
+from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
-from core.tenancy import Project
 from portico.inference.v1 import (
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
@@ -29,7 +30,7 @@ from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
 from services.inference.domain.sending import Sender
 from services.inference.domain.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.usage import FLUSH_SECONDS, Meter
-from services.inference.ports import Client
+from services.inference.ports import Client, Connect
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.providers import ProviderServicer
@@ -42,51 +43,91 @@ _SWEEP_SECONDS = 30.0
 _IDLE_SECONDS = 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The parts of the domain, assembled."""
+
+    jobs: Jobs
+    pool: RuntimePool[RouteKey, Route]
+    clients: RuntimePool[ClientKey, Client]
+    providers: Providers
+    models: Models
+    routes: Routes
+    meter: Meter
+    keep_alive: KeepAlive
+    chat: Chat
+    embeddings: Embeddings
+    reports: Reports
+
+
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    registrations = await assemble(platform, settings)
+    registrations = await serve(platform, settings)
     platform.follow_auth()
     return registrations
 
 
-async def assemble(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+async def serve(platform: Platform, settings: Settings, domain: Domain | None = None) -> Sequence[ServiceRegistration]:
     """The service without its ties to auth."""
-    max_answer_bytes = settings.provider_max_response_mb * 1024 * 1024
-    connector = Connector(
-        settings.outbound.guard(),
-        max_connections=settings.provider_connections,
-        max_response_bytes=max_answer_bytes,
-    )
+    domain = domain or assemble(platform, settings)
+    await _start(platform, settings, domain)
+    return _registrations(domain)
+
+
+def assemble(
+    platform: Platform,
+    settings: Settings,
+    *,
+    guard: HostGuard | None = None,
+    connect: Connect | None = None,
+    drivers: Mapping[str, Driver] | None = None,
+) -> Domain:
+    """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
+    the one that the settings ask for."""
     tasks, store = platform.tasks, platform.store
     pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
     clients: RuntimePool[ClientKey, Client] = RuntimePool(settings.max_clients, _IDLE_SECONDS, _close)
-    sealer = settings.sealing.sealer()
-
-    def changed(project: Project) -> None:
-        routes.changed(project)
-
-    providers = Providers(store, sealer, connector.check, changed, _drivers(settings))
-    models = Models(store, providers, changed)
-    routes = Routes(providers, models, connector, pool, clients, tasks, idle_seconds=settings.provider_idle_seconds)
+    providers = Providers(
+        store, settings.sealing.sealer(), guard or settings.outbound.guard(), drivers or _drivers(settings)
+    )
+    models = Models(store, providers)
+    routes = Routes(
+        providers,
+        models,
+        connect or _connector(settings),
+        pool,
+        clients,
+        tasks,
+        idle_seconds=settings.provider_idle_seconds,
+    )
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     sender = Sender(_resilience(settings), clients, tasks, attempts=settings.retry_attempts)
     keep_alive = KeepAlive()
-    chat = Chat(routes, sender, meter, keep_alive, max_answer_bytes=max_answer_bytes)
-    embeddings = Embeddings(routes, sender, meter)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
-    platform.removals.handle(jobs, ProjectRemoval(store, providers, changed).remove)
-    await jobs.start()
-    tasks.every("drop unused routes", _SWEEP_SECONDS, pool.sweep)
-    tasks.every("drop unused clients", _SWEEP_SECONDS, clients.sweep)
-    tasks.every("write usage", FLUSH_SECONDS, meter.flush)
-    tasks.every("keep streams alive", settings.stream_keep_alive_seconds / COMMENT_TICKS, keep_alive.tick, jitter=0.0)
-    platform.lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
-    platform.lifecycle.on_stop(Phase.POOLS, "providers", clients.close, 5.0)
-    return _registrations(
-        OpenAIServicer(chat, embeddings),
-        InferenceServicer(chat, embeddings),
-        ProviderServicer(providers, models),
-        ModelServicer(models, providers),
-        UsageServicer(Reports(store)),
+    platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
+    return Domain(
+        jobs=jobs,
+        pool=pool,
+        clients=clients,
+        providers=providers,
+        models=models,
+        routes=routes,
+        meter=meter,
+        keep_alive=keep_alive,
+        chat=Chat(routes, sender, meter, keep_alive, max_answer_bytes=_max_answer_bytes(settings)),
+        embeddings=Embeddings(routes, sender, meter),
+        reports=Reports(store),
+    )
+
+
+def _max_answer_bytes(settings: Settings) -> int:
+    return settings.provider_max_response_mb * 1024 * 1024
+
+
+def _connector(settings: Settings) -> Connector:
+    return Connector(
+        settings.outbound.guard(),
+        max_connections=settings.provider_connections,
+        max_response_bytes=_max_answer_bytes(settings),
     )
 
 
@@ -113,28 +154,44 @@ async def _nothing(route: Route) -> None:
     """A route holds nothing that needs closing."""
 
 
-def _registrations(
-    openai: OpenAIServicer,
-    typed: InferenceServicer,
-    providers: ProviderServicer,
-    models: ModelServicer,
-    usage: UsageServicer,
-) -> Sequence[ServiceRegistration]:
+async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
+    tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
+    await domain.jobs.start()
+    tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
+    tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
+    tasks.every("write usage", FLUSH_SECONDS, meter.flush)
+    seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
+    tasks.every("keep streams alive", seconds, domain.keep_alive.tick, jitter=0.0)
+    lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
+    lifecycle.on_stop(Phase.POOLS, "providers", domain.clients.close, 5.0)
+
+
+def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
     package = "portico.inference.v1"
     return [
         ServiceRegistration(
-            f"{package}.OpenAIService", openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, openai
+            f"{package}.OpenAIService",
+            openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
+            OpenAIServicer(domain.chat, domain.embeddings),
         ),
         ServiceRegistration(
-            f"{package}.InferenceService", inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, typed
+            f"{package}.InferenceService",
+            inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
+            InferenceServicer(domain.chat, domain.embeddings),
         ),
         ServiceRegistration(
-            f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers
+            f"{package}.ProviderService",
+            provider_service_pb2_grpc.add_ProviderServiceServicer_to_server,
+            ProviderServicer(domain.providers, domain.models),
         ),
         ServiceRegistration(
-            f"{package}.ModelService", model_service_pb2_grpc.add_ModelServiceServicer_to_server, models
+            f"{package}.ModelService",
+            model_service_pb2_grpc.add_ModelServiceServicer_to_server,
+            ModelServicer(domain.models, domain.providers),
         ),
         ServiceRegistration(
-            f"{package}.UsageService", usage_service_pb2_grpc.add_UsageServiceServicer_to_server, usage
+            f"{package}.UsageService",
+            usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
+            UsageServicer(domain.reports),
         ),
     ]

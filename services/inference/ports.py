@@ -1,6 +1,5 @@
 """What inference needs of the outside, beyond the ports of core."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +26,3 @@ class Connect(Protocol):
     """Makes a client. Opens no connection yet. Raises InvalidInput for an address that cannot be used."""
 
     def __call__(self, endpoint: Endpoint) -> Client: ...
-
-
-CheckUrl = Callable[[str, str], Awaitable[object]]
-"""Raises InvalidInput, naming the field (second), for a URL (first) that Portico must not call."""

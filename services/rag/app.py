@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from core import private_files
 from core.app import Platform
+from core.http.guard import OutboundGuard
 from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
@@ -24,7 +26,6 @@ from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.limits import Limits
 from services.rag.adapters.local import LocalStore
-from services.rag.domain import records
 from services.rag.domain.buckets import Buckets
 from services.rag.domain.contents import Contents
 from services.rag.domain.conversion import KIND, FileConversions
@@ -33,12 +34,12 @@ from services.rag.domain.leftovers import Leftovers
 from services.rag.domain.markdown import MarkdownFiles
 from services.rag.domain.openai_files import OpenAIFiles
 from services.rag.domain.providers import Providers
-from services.rag.domain.records import File, FileRecords
+from services.rag.domain.records import FileRecords
 from services.rag.domain.removal import ProjectRemoval
 from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
 from services.rag.domain.uploads import Parts
-from services.rag.ports import FileStore
+from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
@@ -50,71 +51,102 @@ from services.rag.settings import ConversionSettings, Settings
 _MIB = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The parts of the domain, assembled."""
+
+    folder: FileStore
+    pool: RuntimePool[RuntimeKey, FileStore]
+    jobs: Jobs
+    providers: Providers
+    records: FileRecords
+    buckets: Buckets
+    leftovers: Leftovers
+    conversions: FileConversions
+    files: Files
+    openai: OpenAIFiles
+    rules: Rules
+
+    async def count_users(self, project: Project, provider: Provider) -> int:
+        """Buckets, and notes: what they are about could not be removed without the provider."""
+        return await self.buckets.count_in(project, provider) + await self.leftovers.count(project, provider.id)
+
+
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    registrations = await assemble(platform, settings)
+    registrations = await serve(platform, settings)
     platform.follow_auth()
     return registrations
 
 
-async def assemble(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     """The service without its ties to auth."""
-    store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
-    root = settings.folder or platform.settings.store.data_dir / "files"
-    await asyncio.to_thread(private_files.mend, root, files=False)  # which have been private from the first version on
-    folder = LocalStore(root)
-    drivers = {each.id: each for each in (local.driver(folder), s3.driver(settings.outbound.guard()))}
+    domain = await assemble(platform, settings)
+    await _start(platform, settings, domain)
+    pace = Pace(settings.min_rate, settings.idle_seconds)
+    return _registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace))
+
+
+async def assemble(
+    platform: Platform,
+    settings: Settings,
+    *,
+    guard: OutboundGuard | None = None,
+    folder: FileStore | None = None,
+    jobs: Jobs | None = None,
+    converter: Converter | None = None,
+    max_converted_bytes: int | None = None,
+) -> Domain:
+    """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
+    the one that the settings ask for."""
+    store = platform.store
+    guard = guard or settings.outbound.guard()
+    folder = folder or await _folder(platform, settings)
+    jobs = jobs or _jobs(platform, settings.conversion)
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
-
-    async def begin_conversion(project: Project, file: File) -> None:
-        """Of a file whose upload was cut off between its record and this."""
-        if file.markdown.status == records.PENDING:
-            await conversions.request(project, file)
-
-    async def count_users(project: Project, provider: Provider) -> int:
-        """Buckets, and notes: what they are about could not be removed without the provider."""
-        return await buckets.count_in(project, provider) + await leftovers.count(project, provider.id)
-
+    drivers = {each.id: each for each in (local.driver(folder), s3.driver(guard))}
+    providers = Providers(store, settings.sealing.sealer(), drivers, guard)
     file_records = FileRecords(store)
-    providers = Providers(store, settings.sealing.sealer(), drivers, lambda project: stores.forget(project))
     buckets = Buckets(store, providers)
     stores = Stores(providers, folder, pool)
-    leftovers = Leftovers(store, file_records, providers, stores, grace=settings.grace_seconds, kept=begin_conversion)
+    leftovers = Leftovers(store, file_records, providers, stores, grace=settings.grace_seconds)
     contents = Contents(buckets, providers, stores)
-    jobs = _jobs(platform, settings.conversion)
     conversions = FileConversions(
         jobs,
         file_records,
         contents,
         MarkdownFiles(file_records, buckets, providers, stores, leftovers),
-        _converter(platform, settings.conversion),
-        max_bytes=settings.conversion.max_mb * _MIB,
+        converter or _converter(platform, settings.conversion),
+        max_bytes=max_converted_bytes or settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
-    parts = Parts(file_records, buckets, stores, leftovers, conversions, rules, tasks)
+    parts = Parts(file_records, buckets, stores, leftovers, conversions, rules, platform.tasks)
     files = Files(parts, buckets, providers, contents)
-    openai = OpenAIFiles(files, file_records, buckets)
-    uploads = UploadReader(
-        rules, platform.settings.store.data_dir / "uploads", Pace(settings.min_rate, settings.idle_seconds)
-    )
 
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
+    leftovers.handle_kept(conversions.resume)
     platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, leftovers).remove)
-    await jobs.start()
-    tasks.every("sweep leftovers", settings.sweep_seconds, leftovers.sweep)
-    tasks.every("sweep file providers", settings.store_idle_seconds / 4, pool.sweep)
-    lifecycle.on_stop(Phase.POOLS, "file providers", pool.close, 10.0)
-    lifecycle.on_stop(Phase.POOLS, "files", folder.close, 5.0)
-    platform.health.add("files", folder.check)
-    return _registrations(
-        FileProviderServicer(providers, count_users),
-        BucketServicer(buckets, file_records),
-        FileServicer(files, uploads),
-        FileRestServicer(files),
-        OpenAIFileServicer(openai, uploads),
+    return Domain(
+        folder=folder,
+        pool=pool,
+        jobs=jobs,
+        providers=providers,
+        records=file_records,
+        buckets=buckets,
+        leftovers=leftovers,
+        conversions=conversions,
+        files=files,
+        openai=OpenAIFiles(files, file_records, buckets),
+        rules=rules,
     )
+
+
+async def _folder(platform: Platform, settings: Settings) -> LocalStore:
+    root = settings.folder or platform.settings.store.data_dir / "files"
+    await asyncio.to_thread(private_files.mend, root, files=False)  # which have been private from the first version on
+    return LocalStore(root)
 
 
 def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
@@ -142,28 +174,42 @@ def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConve
     return ProcessConverter(platform.settings.store.data_dir / "conversions", limits)
 
 
-def _registrations(
-    providers: FileProviderServicer,
-    buckets: BucketServicer,
-    files: FileServicer,
-    records: FileRestServicer,
-    openai: OpenAIFileServicer,
-) -> Sequence[ServiceRegistration]:
+async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
+    tasks, lifecycle = platform.tasks, platform.lifecycle
+    await domain.jobs.start()
+    tasks.every("sweep leftovers", settings.sweep_seconds, domain.leftovers.sweep)
+    tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
+    lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
+    lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
+    platform.health.add("files", domain.folder.check)
+
+
+def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceRegistration]:
     package = "portico.rag.v1"
     return [
         ServiceRegistration(
             f"{package}.FileProviderService",
             provider_service_pb2_grpc.add_FileProviderServiceServicer_to_server,
-            providers,
+            FileProviderServicer(domain.providers, domain.count_users),
         ),
         ServiceRegistration(
-            f"{package}.BucketService", bucket_service_pb2_grpc.add_BucketServiceServicer_to_server, buckets
-        ),
-        ServiceRegistration(f"{package}.FileService", file_service_pb2_grpc.add_FileServiceServicer_to_server, files),
-        ServiceRegistration(
-            f"{package}.FileRestService", file_rest_service_pb2_grpc.add_FileRestServiceServicer_to_server, records
+            f"{package}.BucketService",
+            bucket_service_pb2_grpc.add_BucketServiceServicer_to_server,
+            BucketServicer(domain.buckets, domain.records),
         ),
         ServiceRegistration(
-            f"{package}.OpenAIFileService", file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server, openai
+            f"{package}.FileService",
+            file_service_pb2_grpc.add_FileServiceServicer_to_server,
+            FileServicer(domain.files, uploads),
+        ),
+        ServiceRegistration(
+            f"{package}.FileRestService",
+            file_rest_service_pb2_grpc.add_FileRestServiceServicer_to_server,
+            FileRestServicer(domain.files),
+        ),
+        ServiceRegistration(
+            f"{package}.OpenAIFileService",
+            file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server,
+            OpenAIFileServicer(domain.openai, uploads),
         ),
     ]

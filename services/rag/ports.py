@@ -1,7 +1,7 @@
 """What the rag service needs of the outside, beyond the ports of core."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -93,11 +93,9 @@ class FileStore(Protocol):
 
 @dataclass(frozen=True)
 class Driver(drivers.Driver):
-    """A kind of provider. `open` makes a store from credentials and settings and connects to nothing yet;
-    `check_address` raises InvalidInput where settings lead to what Portico must not call."""
+    """A kind of provider. `open` makes a store from credentials and settings and connects to nothing yet."""
 
     open: Callable[[Values, Values], FileStore]
-    check_address: Callable[[Values], Awaitable[object]]
 
 
 class Converter(Protocol):

@@ -1,10 +1,13 @@
 """Wires the vector service."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from core import private_files
 from core.app import Platform
+from core.http.guard import OutboundGuard
 from core.jobs.audit import JobAudit
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
@@ -12,16 +15,15 @@ from core.lifecycle import Phase
 from core.providers.runtimes import RuntimeKey
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
-from core.tenancy import Project
 from portico.vector.v1 import (
     index_service_pb2_grpc,
     migration_service_pb2_grpc,
     point_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
-from services.vector.adapters.drivers import Reach, drivers
+from services.vector.adapters.drivers import Reach
+from services.vector.adapters.drivers import drivers as all_drivers
 from services.vector.adapters.embedded.engine import EmbeddedEngine
-from services.vector.adapters.outbound import AddressCheck
 from services.vector.domain.engines import Engines
 from services.vector.domain.indexes import DROP, Indexes
 from services.vector.domain.migrations import KIND, Migrations
@@ -30,7 +32,7 @@ from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
 from services.vector.domain.removal import ProjectRemoval
 from services.vector.domain.targets import Targets
 from services.vector.domain.vectors import Vectors
-from services.vector.ports import VectorEngine
+from services.vector.ports import Driver, LocalVectorEngine, VectorEngine
 from services.vector.servicers.index import IndexServicer
 from services.vector.servicers.migration import MigrationServicer
 from services.vector.servicers.point import PointServicer
@@ -43,90 +45,132 @@ _SWEEP_SECONDS = 30.0
 _MIB = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The parts of the domain, assembled."""
+
+    embedded: LocalVectorEngine
+    pool: RuntimePool[RuntimeKey, VectorEngine]
+    jobs: Jobs
+    providers: Providers
+    engines: Engines
+    indexes: Indexes
+    targets: Targets
+    queries: QueryLog
+    vectors: Vectors
+    migrations: Migrations
+
+
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    registrations = await assemble(platform, settings)
+    registrations = await serve(platform, settings)
     platform.follow_auth()
     return registrations
 
 
-async def assemble(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     """The service without its ties to auth."""
-    store, tasks, lifecycle = platform.store, platform.tasks, platform.lifecycle
+    domain = await assemble(platform, settings)
+    await _start(platform, domain)
+    return _registrations(domain)
+
+
+async def assemble(
+    platform: Platform,
+    settings: Settings,
+    *,
+    guard: OutboundGuard | None = None,
+    embedded: LocalVectorEngine | None = None,
+    drivers: Mapping[str, Driver] | None = None,
+    job_limits: JobLimits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Domain:
+    """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
+    the one that the settings ask for."""
+    store = platform.store
+    guard = guard or settings.outbound.guard()
+    embedded = embedded or await _embedded_engine(platform, settings)
+    drivers = drivers or all_drivers(embedded, Reach(guard, settings.max_answer_mb * _MIB))
+    pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(
+        settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()
+    )
+    jobs = Jobs(
+        store,
+        platform.tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        tokens=platform.service_tokens,
+        limits=job_limits or _job_limits(settings),
+    )
+    providers = Providers(store, settings.sealing.sealer(), drivers, guard)
+    engines = Engines(providers, embedded, pool)
+    indexes = Indexes(store, providers, engines, jobs)
+    targets = Targets(indexes, jobs, seconds=settings.lookup_seconds, clock=clock)
+    queries = QueryLog(store, platform.tasks, capacity=settings.query_log_buffer, keep_days=settings.query_log_days)
+    vectors = Vectors(targets, engines, queries)
+    migrations = Migrations(jobs, indexes, engines, settle_seconds=settings.lookup_seconds)
+
+    jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
+    jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
+    platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
+    return Domain(embedded, pool, jobs, providers, engines, indexes, targets, queries, vectors, migrations)
+
+
+async def _embedded_engine(platform: Platform, settings: Settings) -> EmbeddedEngine:
     folder = platform.settings.store.data_dir / "vectors"
     await asyncio.to_thread(private_files.mend, folder)
-    embedded = EmbeddedEngine(
+    return EmbeddedEngine(
         folder,
         hosts=settings.hosts,
         open_indexes=settings.open_indexes,
         large_indexes=settings.large_indexes,
     )
-    pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(
-        settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()
-    )
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    """A tenant that migrates much leaves half of the workers to the others."""
     lease = settings.job_lease_seconds
-    limits = JobLimits(
+    return JobLimits(
         running=settings.jobs, running_per_tenant=max(1, settings.jobs // 2), lease=lease, heartbeat=lease / 6
     )
 
-    def changed(project: Project) -> None:
-        engines.forget(project)
-        targets.forget(project)
 
-    def changed_indexes(project: Project) -> None:
-        targets.forget(project)
-
-    jobs = Jobs(store, tasks, lifecycle, audit_log=platform.audit, tokens=platform.service_tokens, limits=limits)
-    guard = settings.outbound.guard()
-    known = drivers(embedded, Reach(guard, settings.max_answer_mb * _MIB))
-    providers = Providers(store, settings.sealing.sealer(), known, AddressCheck(guard), changed)
-    engines = Engines(providers, embedded, pool)
-    indexes = Indexes(store, providers, engines, jobs, changed_indexes)
-    targets = Targets(indexes, jobs, seconds=settings.lookup_seconds)
-    log = QueryLog(store, tasks, capacity=settings.query_log_buffer, keep_days=settings.query_log_days)
-    vectors = Vectors(targets, engines, log)
-    migrations = Migrations(jobs, indexes, engines, changed_indexes, settle_seconds=settings.lookup_seconds)
-
-    jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
-    jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
-    platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
-    await jobs.start()
-    tasks.every("close idle engines", _SWEEP_SECONDS, pool.sweep)
-    tasks.every("write query log", FLUSH_SECONDS, log.flush)
-    lifecycle.on_stop(Phase.FLUSH, "query log", log.flush, _FLUSH_LIMIT)
-    lifecycle.on_stop(Phase.POOLS, "engines", pool.close, 10.0)
-    lifecycle.on_stop(Phase.POOLS, "embedded engine", embedded.close, 30.0)
-    platform.health.add("vectors", embedded.check)
-    return _registrations(
-        ProviderServicer(providers, indexes),
-        IndexServicer(providers, indexes, vectors, log),
-        PointServicer(vectors),
-        PointRestServicer(vectors),
-        MigrationServicer(migrations),
-    )
+async def _start(platform: Platform, domain: Domain) -> None:
+    tasks, lifecycle = platform.tasks, platform.lifecycle
+    await domain.jobs.start()
+    tasks.every("close idle engines", _SWEEP_SECONDS, domain.pool.sweep)
+    tasks.every("write query log", FLUSH_SECONDS, domain.queries.flush)
+    lifecycle.on_stop(Phase.FLUSH, "query log", domain.queries.flush, _FLUSH_LIMIT)
+    lifecycle.on_stop(Phase.POOLS, "engines", domain.pool.close, 10.0)
+    lifecycle.on_stop(Phase.POOLS, "embedded engine", domain.embedded.close, 30.0)
+    platform.health.add("vectors", domain.embedded.check)
 
 
-def _registrations(
-    providers: ProviderServicer,
-    indexes: IndexServicer,
-    points: PointServicer,
-    rest: PointRestServicer,
-    migrations: MigrationServicer,
-) -> Sequence[ServiceRegistration]:
+def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
     package = "portico.vector.v1"
     return [
         ServiceRegistration(
-            f"{package}.ProviderService", provider_service_pb2_grpc.add_ProviderServiceServicer_to_server, providers
+            f"{package}.ProviderService",
+            provider_service_pb2_grpc.add_ProviderServiceServicer_to_server,
+            ProviderServicer(domain.providers, domain.indexes),
         ),
         ServiceRegistration(
-            f"{package}.IndexService", index_service_pb2_grpc.add_IndexServiceServicer_to_server, indexes
+            f"{package}.IndexService",
+            index_service_pb2_grpc.add_IndexServiceServicer_to_server,
+            IndexServicer(domain.providers, domain.indexes, domain.vectors, domain.queries),
         ),
         ServiceRegistration(
-            f"{package}.PointService", point_service_pb2_grpc.add_PointServiceServicer_to_server, points
+            f"{package}.PointService",
+            point_service_pb2_grpc.add_PointServiceServicer_to_server,
+            PointServicer(domain.vectors),
         ),
         ServiceRegistration(
-            f"{package}.PointRestService", point_service_pb2_grpc.add_PointRestServiceServicer_to_server, rest
+            f"{package}.PointRestService",
+            point_service_pb2_grpc.add_PointRestServiceServicer_to_server,
+            PointRestServicer(domain.vectors),
         ),
         ServiceRegistration(
-            f"{package}.MigrationService", migration_service_pb2_grpc.add_MigrationServiceServicer_to_server, migrations
+            f"{package}.MigrationService",
+            migration_service_pb2_grpc.add_MigrationServiceServicer_to_server,
+            MigrationServicer(domain.migrations),
         ),
     ]

@@ -107,27 +107,16 @@ class VectorEngine(Protocol):
         """Lets go of files and connections, after the calls in progress. May be called twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A server that a provider leads to; `field` ("credentials.x" or "settings.x") names it."""
+class LocalVectorEngine(VectorEngine, Protocol):
+    """An engine of the service's own, which all projects share."""
 
-    name: str
-    port: int
-    field: str
-
-
-def _nowhere(credentials: Values, settings: Values) -> Sequence[Host]:
-    return ()
+    async def clear(self, project: Project) -> None:
+        """Removes all that the engine has of the project, with or without a record of it."""
 
 
 @dataclass(frozen=True)
 class Driver(drivers.Driver):
-    """A kind of engine. `hosts` and `open` take credentials and settings by name. `hosts` says which servers they lead
-    to, and raises InvalidInput, naming the field, where they cannot be; `open` connects to nothing yet."""
+    """A kind of engine. `open` takes credentials and settings by name and connects to nothing yet."""
 
     capabilities: Capabilities
     open: Callable[[Values, Values], VectorEngine]
-    hosts: Callable[[Values, Values], Sequence[Host]] = _nowhere
-
-    async def check(self, credentials: Values, settings: Values) -> None:
-        self.hosts(credentials, settings)

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 
-from services.rag.app import assemble as assemble_rag
+from services.rag.app import serve as serve_rag
 from services.rag.settings import Settings as RagSettings
-from services.vector.app import assemble as assemble_vector
+from services.vector.app import serve as serve_vector
 from services.vector.settings import Settings as VectorSettings
 from tests.support import serving
 from tests.support.audit_walk import (
@@ -183,7 +183,7 @@ async def test_inference(tmp_path: Path) -> None:
 async def test_rag(tmp_path: Path) -> None:
     check_complete(RAG, RAG_STEPS)
     async with (
-        service("rag", RagSettings, assemble_rag, tmp_path) as (running, signer),
+        service("rag", RagSettings, serve_rag, tmp_path) as (running, signer),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)
@@ -198,7 +198,7 @@ async def test_vector(tmp_path: Path) -> None:
     check_complete(VECTOR, VECTOR_STEPS)
     slow = {"PORTICO_VECTOR_LOOKUP_SECONDS": "5"}  # a migration waits so long, and can be cancelled meanwhile
     async with (
-        service("vector", VectorSettings, assemble_vector, tmp_path, **slow) as (running, signer),
+        service("vector", VectorSettings, serve_vector, tmp_path, **slow) as (running, signer),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, VECTOR)
@@ -210,7 +210,7 @@ async def test_vector(tmp_path: Path) -> None:
 async def test_a_migration_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Path) -> None:
     """Jobs ran for nobody."""
     async with (
-        service("vector", VectorSettings, assemble_vector, tmp_path, PORTICO_VECTOR_LOOKUP_SECONDS="0.01") as (
+        service("vector", VectorSettings, serve_vector, tmp_path, PORTICO_VECTOR_LOOKUP_SECONDS="0.01") as (
             running,
             signer,
         ),
@@ -232,7 +232,7 @@ async def test_a_migration_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Pat
 
 async def test_a_conversion_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Path) -> None:
     async with (
-        service("rag", RagSettings, assemble_rag, tmp_path) as (running, signer),
+        service("rag", RagSettings, serve_rag, tmp_path) as (running, signer),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)

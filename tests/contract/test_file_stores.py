@@ -24,6 +24,7 @@ from services.rag.adapters import s3
 from services.rag.adapters.local import LocalStore
 from services.rag.adapters.s3 import PART_BYTES, S3Store
 from services.rag.ports import FileStore, Place
+from tests.support.providers import configure
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
@@ -518,8 +519,9 @@ async def _to_loopback(host: str, port: int) -> list[str]:
     ],
 )
 async def test_addresses_that_are_not_public_are_refused(settings: dict[str, str]) -> None:
-    with pytest.raises(InvalidInput):
-        await s3.driver(OutboundGuard()).check_address(settings)
+    credentials = {"accessKeyId": "k", "secretAccessKey": "s"}
+    with pytest.raises(InvalidInput, match="leads to no address that is public"):
+        await configure(s3.driver(OutboundGuard()), credentials, settings, OutboundGuard())
 
 
 async def test_an_answer_that_is_cut_off_is_not_passed_off_as_all(s3_endpoint: str) -> None:

@@ -17,6 +17,7 @@ from services.vector.adapters import postgres_server as bounds
 from services.vector.domain.points import IndexSpec, Point, vector
 from services.vector.ports import Place, Query, VectorEngine
 from tests.support.hostile_postgres import MIB, READY, SIGNED_IN, Attack, HostilePostgres, columns, message, row
+from tests.support.providers import configure
 from tests.support.remote_engines import LOOPBACK, drivers_at, pgvector
 from tests.support.waiting import until
 
@@ -332,8 +333,6 @@ async def test_a_server_inside_is_refused_when_it_is_configured(name: str) -> No
     driver = drivers_at(OutboundGuard())["pgvector"]
     settings = {"host": "127.0.0.1", "user": "u", "database": "d"} if name == "host" else {}
     credentials = {} if name == "host" else {"connectionString": "postgresql://u:p@127.0.0.1/d"}
-    (host,) = driver.hosts(credentials, settings)
-    assert host.name == "127.0.0.1"
-    with pytest.raises(InvalidInput):
-        await OutboundGuard().validate_host(host.name, host.port, field=host.field)
-    assert await LOOPBACK.addresses(host.name, host.port) == ["127.0.0.1"]
+    with pytest.raises(InvalidInput, match="leads to no address that is public"):
+        await configure(driver, credentials, settings, OutboundGuard())
+    await configure(driver, credentials, settings, LOOPBACK)

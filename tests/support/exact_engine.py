@@ -9,10 +9,12 @@ from typing import Any
 import orjson
 
 from core.errors import Conflict, InvalidInput, NotFound
-from core.providers.drivers import Field, Values
+from core.http.origin import Origin
+from core.providers.drivers import Field, Host, Values
+from core.tenancy import Project
 from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Number, Order, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths
-from services.vector.ports import Capabilities, Driver, Host, Page, Place, Query
+from services.vector.ports import Capabilities, Driver, Page, Place, Query
 
 _MISSING = object()
 
@@ -150,6 +152,10 @@ class ExactEngine:
         page = sorted(id for id in points if id > after)[:limit]
         return Page([points[id] for id in page], page[-1] if len(page) == limit else "")
 
+    async def clear(self, project: Project) -> None:
+        for place in [each for each in self.points if each.scope == project]:
+            del self.points[place]
+
     async def check(self) -> None:
         pass
 
@@ -170,11 +176,12 @@ def driver(id: str, engine: ExactEngine, *fields: Field) -> Driver:
     """For tests of what stands around engines. A `url` of nonsense is refused."""
 
     def hosts(credentials: Values, settings: Values) -> Sequence[Host]:
-        if settings.get("url") == "nonsense":
-            raise InvalidInput("settings.url is no URL.", field="settings.url")
-        return ()
+        if "url" not in settings:
+            return ()
+        origin = Origin.parse(settings["url"], field="settings.url")
+        return (Host(origin.host, origin.port, "settings.url"),)
 
     def open(credentials: Values, settings: Values) -> ExactEngine:
         return engine
 
-    return Driver(id, id.title(), "For tests.", fields, engine.capabilities, open, hosts)
+    return Driver(id, id.title(), "For tests.", fields, engine.capabilities, open, hosts=hosts)

@@ -25,7 +25,7 @@ from portico.inference.v1 import (
     usage_service_pb2,
     usage_service_pb2_grpc,
 )
-from services.inference.app import assemble
+from services.inference.app import Domain, assemble, serve
 from services.inference.settings import Settings
 from tests.support import serving
 from tests.support.serving import connect
@@ -108,7 +108,9 @@ class Caller:
 
 @dataclass
 class World(serving.World):
-    """The running service and its stubs."""
+    """The running service, its domain and its stubs."""
+
+    domain: Domain
 
     def __post_init__(self) -> None:
         self.openai = openai_service_pb2_grpc.OpenAIServiceStub(self.channel)
@@ -122,9 +124,7 @@ class World(serving.World):
 
     async def flush(self) -> None:
         """Lets everything that has ended be written."""
-        flushes = [step.func for step in self.running.platform.lifecycle._steps if step.name == "usage"]
-        for flush in flushes:
-            await flush()
+        await self.domain.meter.flush()
 
 
 def frames_of(messages: list[HttpBody]) -> list[dict[str, Any]]:
@@ -176,12 +176,15 @@ async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
         **env,
     }
 
+    made: list[Domain] = []
+
     async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-        return await assemble(platform, settings)
+        made.append(assemble(platform, settings))
+        return await serve(platform, settings, made[0])
 
     signer = Signer()
     async with (
         serving.served("inference", Settings, build, folder, signer, **settings) as running,
         connect(running.port) as channel,
     ):
-        yield World(running, channel, signer, folder)
+        yield World(running, channel, signer, folder, made[0])

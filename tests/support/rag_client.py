@@ -20,7 +20,7 @@ from portico.rag.v1 import (
     file_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
-from services.rag.app import assemble
+from services.rag.app import serve
 from services.rag.settings import Settings
 from tests.support import serving
 from tests.support.auth_service import Refused
@@ -33,7 +33,7 @@ FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
 @asynccontextmanager
 async def served(folder: Path, signer: Signer, **env: str) -> AsyncIterator[Running]:
-    async with serving.served("rag", Settings, assemble, folder, signer, **env) as running:
+    async with serving.served("rag", Settings, serve, folder, signer, **env) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from core import app
 from core.app import Platform
 from core.rpc.server import ServiceRegistration
-from services.rag.app import assemble
+from services.rag.app import serve
 from services.rag.domain.tables import COLLECTIONS
 from services.rag.settings import Settings
 from tests.support.stores import TENANTS
@@ -22,7 +22,7 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     platform.revocations.replace([])
     for tenant in TENANTS:
         await platform.store.create_tenant(tenant)
-    return await assemble(platform, settings)
+    return await serve(platform, settings)
 
 
 def _public_key(path: Path) -> EllipticCurvePublicKey:

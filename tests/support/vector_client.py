@@ -24,7 +24,7 @@ from portico.vector.v1 import (
 from portico.vector.v1 import (
     point_service_pb2 as point_pb,
 )
-from services.vector.app import assemble
+from services.vector.app import serve
 from services.vector.settings import Settings
 from tests.support import serving
 from tests.support.tokens import Signer
@@ -33,7 +33,7 @@ from tests.support.tokens import Signer
 @asynccontextmanager
 async def served(folder: Path, signer: Signer) -> AsyncIterator[Running]:
     env = {"PORTICO_VECTOR_LOOKUP_SECONDS": "0.05"}
-    async with serving.served("vector", Settings, assemble, folder, signer, **env) as running:
+    async with serving.served("vector", Settings, serve, folder, signer, **env) as running:
         yield running
 
 

@@ -26,7 +26,3 @@ class Connector:
         )
         headers = {"Content-Type": "application/json", "User-Agent": "portico", **dict(endpoint.headers)}
         return Client(upstream, header_block(origin, headers))
-
-    async def check(self, url: str, field: str) -> None:
-        """The CheckUrl of the ports."""
-        await self._guard.validate_url(url, field=field)

@@ -1,12 +1,13 @@
 """The kinds of model providers, as data: what each wants to know, and how its requests are addressed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from core.errors import InvalidInput
+from core.http.origin import Origin
 from core.providers import drivers
-from core.providers.drivers import Field, Values, whole_number
+from core.providers.drivers import Field, Host, Values, whole_number
 from services.inference.ports import Endpoint
 
 ECHO = "echo"
@@ -48,6 +49,15 @@ def _check_instance(path: str, value: str) -> None:
 def _check_deployment(path: str, value: str) -> None:
     if value in (".", ".."):
         raise InvalidInput(f"{path} must be the name of a deployment.", field=path)
+
+
+def _base_url_hosts(credentials: Values, settings: Values) -> Sequence[Host]:
+    """Of a URL that the tenant gave; the drivers' own are public."""
+    if "baseUrl" not in settings:
+        return ()
+    path = "settings.baseUrl"
+    origin = Origin.parse(settings["baseUrl"], field=path)
+    return (Host(origin.host, origin.port, path),)
 
 
 def _openai_endpoint(settings: Values, credentials: Values) -> Endpoint:
@@ -97,6 +107,7 @@ DRIVERS: dict[str, Driver] = {
             (_API_KEY, _ORGANIZATION, Field("project", "Project", "Sent as OpenAI-Project."), _BASE_URL),
             _openai_endpoint,
             _openai_paths,
+            hosts=_base_url_hosts,
         ),
         Driver(
             "openai-compatible",
@@ -116,6 +127,7 @@ DRIVERS: dict[str, Driver] = {
             ),
             _openai_endpoint,
             _openai_paths,
+            hosts=_base_url_hosts,
         ),
         Driver(
             "azure-openai",
@@ -136,6 +148,7 @@ DRIVERS: dict[str, Driver] = {
             ),
             _azure_endpoint,
             _azure_paths,
+            hosts=_base_url_hosts,
         ),
         Driver(
             ECHO,

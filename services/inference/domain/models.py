@@ -11,7 +11,7 @@ from uuid import uuid4
 from core import fields
 from core.audit import changes as audit
 from core.errors import Conflict, InvalidInput, NotFound
-from core.providers.providers import Changed
+from core.project_changes import ProjectChanges
 from core.providers.records import ACTIVE, Provider
 from core.storage.keys import insert_with_key
 from core.storage.ports import Cond, Document, DocumentStore, Op
@@ -145,13 +145,13 @@ class ModelPage:
 
 
 class Models:
-    """Use cases. Each takes the project first; what is another's is not there."""
+    """Use cases. Each takes the project first; what is another's is not there. `changes` tells of every change."""
 
-    def __init__(self, store: DocumentStore, providers: Providers, changed: Changed) -> None:
+    def __init__(self, store: DocumentStore, providers: Providers) -> None:
         self._store = store
         self._table = Table(store, MODELS)
         self._providers = providers
-        self._changed = changed
+        self.changes = ProjectChanges()
 
     async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider]:
         """Raises Conflict (the key), NotFound (the provider), InvalidInput."""
@@ -181,7 +181,7 @@ class Models:
         except NotFound:  # it was being deleted meanwhile
             await self._table.delete(project, created["id"])
             raise
-        self._changed(project)
+        self.changes.publish(project)
         return model_of(created), provider
 
     async def get(self, project: Project, id: str) -> Model:
@@ -224,7 +224,7 @@ class Models:
             if updated is not None:
                 if changes.provider_key is not None:
                     await self._confirm_move(project, old, changes.provider_key)
-                self._changed(project)
+                self.changes.publish(project)
                 return model_of(updated)
         raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
@@ -233,7 +233,7 @@ class Models:
         model = await self.get(project, id)
         audit.change().resource_id = model.key
         await self._table.delete(project, model.id)
-        self._changed(project)
+        self.changes.publish(project)
 
     async def count_on(self, project: Project, provider: Provider) -> int:
         return await self._table.count(project, {"providerKey": provider.key})
@@ -245,7 +245,7 @@ class Models:
         except NotFound:
             back, where = {"providerKey": old.provider_key}, {"providerKey": provider_key}
             await self._table.update(project, old.id, back, where=where)
-            self._changed(project)
+            self.changes.publish(project)
             raise
 
     async def _open_provider(self, project: Project, key: str) -> Provider:

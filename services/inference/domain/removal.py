@@ -1,7 +1,6 @@
 """Remove a deleted project's models and providers, with their sealed credentials. Usage records stay: the tenant is
 billed by them."""
 
-from core.providers.providers import Changed
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.inference.domain.providers import Providers
@@ -9,14 +8,12 @@ from services.inference.domain.tables import MODELS
 
 
 class ProjectRemoval:
-    def __init__(self, store: DocumentStore, providers: Providers, changed: Changed) -> None:
+    def __init__(self, store: DocumentStore, providers: Providers) -> None:
         self._store = store
         self._providers = providers
-        self._changed = changed
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.removals.Remove."""
         await self._store.delete_where(project, MODELS, {})
         await self._providers.delete_all(project)
-        self._changed(project)
         return True

@@ -93,6 +93,8 @@ class Routes:
         self._tasks = tasks
         self._idle_seconds = idle_seconds
         self._changes = 0
+        for changes in (providers.changes, models.changes):
+            changes.subscribe(self.forget)
 
     async def find(self, project: Project, model: str, category: str) -> Route:
         """Raises NotFound (the model), InvalidInput (another category), FailedPrecondition (disabled provider)."""
@@ -118,8 +120,8 @@ class Routes:
             )
         return route
 
-    def changed(self, project: Project) -> None:
-        """Forget the project's routes: no call that begins after this uses what was before."""
+    def forget(self, project: Project) -> None:
+        """Something of the project has changed: no call that begins after this uses what was before."""
         self._changes += 1
         mine = (project.tenant.slug, project.id)
         self._pool.invalidate(lambda key: key[:2] == mine)

@@ -16,7 +16,7 @@ from core.disk import on_disk
 from core.errors import NotFound, Unavailable
 from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
-from services.rag.ports import Driver, Place, StoredObject, project_path
+from services.rag.ports import Driver, FileStore, Place, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -88,11 +88,8 @@ class LocalStore:
         return await on_disk(work, self._threads)
 
 
-def driver(store: LocalStore) -> Driver:
+def driver(store: FileStore) -> Driver:
     """Every provider of this driver shares the one store: places keep them apart."""
-
-    async def nowhere(settings: object) -> None:
-        pass
 
     return Driver(
         id="local",
@@ -100,7 +97,6 @@ def driver(store: LocalStore) -> Driver:
         description="On this service's own disk. Every project has it without any set-up.",
         fields=(),
         open=lambda credentials, settings: store,
-        check_address=nowhere,
     )
 
 

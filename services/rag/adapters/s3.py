@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -23,7 +23,7 @@ from core.errors import (
 )
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
-from core.providers.drivers import Field, Values
+from core.providers.drivers import Field, Host, Values
 from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
 from services.rag.adapters.s3_errors import absent, provider_errors
@@ -263,6 +263,12 @@ async def _read(body: Any, left: int | None) -> bytes:
         return piece
 
 
+def _hosts(credentials: Values, settings: Values) -> Sequence[Host]:
+    path = "settings.endpoint"
+    origin = Origin.parse(options(credentials, settings).url(), field=path)
+    return (Host(origin.host, origin.port, path),)
+
+
 def driver(guard: OutboundGuard) -> Driver:
     def check_endpoint(path: str, value: str) -> None:
         Origin.parse(value, field=path)
@@ -270,10 +276,6 @@ def driver(guard: OutboundGuard) -> Driver:
     def check_prefix(path: str, value: str) -> None:
         _matches(_PREFIX, "parts of letters and digits, divided by slashes")(path, value)
         names.prefix(path, value)
-
-    async def check_address(settings: Values) -> None:
-        target = options({"accessKeyId": "", "secretAccessKey": ""}, settings)
-        await guard.validate_url(target.url(), field="settings.endpoint")
 
     return Driver(
         id="s3",
@@ -320,7 +322,7 @@ def driver(guard: OutboundGuard) -> Driver:
             ),
         ),
         open=lambda credentials, settings: S3Store(options(credentials, settings), guard),
-        check_address=check_address,
+        hosts=_hosts,
     )
 
 

@@ -94,6 +94,11 @@ class FileConversions:
         changed = await self._files.set_markdown(scope, file, pending, time.time(), untouched=True)
         return changed or await self._now(scope, file)  # the job was faster
 
+    async def resume(self, scope: Project, file: File) -> None:
+        """Request the conversion of a file whose upload was cut off between its record and the request."""
+        if file.markdown.status == records.PENDING:
+            await self.request(scope, file)
+
     async def run(self, run: JobRun) -> None:
         """The handler of the jobs."""
         file = await self._files.get(run.scope, run.payload["file"])

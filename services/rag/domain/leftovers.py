@@ -62,6 +62,10 @@ def note_of(document: Document) -> Note:
     return Note(document["id"], place, document["providerId"], tuple(document["objects"]), document["dueAt"])
 
 
+async def _ignore(project: Project, file: File) -> None:
+    """Nobody has asked to be told."""
+
+
 class Leftovers:
     """`grace` is how long, in seconds, a note is left alone after it was last confirmed."""
 
@@ -73,7 +77,6 @@ class Leftovers:
         stores: Stores,
         *,
         grace: float,
-        kept: Kept,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -81,8 +84,12 @@ class Leftovers:
         self._providers = providers
         self._stores = stores
         self._grace = grace
-        self._kept = kept
+        self._kept: Kept = _ignore
         self._clock = clock
+
+    def handle_kept(self, kept: Kept) -> None:
+        """Await `kept` for every file that a note was about and that is there. Before the first sweep."""
+        self._kept = kept
 
     async def note(self, project: Project, bucket: Bucket, objects: Sequence[str]) -> Note:
         """Durable on return: from now on these objects do not stay without a file."""

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from core.providers import providers
-from core.providers.drivers import Values
-from core.providers.providers import Changed
+from core.providers.providers import HostGuard
 from core.providers.records import NewProvider, Provider
 from core.sealing import Sealer
 from core.storage.ports import DocumentStore
@@ -18,14 +17,10 @@ _DEFAULT = NewProvider(LOCAL, "Local folder", description="On this service's own
 
 
 class Providers(providers.Providers[Driver]):
-    def __init__(self, store: DocumentStore, sealer: Sealer, drivers: Mapping[str, Driver], changed: Changed) -> None:
-        super().__init__(store, PROVIDERS, sealer, drivers, _check_address, changed, users=_USERS, default=_DEFAULT)
+    def __init__(self, store: DocumentStore, sealer: Sealer, drivers: Mapping[str, Driver], guard: HostGuard) -> None:
+        super().__init__(store, PROVIDERS, sealer, drivers, guard, users=_USERS, default=_DEFAULT)
 
     async def open(self, project: Project, provider: Provider) -> FileStore:
         """A new store on the provider. Raises InvalidInput, SealBroken."""
         driver, credentials, settings = await self.access(project, provider)
         return driver.open(credentials, settings)
-
-
-async def _check_address(driver: Driver, credentials: Values, settings: Values) -> None:
-    await driver.check_address(settings)

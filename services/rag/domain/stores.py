@@ -8,4 +8,4 @@ from services.rag.ports import FileStore
 
 class Stores(Runtimes[FileStore]):
     def __init__(self, providers: Providers, local: FileStore, pool: RuntimePool[RuntimeKey, FileStore]) -> None:
-        super().__init__(pool, providers.open, {LOCAL: local})
+        super().__init__(pool, providers.open, {LOCAL: local}, providers.changes)

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from core.errors import InvalidInput
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
-from core.providers.drivers import Field, Values, whole_number
+from core.providers.drivers import Field, Host, Values, whole_number
 from services.vector.adapters.postgres_target import PostgresTarget, TlsMode
 from services.vector.domain.filters import OPERATORS
 from services.vector.domain.points import Metric
-from services.vector.ports import Capabilities, Driver, Host, VectorEngine
+from services.vector.ports import Capabilities, Driver, VectorEngine
 
 _QDRANT_PORT = 6334
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -122,7 +122,7 @@ def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, Driver]:
             _QDRANT_FIELDS,
             everything,
             partial(_open_qdrant, reach),
-            _qdrant_hosts,
+            hosts=_qdrant_hosts,
         ),
         Driver(
             "pgvector",
@@ -131,7 +131,7 @@ def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, Driver]:
             _PGVECTOR_FIELDS,
             dense_only,
             partial(_open_pgvector, reach),
-            lambda credentials, settings: PostgresTarget.of(credentials, settings).hosts,
+            hosts=lambda credentials, settings: PostgresTarget.of(credentials, settings).hosts,
         ),
     )
     return {driver.id: driver for driver in known}

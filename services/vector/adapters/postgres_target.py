@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from core.errors import InvalidInput
 from core.http.origin import host_name
-from core.providers.drivers import Values
-from services.vector.ports import Host
+from core.providers.drivers import Host, Values
 
 STRING = "credentials.connectionString"
 _PORT = 5432

@@ -14,7 +14,7 @@ class Engines(Runtimes[VectorEngine]):
     def __init__(
         self, providers: Providers, embedded: VectorEngine, pool: RuntimePool[RuntimeKey, VectorEngine]
     ) -> None:
-        super().__init__(pool, providers.open, {EMBEDDED: embedded})
+        super().__init__(pool, providers.open, {EMBEDDED: embedded}, providers.changes)
 
     async def use(
         self, project: Project, provider: Provider, *, even_disabled: bool = False

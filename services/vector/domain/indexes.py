@@ -18,7 +18,7 @@ from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
 from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun
-from core.providers.providers import Changed
+from core.project_changes import ProjectChanges
 from core.providers.records import Provider
 from core.storage.ports import Document, DocumentStore
 from core.tenancy import Project
@@ -107,16 +107,16 @@ def migration_key(index_id: str) -> str:
 
 
 class Indexes:
-    """Use cases. Each takes the project first; what is another's is not there."""
+    """Use cases. Each takes the project first; what is another's is not there. `changes` tells of every change of an
+    index or its provider."""
 
-    def __init__(
-        self, store: DocumentStore, providers: Providers, engines: Engines, jobs: Jobs, changed: Changed
-    ) -> None:
+    def __init__(self, store: DocumentStore, providers: Providers, engines: Engines, jobs: Jobs) -> None:
         self._store = store
         self._providers = providers
         self._engines = engines
         self._jobs = jobs
-        self._changed = changed
+        self.changes = ProjectChanges()
+        providers.changes.subscribe(self.changes.publish)
 
     async def create(self, project: Project, provider_key: str, new: NewIndex) -> tuple[Index, bool]:
         """The index, and whether it was there already. Raises NotFound (provider), Conflict, InvalidInput."""
@@ -255,7 +255,7 @@ class Indexes:
 
     async def _drop(self, project: Project, provider: Provider, index: Index, *, even_disabled: bool = False) -> None:
         await self._store.update(project, INDEXES, index.id, {"status": DELETING})
-        self._changed(project)
+        self.changes.publish(project)
         with await self._engines.use(project, provider, even_disabled=even_disabled) as engine:
             await engine.drop(index.place(project))
         await self._store.delete_where(project, QUERY_LOGS, {"indexId": index.id})

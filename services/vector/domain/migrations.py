@@ -16,7 +16,6 @@ from core.errors import Conflict, FailedPrecondition, InvalidInput, PorticoError
 from core.jobs.jobs import Jobs
 from core.jobs.records import Job
 from core.jobs.run import JobRun
-from core.providers.providers import Changed
 from core.providers.records import Provider
 from core.tenancy import Project
 from services.vector.domain.engines import Engines
@@ -72,13 +71,10 @@ class Migration:
 class Migrations:
     """`settle_seconds`: for so long after the job's beginning may a process still let writes through."""
 
-    def __init__(
-        self, jobs: Jobs, indexes: Indexes, engines: Engines, changed: Changed, *, settle_seconds: float
-    ) -> None:
+    def __init__(self, jobs: Jobs, indexes: Indexes, engines: Engines, *, settle_seconds: float) -> None:
         self._jobs = jobs
         self._indexes = indexes
         self._engines = engines
-        self._changed = changed
         self._settle_seconds = settle_seconds
 
     async def create(self, project: Project, new: NewMigration) -> Migration:
@@ -107,7 +103,7 @@ class Migrations:
             job = await self._jobs.submit(project, KIND, payload, unique_key=migration_key(source.id))
         except Conflict:
             raise _under_way() from None
-        self._changed(project)
+        self._indexes.changes.publish(project)
         return Migration(job)
 
     async def get(self, project: Project, id: str) -> Migration:
@@ -123,7 +119,7 @@ class Migrations:
         """Raises NotFound, FailedPrecondition for one that has ended."""
         await self.get(project, id)
         job = await self._jobs.cancel(project, id)
-        self._changed(project)
+        self._indexes.changes.publish(project)
         return Migration(job)
 
     async def run(self, run: JobRun) -> None:
@@ -131,7 +127,7 @@ class Migrations:
         try:
             await self._copy(run)
         finally:
-            self._changed(run.scope)
+            self._indexes.changes.publish(run.scope)
 
     async def _copy(self, run: JobRun) -> None:
         source_provider, place = await self._find(run, "source")

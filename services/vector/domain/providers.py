@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from core.providers import providers
-from core.providers.providers import Changed, CheckAddress
+from core.providers.providers import HostGuard
 from core.providers.records import NewProvider, Provider
 from core.sealing import Sealer
 from core.storage.ports import DocumentStore
@@ -22,10 +22,9 @@ class Providers(providers.Providers[Driver]):
         store: DocumentStore,
         sealer: Sealer,
         drivers: Mapping[str, Driver],
-        check_address: CheckAddress[Driver],
-        changed: Changed,
+        guard: HostGuard,
     ) -> None:
-        super().__init__(store, PROVIDERS, sealer, drivers, check_address, changed, users="indexes", default=_DEFAULT)
+        super().__init__(store, PROVIDERS, sealer, drivers, guard, users="indexes", default=_DEFAULT)
 
     async def open(self, project: Project, provider: Provider) -> VectorEngine:
         """A new engine on the provider. Raises InvalidInput, SealBroken."""

@@ -50,6 +50,7 @@ class Targets:
         self._clock = clock
         self._known: BoundedDict[Address, Target] = BoundedDict(capacity)
         self._changes = 0
+        indexes.changes.subscribe(self.forget)
 
     async def of(self, address: Address, *, fresh: bool = False) -> Target:
         """Raises NotFound."""

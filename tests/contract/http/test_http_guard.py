@@ -12,6 +12,16 @@ from core.http.origin import Origin
 from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
 from tests.support.short_client import Connect, ShortClient
 
+FIELD = "settings.baseUrl"
+
+
+async def validate_url(guard: OutboundGuard, url: str) -> Origin:
+    """As a provider's URL is checked when the provider is configured."""
+    origin = Origin.parse(url, field=FIELD)
+    await guard.validate_host(origin.host, origin.port, field=FIELD)
+    return origin
+
+
 PUBLIC = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "2001:4860:4860::8888", "::ffff:93.184.215.14"]
 PUBLIC += ["64:ff9b::93.184.215.14", "2002:5db8:d70e::1", "2606:2800:21f::5efe:93.184.215.14"]
 INTERNAL = [
@@ -110,7 +120,7 @@ async def test_other_spellings_of_loopback_are_refused(host: str) -> None:
     with pytest.raises(AddressRefused):
         await OutboundGuard().addresses(host, 80)
     with pytest.raises(InvalidInput):
-        await OutboundGuard().validate_url(f"http://{host}:6334")
+        await validate_url(OutboundGuard(), f"http://{host}:6334")
 
 
 @pytest.mark.parametrize("host", ["a" * 70, "\ud800", "a..b", "-", "", ".", "\0", "x" * 10_000])
@@ -171,7 +181,7 @@ async def test_the_guard_can_be_off() -> None:
     ],
 )
 async def test_a_good_url_is_taken_apart(url: str, origin: Origin) -> None:
-    assert await OutboundGuard(lookup=Names("93.184.215.14")).validate_url(url) == origin
+    assert await validate_url(OutboundGuard(lookup=Names("93.184.215.14")), url) == origin
 
 
 @pytest.mark.parametrize(
@@ -203,7 +213,7 @@ async def test_a_good_url_is_taken_apart(url: str, origin: Origin) -> None:
 )
 async def test_a_bad_url_names_its_field(url: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
-        await OutboundGuard(lookup=Names("93.184.215.14")).validate_url(url, field="settings.baseUrl")
+        await validate_url(OutboundGuard(lookup=Names("93.184.215.14")), url)
     assert refusal.value.field == "settings.baseUrl"
 
 
@@ -215,12 +225,12 @@ async def test_a_name_that_does_not_exist_is_refused_like_one_that_leads_inside(
     said = []
     for names in (ABSENT, INSIDE, Names("::ffff:0:10.0.0.1"), Names("93.184.215.14", "10.0.0.1")):
         with pytest.raises(InvalidInput) as configured:
-            await OutboundGuard(lookup=names).validate_url("https://internal.example.com")
+            await validate_url(OutboundGuard(lookup=names), "https://internal.example.com")
         with pytest.raises(AddressRefused) as called:
             await OutboundGuard(lookup=names).addresses("internal.example.com", 443)
         errors = (configured.value, called.value)
         said.append([(type(each), each.message, each.reason, each.field, each.retry_after) for each in errors])
-    assert said[0][0][3] == "baseUrl"
+    assert said[0][0][3] == "settings.baseUrl"
     assert all(each == said[0] for each in said)
     assert "10.0" not in str(said)
 

@@ -10,6 +10,7 @@ from core.tenancy import Project, Tenant
 from services.inference.domain.tables import MODELS, PROVIDERS, USAGE
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_world import Caller, World, reason_of, refused
+from tests.support.platforms import memory_platform
 from tests.support.removal import MARKER, delete_project, files_with, hurry, records_of, removed
 
 
@@ -46,7 +47,6 @@ async def test_nothing_begins_in_a_deleted_project(world: World, provider: FakeP
     assert await records_of(world.running, "acme", "p1", PROVIDERS) == 0
 
 
-async def test_a_service_must_say_how_it_removes_a_project(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.running.platform.removals, "_remove", None)
+async def test_a_service_must_say_how_it_removes_a_project() -> None:
     with pytest.raises(RuntimeError, match="inference does not say"):
-        world.running.platform.follow_auth()
+        memory_platform("inference").follow_auth()

@@ -7,13 +7,14 @@ import pytest
 
 from core import commands
 from core.providers import records, rotation
-from core.providers.drivers import Driver, Field, Values
+from core.providers.drivers import Driver, Field
 from core.providers.providers import Providers
 from core.providers.records import NewProvider
 from core.sealing import Sealer, generate_key
 from core.storage.ports import DocumentStore
 from core.storage.tenants import TENANTS
 from core.tenancy import MAIN, Project, Tenant
+from tests.support.providers import AnyHost
 from tests.support.stores import MemoryStore, sqlite_store
 
 TENANT = Tenant("acme")
@@ -22,12 +23,9 @@ PROVIDERS = records.collection("providers")
 DRIVERS = {"plain": Driver("plain", "Plain", "For tests.", (Field("apiKey", "API key", "Sent along.", secret=True),))}
 
 
-async def _any(driver: Driver, credentials: Values, settings: Values) -> None: ...
-
-
 def providers_of(store: DocumentStore, keys: str) -> Providers[Driver]:
     sealer = Sealer.from_settings(keys)
-    return Providers(store, PROVIDERS, sealer, DRIVERS, _any, lambda project: None, users="things")
+    return Providers(store, PROVIDERS, sealer, DRIVERS, AnyHost(), users="things")
 
 
 async def test_all_credentials_open_with_the_new_key_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from core.sealing import Sealer, generate_key
 from core.tenancy import Project, Tenant
 from services.inference.domain.drivers import DRIVERS
 from services.rag.adapters import s3
+from tests.support.providers import AnyHost, configure
 from tests.support.remote_engines import drivers_at
 from tests.support.stores import MemoryStore
 
@@ -101,9 +102,7 @@ class World:
 
     def __post_init__(self) -> None:
         sealer = Sealer.from_settings(generate_key())
-        self.providers = Providers[Driver](
-            self.store, collection("providers"), sealer, ALL, _anywhere, lambda project: None, users="users"
-        )
+        self.providers = Providers[Driver](self.store, collection("providers"), sealer, ALL, AnyHost(), users="users")
 
     async def make(self, case: Case) -> str:
         new = NewProvider(case.driver, "Ours", credentials=case.credentials, settings=case.settings)
@@ -112,10 +111,6 @@ class World:
     async def configured(self, key: str) -> tuple[Values, Values]:
         provider = await self.providers.get(ACME, key)
         return self.providers.credentials(ACME, provider), provider.settings
-
-
-async def _anywhere(driver: Driver, credentials: Values, settings: Values) -> None:
-    """The addresses are made up."""
 
 
 @pytest.fixture
@@ -175,3 +170,42 @@ def test_every_setting_is_a_destination_or_known_to_be_none(driver: Driver) -> N
     assert {each.name for each in driver.fields if not each.secret and each.destination} == settings - HARMLESS.get(
         driver.id, set()
     )
+
+
+INSIDE = "http://127.0.0.1:9000"
+LEADS_INSIDE = {
+    "openai": ("openai", KEY, {"baseUrl": INSIDE}, "settings.baseUrl"),
+    "openai-compatible": ("openai-compatible", KEY, {"baseUrl": INSIDE}, "settings.baseUrl"),
+    "azure-openai": ("azure-openai", KEY, {"baseUrl": INSIDE}, "settings.baseUrl"),
+    "qdrant": ("qdrant", KEY, {"url": INSIDE}, "settings.url"),
+    "pgvector, fields": ("pgvector", PASSWORD, {**PG, "host": "127.0.0.1"}, "settings.host"),
+    "pgvector, string": (
+        "pgvector",
+        {"connectionString": "postgresql://u:p@127.0.0.1/d"},
+        {},
+        "credentials.connectionString",
+    ),
+    "s3": ("s3", PAIR, {"bucket": "b-1", "endpoint": INSIDE}, "settings.endpoint"),
+}
+
+
+def test_every_driver_with_a_destination_is_tried() -> None:
+    tried = {driver for driver, *_ in LEADS_INSIDE.values()}
+    assert tried == {id for id, driver in ALL.items() if any(each.destination for each in driver.fields)}
+
+
+@pytest.mark.parametrize(("driver", "credentials", "settings", "field"), LEADS_INSIDE.values(), ids=LEADS_INSIDE)
+async def test_no_provider_leads_inside(
+    driver: str, credentials: Mapping[str, str], settings: Mapping[str, str], field: str
+) -> None:
+    """The driver says where a provider leads; core asks the guard, when it is made and whenever it is opened."""
+    with pytest.raises(InvalidInput) as refused:
+        await configure(ALL[driver], credentials, settings, OutboundGuard())
+    assert (refused.value.reason, refused.value.field) == ("ADDRESS_REFUSED", field)
+    store, sealer = MemoryStore(), Sealer.from_settings(generate_key())
+    before = Providers[Driver](store, collection("providers"), sealer, ALL, AnyHost(), users="users")
+    made = await before.create(ACME, NewProvider(driver, "P", credentials=credentials, settings=settings))
+    after = Providers[Driver](store, collection("providers"), sealer, ALL, OutboundGuard(), users="users")
+    with pytest.raises(InvalidInput) as refused:
+        await after.access(ACME, made)
+    assert (refused.value.reason, refused.value.field) == ("ADDRESS_REFUSED", field)

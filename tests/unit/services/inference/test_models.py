@@ -14,6 +14,7 @@ from core.tenancy import Project, Scope, Tenant
 from services.inference.domain.models import ModelChanges, Models, NewModel
 from services.inference.domain.providers import Providers
 from services.inference.domain.tables import MODELS
+from tests.support.providers import AnyHost
 from tests.support.stores import MemoryStore
 
 PROJECT = Project(Tenant("acme"), "p1")
@@ -42,14 +43,11 @@ class SlowStore(MemoryStore):
         return await super().update(scope, collection, id, changes, where=where)
 
 
-async def _any(url: str, field: str) -> None: ...
-
-
 async def test_no_model_begins_in_a_provider_that_is_being_deleted() -> None:
     """The provider was found open, then deleted as unused, then the model was written: it named nothing."""
     store = SlowStore()
-    providers = Providers(store, Sealer.from_settings(generate_key()), _any, lambda project: None)
-    models = Models(store, providers, lambda project: None)
+    providers = Providers(store, Sealer.from_settings(generate_key()), AnyHost())
+    models = Models(store, providers)
     await providers.create(PROJECT, NewProvider("echo", "Echo", key="echo"))
     begun = asyncio.create_task(models.create(PROJECT, NEW))
     await asyncio.sleep(0)
@@ -62,8 +60,8 @@ async def test_no_model_begins_in_a_provider_that_is_being_deleted() -> None:
 async def test_no_model_moves_to_a_provider_that_is_being_deleted() -> None:
     """As above, for a model that was there: it named the provider that was gone, and had lost the one that it had."""
     store = SlowStore()
-    providers = Providers(store, Sealer.from_settings(generate_key()), _any, lambda project: None)
-    models = Models(store, providers, lambda project: None)
+    providers = Providers(store, Sealer.from_settings(generate_key()), AnyHost())
+    models = Models(store, providers)
     for key in ("echo", "brief"):
         await providers.create(PROJECT, NewProvider("echo", key, key=key))
     made, _ = await models.create(PROJECT, NEW)
@@ -77,8 +75,8 @@ async def test_no_model_moves_to_a_provider_that_is_being_deleted() -> None:
 
 async def test_a_provider_with_models_stays() -> None:
     store = MemoryStore()
-    providers = Providers(store, Sealer.from_settings(generate_key()), _any, lambda project: None)
-    models = Models(store, providers, lambda project: None)
+    providers = Providers(store, Sealer.from_settings(generate_key()), AnyHost())
+    models = Models(store, providers)
     await providers.create(PROJECT, NewProvider("echo", "Echo", key="echo"))
     made, _ = await models.create(PROJECT, NEW)
     with pytest.raises(FailedPrecondition, match="models: 1"):

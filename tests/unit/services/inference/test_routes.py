@@ -4,18 +4,20 @@ from typing import Any
 
 import pytest
 
+from core import config
 from core.errors import FailedPrecondition, InvalidInput, NotFound
 from core.providers.records import NewProvider, ProviderChanges
-from core.runtime_pool import RuntimePool
-from core.sealing import Sealer, generate_key
-from core.tasks import Tasks
+from core.sealing import generate_key
 from core.tenancy import Project, Tenant
+from services.inference.app import assemble
 from services.inference.domain import routes
 from services.inference.domain.echo_upstream import EchoUpstream
-from services.inference.domain.models import ModelChanges, Models, ModelSettings, NewModel
-from services.inference.domain.providers import Providers
-from services.inference.domain.routes import REFRESH_SECONDS, STALE_SECONDS, ClientKey, Route, RouteKey, Routes
+from services.inference.domain.models import ModelChanges, ModelSettings, NewModel
+from services.inference.domain.routes import REFRESH_SECONDS, STALE_SECONDS, Route
 from services.inference.ports import Client, Endpoint
+from services.inference.settings import Settings
+from tests.support.platforms import memory_platform
+from tests.support.providers import AnyHost
 from tests.support.stores import MemoryStore
 
 PROJECT = Project(Tenant("acme"), "p1")
@@ -37,34 +39,32 @@ class Clock:
         return self.now
 
 
+class Closing(EchoUpstream):
+    """Counts how many were closed."""
+
+    def __init__(self, process: "Process") -> None:
+        super().__init__()
+        self._process = process
+
+    async def close(self) -> None:
+        self._process.closed += 1
+
+
 class Process:
     """One of several that share a store."""
 
-    def __init__(self, store: CountingStore, sealer: Sealer) -> None:
-        self.tasks = Tasks()
+    def __init__(self, store: CountingStore, keys: str) -> None:
         self.endpoints: list[Endpoint] = []
         self.closed = 0
-        self.providers = Providers(store, sealer, self._check, self._changed)
-        self.models = Models(store, self.providers, self._changed)
-        self.clients: RuntimePool[ClientKey, Client] = RuntimePool(10, 60.0, self._close)
-        pool: RuntimePool[RouteKey, Route] = RuntimePool(10, 60.0, self._forget)
-        self.routes = Routes(
-            self.providers, self.models, self._connect, pool, self.clients, self.tasks, idle_seconds=60.0
-        )
-
-    def _changed(self, project: Project) -> None:
-        self.routes.changed(project)
+        platform = memory_platform("inference", store)
+        settings = config.load(Settings, {"PORTICO_ENCRYPTION_KEYS": keys})
+        domain = assemble(platform, settings, guard=AnyHost(), connect=self._connect)
+        self.tasks, self.routes, self.clients = platform.tasks, domain.routes, domain.clients
+        self.providers, self.models = domain.providers, domain.models
 
     def _connect(self, endpoint: Endpoint) -> Client:
         self.endpoints.append(endpoint)
-        return Client(EchoUpstream())
-
-    async def _check(self, url: str, field: str) -> None: ...
-
-    async def _close(self, client: Client) -> None:
-        self.closed += 1
-
-    async def _forget(self, route: Route) -> None: ...
+        return Client(Closing(self))
 
     async def client(self, model: str = "m") -> Client:
         route = await self.find(model)
@@ -88,8 +88,8 @@ def store() -> CountingStore:
 
 @pytest.fixture
 async def processes(store: CountingStore, clock: Clock) -> tuple[Process, Process]:
-    sealer = Sealer.from_settings(generate_key())
-    first, second = Process(store, sealer), Process(store, sealer)
+    keys = generate_key()
+    first, second = Process(store, keys), Process(store, keys)
     settings = {"baseUrl": "http://provider/v1"}
     new = NewProvider("openai-compatible", "P", key="p", credentials={"apiKey": "secret"}, settings=settings)
     await first.providers.create(PROJECT, new)

@@ -9,32 +9,22 @@ from typing import Any
 
 import pytest
 
+from core import config
 from core.errors import FailedPrecondition, PorticoError, Unavailable, Unprocessable, UnsupportedMedia
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.jobs.records import Job
-from core.lifecycle import Lifecycle
-from core.providers.runtimes import RuntimeKey
-from core.runtime_pool import RuntimePool
-from core.sealing import Sealer, generate_key
-from core.tasks import Tasks
+from core.sealing import generate_key
 from core.tenancy import Project, Tenant
-from services.rag.adapters.local import LocalStore, driver
+from services.rag.adapters.local import LocalStore
+from services.rag.app import assemble
 from services.rag.domain import conversion, records
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.contents import Contents
-from services.rag.domain.conversion import KIND, FileConversions
-from services.rag.domain.files import Files
+from services.rag.domain.conversion import KIND
 from services.rag.domain.kinds import Kind
-from services.rag.domain.leftovers import Leftovers
-from services.rag.domain.markdown import MarkdownFiles
-from services.rag.domain.providers import Providers
-from services.rag.domain.records import File, FileRecords
-from services.rag.domain.rules import Rules
-from services.rag.domain.stores import Stores
-from services.rag.domain.uploads import NewFile, Parts
-from services.rag.ports import FileStore
-from tests.support.stores import MemoryStore
+from services.rag.domain.records import File
+from services.rag.domain.uploads import NewFile
+from services.rag.settings import Settings
+from tests.support.platforms import memory_platform
 
 ACME = Project(Tenant("acme"), "p1")
 
@@ -73,37 +63,26 @@ class SlowToAnswer(Jobs):
 
 
 class House:
-    """The domain, assembled as `services.rag.app` does."""
+    """The domain, with a script in place of the converter."""
 
     def __init__(self, folder: Path, jobs: type[Jobs] = Jobs) -> None:
-        store, self.local, self.tasks, self.converter = MemoryStore(), LocalStore(folder), Tasks(), Script()
-        limits = JobLimits(first_retry=0.001, poll=0.01)
         self.folder = folder
-        self.jobs = jobs(store, self.tasks, Lifecycle(), limits=limits)
-        self.records = FileRecords(store)
-        providers = Providers(
-            store, Sealer.from_settings(generate_key()), {"local": driver(self.local)}, lambda project: None
+        self.local, self.converter = LocalStore(folder), Script()
+        self.platform = memory_platform("rag")
+        limits = JobLimits(first_retry=0.001, poll=0.01)
+        self.jobs = jobs(self.platform.store, self.platform.tasks, self.platform.lifecycle, limits=limits)
+
+    async def start(self) -> None:
+        domain = await assemble(
+            self.platform,
+            config.load(Settings, {"PORTICO_ENCRYPTION_KEYS": generate_key()}),
+            folder=self.local,
+            jobs=self.jobs,
+            converter=self.converter,
+            max_converted_bytes=1000,
         )
-        buckets = Buckets(store, providers)
-        pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(1, 1, lambda each: each.close())
-        stores = Stores(providers, self.local, pool)
-
-        contents = Contents(buckets, providers, stores)
-
-        async def kept(project: Project, file: File) -> None: ...
-
-        leftovers = Leftovers(store, self.records, providers, stores, grace=60, kept=kept)
-        self.conversions = FileConversions(
-            self.jobs,
-            self.records,
-            contents,
-            MarkdownFiles(self.records, buckets, providers, stores, leftovers),
-            self.converter,
-            max_bytes=1000,
-        )
-        parts = Parts(self.records, buckets, stores, leftovers, self.conversions, Rules(10_000), self.tasks)
-        self.files = Files(parts, buckets, providers, contents)
-        self.jobs.handle(KIND, self.conversions.run, None, on_end=self.conversions.ended)
+        self.files, self.records, self.conversions = domain.files, domain.records, domain.conversions
+        await self.jobs.start()
 
     async def upload(self, content: bytes = b"words", name: str = "a.txt") -> File:
         async def pieces() -> AsyncIterator[bytes]:
@@ -132,9 +111,9 @@ class House:
 @asynccontextmanager
 async def opened(folder: Path, jobs: type[Jobs] = Jobs) -> AsyncIterator[House]:
     made = House(folder, jobs)
-    await made.jobs.start()
+    await made.start()
     yield made
-    await made.tasks.drain(0)
+    await made.platform.tasks.drain(0)
     await made.local.close()
 
 

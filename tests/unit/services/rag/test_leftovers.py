@@ -12,7 +12,7 @@ from core.tenancy import MAIN, Project, Tenant
 from services.rag.domain import leftovers
 from services.rag.domain.buckets import Bucket
 from services.rag.domain.leftovers import Leftovers
-from services.rag.domain.records import File, FileRecords
+from services.rag.domain.records import FileRecords
 from services.rag.domain.tables import LEFTOVERS
 from services.rag.ports import Place
 from tests.support.stores import MemoryStore
@@ -41,9 +41,6 @@ class SlowFor:
         self.deleted[place.scope].append(key)
 
 
-async def kept(project: Project, file: File) -> None: ...
-
-
 async def test_a_provider_that_does_not_answer_does_not_keep_the_others_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -55,7 +52,6 @@ async def test_a_provider_that_does_not_answer_does_not_keep_the_others_waiting(
         cast("Any", stores),
         cast("Any", stores),
         grace=60,
-        kept=kept,
         clock=lambda: now[0],
     )
     for number in range(5):

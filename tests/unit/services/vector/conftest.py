@@ -6,26 +6,20 @@ from typing import Any
 
 import pytest
 
-from core.errors import InvalidInput
-from core.jobs.jobs import Jobs
+from core import config
+from core.http.guard import OutboundGuard
 from core.jobs.limits import JobLimits
-from core.lifecycle import Lifecycle
-from core.providers.drivers import Field, Values
-from core.providers.runtimes import RuntimeKey
-from core.runtime_pool import RuntimePool
-from core.sealing import Sealer, generate_key
-from core.tasks import Tasks
+from core.providers.drivers import Field
+from core.sealing import generate_key
 from core.tenancy import Project, Tenant
-from services.vector.domain.engines import Engines
-from services.vector.domain.indexes import DROP, Index, Indexes, NewIndex
-from services.vector.domain.migrations import KIND, Migrations
+from services.vector.app import assemble
+from services.vector.domain.indexes import Index, NewIndex
 from services.vector.domain.points import Point, vector
-from services.vector.domain.providers import Providers
-from services.vector.domain.queries import QueryLog
-from services.vector.domain.targets import Address, Targets
-from services.vector.domain.vectors import Vectors
-from services.vector.ports import Driver, VectorEngine
+from services.vector.domain.targets import Address
+from services.vector.ports import Driver
+from services.vector.settings import Settings
 from tests.support.exact_engine import ExactEngine, driver
+from tests.support.platforms import memory_platform, tidy
 from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
@@ -35,7 +29,7 @@ API_KEY = Field("apiKey", "API key", "Sent along.", secret=True)
 
 @dataclass
 class House:
-    """The domain, assembled as `services.vector.app` does, with engines to look into."""
+    """The domain, with engines to look into."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
     embedded: ExactEngine = field(default_factory=ExactEngine)
@@ -43,22 +37,23 @@ class House:
     opened: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
     now: float = 1000.0
 
-    def __post_init__(self) -> None:
-        self.tasks, self.lifecycle = Tasks(), Lifecycle()
-        limits = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2)
-        self.jobs = Jobs(self.store, self.tasks, self.lifecycle, limits=limits)
-        drivers = {each.id: each for each in (driver("embedded", self.embedded), self._remote())}
-        sealer = Sealer.from_settings(generate_key())
-        self.providers = Providers(self.store, sealer, drivers, self._check_address, self._changed)
-        self.pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(10, 60.0, lambda engine: engine.close())
-        self.engines = Engines(self.providers, self.embedded, self.pool)
-        self.indexes = Indexes(self.store, self.providers, self.engines, self.jobs, self._forget)
-        self.targets = Targets(self.indexes, self.jobs, seconds=10, clock=lambda: self.now)
-        self.log = QueryLog(self.store, self.tasks, capacity=1000, keep_days=30)
-        self.vectors = Vectors(self.targets, self.engines, self.log)
-        self.migrations = Migrations(self.jobs, self.indexes, self.engines, self._forget, settle_seconds=0.0)
-        self.jobs.handle(KIND, self.migrations.run, None)
-        self.jobs.handle(DROP, self.indexes.finish_drop, None)
+    async def assemble(self) -> None:
+        env = {"PORTICO_ENCRYPTION_KEYS": generate_key(), "PORTICO_VECTOR_LOOKUP_SECONDS": "0.01"}
+        self.platform = memory_platform("vector", self.store)
+        domain = await assemble(
+            self.platform,
+            config.load(Settings, env),
+            guard=OutboundGuard(lookup=_public),
+            embedded=self.embedded,
+            drivers={each.id: each for each in (driver("embedded", self.embedded), self._remote())},
+            job_limits=JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2),
+            clock=lambda: self.now,
+        )
+        self.tasks = self.platform.tasks
+        self.jobs, self.pool = domain.jobs, domain.pool
+        self.providers, self.engines = domain.providers, domain.engines
+        self.indexes, self.targets = domain.indexes, domain.targets
+        self.log, self.vectors, self.migrations = domain.queries, domain.vectors, domain.migrations
 
     async def index(self, name: str = "docs", project: Project = ACME, provider: str = "default") -> Index:
         index, _ = await self.indexes.create(project, provider, NewIndex(name, 2))
@@ -77,24 +72,17 @@ class House:
 
         return replace(plain, open=opened)
 
-    async def _check_address(self, driver: Driver, credentials: Values, settings: Values) -> None:
-        if "169.254" in settings.get("url", ""):
-            raise InvalidInput("url leads to an address that is not public.", field="settings.url")
 
-    def _forget(self, project: Project) -> None:
-        self.targets.forget(project)
-
-    def _changed(self, project: Project) -> None:
-        self.engines.forget(project)
-        self.targets.forget(project)
+async def _public(host: str, port: int) -> list[str]:
+    return ["93.184.215.14"]
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     made = House()
+    await made.assemble()
     yield made
-    await made.lifecycle.stop()
-    await made.tasks.drain(0.1)
+    await tidy(made.platform)
 
 
 def point(id: str, *values: float, **metadata: Any) -> Point:

@@ -6,9 +6,9 @@ import pytest
 
 from core.errors import InvalidInput
 from core.http.guard import OutboundGuard
-from services.vector.adapters.outbound import AddressCheck
+from core.providers.drivers import Host
 from services.vector.adapters.postgres_target import PostgresTarget, TlsMode
-from services.vector.ports import Host
+from tests.support.providers import configure
 from tests.support.remote_engines import drivers_at
 
 DRIVERS = drivers_at()
@@ -28,16 +28,14 @@ async def lookup(host: str, port: int) -> list[str]:
     return names[host]
 
 
-CHECK = AddressCheck(OutboundGuard(["allowed.internal"], lookup=lookup))
+GUARD = OutboundGuard(["allowed.internal"], lookup=lookup)
 
 
-async def check(driver: str, credentials: Mapping[str, str], settings: Mapping[str, str]) -> None:
+async def check(
+    driver: str, credentials: Mapping[str, str], settings: Mapping[str, str], guard: OutboundGuard = GUARD
+) -> None:
     """As a provider is checked when it is made."""
-    known = DRIVERS[driver]
-    for scope, given in (("credentials", credentials), ("settings", settings)):
-        known.checked(scope, given)
-    await known.check(credentials, settings)
-    await CHECK(known, credentials, settings)
+    await configure(DRIVERS[driver], credentials, settings, guard)
 
 
 @pytest.mark.parametrize(
@@ -179,9 +177,9 @@ async def test_an_operator_may_allow_a_host() -> None:
     async def inside(host: str, port: int) -> list[str]:
         return ["10.0.0.7"]
 
-    allowed = AddressCheck(OutboundGuard(["allowed.internal"], lookup=inside))
-    await allowed(DRIVERS["qdrant"], {}, {"url": "http://allowed.internal:6334"})
+    allowed = OutboundGuard(["allowed.internal"], lookup=inside)
+    await check("qdrant", {}, {"url": "http://allowed.internal:6334"}, allowed)
     with pytest.raises(InvalidInput):
-        await allowed(DRIVERS["qdrant"], {}, {"url": "http://other.internal:6334"})
-    off = AddressCheck(OutboundGuard([], enabled=False, lookup=inside))
-    await off(DRIVERS["qdrant"], {}, {"url": "http://other.internal"})
+        await check("qdrant", {}, {"url": "http://other.internal:6334"}, allowed)
+    off = OutboundGuard([], enabled=False, lookup=inside)
+    await check("qdrant", {}, {"url": "http://other.internal"}, off)
