@@ -66,11 +66,23 @@ Ctrl-C stops everything.
 """
 
 
-async def serve(data: Path, port: int, cors_origins: Sequence[str]) -> int:
+def stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    """Stop when standard input ends, as a pipe does with the program that holds its other end."""
+
+    def ended() -> None:
+        loop.remove_reader(sys.stdin)
+        stopping.set()
+
+    loop.add_reader(sys.stdin, ended)
+
+
+async def serve(data: Path, port: int, cors_origins: Sequence[str], *, attached: bool) -> int:
     supervisor = Supervisor(data, port, cors_origins)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.stopping.set)
+    if attached:
+        stop_at_end_of_input(loop, supervisor.stopping)
     say(f"Starting {', '.join(child.name for child in supervisor.children)} ...")
     token = ""
 
@@ -111,6 +123,7 @@ def main() -> int:
         default=settings.data_dir,
         help="folder of all data, made if missing",
     )
+    parser.add_argument("--attached", action="store_true", help="stop when standard input ends")
     given = parser.parse_args()
     data = given.data_dir.resolve()
     private_files.begin()  # for the children too
@@ -121,7 +134,7 @@ def main() -> int:
         for folder, recursive in ((data, False), (data / "logs", True), (data / "edge", True)):
             private_files.mend(folder, recursive=recursive)
         with sole_user(data):
-            return asyncio.run(serve(data, given.port, settings.cors_origins))
+            return asyncio.run(serve(data, given.port, settings.cors_origins, attached=given.attached))
     except StartFailed as failure:
         print(f"Portico cannot run: {failure}", file=sys.stderr)
         return 1

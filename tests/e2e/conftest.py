@@ -20,7 +20,7 @@ def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A Portico for one test, to stop, kill and configure. Started by the test."""
     running = Cluster(tmp_path / "data")
     yield running
-    if running.process is not None and running.process.poll() is None:
+    if running.process is not None:
         running.stop()
 
 

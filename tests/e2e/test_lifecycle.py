@@ -9,8 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.cluster import Cluster, Rest, until
+from tests.support.cluster import STOP_SECONDS, Cluster, Rest, until
 from tests.support.ports import reserved_port
+from tests.support.processes import alive
 from tools.supervisor import http_status
 
 SLOW = {"key": "slow", "driver": "echo", "label": "Slow", "settings": {"delayMs": 100}}
@@ -151,6 +152,16 @@ async def test_chat_goes_on_while_auth_is_away(started: tuple[Cluster, Rest]) ->
 
 async def _is_not_ready(rest: Rest) -> bool:
     return (await rest.call("GET", "/health/ready")).status == 503
+
+
+async def test_it_ends_with_the_program_that_started_it(started: tuple[Cluster, Rest]) -> None:
+    """A suite that was killed left its services behind."""
+    cluster, _ = started
+    pids = [cluster.pid(name) for name in ("auth", "inference", "edge")]
+    cluster.leave()
+    assert cluster.process is not None
+    assert await asyncio.to_thread(cluster.process.wait, STOP_SECONDS) == 0
+    assert not any(alive(pid) for pid in pids)
 
 
 async def test_a_second_start_keeps_token_tenant_and_data(started: tuple[Cluster, Rest]) -> None:

@@ -62,9 +62,13 @@ class Cluster:
         self.data.mkdir(parents=True, exist_ok=True)
         self.output.touch(mode=0o600)
         with self.output.open("w") as out:
-            python = sys.executable if self.root == ROOT else str(self.root / ".venv" / "bin" / "python")
+            ours = self.root == ROOT
+            python = sys.executable if ours else str(self.root / ".venv" / "bin" / "python")
             command = [python, str(self.root / "tools" / "run_local.py")]
-            self.process = subprocess.Popen(command, env=env, stdout=out, stderr=out, text=True, start_new_session=True)
+            command += ["--attached"] if ours else []  # earlier versions do not know it
+            self.process = subprocess.Popen(
+                command, env=env, stdin=subprocess.PIPE, stdout=out, stderr=out, text=True, start_new_session=True
+            )
         give_up = time.monotonic() + START_SECONDS
         while "Portico is ready" not in self.output.read_text():
             if self.process.poll() is not None or time.monotonic() > give_up:
@@ -83,6 +87,14 @@ class Cluster:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Close the launcher's input, as happens when this process ends. It stops by itself then."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def pid(self, name: str) -> int:
         """Of a service, the edge or the launcher."""
