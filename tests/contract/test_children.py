@@ -27,7 +27,7 @@ async def main():
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with connect(port) as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
         call = channel.unary_unary("/no/such")
         async def traffic():
             while True:
