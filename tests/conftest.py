@@ -1,13 +1,19 @@
 """Imported before any test module: `core` has to come before gRPC."""
 
 import gc
+import logging
+from collections.abc import Iterator
 
+import pytest
 import structlog
 from hypothesis import settings
 
-import core  # noqa: F401
+from core import logs
 
-settings.register_profile("portico", deadline=None)  # tests count, they do not time: a busy machine must not fail them
+# Tests count, they do not time: a busy machine must not fail them. Every run tries the same examples, so that a change
+# is to blame for a failure; `pytest --hypothesis-profile=search` tries new ones.
+settings.register_profile("search", deadline=None)
+settings.register_profile("portico", settings.get_profile("search"), derandomize=True)
 settings.load_profile("portico")
 
 # Rich tracebacks, the default where no service has configured the logs, take 0.2 s of CPU each.
@@ -18,6 +24,8 @@ structlog.configure(
     ]
 )
 
+_LOGS = structlog.get_config()
+
 gc.disable()  # until all is imported
 
 
@@ -25,3 +33,17 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector all that was imported: it was a sixth of the CPU of the unit tests."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Undo what a test sets up of logs: its level would hide lines that a later test looks for."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if structlog.get_config()["wrapper_class"] is not _LOGS["wrapper_class"]:
+        structlog.configure(**_LOGS)
+        logs._processors.clear()
+        for logger in logs._loggers:
+            logger.forget()
+        root.handlers[:], root.level = handlers, level

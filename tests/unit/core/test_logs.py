@@ -1,7 +1,6 @@
 import io
 import logging
 import timeit
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,6 @@ class Output(io.BytesIO):
     def only(self) -> dict[str, Any]:
         (line,) = self.lines()
         return line
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logs.configure("test", "debug", stream=io.BytesIO())  # what was used meanwhile stays tied to our processors
-    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture
