@@ -2,7 +2,15 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
 STAMP  := $(VENV)/.installed
+
+# Many tests wait more than they compute. A file's tests stay in one process, which shares their fixtures.
+WORKERS  ?= 3
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# The tests start hundreds of processes: without bytecode, each would compile all of Portico again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-unit test-contract test-edge test-e2e check fix proto lock bench bench-vector clean
@@ -22,19 +30,19 @@ run: $(STAMP) ## Start the services and the edge on this machine (PORTICO_PORT, 
 	@exec $(BIN)/python tools/run_local.py
 
 test: $(STAMP) check ## Run the checks and the whole test suite
-	$(BIN)/python -m pytest
+	$(PYTEST) $(PARALLEL)
 
 test-unit: $(STAMP) ## Run the tests of single modules, in seconds
-	$(BIN)/python -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 test-contract: $(STAMP) ## Run the tests of services and adapters on real servers and stores
-	$(BIN)/python -m pytest tests/contract
+	$(PYTEST) $(PARALLEL) tests/contract
 
 test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before toy services
-	$(BIN)/python -m pytest tests/edge
+	$(PYTEST) $(PARALLEL) tests/edge
 
 test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients
-	$(BIN)/python -m pytest tests/e2e
+	$(PYTEST) $(PARALLEL) tests/e2e
 
 check: $(STAMP) ## Lint, types, import arrows, contracts, generated files
 	$(BIN)/ruff check .
