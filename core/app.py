@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 import uvloop
 from grpc.aio import Server
 
-from core import commands, config, logs, open_files, private_files, telemetry
+from core import commands, config, logs, rlimits, secret_files, telemetry
 from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
 from core.cache.ports import Cache
@@ -133,7 +133,7 @@ def main(
 ) -> NoReturn:
     """Serve, or run the one of the `known` commands that the command line names, and end the process. `collections`
     and `migrations` are what the service keeps in the document store, beside core's own collections."""
-    private_files.begin()
+    secret_files.set_umask()
     status = commands.run(service, known, None, env)
     if status is not None:
         sys.exit(status)
@@ -155,9 +155,9 @@ def run(
         core_settings, settings = load(settings_class, env)
     except ConfigError as error:
         sys.exit(commands.complain(error))
-    private_files.begin()
-    private_files.mend(core_settings.store.data_dir, recursive=False)
-    open_files.allow_many()
+    secret_files.set_umask()
+    secret_files.restrict(core_settings.store.data_dir, recursive=False)
+    rlimits.raise_open_files()
     limit_kept_memory()
     sys.exit(uvloop.run(_serve(service, core_settings, settings, build, schema)))
 

@@ -82,12 +82,12 @@ def configure(service: str, level: Level = "info", format: Format = "json", *, s
     logging.basicConfig(handlers=[_Forward()], level=max(number, logging.INFO), force=True)
 
 
-def place_of(error: BaseException) -> str:
+def location_of(error: BaseException) -> str:
     """File and line where an exception was raised: what may be logged of one whose text a stranger wrote."""
-    place = ""
+    location = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
-        place = f"{frame.f_code.co_filename.rpartition('/')[2]}:{line}"
-    return place
+        location = f"{frame.f_code.co_filename.rpartition('/')[2]}:{line}"
+    return location
 
 
 def get(name: str) -> FilteringBoundLogger:

@@ -69,8 +69,8 @@ class Sealer:
 
     def seal(self, scope: Scope, record_id: str, plaintext: bytes) -> str:
         nonce = os.urandom(_NONCE_BYTES)
-        place = _place(scope, record_id, self._primary)
-        box = nonce + self._ciphers[self._primary].encrypt(nonce, plaintext, place)
+        associated_data = _associated_data(scope, record_id, self._primary)
+        box = nonce + self._ciphers[self._primary].encrypt(nonce, plaintext, associated_data)
         return f"{_VERSION}.{self._primary}.{_encode(box)}"
 
     def open(self, scope: Scope, record_id: str, sealed: str) -> bytes:
@@ -82,7 +82,7 @@ class Sealer:
         if cipher is None:
             raise SealBroken(UNKNOWN_KEY)
         try:
-            return cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _place(scope, record_id, key_id))
+            return cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _associated_data(scope, record_id, key_id))
         except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
             raise SealBroken from None
 
@@ -131,7 +131,7 @@ def _parse(sealed: str) -> tuple[str, str, bytes]:
     return version, key_id, box
 
 
-def _place(scope: Scope, record_id: str, key_id: str) -> bytes:
+def _associated_data(scope: Scope, record_id: str, key_id: str) -> bytes:
     """The associated data. Unambiguous: only the last part can hold the separator."""
     match scope:
         case Main():

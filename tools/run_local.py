@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from core import commands, config, open_files, private_files
+from core import commands, config, rlimits, secret_files
 from core.config import ConfigError
-from tools.first_tenant import NotUpYet, Refused, ensure_first_tenant
+from tools.seed import NotUpYet, Refused, seed
 from tools.settings import RunSettings
 from tools.supervisor import Supervisor, say
 
@@ -86,16 +86,16 @@ async def serve(data: Path, port: int, cors_origins: Sequence[str], *, attached:
     say(f"Starting {', '.join(child.name for child in supervisor.children)} ...")
     token = ""
 
-    async def make_first_tenant() -> bool:
+    async def seed_installation() -> bool:
         nonlocal token
         try:
-            token = await asyncio.to_thread(ensure_first_tenant, supervisor.url, data)
+            token = await asyncio.to_thread(seed, supervisor.url, data)
         except NotUpYet:
             return False
         return True
 
     try:
-        await supervisor.start(make_first_tenant)
+        await supervisor.start(seed_installation)
         if not supervisor.stopping.is_set() and not supervisor.failed:
             say(welcome(supervisor, token))
             await supervisor.stopping.wait()
@@ -126,13 +126,13 @@ def main() -> int:
     parser.add_argument("--attached", action="store_true", help="stop when standard input ends")
     given = parser.parse_args()
     data = given.data_dir.resolve()
-    private_files.begin()  # for the children too
-    open_files.allow_many()  # for the children too
+    secret_files.set_umask()  # for the children too
+    rlimits.raise_open_files()  # for the children too
     try:
         check_port(given.port)
         (data / "logs").mkdir(parents=True, exist_ok=True)
         for folder, recursive in ((data, False), (data / "logs", True), (data / "edge", True)):
-            private_files.mend(folder, recursive=recursive)
+            secret_files.restrict(folder, recursive=recursive)
         with sole_user(data):
             return asyncio.run(serve(data, given.port, settings.cors_origins, attached=given.attached))
     except StartFailed as failure:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.private_files import write_private
+from core.secret_files import write_secret
 from tools import edge, ports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -206,7 +206,7 @@ class Supervisor:
             for child in self.children
             if child.process is not None
         }
-        write_private(self.data / "processes.json", json.dumps({"launcher": os.getpid(), **processes}))
+        write_secret(self.data / "processes.json", json.dumps({"launcher": os.getpid(), **processes}))
 
     async def _is_ready(self) -> bool:
         return await http_status(self.port, "/health/ready") == 200
@@ -233,7 +233,7 @@ def dev_secrets(data: Path) -> dict[str, str]:
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     if missing := {name: make() for name, make in _SECRETS.items() if name not in kept}:
         kept |= missing
-        write_private(path, json.dumps(kept))
+        write_secret(path, json.dumps(kept))
     return {name: os.environ.get(name, value) for name, value in kept.items()}
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import private_files
+from core import secret_files
 from core.app import Platform
 from core.http.guard import OutboundGuard
 from core.jobs.audit import JobAudit
@@ -145,7 +145,7 @@ async def assemble(
 
 async def _folder(platform: Platform, settings: Settings) -> LocalStore:
     root = settings.folder or platform.settings.store.data_dir / "files"
-    await asyncio.to_thread(private_files.mend, root, files=False)  # which have been private from the first version on
+    await asyncio.to_thread(secret_files.restrict, root, files=False)  # files were private from the first version on
     return LocalStore(root)
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core import private_files
+from core import secret_files
 from core.app import Platform
 from core.http.guard import OutboundGuard
 from core.jobs.audit import JobAudit
@@ -117,7 +117,7 @@ async def assemble(
 
 async def _embedded_engine(platform: Platform, settings: Settings) -> EmbeddedEngine:
     folder = platform.settings.store.data_dir / "vectors"
-    await asyncio.to_thread(private_files.mend, folder)
+    await asyncio.to_thread(secret_files.restrict, folder)
     return EmbeddedEngine(
         folder,
         hosts=settings.hosts,

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.ports import reserved_port
-from tools.first_tenant import MODELS, PROVIDER
+from tools.seed import MODELS, PROVIDER
 from tools.supervisor import ROOT
 
 START_SECONDS = 90

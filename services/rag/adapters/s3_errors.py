@@ -42,7 +42,7 @@ def provider_errors() -> Iterator[None]:
         raise UpstreamFailed("The file provider cannot be used as it is set up.", reason="PROVIDER_FAILED") from None
     except Exception as error:
         log.warning(
-            "an answer of a file provider cannot be read", error=type(error).__name__, place=logs.place_of(error)
+            "an answer of a file provider cannot be read", error=type(error).__name__, location=logs.location_of(error)
         )
         raise UpstreamFailed(
             "The file provider's answer is not what its API promises.", reason="UPSTREAM_MALFORMED"

@@ -37,7 +37,7 @@ def malformed() -> UpstreamFailed:
 def unreadable(engine: str, error: Exception) -> UpstreamFailed:
     """What to raise instead of an error of reading. Its text may hold what the server said: neither the log nor the
     traceback of what is raised may have it."""
-    log.warning("an answer cannot be read", engine=engine, error=type(error).__name__, place=logs.place_of(error))
+    log.warning("an answer cannot be read", engine=engine, error=type(error).__name__, location=logs.location_of(error))
     return malformed()
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core import private_files
+from core import secret_files
 from core.bounded import BoundedDict
 from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PorticoError, Unavailable
 from services.vector.adapters.embedded import layout, wire
@@ -186,7 +186,7 @@ def _failed(error: Exception) -> PorticoError:
 
 
 def main(descriptor: int, max_open: int, keep_free: int) -> None:
-    private_files.begin()
+    secret_files.set_umask()
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent, which then closes us
     connection = socket.socket(fileno=descriptor)

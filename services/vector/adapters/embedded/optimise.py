@@ -12,7 +12,7 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
-from core import private_files
+from core import secret_files
 from services.vector.adapters.embedded.host import end_with_parent
 from services.vector.adapters.embedded.layout import write_tuning
 from services.vector.adapters.embedded.tuning import tuned
@@ -22,7 +22,7 @@ _NICENESS = 10
 
 
 def main(source: str, target: str) -> None:
-    private_files.begin()
+    secret_files.set_umask()
     end_with_parent()
     _copy(source, target)
     sys.stdout.write("copied\n")

@@ -10,12 +10,12 @@ _OTHERS = 0o077
 """The rights of the group and of everybody else."""
 
 
-def begin() -> None:
+def set_umask() -> None:
     """Give others no rights on whatever this process, and those that it starts, will make: to be called first."""
     os.umask(_OTHERS)
 
 
-def mend(folder: Path, *, recursive: bool = True, files: bool = True) -> None:
+def restrict(folder: Path, *, recursive: bool = True, files: bool = True) -> None:
     """Take others' rights from a folder and from what lies in it (`files`: not from folders alone), made by an earlier
     version or by hand. What belongs to another user is left as it is, and so is what links lead to. No error where
     there is no such folder."""
@@ -33,7 +33,7 @@ def _within(folder: Path, recursive: bool, with_files: bool) -> Iterator[str]:
             return
 
 
-def write_private(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner can read; whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:

@@ -8,7 +8,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from core.private_files import write_private
+from core.secret_files import write_secret
 
 EMAIL = "owner@example.com"
 COMPANY = "Default"
@@ -42,7 +42,7 @@ class NotUpYet(Exception):
     """Something on the way to the API does not answer; trying again may help."""
 
 
-def ensure_first_tenant(url: str, data: Path) -> str:
+def seed(url: str, data: Path) -> str:
     """The token in `<data>/dev-token`, made along with its tenant and models where they are missing. Idempotent. Where
     the driver echo is turned off, there are no models."""
     token = _kept_token(url, data / TOKEN_FILE) or _new_token(url, data)
@@ -73,7 +73,7 @@ def _new_token(url: str, data: Path) -> str:
     session = _sign_in(url, data / OWNER_FILE)
     made = call(url, "POST", "/v1/tokens", {"label": "dev token", "scopes": ["*"]}, token=session)
     token = str(made["token"])
-    write_private(data / TOKEN_FILE, token + "\n")
+    write_secret(data / TOKEN_FILE, token + "\n")
     return token
 
 
@@ -82,7 +82,7 @@ def _sign_in(url: str, owner_file: Path) -> str:
     that a crash in between locks nobody out."""
     if not owner_file.exists():
         made = {"email": EMAIL, "password": f"Aa1-{secrets.token_urlsafe(18)}", "slug": COMPANY.lower()}
-        write_private(owner_file, json.dumps(made))
+        write_secret(owner_file, json.dumps(made))
     owner = json.loads(owner_file.read_text())
     try:
         return str(call(url, "POST", "/v1/auth/login", owner)["token"])

@@ -5,7 +5,7 @@ import resource
 _WANTED = 65_536
 
 
-def allow_many() -> None:
+def raise_open_files() -> None:
     """Raises the soft limit as far as the hard one lets it. Many systems begin with 1024, and a stream takes two."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)

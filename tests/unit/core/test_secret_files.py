@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core import private_files
+from core import secret_files
 
 
 def mode(path: Path) -> int:
@@ -25,7 +25,7 @@ def umask() -> Iterator[None]:
 
 @pytest.mark.usefixtures("umask")
 def test_what_is_made_is_private_in_child_processes_too(tmp_path: Path) -> None:
-    private_files.begin()
+    secret_files.set_umask()
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "file").write_text("x")
     program = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('x')"
@@ -43,18 +43,18 @@ def test_what_is_there_is_mended(tmp_path: Path) -> None:
     (data / "program").write_text("x")
     (data / "program").chmod(0o755)
     (data / "link").symlink_to(elsewhere)
-    private_files.mend(data)
+    secret_files.restrict(data)
     made = ("", "log", "vectors", "vectors/deep", "vectors/deep/segment", "program")
     assert [mode(data / name) for name in made] == [0o700, 0o600, 0o700, 0o700, 0o600, 0o700]
     assert mode(elsewhere) == 0o644
-    private_files.mend(tmp_path / "absent")
+    secret_files.restrict(tmp_path / "absent")
 
 
 @pytest.mark.usefixtures("umask")
 def test_the_top_or_the_folders_alone(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "file").write_text("x")
-    private_files.mend(tmp_path, recursive=False)
+    secret_files.restrict(tmp_path, recursive=False)
     assert [mode(tmp_path / name) for name in ("", "a", "a/b", "a/file")] == [0o700, 0o700, 0o755, 0o644]
-    private_files.mend(tmp_path, files=False)
+    secret_files.restrict(tmp_path, files=False)
     assert [mode(tmp_path / name) for name in ("a/b", "a/file")] == [0o700, 0o644]
