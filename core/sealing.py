@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.config import ConfigError, Secret, setting
 from core.errors import PorticoError
-from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+from core.tenancy import AllProjects, Main, Project, Scope, Tenant
 
 _VERSION = "v1"
 _KEY_BYTES = 32
@@ -140,6 +140,6 @@ def _associated_data(scope: Scope, record_id: str, key_id: str) -> bytes:
             parts = ("tenant", slug, "")
         case Project(Tenant(slug), project_id):
             parts = ("project", slug, project_id)
-        case EveryProject(Tenant(slug)):
+        case AllProjects(Tenant(slug)):
             parts = ("every-project", slug, "")
     return "\0".join((_VERSION, *parts, key_id, record_id)).encode()

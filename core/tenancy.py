@@ -40,7 +40,7 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class EveryProject:
+class AllProjects:
     """All projects of one tenant, for its administrators' reports and for removing a project's remains."""
 
     tenant: Tenant
@@ -49,4 +49,4 @@ class EveryProject:
 MAIN = Main()
 
 
-Scope = Main | Tenant | Project | EveryProject
+Scope = Main | Tenant | Project | AllProjects

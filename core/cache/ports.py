@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+from core.tenancy import AllProjects, Main, Project, Scope, Tenant
 
 
 class Cache(Protocol):
@@ -31,7 +31,7 @@ def key_of(scope: Scope, key: str) -> str:
             return f"main:{key}"
         case Tenant(slug):
             return f"t:{slug}:{key}"
-        case EveryProject(tenant):
+        case AllProjects(tenant):
             return f"t:{tenant.slug}:*:{key}"
         case Project(tenant, id):
             return f"p:{tenant.slug}:{id}:{key}"

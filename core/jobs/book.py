@@ -16,7 +16,7 @@ from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
 from core.storage.scan import scan
-from core.tenancy import MAIN, EveryProject, Project, Tenant
+from core.tenancy import MAIN, AllProjects, Project, Tenant
 
 _ORPHAN_SECONDS = 60.0
 """An entry whose job has not appeared after this long was left by a crash."""
@@ -203,7 +203,7 @@ class JobBook:
 
     async def prune(self, tenant: Tenant, seconds: float) -> None:
         """Forgets the tenant's jobs that ended longer ago."""
-        await self._store.delete_where(EveryProject(tenant), JOBS, {"endedAt": Cond(Op.LT, self.clock() - seconds)})
+        await self._store.delete_where(AllProjects(tenant), JOBS, {"endedAt": Cond(Op.LT, self.clock() - seconds)})
 
     async def look_again(self, id: str, at: float) -> None:
         await self._store.update(MAIN, JOB_INDEX, id, {"dueAt": at})

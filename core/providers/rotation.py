@@ -20,7 +20,7 @@ from core.storage.ports import Collection, DocumentStore
 from core.storage.scan import scan
 from core.storage.schema import Schema
 from core.storage.tenants import TENANTS, iter_tenants
-from core.tenancy import EveryProject, Project, Tenant
+from core.tenancy import AllProjects, Project, Tenant
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collec
     """Seals the tenant's credentials with the primary key and says how it went. Returns how many could not be."""
     providers = Providers[Driver](store, collection, sealer, {}, OutboundGuard(), users="")
     sealed = kept = failed = 0
-    async for document in scan(store, EveryProject(tenant), collection):
+    async for document in scan(store, AllProjects(tenant), collection):
         provider, project = provider_of(document), Project(tenant, document["project"])
         try:
             changed = await providers.reseal(project, provider)

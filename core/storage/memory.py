@@ -16,7 +16,7 @@ from core.storage.migrations import migrate, with_records
 from core.storage.ports import Collection, Document, Order, Page, Where, check_level
 from core.storage.schema import Schema, database_of
 from core.storage.statements import Position
-from core.tenancy import MAIN, EveryProject, Main, Project, Scope, Tenant
+from core.tenancy import MAIN, AllProjects, Main, Project, Scope, Tenant
 
 Key = tuple[str, str]
 """Project and id. Records that belong to no project have an empty one."""
@@ -273,7 +273,7 @@ class MemoryStore:
 def _rows(scope: Scope, collection: Collection, table: Table, where: Where | None) -> Iterator[tuple[Key, Document]]:
     conds = conditions(collection, where)
     for key, document in list(table.items()):
-        if (isinstance(scope, EveryProject) or key[0] == _project(scope)) and matches(document, conds):
+        if (isinstance(scope, AllProjects) or key[0] == _project(scope)) and matches(document, conds):
             yield key, document
 
 

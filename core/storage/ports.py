@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+from core.tenancy import AllProjects, Main, Project, Scope, Tenant
 
 Document = dict[str, Any]
 
@@ -210,7 +210,7 @@ class DocumentStore(Protocol):
 
 
 def check_level(scope: Scope, collection: Collection, *, write: bool) -> None:
-    """Raise TypeError for a scope that calls of the collection must not carry. EveryProject may read, count, total and
+    """Raise TypeError for a scope that calls of the collection must not carry. AllProjects may read, count, total and
     delete, but not write."""
     allowed: tuple[type, ...]
     match collection.level:
@@ -219,6 +219,6 @@ def check_level(scope: Scope, collection: Collection, *, write: bool) -> None:
         case Level.TENANT:
             allowed = (Tenant,)
         case Level.PROJECT:
-            allowed = (Project,) if write else (Project, EveryProject)
+            allowed = (Project,) if write else (Project, AllProjects)
     if not isinstance(scope, allowed):
         raise TypeError(f"{collection.name} is a {collection.level.value} collection, not for {type(scope).__name__}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from core.storage.documents import check_collection
 from core.storage.migrations import NO_MIGRATIONS, Migrations
 from core.storage.ports import Collection, Level, check_level
-from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+from core.tenancy import AllProjects, Main, Project, Scope, Tenant
 
 
 class Schema:
@@ -42,4 +42,4 @@ class Schema:
 
 def database_of(scope: Scope) -> Main | Tenant:
     """The database that holds the records of a scope."""
-    return scope.tenant if isinstance(scope, Project | EveryProject) else scope
+    return scope.tenant if isinstance(scope, Project | AllProjects) else scope

@@ -29,7 +29,7 @@ from core.storage.schema import Schema, database_of
 from core.storage.sqlite_errors import translated
 from core.storage.sqlite_handles import Database, Databases
 from core.storage.where_sql import Clause, alive, column, expired, filtered, joined
-from core.tenancy import EveryProject, Main, Project, Scope, Tenant
+from core.tenancy import AllProjects, Main, Project, Scope, Tenant
 
 _log = logs.get(__name__)
 
@@ -224,7 +224,7 @@ class SqliteStore:
         match scope:
             case Main():
                 name = "portico_main"
-            case Tenant(slug) | Project(Tenant(slug)) | EveryProject(Tenant(slug)):
+            case Tenant(slug) | Project(Tenant(slug)) | AllProjects(Tenant(slug)):
                 name = f"tenant_{slug}"
         return self._data_dir / f"{name}.sqlite"
 
@@ -328,7 +328,7 @@ def _row(scope: Scope, collection: Collection, document: Document) -> tuple[str,
 def _within(scope: Scope) -> Clause:
     """The rows of the scope. Records that belong to no project have an empty one."""
     match scope:
-        case EveryProject():
+        case AllProjects():
             return Clause("1")
         case Project(_, id):
             return Clause("project=?", (id,))

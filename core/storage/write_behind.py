@@ -12,7 +12,7 @@ from core import logs
 from core.errors import Conflict, FailedPrecondition, InvalidInput, PorticoError
 from core.storage.ports import Collection, Cond, Document, DocumentStore, Op
 from core.tasks import Tasks
-from core.tenancy import EveryProject, Project, Tenant
+from core.tenancy import AllProjects, Project, Tenant
 
 BATCH = 500
 _PRUNE_SECONDS = 3600.0
@@ -61,7 +61,7 @@ class WriteBehind(Generic[T]):
         """Taken since the last flush."""
         self._flushing = asyncio.Lock()
         self._called = False
-        self._pruned: dict[Tenant | EveryProject, float] = {}
+        self._pruned: dict[Tenant | AllProjects, float] = {}
         ours = token_hex(8)
         self._ids = (f"{prefix}_{ours}{number:010x}" for number in count())
         self.lost = 0
@@ -158,7 +158,7 @@ class WriteBehind(Generic[T]):
 
     async def _prune(self, owner: Owner) -> None:
         now = time.time()
-        whole = owner if isinstance(owner, Tenant) else EveryProject(owner.tenant)
+        whole = owner if isinstance(owner, Tenant) else AllProjects(owner.tenant)
         if self._keep_seconds is None or self._pruned.get(whole, 0.0) + _PRUNE_SECONDS > now:
             return
         self._pruned[whole] = now

@@ -16,7 +16,7 @@ from core.storage.ports import (
     Order,
 )
 from core.storage.schema import Schema
-from core.tenancy import EveryProject, Project, Scope, Tenant
+from core.tenancy import AllProjects, Project, Scope, Tenant
 
 TENANTS = Collection("tenants", Level.MAIN, {"slug": TEXT, "createdAt": TIME, "secret": TEXT}, unique=(("slug",),))
 USERS = Collection(
@@ -48,7 +48,7 @@ LEASES = Collection(
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
 RED, BLUE = Project(ACME, "red"), Project(ACME, "blue")
 ALIEN = Project(GLOBEX, "red")
-EVERY = EveryProject(ACME)
+EVERY = AllProjects(ACME)
 NEWEST, OLDEST = Order(), Order(descending=False)
 
 

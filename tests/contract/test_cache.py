@@ -11,11 +11,11 @@ from core.cache.memory import MemoryCache
 from core.cache.none import NoCache
 from core.cache.ports import Cache
 from core.config import ConfigError, load
-from core.tenancy import MAIN, EveryProject, Project, Scope, Tenant
+from core.tenancy import MAIN, AllProjects, Project, Scope, Tenant
 
 ACME = Tenant("acme")
 RED = Project(ACME, "red")
-SCOPES: list[Scope] = [MAIN, ACME, EveryProject(ACME), RED, Project(ACME, "blue"), Tenant("globex")]
+SCOPES: list[Scope] = [MAIN, ACME, AllProjects(ACME), RED, Project(ACME, "blue"), Tenant("globex")]
 
 
 class Clock:

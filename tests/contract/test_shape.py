@@ -40,7 +40,7 @@ def test_no_storage_call_of_the_domain_leaves_the_scope_out(service: Path) -> No
     builders = [
         path.relative_to(ROOT)
         for path in (service / "servicer.py", *service.glob("servicers/*.py"), service / "convert.py")
-        if path.exists() and _calls(path) & {"Tenant", "Project", "EveryProject"}
+        if path.exists() and _calls(path) & {"Tenant", "Project", "AllProjects"}
     ]
     assert builders == []
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from core.errors import Conflict, PorticoError
 from core.storage.ports import INTEGER, TEXT, TIME, Collection, Cond, Document, DocumentStore, Level, Op, Order
 from core.storage.schema import Schema
-from core.tenancy import EveryProject, Project, Scope, Tenant
+from core.tenancy import AllProjects, Project, Scope, Tenant
 from tests.contract.conftest import WORLDS
 
 NOTES = Collection(
@@ -27,7 +27,7 @@ NOTES = Collection(
 ACME = Tenant("acme")
 
 projects = st.sampled_from([Project(ACME, "red"), Project(ACME, "blue")])
-scopes: st.SearchStrategy[Scope] = projects | st.just(EveryProject(ACME))
+scopes: st.SearchStrategy[Scope] = projects | st.just(AllProjects(ACME))
 ids = st.sampled_from(["a", "b", "c", "d\0", "d\x01"])
 fields = st.sampled_from(["key", "n", "v"])
 times = st.sampled_from([None, 1, 1.5, 1e12])

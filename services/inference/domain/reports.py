@@ -12,7 +12,7 @@ from core.offload import offload
 from core.permissions import allows
 from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
-from core.tenancy import EveryProject
+from core.tenancy import AllProjects
 from services.inference.domain.calls import CANCELLED, ERROR
 from services.inference.domain.tables import USAGE, Reach, Table
 
@@ -88,7 +88,7 @@ def reach_of(identity: Identity, all_projects: bool) -> Reach:
             field="allProjects",
             metadata={"scope": _ALL_PROJECTS},
         )
-    return EveryProject(identity.tenant)
+    return AllProjects(identity.tenant)
 
 
 class Reports:

@@ -17,7 +17,7 @@ from core.storage.ports import (
     Page,
     Where,
 )
-from core.tenancy import EveryProject, Project
+from core.tenancy import AllProjects, Project
 
 PROVIDERS = records.collection("providers")
 MODELS = Collection(
@@ -53,7 +53,7 @@ USAGE = Collection(
 
 COLLECTIONS = (PROVIDERS, MODELS, USAGE)
 
-Reach = Project | EveryProject
+Reach = Project | AllProjects
 
 
 class Table:

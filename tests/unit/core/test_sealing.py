@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from core.config import ConfigError, Secret, load
 from core.sealing import TAMPERED, UNKNOWN_KEY, SealBroken, Sealer, SealingSettings, generate_key
-from core.tenancy import MAIN, EveryProject, Project, Scope, Tenant
+from core.tenancy import MAIN, AllProjects, Project, Scope, Tenant
 
 ACME, BETA = Tenant("acme"), Tenant("beta")
 SCOPES: list[Scope] = [
     MAIN,
     ACME,
     BETA,
-    EveryProject(ACME),
+    AllProjects(ACME),
     Project(ACME, "p1"),
     Project(ACME, "p2"),
     Project(BETA, "p1"),

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from core.cache.ports import key_of
-from core.tenancy import MAIN, EveryProject, Project, Scope, Tenant
+from core.tenancy import MAIN, AllProjects, Project, Scope, Tenant
 
 
 @pytest.mark.parametrize("slug", ["a", "0", "acme", "acme-2", "a--b", "a" * 48])
@@ -33,7 +33,7 @@ def test_a_project_id_is_plain(id: str) -> None:
 
 def test_scopes_are_values_and_never_equal_across_kinds() -> None:
     acme = Tenant("acme")
-    scopes: list[Scope] = [MAIN, acme, Project(acme, "acme"), EveryProject(acme), Tenant("main")]
+    scopes: list[Scope] = [MAIN, acme, Project(acme, "acme"), AllProjects(acme), Tenant("main")]
     assert len(set(scopes)) == len(scopes)
     assert len({key_of(scope, "k") for scope in scopes}) == len(scopes)
     assert Tenant("acme") == acme
