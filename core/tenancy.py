@@ -18,7 +18,7 @@ class Main:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One company. `slug` is 1..48 of `a-z 0-9 -`, begins and ends with a letter or digit."""
+    """One tenant. `slug` is 1..48 of `a-z 0-9 -`, begins and ends with a letter or digit."""
 
     slug: str
 

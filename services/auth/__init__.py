@@ -1,1 +1,1 @@
-"""Companies, people, projects, API tokens and the keys that sign them; the record of who changed what."""
+"""Tenants, people, projects, API tokens and the keys that sign them; the record of who changed what."""

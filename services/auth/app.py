@@ -27,7 +27,6 @@ from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import Audit, AuditRetention
 from services.auth.domain.callers import Callers
 from services.auth.domain.compaction import Compaction
-from services.auth.domain.companies import Companies
 from services.auth.domain.deletions import Deletions
 from services.auth.domain.invitations import Invitations
 from services.auth.domain.issuing import Issuer
@@ -41,6 +40,7 @@ from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.service_tokens import ServiceTokens
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 from services.auth.domain.tokens import Tokens
 from services.auth.domain.users import Users
 from services.auth.domain.withdrawal import Withdrawal
@@ -83,7 +83,7 @@ class Domain:
     callers: Callers
     audit: Audit
     audit_retention: AuditRetention
-    companies: Companies
+    tenants: Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +129,13 @@ def _domain(base: _Base, settings: Settings) -> Domain:
     issuer = Issuer(base.keys)
     quotas = Quotas(tables, base.rate_limits, limits.limits)
     attempts = Attempts(base.rate_limits, settings.attempts.limits)
-    companies = Companies(base.store, tables, clock)
-    callers = Callers(tables, companies)
+    tenants = Tenants(base.store, tables, clock)
+    callers = Callers(tables, tenants)
     sessions = Sessions(tables, issuer, log, clock, seconds=settings.session_seconds, per_user=limits.sessions)
     members = Members(tables, log, sessions, clock)
     deletions = Deletions(tables, clock)
-    registration = Registration(tables, companies, passwords, clock)
-    service_tokens = ServiceTokens(tables, companies, issuer, log, clock)
+    registration = Registration(tables, tenants, passwords, clock)
+    service_tokens = ServiceTokens(tables, tenants, issuer, log, clock)
     return Domain(
         tables=tables,
         keys=base.keys,
@@ -145,7 +145,7 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         members=members,
         accounts=Accounts(
             tables,
-            companies,
+            tenants,
             callers,
             members,
             sessions,
@@ -156,18 +156,18 @@ def _domain(base: _Base, settings: Settings) -> Domain:
             clock,
             settings.sign_in,
         ),
-        users=Users(tables, callers, companies, members, quotas),
-        invitations=Invitations(tables, companies, callers, sessions, passwords, attempts, quotas, clock),
-        projects=Projects(tables, companies, callers, members, sessions, service_tokens, deletions, quotas, clock),
+        users=Users(tables, callers, tenants, members, quotas),
+        invitations=Invitations(tables, tenants, callers, sessions, passwords, attempts, quotas, clock),
+        projects=Projects(tables, tenants, callers, members, sessions, service_tokens, deletions, quotas, clock),
         deletions=deletions,
         tokens=Tokens(tables, callers, members, issuer, quotas, clock, max_days=limits.token_days),
-        compaction=Compaction(tables, companies, log, clock, at_most=limits.revocations),
-        withdrawal=Withdrawal(tables, companies, base.keys, members, clock),
+        compaction=Compaction(tables, tenants, log, clock, at_most=limits.revocations),
+        withdrawal=Withdrawal(tables, tenants, base.keys, members, clock),
         service_tokens=service_tokens,
         callers=callers,
         audit=Audit(base.audit_log, callers),
         audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),
-        companies=companies,
+        tenants=tenants,
     )
 
 

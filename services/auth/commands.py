@@ -24,7 +24,7 @@ from core.tasks import Tasks
 from core.tenancy import Tenant
 from services.auth.app import Domain, assemble
 from services.auth.domain import inputs
-from services.auth.domain.registration import NewCompany
+from services.auth.domain.registration import NewTenant
 from services.auth.domain.tables import COLLECTIONS
 from services.auth.settings import Settings
 
@@ -82,7 +82,7 @@ async def _create_tenant(domain: Domain, arguments: argparse.Namespace) -> str:
     password = given or f"Aa1-{secrets.token_urlsafe(18)}"
     label = inputs.LABEL.check(arguments.token_label) if arguments.token_label else ""
     made = await domain.registration.register(
-        NewCompany(
+        NewTenant(
             email=arguments.email,
             password=password,
             name=arguments.name,
@@ -91,7 +91,7 @@ async def _create_tenant(domain: Domain, arguments: argparse.Namespace) -> str:
             must_change_password=not given,
         )
     )
-    tenant = Tenant(made.company.slug)
+    tenant = Tenant(made.tenant.slug)
     await domain.audit.record_operator(tenant, "tenant.create", "tenant", tenant.slug)
     shown = {"tenant": tenant.slug, "projectId": made.project.id, "userId": made.owner.id}
     if not given:
@@ -134,10 +134,10 @@ def _add_key_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_tenant_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--company", required=True, help="the company's name, 1 to 200 characters")
+    parser.add_argument("--company", required=True, help="the tenant's name, 1 to 200 characters")
     parser.add_argument("--email", required=True, help="the owner's email")
     parser.add_argument("--name", required=True, help="the owner's name")
-    parser.add_argument("--slug", default="", help="the tenant's slug; without it, made from the company's name")
+    parser.add_argument("--slug", default="", help="the tenant's slug; without it, made from the tenant's name")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     parser.add_argument("--token-label", default="", help="also make an API token of the owner with this label")
 
@@ -168,8 +168,8 @@ COMMANDS = (
     ),
     Command(
         "create-tenant",
-        "register a company, also where registration is closed",
-        "Registers a company and prints, as one line of JSON, its owner and, where it made one, the password, which "
+        "register a tenant, also where registration is closed",
+        "Registers a tenant and prints, as one line of JSON, its owner and, where it made one, the password, which "
         "the owner has to change when signing in.",
         _command(_create_tenant),
         _add_tenant_arguments,

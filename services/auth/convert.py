@@ -18,19 +18,19 @@ from portico.auth.v1 import (
 from services.auth.domain.audit import AuditFilter
 from services.auth.domain.callers import Caller
 from services.auth.domain.permissions import levels, levels_from_scopes
-from services.auth.domain.records import ApiToken, Company, Deletion, Invitation, ProjectRecord, SigningKey, User
+from services.auth.domain.records import ApiToken, Deletion, Invitation, ProjectRecord, SigningKey, TenantRecord, User
 from services.auth.domain.revocations import Told
 from services.auth.domain.sessions import Session
 from services.auth.domain.tokens import NewToken, may_delete
 from services.auth.domain.users import UserChange
 
 
-def tenant(company: Company) -> account_service_pb2.Tenant:
+def tenant(tenant_record: TenantRecord) -> account_service_pb2.Tenant:
     return account_service_pb2.Tenant(
-        id=company.slug,
-        slug=company.slug,
-        company_name=company.company_name,
-        created_at=timestamp_of(company.created_at),
+        id=tenant_record.slug,
+        slug=tenant_record.slug,
+        company_name=tenant_record.company_name,
+        created_at=timestamp_of(tenant_record.created_at),
     )
 
 

@@ -84,10 +84,10 @@ class AttemptSettings:
 
 @dataclass(frozen=True)
 class TenantLimitSettings:
-    """What one company may have, so that it takes nothing from the others"""
+    """What one tenant may have, so that it takes nothing from the others"""
 
     tokens: int = setting(
-        "PORTICO_MAX_TOKENS_PER_TENANT", default=1000, min=1, max=5000, help="API tokens of one company."
+        "PORTICO_MAX_TOKENS_PER_TENANT", default=1000, min=1, max=5000, help="API tokens of one tenant."
     )
     token_days: float = setting(
         "PORTICO_MAX_TOKEN_DAYS",
@@ -97,25 +97,25 @@ class TenantLimitSettings:
         help="Longest life of an API token, and that of one that asks for no other.",
     )
     token_rate: str = setting(
-        "PORTICO_AUTH_TOKEN_LIMIT", default="600/hour", help="API tokens that one company makes, deleted ones too."
+        "PORTICO_AUTH_TOKEN_LIMIT", default="600/hour", help="API tokens that one tenant makes, deleted ones too."
     )
     invitation_rate: str = setting(
         "PORTICO_AUTH_INVITATION_LIMIT",
         default="1000/day",
-        help="Invitations that one company makes, revoked and accepted ones too.",
+        help="Invitations that one tenant makes, revoked and accepted ones too.",
     )
     change_rate: str = setting(
         "PORTICO_AUTH_CHANGE_LIMIT",
         default="300/minute",
         help="Invitations, changes of users, removals of users, projects and tokens and switches of project, by one "
-        "person or by all API tokens of one company together.",
+        "person or by all API tokens of one tenant together.",
     )
     users: int = setting(
         "PORTICO_MAX_USERS_PER_TENANT",
         default=10_000,
         min=1,
         max=1_000_000,
-        help="Users and open invitations of one company.",
+        help="Users and open invitations of one tenant.",
     )
     sessions: int = setting(
         "PORTICO_MAX_SESSIONS_PER_USER",
@@ -129,7 +129,7 @@ class TenantLimitSettings:
         default=1000,
         min=1,
         max=100_000,
-        help="Revoked API tokens of one company that services hold one by one; beyond, a cut-off takes their place.",
+        help="Revoked API tokens of one tenant that services hold one by one; beyond, a cut-off takes their place.",
     )
 
     def __post_init__(self) -> None:
@@ -148,7 +148,7 @@ class Settings:
     tenants: TenantLimitSettings
     sealing: SealingSettings
     registration: Literal["open", "closed"] = setting(
-        "PORTICO_REGISTRATION", default="open", help="Whether anybody may register a company."
+        "PORTICO_REGISTRATION", default="open", help="Whether anybody may register a tenant."
     )
     session_seconds: float = setting(
         "PORTICO_SESSION_SECONDS", default=_DAY / 2, min=60, max=MAX_SESSION_SECONDS, help="How long a sign-in lasts."

@@ -32,7 +32,7 @@ async def rest(cluster: Cluster) -> AsyncIterator[Rest]:
 
 @pytest.fixture
 async def tenant(rest: Rest) -> Tenant:
-    """A new company with the echo models."""
+    """A new tenant with the echo models."""
     made = await rest.register()
     await rest.echo(made.session)
     return made

@@ -1,6 +1,6 @@
-"""Two companies on one Portico: no call of one sees a record of the other.
+"""Two tenants on one Portico: no call of one sees a record of the other.
 
-The walk goes over every RPC of the contracts, by REST and by gRPC, with the other company's ids in every field that
+The walk goes over every RPC of the contracts, by REST and by gRPC, with the other tenant's ids in every field that
 could name a record, so a new RPC is walked without anybody thinking of it.
 """
 
@@ -28,7 +28,7 @@ ENDS_THE_SESSION = {"Logout", "ChangePassword", "SwitchProject"}
 
 @dataclass(frozen=True)
 class Victim:
-    """A company with a record of each kind, and all that names them."""
+    """A tenant with a record of each kind, and all that names them."""
 
     tenant: Tenant
     token: str

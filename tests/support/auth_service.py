@@ -119,11 +119,11 @@ class AuthClient:
     def watch(self, request: Message) -> Any:
         return self.trust.WatchRevocations(request, metadata=((SERVICE_SECRET, SECRET),))
 
-    async def register(self, company: str, email: str = "") -> Person:
-        email = email or f"owner@{company}.example.com"
+    async def register(self, name: str, email: str = "") -> Person:
+        email = email or f"owner@{name}.example.com"
         made = await self.call(
             self.accounts.Register,
-            accounts_pb.RegisterRequest(email=email, password=PASSWORD, name="Owner", company_name=company),
+            accounts_pb.RegisterRequest(email=email, password=PASSWORD, name="Owner", company_name=name),
         )
         return Person(made.tenant.slug, made.user.id, made.project_id, email, made.token)
 

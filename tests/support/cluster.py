@@ -120,7 +120,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Tenant:
-    """A registered company and its owner's session."""
+    """A registered tenant and its owner's session."""
 
     slug: str
     email: str
@@ -166,7 +166,7 @@ class Rest:
         return answer.body
 
     async def register(self) -> Tenant:
-        """A new company, with a name that nobody had."""
+        """A new tenant, with a name that nobody had."""
         name = f"Co {secrets.token_hex(5)}"
         email, password = f"owner@{name.lower().replace(' ', '-')}.example.com", f"Aa1!{secrets.token_hex(8)}"
         made = await self.ok(

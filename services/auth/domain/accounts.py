@@ -20,14 +20,14 @@ from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.attempts import Attempts, networks_for
 from services.auth.domain.callers import Caller, Callers
-from services.auth.domain.companies import Companies
 from services.auth.domain.members import Members
 from services.auth.domain.passwords import Passwords
 from services.auth.domain.quotas import Quotas
-from services.auth.domain.records import ACTIVE, Company, User
-from services.auth.domain.registration import NewCompany, Registration
+from services.auth.domain.records import ACTIVE, TenantRecord, User
+from services.auth.domain.registration import NewTenant, Registration
 from services.auth.domain.sessions import Session, Sessions
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
 
 log = logs.get(__name__)
@@ -35,16 +35,16 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    company: Company
+    tenant: TenantRecord
     user: User
     session: Session
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A company that a sign-in may mean, and the account of that email in it."""
+    """A tenant that a sign-in may mean, and the account of that email in it."""
 
-    company: Company
+    tenant: TenantRecord
     user: User | None
 
     @property
@@ -64,7 +64,7 @@ class Accounts:
     def __init__(
         self,
         tables: Tables,
-        companies: Companies,
+        tenants: Tenants,
         callers: Callers,
         members: Members,
         sessions: Sessions,
@@ -76,7 +76,7 @@ class Accounts:
         settings: SignInSettings,
     ) -> None:
         self._users = tables.users
-        self._companies = companies
+        self._tenants = tenants
         self._callers = callers
         self._members = members
         self._sessions = sessions
@@ -87,20 +87,20 @@ class Accounts:
         self._clock = clock
         self._settings = settings
 
-    async def register(self, asked: NewCompany) -> SignedIn:
+    async def register(self, asked: NewTenant) -> SignedIn:
         """Errors are the contract's: PermissionDenied, RateLimited, InvalidInput, Conflict."""
         if not self._settings.registration_open:
-            raise PermissionDenied("Registration is closed here. Ask the operator for a company.")
+            raise PermissionDenied("Registration is closed here. Ask the operator for a tenant.")
         asked = asked.checked()
         await self._attempts.register()
         read_at = self._clock()
         made = await self._registration.register(asked)
-        session = await self._sessions.issue(Tenant(made.company.slug), made.owner, made.project.id, read_at)
-        return SignedIn(made.company, made.owner, session)
+        session = await self._sessions.issue(Tenant(made.tenant.slug), made.owner, made.project.id, read_at)
+        return SignedIn(made.tenant, made.owner, session)
 
     async def login(self, email: str, password: str, slug: str = "", project: str = "") -> SignedIn:
         """One answer, after one time and one hash, for an unknown account, a disabled one and a wrong password,
-        whatever the number of companies in which somebody has this email."""
+        whatever the number of tenants in which somebody has this email."""
         async with _answered_after(self._settings.sign_in_seconds):
             return await self._login(email, password, slug, project)
 
@@ -108,14 +108,14 @@ class Accounts:
         read_at = self._clock()
         email_key = _key_of(email)
         candidates = await self._candidates(email_key, slug)
-        company, user = await self._matching(candidates, email_key, password)
-        tenant = Tenant(company.slug)
+        tenant_record, user = await self._matching(candidates, email_key, password)
+        tenant = Tenant(tenant_record.slug)
         await self._attempts.sign_in(tenant, user)
         chosen = await self._sessions.choose_project(tenant, user, project)
         session = await self._sessions.issue(tenant, user, chosen.id, read_at)
         user = await self._remember_login(tenant, user, password)
         audit.change().about(tenant, user.id, user.id)
-        return SignedIn(company, user, session)
+        return SignedIn(tenant_record, user, session)
 
     async def logout(self) -> None:
         caller = await self._own_session()
@@ -169,24 +169,24 @@ class Accounts:
         return await self._callers.load(identity)
 
     async def _candidates(self, email_key: str, slug: str) -> list[_Candidate]:
-        """What the sign-in may mean: the company of the slug or else every one in which somebody has this email. If the
+        """What the sign-in may mean: the tenant of the slug or else every one in which somebody has this email. If the
         caller's network is known to some of these accounts, they alone are meant: otherwise somebody who has
         registered another's email could try the other's password from a network that is known to his own account."""
         if slug:
-            company = await self._companies.get(slug)
-            companies = [] if company is None else [company]
+            tenant_record = await self._tenants.get(slug)
+            tenants = [] if tenant_record is None else [tenant_record]
         else:
-            companies = await self._companies.of_email(email_key)
+            tenants = await self._tenants.of_email(email_key)
         found = [
             _Candidate(each, await self._users.find_one(Tenant(each.slug), {"emailLower": email_key}))
-            for each in companies
+            for each in tenants
         ]
         return [each for each in found if each.active and self._attempts.knows(each.active)] or found
 
-    async def _matching(self, candidates: list[_Candidate], email_key: str, password: str) -> tuple[Company, User]:
+    async def _matching(self, candidates: list[_Candidate], email_key: str, password: str) -> tuple[TenantRecord, User]:
         """The one account that the password fits. A password that fits some of the accounts and not the others counts
         as a wrong one for these, or registering another's email would be a way to guess without being counted."""
-        accounts = [(each.company, each.active) for each in candidates if each.active]
+        accounts = [(each.tenant, each.active) for each in candidates if each.active]
         known = bool(accounts) and all(self._attempts.knows(user) for _, user in accounts)
         async with self._attempts.password(email_key, known=known) as attempt:
             fits = await self._passwords.fits(password, email_key, [user.password_hash for _, user in accounts])
@@ -195,12 +195,12 @@ class Accounts:
         if not matches:
             _name_candidates(candidates)
             raise Unauthenticated(
-                "Wrong email or password. If the email belongs to several companies, say which in slug.",
+                "Wrong email or password. If the email belongs to several tenants, say which in slug.",
                 reason="WRONG_CREDENTIALS",
             )
         if len(matches) > 1:
             raise FailedPrecondition(
-                "This email belongs to several companies. Say which in slug.", reason="SLUG_REQUIRED", field="slug"
+                "This email belongs to several tenants. Say which in slug.", reason="SLUG_REQUIRED", field="slug"
             )
         return matches[0]
 
@@ -238,11 +238,11 @@ def _key_of(email: str) -> str:
 
 
 def _name_candidates(candidates: list[_Candidate]) -> None:
-    """For the audit logs of the companies that the sign-in may have meant."""
+    """For the audit logs of the tenants that the sign-in may have meant."""
     if not candidates:
         log.info("sign-in refused: no such account")
     for each in candidates:
-        audit.change().about(Tenant(each.company.slug), each.user.id if each.user else "")
+        audit.change().about(Tenant(each.tenant.slug), each.user.id if each.user else "")
 
 
 def _require_session(identity: Identity) -> None:

@@ -12,11 +12,11 @@ from core import context
 from core.context import Identity, Kind
 from core.errors import NotFound, PermissionDenied, Unauthenticated
 from core.tenancy import MAIN, Tenant
-from services.auth.domain.companies import Companies
 from services.auth.domain.permissions import LIMITED, RANK, SEE_ALL_PROJECTS, covers
 from services.auth.domain.records import ACTIVE, ProjectRecord, User
 from services.auth.domain.revocations import record_id
 from services.auth.domain.tables import Table, Tables
+from services.auth.domain.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Caller:
 
 
 class Callers:
-    def __init__(self, tables: Tables, companies: Companies) -> None:
+    def __init__(self, tables: Tables, tenants: Tenants) -> None:
         self._users = tables.users
         self._projects = tables.projects
         self._tokens = tables.tokens
         self._revocations = tables.revocations
-        self._companies = companies
+        self._tenants = tenants
 
     async def current(self) -> Caller:
         """The caller of the present request. Raises Unauthenticated when the account is gone or disabled."""
@@ -94,7 +94,7 @@ class Callers:
         return await self.load(identity)
 
     async def load(self, identity: Identity) -> Caller:
-        if await self._companies.get(identity.tenant.slug) is None:
+        if await self._tenants.get(identity.tenant.slug) is None:
             raise _gone()
         if identity.kind is Kind.SERVICE:
             return Caller(identity, None)

@@ -10,10 +10,10 @@ from core.errors import Conflict
 from core.revocations import Revocations
 from core.storage.ports import Cond, Op
 from core.tenancy import MAIN, Tenant
-from services.auth.domain.companies import Companies
 from services.auth.domain.records import ApiToken, RevocationRecord
 from services.auth.domain.revocations import RevocationLog, api_cut_off_id, told
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
 
 log = logs.get(__name__)
@@ -27,10 +27,10 @@ class Compaction:
     """`at_most` is how many API tokens of a tenant may be revoked one by one."""
 
     def __init__(
-        self, tables: Tables, companies: Companies, revocations: RevocationLog, clock: Clock, *, at_most: int
+        self, tables: Tables, tenants: Tenants, revocations: RevocationLog, clock: Clock, *, at_most: int
     ) -> None:
         self._tables = tables
-        self._companies = companies
+        self._tenants = tenants
         self._revocations = revocations
         self._clock = clock
         self._at_most = at_most
@@ -76,7 +76,7 @@ class Compaction:
         return found
 
     async def _existing(self, slug: str, before: float) -> list[ApiToken]:
-        if await self._companies.get(slug) is None:
+        if await self._tenants.get(slug) is None:
             return []
         settled = {"createdAt": Cond(Op.LT, before)}
         return [token async for token in self._tables.tokens.every(Tenant(slug), settled)]

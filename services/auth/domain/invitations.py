@@ -13,15 +13,15 @@ from services.auth.domain import inputs
 from services.auth.domain.accounts import SignedIn
 from services.auth.domain.attempts import Attempts, networks_for
 from services.auth.domain.callers import Callers
-from services.auth.domain.companies import Companies
 from services.auth.domain.grants import checked_projects, require_authority, require_projects_of
 from services.auth.domain.issuing import new_id
 from services.auth.domain.passwords import Passwords
 from services.auth.domain.permissions import ADMIN, PROJECT_ADMIN, USER, checked_levels, checked_role
 from services.auth.domain.quotas import Quotas
-from services.auth.domain.records import Company, Invitation, User
+from services.auth.domain.records import Invitation, TenantRecord, User
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
 
 _LIFE_SECONDS = 7 * 86_400.0
@@ -45,7 +45,7 @@ class Invitations:
     def __init__(
         self,
         tables: Tables,
-        companies: Companies,
+        tenants: Tenants,
         callers: Callers,
         sessions: Sessions,
         passwords: Passwords,
@@ -55,7 +55,7 @@ class Invitations:
     ) -> None:
         self._invitations = tables.invitations
         self._users = tables.users
-        self._companies = companies
+        self._tenants = tenants
         self._callers = callers
         self._sessions = sessions
         self._passwords = passwords
@@ -122,8 +122,8 @@ class Invitations:
         if found is None:
             await self._attempts.unknown_invitation()
             raise _unknown()
-        company, invitation = found
-        tenant = Tenant(company.slug)
+        tenant_record, invitation = found
+        tenant = Tenant(tenant_record.slug)
         inputs.password(password)
         chosen_name = inputs.OPTIONAL_NAME.check(name) or invitation.name or invitation.email.partition("@")[0]
         await self._attempts.accept(tenant, invitation.id)
@@ -141,19 +141,19 @@ class Invitations:
             last_login_at=read_at,
             known_networks=networks_for(invitation.id),
         )
-        await self._companies.list_email(tenant, user.email_lower)
+        await self._tenants.list_email(tenant, user.email_lower)
         try:
             await self._users.insert(tenant, user)
         except Conflict:  # somebody else was faster
             raise _unknown() from None
         if not await self._invitations.delete(tenant, invitation.id):  # it was taken back in this very moment
             await self._users.delete(tenant, user.id)
-            await self._companies.unlist_email(tenant, user.email_lower)
+            await self._tenants.unlist_email(tenant, user.email_lower)
             raise _unknown()
         audit.change().about(tenant, user.id, user.id)
         project = await self._sessions.choose_project(tenant, user)
         session = await self._sessions.issue(tenant, user, project.id, read_at)
-        return SignedIn(company, user, session)
+        return SignedIn(tenant_record, user, session)
 
     async def _insert(self, tenant: Tenant, invitation: Invitation) -> None:
         same = {"emailLower": invitation.email_lower}
@@ -165,15 +165,15 @@ class Invitations:
         except Conflict:
             raise Conflict("Somebody with this email is invited already.", field="email") from None
 
-    async def _find(self, secret: str) -> tuple[Company, Invitation] | None:
+    async def _find(self, secret: str) -> tuple[TenantRecord, Invitation] | None:
         slug, _, rest = secret[:_MAX_SECRET].partition(".")
-        company = await self._companies.get(slug) if rest else None
-        if company is None:
+        tenant_record = await self._tenants.get(slug) if rest else None
+        if tenant_record is None:
             return None
-        invitation = await self._invitations.find_one(Tenant(company.slug), {"secretHash": _digest(secret)})
+        invitation = await self._invitations.find_one(Tenant(tenant_record.slug), {"secretHash": _digest(secret)})
         if invitation is None or invitation.expires_at <= self._clock():
             return None
-        return company, invitation
+        return tenant_record, invitation
 
 
 def _digest(secret: str) -> str:

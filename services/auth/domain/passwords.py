@@ -55,7 +55,7 @@ class Passwords:
         """For each hash of an account of this email, whether it is of this password. Always makes exactly one hash.
 
         A hash of an earlier version or at another cost cannot be compared. Where all are such, the first alone is
-        verified: signing in to one of the others takes the company's slug once, which renews its hash.
+        verified: signing in to one of the others takes the tenant's slug once, which renews its hash.
         """
         salt = self._salt(email_key)
         if hashes and not any(self._hasher.is_current(each, salt) for each in hashes):

@@ -12,7 +12,6 @@ from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.callers import Caller, Callers
-from services.auth.domain.companies import Companies
 from services.auth.domain.deletions import AUTH, Deletions
 from services.auth.domain.issuing import new_id
 from services.auth.domain.members import Members
@@ -21,6 +20,7 @@ from services.auth.domain.records import ACTIVE, CLOSING, ProjectRecord
 from services.auth.domain.service_tokens import ServiceTokens
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
 
 log = logs.get(__name__)
@@ -34,7 +34,7 @@ class Projects:
     def __init__(
         self,
         tables: Tables,
-        companies: Companies,
+        tenants: Tenants,
         callers: Callers,
         members: Members,
         sessions: Sessions,
@@ -44,7 +44,7 @@ class Projects:
         clock: Clock,
     ) -> None:
         self._tables = tables
-        self._companies = companies
+        self._tenants = tenants
         self._callers = callers
         self._members = members
         self._sessions = sessions
@@ -117,7 +117,7 @@ class Projects:
 
     async def _settle(self, tenant: Tenant, project_id: str) -> None:
         """Finishes a deletion that had been begun; one that had not yet closed the project has not happened."""
-        known = await self._companies.get(tenant.slug) is not None
+        known = await self._tenants.get(tenant.slug) is not None
         project = await self._tables.projects.get(tenant, project_id) if known else None
         if project is None or project.status != CLOSING:
             await self._deletions.withdraw(tenant, project_id)
@@ -128,7 +128,7 @@ class Projects:
 
     async def _remove(self, tenant: Tenant, project_id: str) -> None:
         """Auth's own part. Safe to repeat."""
-        if await self._companies.get(tenant.slug) is not None:
+        if await self._tenants.get(tenant.slug) is not None:
             tokens = [token async for token in self._tables.tokens.every(tenant, {"projectId": project_id})]
             await self._members.take_back(tenant, tokens)
             await self._sessions.end_in_project(tenant, project_id)

@@ -33,20 +33,20 @@ class Quotas:
         """Whether the tenant may have one more API token."""
         if await self._tables.tokens.count(tenant, {}) >= self._limits.tokens:
             raise FailedPrecondition(
-                f"Your company has {self._limits.tokens} API tokens, which is the most it may have. Delete some first.",
+                f"Your tenant has {self._limits.tokens} API tokens, which is the most it may have. Delete some first.",
                 reason="TOO_MANY_TOKENS",
             )
-        await self._hit(tenant, "tokens", self._limits.token_rate, "API tokens were made in your company")
+        await self._hit(tenant, "tokens", self._limits.token_rate, "API tokens were made in your tenant")
 
     async def new_user(self, tenant: Tenant) -> None:
         """Whether the tenant may have one more user. Open invitations count as users."""
         count = await self._tables.users.count(tenant, {}) + await self._tables.invitations.count(tenant, {})
         if count >= self._limits.users:
             raise FailedPrecondition(
-                f"Your company has {self._limits.users} users and invitations, which is the most it may have.",
+                f"Your tenant has {self._limits.users} users and invitations, which is the most it may have.",
                 reason="TOO_MANY_USERS",
             )
-        await self._hit(tenant, "invitations", self._limits.invitation_rate, "people were invited to your company")
+        await self._hit(tenant, "invitations", self._limits.invitation_rate, "people were invited to your tenant")
 
     async def change(self, caller: Caller) -> None:
         """Whether the caller may end or change what somebody holds once more.

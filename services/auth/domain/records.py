@@ -14,7 +14,7 @@ ACTIVE, DISABLED, PENDING, CLOSING = "active", "disabled", "pending", "closing"
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
+class TenantRecord:
     """A tenant. While `pending`, its registration has until `reserved_until` and may then be taken over."""
 
     id: str

@@ -1,4 +1,4 @@
-"""Registers a company: tenant, store, project "default" and owner, whole or not at all."""
+"""Registers a tenant: tenant, store, project "default" and owner, whole or not at all."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,20 +10,20 @@ from core.errors import PorticoError, Unavailable
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.attempts import networks_for
-from services.auth.domain.companies import RESERVATION_SECONDS, Companies
 from services.auth.domain.issuing import new_id
 from services.auth.domain.passwords import Passwords
 from services.auth.domain.permissions import OWNER
-from services.auth.domain.records import Company, ProjectRecord, User
+from services.auth.domain.records import ProjectRecord, TenantRecord, User
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import RESERVATION_SECONDS, Tenants
 from services.auth.ports import Clock
 
 DEFAULT_PROJECT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class NewCompany:
-    """What a registration asks for, as the caller wrote it. An empty slug is made from the company's name."""
+class NewTenant:
+    """What a registration asks for, as the caller wrote it. An empty slug is made from the tenant's name."""
 
     email: str
     password: str
@@ -32,7 +32,7 @@ class NewCompany:
     slug: str = ""
     must_change_password: bool = False
 
-    def checked(self) -> "NewCompany":
+    def checked(self) -> "NewTenant":
         """The same, in order. Raises InvalidInput."""
         company_name = inputs.COMPANY_NAME.check(self.company_name)
         return replace(
@@ -47,35 +47,35 @@ class NewCompany:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    company: Company
+    tenant: TenantRecord
     owner: User
     project: ProjectRecord
 
 
 class Registration:
-    def __init__(self, tables: Tables, companies: Companies, passwords: Passwords, clock: Clock) -> None:
+    def __init__(self, tables: Tables, tenants: Tenants, passwords: Passwords, clock: Clock) -> None:
         self._tables = tables
-        self._companies = companies
+        self._tenants = tenants
         self._passwords = passwords
         self._clock = clock
 
-    async def register(self, asked: NewCompany) -> Registered:
+    async def register(self, asked: NewTenant) -> Registered:
         """Raises InvalidInput, or Conflict where the slug is taken. A crash half-way blocks nobody for long."""
         asked = asked.checked()
         owner = await self._owner(asked)
-        reserved = await self._companies.reserve(asked.slug, asked.company_name)
+        reserved = await self._tenants.reserve(asked.slug, asked.company_name)
         tenant = Tenant(reserved.slug)
         async with self._within_reservation(reserved):
             project = ProjectRecord(new_id(), DEFAULT_PROJECT, "Default", self._clock())
             await self._tables.projects.insert(tenant, project)
             owner = replace(owner, project_ids=(project.id,))
             await self._tables.users.insert(tenant, owner)
-            await self._companies.list_email(tenant, owner.email_lower)
-            company = await self._companies.activate(reserved, owner.id)
+            await self._tenants.list_email(tenant, owner.email_lower)
+            tenant_record = await self._tenants.activate(reserved, owner.id)
         audit.change().about(tenant, tenant.slug, owner.id)
-        return Registered(company, owner, project)
+        return Registered(tenant_record, owner, project)
 
-    async def _owner(self, asked: NewCompany) -> User:
+    async def _owner(self, asked: NewTenant) -> User:
         id, email_key = new_id(), inputs.email_key(asked.email)
         return User(
             id=id,
@@ -90,14 +90,14 @@ class Registration:
         )
 
     @asynccontextmanager
-    async def _within_reservation(self, reserved: Company) -> AsyncIterator[None]:
+    async def _within_reservation(self, reserved: TenantRecord) -> AsyncIterator[None]:
         """The block must end well before somebody else may take the reservation over."""
         try:
             async with asyncio.timeout(RESERVATION_SECONDS / 2):
                 yield
         except BaseException as error:  # cancelled or failed, the slug is given back; a crash leaves that to the clock
             with suppress(PorticoError):
-                await asyncio.shield(self._companies.release(reserved))
+                await asyncio.shield(self._tenants.release(reserved))
             if isinstance(error, TimeoutError):
                 raise Unavailable("The registration took too long. Try again.", retry_after=1.0) from None
             raise

@@ -7,12 +7,12 @@ from core.errors import InvalidInput, NotFound
 from core.revocations import Revocation
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
-from services.auth.domain.companies import Companies
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.permissions import checked_scopes
 from services.auth.domain.records import ACTIVE
 from services.auth.domain.revocations import RevocationLog
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
 
 _LIFE_SECONDS = 300.0
@@ -22,10 +22,10 @@ _SKEW_SECONDS = 60.0
 
 class ServiceTokens:
     def __init__(
-        self, tables: Tables, companies: Companies, issuer: Issuer, revocations: RevocationLog, clock: Clock
+        self, tables: Tables, tenants: Tenants, issuer: Issuer, revocations: RevocationLog, clock: Clock
     ) -> None:
         self._projects = tables.projects
-        self._companies = companies
+        self._tenants = tenants
         self._issuer = issuer
         self._revocations = revocations
         self._clock = clock
@@ -37,10 +37,10 @@ class ServiceTokens:
         if not wanted:
             raise InvalidInput("A token needs at least one scope.", field="scopes")
         now = self._clock()  # before the project is read: `end_in_project` counts on it
-        company = await self._companies.get(slug)
-        if company is None:
+        tenant_record = await self._tenants.get(slug)
+        if tenant_record is None:
             raise NotFound("There is no such tenant.", field="tenant")
-        tenant = Tenant(company.slug)
+        tenant = Tenant(tenant_record.slug)
         project = await self._projects.get(tenant, project_id)
         if project is None or project.status != ACTIVE:
             raise NotFound("There is no such project.", field="project")

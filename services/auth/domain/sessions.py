@@ -89,7 +89,7 @@ class Sessions:
             tenant, {"status": ACTIVE, **theirs}, order=Order(descending=False), page_size=1
         )
         if not projects:
-            raise FailedPrecondition("You are not a member of any project. Ask an administrator of your company.")
+            raise FailedPrecondition("You are not a member of any project. Ask an administrator of your tenant.")
         return projects[0]
 
     async def end(self, identity: Identity) -> None:

@@ -10,7 +10,6 @@ from core.storage.tenants import TENANTS
 from core.tenancy import Scope
 from services.auth.domain.records import (
     ApiToken,
-    Company,
     Deletion,
     DirectoryEntry,
     InstallationValue,
@@ -19,6 +18,7 @@ from services.auth.domain.records import (
     RevocationRecord,
     SessionRecord,
     SigningKey,
+    TenantRecord,
     User,
     camel,
     from_document,
@@ -154,7 +154,7 @@ def _plain(value: Any) -> Any:
 class Tables:
     """Everything that auth keeps. The first six belong to the installation, the others to a tenant."""
 
-    companies: Table[Company]
+    tenants: Table[TenantRecord]
     directory: Table[DirectoryEntry]
     installation: Table[InstallationValue]
     signing_keys: Table[SigningKey]
@@ -169,7 +169,7 @@ class Tables:
     @classmethod
     def of(cls, store: DocumentStore) -> "Tables":
         return cls(
-            companies=Table(store, TENANTS, Company),
+            tenants=Table(store, TENANTS, TenantRecord),
             directory=Table(store, _DIRECTORY, DirectoryEntry),
             installation=Table(store, _INSTALLATION, InstallationValue),
             signing_keys=Table(store, _SIGNING_KEYS, SigningKey),

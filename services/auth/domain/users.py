@@ -8,13 +8,13 @@ from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.callers import Caller, Callers
-from services.auth.domain.companies import Companies
 from services.auth.domain.grants import checked_projects, require_authority, require_projects_of
 from services.auth.domain.members import Members
 from services.auth.domain.permissions import OWNER, checked_levels, checked_role
 from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import ACTIVE, DISABLED, User
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,10 @@ class UserChange:
 
 
 class Users:
-    def __init__(
-        self, tables: Tables, callers: Callers, companies: Companies, members: Members, quotas: Quotas
-    ) -> None:
+    def __init__(self, tables: Tables, callers: Callers, tenants: Tenants, members: Members, quotas: Quotas) -> None:
         self._users = tables.users
         self._callers = callers
-        self._companies = companies
+        self._tenants = tenants
         self._members = members
         self._quotas = quotas
 
@@ -76,7 +74,7 @@ class Users:
         await self._quotas.change(caller)
         await self._guard(caller, user, replace(user, status=DISABLED))
         await self._write(caller.tenant, user, replace(user, status=DISABLED))
-        await self._companies.unlist_email(caller.tenant, user.email_lower)
+        await self._tenants.unlist_email(caller.tenant, user.email_lower)
         await self._users.delete(caller.tenant, id)
 
     async def _find(self, caller: Caller, id: str) -> User:

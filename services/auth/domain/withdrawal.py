@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from core.errors import NotFound
 from core.storage.ports import Cond, Op
 from core.tenancy import MAIN, Tenant
-from services.auth.domain.companies import Companies
 from services.auth.domain.keys import Keys
 from services.auth.domain.members import Members
 from services.auth.domain.records import ACTIVE, ApiToken, SigningKey
 from services.auth.domain.tables import Tables
+from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
 
 
@@ -23,9 +23,9 @@ class Withdrawn:
 
 
 class Withdrawal:
-    def __init__(self, tables: Tables, companies: Companies, keys: Keys, members: Members, clock: Clock) -> None:
+    def __init__(self, tables: Tables, tenants: Tenants, keys: Keys, members: Members, clock: Clock) -> None:
         self._tables = tables
-        self._companies = companies
+        self._tenants = tenants
         self._keys = keys
         self._members = members
         self._clock = clock
@@ -42,20 +42,20 @@ class Withdrawal:
     async def signed(self) -> Mapping[str, int]:
         """How many API tokens each key has signed."""
         counts = {key.id: 0 for key in self._keys.published}
-        async for tenant in self._tenants():
+        async for tenant in self._active_tenants():
             for key in self._keys.published:
                 counts[key.id] += len(await self._signed_by(tenant, key.id, key))
         return counts
 
     async def _take_back(self, key_id: str, key: SigningKey | None) -> AsyncIterator[tuple[str, int]]:
-        async for tenant in self._tenants():
+        async for tenant in self._active_tenants():
             tokens = await self._signed_by(tenant, key_id, key)
             yield tenant.slug, await self._members.take_back(tenant, tokens)
 
-    async def _tenants(self) -> AsyncIterator[Tenant]:
-        async for company in self._tables.companies.every(MAIN, {"status": ACTIVE}):
-            if await self._companies.get(company.slug) is not None:  # which makes its store ready
-                yield Tenant(company.slug)
+    async def _active_tenants(self) -> AsyncIterator[Tenant]:
+        async for tenant_record in self._tables.tenants.every(MAIN, {"status": ACTIVE}):
+            if await self._tenants.get(tenant_record.slug) is not None:  # which makes its store ready
+                yield Tenant(tenant_record.slug)
 
     async def _signed_by(self, tenant: Tenant, key_id: str, key: SigningKey | None) -> list[ApiToken]:
         """Records of earlier versions do not name the key: those count that were made while it signed."""

@@ -12,7 +12,7 @@ from services.auth import convert
 from services.auth.domain.accounts import Accounts, SignedIn
 from services.auth.domain.callers import Callers
 from services.auth.domain.invitations import Invitations
-from services.auth.domain.registration import NewCompany
+from services.auth.domain.registration import NewTenant
 from services.auth.servicers.cookies import Cookies
 
 
@@ -25,7 +25,7 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
 
     async def Register(self, request: pb.RegisterRequest, context: CallContext) -> pb.RegisterResponse:
         made = await self._accounts.register(
-            NewCompany(
+            NewTenant(
                 email=request.email, password=request.password, name=request.name, company_name=request.company_name
             )
         )
@@ -68,7 +68,7 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         """The fields that every answer with a new session has; a browser keeps the session as a cookie."""
         self._cookies.keep(made.session.token, context)
         return {
-            "tenant": convert.tenant(made.company),
+            "tenant": convert.tenant(made.tenant),
             "user": convert.user(made.user),
             "token": made.session.token,
             "expires_at": timestamp_of(made.session.expires_at),

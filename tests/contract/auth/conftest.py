@@ -1,4 +1,4 @@
-"""The auth service for a test, and the owner of a company in it."""
+"""The auth service for a test, and the owner of a tenant in it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

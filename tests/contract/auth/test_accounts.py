@@ -89,9 +89,9 @@ class TestRegister:
     async def test_is_limited_by_address(self, tmp_path: Path) -> None:
         async with auth_service(tmp_path / "data", PORTICO_AUTH_REGISTER_LIMIT="2/hour") as client:
 
-            async def attempt(address: str, company: str, password: str = PASSWORD) -> None:
+            async def attempt(address: str, name: str, password: str = PASSWORD) -> None:
                 request = accounts.RegisterRequest(
-                    email="a@example.com", password=password, name="A", company_name=company
+                    email="a@example.com", password=password, name="A", company_name=name
                 )
                 await client.call(client.accounts.Register, request, x_client_address=address)
 

@@ -67,15 +67,15 @@ def record(number: int, now: float) -> Document:
 async def test_two_hundred_thousand_are_followed_and_survive_a_restart(tmp_path: Path) -> None:
     folder, now = tmp_path / "data", time.time()
     await write_revocations(folder, [record(number, now) for number in range(MANY)])
-    for company in ("first", "restarted"):
+    for tenant in ("first", "restarted"):
         async with auth_service(folder) as auth, following(auth) as known:
             assert known.size >= MANY
             assert known.is_revoked(identity("t7", f"{7:032x}"))
             assert not known.is_revoked(identity("t8", f"{7:032x}"))
-            owner = await auth.register(company)
+            owner = await auth.register(tenant)
             made = await auth.api_token(owner.token)
             await auth.call(auth.tokens.DeleteToken, tokens.DeleteTokenRequest(id=made.id), owner.token)
-            news = identity(company, made.id)
+            news = identity(tenant, made.id)
             await until(partial(known.is_revoked, news))
 
 

@@ -33,9 +33,9 @@ async def owner(auth: AuthClient) -> Person:
     return await register(auth, "acme", HOME)
 
 
-async def register(auth: AuthClient, company: str, address: str, **fields: str) -> Person:
-    asked = {"email": f"owner@{company}.example.com", "password": PASSWORD, "name": "Owner", **fields}
-    request = accounts.RegisterRequest(company_name=company, **asked)
+async def register(auth: AuthClient, name: str, address: str, **fields: str) -> Person:
+    asked = {"email": f"owner@{name}.example.com", "password": PASSWORD, "name": "Owner", **fields}
+    request = accounts.RegisterRequest(company_name=name, **asked)
     made = await auth.call(auth.accounts.Register, request, x_client_address=address)
     return Person(made.tenant.slug, made.user.id, made.project_id, asked["email"], made.token)
 

@@ -1,4 +1,4 @@
-"""One company takes nothing from the others: what it has is bounded, and how fast it changes what all have to know."""
+"""One tenant takes nothing from the others: what it has is bounded, and how fast it changes what all have to know."""
 
 import time
 from pathlib import Path
@@ -161,7 +161,7 @@ class TestSessions:
 
 class TestRevocations:
     async def test_creating_and_deleting_tokens_fills_nobodys_memory(self, tmp_path: Path) -> None:
-        """And what one company fills concerns nobody else's revocations."""
+        """And what one tenant fills concerns nobody else's revocations."""
         async with auth_service(tmp_path / "data") as auth:
             owner, other = await auth.register("acme"), await auth.register("globex")
             alive, theirs = await auth.api_token(owner.token), await auth.api_token(other.token)

@@ -18,7 +18,7 @@ def callers() -> set[str]:
 
 
 def test_auth_alone_creates_and_drops_tenants() -> None:
-    assert callers() == {"services/auth/domain/companies.py"}
+    assert callers() == {"services/auth/domain/tenants.py"}
 
 
 def test_nothing_prepares_a_collection_at_run_time() -> None:

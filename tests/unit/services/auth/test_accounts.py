@@ -11,7 +11,7 @@ from core.errors import InvalidInput, PermissionDenied, Unauthenticated
 from core.tenancy import Tenant
 from services.auth.adapters.argon2 import Argon2Hasher
 from services.auth.domain.accounts import SignedIn
-from services.auth.domain.registration import NewCompany
+from services.auth.domain.registration import NewTenant
 from services.auth.domain.users import UserChange
 from tests.unit.services.auth.conftest import Process, World
 
@@ -21,7 +21,7 @@ ACME = Tenant("acme")
 
 
 async def register(process: Process) -> SignedIn:
-    return await process.domain.accounts.register(NewCompany("ann@example.com", PASSWORD, "Ann", "Acme"))
+    return await process.domain.accounts.register(NewTenant("ann@example.com", PASSWORD, "Ann", "Acme"))
 
 
 def call_as(process: Process, token: str) -> None:
@@ -75,7 +75,7 @@ async def test_a_sign_in_that_read_the_old_rights_gives_no_session_with_them(wor
 
 async def test_who_has_yet_to_choose_a_password_can_do_nothing_else(world: World) -> None:
     process = await world.start()
-    asked = NewCompany("ann@example.com", PASSWORD, "Ann", "Acme", must_change_password=True)
+    asked = NewTenant("ann@example.com", PASSWORD, "Ann", "Acme", must_change_password=True)
     await process.domain.registration.register(asked)
     made = await process.domain.accounts.login("ann@example.com", PASSWORD)
     assert made.user.must_change_password
@@ -124,13 +124,13 @@ class CountingHasher:
 @pytest.mark.parametrize(
     ("email", "slug"), [("ann@example.com", ""), ("nobody@example.com", ""), ("ann@example.com", "nowhere"), ("", "")]
 )
-@pytest.mark.parametrize("companies", [1, 8])
-async def test_every_refused_sign_in_hashes_once(world: World, email: str, slug: str, companies: int) -> None:
-    """Otherwise the time of the answer says whether there is such an account, and in how many companies."""
+@pytest.mark.parametrize("tenants", [1, 8])
+async def test_every_refused_sign_in_hashes_once(world: World, email: str, slug: str, tenants: int) -> None:
+    """Otherwise the time of the answer says whether there is such an account, and in how many tenants."""
     counting = CountingHasher()
     process = await world.start(hasher=counting)
-    for number in range(companies):
-        await process.domain.registration.register(NewCompany("ann@example.com", PASSWORD, "Ann", f"Acme {number}"))
+    for number in range(tenants):
+        await process.domain.registration.register(NewTenant("ann@example.com", PASSWORD, "Ann", f"Acme {number}"))
     before = counting.count
     with pytest.raises(Unauthenticated):
         await process.domain.accounts.login(email, "Wrong-Horse-1", slug)
@@ -139,16 +139,16 @@ async def test_every_refused_sign_in_hashes_once(world: World, email: str, slug:
 
 @pytest.mark.parametrize("others", [0, 7])
 async def test_a_sign_in_hashes_once_whatever_the_number_of_companies_of_the_email(world: World, others: int) -> None:
-    """Somebody who registers a company with another's email could see by the time in how many others it is."""
+    """Somebody who registers a tenant with another's email could see by the time in how many others it is."""
     counting = CountingHasher()
     process = await world.start(hasher=counting)
     for number in range(others):
-        asked = NewCompany("ann@example.com", f"{PASSWORD}-{number}", "Ann", f"Acme {number}")
+        asked = NewTenant("ann@example.com", f"{PASSWORD}-{number}", "Ann", f"Acme {number}")
         await process.domain.registration.register(asked)
-    await process.domain.registration.register(NewCompany("ann@example.com", PASSWORD, "Mallory", "Evil"))
+    await process.domain.registration.register(NewTenant("ann@example.com", PASSWORD, "Mallory", "Evil"))
     before = counting.count
     made = await process.domain.accounts.login("ann@example.com", PASSWORD)
-    assert (made.company.slug, counting.count - before) == ("evil", 1)
+    assert (made.tenant.slug, counting.count - before) == ("evil", 1)
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "Wrong-Horse-1"])

@@ -5,7 +5,7 @@ from core.storage.scan import scan
 from core.tenancy import Tenant
 from portico.auth.v1.audit_service_pb2 import ListAuditEntriesRequest
 from services.auth import convert
-from services.auth.domain.registration import NewCompany
+from services.auth.domain.registration import NewTenant
 from tests.unit.services.auth.conftest import Process, World
 
 DAY = 86_400.0
@@ -13,7 +13,7 @@ DAY = 86_400.0
 
 async def register(process: Process, slug: str) -> Tenant:
     await process.domain.registration.register(
-        NewCompany(f"o@{slug}.example.com", "Correct-Horse-1", "Owner", slug.title(), slug)
+        NewTenant(f"o@{slug}.example.com", "Correct-Horse-1", "Owner", slug.title(), slug)
     )
     return Tenant(slug)
 

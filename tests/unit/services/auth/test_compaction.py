@@ -10,7 +10,7 @@ from core.storage.ports import Collection, Page
 from core.tenancy import MAIN, Project, Scope, Tenant
 from services.auth.domain.accounts import SignedIn
 from services.auth.domain.records import ApiToken, RevocationRecord
-from services.auth.domain.registration import NewCompany
+from services.auth.domain.registration import NewTenant
 from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import Process, World
 
@@ -23,9 +23,9 @@ def few(world: World) -> None:
     world.env["PORTICO_MAX_REVOCATIONS_PER_TENANT"] = "5"
 
 
-async def company(world: World) -> tuple[Process, SignedIn]:
+async def registered(world: World) -> tuple[Process, SignedIn]:
     process = await world.start()
-    made = await process.domain.accounts.register(NewCompany("ann@example.com", "Correct-Horse-1", "Ann", "Acme"))
+    made = await process.domain.accounts.register(NewTenant("ann@example.com", "Correct-Horse-1", "Ann", "Acme"))
     return process, made
 
 
@@ -57,7 +57,7 @@ async def kept_records(process: Process) -> list[RevocationRecord]:
 
 async def test_many_become_one_for_this_process_its_replicas_and_the_next_start(world: World) -> None:
     """Deleting a token that never expired left a revocation for ever, in the memory of every service."""
-    process, owner = await company(world)
+    process, owner = await registered(world)
     replica = await world.start()
     tokens = await issue(process, owner, 20)
     gone, alive = tokens[::2], tokens[1::2]
@@ -75,7 +75,7 @@ async def test_many_become_one_for_this_process_its_replicas_and_the_next_start(
 
 
 async def test_few_stay_as_they_are(world: World) -> None:
-    process, owner = await company(world)
+    process, owner = await registered(world)
     await take_back(process, *await issue(process, owner, 5))
     world.clock.now += 61
     await compact(process)
@@ -83,7 +83,7 @@ async def test_few_stay_as_they_are(world: World) -> None:
 
 
 async def test_a_compaction_after_another_forgets_the_kept_that_are_gone(world: World) -> None:
-    process, owner = await company(world)
+    process, owner = await registered(world)
     first, second = await issue(process, owner, 10), await issue(process, owner, 10)
     await take_back(process, *first)
     world.clock.now += 61
@@ -97,7 +97,7 @@ async def test_a_compaction_after_another_forgets_the_kept_that_are_gone(world: 
 
 
 async def test_a_token_that_is_just_being_made_is_not_cut_off(world: World) -> None:
-    process, owner = await company(world)
+    process, owner = await registered(world)
     await take_back(process, *await issue(process, owner, 10))
     world.clock.now += 61
     fresh = await issue(process, owner, 2)
@@ -107,7 +107,7 @@ async def test_a_token_that_is_just_being_made_is_not_cut_off(world: World) -> N
 
 
 async def test_revocations_of_an_earlier_version_that_never_expire_are_compacted(world: World) -> None:
-    process, owner = await company(world)
+    process, owner = await registered(world)
     alive = await issue(process, owner, 1)
     for number in range(10):
         old = {"id": f"r{number}", "tenant": "acme", "createdAt": world.clock.now, "tokenId": f"old{number}"}
@@ -124,7 +124,7 @@ async def test_revocations_of_an_earlier_version_that_never_expire_are_compacted
 
 
 async def test_a_session_revoked_by_an_earlier_version_is_left_alone(world: World) -> None:
-    process, owner = await company(world)
+    process, owner = await registered(world)
     document = {"id": "r1", "tenant": "acme", "createdAt": world.clock.now, "tokenId": "s1"}
     document |= {"subject": "", "issuedBefore": 0.0, "expiresAt": world.clock.now + 1000}
     await world.store.insert(MAIN, process.domain.tables.revocations._collection, document)
@@ -155,7 +155,7 @@ class Interrupted(MemoryStore):
 async def test_a_token_that_is_deleted_meanwhile_stays_deleted(world: World, moment: str) -> None:
     store = Interrupted()
     world.store = store
-    process, owner = await company(world)
+    process, owner = await registered(world)
     replica = await world.start()
     victim = (await issue(process, owner, 1))[0]
     await take_back(process, *await issue(process, owner, 10))
@@ -171,7 +171,7 @@ async def test_of_two_compactions_at_the_same_time_one_is_written(world: World) 
     """The other may have read the tokens before one was deleted whose revocation the first has replaced."""
     store = Interrupted()
     world.store = store
-    process, owner = await company(world)
+    process, owner = await registered(world)
     replica = await world.start()
     victim = (await issue(process, owner, 1))[0]
     await take_back(process, *await issue(process, owner, 10))
@@ -204,7 +204,7 @@ class Dying(MemoryStore):
 async def test_a_compaction_that_dies_is_finished_by_a_later_one(world: World) -> None:
     store = Dying()
     world.store = store
-    process, owner = await company(world)
+    process, owner = await registered(world)
     tokens = await issue(process, owner, 12)
     await take_back(process, *tokens[:10])
     world.clock.now += 61

@@ -10,7 +10,7 @@ from core.context import Identity, Kind, RequestContext
 from core.errors import FailedPrecondition, NotFound, PorticoError, Unavailable
 from core.storage.ports import Collection, Document, Where
 from core.tenancy import Project, Scope, Tenant
-from services.auth.domain.registration import NewCompany, Registered
+from services.auth.domain.registration import NewTenant, Registered
 from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import Process, World
 
@@ -54,9 +54,9 @@ class Failing(MemoryStore):
         return await super().delete_where(scope, collection, where)
 
 
-async def company(process: Process) -> Registered:
+async def registered(process: Process) -> Registered:
     return await process.domain.registration.register(
-        NewCompany("o@acme.example.com", "Correct-Horse-1", "Owner", "Acme", "acme")
+        NewTenant("o@acme.example.com", "Correct-Horse-1", "Owner", "Acme", "acme")
     )
 
 
@@ -71,7 +71,7 @@ async def listed(process: Process, service: str) -> list[str]:
 
 async def test_every_service_hears_of_it_until_it_acknowledges(world: World) -> None:
     process = await world.start()
-    act_as(await company(process))
+    act_as(await registered(process))
     lab = await process.domain.projects.create("Lab", "", "")
     await process.domain.projects.delete(lab.id)
     for service in SERVICES:
@@ -89,7 +89,7 @@ async def test_every_service_hears_of_it_until_it_acknowledges(world: World) -> 
 
 async def test_the_last_project_is_not_published_and_stays(world: World) -> None:
     process = await world.start()
-    made = await company(process)
+    made = await registered(process)
     act_as(made)
     lab = await process.domain.projects.create("Lab", "", "")
     await process.domain.tables.projects.delete(ACME, made.project.id)
@@ -107,7 +107,7 @@ async def test_a_deletion_that_is_cut_off_anywhere_is_finished_or_has_not_happen
     store = Failing()
     world.store = store
     process = await world.start()
-    made = await company(process)
+    made = await registered(process)
     act_as(made)
     lab = await process.domain.projects.create("Lab", "", "")
     record, _ = await process.domain.tokens.issue(ACME, made.owner, lab.id, "ci", made.owner.scopes)

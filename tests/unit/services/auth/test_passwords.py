@@ -110,7 +110,7 @@ class Counting(Argon2Hasher):
 @pytest.mark.parametrize("old", [0, 1, 3])
 @pytest.mark.parametrize("current", [0, 1, 8])
 async def test_it_is_one_hash_whatever_there_is(old: int, current: int) -> None:
-    """Eight companies of one email took eight times as long as one, which told how many there were."""
+    """Eight tenants of one email took eight times as long as one, which told how many there were."""
     hasher = Counting()
     passwords = Passwords(hasher, KEY, parallel=2)
     hashes = [PasswordHasher(time_cost=1, memory_cost=2048).hash("right") for _ in range(old)]

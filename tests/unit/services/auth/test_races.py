@@ -20,7 +20,7 @@ from core.storage.ports import Collection, Document
 from core.tenancy import MAIN, Scope, Tenant
 from services.auth.domain.accounts import SignedIn
 from services.auth.domain.invitations import NewInvitation
-from services.auth.domain.registration import NewCompany
+from services.auth.domain.registration import NewTenant
 from services.auth.domain.tokens import NewToken
 from services.auth.domain.users import UserChange
 from tests.support.stores import MemoryStore
@@ -74,7 +74,7 @@ async def process(world: World, store: Interrupted) -> Process:
 
 @pytest.fixture
 async def owner(process: Process) -> SignedIn:
-    return await process.domain.accounts.register(NewCompany("ann@example.com", PASSWORD, "Ann", "Acme"))
+    return await process.domain.accounts.register(NewTenant("ann@example.com", PASSWORD, "Ann", "Acme"))
 
 
 async def join(process: Process, owner: SignedIn, asked: NewInvitation) -> SignedIn:
@@ -158,7 +158,7 @@ async def test_an_invitation_accepted_while_it_is_taken_back(
     with pytest.raises(NotFound):
         await process.domain.invitations.accept(secret, PASSWORD, "")
     assert [user.id async for user in process.domain.tables.users.every(ACME, {})] == [owner.user.id]
-    assert await process.domain.companies.of_email("m@example.com") == []
+    assert await process.domain.tenants.of_email("m@example.com") == []
 
 
 async def test_an_invitation_ends_after_seven_days(process: Process, owner: SignedIn, world: World) -> None:

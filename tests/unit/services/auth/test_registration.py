@@ -1,4 +1,4 @@
-"""Registering a company: whole, or not at all."""
+"""Registering a tenant: whole, or not at all."""
 
 import asyncio
 
@@ -7,8 +7,8 @@ import pytest
 from core.errors import Conflict, InvalidInput, Unauthenticated
 from core.storage.ports import Collection, Document, DocumentStore
 from core.tenancy import Scope, Tenant
-from services.auth.domain.companies import RESERVATION_SECONDS, RESERVED_SLUGS
-from services.auth.domain.registration import NewCompany
+from services.auth.domain.registration import NewTenant
+from services.auth.domain.tenants import RESERVATION_SECONDS, RESERVED_SLUGS
 from tests.support.stores import MemoryStore
 from tests.unit.services.auth.conftest import World
 
@@ -16,10 +16,8 @@ PASSWORD = "Correct-Horse-1"
 OTHER_PASSWORD = "Another-Horse-2"
 
 
-def asked(
-    email: str = "ann@example.com", password: str = PASSWORD, company: str = "Acme", slug: str = ""
-) -> NewCompany:
-    return NewCompany(email, password, "Ann", company, slug)
+def asked(email: str = "ann@example.com", password: str = PASSWORD, name: str = "Acme", slug: str = "") -> NewTenant:
+    return NewTenant(email, password, "Ann", name, slug)
 
 
 class Dying(MemoryStore):
@@ -62,14 +60,14 @@ async def test_a_crash_half_way_leaves_nothing_that_works_or_blocks(world: World
     for slug in ("", "acme"):
         with pytest.raises(Unauthenticated):
             await accounts.login("ann@example.com", PASSWORD, slug)
-    assert await process.domain.companies.get("acme") is None
+    assert await process.domain.tenants.get("acme") is None
     world.clock.now += RESERVATION_SECONDS + 1
     made = await process.domain.registration.register(asked("bea@example.com", OTHER_PASSWORD))
     assert (await accounts.login("bea@example.com", OTHER_PASSWORD)).user.id == made.owner.id
     users = [user.email async for user in process.domain.tables.users.every(Tenant("acme"), {})]
     projects = [project.id async for project in process.domain.tables.projects.every(Tenant("acme"), {})]
     assert (users, projects) == (["bea@example.com"], [made.project.id])
-    assert await process.domain.companies.of_email("ann@example.com") == []
+    assert await process.domain.tenants.of_email("ann@example.com") == []
     with pytest.raises(Unauthenticated):
         await accounts.login("ann@example.com", PASSWORD)
 
@@ -94,18 +92,18 @@ async def test_a_failure_without_a_crash_frees_the_slug_at_once(world: World) ->
 
 async def test_a_registration_under_way_is_not_taken_over(world: World) -> None:
     process = await world.start()
-    reserved = await process.domain.companies.reserve("acme", "Acme")
+    reserved = await process.domain.tenants.reserve("acme", "Acme")
     with pytest.raises(Conflict):
         await process.domain.registration.register(asked())
     world.clock.now += RESERVATION_SECONDS + 1
     await process.domain.registration.register(asked())
     with pytest.raises(Conflict):
-        await process.domain.companies.activate(reserved, "somebody")
+        await process.domain.tenants.activate(reserved, "somebody")
 
 
 async def test_of_those_who_take_over_one_wins(world: World) -> None:
     process = await world.start()
-    await process.domain.companies.reserve("acme", "Acme")
+    await process.domain.tenants.reserve("acme", "Acme")
     world.clock.now += RESERVATION_SECONDS + 1
     outcomes = await asyncio.gather(
         *(process.domain.registration.register(asked(f"u{number}@example.com")) for number in range(10)),
@@ -117,11 +115,11 @@ async def test_of_those_who_take_over_one_wins(world: World) -> None:
 @pytest.mark.parametrize("slug", sorted(RESERVED_SLUGS))
 async def test_reserved_slugs_are_refused_however_they_are_given(world: World, slug: str) -> None:
     process = await world.start()
-    for wanted in (asked(company=slug.upper()), asked(slug=slug)):
+    for wanted in (asked(name=slug.upper()), asked(slug=slug)):
         with pytest.raises(InvalidInput):
             await process.domain.registration.register(wanted)
 
 
 async def test_default_is_a_good_slug(world: World) -> None:
     process = await world.start()
-    assert (await process.domain.registration.register(asked(company="Default"))).company.slug == "default"
+    assert (await process.domain.registration.register(asked(name="Default"))).tenant.slug == "default"

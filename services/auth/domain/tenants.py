@@ -10,7 +10,7 @@ from core.errors import Conflict, InvalidInput
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.issuing import new_id
-from services.auth.domain.records import ACTIVE, PENDING, Company, DirectoryEntry
+from services.auth.domain.records import ACTIVE, PENDING, DirectoryEntry, TenantRecord
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
@@ -20,38 +20,38 @@ RESERVED_SLUGS = frozenset(
 RESERVATION_SECONDS = 30.0
 """For which a registration holds its slug. It gives up by itself well before that."""
 
-_MAX_COMPANIES_OF_EMAIL = 8
+_MAX_TENANTS_OF_EMAIL = 8
 """Whose passwords a sign-in without a slug tries. The oldest first, so that nobody is crowded out by newcomers."""
 
 
-class Companies:
+class Tenants:
     def __init__(self, store: DocumentStore, tables: Tables, clock: Clock) -> None:
         self._store = store
-        self._companies = tables.companies
+        self._tenants = tables.tenants
         self._directory = tables.directory
         self._clock = clock
 
-    async def get(self, slug: str) -> Company | None:
-        """The company of that slug; None while it is not registered to the end."""
+    async def get(self, slug: str) -> TenantRecord | None:
+        """The tenant of that slug; None while it is not registered to the end."""
         try:
             tenant = Tenant(slug)
         except ValueError:
             return None
-        company = await self._companies.get(MAIN, tenant.slug)
-        if company is None or company.status != ACTIVE:
+        tenant_record = await self._tenants.get(MAIN, tenant.slug)
+        if tenant_record is None or tenant_record.status != ACTIVE:
             return None
-        return company
+        return tenant_record
 
-    async def of_email(self, email_key: str) -> list[Company]:
-        """Companies in which somebody has this email, the oldest first."""
+    async def of_email(self, email_key: str) -> list[TenantRecord]:
+        """Tenants in which somebody has this email, the oldest first."""
         entries, _ = await self._directory.page(
             MAIN,
             {"emailLower": email_key},
             order=Order(descending=False),
-            page_size=_MAX_COMPANIES_OF_EMAIL,
+            page_size=_MAX_TENANTS_OF_EMAIL,
         )
-        companies = [await self.get(entry.tenant) for entry in entries]
-        return [company for company in companies if company is not None]
+        tenants = [await self.get(entry.tenant) for entry in entries]
+        return [tenant_record for tenant_record in tenants if tenant_record is not None]
 
     async def list_email(self, tenant: Tenant, email_key: str) -> None:
         """Make the email lead to the tenant. To do before the account: an entry that leads nowhere does no harm."""
@@ -62,14 +62,14 @@ class Companies:
     async def unlist_email(self, tenant: Tenant, email_key: str) -> None:
         await self._directory.delete(MAIN, _entry_id(tenant, email_key))
 
-    async def reserve(self, slug: str, company_name: str) -> Company:
+    async def reserve(self, slug: str, company_name: str) -> TenantRecord:
         """Hold the slug and make the tenant's store. Raises Conflict if it is taken, InvalidInput if it cannot be."""
         if not slug:
             raise InvalidInput("The name needs at least one Latin letter or digit.", field="companyName")
         if slug in RESERVED_SLUGS:
             raise InvalidInput(f'The name "{slug}" is reserved. Choose another.', field="companyName")
         now = self._clock()
-        wanted = Company(
+        wanted = TenantRecord(
             id=slug,
             slug=slug,
             company_name=company_name,
@@ -79,15 +79,15 @@ class Companies:
             reserved_until=now + RESERVATION_SECONDS,
         )
         try:
-            await self._companies.insert(MAIN, wanted)
+            await self._tenants.insert(MAIN, wanted)
         except Conflict:
             await self._take_over(wanted)
         await self._store.create_tenant(Tenant(slug))
         return wanted
 
-    async def activate(self, reserved: Company, owner_id: str) -> Company:
+    async def activate(self, reserved: TenantRecord, owner_id: str) -> TenantRecord:
         """The last step of a registration. Raises Conflict if it took too long and lost its slug."""
-        active = await self._companies.update(
+        active = await self._tenants.update(
             MAIN,
             reserved.id,
             where={"attempt": reserved.attempt, "status": PENDING},
@@ -100,15 +100,15 @@ class Companies:
             raise _taken()
         return active
 
-    async def release(self, reserved: Company) -> None:
+    async def release(self, reserved: TenantRecord) -> None:
         """Let the next registration take the slug at once."""
-        await self._companies.update(
+        await self._tenants.update(
             MAIN, reserved.id, where={"attempt": reserved.attempt, "status": PENDING}, reserved_until=0.0
         )
 
-    async def _take_over(self, wanted: Company) -> None:
+    async def _take_over(self, wanted: TenantRecord) -> None:
         """Take the slug of a registration that died, and remove what it left."""
-        stale = await self._companies.update(
+        stale = await self._tenants.update(
             MAIN,
             wanted.id,
             where={"status": PENDING, "reservedUntil": Cond(Op.LT, self._clock())},
@@ -128,4 +128,4 @@ def _entry_id(tenant: Tenant, email_key: str) -> str:
 
 
 def _taken() -> Conflict:
-    return Conflict("A company of that name is registered already.", field="companyName")
+    return Conflict("A tenant of that name is registered already.", field="companyName")
