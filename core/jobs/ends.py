@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import logs
-from core.jobs.book import JobBook
 from core.jobs.limits import JobLimits
 from core.jobs.records import Job, Status
+from core.jobs.store import JobStore
 from core.tenancy import Project
 
 log = logs.get(__name__)
@@ -41,7 +41,7 @@ class JobEnd:
 EndHook = Callable[[JobEnd], Awaitable[None]]
 
 
-async def call_end_hook(book: JobBook, hook: EndHook | None, scope: Project, job: Job, limits: JobLimits) -> None:
+async def call_end_hook(job_store: JobStore, hook: EndHook | None, scope: Project, job: Job, limits: JobLimits) -> None:
     """Call the end hook of a job whose end is pending and whose lease is ours; None: there is no hook any more.
 
     Never raises for the hook: one that fails is called again after a pause, at most `limits.end_attempts` times.
@@ -55,7 +55,7 @@ async def call_end_hook(book: JobBook, hook: EndHook | None, scope: Project, job
             if job.end_attempts < limits.end_attempts:
                 delay = limits.retry_delay(job.end_attempts)
                 log.warning("end hook failed, to be called again", job=job.id, seconds=round(delay, 1), exc_info=error)
-                await book.postpone_end(scope, job, delay)
+                await job_store.postpone_end(scope, job, delay)
                 return
             log.error("end hook failed for good", job=job.id, exc_info=error)
-    await book.settle(scope, job)
+    await job_store.settle(scope, job)

@@ -16,13 +16,13 @@ from typing import Any
 
 from core.audit.log import AuditLog
 from core.jobs.audit import JobAudit, JobRecorder
-from core.jobs.book import Clock, JobBook
 from core.jobs.ends import EndHook
 from core.jobs.identity import ServiceTokens
 from core.jobs.kinds import JobKind
 from core.jobs.limits import JobLimits
 from core.jobs.records import Job
 from core.jobs.run import Handler
+from core.jobs.store import Clock, JobStore
 from core.jobs.worker import Worker
 from core.lifecycle import Lifecycle, Phase
 from core.permissions import EVERYTHING
@@ -48,10 +48,10 @@ class Jobs:
     ) -> None:
         self._kinds = {kind: JobKind(handler) for kind, handler in (handlers or {}).items()}
         self._hooked: set[str] = set()
-        self._book = JobBook(store, clock, self._hooked)
+        self._job_store = JobStore(store, clock, self._hooked)
         self._audits: dict[str, JobAudit] = {}
         recorder = JobRecorder(audit_log, self._audits)
-        self._worker = Worker(self._book, tasks, self._kinds, recorder, limits, tokens)
+        self._worker = Worker(self._job_store, tasks, self._kinds, recorder, limits, tokens)
         self._lifecycle = lifecycle
         self._limits = limits
         self._tokens = tokens
@@ -95,33 +95,33 @@ class Jobs:
         max_attempts: int | None = None,
     ) -> Job:
         """Durable on return. Raises Conflict where a job with this `unique_key` has not ended in the project."""
-        job = await self._book.submit(scope, kind, payload, unique_key, max_attempts or self._limits.max_attempts)
+        job = await self._job_store.submit(scope, kind, payload, unique_key, max_attempts or self._limits.max_attempts)
         self._worker.wake()
         return job
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
         """Raises NotFound, also for a job of another kind where one is given."""
-        return await self._book.get(scope, id, kind)
+        return await self._job_store.get(scope, id, kind)
 
     async def find(self, scope: Project, unique_key: str) -> Job | None:
         """The job with this key that has not ended, its end hook included."""
-        return await self._book.find(scope, unique_key)
+        return await self._job_store.find(scope, unique_key)
 
     async def list(self, scope: Project, kind: str, *, size: int = 50, token: str = "") -> tuple[list[Job], str]:
         """One page, newest first, and the token of the next."""
-        return await self._book.page(scope, kind, size, token)
+        return await self._job_store.page(scope, kind, size, token)
 
     async def cancel(self, scope: Project, id: str) -> Job:
         """A queued job never begins; a running one is stopped, in another process at its next heartbeat.
         Raises NotFound, FailedPrecondition for one that has ended."""
-        job = await self._book.cancel(scope, id)
+        job = await self._job_store.cancel(scope, id)
         if job.status.ended:
             self._worker.wake()  # for its end hook
             return job
         await self._worker.stop_job(id, _CANCEL_SECONDS)
-        return await self._book.get(scope, id)
+        return await self._job_store.get(scope, id)
 
     async def forget(self, scope: Project, *, but: str) -> int:
         """Cancels the project's jobs of the kinds that are handled here and removes those that have ended, all but one.
         How many are left, because another process has yet to notice, or their end hook has yet to return."""
-        return await self._book.forget(scope, self._kinds, but=but)
+        return await self._job_store.forget(scope, self._kinds, but=but)

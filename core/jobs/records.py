@@ -138,7 +138,7 @@ def job_of(document: Document) -> Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JobIndexEntry:
     """That a job may want work from `due_at` on."""
 
     id: str
@@ -158,8 +158,8 @@ class Entry:
         }
 
 
-def entry_of(document: Document) -> Entry:
-    return Entry(
+def index_entry_of(document: Document) -> JobIndexEntry:
+    return JobIndexEntry(
         id=document["id"],
         scope=Project(Tenant(document["tenant"]), document["project"]),
         kind=document["kind"],

@@ -7,8 +7,8 @@ from typing import Any
 
 from core.audit.changes import Change
 from core.errors import DeadlineExceeded, InsufficientStorage, RateLimited, Unavailable, UpstreamFailed
-from core.jobs.book import JobBook
 from core.jobs.records import Job
+from core.jobs.store import JobStore
 from core.tenancy import Project
 
 MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, InsufficientStorage)
@@ -41,7 +41,7 @@ class JobRun:
     to be idempotent.
     """
 
-    def __init__(self, book: JobBook, scope: Project, job: Job, lease_seconds: float) -> None:
+    def __init__(self, job_store: JobStore, scope: Project, job: Job, lease_seconds: float) -> None:
         self.scope = scope
         self.id = job.id
         self.payload = job.payload
@@ -56,14 +56,14 @@ class JobRun:
         self.job = job
         self.change = Change()
         """What it does, for the audit log."""
-        self._book = book
+        self._job_store = job_store
         self._lease_seconds = lease_seconds
         self._work: asyncio.Task[None] | None = None
 
     async def checkpoint(self, done: float, total: float | None = None, state: Mapping[str, Any] | None = None) -> None:
         """Saves progress and `state` (JSON; None: as before) together, durably. The handler ends here when it is to."""
         total = self.total if total is None else total
-        changes: dict[str, Any] = {"done": done, "total": total, "updatedAt": self._book.clock()}
+        changes: dict[str, Any] = {"done": done, "total": total, "updatedAt": self._job_store.clock()}
         if state is not None:
             changes["state"] = dict(state)
         if done > self.job.furthest:
@@ -95,7 +95,7 @@ class JobRun:
                 self._work.cancel()
 
     async def _save(self, changes: Mapping[str, Any]) -> None:
-        job = await self._book.save(self.scope, self.job, changes, self._lease_seconds)
+        job = await self._job_store.save(self.scope, self.job, changes, self._lease_seconds)
         if job is None:
             self.stop(Stop.LEASE_LOST)
             return

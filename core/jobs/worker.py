@@ -12,13 +12,13 @@ from core.bounded import BoundedDict
 from core.context import JobContext, RequestContext
 from core.errors import PorticoError, Unavailable
 from core.jobs.audit import JobRecorder, actor_of
-from core.jobs.book import JobBook
 from core.jobs.ends import call_end_hook
 from core.jobs.identity import ServiceTokens, acting
 from core.jobs.kinds import JobKind
 from core.jobs.limits import JobLimits
-from core.jobs.records import Entry, Status
+from core.jobs.records import JobIndexEntry, Status
 from core.jobs.run import MAY_PASS, JobRun, Postponed, Stop
+from core.jobs.store import JobStore
 from core.tasks import Tasks
 from core.tenancy import Tenant
 
@@ -34,14 +34,14 @@ _OUR_FAULT = "Something went wrong on our side. Quote the job's id when you repo
 class Worker:
     def __init__(
         self,
-        book: JobBook,
+        job_store: JobStore,
         tasks: Tasks,
         kinds: Mapping[str, JobKind],
         recorder: JobRecorder,
         limits: JobLimits,
         tokens: ServiceTokens | None = None,
     ) -> None:
-        self._book = book
+        self._job_store = job_store
         self._tasks = tasks
         self._kinds = kinds
         self._recorder = recorder
@@ -99,7 +99,7 @@ class Worker:
 
     async def _fill(self) -> None:
         """Begins due jobs while there is room: one per tenant and turn, whoever waited longest first."""
-        tenants = await self._book.due_tenants(self._kinds)
+        tenants = await self._job_store.due_tenants(self._kinds)
         self._served = {tenant: self._served.get(tenant, 0.0) for tenant in tenants}
         while tenants and self._room and not self._stopping:
             tenants.sort(key=lambda tenant: (self._per_tenant[tenant], self._served[tenant]))
@@ -114,7 +114,7 @@ class Worker:
         running = self._per_tenant[tenant]
         if not self._room or running >= self._limits.running_per_tenant or self._stopping:
             return False
-        entries = await self._book.due(tenant, self._kinds, running + 1)
+        entries = await self._job_store.due(tenant, self._kinds, running + 1)
         entry = next((each for each in entries if each.id not in self._running), None)
         if entry is None:
             return False
@@ -128,22 +128,22 @@ class Worker:
         task.add_done_callback(lambda _: self._ended(entry))
         return True
 
-    def _ended(self, entry: Entry) -> None:
+    def _ended(self, entry: JobIndexEntry) -> None:
         del self._running[entry.id]
         self._per_tenant -= Counter([entry.scope.tenant.slug])
         self._wake.set()
 
-    async def _take(self, entry: Entry) -> None:
-        job = await self._book.claim(entry, self._limits.lease)
+    async def _take(self, entry: JobIndexEntry) -> None:
+        job = await self._job_store.claim(entry, self._limits.lease)
         if job is None:
             return
         kind = self._kinds[job.kind]
         context.bind(RequestContext(request_id=job.id, job=JobContext(job.id, job.kind, entry.scope)))
         audit.act_for(actor_of(job))
         if job.status.ended:
-            await call_end_hook(self._book, kind.on_end, entry.scope, job, self._limits)
+            await call_end_hook(self._job_store, kind.on_end, entry.scope, job, self._limits)
             return
-        run = JobRun(self._book, entry.scope, job, self._limits.lease)
+        run = JobRun(self._job_store, entry.scope, job, self._limits.lease)
         audit.bind(run.change)
         if job.failures >= job.max_attempts:
             await self._finish(run, Status.FAILED, _INTERRUPTED, reason="INTERRUPTED")
@@ -175,7 +175,7 @@ class Worker:
         """Heartbeats. Stops the handler before the lease runs out where the store takes none."""
         while run.stopped is None:
             await asyncio.sleep(self._limits.heartbeat)
-            left = run.job.lease_until - self._book.clock() - self._limits.heartbeat
+            left = run.job.lease_until - self._job_store.clock() - self._limits.heartbeat
             try:
                 async with asyncio.timeout(left):
                     await run.extend()
@@ -194,10 +194,10 @@ class Worker:
         elif run.stopped is Stop.CANCELLED:
             await self._finish(run, Status.CANCELLED, reason="CANCELLED")
         elif run.stopped is Stop.DRAINED:
-            await self._book.put_back(run.scope, run.job)
+            await self._job_store.requeue(run.scope, run.job)
             log.info("job put back", job=run.id, done=run.done, total=run.total)
         elif not work.cancelled() and isinstance(error := work.exception(), Postponed):
-            await self._book.put_back(run.scope, run.job, delay=error.seconds)
+            await self._job_store.requeue(run.scope, run.job, delay=error.seconds)
         else:
             await self._failed(run, None if work.cancelled() else work.exception())
 
@@ -210,7 +210,7 @@ class Worker:
             if isinstance(error, PorticoError):
                 delay = max(delay, error.retry_after or 0.0)
             log.warning("job failed, to be tried again", job=run.id, seconds=round(delay, 1), exc_info=error)
-            await self._book.put_back(run.scope, run.job, delay=delay, failures=failures)
+            await self._job_store.requeue(run.scope, run.job, delay=delay, failures=failures)
             return
         if ours:
             log.error("job failed", job=run.id, exc_info=error)
@@ -219,16 +219,16 @@ class Worker:
 
     async def _finish(self, run: JobRun, status: Status, error: str = "", *, reason: str = "") -> None:
         await self._recorder.record(run.scope, run.job, run.change, reason)
-        ended = await self._book.finish(
+        ended = await self._job_store.finish(
             run.scope, run.job, status, error, reason=reason, lease_seconds=self._limits.lease
         )
         log.info("job ended", status=status.value if ended else "lost", done=run.done)
         if ended is not None and ended.end_pending:
-            await call_end_hook(self._book, self._kinds[ended.kind].on_end, run.scope, ended, self._limits)
+            await call_end_hook(self._job_store, self._kinds[ended.kind].on_end, run.scope, ended, self._limits)
         await self._prune(run.scope.tenant)
 
     async def _prune(self, tenant: Tenant) -> None:
         now = time.monotonic()
         if now - self._pruned.get(tenant, -math.inf) > _PRUNE_SECONDS:
             self._pruned[tenant] = now
-            await self._book.prune(tenant, self._limits.keep_days * 86_400.0)
+            await self._job_store.prune(tenant, self._limits.keep_days * 86_400.0)

@@ -10,12 +10,12 @@ import pytest
 from core.audit import changes as audit
 from core.audit.records import Actor
 from core.errors import Conflict, InvalidInput, Unavailable
-from core.jobs.book import JobBook
 from core.jobs.ends import EndHook, JobEnd
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
-from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status
+from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status
 from core.jobs.run import Handler, JobRun
+from core.jobs.store import JobStore
 from core.lifecycle import Lifecycle
 from core.tasks import Tasks
 from core.tenancy import MAIN, Project, Tenant
@@ -179,22 +179,22 @@ async def test_a_hook_acts_for_whoever_asked_for_the_job_in_another_process_too(
 
 async def test_a_crash_between_the_end_and_the_hook_leaves_the_hook_to_another_process() -> None:
     store, now = MemoryStore(), [1000.0]
-    book = JobBook(store, lambda: now[0], {"work"})
-    submitted = await book.submit(ACME, "work", {}, "k", 5)
-    entry = Entry(submitted.id, ACME, "work", 1000.0, 1000.0)
-    job = await book.claim(entry, 10)
+    job_store = JobStore(store, lambda: now[0], {"work"})
+    submitted = await job_store.submit(ACME, "work", {}, "k", 5)
+    entry = JobIndexEntry(submitted.id, ACME, "work", 1000.0, 1000.0)
+    job = await job_store.claim(entry, 10)
     assert job is not None
-    ended = await book.finish(ACME, job, Status.FAILED, "No.", reason="NO", lease_seconds=10)
+    ended = await job_store.finish(ACME, job, Status.FAILED, "No.", reason="NO", lease_seconds=10)
     assert ended is not None
     assert ended.end_pending
-    assert await book.claim(entry, 10) is None  # whoever ended it may still be at its hook
+    assert await job_store.claim(entry, 10) is None  # whoever ended it may still be at its hook
     now[0] += 11
-    other = await book.claim(entry, 10)
+    other = await job_store.claim(entry, 10)
     assert other is not None
     assert (other.status, other.error, other.reason, other.end_attempts) == (Status.FAILED, "No.", "NO", 2)
-    await book.settle(ACME, ended)  # the first one comes back late
+    await job_store.settle(ACME, ended)  # the first one comes back late
     assert await store.get(MAIN, JOB_INDEX, job.id) is not None
-    await book.settle(ACME, other)
+    await job_store.settle(ACME, other)
     assert await store.get(MAIN, JOB_INDEX, job.id) is None
 
 

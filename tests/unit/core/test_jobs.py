@@ -8,11 +8,11 @@ import pytest
 
 from core import context
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, PorticoError, Unavailable
-from core.jobs.book import JobBook
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
-from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status
+from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status
 from core.jobs.run import Handler, JobRun
+from core.jobs.store import JobStore
 from core.lifecycle import Lifecycle
 from core.tasks import Tasks
 from core.tenancy import MAIN, Project, Tenant
@@ -339,59 +339,59 @@ async def test_a_drain_cuts_off_a_handler_that_reaches_no_checkpoint(make: Make)
 
 async def test_a_worker_that_lost_its_lease_can_write_nothing() -> None:
     store, now = MemoryStore(), [1000.0]
-    book = JobBook(store, lambda: now[0])
-    job = await book.submit(ACME, "x", {}, "", 5)
-    entry = Entry(job.id, ACME, "x", 1000.0, 1000.0)
-    first = await book.claim(entry, 10)
+    job_store = JobStore(store, lambda: now[0])
+    job = await job_store.submit(ACME, "x", {}, "", 5)
+    entry = JobIndexEntry(job.id, ACME, "x", 1000.0, 1000.0)
+    first = await job_store.claim(entry, 10)
     assert first is not None
-    assert await book.claim(entry, 10) is None
+    assert await job_store.claim(entry, 10) is None
     now[0] += 11
-    second = await book.claim(entry, 10)
+    second = await job_store.claim(entry, 10)
     assert second is not None
     assert (second.attempts, second.failures) == (2, 1)
-    assert await book.save(ACME, first, {"done": 9.0}, 10) is None
-    assert not await book.finish(ACME, first, Status.SUCCEEDED)
-    assert not await book.put_back(ACME, first)
-    assert await book.save(ACME, second, {"done": 1.0}, 10) is not None
-    assert (await book.get(ACME, job.id)).done == 1.0
+    assert await job_store.save(ACME, first, {"done": 9.0}, 10) is None
+    assert not await job_store.finish(ACME, first, Status.SUCCEEDED)
+    assert not await job_store.requeue(ACME, first)
+    assert await job_store.save(ACME, second, {"done": 1.0}, 10) is not None
+    assert (await job_store.get(ACME, job.id)).done == 1.0
 
 
 async def test_a_job_that_kills_its_process_every_time_fails_at_the_limit() -> None:
     store, now = MemoryStore(), [1000.0]
-    book = JobBook(store, lambda: now[0])
-    job = await book.submit(ACME, "x", {}, "", 2)
-    entry = Entry(job.id, ACME, "x", 1000.0, 1000.0)
+    job_store = JobStore(store, lambda: now[0])
+    job = await job_store.submit(ACME, "x", {}, "", 2)
+    entry = JobIndexEntry(job.id, ACME, "x", 1000.0, 1000.0)
     for _ in range(2):
-        assert await book.claim(entry, 10) is not None
+        assert await job_store.claim(entry, 10) is not None
         now[0] += 11
-    last = await book.claim(entry, 10)
+    last = await job_store.claim(entry, 10)
     assert last is not None
     assert last.failures == last.max_attempts  # to be finished, see test_job_audit
 
 
 async def test_a_cancelled_job_whose_worker_died_ends_without_a_worker() -> None:
     store, now = MemoryStore(), [1000.0]
-    book = JobBook(store, lambda: now[0])
-    one, two = [await book.submit(ACME, "x", {}, "", 2) for _ in range(2)]
+    job_store = JobStore(store, lambda: now[0])
+    one, two = [await job_store.submit(ACME, "x", {}, "", 2) for _ in range(2)]
     for job in (one, two):
-        assert await book.claim(Entry(job.id, ACME, "x", 1000.0, 1000.0), 10) is not None
-    assert (await book.cancel(ACME, one.id)).status is Status.RUNNING
+        assert await job_store.claim(JobIndexEntry(job.id, ACME, "x", 1000.0, 1000.0), 10) is not None
+    assert (await job_store.cancel(ACME, one.id)).status is Status.RUNNING
     now[0] += 11
-    assert (await book.cancel(ACME, two.id)).status is Status.CANCELLED
-    assert await book.claim(Entry(one.id, ACME, "x", 1000.0, 1000.0), 10) is None
-    assert (await book.get(ACME, one.id)).status is Status.CANCELLED
+    assert (await job_store.cancel(ACME, two.id)).status is Status.CANCELLED
+    assert await job_store.claim(JobIndexEntry(one.id, ACME, "x", 1000.0, 1000.0), 10) is None
+    assert (await job_store.get(ACME, one.id)).status is Status.CANCELLED
 
 
 async def test_an_entry_without_a_job_is_removed_in_time_and_not_before() -> None:
     """A crash between the two leaves one; so does, for a moment, every submission."""
     store, now = MemoryStore(), [1000.0]
-    book = JobBook(store, lambda: now[0])
-    entry = Entry("job_1", ACME, "x", 1000.0, 1000.0)
+    job_store = JobStore(store, lambda: now[0])
+    entry = JobIndexEntry("job_1", ACME, "x", 1000.0, 1000.0)
     await store.insert(MAIN, JOB_INDEX, entry.document())
-    assert await book.claim(entry, 10) is None
+    assert await job_store.claim(entry, 10) is None
     assert await store.get(MAIN, JOB_INDEX, "job_1") is not None
     now[0] += 61
-    assert await book.claim(entry, 10) is None
+    assert await job_store.claim(entry, 10) is None
     assert await store.get(MAIN, JOB_INDEX, "job_1") is None
 
 
@@ -404,8 +404,8 @@ async def test_a_job_is_never_without_an_entry() -> None:
                 assert await self.get(MAIN, JOB_INDEX, document["id"]) is not None
             await super().insert(scope, collection, document)
 
-    book = JobBook(Watching())
-    await book.submit(ACME, "x", {}, "", 2)
+    job_store = JobStore(Watching())
+    await job_store.submit(ACME, "x", {}, "", 2)
 
 
 async def test_jobs_that_ended_long_ago_are_forgotten_and_others_are_not(make: Make) -> None:
@@ -416,9 +416,9 @@ async def test_jobs_that_ended_long_ago_are_forgotten_and_others_are_not(make: M
     await house.jobs.start()
     foreign = await house.jobs.submit(ACME, "foreign", {})
     old = await house.ended(await house.jobs.submit(ACME, "nothing", {}))
-    await house.jobs._book.prune(ACME.tenant, 3600)
+    await house.jobs._job_store.prune(ACME.tenant, 3600)
     assert (await house.jobs.get(ACME, old.id)).status is Status.SUCCEEDED
-    await house.jobs._book.prune(ACME.tenant, -1)
+    await house.jobs._job_store.prune(ACME.tenant, -1)
     with pytest.raises(NotFound):
         await house.jobs.get(ACME, old.id)
     assert (await house.jobs.get(ACME, foreign.id)).status is Status.QUEUED
@@ -438,7 +438,7 @@ async def test_a_store_that_fails_for_a_while_does_not_end_the_looking(
 
     house = make(nothing=nothing)
     with monkeypatch.context() as broken:
-        broken.setattr(house.jobs._book, "due_tenants", away)
+        broken.setattr(house.jobs._job_store, "due_tenants", away)
         await house.jobs.start()
         job = await house.jobs.submit(ACME, "nothing", {})
         await failed.wait()
@@ -465,7 +465,7 @@ async def test_a_handler_is_stopped_before_its_lease_ends_when_the_store_is_away
     job = await house.jobs.submit(ACME, "hang", {})
     await begun.wait()
     with monkeypatch.context() as broken:
-        broken.setattr(house.jobs._book, "save", away)
+        broken.setattr(house.jobs._job_store, "save", away)
         async with asyncio.timeout(5):
             await stopped.wait()
     assert (await house.jobs.get(ACME, job.id)).status is Status.RUNNING

@@ -13,7 +13,7 @@ from uuid import uuid4
 from core.audit import changes as audit
 from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
-from core.jobs.records import JOB_INDEX, JOBS, Entry, Job, Status, entry_of, job_of
+from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status, index_entry_of, job_of
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
 from core.storage.scan import scan
 from core.tenancy import MAIN, AllProjects, Project, Tenant
@@ -24,7 +24,7 @@ _ORPHAN_SECONDS = 60.0
 Clock = Callable[[], float]
 
 
-class JobBook:
+class JobStore:
     """`hooked`: the kinds of jobs with an end hook, which may grow until the first job."""
 
     def __init__(self, store: DocumentStore, clock: Clock = time.time, hooked: Collection[str] = ()) -> None:
@@ -52,7 +52,7 @@ class JobBook:
             actor=to_document(audit.actor()),
             hooked=kind in self._hooked,
         )
-        await self._store.insert(MAIN, JOB_INDEX, Entry(job.id, scope, kind, now, now).document())
+        await self._store.insert(MAIN, JOB_INDEX, JobIndexEntry(job.id, scope, kind, now, now).document())
         try:
             await self._store.insert(scope, JOBS, job.document())
         except Conflict:
@@ -106,14 +106,14 @@ class JobBook:
         rows = await self._store.totals(MAIN, JOB_INDEX, self._due(kinds), group_by=["tenant"], sums=[])
         return [row["tenant"] for row in rows]
 
-    async def due(self, tenant: str, kinds: Collection[str], limit: int) -> list[Entry]:
+    async def due(self, tenant: str, kinds: Collection[str], limit: int) -> list[JobIndexEntry]:
         """A tenant's entries to look at, the longest due first."""
         where = {**self._due(kinds), "tenant": tenant}
         order = Order("dueAt", descending=False)
         page = await self._store.find(MAIN, JOB_INDEX, where, order=order, page_size=limit)
-        return [entry_of(each) for each in page.items]
+        return [index_entry_of(each) for each in page.items]
 
-    async def claim(self, entry: Entry, lease_seconds: float) -> Job | None:
+    async def claim(self, entry: JobIndexEntry, lease_seconds: float) -> Job | None:
         """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster. With
         `max_attempts` failures, because whoever worked on it was killed, it is only to be finished; if it has ended,
         its end hook is to be called."""
@@ -127,7 +127,7 @@ class JobBook:
             return None
         wait_until = job.due_at if job.status is Status.QUEUED else job.lease_until
         if wait_until > now:
-            await self.look_again(entry.id, wait_until)
+            await self.reschedule_entry(entry.id, wait_until)
             return None
         interrupted = job.status is Status.RUNNING  # its worker died, or lost touch with the store
         failures = job.failures + interrupted
@@ -145,7 +145,7 @@ class JobBook:
         claimed = await self._store.update(entry.scope, JOBS, job.id, changes, where=_unchanged(job))
         if claimed is None:
             return None
-        await self.look_again(entry.id, now + lease_seconds)
+        await self.reschedule_entry(entry.id, now + lease_seconds)
         return job_of(claimed)
 
     async def save(self, scope: Project, job: Job, changes: Mapping[str, Any], lease_seconds: float) -> Job | None:
@@ -178,9 +178,9 @@ class JobBook:
         at = self.clock() + delay
         changes = {"leaseOwner": None, "leaseUntil": at}
         if await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job)) is not None:
-            await self.look_again(job.id, at)
+            await self.reschedule_entry(job.id, at)
 
-    async def put_back(self, scope: Project, job: Job, *, delay: float = 0.0, failures: int | None = None) -> bool:
+    async def requeue(self, scope: Project, job: Job, *, delay: float = 0.0, failures: int | None = None) -> bool:
         """To be worked on again after `delay` seconds. False: the lease is lost."""
         now = self.clock()
         changes = {
@@ -198,28 +198,28 @@ class JobBook:
         if queued.cancel_requested:
             await self._end(scope, queued)
         else:
-            await self.look_again(job.id, now + delay)
+            await self.reschedule_entry(job.id, now + delay)
         return True
 
     async def prune(self, tenant: Tenant, seconds: float) -> None:
         """Forgets the tenant's jobs that ended longer ago."""
         await self._store.delete_where(AllProjects(tenant), JOBS, {"endedAt": Cond(Op.LT, self.clock() - seconds)})
 
-    async def look_again(self, id: str, at: float) -> None:
+    async def reschedule_entry(self, id: str, at: float) -> None:
         await self._store.update(MAIN, JOB_INDEX, id, {"dueAt": at})
 
-    async def _find(self, entry: Entry) -> Job | None:
+    async def _find(self, entry: JobIndexEntry) -> Job | None:
         try:
             document = await self._store.get(entry.scope, JOBS, entry.id)
         except FailedPrecondition:  # the tenant is gone
             return None
         return None if document is None else job_of(document)
 
-    async def _claim_end(self, entry: Entry, job: Job, lease_seconds: float) -> Job | None:
+    async def _claim_end(self, entry: JobIndexEntry, job: Job, lease_seconds: float) -> Job | None:
         """A job that has ended, for whoever is to call its end hook."""
         now = self.clock()
         if job.lease_until > now:
-            await self.look_again(entry.id, job.lease_until)
+            await self.reschedule_entry(entry.id, job.lease_until)
             return None
         changes = {
             "leaseOwner": uuid4().hex,
@@ -229,7 +229,7 @@ class JobBook:
         claimed = await self._store.update(entry.scope, JOBS, job.id, changes, where=_unchanged(job))
         if claimed is None:
             return None
-        await self.look_again(entry.id, now + lease_seconds)
+        await self.reschedule_entry(entry.id, now + lease_seconds)
         return job_of(claimed)
 
     async def _end(self, scope: Project, job: Job) -> None:
@@ -242,7 +242,7 @@ class JobBook:
     async def _leave_index(self, ended: Job) -> None:
         """A job with an end hook stays in the index, for a worker to call it."""
         if ended.end_pending:
-            await self.look_again(ended.id, self.clock())
+            await self.reschedule_entry(ended.id, self.clock())
         else:
             await self._store.delete(MAIN, JOB_INDEX, ended.id)
 
