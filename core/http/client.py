@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 from core.errors import DeadlineExceeded, InvalidInput
-from core.http.connection import Connection
+from core.http.connection import ClientConnection
+from core.http.connector import Connector, tls_context
 from core.http.decoding import decoder_for
-from core.http.dial import Dialer, tls_context
 from core.http.errors import TransportFailed
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
@@ -42,8 +42,8 @@ class HttpClient:
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._max_response_bytes = max_response_bytes
-        dialer = Dialer(origin, guard, tls_context(ca_file) if origin.secure else None, self._make)
-        self._pool = ConnectionPool(dialer.dial, max_connections=max_connections, idle_seconds=idle_seconds)
+        connector = Connector(origin, guard, tls_context(ca_file) if origin.secure else None, self._make)
+        self._pool = ConnectionPool(connector.connect, max_connections=max_connections, idle_seconds=idle_seconds)
 
     def post(
         self,
@@ -114,7 +114,7 @@ class HttpClient:
 
     async def _exchange(
         self, message: bytes, timeouts: Timeouts, deadline: float | None, *, streaming: bool, head_only: bool
-    ) -> tuple[Connection, Response]:
+    ) -> tuple[ClientConnection, Response]:
         if deadline is not None and deadline <= self._loop.time():
             raise DeadlineExceeded("The deadline passed before the provider was asked.")
         idle = self._pool.idle
@@ -135,15 +135,15 @@ class HttpClient:
                     connection.give_up(waiter)
                 raise
 
-    async def _acquire(self, timeouts: Timeouts, deadline: float | None, fresh: bool) -> Connection:
+    async def _acquire(self, timeouts: Timeouts, deadline: float | None, fresh: bool) -> ClientConnection:
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._pool.acquire(timeouts.pool, timeouts.connect, fresh=fresh)
         except TimeoutError:
             raise DeadlineExceeded("The deadline passed before the provider was reached.") from None
 
-    def _make(self) -> Connection:
-        return Connection(self._pool, self._loop, self._max_response_bytes)
+    def _make(self) -> ClientConnection:
+        return ClientConnection(self._pool, self._loop, self._max_response_bytes)
 
 
 def _message(method: bytes, target: bytes, headers: bytes, extra_headers: bytes, body: bytes) -> bytes:

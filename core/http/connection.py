@@ -16,20 +16,20 @@ from core.http.ports import Response, Timeouts
 _KEEP_ALIVE_SECONDS = re.compile(rb"timeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 
 
-class Owner(Protocol):
+class Pool(Protocol):
     """The pool, as a connection sees it."""
 
     def watch(self, deadline: float) -> None:
         """Call `expire` on every connection whose deadline has passed, at `deadline` the latest."""
 
-    def release(self, connection: "Connection") -> None:
+    def release(self, connection: "ClientConnection") -> None:
         """The exchange is over and the connection can carry another."""
 
-    def forget(self, connection: "Connection") -> None:
+    def forget(self, connection: "ClientConnection") -> None:
         """The connection is closed. Called once."""
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """Carries one exchange at a time.
 
     A whole response is the result of `send`'s future, and the connection is then back with its owner. For a streamed
@@ -48,11 +48,11 @@ class Connection(asyncio.Protocol):
         "_idle_timeout",
         "_loop",
         "_max_body",
-        "_owner",
         "_parser",
         "_parts",
         "_paused",
         "_persistent",
+        "_pool",
         "_silent",
         "_streaming",
         "_total_deadline",
@@ -66,8 +66,8 @@ class Connection(asyncio.Protocol):
         "stale",
     )
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, max_body: int) -> None:
-        self._owner = owner
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop, max_body: int) -> None:
+        self._pool = pool
         self._loop = loop
         self._max_body = max_body
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
@@ -294,7 +294,7 @@ class Connection(asyncio.Protocol):
 
     def _expect(self, seconds: float) -> None:
         self.deadline = due = min(self._loop.time() + seconds, self._total_deadline, self._body_due)
-        self._owner.watch(due)
+        self._pool.watch(due)
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -340,7 +340,7 @@ class Connection(asyncio.Protocol):
             self._used = True
             if told := _KEEP_ALIVE_SECONDS.search(self._headers.get(b"keep-alive", b"")):
                 self.keep_alive = max(0.0, int(told[1]) - 1.0)  # close before the server does
-        self._owner.release(self)
+        self._pool.release(self)
 
     def _fail(self, error: PorticoError) -> None:
         self._error = self._error or error
@@ -352,7 +352,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._owner.forget(self)
+            self._pool.forget(self)
             self._transport.abort()
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable
 
 from core.errors import Unavailable
-from core.http.connection import Connection
+from core.http.connection import ClientConnection
 from core.http.errors import ConnectionsBusy
 
 _TICK = 0.01
@@ -13,20 +13,25 @@ _TICK = 0.01
 
 
 class ConnectionPool:
-    """`dial(seconds)` opens a connection. `idle` holds the free ones, the freshest last: take from its end."""
+    """`open_connection(seconds)` opens a connection. `idle` holds the free ones, the freshest last: take from its
+    end."""
 
     def __init__(
-        self, dial: Callable[[float], Awaitable[Connection]], *, max_connections: int, idle_seconds: float
+        self,
+        open_connection: Callable[[float], Awaitable[ClientConnection]],
+        *,
+        max_connections: int,
+        idle_seconds: float,
     ) -> None:
-        self.idle: list[Connection] = []
-        self._dial = dial
+        self.idle: list[ClientConnection] = []
+        self._open_connection = open_connection
         self._max = max_connections
         self._idle_seconds = idle_seconds
         self._loop = asyncio.get_running_loop()
-        self._open: set[Connection] = set()
+        self._open: set[ClientConnection] = set()
         self._slots = 0
         """Connections that are open, being opened, or promised to a waiter."""
-        self._waiters: dict[asyncio.Future[Connection | None], None] = {}
+        self._waiters: dict[asyncio.Future[ClientConnection | None], None] = {}
         """In order of arrival. Each gets a connection, or None: a slot to open one in."""
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = math.inf
@@ -34,7 +39,7 @@ class ConnectionPool:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def acquire(self, wait: float, connect: float, *, fresh: bool = False) -> Connection:
+    async def acquire(self, wait: float, connect: float, *, fresh: bool = False) -> ClientConnection:
         """A free connection, or a new one (`fresh`: a new one if at all possible), waiting its turn for `wait` seconds.
 
         Raises ConnectionsBusy, UpstreamTimeout, TransportFailed, AddressRefused, and Unavailable once closed.
@@ -56,7 +61,7 @@ class ConnectionPool:
             if not connection.closed:
                 return connection
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: ClientConnection) -> None:
         if self._closed:
             connection.abort()
         elif waiter := self._next_waiter():
@@ -66,7 +71,7 @@ class ConnectionPool:
             self.idle.append(connection)
             self.watch(due)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: ClientConnection) -> None:
         self._open.discard(connection)
         if connection in self.idle:
             self.idle.remove(connection)
@@ -96,18 +101,18 @@ class ConnectionPool:
             if self._timer is not None:
                 self._timer.cancel()
 
-    async def _connect(self, seconds: float) -> Connection:
+    async def _connect(self, seconds: float) -> ClientConnection:
         """In a slot that is ours."""
         try:
-            connection = await self._dial(seconds)
+            connection = await self._open_connection(seconds)
         except BaseException:  # cancellation too must give the slot back
             self._vacate()
             raise
         self._open.add(connection)
         return connection
 
-    async def _queue(self, seconds: float) -> Connection | None:
-        waiter: asyncio.Future[Connection | None] = self._loop.create_future()
+    async def _queue(self, seconds: float) -> ClientConnection | None:
+        waiter: asyncio.Future[ClientConnection | None] = self._loop.create_future()
         self._waiters[waiter] = None
         timer = self._loop.call_later(seconds, _refuse, waiter)
         try:
@@ -120,7 +125,7 @@ class ConnectionPool:
             timer.cancel()
             self._waiters.pop(waiter, None)
 
-    def _give_back(self, connection: Connection | None) -> None:
+    def _give_back(self, connection: ClientConnection | None) -> None:
         if connection is None:
             self._vacate()
         elif not connection.closed:
@@ -135,7 +140,7 @@ class ConnectionPool:
         if not self._slots:
             self._empty.set()
 
-    def _next_waiter(self) -> asyncio.Future[Connection | None] | None:
+    def _next_waiter(self) -> asyncio.Future[ClientConnection | None] | None:
         while self._waiters:
             waiter = next(iter(self._waiters))
             del self._waiters[waiter]
@@ -161,7 +166,7 @@ class ConnectionPool:
             self._set_timer(max(earliest, now + _TICK))
 
 
-def _refuse(waiter: asyncio.Future[Connection | None]) -> None:
+def _refuse(waiter: asyncio.Future[ClientConnection | None]) -> None:
     if not waiter.done():
         waiter.set_exception(
             ConnectionsBusy("Too many requests to this provider are under way. Try again.", retry_after=1.0)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from core.http.connection import Connection
+from core.http.connection import ClientConnection
 from core.http.decoding import Decoder
 from core.http.errors import BadResponse, UpstreamTimeout
 from core.http.limits import READ_SECONDS
@@ -20,9 +20,9 @@ class StreamedResponse(Head):
 
     __slots__ = ("_connection",)
 
-    def __init__(self, status: int, headers: Mapping[bytes, bytes], connection: Connection) -> None:
+    def __init__(self, status: int, headers: Mapping[bytes, bytes], connection: ClientConnection) -> None:
         super().__init__(status, headers)
-        self._connection: Connection | None = connection
+        self._connection: ClientConnection | None = connection
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -91,7 +91,9 @@ class DecodedResponse(StreamedResponse):
 
     __slots__ = ("_decoder",)
 
-    def __init__(self, status: int, headers: Mapping[bytes, bytes], connection: Connection, decoder: Decoder) -> None:
+    def __init__(
+        self, status: int, headers: Mapping[bytes, bytes], connection: ClientConnection, decoder: Decoder
+    ) -> None:
         super().__init__(status, headers, connection)
         self._decoder = decoder
 

@@ -81,7 +81,7 @@ class CallContext(Protocol):
 
 
 @dataclass(slots=True)
-class Call:
+class RpcCall:
     """One RPC on its way through the stages."""
 
     policy: Policy
@@ -157,7 +157,7 @@ class Call:
         return self._caller
 
 
-def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> Call:
+def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> RpcCall:
     """Read the metadata and bind the request context. What only the edge may say is believed only where the call brings
     the edge's secret; without a secret nobody is believed."""
     metadata = dict(transport.invocation_metadata() or ())
@@ -172,7 +172,7 @@ def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> Call:
         deadline=None if left is None else started + left,
     )
     context.bind(request)
-    return Call(policy, metadata, request, started, by_edge and REST in metadata, transport)
+    return RpcCall(policy, metadata, request, started, by_edge and REST in metadata, transport)
 
 
 def _by_edge(given: str | bytes | None, secret: bytes) -> bool:

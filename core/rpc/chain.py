@@ -23,7 +23,7 @@ from core import logs, telemetry
 from core.config import Secret
 from core.errors import PermissionDenied, PorticoError, RateLimited
 from core.rpc.arrivals import Arrivals
-from core.rpc.call import Call, CallContext, Transport, open_call
+from core.rpc.call import CallContext, RpcCall, Transport, open_call
 from core.rpc.error_formats import trailing_metadata
 from core.rpc.errors import grpc_message, internal, mapping_of
 from core.rpc.headers import REST
@@ -37,7 +37,7 @@ Run = Callable[[Any, Transport], Awaitable[Any]]
 """A call from its metadata to its end. The first argument is what gRPC gives for requests, and is not used: they are
 read from the transport. Returns the message of a unary answer; a stream writes its own and returns None."""
 _Handler = Callable[[Any, CallContext], Any]
-_Respond = Callable[[Call, Any], Awaitable[Any]]
+_Respond = Callable[[RpcCall, Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Chain:
         return Method(policy, run, handler.response_serializer, handler.request_streaming, handler.response_streaming)
 
     def _unary(self, inner: _Handler, policy: Policy, requests: Requests) -> Run:
-        async def respond(call: Call, request: Any) -> Any:
+        async def respond(call: RpcCall, request: Any) -> Any:
             response = await inner(request, call)
             if headers := call.take_headers(success=True):
                 await call.transport.send_initial_metadata(headers)
@@ -88,7 +88,7 @@ class Chain:
         if not inspect.isasyncgenfunction(inner):
             raise TypeError(f"{policy.method} must be an async generator")
 
-        async def respond(call: Call, request: Any) -> None:
+        async def respond(call: RpcCall, request: Any) -> None:
             write = call.transport.write
             messages: AsyncGenerator[Any, None] = inner(request, call)
             first = True
@@ -168,13 +168,13 @@ def _name_of(code: grpc.StatusCode | int) -> str:
 _CODE_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def _late(call: Call) -> bool:
+def _late(call: RpcCall) -> bool:
     """Whether the caller's deadline has passed."""
     deadline = call.request.deadline
     return deadline is not None and time.monotonic() >= deadline
 
 
-async def _abort(call: Call, error: PorticoError) -> NoReturn:
+async def _abort(call: RpcCall, error: PorticoError) -> NoReturn:
     """End the call with the error's status. Raises AbortError.
 
     Over REST the headers go with the status: without initial metadata the error has one block of headers, which the

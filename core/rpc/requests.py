@@ -9,7 +9,7 @@ from grpc.aio import EOF, AbortError
 
 from core.errors import InvalidInput, PorticoError
 from core.rpc.arrivals import Arrivals, Kind, Task
-from core.rpc.call import Call, Transport
+from core.rpc.call import RpcCall, Transport
 from core.rpc.limits import LOOK_SECONDS
 from core.rpc.parsing import Deserialize, Parser
 from core.rpc.policy import Policy
@@ -30,7 +30,7 @@ class Requests:
         self._tells = not arriving_bytes
         self._times = arrivals.times
 
-    async def read(self, call: Call) -> Any:
+    async def read(self, call: RpcCall) -> Any:
         """The message of a unary request. Raises RequestTimeout where it does not arrive in time. Of a streaming one
         an iterator over the messages; how long to wait for each is the servicer's to say."""
         transport = call.transport
@@ -64,7 +64,7 @@ class Requests:
         finally:
             slots.give_back(caller)
 
-    async def look(self, call: Call) -> Any:
+    async def look(self, call: RpcCall) -> Any:
         """The message of a call that is refused, for the audit log, which says what the call was about. None where
         it is a stream, is large, cannot be read, or does not arrive soon."""
         slots, caller = self._slots, call.caller

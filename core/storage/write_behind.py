@@ -25,7 +25,7 @@ T = TypeVar("T")
 Held = tuple[str, T]
 """A record's id and its entry."""
 
-Owner = Project | Tenant
+RecordScope = Project | Tenant
 
 
 class WriteBehind(Generic[T]):
@@ -54,7 +54,7 @@ class WriteBehind(Generic[T]):
         self._document = document
         self._capacity = capacity
         self._keep_seconds = keep_seconds
-        self._held: dict[Owner, deque[Held[T]]] = {}
+        self._held: dict[RecordScope, deque[Held[T]]] = {}
         self._count = 0
         """Of all that are held, a batch that is being written included."""
         self._fresh = 0
@@ -71,15 +71,15 @@ class WriteBehind(Generic[T]):
         self.unwritable = 0
         """Records that the store can never take, since the start."""
 
-    def add(self, owner: Owner, entry: T) -> None:
-        """Never waits and never raises. `owner` is a scope of the collection's level."""
+    def add(self, scope: RecordScope, entry: T) -> None:
+        """Never waits and never raises. `scope` is a scope of the collection's level."""
         if self._count >= self._capacity:
             self.lost += 1
-            if not self._make_room(owner):
+            if not self._make_room(scope):
                 return
-        held = self._held.get(owner)
+        held = self._held.get(scope)
         if held is None:
-            held = self._held[owner] = deque()
+            held = self._held[scope] = deque()
         held.append((next(self._ids), entry))
         self._count += 1
         self._fresh += 1
@@ -90,10 +90,10 @@ class WriteBehind(Generic[T]):
             except PorticoError:  # too much background work: the periodic flush comes anyway
                 log.debug("records are written later", collection=self._collection.name)
 
-    def _make_room(self, owner: Owner) -> bool:
+    def _make_room(self, scope: RecordScope) -> bool:
         """Drop the newest record of the owner that holds most, unless that is the one that wants room."""
         largest = max(self._held.values(), key=len, default=None)
-        if not largest or len(largest) <= len(self._held.get(owner, ())):
+        if not largest or len(largest) <= len(self._held.get(scope, ())):
             return False
         largest.pop()
         self._count -= 1
@@ -104,14 +104,14 @@ class WriteBehind(Generic[T]):
         async with self._flushing:
             self._called = False
             self._fresh = 0
-            for owner in list(self._held):
-                await self._write(owner)
+            for scope in list(self._held):
+                await self._write(scope)
             if lost := self.lost - self._reported:
                 self._reported += lost
                 log.error("records lost", collection=self._collection.name, lost=lost)
 
-    async def _write(self, owner: Owner) -> None:
-        held = self._held[owner]
+    async def _write(self, scope: RecordScope) -> None:
+        held = self._held[scope]
         left = len(
             held
         )  # what comes meanwhile waits for the next time, or a busy service would write ever smaller batches
@@ -120,8 +120,8 @@ class WriteBehind(Generic[T]):
             left -= len(batch)
             context = {"collection": self._collection.name, "waiting": len(held) + len(batch)}
             try:
-                await self._insert(owner, batch)
-                await self._prune(owner)
+                await self._insert(scope, batch)
+                await self._prune(scope)
             except FailedPrecondition as error:  # the tenant has been removed meanwhile, and its records with it
                 log.warning("records of a removed tenant dropped", reason=error.reason, **context)
                 self._count -= len(batch) + len(held)
@@ -138,14 +138,14 @@ class WriteBehind(Generic[T]):
                 return
             self._count -= len(batch)
         if not held:
-            del self._held[owner]
+            del self._held[scope]
 
-    async def _insert(self, owner: Owner, batch: Sequence[Held[T]]) -> None:
+    async def _insert(self, scope: RecordScope, batch: Sequence[Held[T]]) -> None:
         """Write the batch but for records that can never be written, which are found by halving it. Records of it that
         were written before an error are skipped by the store the next time."""
         try:
             documents = [{"id": id, **self._document(entry)} for id, entry in batch]
-            await self._store.insert_many(owner, self._collection, documents)
+            await self._store.insert_many(scope, self._collection, documents)
         except _UNWRITABLE as error:
             if len(batch) == 1:
                 self.unwritable += 1
@@ -153,12 +153,12 @@ class WriteBehind(Generic[T]):
                 log.error("record dropped: it can never be written", collection=self._collection.name, reason=reason)
                 return
             half = len(batch) // 2
-            await self._insert(owner, batch[:half])
-            await self._insert(owner, batch[half:])
+            await self._insert(scope, batch[:half])
+            await self._insert(scope, batch[half:])
 
-    async def _prune(self, owner: Owner) -> None:
+    async def _prune(self, scope: RecordScope) -> None:
         now = time.time()
-        whole = owner if isinstance(owner, Tenant) else AllProjects(owner.tenant)
+        whole = scope if isinstance(scope, Tenant) else AllProjects(scope.tenant)
         if self._keep_seconds is None or self._pruned.get(whole, 0.0) + _PRUNE_SECONDS > now:
             return
         self._pruned[whole] = now

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from core.errors import PorticoError, Unavailable, UpstreamFailed
-from core.http.dial import tls_context
+from core.http.connector import tls_context
 from core.http.errors import TransportFailed
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin

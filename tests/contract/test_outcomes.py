@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from core.errors import InvalidInput, NotFound, PorticoError
-from core.rpc.call import Call, CallContext
+from core.rpc.call import CallContext, RpcCall
 from core.rpc.http1 import wire
 from core.rpc.policy import public_policies
 from core.rpc.server import ServiceRegistration
@@ -30,11 +30,11 @@ class Recorder:
     outcomes: asyncio.Queue[tuple[str, Outcome]] = field(default_factory=asyncio.Queue)
     refuses: PorticoError | None = None
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: RpcCall) -> None:
         if self.refuses is not None:
             raise self.refuses
 
-    def end(self, call: Call, outcome: Outcome) -> None:
+    def end(self, call: RpcCall, outcome: Outcome) -> None:
         self.outcomes.put_nowait((call.policy.method.rpartition("/")[2], outcome))
 
     async def next(self) -> Outcome:

@@ -12,7 +12,7 @@ from core.rpc.http1.body import Body
 from core.rpc.http1.wire import Pairs, Refused
 
 
-class Sender(Protocol):
+class ResponseWriter(Protocol):
     """The connection, as a call sees it."""
 
     @property
@@ -35,17 +35,17 @@ class Sender(Protocol):
 class Http1Call:
     """Reads the request and writes the answer, whose head is collected and sent with the first message."""
 
-    __slots__ = ("_body", "_code", "_deadline", "_head", "_headers", "_sender", "_serialize", "_status")
+    __slots__ = ("_body", "_code", "_deadline", "_head", "_headers", "_serialize", "_status", "_writer")
 
     def __init__(
         self,
-        sender: Sender,
+        writer: ResponseWriter,
         headers: dict[str, str],
         body: Body,
         seconds: float | None,
         serialize: Callable[[Any], bytes],
     ) -> None:
-        self._sender = sender
+        self._writer = writer
         self._body = body
         self._headers = headers
         self._deadline = None if seconds is None else time.monotonic() + seconds
@@ -60,7 +60,7 @@ class Http1Call:
         return self._headers.items()
 
     def peer(self) -> str:
-        return self._sender.peer
+        return self._writer.peer
 
     def time_remaining(self) -> float | None:
         """Seconds; None: for ever."""
@@ -85,9 +85,9 @@ class Http1Call:
 
     async def write(self, message: Any) -> None:
         """Sends a message of a stream at once."""
-        self._sender.send(self._begin() + wire.chunk_of(self._serialize(message)))
-        if self._sender.paused:
-            await self._sender.drained()
+        self._writer.send(self._begin() + wire.chunk_of(self._serialize(message)))
+        if self._writer.paused:
+            await self._writer.drained()
 
     def code(self) -> grpc.StatusCode:
         return self._code
@@ -105,15 +105,15 @@ class Http1Call:
         """Sends the rest of the answer: `message`, if there is one, and the status."""
         status = self._status
         if status is None and message is not None:
-            self._sender.send(self._begin() + wire.chunk_of(self._serialize(message)) + wire.OK)
+            self._writer.send(self._begin() + wire.chunk_of(self._serialize(message)) + wire.OK)
         elif self._head is None:
-            self._sender.send(wire.OK if status is None else wire.last(status))
+            self._writer.send(wire.OK if status is None else wire.last(status))
         else:
-            self._sender.send(self._begin(wire.EMPTY, wire.OK_STATUS if status is None else status))
+            self._writer.send(self._begin(wire.EMPTY, wire.OK_STATUS if status is None else status))
 
     def _begin(self, kind: bytes = wire.CHUNKED, more: bytes = b"") -> bytes:
         """The head, if it is not sent yet."""
         head, self._head = self._head, None
         if head is None:
             return b""
-        return b"%b%b%b%b\r\n" % (kind, wire.CLOSE if self._sender.closing else b"", head, more)
+        return b"%b%b%b%b\r\n" % (kind, wire.CLOSE if self._writer.closing else b"", head, more)

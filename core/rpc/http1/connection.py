@@ -29,7 +29,7 @@ _GRPC = "application/grpc"
 log = logs.get(__name__)
 
 
-class Owner(Protocol):
+class Server(Protocol):
     """The server, as a connection sees it."""
 
     @property
@@ -42,7 +42,7 @@ class Owner(Protocol):
 
     def method(self, path: bytes) -> Method | None: ...
 
-    def forget(self, connection: "Connection") -> None:
+    def forget(self, connection: "ServerConnection") -> None:
         """It is closed and its call has ended. Called once."""
 
 
@@ -50,7 +50,7 @@ class _Unfit(Exception):
     """Stops the parser. The text is an HTTP status."""
 
 
-class Connection(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """Parses requests, runs each in a task of its own, and cancels that when the connection closes.
 
     The task begins as soon as the request's head is there: a call is refused before its body has come. The rest of
@@ -59,8 +59,8 @@ class Connection(asyncio.Protocol):
     Whatever is not what the edge sends ends the connection: there is no second way to read a request.
     """
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
-        self._owner = owner
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
         self._loop = loop
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._transport: asyncio.Transport
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        return not self._persistent or self._owner.stopping
+        return not self._persistent or self._server.stopping
 
     @property
     def paused(self) -> bool:
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         if not self._started:
-            self._owner.forget(self)
+            self._server.forget(self)
 
     # -- callbacks of the parser, out of data_received
 
@@ -240,7 +240,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         """Starts the call, whose body comes later."""
-        method = self._owner.method(self._path)
+        method = self._server.method(self._path)
         self._body = Body(method.policy.max_request_bytes if method else 0, self)
         self.deadline = math.inf
         self._task = self._loop.create_task(self._serve(method, self._headers, self._body))
@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _tell_ready(self) -> None:
-        status = b"200 OK" if self._owner.serving else b"503 Service Unavailable"
+        status = b"200 OK" if self._server.serving else b"503 Service Unavailable"
         close = wire.CLOSE if self.closing else b""
         self._transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n%b\r\n" % (status, close))
         self._rest()
@@ -272,7 +272,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._task, self._started = None, False
             if self._lost:
-                self._owner.forget(self)
+                self._server.forget(self)
             elif self._receiving:
                 self._answered = True
                 self.deadline = self._loop.time() + REQUEST_SECONDS

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from core.health import Health
 from core.rpc.chain import Chain, Method
-from core.rpc.http1.connection import Connection
+from core.rpc.http1.connection import ServerConnection
 from core.rpc.server import ServiceRegistration
 
 MAX_CONNECTIONS = 10_000
@@ -24,7 +24,7 @@ class Http1Server:
             if not method.takes_stream
         }
         self._health = health
-        self._connections: set[Connection] = set()
+        self._connections: set[ServerConnection] = set()
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._gone = asyncio.Event()
@@ -65,7 +65,7 @@ class Http1Server:
     def _accept(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
         if len(self._connections) >= MAX_CONNECTIONS:
             return _Surplus()
-        connection = Connection(self, loop)
+        connection = ServerConnection(self, loop)
         self._connections.add(connection)
         return connection
 
@@ -89,7 +89,7 @@ class Http1Server:
     def method(self, path: bytes) -> Method | None:
         return self._methods.get(path)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)
         if not self._connections:
             self._gone.set()

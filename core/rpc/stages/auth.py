@@ -7,7 +7,7 @@ from core.context import Identity, RequestContext
 from core.errors import PermissionDenied, Unauthenticated
 from core.identity import TokenVerifier
 from core.permissions import allows
-from core.rpc.call import Call
+from core.rpc.call import RpcCall
 from core.rpc.headers import SERVICE_SECRET
 from core.rpc.stages.stage import Outcome
 
@@ -21,7 +21,7 @@ class Auth:
         self._verifier = verifier
         self._secret = service_secret.reveal().encode()
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: RpcCall) -> None:
         policy = call.policy
         if policy.public:
             return
@@ -35,7 +35,7 @@ class Auth:
                 f"The token lacks the scope {policy.scope}.", reason="MISSING_SCOPE", metadata={"scope": policy.scope}
             )
 
-    def _identify(self, call: Call) -> Identity:
+    def _identify(self, call: RpcCall) -> Identity:
         authorization = call.header("authorization")
         if not authorization.startswith(_BEARER):
             raise Unauthenticated(
@@ -47,5 +47,5 @@ class Auth:
         call.bind(RequestContext(old.request_id, identity, token, old.peer_address, old.user_agent, old.deadline))
         return identity
 
-    def end(self, call: Call, outcome: Outcome) -> None:
+    def end(self, call: RpcCall, outcome: Outcome) -> None:
         pass

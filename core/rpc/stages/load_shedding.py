@@ -1,7 +1,7 @@
 """Load shedding: a bound on the calls in flight."""
 
 from core.errors import Unavailable
-from core.rpc.call import Call
+from core.rpc.call import RpcCall
 from core.rpc.stages.stage import Outcome
 
 
@@ -12,10 +12,10 @@ class LoadShedding:
         self.limit = limit
         self.in_flight = 0
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: RpcCall) -> None:
         if self.in_flight >= self.limit:
             raise Unavailable("Too many calls at once. Try again in a moment.", reason="OVERLOADED", retry_after=1.0)
         self.in_flight += 1
 
-    def end(self, call: Call, outcome: Outcome) -> None:
+    def end(self, call: RpcCall, outcome: Outcome) -> None:
         self.in_flight -= 1

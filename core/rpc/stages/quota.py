@@ -2,7 +2,7 @@
 
 from core.context import Kind
 from core.rate_limits import RateLimits
-from core.rpc.call import Call
+from core.rpc.call import RpcCall
 from core.rpc.stages.stage import Outcome
 
 
@@ -13,10 +13,10 @@ class Quota:
         self._limits = limits
         self._limit = limit
 
-    async def begin(self, call: Call) -> None:
+    async def begin(self, call: RpcCall) -> None:
         identity = call.request.identity
         if identity is not None and identity.kind is not Kind.SERVICE:
             await self._limits.hit(identity.project, f"calls:{identity.token_id}", self._limit)
 
-    def end(self, call: Call, outcome: Outcome) -> None:
+    def end(self, call: RpcCall, outcome: Outcome) -> None:
         pass

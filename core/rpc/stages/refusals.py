@@ -9,7 +9,7 @@ from core.audit.records import DENIED, FAILURE, actor_of
 from core.errors import PermissionDenied, PorticoError, Unauthenticated
 from core.rpc.audit_entries import entries_of_subjects, entry_for
 from core.rpc.audit_rules import AuditRule
-from core.rpc.call import Call
+from core.rpc.call import RpcCall
 from core.rpc.stages.stage import Outcome
 
 
@@ -19,17 +19,17 @@ class Refusals:
     def __init__(self, audit_log: AuditLog) -> None:
         self._log = audit_log
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: RpcCall) -> None:
         pass
 
-    def end(self, call: Call, outcome: Outcome) -> None:
+    def end(self, call: RpcCall, outcome: Outcome) -> None:
         error = outcome.error
         if isinstance(error, PermissionDenied):
             self._refuse(call, DENIED, error)
         elif isinstance(error, Unauthenticated) and changes.current() is not None:  # a wrong password
             self._refuse(call, FAILURE, error)
 
-    def _refuse(self, call: Call, outcome: str, error: PorticoError) -> None:
+    def _refuse(self, call: RpcCall, outcome: str, error: PorticoError) -> None:
         rule, change = call.policy.audit or _rule_of_scope(call.policy.scope), changes.current()
         if rule is None:
             return

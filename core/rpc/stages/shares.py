@@ -1,7 +1,7 @@
 """Fair shares of the calls in flight, by tenant or address."""
 
 from core.errors import RateLimited
-from core.rpc.call import Call
+from core.rpc.call import RpcCall
 from core.rpc.limits import ADDRESS_SHARE_PERCENT, ANONYMOUS_PERCENT
 from core.rpc.stages.load_shedding import LoadShedding
 from core.rpc.stages.stage import Outcome
@@ -23,7 +23,7 @@ class Shares:
         self._tenants = _Pool(percent)
         self._anonymous = _Pool(ADDRESS_SHARE_PERCENT)
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: RpcCall) -> None:
         load = self._load
         free = load.limit - load.in_flight + 1  # with the place that this call has
         pool, reason, text = self._tenants, "TENANT_SHARE_EXCEEDED", _TENANT_TEXT
@@ -35,7 +35,7 @@ class Shares:
         if not pool.take(call.caller, free):
             raise RateLimited(text, reason=reason, retry_after=1.0)
 
-    def end(self, call: Call, outcome: Outcome) -> None:
+    def end(self, call: RpcCall, outcome: Outcome) -> None:
         if call.request.identity is not None:
             self._tenants.give_back(call.caller)
         elif not call.policy.internal:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.errors import PorticoError
-from core.rpc.call import Call
+from core.rpc.call import RpcCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Stage(Protocol):
     """One concern. `begin` may refuse the call by raising a PorticoError. `end` runs once for every stage that began,
     in the reverse order, before the caller is told of an error; it must not raise."""
 
-    def begin(self, call: Call) -> Awaitable[None] | None:
+    def begin(self, call: RpcCall) -> Awaitable[None] | None:
         """Returns what is left to be awaited, if anything. A stage that counts must leave nothing: a call that is
         cancelled there has not begun, and would stay counted."""
 
-    def end(self, call: Call, outcome: Outcome) -> None: ...
+    def end(self, call: RpcCall, outcome: Outcome) -> None: ...

@@ -1,6 +1,6 @@
 """Connections to a PostgreSQL server: to addresses that the guard has checked, with bounds on what it answers.
 
-asyncpg opens its connections through the loop that it is given. `_DialingLoop` is the running loop with one difference:
+asyncpg opens its connections through the loop that it is given. `_GuardedLoop` is the running loop with one difference:
 it resolves, checks, connects and secures by itself, so asyncpg neither looks up a name nor reads a byte that was not
 looked at. Nothing of this machine's own has a say, either: asyncpg would take passwords, certificates and hosts from
 the environment and the home folder.
@@ -17,7 +17,7 @@ import asyncpg  # type: ignore[import-untyped]
 
 from core import logs
 from core.errors import InsufficientStorage, PorticoError, Unavailable, UpstreamFailed
-from core.http.dial import connect_checked, tls_context
+from core.http.connector import connect_checked, tls_context
 from core.http.errors import TransportFailed
 from core.http.guard import OutboundGuard
 from services.vector.adapters.answers import malformed, unreadable
@@ -103,7 +103,7 @@ class PostgresServer:
 
     async def _connect(self, *_: Any, **__: Any) -> "_Connection":
         """A new connection, of the first host that has one."""
-        target, loop = self._target, _DialingLoop(self._guard, self._target)
+        target, loop = self._target, _GuardedLoop(self._guard, self._target)
         try:
             connection: _Connection = await asyncpg.connect(
                 host=[each.name for each in target.hosts],
@@ -161,7 +161,7 @@ class _Connection(asyncpg.Connection):
         self.checked: Any = transport.get_protocol()
 
 
-class _DialingLoop:
+class _GuardedLoop:
     """Equal to the running loop, as asyncio compares them."""
 
     def __init__(self, guard: OutboundGuard, target: PostgresTarget) -> None:

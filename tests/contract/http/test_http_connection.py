@@ -6,7 +6,7 @@ import random
 import pytest
 
 from core.errors import PorticoError
-from core.http.connection import Connection
+from core.http.connection import ClientConnection
 from core.http.errors import UpstreamTimeout
 from core.http.ports import Timeouts
 
@@ -30,24 +30,24 @@ class Transport(asyncio.Transport):
         self.aborted = True
 
 
-class Owner:
+class Pool:
     def __init__(self) -> None:
         self.events: list[str] = []
 
     def watch(self, deadline: float) -> None: ...
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: ClientConnection) -> None:
         self.events.append("release")
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: ClientConnection) -> None:
         self.events.append("forget")
 
 
-def _connection() -> tuple[Connection, Transport, Owner]:
-    owner, transport = Owner(), Transport()
-    connection = Connection(owner, asyncio.get_running_loop(), 1000)
+def _connection() -> tuple[ClientConnection, Transport, Pool]:
+    pool, transport = Pool(), Transport()
+    connection = ClientConnection(pool, asyncio.get_running_loop(), 1000)
     connection.connection_made(transport)
-    return connection, transport, owner
+    return connection, transport, pool
 
 
 async def test_giving_up_too_late_spares_the_next_exchange() -> None:
@@ -63,20 +63,20 @@ async def test_giving_up_too_late_spares_the_next_exchange() -> None:
 
 
 async def test_giving_up_in_time_closes() -> None:
-    connection, transport, owner = _connection()
+    connection, transport, pool = _connection()
     connection.give_up(connection.send(b"1", Timeouts(), None))
     assert transport.aborted
     connection.connection_lost(None)
-    assert owner.events == ["forget"]
+    assert pool.events == ["forget"]
 
 
 async def test_an_idle_connection_is_closed_with_its_peers_half() -> None:
     """Between EOF and connection_lost the loop runs other callbacks, and one might send a request."""
-    connection, transport, owner = _connection()
+    connection, transport, pool = _connection()
     connection.send(b"1", Timeouts(), None)
     connection.data_received(RESPONSE)
     connection.eof_received()
-    assert owner.events == ["release", "forget"]
+    assert pool.events == ["release", "forget"]
     assert transport.aborted
 
 
@@ -119,14 +119,14 @@ async def test_no_bytes_whatever_escape_as_an_exception() -> None:
         for _ in range(dice.randrange(4)):
             data[dice.randrange(len(data))] = dice.choice(b"\0\r\n :;0159aHT\xff")
         cut = dice.randrange(len(data))
-        connection, transport, owner = _connection()
+        connection, transport, pool = _connection()
         waiter = connection.send(b"1", Timeouts(), None, streaming=dice.random() < 0.5)
         for part in (bytes(data[:cut]), bytes(data[cut:])):
             if not transport.aborted:
                 connection.data_received(part)
         connection.connection_lost(None)
         assert waiter.done()
-        assert owner.events[-1] == "forget"
+        assert pool.events[-1] == "forget"
         if (error := waiter.exception()) is None:
             answered += 1
         else:

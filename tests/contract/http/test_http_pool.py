@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from core.http.connection import Connection
+from core.http.connection import ClientConnection
 from core.http.errors import ConnectionsBusy
 from core.http.pool import ConnectionPool
 from tests.support.fake_upstream import FakeUpstream, Peer
@@ -20,7 +20,7 @@ async def pool(connect: Connect) -> AsyncIterator[ConnectionPool]:
         yield connect(upstream, max_connections=1)._pool
 
 
-async def _acquire(pool: ConnectionPool, *, fresh: bool = False) -> Connection:
+async def _acquire(pool: ConnectionPool, *, fresh: bool = False) -> ClientConnection:
     return await pool.acquire(1.0, 5.0, fresh=fresh)
 
 

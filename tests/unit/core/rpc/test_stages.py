@@ -21,7 +21,7 @@ from core.context import RequestContext
 from core.errors import InvalidInput, RateLimited, Unavailable
 from core.rate_limits import RateLimits
 from core.rpc.arrivals import Arrivals
-from core.rpc.call import Call
+from core.rpc.call import RpcCall
 from core.rpc.chain import Chain, Method
 from core.rpc.policy import Policy
 from core.rpc.stages.auth import Auth
@@ -45,7 +45,7 @@ class House:
         self.load = LoadShedding(limit)
         self.shares = Shares(self.load, percent)
 
-    def enter(self, call: Call) -> None:
+    def enter(self, call: RpcCall) -> None:
         """Raises what refuses the call."""
         self.load.begin(call)
         try:
@@ -54,11 +54,11 @@ class House:
             self.load.end(call, SUCCEEDED)
             raise
 
-    def leave(self, call: Call) -> None:
+    def leave(self, call: RpcCall) -> None:
         self.shares.end(call, SUCCEEDED)
         self.load.end(call, SUCCEEDED)
 
-    def fill(self, call: Callable[[], Call]) -> int:
+    def fill(self, call: Callable[[], RpcCall]) -> int:
         """How many calls get a place."""
         count = 0
         while True:
@@ -69,13 +69,13 @@ class House:
             count += 1
 
 
-def of_tenant(name: str) -> Call:
+def of_tenant(name: str) -> RpcCall:
     identity = VERIFIER.verify(SIGNER.token(tenant=name))
-    return Call(SIGNED_IN, {}, RequestContext("r", identity), 0.0, rest=False, transport=IDLE)
+    return RpcCall(SIGNED_IN, {}, RequestContext("r", identity), 0.0, rest=False, transport=IDLE)
 
 
-def of_address(address: str) -> Call:
-    return Call(PUBLIC, {}, RequestContext("r", peer_address=address), 0.0, rest=False, transport=IDLE)
+def of_address(address: str) -> RpcCall:
+    return RpcCall(PUBLIC, {}, RequestContext("r", peer_address=address), 0.0, rest=False, transport=IDLE)
 
 
 @pytest.mark.parametrize(("percent", "places"), [(75, 30), (50, 20), (90, 36), (100, 40)])
@@ -98,7 +98,7 @@ def test_tenants_that_take_all_they_can_leave_a_place_for_another() -> None:
         (lambda: of_address("192.0.2.1"), "ADDRESS_SHARE_EXCEEDED"),
     ],
 )
-def test_the_refusal_says_whose_share_is_used_up(make: Callable[[], Call], reason: str) -> None:
+def test_the_refusal_says_whose_share_is_used_up(make: Callable[[], RpcCall], reason: str) -> None:
     house = House(40)
     house.fill(make)
     with pytest.raises(RateLimited) as caught:
@@ -124,7 +124,7 @@ def test_an_ipv6_network_is_one_stranger() -> None:
 
 def test_internal_calls_have_no_share() -> None:
     house = House(40)
-    assert house.fill(lambda: Call(INTERNAL, {}, RequestContext("r"), 0.0, rest=False, transport=IDLE)) == 40
+    assert house.fill(lambda: RpcCall(INTERNAL, {}, RequestContext("r"), 0.0, rest=False, transport=IDLE)) == 40
 
 
 callers = st.sampled_from(["acme", "globex", "192.0.2.1", "192.0.2.2"])
@@ -135,7 +135,7 @@ def test_places_are_never_lost_and_never_more_than_there_are(
     limit: int, percent: int, steps: list[tuple[str, bool]]
 ) -> None:
     house = House(limit, percent)
-    inside: list[tuple[str, Call]] = []
+    inside: list[tuple[str, RpcCall]] = []
     for name, enters in steps:
         if enters:
             call = of_tenant(name) if name.isalpha() else of_address(name)

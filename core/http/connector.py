@@ -1,4 +1,4 @@
-"""Opening a connection: look up, check, connect to the very address that was checked, TLS."""
+"""Connections to checked addresses: look up, check, connect to the very address that was checked, TLS."""
 
 import asyncio
 import ssl
@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from core.http.connection import Connection
+from core.http.connection import ClientConnection
 from core.http.errors import TransportFailed, UpstreamTimeout
 from core.http.guard import OutboundGuard
 from core.http.origin import Origin
@@ -34,22 +34,22 @@ async def connect_checked(
         raise failure
 
 
-class Dialer:
-    """Every dial asks the guard anew, so a name that has changed its address since is checked again."""
+class Connector:
+    """Every connection asks the guard anew, so a name that has changed its address since is checked again."""
 
     def __init__(
         self,
         origin: Origin,
         guard: OutboundGuard,
         tls: ssl.SSLContext | None,
-        make: Callable[[], Connection],
+        make: Callable[[], ClientConnection],
     ) -> None:
         self._origin = origin
         self._guard = guard
         self._tls = tls
         self._make = make
 
-    async def dial(self, seconds: float) -> Connection:
+    async def connect(self, seconds: float) -> ClientConnection:
         """Raises UpstreamTimeout, TransportFailed and AddressRefused."""
         try:
             return await connect_checked(self._guard, self._origin.host, self._origin.port, seconds, self._connect)
@@ -62,7 +62,7 @@ class Dialer:
         except OSError as error:
             raise TransportFailed("The provider could not be reached.", sent=False) from error
 
-    async def _connect(self, address: str) -> Connection:
+    async def _connect(self, address: str) -> ClientConnection:
         name = None if self._tls is None else self._origin.host.rstrip(".")
         _, connection = await asyncio.get_running_loop().create_connection(
             self._make, address, self._origin.port, ssl=self._tls, server_hostname=name
