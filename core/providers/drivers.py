@@ -47,10 +47,10 @@ class Field:
     @property
     def path(self) -> str:
         """As callers write it, and as errors name it."""
-        return f"{self.scope}.{self.name}"
+        return f"{self.section}.{self.name}"
 
     @property
-    def scope(self) -> str:
+    def section(self) -> str:
         return CREDENTIALS if self.secret else SETTINGS
 
 
@@ -111,19 +111,19 @@ class Driver:
                     reason="CREDENTIAL_NEEDED_AGAIN",
                 )
 
-    def checked(self, scope: str, given: Mapping[str, Any]) -> dict[str, str]:
+    def checked(self, section: str, given: Mapping[str, Any]) -> dict[str, str]:
         """The values of one scope as texts, without empty ones. Raises InvalidInput for what is unknown, missing or
         malformed."""
-        fields = {field.name: field for field in self.fields if field.scope == scope}
+        fields = {field.name: field for field in self.fields if field.section == section}
         values: dict[str, str] = {}
         for name, value in given.items():
-            path = f"{scope}.{name}"
+            path = f"{section}.{name}"
             if name not in fields:
                 raise InvalidInput(f"The driver {self.id} has no {path}.", field=path)
             if text := _text(path, value, fields[name]):
                 values[name] = text
         for name, field in fields.items():
-            path = f"{scope}.{name}"
+            path = f"{section}.{name}"
             if field.required and name not in values:
                 raise InvalidInput(f"The driver {self.id} needs {path}: {field.description}", field=path)
             if field.check is not None and name in values:

@@ -40,7 +40,7 @@ def driver_fields(driver: Driver) -> dict[str, Any]:
         {
             "name": field.name,
             "label": field.label,
-            "scope": field.scope,
+            "scope": field.section,
             "required": field.required,
             "description": field.description,
         }

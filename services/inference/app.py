@@ -20,10 +20,10 @@ from portico.inference.v1 import (
 )
 from services.inference.adapters.http import Connector
 from services.inference.domain.chat import Chat
-from services.inference.domain.drivers import DRIVERS, ECHO, Driver
+from services.inference.domain.drivers import DRIVERS, ECHO, ModelDriver
 from services.inference.domain.embeddings import Embeddings
 from services.inference.domain.models import Models
-from services.inference.domain.providers import Providers
+from services.inference.domain.providers import ModelProviders
 from services.inference.domain.removal import ProjectRemoval
 from services.inference.domain.reports import Reports
 from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
@@ -50,7 +50,7 @@ class Domain:
     jobs: Jobs
     pool: RuntimePool[RouteKey, Route]
     clients: RuntimePool[ClientKey, Client]
-    providers: Providers
+    providers: ModelProviders
     models: Models
     routes: Routes
     meter: Meter
@@ -79,14 +79,14 @@ def assemble(
     *,
     guard: HostGuard | None = None,
     connect: Connect | None = None,
-    drivers: Mapping[str, Driver] | None = None,
+    drivers: Mapping[str, ModelDriver] | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
     tasks, store = platform.tasks, platform.store
     pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
     clients: RuntimePool[ClientKey, Client] = RuntimePool(settings.max_clients, _IDLE_SECONDS, _close)
-    providers = Providers(
+    providers = ModelProviders(
         store, settings.sealing.sealer(), guard or settings.outbound.guard(), drivers or _drivers(settings)
     )
     models = Models(store, providers)
@@ -131,7 +131,7 @@ def _connector(settings: Settings) -> Connector:
     )
 
 
-def _drivers(settings: Settings) -> dict[str, Driver]:
+def _drivers(settings: Settings) -> dict[str, ModelDriver]:
     """Those that the installation offers."""
     return {id: driver for id, driver in DRIVERS.items() if id != ECHO or settings.echo_driver}
 

@@ -9,12 +9,12 @@ from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
-from services.inference.domain.drivers import Driver
+from services.inference.domain.drivers import ModelDriver
 from services.inference.domain.models import (
     EMBEDDING,
     MAX_PARAMS,
-    Capabilities,
     Model,
+    ModelCapabilities,
     ModelChanges,
     ModelSettings,
     NewModel,
@@ -29,7 +29,7 @@ def provider_message(provider: Provider) -> provider_pb.Provider:
     return provider_pb.Provider(**provider_fields(provider))
 
 
-def driver_message(driver: Driver) -> provider_pb.Driver:
+def driver_message(driver: ModelDriver) -> provider_pb.Driver:
     return provider_pb.Driver(**driver_fields(driver))
 
 
@@ -143,11 +143,11 @@ def _pricing_message(pricing: Pricing) -> model_pb.ModelPricing:
     )
 
 
-def _capabilities(message: model_pb.ModelCapabilities) -> Capabilities:
-    return Capabilities(**{field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields})
+def _capabilities(message: model_pb.ModelCapabilities) -> ModelCapabilities:
+    return ModelCapabilities(**{field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields})
 
 
-def _capabilities_message(can: Capabilities) -> model_pb.ModelCapabilities:
+def _capabilities_message(can: ModelCapabilities) -> model_pb.ModelCapabilities:
     return model_pb.ModelCapabilities(
         context_length=can.context_length,
         max_output_tokens=can.max_output_tokens,

@@ -33,7 +33,7 @@ from services.rag.domain.files import Files
 from services.rag.domain.leftovers import Leftovers
 from services.rag.domain.markdown import MarkdownFiles
 from services.rag.domain.openai_files import OpenAIFiles
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import FileRecords
 from services.rag.domain.removal import ProjectRemoval
 from services.rag.domain.rules import Rules
@@ -58,7 +58,7 @@ class Domain:
     folder: FileStore
     pool: RuntimePool[RuntimeKey, FileStore]
     jobs: Jobs
-    providers: Providers
+    providers: FileProviders
     records: FileRecords
     buckets: Buckets
     leftovers: Leftovers
@@ -106,7 +106,7 @@ async def assemble(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
     drivers = {each.id: each for each in (local.driver(folder), s3.driver(guard))}
-    providers = Providers(store, settings.sealing.sealer(), drivers, guard)
+    providers = FileProviders(store, settings.sealing.sealer(), drivers, guard)
     file_records = FileRecords(store)
     buckets = Buckets(store, providers)
     stores = Stores(providers, folder, pool)

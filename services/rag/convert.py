@@ -6,10 +6,10 @@ from core.rpc.values import small_json_of, struct_of, timestamp_of
 from portico.rag.v1 import bucket_service_pb2, file_service_pb2, provider_service_pb2
 from services.rag.domain.buckets import Bucket, NewBucket
 from services.rag.domain.records import File
-from services.rag.ports import Driver
+from services.rag.ports import FileDriver
 
 
-def driver(value: Driver) -> provider_service_pb2.FileDriver:
+def driver(value: FileDriver) -> provider_service_pb2.FileDriver:
     return provider_service_pb2.FileDriver(**driver_fields(value))
 
 

@@ -92,7 +92,7 @@ class FileStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Driver(drivers.Driver):
+class FileDriver(drivers.Driver):
     """A kind of provider. `open` makes a store from credentials and settings and connects to nothing yet."""
 
     open: Callable[[Values, Values], FileStore]

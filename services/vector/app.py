@@ -27,12 +27,12 @@ from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.domain.engines import Engines
 from services.vector.domain.indexes import DROP, Indexes
 from services.vector.domain.migrations import KIND, Migrations
-from services.vector.domain.providers import Providers
+from services.vector.domain.providers import VectorProviders
 from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
 from services.vector.domain.removal import ProjectRemoval
 from services.vector.domain.targets import Targets
 from services.vector.domain.vectors import Vectors
-from services.vector.ports import Driver, LocalVectorEngine, VectorEngine
+from services.vector.ports import LocalVectorEngine, VectorDriver, VectorEngine
 from services.vector.servicers.index import IndexServicer
 from services.vector.servicers.migration import MigrationServicer
 from services.vector.servicers.point import PointServicer
@@ -52,7 +52,7 @@ class Domain:
     embedded: LocalVectorEngine
     pool: RuntimePool[RuntimeKey, VectorEngine]
     jobs: Jobs
-    providers: Providers
+    providers: VectorProviders
     engines: Engines
     indexes: Indexes
     targets: Targets
@@ -80,7 +80,7 @@ async def assemble(
     *,
     guard: OutboundGuard | None = None,
     embedded: LocalVectorEngine | None = None,
-    drivers: Mapping[str, Driver] | None = None,
+    drivers: Mapping[str, VectorDriver] | None = None,
     job_limits: JobLimits | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Domain:
@@ -101,7 +101,7 @@ async def assemble(
         tokens=platform.service_tokens,
         limits=job_limits or _job_limits(settings),
     )
-    providers = Providers(store, settings.sealing.sealer(), drivers, guard)
+    providers = VectorProviders(store, settings.sealing.sealer(), drivers, guard)
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs)
     targets = Targets(indexes, jobs, seconds=settings.lookup_seconds, clock=clock)

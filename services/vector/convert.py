@@ -30,12 +30,12 @@ from services.vector.domain.points import (
     vector,
 )
 from services.vector.domain.queries import QueryStats
-from services.vector.ports import Capabilities, Driver, Query
+from services.vector.ports import EngineCapabilities, Query, VectorDriver
 
 DEFAULT_TOP_K = 5
 
 
-def capabilities(able: Capabilities) -> provider_service_pb2.Capabilities:
+def capabilities(able: EngineCapabilities) -> provider_service_pb2.Capabilities:
     return provider_service_pb2.Capabilities(
         metrics=[metric.value for metric in able.metrics],
         filter_operators=able.filter_operators,
@@ -43,11 +43,11 @@ def capabilities(able: Capabilities) -> provider_service_pb2.Capabilities:
     )
 
 
-def driver(value: Driver) -> provider_service_pb2.Driver:
+def driver(value: VectorDriver) -> provider_service_pb2.Driver:
     return provider_service_pb2.Driver(**driver_fields(value), capabilities=capabilities(value.capabilities))
 
 
-def provider(record: Provider, drivers: Mapping[str, Driver]) -> provider_service_pb2.Provider:
+def provider(record: Provider, drivers: Mapping[str, VectorDriver]) -> provider_service_pb2.Provider:
     able = drivers[record.driver].capabilities
     return provider_service_pb2.Provider(**provider_fields(record), capabilities=capabilities(able))
 

@@ -51,7 +51,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class EngineCapabilities:
     """What an engine can do. What it cannot is refused with InvalidInput."""
 
     metrics: tuple[Metric, ...]
@@ -66,7 +66,7 @@ class VectorEngine(Protocol):
     InsufficientStorage where its disk is full. What a method has written when it returns survives a crash.
     """
 
-    capabilities: Capabilities
+    capabilities: EngineCapabilities
 
     async def create(self, place: Place, spec: IndexSpec) -> None:
         """Makes an empty index; nothing happens where it is there with the same spec. Raises Conflict where it is
@@ -115,8 +115,8 @@ class LocalVectorEngine(VectorEngine, Protocol):
 
 
 @dataclass(frozen=True)
-class Driver(drivers.Driver):
+class VectorDriver(drivers.Driver):
     """A kind of engine. `open` takes credentials and settings by name and connects to nothing yet."""
 
-    capabilities: Capabilities
+    capabilities: EngineCapabilities
     open: Callable[[Values, Values], VectorEngine]

@@ -14,7 +14,7 @@ from core.providers.drivers import Field, Host, Values
 from core.tenancy import Project
 from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Number, Order, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths
-from services.vector.ports import Capabilities, Driver, Page, Place, Query
+from services.vector.ports import EngineCapabilities, Page, Place, Query, VectorDriver
 
 _MISSING = object()
 
@@ -85,7 +85,7 @@ class ExactEngine:
     places, with its name and place, and may raise."""
 
     def __init__(self) -> None:
-        self.capabilities = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
+        self.capabilities = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
         self.specs: dict[Place, IndexSpec] = {}
         self.points: dict[Place, dict[str, Point]] = {}
         self.before: Callable[[str, Place], Awaitable[None]] | None = None
@@ -172,7 +172,7 @@ class ExactEngine:
         return self.points[place]
 
 
-def driver(id: str, engine: ExactEngine, *fields: Field) -> Driver:
+def driver(id: str, engine: ExactEngine, *fields: Field) -> VectorDriver:
     """For tests of what stands around engines. A `url` of nonsense is refused."""
 
     def hosts(credentials: Values, settings: Values) -> Sequence[Host]:
@@ -184,4 +184,4 @@ def driver(id: str, engine: ExactEngine, *fields: Field) -> Driver:
     def open(credentials: Values, settings: Values) -> ExactEngine:
         return engine
 
-    return Driver(id, id.title(), "For tests.", fields, engine.capabilities, open, hosts=hosts)
+    return VectorDriver(id, id.title(), "For tests.", fields, engine.capabilities, open, hosts=hosts)

@@ -5,14 +5,14 @@ from typing import Any
 
 from core.http.guard import OutboundGuard
 from services.vector.adapters.drivers import Reach, drivers
-from services.vector.ports import Driver, VectorEngine
+from services.vector.ports import VectorDriver, VectorEngine
 from tests.support.exact_engine import ExactEngine
 
 MIB = 1024 * 1024
 LOOPBACK = OutboundGuard(["127.0.0.0/8", "::1"])
 
 
-def drivers_at(guard: OutboundGuard = LOOPBACK, *, max_answer_bytes: int = 16 * MIB) -> Mapping[str, Driver]:
+def drivers_at(guard: OutboundGuard = LOOPBACK, *, max_answer_bytes: int = 16 * MIB) -> Mapping[str, VectorDriver]:
     """All drivers; the embedded engine is a simple one."""
     return drivers(ExactEngine(), Reach(guard, max_answer_bytes))
 

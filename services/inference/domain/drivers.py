@@ -17,7 +17,7 @@ _AZURE_VERSION = "2024-10-21"
 
 
 @dataclass(frozen=True)
-class Driver(drivers.Driver):
+class ModelDriver(drivers.Driver):
     """`endpoint` makes the address from settings and credentials; None: the driver needs no network.
     `paths` gives chat's and embeddings' path, with the query, for a model's name at the provider."""
 
@@ -97,10 +97,10 @@ _ORGANIZATION = Field("organization", "Organization", "Sent as OpenAI-Organizati
 _BASE_URL = Field("baseUrl", "Base URL", f"Default: {_OPENAI_URL}.", check=_check_url, destination=True)
 _API_KEY = Field("apiKey", "API key", "Sent as a bearer token.", secret=True, required=True)
 
-DRIVERS: dict[str, Driver] = {
+DRIVERS: dict[str, ModelDriver] = {
     each.id: each
     for each in (
-        Driver(
+        ModelDriver(
             "openai",
             "OpenAI",
             "OpenAI's own API.",
@@ -109,7 +109,7 @@ DRIVERS: dict[str, Driver] = {
             _openai_paths,
             hosts=_base_url_hosts,
         ),
-        Driver(
+        ModelDriver(
             "openai-compatible",
             "OpenAI-compatible",
             "Any server that speaks OpenAI's API: vLLM, llama.cpp, Ollama, Groq, Together, OpenRouter, ...",
@@ -129,7 +129,7 @@ DRIVERS: dict[str, Driver] = {
             _openai_paths,
             hosts=_base_url_hosts,
         ),
-        Driver(
+        ModelDriver(
             "azure-openai",
             "Azure OpenAI",
             "Models deployed in an Azure OpenAI resource.",
@@ -150,7 +150,7 @@ DRIVERS: dict[str, Driver] = {
             _azure_paths,
             hosts=_base_url_hosts,
         ),
-        Driver(
+        ModelDriver(
             ECHO,
             "Echo",
             "Answers with what it was asked: to try Portico without a key.",

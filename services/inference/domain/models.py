@@ -16,7 +16,7 @@ from core.providers.records import ACTIVE, Provider
 from core.storage.keys import insert_with_key
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import Project
-from services.inference.domain.providers import Providers
+from services.inference.domain.providers import ModelProviders
 from services.inference.domain.tables import MODELS, Table
 
 LLM, EMBEDDING = "llm", "embedding"
@@ -58,7 +58,7 @@ class Pricing:
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class ModelCapabilities:
     """For clients that choose; nothing is refused because of them."""
 
     context_length: int = 0
@@ -82,7 +82,7 @@ class Model:
     description: str = ""
     settings: ModelSettings = ModelSettings()
     pricing: Pricing = Pricing()
-    capabilities: Capabilities = Capabilities()
+    capabilities: ModelCapabilities = ModelCapabilities()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     created_at: float = 0.0
     updated_at: float = 0.0
@@ -100,7 +100,7 @@ class NewModel:
     description: str = ""
     settings: ModelSettings = ModelSettings()
     pricing: Pricing = Pricing()
-    capabilities: Capabilities = Capabilities()
+    capabilities: ModelCapabilities = ModelCapabilities()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -114,7 +114,7 @@ class ModelChanges:
     description: str | None = None
     settings: ModelSettings | None = None
     pricing: Pricing | None = None
-    capabilities: Capabilities | None = None
+    capabilities: ModelCapabilities | None = None
     metadata: Mapping[str, Any] | None = None
 
 
@@ -147,7 +147,7 @@ class ModelPage:
 class Models:
     """Use cases. Each takes the project first; what is another's is not there. `changes` tells of every change."""
 
-    def __init__(self, store: DocumentStore, providers: Providers) -> None:
+    def __init__(self, store: DocumentStore, providers: ModelProviders) -> None:
         self._store = store
         self._table = Table(store, MODELS)
         self._providers = providers
@@ -290,7 +290,7 @@ def model_of(document: Document) -> Model:
         description=document.get("description", ""),
         settings=ModelSettings(**{**settings, "unsupported_params": tuple(settings.get("unsupported_params", ()))}),
         pricing=Pricing(**pricing),
-        capabilities=Capabilities(**(document.get("capabilities") or {})),
+        capabilities=ModelCapabilities(**(document.get("capabilities") or {})),
         metadata=document.get("metadata") or {},
         created_at=document["createdAt"],
         updated_at=document["updatedAt"],
@@ -338,7 +338,7 @@ def _pricing_document(pricing: Pricing) -> Document:
     return {"currency": currency, "input": pricing.input, "output": pricing.output, "cached": pricing.cached}
 
 
-def _capabilities_document(capabilities: Capabilities) -> Document:
+def _capabilities_document(capabilities: ModelCapabilities) -> Document:
     for name in ("context_length", "max_output_tokens"):
         if getattr(capabilities, name) < 0:
             raise InvalidInput(f"capabilities.{name} must not be negative.", field=f"capabilities.{name}")

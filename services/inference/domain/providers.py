@@ -6,17 +6,17 @@ from core.providers import providers
 from core.providers.providers import HostGuard
 from core.sealing import Sealer
 from core.storage.ports import DocumentStore
-from services.inference.domain.drivers import DRIVERS, Driver
+from services.inference.domain.drivers import DRIVERS, ModelDriver
 from services.inference.domain.tables import PROVIDERS
 
 
-class Providers(providers.Providers[Driver]):
+class ModelProviders(providers.Providers[ModelDriver]):
     def __init__(
         self,
         store: DocumentStore,
         sealer: Sealer,
         guard: HostGuard,
-        drivers: Mapping[str, Driver] = DRIVERS,
+        drivers: Mapping[str, ModelDriver] = DRIVERS,
     ) -> None:
         """`drivers` are those that this installation offers, by id."""
         super().__init__(store, PROVIDERS, sealer, drivers, guard, users="models")

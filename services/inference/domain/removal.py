@@ -3,12 +3,12 @@ billed by them."""
 
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
-from services.inference.domain.providers import Providers
+from services.inference.domain.providers import ModelProviders
 from services.inference.domain.tables import MODELS
 
 
 class ProjectRemoval:
-    def __init__(self, store: DocumentStore, providers: Providers) -> None:
+    def __init__(self, store: DocumentStore, providers: ModelProviders) -> None:
         self._store = store
         self._providers = providers
 

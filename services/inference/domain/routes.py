@@ -22,7 +22,7 @@ from core.tasks import Tasks
 from core.tenancy import Project
 from services.inference.domain.echo_upstream import EchoUpstream
 from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
-from services.inference.domain.providers import Providers
+from services.inference.domain.providers import ModelProviders
 from services.inference.domain.scrubbing import Scrub, scrubber
 from services.inference.ports import Client, Connect
 
@@ -76,7 +76,7 @@ class Routes:
 
     def __init__(
         self,
-        providers: Providers,
+        providers: ModelProviders,
         models: Models,
         connect: Connect,
         pool: RuntimePool[RouteKey, Route],

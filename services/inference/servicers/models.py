@@ -16,7 +16,7 @@ from portico.inference.v1.provider_service_pb2 import Provider as ProviderMessag
 from services.inference import convert
 from services.inference.convert import provider_message
 from services.inference.domain.models import LLM, Model, ModelFilter, Models
-from services.inference.domain.providers import Providers
+from services.inference.domain.providers import ModelProviders
 
 MAX_INCLUDED_BYTES = 8 * 1024 * 1024
 """Of the providers that stand beside a page of models."""
@@ -26,7 +26,7 @@ _SEE_PROVIDERS = "models:read"
 class ModelServicer(ModelServiceServicer):
     """See the contract."""
 
-    def __init__(self, models: Models, providers: Providers) -> None:
+    def __init__(self, models: Models, providers: ModelProviders) -> None:
         self._models = models
         self._providers = providers
 

@@ -8,13 +8,13 @@ from portico.inference.v1 import provider_service_pb2 as pb
 from portico.inference.v1.provider_service_pb2_grpc import ProviderServiceServicer
 from services.inference import convert
 from services.inference.domain.models import Models
-from services.inference.domain.providers import Providers
+from services.inference.domain.providers import ModelProviders
 
 
 class ProviderServicer(ProviderServiceServicer):
     """See the contract."""
 
-    def __init__(self, providers: Providers, models: Models) -> None:
+    def __init__(self, providers: ModelProviders, models: Models) -> None:
         self._providers = providers
         self._models = models
 

@@ -16,7 +16,7 @@ from core.disk import on_disk
 from core.errors import NotFound, Unavailable
 from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
-from services.rag.ports import Driver, FileStore, Place, StoredObject, project_path
+from services.rag.ports import FileDriver, FileStore, Place, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -88,10 +88,10 @@ class LocalStore:
         return await on_disk(work, self._threads)
 
 
-def driver(store: FileStore) -> Driver:
+def driver(store: FileStore) -> FileDriver:
     """Every provider of this driver shares the one store: places keep them apart."""
 
-    return Driver(
+    return FileDriver(
         id="local",
         label="Local folder",
         description="On this service's own disk. Every project has it without any set-up.",

@@ -39,7 +39,7 @@ from services.rag.adapters.s3_limits import (
     UPLOAD_SECONDS,
 )
 from services.rag.domain import names
-from services.rag.ports import Driver, Place, StoredObject, project_path
+from services.rag.ports import FileDriver, Place, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -269,7 +269,7 @@ def _hosts(credentials: Values, settings: Values) -> Sequence[Host]:
     return (Host(origin.host, origin.port, path),)
 
 
-def driver(guard: OutboundGuard) -> Driver:
+def driver(guard: OutboundGuard) -> FileDriver:
     def check_endpoint(path: str, value: str) -> None:
         Origin.parse(value, field=path)
 
@@ -277,7 +277,7 @@ def driver(guard: OutboundGuard) -> Driver:
         _matches(_PREFIX, "parts of letters and digits, divided by slashes")(path, value)
         names.prefix(path, value)
 
-    return Driver(
+    return FileDriver(
         id="s3",
         label="S3",
         description="A bucket of Amazon S3, or of a service that speaks its protocol: MinIO, Ceph, R2, ...",

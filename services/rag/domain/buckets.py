@@ -15,7 +15,7 @@ from core.storage.ports import Document, DocumentStore
 from core.storage.unused import delete_unused
 from core.tenancy import Project
 from services.rag.domain import names
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 from services.rag.domain.tables import BUCKETS
 from services.rag.ports import Place
 
@@ -90,7 +90,7 @@ class NewBucket:
 class Buckets:
     """Use cases. Each takes the project first; what is another's is not there."""
 
-    def __init__(self, store: DocumentStore, providers: Providers) -> None:
+    def __init__(self, store: DocumentStore, providers: FileProviders) -> None:
         self._store = store
         self._providers = providers
 

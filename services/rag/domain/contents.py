@@ -6,13 +6,13 @@ from contextlib import aclosing
 from core.errors import NotFound
 from core.tenancy import Project
 from services.rag.domain.buckets import Buckets
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import File
 from services.rag.domain.stores import Stores
 
 
 class Contents:
-    def __init__(self, buckets: Buckets, providers: Providers, stores: Stores) -> None:
+    def __init__(self, buckets: Buckets, providers: FileProviders, stores: Stores) -> None:
         self._buckets = buckets
         self._providers = providers
         self._stores = stores

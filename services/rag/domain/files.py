@@ -13,7 +13,7 @@ from core.tenancy import Project
 from services.rag.domain import names, records
 from services.rag.domain.buckets import Bucket, Buckets
 from services.rag.domain.contents import Contents
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import File
 from services.rag.domain.uploads import Parts, Upload, check_open
 
@@ -66,7 +66,7 @@ Select = Callable[[Content], Span | None]
 class Files:
     """Use cases. Each takes the project first; what is another's is not there."""
 
-    def __init__(self, parts: Parts, buckets: Buckets, providers: Providers, contents: Contents) -> None:
+    def __init__(self, parts: Parts, buckets: Buckets, providers: FileProviders, contents: Contents) -> None:
         self._parts = parts
         self._records = parts.records
         self._buckets = buckets

@@ -18,7 +18,7 @@ from core.storage.ports import Cond, Document, DocumentStore, Op, Order
 from core.storage.scan import scan
 from core.tenancy import MAIN, Project, Tenant
 from services.rag.domain.buckets import Bucket
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import File, FileRecords
 from services.rag.domain.stores import Stores
 from services.rag.domain.tables import LEFTOVERS
@@ -73,7 +73,7 @@ class Leftovers:
         self,
         store: DocumentStore,
         records: FileRecords,
-        providers: Providers,
+        providers: FileProviders,
         stores: Stores,
         *,
         grace: float,

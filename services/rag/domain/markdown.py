@@ -8,7 +8,7 @@ from core.tenancy import Project
 from services.rag.domain import records
 from services.rag.domain.buckets import Buckets
 from services.rag.domain.leftovers import Leftovers
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import File, FileRecords, Markdown
 from services.rag.domain.stores import Stores
 
@@ -18,7 +18,7 @@ class MarkdownFiles:
     content has been replaced since."""
 
     def __init__(
-        self, records: FileRecords, buckets: Buckets, providers: Providers, stores: Stores, leftovers: Leftovers
+        self, records: FileRecords, buckets: Buckets, providers: FileProviders, stores: Stores, leftovers: Leftovers
     ) -> None:
         self._records = records
         self._buckets = buckets

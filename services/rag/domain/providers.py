@@ -9,15 +9,17 @@ from core.sealing import Sealer
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.rag.domain.tables import PROVIDERS
-from services.rag.ports import Driver, FileStore
+from services.rag.ports import FileDriver, FileStore
 
 LOCAL = "local"
 _USERS = "buckets, and files that are still being removed"
 _DEFAULT = NewProvider(LOCAL, "Local folder", description="On this service's own disk. Every project has it.")
 
 
-class Providers(providers.Providers[Driver]):
-    def __init__(self, store: DocumentStore, sealer: Sealer, drivers: Mapping[str, Driver], guard: HostGuard) -> None:
+class FileProviders(providers.Providers[FileDriver]):
+    def __init__(
+        self, store: DocumentStore, sealer: Sealer, drivers: Mapping[str, FileDriver], guard: HostGuard
+    ) -> None:
         super().__init__(store, PROVIDERS, sealer, drivers, guard, users=_USERS, default=_DEFAULT)
 
     async def open(self, project: Project, provider: Provider) -> FileStore:

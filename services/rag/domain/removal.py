@@ -7,7 +7,7 @@ from core.providers.records import Provider
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.rag.domain.leftovers import Leftovers
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 from services.rag.domain.stores import Stores
 from services.rag.domain.tables import BUCKETS, FILES
 
@@ -18,7 +18,7 @@ class ProjectRemoval:
     """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
     its content back. It needs the provider for that, so a provider stays while notes of such uploads do."""
 
-    def __init__(self, store: DocumentStore, providers: Providers, stores: Stores, leftovers: Leftovers) -> None:
+    def __init__(self, store: DocumentStore, providers: FileProviders, stores: Stores, leftovers: Leftovers) -> None:
         self._store = store
         self._providers = providers
         self._stores = stores

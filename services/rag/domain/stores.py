@@ -2,10 +2,10 @@
 
 from core.providers.runtimes import RuntimeKey, Runtimes
 from core.runtime_pool import RuntimePool
-from services.rag.domain.providers import LOCAL, Providers
+from services.rag.domain.providers import LOCAL, FileProviders
 from services.rag.ports import FileStore
 
 
 class Stores(Runtimes[FileStore]):
-    def __init__(self, providers: Providers, local: FileStore, pool: RuntimePool[RuntimeKey, FileStore]) -> None:
+    def __init__(self, providers: FileProviders, local: FileStore, pool: RuntimePool[RuntimeKey, FileStore]) -> None:
         super().__init__(pool, providers.open, {LOCAL: local}, providers.changes)

@@ -10,11 +10,11 @@ from core.rpc.provider_messages import new_provider, provider_changes
 from portico.rag.v1 import provider_service_pb2 as pb
 from portico.rag.v1 import provider_service_pb2_grpc
 from services.rag import convert
-from services.rag.domain.providers import Providers
+from services.rag.domain.providers import FileProviders
 
 
 class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer):
-    def __init__(self, providers: Providers, count_users: CountUsers) -> None:
+    def __init__(self, providers: FileProviders, count_users: CountUsers) -> None:
         self._providers = providers
         self._count_users = count_users
 

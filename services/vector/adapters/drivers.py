@@ -13,7 +13,7 @@ from core.providers.drivers import Field, Host, Values, whole_number
 from services.vector.adapters.postgres_target import PostgresTarget, TlsMode
 from services.vector.domain.filters import OPERATORS
 from services.vector.domain.points import Metric
-from services.vector.ports import Capabilities, Driver, VectorEngine
+from services.vector.ports import EngineCapabilities, VectorDriver, VectorEngine
 
 _QDRANT_PORT = 6334
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -102,12 +102,12 @@ _PGVECTOR_FIELDS = (
 )
 
 
-def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, Driver]:
+def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, VectorDriver]:
     """By id. Every provider on the driver `embedded` is served by the one engine."""
-    everything = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
-    dense_only = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
+    everything = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
+    dense_only = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
     known = (
-        Driver(
+        VectorDriver(
             "embedded",
             "Embedded",
             "Qdrant's engine in the gateway itself; nothing to set up.",
@@ -115,7 +115,7 @@ def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, Driver]:
             everything,
             lambda credentials, settings: embedded,
         ),
-        Driver(
+        VectorDriver(
             "qdrant",
             "Qdrant",
             "A Qdrant server or cluster, over gRPC.",
@@ -124,7 +124,7 @@ def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, Driver]:
             partial(_open_qdrant, reach),
             hosts=_qdrant_hosts,
         ),
-        Driver(
+        VectorDriver(
             "pgvector",
             "pgvector",
             "PostgreSQL with pgvector.",

@@ -39,9 +39,9 @@ from services.vector.domain.points import (
     normalised,
 )
 from services.vector.domain.terms import derive
-from services.vector.ports import Capabilities, Page, Place, Query
+from services.vector.ports import EngineCapabilities, Page, Place, Query
 
-CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=False)
+CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
 
 MAX_DIMENSION = 16_000
 """What the extension can keep."""

@@ -26,9 +26,9 @@ from services.vector.adapters.qdrant_filters import PLACE, name_of, registry_id,
 from services.vector.domain.filters import OPERATORS, Filter
 from services.vector.domain.fusion import candidates, fuse_matches
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, check_lengths, normalised
-from services.vector.ports import Capabilities, Page, Place, Query
+from services.vector.ports import EngineCapabilities, Page, Place, Query
 
-CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
+CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
 
 _PIECE = 200
 """Points written per request; some MB at the largest dimensions."""

@@ -6,13 +6,13 @@ from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey, Runtimes
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
-from services.vector.domain.providers import EMBEDDED, Providers
+from services.vector.domain.providers import EMBEDDED, VectorProviders
 from services.vector.ports import VectorEngine
 
 
 class Engines(Runtimes[VectorEngine]):
     def __init__(
-        self, providers: Providers, embedded: VectorEngine, pool: RuntimePool[RuntimeKey, VectorEngine]
+        self, providers: VectorProviders, embedded: VectorEngine, pool: RuntimePool[RuntimeKey, VectorEngine]
     ) -> None:
         super().__init__(pool, providers.open, {EMBEDDED: embedded}, providers.changes)
 

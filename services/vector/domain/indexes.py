@@ -24,9 +24,9 @@ from core.storage.ports import Document, DocumentStore
 from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.points import IndexSpec, Metric
-from services.vector.domain.providers import Providers
+from services.vector.domain.providers import VectorProviders
 from services.vector.domain.tables import INDEXES, QUERY_LOGS
-from services.vector.ports import Capabilities, Place
+from services.vector.ports import EngineCapabilities, Place
 
 DROP = "vector.index.drop"
 CREATING, ACTIVE, DELETING = "creating", "active", "deleting"
@@ -110,7 +110,7 @@ class Indexes:
     """Use cases. Each takes the project first; what is another's is not there. `changes` tells of every change of an
     index or its provider."""
 
-    def __init__(self, store: DocumentStore, providers: Providers, engines: Engines, jobs: Jobs) -> None:
+    def __init__(self, store: DocumentStore, providers: VectorProviders, engines: Engines, jobs: Jobs) -> None:
         self._store = store
         self._providers = providers
         self._engines = engines
@@ -272,7 +272,7 @@ def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:
     return same and (there.hybrid or not wanted.hybrid)
 
 
-def _check_able(able: Capabilities, spec: IndexSpec) -> None:
+def _check_able(able: EngineCapabilities, spec: IndexSpec) -> None:
     if spec.metric not in able.metrics:
         raise InvalidInput(f"This engine's metrics are {', '.join(able.metrics)}.", field="metric")
     if spec.hybrid and not able.hybrid:

@@ -10,18 +10,18 @@ from core.sealing import Sealer
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.vector.domain.tables import PROVIDERS
-from services.vector.ports import Driver, VectorEngine
+from services.vector.ports import VectorDriver, VectorEngine
 
 EMBEDDED = "embedded"
 _DEFAULT = NewProvider(EMBEDDED, "Embedded", description="On this service's own disk. Every project has it.")
 
 
-class Providers(providers.Providers[Driver]):
+class VectorProviders(providers.Providers[VectorDriver]):
     def __init__(
         self,
         store: DocumentStore,
         sealer: Sealer,
-        drivers: Mapping[str, Driver],
+        drivers: Mapping[str, VectorDriver],
         guard: HostGuard,
     ) -> None:
         super().__init__(store, PROVIDERS, sealer, drivers, guard, users="indexes", default=_DEFAULT)

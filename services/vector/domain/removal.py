@@ -10,7 +10,7 @@ from core.storage.ports import DocumentStore
 from core.storage.scan import scan
 from core.tenancy import Project
 from services.vector.domain.indexes import Index, Indexes, index_of
-from services.vector.domain.providers import Providers
+from services.vector.domain.providers import VectorProviders
 from services.vector.domain.tables import INDEXES, QUERY_LOGS
 
 log = logs.get(__name__)
@@ -22,7 +22,7 @@ class ProjectRemoval:
     def __init__(
         self,
         store: DocumentStore,
-        providers: Providers,
+        providers: VectorProviders,
         indexes: Indexes,
         clear: Callable[[Project], Awaitable[None]],
     ) -> None:

@@ -9,14 +9,14 @@ from portico.vector.v1 import index_service_pb2 as pb
 from portico.vector.v1 import index_service_pb2_grpc
 from services.vector import convert
 from services.vector.domain.indexes import Indexes
-from services.vector.domain.providers import Providers
+from services.vector.domain.providers import VectorProviders
 from services.vector.domain.queries import QueryLog
 from services.vector.domain.targets import Address
 from services.vector.domain.vectors import Vectors
 
 
 class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
-    def __init__(self, providers: Providers, indexes: Indexes, vectors: Vectors, log: QueryLog) -> None:
+    def __init__(self, providers: VectorProviders, indexes: Indexes, vectors: Vectors, log: QueryLog) -> None:
         self._providers = providers
         self._indexes = indexes
         self._vectors = vectors

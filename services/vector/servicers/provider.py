@@ -11,11 +11,11 @@ from portico.vector.v1 import provider_service_pb2 as pb
 from portico.vector.v1 import provider_service_pb2_grpc
 from services.vector import convert
 from services.vector.domain.indexes import Indexes
-from services.vector.domain.providers import Providers
+from services.vector.domain.providers import VectorProviders
 
 
 class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
-    def __init__(self, providers: Providers, indexes: Indexes) -> None:
+    def __init__(self, providers: VectorProviders, indexes: Indexes) -> None:
         self._providers = providers
         self._indexes = indexes
 

@@ -21,7 +21,7 @@ VALUES = _TEXTS | st.integers() | st.floats() | st.booleans() | st.none() | st.l
 
 def outcome(driver: Driver, field: Field, value: object) -> dict[str, str] | InvalidInput:
     try:
-        return driver.checked(field.scope, {field.name: value})
+        return driver.checked(field.section, {field.name: value})
     except InvalidInput as refused:
         return refused
 
@@ -33,7 +33,7 @@ def test_a_field_takes_a_value_as_text_or_refuses_it_by_name(driver: Driver, fie
     match outcome(driver, field, value):
         case InvalidInput() as refused:
             missing = f"needs {refused.field}" in refused.message  # this one was good, but others are wanted too
-            assert refused.field == f"{field.scope}.{field.name}" or missing
+            assert refused.field == f"{field.section}.{field.name}" or missing
         case checked:
             assert all(isinstance(each, str) and each for each in checked.values())
 

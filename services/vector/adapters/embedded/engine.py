@@ -15,9 +15,9 @@ from services.vector.adapters.embedded.pool import HostPool
 from services.vector.adapters.embedded.rebuild import Rebuilds
 from services.vector.domain.filters import OPERATORS, Filter
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, value_count
-from services.vector.ports import Capabilities, Page, Place, Query
+from services.vector.ports import EngineCapabilities, Page, Place, Query
 
-CAPABILITIES = Capabilities(tuple(Metric), OPERATORS, hybrid=True)
+CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
 
 _PIECE_BYTES = 512 * 1024
 """Size of vectors written at a time: some ten milliseconds for which a query may have to wait."""

@@ -12,7 +12,7 @@ from core.sealing import Sealer, generate_key
 from core.storage.ports import Collection, Document, Where
 from core.tenancy import Project, Scope, Tenant
 from services.inference.domain.models import ModelChanges, Models, NewModel
-from services.inference.domain.providers import Providers
+from services.inference.domain.providers import ModelProviders
 from services.inference.domain.tables import MODELS
 from tests.support.providers import AnyHost
 from tests.support.stores import MemoryStore
@@ -46,7 +46,7 @@ class SlowStore(MemoryStore):
 async def test_no_model_begins_in_a_provider_that_is_being_deleted() -> None:
     """The provider was found open, then deleted as unused, then the model was written: it named nothing."""
     store = SlowStore()
-    providers = Providers(store, Sealer.from_settings(generate_key()), AnyHost())
+    providers = ModelProviders(store, Sealer.from_settings(generate_key()), AnyHost())
     models = Models(store, providers)
     await providers.create(PROJECT, NewProvider("echo", "Echo", key="echo"))
     begun = asyncio.create_task(models.create(PROJECT, NEW))
@@ -60,7 +60,7 @@ async def test_no_model_begins_in_a_provider_that_is_being_deleted() -> None:
 async def test_no_model_moves_to_a_provider_that_is_being_deleted() -> None:
     """As above, for a model that was there: it named the provider that was gone, and had lost the one that it had."""
     store = SlowStore()
-    providers = Providers(store, Sealer.from_settings(generate_key()), AnyHost())
+    providers = ModelProviders(store, Sealer.from_settings(generate_key()), AnyHost())
     models = Models(store, providers)
     for key in ("echo", "brief"):
         await providers.create(PROJECT, NewProvider("echo", key, key=key))
@@ -75,7 +75,7 @@ async def test_no_model_moves_to_a_provider_that_is_being_deleted() -> None:
 
 async def test_a_provider_with_models_stays() -> None:
     store = MemoryStore()
-    providers = Providers(store, Sealer.from_settings(generate_key()), AnyHost())
+    providers = ModelProviders(store, Sealer.from_settings(generate_key()), AnyHost())
     models = Models(store, providers)
     await providers.create(PROJECT, NewProvider("echo", "Echo", key="echo"))
     made, _ = await models.create(PROJECT, NEW)

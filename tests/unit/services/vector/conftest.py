@@ -16,7 +16,7 @@ from services.vector.app import assemble
 from services.vector.domain.indexes import Index, NewIndex
 from services.vector.domain.points import Point, vector
 from services.vector.domain.targets import Address
-from services.vector.ports import Driver
+from services.vector.ports import VectorDriver
 from services.vector.settings import Settings
 from tests.support.exact_engine import ExactEngine, driver
 from tests.support.platforms import memory_platform, tidy
@@ -62,7 +62,7 @@ class House:
     async def upsert(self, *points: Point, key: str = "docs", project: Project = ACME) -> int:
         return await self.vectors.upsert(Address(project, "default", key), lambda: list(points), 1)
 
-    def _remote(self) -> Driver:
+    def _remote(self) -> VectorDriver:
         plain = driver("remote", self.remote, URL, API_KEY)
 
         def opened(credentials: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
