@@ -18,7 +18,7 @@ from portico.inference.v1 import (
     provider_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
-from services.inference.adapters.http import Connector
+from services.inference.adapters.http import HttpClientFactory
 from services.inference.domain.chat import Chat
 from services.inference.domain.drivers import DRIVERS, ECHO, ModelDriver
 from services.inference.domain.embeddings import Embeddings
@@ -27,10 +27,10 @@ from services.inference.domain.providers import ModelProviders
 from services.inference.domain.removal import ProjectRemoval
 from services.inference.domain.reports import Reports
 from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
-from services.inference.domain.sending import Sender
+from services.inference.domain.sending import ProviderSender
 from services.inference.domain.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.usage import FLUSH_SECONDS, Meter
-from services.inference.ports import Client, Connect
+from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.providers import ProviderServicer
@@ -78,7 +78,7 @@ def assemble(
     settings: Settings,
     *,
     guard: HostGuard | None = None,
-    connect: Connect | None = None,
+    make_client: ClientFactory | None = None,
     drivers: Mapping[str, ModelDriver] | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
@@ -93,14 +93,14 @@ def assemble(
     routes = Routes(
         providers,
         models,
-        connect or _connector(settings),
+        make_client or _http_clients(settings),
         pool,
         clients,
         tasks,
         idle_seconds=settings.provider_idle_seconds,
     )
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
-    sender = Sender(_resilience(settings), clients, tasks, attempts=settings.retry_attempts)
+    sender = ProviderSender(_resilience(settings), clients, tasks, attempts=settings.retry_attempts)
     keep_alive = KeepAlive()
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
@@ -123,8 +123,8 @@ def _max_answer_bytes(settings: Settings) -> int:
     return settings.provider_max_response_mb * 1024 * 1024
 
 
-def _connector(settings: Settings) -> Connector:
-    return Connector(
+def _http_clients(settings: Settings) -> HttpClientFactory:
+    return HttpClientFactory(
         settings.outbound.guard(),
         max_connections=settings.provider_connections,
         max_response_bytes=_max_answer_bytes(settings),

@@ -22,7 +22,7 @@ class Client:
     headers: bytes = b""
 
 
-class Connect(Protocol):
+class ClientFactory(Protocol):
     """Makes a client. Opens no connection yet. Raises InvalidInput for an address that cannot be used."""
 
     def __call__(self, endpoint: Endpoint) -> Client: ...

@@ -7,7 +7,7 @@ from core.http.origin import Origin
 from services.inference.ports import Client, Endpoint
 
 
-class Connector:
+class HttpClientFactory:
     """Makes the clients of providers, all behind one outbound guard."""
 
     def __init__(self, guard: OutboundGuard, *, max_connections: int, max_response_bytes: int) -> None:

@@ -15,7 +15,7 @@ CHAT, EMBEDDING = "chat", "embedding"
 
 
 @dataclass(slots=True)
-class Call:
+class ModelCall:
     """Filled in while the call runs. The meter makes the record of it later, off the path."""
 
     identity: Identity
@@ -46,9 +46,11 @@ now = time.monotonic
 """The clock of `started`, `first_byte` and `ended`."""
 
 
-def begin(operation: str, model: str) -> Call:
+def begin(operation: str, model: str) -> ModelCall:
     """A call of the present caller. Raises Unauthenticated outside of one."""
     request = context.current()
     if request is None or request.identity is None:
         raise Unauthenticated("This call needs an identity.")
-    return Call(request.identity, request.request_id, operation, model, time.time(), time.monotonic(), request.deadline)
+    return ModelCall(
+        request.identity, request.request_id, operation, model, time.time(), time.monotonic(), request.deadline
+    )

@@ -11,11 +11,11 @@ from services.inference.domain.answers.chunks import ChunkStream
 from services.inference.domain.answers.completions import read_completion
 from services.inference.domain.answers.headers import Pairs
 from services.inference.domain.answers.usage import as_openai, read_usage
-from services.inference.domain.calls import CANCELLED, Call
+from services.inference.domain.calls import CANCELLED, ModelCall
 from services.inference.domain.models import LLM
 from services.inference.domain.requests import Body, ClientOptions
 from services.inference.domain.routes import Route, Routes
-from services.inference.domain.sending import Sender
+from services.inference.domain.sending import ProviderSender
 from services.inference.domain.streams import AnyChatStream, ChatStream, KeepAlive, WholeAsStream
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
@@ -35,7 +35,7 @@ class Chat:
     """The pipeline: check, find the route, shape, send, make the answer the client's, record."""
 
     def __init__(
-        self, routes: Routes, sender: Sender, meter: Meter, keep_alive: KeepAlive, *, max_answer_bytes: int
+        self, routes: Routes, sender: ProviderSender, meter: Meter, keep_alive: KeepAlive, *, max_answer_bytes: int
     ) -> None:
         self._routes = routes
         self._sender = sender
@@ -80,7 +80,7 @@ class Chat:
         return Completion(answer, call.usage, shaped.dropped, call.limits)
 
     async def _begin(
-        self, call: Call, route: Route, options: ClientOptions, dropped: tuple[str, ...], stream: Stream
+        self, call: ModelCall, route: Route, options: ClientOptions, dropped: tuple[str, ...], stream: Stream
     ) -> Body | ChatStream:
         """A stream up to its first chunk, or the whole answer of a provider that does not stream. Raises Refusal,
         PorticoError."""
@@ -95,7 +95,7 @@ class Chat:
         return _completion(call, route, options, start + rest)
 
 
-def _completion(call: Call, route: Route, options: ClientOptions, data: bytes) -> Body:
+def _completion(call: ModelCall, route: Route, options: ClientOptions, data: bytes) -> Body:
     """The provider's answer as the client gets it, with its usage. Raises Refusal, UpstreamFailed."""
     call.first_byte = call.first_byte or calls.now()
     body = read_completion(data, route.model_key, route.scrub)

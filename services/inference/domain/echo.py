@@ -160,8 +160,8 @@ def vector(text: str, dimensions: int) -> list[float]:
     length = sqrt(sum(value * value for value in sums.values()))
     if not length:  # words that cancelled each other out
         return [1.0, *values[1:]]
-    for place, value in sums.items():
-        values[place] = value / length
+    for position, value in sums.items():
+        values[position] = value / length
     return values
 
 

@@ -80,9 +80,9 @@ class EchoUpstream:
 class EchoStream:
     """Implements `core.http.ports.Stream`. Pieces are made when they are asked for."""
 
-    def __init__(self, status: int, pieces: Iterable[bytes], delay: float) -> None:
+    def __init__(self, status: int, chunks: Iterable[bytes], delay: float) -> None:
         self.status = status
-        self._pieces = iter(pieces)
+        self._chunks = iter(chunks)
         self._delay = delay
 
     @property
@@ -96,16 +96,16 @@ class EchoStream:
         """Its pauses are short."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for number, piece in enumerate(self._pieces, 1):
+        for number, chunk in enumerate(self._chunks, 1):
             if self._delay or number % _FRAMES_A_TURN == 0:
                 await asyncio.sleep(self._delay)
-            yield piece
+            yield chunk
 
     async def read(self, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
-        return b"".join(self._pieces)
+        return b"".join(self._chunks)
 
     async def aclose(self) -> None:
-        self._pieces = iter(())
+        self._chunks = iter(())
 
     async def __aenter__(self) -> Self:
         return self

@@ -25,7 +25,7 @@ from services.inference.domain.json_values import BYTE_ORDER_MARK, NotJson, deco
 from services.inference.domain.models import EMBEDDING
 from services.inference.domain.requests import Body
 from services.inference.domain.routes import Route, Routes
-from services.inference.domain.sending import Sender
+from services.inference.domain.sending import ProviderSender
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
 
@@ -101,7 +101,7 @@ class Embedded:
 class Embeddings:
     """The pipeline: check, find the route, shape, send, make the answer the client's, record."""
 
-    def __init__(self, routes: Routes, sender: Sender, meter: Meter) -> None:
+    def __init__(self, routes: Routes, sender: ProviderSender, meter: Meter) -> None:
         self._routes = routes
         self._sender = sender
         self._meter = meter

@@ -14,7 +14,7 @@ from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import AllProjects
 from services.inference.domain.calls import CANCELLED, ERROR
-from services.inference.domain.tables import USAGE, Reach, Table
+from services.inference.domain.tables import USAGE, Table, UsageScope
 
 GROUPS: Mapping[str, str] = {
     "model": "model",
@@ -73,7 +73,7 @@ class UsageFilter:
     end: float | None = None
 
 
-def reach_of(identity: Identity, all_projects: bool) -> Reach:
+def usage_scope_of(identity: Identity, all_projects: bool) -> UsageScope:
     """Whose usage a caller gets to see. Raises PermissionDenied."""
     if not all_projects:
         return identity.project
@@ -97,7 +97,7 @@ class Reports:
     def __init__(self, store: DocumentStore) -> None:
         self._table = Table(store, USAGE)
 
-    async def totals(self, reach: Reach, wanted: UsageFilter, group_by: str) -> tuple[list[Row], list[Row]]:
+    async def totals(self, scope: UsageScope, wanted: UsageFilter, group_by: str) -> tuple[list[Row], list[Row]]:
         """Rows by group, at most MAX_TOTALS of them, and rows over everything. Raises InvalidInput."""
         groups = _groups(group_by)
         end = time.time() + 1 if wanted.end is None else wanted.end
@@ -108,18 +108,18 @@ class Reports:
             raise InvalidInput(f"from must be at most {MAX_SPAN_DAYS} days before to.", field="from")
         where = _where(wanted) | {"createdAt": (Cond(Op.GTE, start), Cond(Op.LT, end))}
         columns = list(dict.fromkeys([*(GROUPS[name] for name in groups), "currency", "status"]))
-        parts = await self._table.totals(reach, where, columns, _SUMS)
+        parts = await self._table.totals(scope, where, columns, _SUMS)
         whole = parts
         if len(parts) == MAX_TOTALS:  # there may be more, and totals are over everything
-            whole = await self._table.totals(reach, where, ["currency", "status"], _SUMS)
+            whole = await self._table.totals(scope, where, ["currency", "status"], _SUMS)
         return await offload(lambda: (_rows(parts, groups), _rows(whole, ())), len(parts) * _ROW_WEIGHT)
 
     async def records(
-        self, reach: Reach, wanted: UsageFilter, *, size: int = 0, token: str = ""
+        self, scope: UsageScope, wanted: UsageFilter, *, size: int = 0, token: str = ""
     ) -> tuple[list[Document], str]:
         """One page, newest first, and the token of the next. Raises InvalidInput."""
         limit = fields.page_size(size)
-        page = await self._table.page(reach, _where(wanted), limit, token)
+        page = await self._table.page(scope, _where(wanted), limit, token)
         return page.items, page.next_token
 
 

@@ -24,7 +24,7 @@ from services.inference.domain.echo_upstream import EchoUpstream
 from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
 from services.inference.domain.providers import ModelProviders
 from services.inference.domain.scrubbing import Scrub, scrubber
-from services.inference.ports import Client, Connect
+from services.inference.ports import Client, ClientFactory
 
 REFRESH_SECONDS = 5.0
 STALE_SECONDS = 15.0
@@ -53,7 +53,7 @@ class Route:
     """Tenant, project, provider and its model: whose calls fail together. One model that is out of order says nothing
     of the provider's others."""
     client_key: ClientKey
-    connect: Callable[[], Awaitable[Client]]
+    make_client: Callable[[], Awaitable[Client]]
     """Makes the client, where the pool has none of `client_key`."""
     chat_target: bytes
     embeddings_target: bytes
@@ -78,7 +78,7 @@ class Routes:
         self,
         providers: ModelProviders,
         models: Models,
-        connect: Connect,
+        make_client: ClientFactory,
         pool: RuntimePool[RouteKey, Route],
         clients: RuntimePool[ClientKey, Client],
         tasks: Tasks,
@@ -87,7 +87,7 @@ class Routes:
     ) -> None:
         self._providers = providers
         self._models = models
-        self._connect = connect
+        self._make_client = make_client
         self._pool = pool
         self._clients = clients
         self._tasks = tasks
@@ -185,13 +185,13 @@ class Routes:
         base = urlsplit(endpoint.url).path if endpoint else ""
         chat, embeddings = driver.paths(provider.settings, model.model_id)
 
-        async def connect() -> Client:
+        async def make_client() -> Client:
             if endpoint is None:
                 return Client(EchoUpstream(delay=int(provider.settings.get("delayMs", "0")) / 1000))
-            return self._connect(endpoint)
+            return self._make_client(endpoint)
 
-        place = (project.tenant.slug, project.id, provider.id)
-        self._drop_older((*place, provider.updated_at))
+        key_prefix = (project.tenant.slug, project.id, provider.id)
+        self._drop_older((*key_prefix, provider.updated_at))
         return Route(
             project=project,
             model_key=model.key,
@@ -199,9 +199,9 @@ class Routes:
             category=model.category,
             provider_key=provider.key,
             provider_active=provider.status == ACTIVE,
-            breaker=(*place, model.model_id),
-            client_key=(*place, provider.updated_at),
-            connect=connect,
+            breaker=(*key_prefix, model.model_id),
+            client_key=(*key_prefix, provider.updated_at),
+            make_client=make_client,
             chat_target=(base + chat).encode(),
             embeddings_target=(base + embeddings).encode(),
             defaults=tuple(settings.request_defaults.items()),

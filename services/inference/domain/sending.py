@@ -14,7 +14,7 @@ from core.runtime_pool import Lease, RuntimePool
 from core.tasks import Tasks
 from services.inference.domain.answers.errors import Refusal, refusal
 from services.inference.domain.answers.headers import Headers, forbids_retry, rate_limits, retry_after
-from services.inference.domain.calls import Call
+from services.inference.domain.calls import ModelCall
 from services.inference.domain.routes import ClientKey, Route
 from services.inference.ports import Client
 
@@ -28,7 +28,7 @@ _DRAIN_SECONDS = 2.0
 log = logs.get(__name__)
 
 
-class Sender:
+class ProviderSender:
     """Sends a call's request to its route: `attempts` times at most, the first one included."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Sender:
         self._tasks = tasks
         self._retries = attempts - 1
 
-    async def post(self, call: Call, route: Route, target: bytes, body: bytes, read: Callable[[bytes], T]) -> T:
+    async def post(self, call: ModelCall, route: Route, target: bytes, body: bytes, read: Callable[[bytes], T]) -> T:
         """What `read` makes of the whole answer, if that is large in the worker thread; it may raise Refusal, which is
         then as good as a refusing status. Raises PorticoError."""
         with self._clients.lease(route.client_key) or await self._lease(route) as client:
@@ -61,7 +61,7 @@ class Sender:
             )
 
     async def stream(
-        self, call: Call, route: Route, target: bytes, body: bytes, begin: Callable[[Stream], Awaitable[T]]
+        self, call: ModelCall, route: Route, target: bytes, body: bytes, begin: Callable[[Stream], Awaitable[T]]
     ) -> T:
         """What `begin` makes of an answer whose head has come; it may raise Refusal as in `post`. Nothing is tried
         again once it has returned. Raises PorticoError."""
@@ -88,7 +88,7 @@ class Sender:
             )
 
     async def _lease(self, route: Route) -> Lease[Client]:
-        return await self._clients.acquire(route.client_key, route.connect)
+        return await self._clients.acquire(route.client_key, route.make_client)
 
     def drain(self, stream: Stream) -> None:
         """Reads what follows the last event, so that the connection can be used again; nobody waits for it."""
@@ -120,7 +120,7 @@ def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
     return Retryable(error, error.retry_after) if again and not error.final else error
 
 
-def _give_up(call: Call, route: Route) -> float:
+def _give_up(call: ModelCall, route: Route) -> float:
     """When the provider must have begun to answer, all attempts together; monotonic seconds."""
     limit = call.started + route.timeouts.first_byte
     return limit if call.deadline is None else min(limit, call.deadline)

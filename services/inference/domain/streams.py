@@ -11,9 +11,9 @@ from services.inference.domain.answers.completions import chunks_of
 from services.inference.domain.answers.errors import malformed
 from services.inference.domain.answers.events import Kind, kind_of
 from services.inference.domain.answers.headers import Pairs
-from services.inference.domain.calls import CANCELLED, Call
+from services.inference.domain.calls import CANCELLED, ModelCall
 from services.inference.domain.requests import ClientOptions
-from services.inference.domain.sending import Sender
+from services.inference.domain.sending import ProviderSender
 from services.inference.domain.tokens import TokenUsage
 from services.inference.domain.usage import Meter
 
@@ -69,12 +69,12 @@ class ChatStream:
 
     def __init__(
         self,
-        call: Call,
+        call: ModelCall,
         options: ClientOptions,
         dropped: tuple[str, ...],
         stream: Stream,
         chunks: ChunkStream,
-        sender: Sender,
+        sender: ProviderSender,
         meter: Meter,
         keep_alive: KeepAlive,
     ) -> None:
@@ -87,7 +87,7 @@ class ChatStream:
         self._call = call
         self._options = options
         self._stream: Stream | None = stream
-        self._pieces: AsyncIterator[bytes] = aiter(stream)
+        self._body: AsyncIterator[bytes] = aiter(stream)
         self._chunks = chunks
         self._first: list[Chunk] | None = None
         """What `open` has read."""
@@ -107,7 +107,7 @@ class ChatStream:
             start, kind = b"", None
             try:
                 while kind is None and not self._woken:
-                    data = await anext(self._pieces)
+                    data = await anext(self._body)
                     start = data if start.isspace() else start + data
                     kind = kind_of(start)
             except StopAsyncIteration:
@@ -169,7 +169,7 @@ class ChatStream:
         chunks = self._chunks
         while True:
             try:
-                data = await anext(self._pieces)
+                data = await anext(self._body)
             except StopAsyncIteration:
                 self._stream = None
                 found = chunks.end()

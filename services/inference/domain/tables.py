@@ -53,7 +53,7 @@ USAGE = Collection(
 
 COLLECTIONS = (PROVIDERS, MODELS, USAGE)
 
-Reach = Project | AllProjects
+UsageScope = Project | AllProjects
 
 
 class Table:
@@ -66,17 +66,17 @@ class Table:
     async def insert(self, scope: Project, document: Document) -> None:
         await self._store.insert(scope, self._collection, document)
 
-    async def get(self, scope: Reach, id: str) -> Document | None:
+    async def get(self, scope: UsageScope, id: str) -> Document | None:
         return await self._store.get(scope, self._collection, id)
 
-    async def find_one(self, scope: Reach, where: Where) -> Document | None:
+    async def find_one(self, scope: UsageScope, where: Where) -> Document | None:
         return await self._store.find_one(scope, self._collection, where)
 
-    async def page(self, scope: Reach, where: Where, size: int, token: str) -> Page:
+    async def page(self, scope: UsageScope, where: Where, size: int, token: str) -> Page:
         """Newest first."""
         return await self._store.find(scope, self._collection, where, page_size=size, page_token=token)
 
-    async def count(self, scope: Reach, where: Where) -> int:
+    async def count(self, scope: UsageScope, where: Where) -> int:
         return await self._store.count(scope, self._collection, where)
 
     async def update(
@@ -87,5 +87,7 @@ class Table:
     async def delete(self, scope: Project, id: str) -> bool:
         return await self._store.delete(scope, self._collection, id)
 
-    async def totals(self, scope: Reach, where: Where, group_by: Sequence[str], sums: Sequence[str]) -> list[Document]:
+    async def totals(
+        self, scope: UsageScope, where: Where, group_by: Sequence[str], sums: Sequence[str]
+    ) -> list[Document]:
         return await self._store.totals(scope, self._collection, where, group_by=group_by, sums=sums)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from core.storage.ports import Document, DocumentStore
 from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
-from services.inference.domain.calls import Call
+from services.inference.domain.calls import ModelCall
 from services.inference.domain.models import Pricing
 from services.inference.domain.tables import USAGE
 from services.inference.domain.tokens import TokenUsage
@@ -29,7 +29,7 @@ class Meter:
     def __init__(self, store: DocumentStore, tasks: Tasks, *, capacity: int) -> None:
         self.records = WriteBehind(store, USAGE, tasks, "use", _document, capacity=capacity)
 
-    def add(self, call: Call) -> None:
+    def add(self, call: ModelCall) -> None:
         """Never waits and never raises."""
         call.ended = time.monotonic()
         self.records.add(call.identity.project, call)
@@ -38,7 +38,7 @@ class Meter:
         await self.records.flush()
 
 
-def _document(call: Call) -> Document:
+def _document(call: ModelCall) -> Document:
     route, usage = call.route, call.usage
     pricing = Pricing() if route is None else route.pricing
     return {

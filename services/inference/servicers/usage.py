@@ -6,7 +6,7 @@ from core.rpc.call import CallContext
 from portico.inference.v1 import usage_service_pb2 as pb
 from portico.inference.v1.usage_service_pb2_grpc import UsageServiceServicer
 from services.inference import convert
-from services.inference.domain.reports import Reports, reach_of
+from services.inference.domain.reports import Reports, usage_scope_of
 
 
 class UsageServicer(UsageServiceServicer):
@@ -16,8 +16,8 @@ class UsageServicer(UsageServiceServicer):
         self._reports = reports
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: CallContext) -> pb.GetUsageResponse:  # noqa: N802
-        reach = reach_of(call.identity(), request.all_projects)
-        rows, totals = await self._reports.totals(reach, convert.totals_filter(request), request.group_by)
+        scope = usage_scope_of(call.identity(), request.all_projects)
+        rows, totals = await self._reports.totals(scope, convert.totals_filter(request), request.group_by)
         return pb.GetUsageResponse(
             rows=await in_turns(convert.row_message, rows), totals=await in_turns(convert.row_message, totals)
         )
@@ -26,7 +26,7 @@ class UsageServicer(UsageServiceServicer):
         self, request: pb.ListUsageRecordsRequest, context: CallContext
     ) -> pb.ListUsageRecordsResponse:
         records, token = await self._reports.records(
-            reach_of(call.identity(), request.all_projects),
+            usage_scope_of(call.identity(), request.all_projects),
             convert.records_filter(request),
             size=request.page_size,
             token=request.page_token,

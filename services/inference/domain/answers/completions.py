@@ -162,8 +162,8 @@ _NAMES = frozenset({"role", "id", "type", "name", "finish_reason", "index"})
 """Texts that are repeated, not continued."""
 
 
-def _joined_calls(calls: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _joined_calls(calls: list[dict[str, Any]], deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
     by_number = {call["index"]: call for call in calls}
-    for piece in pieces:
-        _merge(by_number.setdefault(piece["index"], {"index": piece["index"]}), piece)
+    for delta in deltas:
+        _merge(by_number.setdefault(delta["index"], {"index": delta["index"]}), delta)
     return list(by_number.values())

@@ -182,11 +182,11 @@ def _text(value: object, depth: int) -> str:
         return "; ".join(text for each in value[:16] if (text := _text(each, depth + 1)))
     if isinstance(value, dict):
         text = _message(value, depth + 1)
-        return f"{where}: {text}" if text and (where := _place(value.get("loc"))) else text
+        return f"{where}: {text}" if text and (where := _field_path(value.get("loc"))) else text
     return ""
 
 
-def _place(loc: object) -> str:
+def _field_path(loc: object) -> str:
     """FastAPI's ("body", "messages", 0) as messages.0."""
     if not isinstance(loc, list):
         return ""
@@ -196,7 +196,7 @@ def _place(loc: object) -> str:
 def _location(detail: object) -> str:
     """The field that the first of FastAPI's details is about."""
     first = detail[0] if isinstance(detail, list) and detail else None
-    return _place(first.get("loc")) if isinstance(first, dict) else ""
+    return _field_path(first.get("loc")) if isinstance(first, dict) else ""
 
 
 def _retry_after(details: object) -> float | None:

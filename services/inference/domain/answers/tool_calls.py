@@ -7,7 +7,7 @@ from typing import Any
 from services.inference.domain.json_values import NotJson, encode
 
 
-class _Call:
+class _ToolCall:
     __slots__ = ("id", "named")
 
     def __init__(self) -> None:
@@ -26,18 +26,18 @@ class ToolCalls:
     __slots__ = ("_calls", "_last", "_moved")
 
     def __init__(self) -> None:
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _ToolCall] = {}
         """By number."""
         self._moved: dict[int, int] = {}
         """By the provider's index, where the number is another."""
         self._last = 0
 
-    def complete(self, pieces: Iterable[Any]) -> list[dict[str, Any]]:
+    def complete(self, deltas: Iterable[Any]) -> list[dict[str, Any]]:
         """The pieces, changed: with number, id, type, and arguments as text. What is none is left out."""
-        return [self._piece(piece) for piece in pieces if type(piece) is dict]
+        return [self._delta(delta) for delta in deltas if type(delta) is dict]
 
-    def _piece(self, piece: dict[str, Any]) -> dict[str, Any]:
-        function, id, index = piece.get("function"), piece.get("id"), piece.get("index")
+    def _delta(self, delta: dict[str, Any]) -> dict[str, Any]:
+        function, id, index = delta.get("function"), delta.get("id"), delta.get("index")
         if type(function) is not dict:
             function = {}
         elif (
@@ -48,20 +48,20 @@ class ToolCalls:
             and type(function.get("arguments")) is str
         ):
             self._last = index  # more of the arguments: nearly always
-            return piece
+            return delta
         if type(id) is not str:
             id = ""
         named = bool(function.get("name"))
         number = self._number(index if type(index) is int and index >= 0 else None, id, named)
         if number != index:
-            piece["index"] = number
+            delta["index"] = number
         call = self._calls.get(number)
         if call is None:
-            call = self._calls[number] = _Call()
+            call = self._calls[number] = _ToolCall()
             if not id:
-                id = piece["id"] = f"call_{token_hex(12)}"
-            if not piece.get("type"):
-                piece["type"] = "function"
+                id = delta["id"] = f"call_{token_hex(12)}"
+            if not delta.get("type"):
+                delta["type"] = "function"
         if id:
             call.id = id
         call.named = call.named or named
@@ -69,7 +69,7 @@ class ToolCalls:
         arguments = function.get("arguments")
         if type(arguments) is not str and arguments is not None:
             function["arguments"] = _as_text(arguments)
-        return piece
+        return delta
 
     def _number(self, index: int | None, id: str, named: bool) -> int:
         calls = self._calls

@@ -58,7 +58,7 @@ class Process:
         self.closed = 0
         platform = memory_platform("inference", store)
         settings = config.load(Settings, {"PORTICO_ENCRYPTION_KEYS": keys})
-        domain = assemble(platform, settings, guard=AnyHost(), connect=self._connect)
+        domain = assemble(platform, settings, guard=AnyHost(), make_client=self._connect)
         self.tasks, self.routes, self.clients = platform.tasks, domain.routes, domain.clients
         self.providers, self.models = domain.providers, domain.models
 
@@ -68,7 +68,7 @@ class Process:
 
     async def client(self, model: str = "m") -> Client:
         route = await self.find(model)
-        return await self.clients.get(route.client_key, route.connect)
+        return await self.clients.get(route.client_key, route.make_client)
 
     async def find(self, model: str = "m", category: str = "llm") -> Route:
         return await self.routes.find(PROJECT, model, category)
