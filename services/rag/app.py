@@ -30,15 +30,15 @@ from services.rag.domain.buckets import Buckets
 from services.rag.domain.contents import Contents
 from services.rag.domain.conversion import KIND, FileConversions
 from services.rag.domain.files import Files
-from services.rag.domain.leftovers import Leftovers
 from services.rag.domain.markdown import MarkdownFiles
 from services.rag.domain.openai_files import OpenAIFiles
+from services.rag.domain.orphans import OrphanCollector
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import FileRecords
 from services.rag.domain.removal import ProjectRemoval
 from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
-from services.rag.domain.uploads import Parts
+from services.rag.domain.uploads import UploadDeps
 from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
@@ -61,7 +61,7 @@ class Domain:
     providers: FileProviders
     records: FileRecords
     buckets: Buckets
-    leftovers: Leftovers
+    orphan_collector: OrphanCollector
     conversions: FileConversions
     files: Files
     openai: OpenAIFiles
@@ -69,7 +69,7 @@ class Domain:
 
     async def count_users(self, project: Project, provider: Provider) -> int:
         """Buckets, and notes: what they are about could not be removed without the provider."""
-        return await self.buckets.count_in(project, provider) + await self.leftovers.count(project, provider.id)
+        return await self.buckets.count_in(project, provider) + await self.orphan_collector.count(project, provider.id)
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -110,24 +110,24 @@ async def assemble(
     file_records = FileRecords(store)
     buckets = Buckets(store, providers)
     stores = Stores(providers, folder, pool)
-    leftovers = Leftovers(store, file_records, providers, stores, grace=settings.grace_seconds)
+    orphan_collector = OrphanCollector(store, file_records, providers, stores, grace=settings.grace_seconds)
     contents = Contents(buckets, providers, stores)
     conversions = FileConversions(
         jobs,
         file_records,
         contents,
-        MarkdownFiles(file_records, buckets, providers, stores, leftovers),
+        MarkdownFiles(file_records, buckets, providers, stores, orphan_collector),
         converter or _converter(platform, settings.conversion),
         max_bytes=max_converted_bytes or settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
-    parts = Parts(file_records, buckets, stores, leftovers, conversions, rules, platform.tasks)
-    files = Files(parts, buckets, providers, contents)
+    deps = UploadDeps(file_records, buckets, stores, orphan_collector, conversions, rules, platform.tasks)
+    files = Files(deps, buckets, providers, contents)
 
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
-    leftovers.handle_kept(conversions.resume)
-    platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, leftovers).remove)
+    orphan_collector.handle_kept(conversions.resume)
+    platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, orphan_collector).remove)
     return Domain(
         folder=folder,
         pool=pool,
@@ -135,7 +135,7 @@ async def assemble(
         providers=providers,
         records=file_records,
         buckets=buckets,
-        leftovers=leftovers,
+        orphan_collector=orphan_collector,
         conversions=conversions,
         files=files,
         openai=OpenAIFiles(files, file_records, buckets),
@@ -177,7 +177,7 @@ def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConve
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle = platform.tasks, platform.lifecycle
     await domain.jobs.start()
-    tasks.every("sweep leftovers", settings.sweep_seconds, domain.leftovers.sweep)
+    tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)

@@ -16,7 +16,7 @@ _BUCKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BucketLocation:
     """Where the objects of one bucket lie. `bucket_id` is the bucket's record id, which is never used again."""
 
     scope: Project
@@ -63,20 +63,22 @@ class FileStore(Protocol):
     use from many tasks at once.
     """
 
-    async def put(self, place: Place, key: str, content: AsyncIterator[bytes]) -> StoredObject:
+    async def put(self, location: BucketLocation, key: str, content: AsyncIterator[bytes]) -> StoredObject:
         """Writes an object, or replaces it, as a whole and durably: nobody ever sees a part. It never holds more than a
         few MiB of `content` in memory. Where `content` raises, or the call is cancelled, there is what was before.
         Of several at a time with one key, one wins. Raises InsufficientStorage where the store is full."""
 
-    def get(self, place: Place, key: str, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
+    def get(
+        self, location: BucketLocation, key: str, offset: int = 0, length: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """The object from `offset` on, `length` bytes of it or all that follow, in pieces of at most 1 MiB. The object
         stays what it was when the first piece came. Raises NotFound with the first piece, Unavailable where
         the object is shorter than asked for. Close it if you leave early."""
 
-    async def size(self, place: Place, key: str) -> int | None:
+    async def size(self, location: BucketLocation, key: str) -> int | None:
         """Bytes of the object; None: there is none."""
 
-    async def delete(self, place: Place, key: str) -> None:
+    async def delete(self, location: BucketLocation, key: str) -> None:
         """Removes the object, and what a `put` that was cut off has left of it. No error where there is nothing. A
         `put` of this key that is in progress may fail with Unavailable."""
 

@@ -52,8 +52,8 @@ class Client:
             "convertToMarkdown": convert,
             "keyHint": key or name,
         }
-        pieces = [HttpBody(content_type="application/json", data=each) for each in edge_pieces(orjson.dumps(body))]
-        requests = [pb.UploadFileRequest(bucket_key="default", body=piece) for piece in pieces]
+        chunks = [HttpBody(content_type="application/json", data=each) for each in edge_pieces(orjson.dumps(body))]
+        requests = [pb.UploadFileRequest(bucket_key="default", body=chunk) for chunk in chunks]
         answer = await self._files.UploadFile(iter(requests), metadata=self._metadata, timeout=30)
         return orjson.loads(answer.data)["file"]
 
@@ -74,7 +74,7 @@ class Client:
     async def markdown(self, key: str) -> str:
         request = pb.DownloadFileRequest(bucket_key="default", object_key=key, variant="markdown")
         call = self._files.DownloadFile(request, metadata=self._metadata, timeout=30)
-        return b"".join([piece.data async for piece in call]).decode()
+        return b"".join([chunk.data async for chunk in call]).decode()
 
     async def until(self, key: str, holds: Callable[[pb.File], bool]) -> pb.File:
         async with asyncio.timeout(60):

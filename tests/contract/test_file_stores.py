@@ -23,19 +23,19 @@ from core.tenancy import Project, Tenant
 from services.rag.adapters import s3
 from services.rag.adapters.local import LocalStore
 from services.rag.adapters.s3 import PART_BYTES, S3Store
-from services.rag.ports import FileStore, Place
+from services.rag.ports import BucketLocation, FileStore
 from tests.support.providers import configure
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
 RED = Project(Tenant("acme"), "red")
-PLACE = Place(RED, "bkt_1")
-PLACES = [
-    PLACE,
-    Place(RED, "bkt_2"),
-    Place(Project(Tenant("acme"), "blue"), "bkt_1"),
-    Place(Project(Tenant("acme"), "RED"), "bkt_1"),
-    Place(Project(Tenant("globex"), "red"), "bkt_1"),
+LOCATION = BucketLocation(RED, "bkt_1")
+LOCATIONS = [
+    LOCATION,
+    BucketLocation(RED, "bkt_2"),
+    BucketLocation(Project(Tenant("acme"), "blue"), "bkt_1"),
+    BucketLocation(Project(Tenant("acme"), "RED"), "bkt_1"),
+    BucketLocation(Project(Tenant("globex"), "red"), "bkt_1"),
 ]
 KEYS = [
     "a",
@@ -109,78 +109,80 @@ async def store(world: World) -> AsyncIterator[FileStore]:
     await opened.close()
 
 
-async def pieces(*content: bytes) -> AsyncIterator[bytes]:
-    for piece in content:
-        yield piece
+async def chunks(*content: bytes) -> AsyncIterator[bytes]:
+    for chunk in content:
+        yield chunk
 
 
-async def read(store: FileStore, place: Place, key: str, offset: int = 0, length: int | None = None) -> bytes:
-    return b"".join([piece async for piece in store.get(place, key, offset, length)])
+async def read(
+    store: FileStore, location: BucketLocation, key: str, offset: int = 0, length: int | None = None
+) -> bytes:
+    return b"".join([chunk async for chunk in store.get(location, key, offset, length)])
 
 
 async def test_what_is_put_is_got(store: FileStore) -> None:
-    stored = await store.put(PLACE, "a", pieces(b"hello ", b"", b"world"))
+    stored = await store.put(LOCATION, "a", chunks(b"hello ", b"", b"world"))
     assert (stored.size, stored.sha256) == (11, hashlib.sha256(b"hello world").hexdigest())
     assert stored.etag == f'"{stored.sha256[:32]}"'
-    assert await read(store, PLACE, "a") == b"hello world"
-    assert await store.size(PLACE, "a") == 11
+    assert await read(store, LOCATION, "a") == b"hello world"
+    assert await store.size(LOCATION, "a") == 11
 
 
 async def test_an_empty_object_is_an_object(store: FileStore) -> None:
-    stored = await store.put(PLACE, "empty", pieces())
+    stored = await store.put(LOCATION, "empty", chunks())
     assert (stored.size, stored.sha256) == (0, hashlib.sha256(b"").hexdigest())
-    assert await store.size(PLACE, "empty") == 0
-    assert await read(store, PLACE, "empty") == b""
-    assert await read(store, PLACE, "empty", 0, 0) == b""
+    assert await store.size(LOCATION, "empty") == 0
+    assert await read(store, LOCATION, "empty") == b""
+    assert await read(store, LOCATION, "empty", 0, 0) == b""
 
 
 @pytest.mark.parametrize("size", [1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES])
 async def test_sizes_around_the_parts_of_an_upload(store: FileStore, size: int) -> None:
     content = os.urandom(size)
-    stored = await store.put(PLACE, "a", pieces(*(content[at : at + 100_003] for at in range(0, size, 100_003))))
+    stored = await store.put(LOCATION, "a", chunks(*(content[at : at + 100_003] for at in range(0, size, 100_003))))
     assert stored.size == size
-    assert await read(store, PLACE, "a") == content
+    assert await read(store, LOCATION, "a") == content
 
 
 @pytest.mark.parametrize(
     ("offset", "length"), [(0, 1), (0, None), (3, 4), (9, 1), (5, None), (10, None), (0, 10), (4, 0)]
 )
 async def test_a_part_of_an_object(store: FileStore, offset: int, length: int | None) -> None:
-    await store.put(PLACE, "a", pieces(b"0123456789"))
+    await store.put(LOCATION, "a", chunks(b"0123456789"))
     if offset == 10 and isinstance(store, S3Store):
         pytest.skip("S3 has no range behind the end; nobody asks for one")
     end = None if length is None else offset + length
-    assert await read(store, PLACE, "a", offset, length) == b"0123456789"[offset:end]
+    assert await read(store, LOCATION, "a", offset, length) == b"0123456789"[offset:end]
 
 
 async def test_more_than_there_is_is_not_passed_off_as_all(store: FileStore) -> None:
-    await store.put(PLACE, "a", pieces(b"0123456789"))
+    await store.put(LOCATION, "a", chunks(b"0123456789"))
     with pytest.raises(Unavailable):
-        await read(store, PLACE, "a", 5, 6)
+        await read(store, LOCATION, "a", 5, 6)
 
 
 async def test_a_put_replaces(store: FileStore, world: World) -> None:
-    await store.put(PLACE, "a", pieces(b"old" * 1000))
-    await store.put(PLACE, "a", pieces(b"new"))
-    assert await read(store, PLACE, "a") == b"new"
+    await store.put(LOCATION, "a", chunks(b"old" * 1000))
+    await store.put(LOCATION, "a", chunks(b"new"))
+    assert await read(store, LOCATION, "a") == b"new"
     assert len(world.remains()) == 1
 
 
 async def test_what_is_not_there(store: FileStore) -> None:
-    assert await store.size(PLACE, "a") is None
+    assert await store.size(LOCATION, "a") is None
     for length in (None, 0, 1):
         with pytest.raises(NotFound):
-            await read(store, PLACE, "a", 0, length)
-    await store.delete(PLACE, "a")
+            await read(store, LOCATION, "a", 0, length)
+    await store.delete(LOCATION, "a")
 
 
 async def test_a_deleted_object_leaves_nothing(store: FileStore, world: World) -> None:
-    await store.put(PLACE, "a", pieces(b"x"))
-    await store.put(PLACE, "b", pieces(b"y"))
-    await store.delete(PLACE, "a")
-    assert await store.size(PLACE, "a") is None
-    assert await read(store, PLACE, "b") == b"y"
-    await store.delete(PLACE, "b")
+    await store.put(LOCATION, "a", chunks(b"x"))
+    await store.put(LOCATION, "b", chunks(b"y"))
+    await store.delete(LOCATION, "a")
+    assert await store.size(LOCATION, "a") is None
+    assert await read(store, LOCATION, "b") == b"y"
+    await store.delete(LOCATION, "b")
     assert world.remains() == []
 
 
@@ -188,24 +190,24 @@ async def test_a_deleted_object_leaves_nothing(store: FileStore, world: World) -
 async def test_clearing_removes_all_of_a_project_and_nothing_of_another(
     store: FileStore, world: World, objects: int
 ) -> None:
-    for place in PLACES:
+    for location in LOCATIONS:
         for number in range(objects):
-            await store.put(place, f"k{number}", pieces(b"x"))
+            await store.put(location, f"k{number}", chunks(b"x"))
     await store.clear(RED)
-    others = [place for place in PLACES if place.scope != RED]
+    others = [location for location in LOCATIONS if location.scope != RED]
     assert len(world.remains()) == objects * len(others)
-    for place in others:
+    for location in others:
         for number in range(objects):
-            assert await read(store, place, f"k{number}") == b"x"
+            assert await read(store, location, f"k{number}") == b"x"
     await store.clear(RED)
-    assert [await store.size(PLACE, f"k{number}") for number in range(objects)] == [None] * objects
-    await store.put(PLACE, "again", pieces(b"y"))
-    assert await read(store, PLACE, "again") == b"y"
+    assert [await store.size(LOCATION, f"k{number}") for number in range(objects)] == [None] * objects
+    await store.put(LOCATION, "again", chunks(b"y"))
+    assert await read(store, LOCATION, "again") == b"y"
 
 
 async def test_clearing_removes_uploads_that_were_cut_off(s3_endpoint: str) -> None:
     world = Bucket(s3_endpoint)
-    name = f"portico/files/{PLACE.path('a')}"
+    name = f"portico/files/{LOCATION.path('a')}"
     world._client.create_multipart_upload(Bucket=world.name, Key=name)
     store = world.open()
     await store.clear(Project(Tenant("acme"), "re"))
@@ -216,20 +218,20 @@ async def test_clearing_removes_uploads_that_were_cut_off(s3_endpoint: str) -> N
 
 
 async def test_the_same_keys_in_other_places_are_other_objects(store: FileStore, world: World) -> None:
-    for place in PLACES:
-        await store.put(place, "a", pieces(repr(place).encode()))
-    for place in PLACES:
-        assert await read(store, place, "a") == repr(place).encode()
-    assert len({path.lower() for path in world.remains()}) == len(PLACES)
-    await store.delete(PLACE, "a")
-    assert [await store.size(place, "a") is not None for place in PLACES] == [False, True, True, True, True]
+    for location in LOCATIONS:
+        await store.put(location, "a", chunks(repr(location).encode()))
+    for location in LOCATIONS:
+        assert await read(store, location, "a") == repr(location).encode()
+    assert len({path.lower() for path in world.remains()}) == len(LOCATIONS)
+    await store.delete(LOCATION, "a")
+    assert [await store.size(location, "a") is not None for location in LOCATIONS] == [False, True, True, True, True]
 
 
 async def test_odd_keys_are_keys_like_any_other(store: FileStore, world: World) -> None:
     for key in KEYS:
-        await store.put(PLACE, key, pieces(repr(key).encode()))
+        await store.put(LOCATION, key, chunks(repr(key).encode()))
     for key in KEYS:
-        assert await read(store, PLACE, key) == repr(key).encode()
+        assert await read(store, LOCATION, key) == repr(key).encode()
     paths = world.remains()
     assert len({path.lower() for path in paths}) == len(KEYS)
     assert all("acme/red/bkt_1/" in path and ".." not in path for path in paths)
@@ -237,8 +239,8 @@ async def test_odd_keys_are_keys_like_any_other(store: FileStore, world: World) 
 
 async def test_several_stores_see_the_same(world: World) -> None:
     async with opened(world) as one, opened(world) as other:
-        await one.put(PLACE, "a", pieces(b"x"))
-        assert await read(other, PLACE, "a") == b"x"
+        await one.put(LOCATION, "a", chunks(b"x"))
+        assert await read(other, LOCATION, "a") == b"x"
 
 
 @asynccontextmanager
@@ -260,8 +262,8 @@ async def test_of_several_puts_of_a_key_one_wins_whole(store: FileStore, world: 
             yield content[at : at + MIB]
             await asyncio.sleep(0)
 
-    await asyncio.gather(*(store.put(PLACE, "a", slowly(content)) for content in contents))
-    assert await read(store, PLACE, "a") in contents
+    await asyncio.gather(*(store.put(LOCATION, "a", slowly(content)) for content in contents))
+    assert await read(store, LOCATION, "a") in contents
     assert len(world.remains()) == 1
 
 
@@ -275,7 +277,7 @@ async def test_a_source_that_fails_leaves_what_was_before(
     store: FileStore, world: World, size: int, old: bytes | None
 ) -> None:
     if old is not None:
-        await store.put(PLACE, "a", pieces(old))
+        await store.put(LOCATION, "a", chunks(old))
     before = world.remains()
 
     async def failing() -> AsyncIterator[bytes]:
@@ -283,15 +285,15 @@ async def test_a_source_that_fails_leaves_what_was_before(
         raise Broken
 
     with pytest.raises(Broken):
-        await store.put(PLACE, "a", failing())
+        await store.put(LOCATION, "a", failing())
     assert world.remains() == before
     if old is not None:
-        assert await read(store, PLACE, "a") == old
+        assert await read(store, LOCATION, "a") == old
 
 
 @pytest.mark.parametrize("size", [100, PART_BYTES + 100], ids=["small", "large"])
 async def test_a_cancelled_put_leaves_what_was_before(store: FileStore, world: World, size: int) -> None:
-    await store.put(PLACE, "a", pieces(b"old"))
+    await store.put(LOCATION, "a", chunks(b"old"))
     before = world.remains()
     waiting = asyncio.Event()
 
@@ -300,44 +302,44 @@ async def test_a_cancelled_put_leaves_what_was_before(store: FileStore, world: W
         waiting.set()
         await asyncio.Event().wait()
 
-    putting = asyncio.create_task(store.put(PLACE, "a", endless()))
+    putting = asyncio.create_task(store.put(LOCATION, "a", endless()))
     await waiting.wait()
     putting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await putting
     assert world.remains() == before
-    assert await read(store, PLACE, "a") == b"old"
+    assert await read(store, LOCATION, "a") == b"old"
 
 
 async def test_cancelling_anywhere_leaves_the_old_or_the_new_object(store: FileStore, world: World) -> None:
     """Cancelled after ever more turns of the loop, until a put gets through."""
     content = b"n" * (PART_BYTES + 10)
-    await store.put(PLACE, "a", pieces(b"old"))
+    await store.put(LOCATION, "a", chunks(b"old"))
     for turns in (*range(0, 40, 3), *range(40, 4000, 200)):
-        putting = asyncio.create_task(store.put(PLACE, "a", pieces(content)))
+        putting = asyncio.create_task(store.put(LOCATION, "a", chunks(content)))
         for _ in range(turns):
             await asyncio.sleep(0)
         putting.cancel()
         await asyncio.wait({putting})
         assert len(world.remains()) == 1
-        assert await read(store, PLACE, "a") in (b"old", content)
+        assert await read(store, LOCATION, "a") in (b"old", content)
 
 
 async def test_a_download_goes_on_while_the_object_is_replaced_and_deleted(store: FileStore) -> None:
     content = os.urandom(4 * MIB)
-    await store.put(PLACE, "a", pieces(content))
-    async with aclosing(store.get(PLACE, "a")) as got:
+    await store.put(LOCATION, "a", chunks(content))
+    async with aclosing(store.get(LOCATION, "a")) as got:
         first = await anext(got)
-        await store.put(PLACE, "a", pieces(b"new"))
-        await store.delete(PLACE, "a")
-        assert first + b"".join([piece async for piece in got]) == content
+        await store.put(LOCATION, "a", chunks(b"new"))
+        await store.delete(LOCATION, "a")
+        assert first + b"".join([chunk async for chunk in got]) == content
 
 
 async def test_leaving_a_download_early(store: FileStore) -> None:
-    await store.put(PLACE, "a", pieces(b"x" * 4 * MIB))
+    await store.put(LOCATION, "a", chunks(b"x" * 4 * MIB))
     handles = len(os.listdir("/proc/self/fd")) if isinstance(store, LocalStore) else 0
     for _ in range(20):
-        async with aclosing(store.get(PLACE, "a")) as got:
+        async with aclosing(store.get(LOCATION, "a")) as got:
             assert len(await anext(got)) <= MIB
     if handles:
         assert len(os.listdir("/proc/self/fd")) == handles
@@ -369,12 +371,12 @@ async def pass_64_mib(store: FileStore) -> int:
         for _ in range(size):
             yield os.urandom(MIB)
 
-    await store.put(PLACE, "warm up", content(9))
+    await store.put(LOCATION, "warm up", content(9))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    stored = await store.put(PLACE, "a", content(64))
+    stored = await store.put(LOCATION, "a", content(64))
     digest = hashlib.sha256()
-    async for piece in store.get(PLACE, "a"):
-        digest.update(piece)
+    async for chunk in store.get(LOCATION, "a"):
+        digest.update(chunk)
     assert digest.hexdigest() == stored.sha256
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024, stored.size)
     await store.close()
@@ -395,12 +397,12 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 
 async def fill(root: Path) -> int:
     store = LocalStore(root / "files")
-    await store.put(PLACE, "small", pieces(b"x"))
+    await store.put(LOCATION, "small", chunks(b"x"))
     before = Folder(root).remains()
     with pytest.raises(InsufficientStorage):
-        await store.put(PLACE, "a", pieces(*[b"x" * MIB] * 4))
+        await store.put(LOCATION, "a", chunks(*[b"x" * MIB] * 4))
     assert Folder(root).remains() == before
-    await store.put(PLACE, "b", pieces(b"x" * 1000))
+    await store.put(LOCATION, "b", chunks(b"x" * 1000))
     return 0
 
 
@@ -410,7 +412,7 @@ async def test_a_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) -> No
     with pytest.raises(Unavailable):
         await store.check()
     with pytest.raises(Unavailable):
-        await store.put(PLACE, "a", pieces(b"x"))
+        await store.put(LOCATION, "a", chunks(b"x"))
     await store.close()
 
 
@@ -419,8 +421,8 @@ async def test_empty_folders_go_and_come_under_each_others_feet(tmp_path: Path) 
 
     async def churn(key: str) -> None:
         for _ in range(50):
-            await store.put(PLACE, key, pieces(b"x"))
-            await store.delete(PLACE, key)
+            await store.put(LOCATION, key, chunks(b"x"))
+            await store.delete(LOCATION, key)
 
     await asyncio.gather(*(churn("a") for _ in range(1)), *(churn(f"k{number}") for number in range(8)))
     assert list((tmp_path / "files").iterdir()) == []
@@ -432,11 +434,11 @@ async def test_kill_9_leaves_what_delete_can_find(tmp_path: Path, at: int) -> No
     """The process is killed while it puts one object again and again: what it leaves is an object, or a part."""
     await asyncio.to_thread(put_and_die, tmp_path, 0.013 * at)
     store = LocalStore(tmp_path)
-    assert await store.size(PLACE, "a") in (None, 3 * MIB)
-    if await store.size(PLACE, "a"):
-        content = await read(store, PLACE, "a")
+    assert await store.size(LOCATION, "a") in (None, 3 * MIB)
+    if await store.size(LOCATION, "a"):
+        content = await read(store, LOCATION, "a")
         assert content == content[:1] * 3 * MIB
-    await store.delete(PLACE, "a")
+    await store.delete(LOCATION, "a")
     assert Folder(tmp_path).remains() == []
     await store.close()
 
@@ -454,7 +456,7 @@ async def put_forever(root: Path) -> int:
     store = LocalStore(root)
     number = 0
     while True:
-        await store.put(PLACE, "a", pieces(*[bytes([number % 256]) * MIB] * 3))
+        await store.put(LOCATION, "a", chunks(*[bytes([number % 256]) * MIB] * 3))
         print(number, flush=True)
         number += 1
 
@@ -465,13 +467,13 @@ async def put_forever(root: Path) -> int:
 async def test_delete_finds_uploads_that_were_cut_off(s3_endpoint: str) -> None:
     bucket = Bucket(s3_endpoint)
     store = bucket.open()
-    await store.put(PLACE, "other", pieces(b"x"))
-    name = f"portico/files/{PLACE.path('a')}"
+    await store.put(LOCATION, "other", chunks(b"x"))
+    name = f"portico/files/{LOCATION.path('a')}"
     upload = bucket._client.create_multipart_upload(Bucket=bucket.name, Key=name)
     bucket._client.upload_part(Bucket=bucket.name, Key=name, UploadId=upload["UploadId"], PartNumber=1, Body=b"x")
     assert len(bucket.remains()) == 2
-    await store.delete(PLACE, "a")
-    assert bucket.remains() == [f"portico/files/{PLACE.path('other')}"]
+    await store.delete(LOCATION, "a")
+    assert bucket.remains() == [f"portico/files/{LOCATION.path('other')}"]
     await store.close()
 
 
@@ -482,14 +484,14 @@ def _open(**settings: str) -> S3Store:
 async def test_a_bucket_that_is_not_there_is_the_providers_refusal(s3_endpoint: str) -> None:
     store = _open(bucket="nobodys", endpoint=s3_endpoint)
     with pytest.raises(UpstreamFailed):
-        await store.put(PLACE, "a", pieces(b"x"))
+        await store.put(LOCATION, "a", chunks(b"x"))
     await store.close()
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     store = _open(bucket="bucket", endpoint="http://127.0.0.1:9")
     with pytest.raises(Unavailable):
-        await store.size(PLACE, "a")
+        await store.size(LOCATION, "a")
     await store.close()
 
 
@@ -502,7 +504,7 @@ async def test_the_guard_holds_at_every_connection(s3_endpoint: str) -> None:
     )
     store = S3Store(given, guard)
     with pytest.raises(Unavailable):
-        await store.size(PLACE, "a")
+        await store.size(LOCATION, "a")
     await store.close()
 
 
@@ -536,7 +538,7 @@ async def test_an_answer_that_is_cut_off_is_not_passed_off_as_all(s3_endpoint: s
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     store = _open(bucket="bucket", endpoint=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     with pytest.raises(Unavailable):
-        await read(store, PLACE, "a")
+        await read(store, LOCATION, "a")
     await store.close()
     server.close()
     await server.wait_closed()

@@ -11,11 +11,11 @@ from core.http.guard import OutboundGuard
 from core.tenancy import Project, Tenant
 from services.rag.adapters import s3
 from services.rag.adapters.s3 import PART_BYTES, S3Store
-from services.rag.ports import Place
+from services.rag.ports import BucketLocation
 from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
 
 MIB = 1024 * 1024
-PLACE = Place(Project(Tenant("red"), "p"), "bkt_1")
+LOCATION = BucketLocation(Project(Tenant("red"), "p"), "bkt_1")
 SECRET = "s3cr3t-of-the-tenant"
 ENDLESS = 64 * MIB
 TAKEN = 24 * MIB
@@ -73,18 +73,18 @@ def raw(answer: bytes) -> Behaviour:
 
 
 class Endless:
-    """Sends `head`, then `piece` again and again, and counts what the other side took."""
+    """Sends `head`, then `chunk` again and again, and counts what the other side took."""
 
-    def __init__(self, head: bytes, piece: bytes) -> None:
+    def __init__(self, head: bytes, chunk: bytes) -> None:
         self.sent = 0
         self._head = head
-        self._piece = piece * (MIB // len(piece))
+        self._chunk = chunk * (MIB // len(chunk))
 
     async def __call__(self, peer: Peer, request: Request) -> None:
         await peer.send(self._head)
         while self.sent < ENDLESS and not peer.closing:
-            await peer.send(self._piece)
-            self.sent += len(self._piece)
+            await peer.send(self._chunk)
+            self.sent += len(self._chunk)
         peer.close()
 
 
@@ -113,7 +113,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(name: str) -> None:
     endless = Endless(*ENDLESS_ANSWERS[name])
     async with attacked(endless) as (_, store), asyncio.timeout(60):
         with pytest.raises((Unavailable, UpstreamFailed)):
-            await store.delete(PLACE, "a")
+            await store.delete(LOCATION, "a")
     assert endless.sent <= TAKEN
 
 
@@ -122,9 +122,9 @@ async def test_an_object_without_end_is_read_as_far_as_it_was_asked_for() -> Non
     async with (
         attacked(endless) as (_, store),
         asyncio.timeout(60),
-        aclosing(store.get(PLACE, "a", 0, 300_000)) as pieces,
+        aclosing(store.get(LOCATION, "a", 0, 300_000)) as chunks,
     ):
-        assert sum([len(piece) async for piece in pieces]) == 300_000
+        assert sum([len(chunk) async for chunk in chunks]) == 300_000
     assert endless.sent <= TAKEN
 
 
@@ -160,7 +160,7 @@ async def test_an_answer_that_cannot_be_read_is_the_servers_fault(name: str) -> 
     asked, behaviour = MALFORMED[name]
     outcomes: list[object] = []
     async with attacked(behaviour, asked) as (_, store), asyncio.timeout(60):
-        for call in (store.delete(PLACE, "a"), store.size(PLACE, "a"), store.put(PLACE, "a", _two_parts())):
+        for call in (store.delete(LOCATION, "a"), store.size(LOCATION, "a"), store.put(LOCATION, "a", _two_parts())):
             try:
                 outcomes.append(await call)
             except (Unavailable, UpstreamFailed, NotFound) as error:
@@ -178,11 +178,11 @@ async def test_declarations_in_an_error_are_not_read() -> None:
     body = b'<!DOCTYPE x [<!ENTITY code "NoSuchKey">]><Error><Code>&code;</Code></Error>'
     async with attacked(whole(403, body)) as (_, store):
         with pytest.raises(UpstreamFailed):
-            await anext(store.get(PLACE, "a"))
+            await anext(store.get(LOCATION, "a"))
     bomb = b"<!DOCTYPE x [<!ENTITY a0 'lol'>%s]><R><Key>&a7;</Key></R>" % ENTITIES
     async with attacked(whole(200, bomb)) as (_, store):
         with pytest.raises(UpstreamFailed):
-            await store.delete(PLACE, "a")
+            await store.delete(LOCATION, "a")
 
 
 async def test_nothing_that_the_server_says_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
@@ -210,11 +210,11 @@ async def test_every_connection_is_looked_up_and_checked_anew() -> None:
 
     async with HostileS3(close) as server:
         store = server.store(OutboundGuard(["127.0.0.1"], lookup=lookup), "s3.example.com")
-        assert await store.size(PLACE, "a") == 5
+        assert await store.size(LOCATION, "a") == 5
         assert server.requests[-1].headers["host"] == f"s3.example.com:{server.port}"
         addresses[:] = ["127.0.0.2"]
         with pytest.raises(Unavailable):
-            await store.size(PLACE, "a")
+            await store.size(LOCATION, "a")
         assert server.connections == 1
         await store.close()
 
@@ -231,7 +231,7 @@ async def test_other_stores_serve_while_one_is_attacked() -> None:
     async with attacked(drip) as (_, store), HostileS3(whole(200, b""), "nothing") as fine, asyncio.timeout(60):
         attacks = [asyncio.create_task(_endlessly(store)) for _ in range(20)]
         other = fine.store()
-        assert [await other.size(PLACE, f"{n}") for n in range(50)] == [5] * 50
+        assert [await other.size(LOCATION, f"{n}") for n in range(50)] == [5] * 50
         assert not any(each.done() for each in attacks)
         for each_ in attacks:
             each_.cancel()
@@ -242,7 +242,7 @@ async def test_other_stores_serve_while_one_is_attacked() -> None:
 async def _endlessly(store: S3Store) -> None:
     while True:
         try:
-            await store.delete(PLACE, "a")
+            await store.delete(LOCATION, "a")
         except (Unavailable, UpstreamFailed):
             continue
 
@@ -257,12 +257,12 @@ async def test_a_list_without_end_does_not_hold_the_removal_of_a_project(monkeyp
     async with attacked(whole(200, listing(1)), "GET") as (server, store), asyncio.timeout(60):
         await store.check()  # the client is there now
         with pytest.raises(Unavailable):
-            await store.clear(PLACE.scope)
+            await store.clear(LOCATION.scope)
     assert any(request.method == "DELETE" for request in server.requests)
 
 
 async def test_a_list_of_more_than_was_asked_for_is_not_read() -> None:
     async with attacked(whole(200, listing(1000)), "GET") as (server, store), asyncio.timeout(60):
         with pytest.raises(UpstreamFailed):
-            await store.clear(PLACE.scope)
+            await store.clear(LOCATION.scope)
     assert not any(request.method == "DELETE" for request in server.requests)

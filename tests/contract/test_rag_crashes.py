@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.tenancy import MAIN
-from services.rag.domain.tables import LEFTOVERS
+from services.rag.domain.tables import UPLOAD_INTENTS
 from tests.support.auth_service import Refused
 from tests.support.ports import reserved_port
 from tests.support.rag_client import FILE_END, FORM, FORM_END, RagClient, field, file_head, objects_in
@@ -67,9 +67,9 @@ class Service:
     def objects(self) -> list[Path]:
         return objects_in(self.folder)
 
-    async def notes(self) -> int:
+    async def upload_intents(self) -> int:
         store = sqlite_store(self.folder)
-        count = await store.count(MAIN, LEFTOVERS)
+        count = await store.count(MAIN, UPLOAD_INTENTS)
         await store.close()
         return count
 
@@ -135,7 +135,7 @@ async def check(client: RagClient, service: Service, ledger: Ledger) -> None:
             assert file.size == len(content)
         ledger.may[key] = {content}
     async with asyncio.timeout(30):
-        while len(service.objects()) != len(there) or await service.notes():
+        while len(service.objects()) != len(there) or await service.upload_intents():
             await asyncio.sleep(0.1)
     for key in there:
         assert (await client.download(key)).content in ledger.may[key]
@@ -161,13 +161,13 @@ async def test_killed_at_any_moment(service: Service, seed: int) -> None:
 
 
 def slow_form(key: str, pause: asyncio.Event, size: int = 3_000_000) -> AsyncIterator[bytes]:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         yield field("keyHint", key) + file_head()
         yield b"x" * size
         await pause.wait()
         yield FILE_END + FORM_END
 
-    return pieces()
+    return chunks()
 
 
 @pytest.mark.parametrize("old", [None, b"old"])
@@ -208,21 +208,21 @@ async def test_a_stop_in_the_middle_is_orderly(service: Service) -> None:
         results = await asyncio.gather(*sending, return_exceptions=True)
         assert all(isinstance(each, grpc.aio.AioRpcError) for each in results)
     assert service.objects() == []
-    assert await service.notes() == 0
+    assert await service.upload_intents() == 0
 
 
 async def test_the_sweep_leaves_alone_what_still_comes(service: Service) -> None:
     """A file that takes longer than the grace, and never pauses for as long."""
     async with service.run() as client:
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             yield field("keyHint", "a") + file_head()
             for _ in range(25):
                 yield b"x" * 1000
                 await asyncio.sleep(0.1)
             yield FILE_END + FORM_END
 
-        await client.send(pieces())
+        await client.send(chunks())
         await check(client, service, _knowing({"a": b"x" * 25_000}))
 
 

@@ -95,15 +95,15 @@ class RagClient:
             raise Refused(error) from None
 
     def start_upload(
-        self, pieces: Iterable[bytes] | AsyncIterator[bytes], content_type: str, bucket: str = "default"
+        self, chunks: Iterable[bytes] | AsyncIterator[bytes], content_type: str, bucket: str = "default"
     ) -> Any:
         """The call itself. An empty bucket means OpenAI's files."""
 
         async def messages() -> AsyncIterator[Any]:
             said = content_type
             first = bucket
-            async for piece in _each(pieces):
-                body = HttpBody(content_type=said, data=piece)
+            async for chunk in _each(chunks):
+                body = HttpBody(content_type=said, data=chunk)
                 if bucket:
                     yield file_service_pb2.UploadFileRequest(bucket_key=first, body=body)
                 else:
@@ -114,10 +114,10 @@ class RagClient:
         return rpc(messages(), metadata=self.metadata, timeout=120)
 
     async def send(
-        self, pieces: Iterable[bytes] | AsyncIterator[bytes], content_type: str = FORM, bucket: str = "default"
+        self, chunks: Iterable[bytes] | AsyncIterator[bytes], content_type: str = FORM, bucket: str = "default"
     ) -> Any:
         """The JSON of the answer."""
-        call = self.start_upload(pieces, content_type, bucket)
+        call = self.start_upload(chunks, content_type, bucket)
         try:
             body = await call
         except grpc.aio.AioRpcError as error:
@@ -177,15 +177,15 @@ async def received(call: Any) -> Reply:
     return Reply(status, head, messages[0].content_type, b"".join(each.data for each in messages))
 
 
-async def _each(pieces: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _each(chunks: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """None longer than those that the edge makes."""
-    if isinstance(pieces, AsyncIterator):
-        async for piece in pieces:
-            for part in edge_pieces(piece):
+    if isinstance(chunks, AsyncIterator):
+        async for chunk in chunks:
+            for part in edge_pieces(chunk):
                 yield part
     else:
-        for piece in pieces:
-            for part in edge_pieces(piece):
+        for chunk in chunks:
+            for part in edge_pieces(chunk):
                 yield part
 
 

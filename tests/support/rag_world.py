@@ -13,7 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from core.tenancy import MAIN
 from portico.rag.v1 import provider_service_pb2 as provider_pb
-from services.rag.domain.tables import LEFTOVERS
+from services.rag.domain.tables import UPLOAD_INTENTS
 from tests.support import serving
 from tests.support.auth_service import Refused
 from tests.support.rag_client import (
@@ -37,9 +37,9 @@ class World(serving.World):
         """Everything that lies in the folder of files."""
         return objects_in(self.folder)
 
-    async def notes(self) -> int:
+    async def upload_intents(self) -> int:
         store = self.running.platform.store
-        return await store.count(MAIN, LEFTOVERS)
+        return await store.count(MAIN, UPLOAD_INTENTS)
 
 
 @dataclass
@@ -52,7 +52,7 @@ class SlowForm:
     def __post_init__(self) -> None:
         self.on = asyncio.Event()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         yield field("keyHint", self.key) + file_head("slow.bin")
         for _ in range(self.size // 65536):
             yield b"x" * 65536

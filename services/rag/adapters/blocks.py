@@ -7,9 +7,9 @@ async def blocks(content: AsyncIterator[bytes], size: int) -> AsyncGenerator[byt
     """The same bytes in blocks of `size`, the last one shorter. It closes nothing that it was given."""
     held: list[bytes] = []
     length = 0
-    async for piece in content:
-        held.append(piece)
-        length += len(piece)
+    async for chunk in content:
+        held.append(chunk)
+        length += len(chunk)
         while length >= size:
             whole = b"".join(held)
             held, length = [whole[size:]], length - size

@@ -16,7 +16,7 @@ from core.disk import on_disk
 from core.errors import NotFound, Unavailable
 from core.tenancy import Project
 from services.rag.adapters.blocks import blocks
-from services.rag.ports import FileDriver, FileStore, Place, StoredObject, project_path
+from services.rag.ports import BucketLocation, FileDriver, FileStore, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -38,34 +38,34 @@ class LocalStore:
         self._root = root
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
 
-    async def put(self, place: Place, key: str, content: AsyncIterator[bytes]) -> StoredObject:
-        file = _NewFile(self._root, self._path(place, key))
+    async def put(self, location: BucketLocation, key: str, content: AsyncIterator[bytes]) -> StoredObject:
+        file = _NewFile(self._root, self._path(location, key))
         try:
             await self._run(file.open)
-            async with aclosing(blocks(content, _BLOCK)) as pieces:
-                async for piece in pieces:
-                    await self._run(partial(file.write, piece))
+            async with aclosing(blocks(content, _BLOCK)) as chunks:
+                async for chunk in chunks:
+                    await self._run(partial(file.write, chunk))
             return await self._run(file.commit)
         except BaseException:  # a cancellation too: nothing of it stays
             await self._run(file.discard)
             raise
 
     async def get(
-        self, place: Place, key: str, offset: int = 0, length: int | None = None
+        self, location: BucketLocation, key: str, offset: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        file = _OpenFile(self._path(place, key), offset, length)
+        file = _OpenFile(self._path(location, key), offset, length)
         try:
             await self._run(file.open)
-            while piece := await self._run(file.read):
-                yield piece
+            while chunk := await self._run(file.read):
+                yield chunk
         finally:
             file.close()
 
-    async def size(self, place: Place, key: str) -> int | None:
-        return await self._run(lambda: _size(self._path(place, key)))
+    async def size(self, location: BucketLocation, key: str) -> int | None:
+        return await self._run(lambda: _size(self._path(location, key)))
 
-    async def delete(self, place: Place, key: str) -> None:
-        await self._run(lambda: _remove(self._root, self._path(place, key)))
+    async def delete(self, location: BucketLocation, key: str) -> None:
+        await self._run(lambda: _remove(self._root, self._path(location, key)))
 
     async def clear(self, project: Project) -> None:
         await self._run(lambda: _clear(self._root / project_path(project)))
@@ -76,8 +76,8 @@ class LocalStore:
     async def close(self) -> None:
         self._threads.shutdown(wait=False)
 
-    def _path(self, place: Place, key: str) -> Path:
-        return self._root / place.path(key)
+    def _path(self, location: BucketLocation, key: str) -> Path:
+        return self._root / location.path(key)
 
     def _probe(self) -> None:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -125,11 +125,11 @@ class _NewFile:
             else:
                 return
 
-    def write(self, piece: bytes) -> None:
+    def write(self, chunk: bytes) -> None:
         assert self._handle is not None
-        self._hash.update(piece)
-        self._size += len(piece)
-        rest = memoryview(piece)
+        self._hash.update(chunk)
+        self._size += len(chunk)
+        rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(self._handle, rest) :]
 
@@ -176,13 +176,13 @@ class _OpenFile:
         """Empty: that was all."""
         assert self._handle is not None
         wanted = _READ if self._left is None else min(_READ, self._left)
-        piece = os.pread(self._handle, wanted, self._position) if wanted else b""
-        self._position += len(piece)
+        chunk = os.pread(self._handle, wanted, self._position) if wanted else b""
+        self._position += len(chunk)
         if self._left is not None:
-            if wanted and not piece:
+            if wanted and not chunk:
                 raise Unavailable("The stored file is shorter than it should be.", reason="OBJECT_DAMAGED")
-            self._left -= len(piece)
-        return piece
+            self._left -= len(chunk)
+        return chunk
 
     def close(self) -> None:
         if self._handle is not None:

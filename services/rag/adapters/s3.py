@@ -39,7 +39,7 @@ from services.rag.adapters.s3_limits import (
     UPLOAD_SECONDS,
 )
 from services.rag.domain import names
-from services.rag.ports import FileDriver, Place, StoredObject, project_path
+from services.rag.ports import BucketLocation, FileDriver, StoredObject, project_path
 
 log = logs.get(__name__)
 
@@ -100,8 +100,8 @@ class S3Store:
         self._client: Any = None
         self._open = AsyncExitStack()
 
-    async def put(self, place: Place, key: str, content: AsyncIterator[bytes]) -> StoredObject:
-        name = self._name(place, key)
+    async def put(self, location: BucketLocation, key: str, content: AsyncIterator[bytes]) -> StoredObject:
+        name = self._name(location, key)
         digest, size = sha256(), 0
         async with aclosing(blocks(content, PART_BYTES)) as parts:
             first = await anext(parts, b"")
@@ -126,34 +126,34 @@ class S3Store:
         return StoredObject(size, digest.hexdigest())
 
     async def get(
-        self, place: Place, key: str, offset: int = 0, length: int | None = None
+        self, location: BucketLocation, key: str, offset: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         left = length
         if length == 0:
-            if await self.size(place, key) is None:
+            if await self.size(location, key) is None:
                 raise absent()
             return
         wanted: dict[str, str] = {}
         if offset or length is not None:
             wanted["Range"] = f"bytes={offset}-{'' if length is None else offset + length - 1}"
-        answer = await self._call("get_object", Key=self._name(place, key), **wanted)
+        answer = await self._call("get_object", Key=self._name(location, key), **wanted)
         async with answer["Body"] as body:
-            while left != 0 and (piece := await _read(body, left)):
-                left = None if left is None else left - len(piece)
-                yield piece
+            while left != 0 and (chunk := await _read(body, left)):
+                left = None if left is None else left - len(chunk)
+                yield chunk
         if left:
             raise Unavailable("The stored file is shorter than it should be.", reason="OBJECT_DAMAGED")
 
-    async def size(self, place: Place, key: str) -> int | None:
+    async def size(self, location: BucketLocation, key: str) -> int | None:
         try:
-            answer = await self._call("head_object", Key=self._name(place, key))
+            answer = await self._call("head_object", Key=self._name(location, key))
         except NotFound:
             return None
         with provider_errors():
             return int(answer["ContentLength"])
 
-    async def delete(self, place: Place, key: str) -> None:
-        name = self._name(place, key)
+    async def delete(self, location: BucketLocation, key: str) -> None:
+        name = self._name(location, key)
         for found, upload in await self._unfinished(name):
             if found == name:
                 await self._abort(name, upload)
@@ -189,8 +189,8 @@ class S3Store:
     async def close(self) -> None:
         await self._open.aclose()
 
-    def _name(self, place: Place, key: str) -> str:
-        return self._options.prefix + place.path(key)
+    def _name(self, location: BucketLocation, key: str) -> str:
+        return self._options.prefix + location.path(key)
 
     async def _begin(self, name: str) -> str:
         """The id of a new multipart upload. A caller who is cancelled leaves none behind."""
@@ -259,8 +259,8 @@ class S3Store:
 async def _read(body: Any, left: int | None) -> bytes:
     """The next piece, of `left` bytes at most: a server may send more than it was asked for."""
     with provider_errors():
-        piece: bytes = await body.read(_READ if left is None else min(left, _READ))
-        return piece
+        chunk: bytes = await body.read(_READ if left is None else min(left, _READ))
+        return chunk
 
 
 def _hosts(credentials: Values, settings: Values) -> Sequence[Host]:

@@ -101,9 +101,9 @@ class _Answer:
     async def read(self, size: int | None = None) -> bytes:
         """At most `size` bytes; b"" at the end. Without a size, the whole body of what is not an object's content."""
         if size is not None:
-            piece = self._rest or await anext(self._stream, b"")
-            self._rest = piece[size:]
-            return piece[:size]
+            chunk = self._rest or await anext(self._stream, b"")
+            self._rest = chunk[size:]
+            return chunk[:size]
         if self._whole is None:
             self._whole = await self._read_whole()
         return self._whole

@@ -17,7 +17,7 @@ from core.tenancy import Project
 from services.rag.domain import names
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.tables import BUCKETS
-from services.rag.ports import Place
+from services.rag.ports import BucketLocation
 
 OPENAI = "openai"
 _UNASKED = {DEFAULT: "Default", OPENAI: "OpenAI files"}
@@ -41,8 +41,8 @@ class Bucket:
     created_at: float = 0.0
     updated_at: float = 0.0
 
-    def place(self, project: Project) -> Place:
-        return Place(project, self.id)
+    def location(self, project: Project) -> BucketLocation:
+        return BucketLocation(project, self.id)
 
     def document(self) -> Document:
         return {

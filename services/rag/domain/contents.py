@@ -27,6 +27,6 @@ class Contents:
             raise NotFound("There is no such bucket in this project.", reason="BUCKET_NOT_FOUND", field="bucketKey")
         provider = await self._providers.active(project, bucket.provider_id)
         with await self._stores.use(project, provider) as store:
-            async with aclosing(store.get(bucket.place(project), object_id, offset, length)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            async with aclosing(store.get(bucket.location(project), object_id, offset, length)) as chunks:
+                async for chunk in chunks:
+                    yield chunk

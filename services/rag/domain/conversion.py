@@ -165,8 +165,8 @@ class FileConversions:
                 field="objectKey",
             )
         beginning = self._contents.read(scope, file, file.object_id, 0, min(HEAD_BYTES, file.size))
-        async with aclosing(beginning) as pieces:
-            head = b"".join([piece async for piece in pieces])
+        async with aclosing(beginning) as chunks:
+            head = b"".join([chunk async for chunk in chunks])
         return kind_of(file.name, file.content_type, head)
 
     async def _is_there(self, scope: Project, file: File) -> bool:

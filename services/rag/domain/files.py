@@ -15,7 +15,7 @@ from services.rag.domain.buckets import Bucket, Buckets
 from services.rag.domain.contents import Contents
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import File
-from services.rag.domain.uploads import Parts, Upload, check_open
+from services.rag.domain.uploads import Upload, UploadDeps, check_open
 
 ORIGINAL, MARKDOWN = "original", "markdown"
 MARKDOWN_INLINE_BYTES = 1024 * 1024
@@ -56,7 +56,7 @@ class Opened:
 
     content: Content
     span: Span | None
-    pieces: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes]
 
 
 Select = Callable[[Content], Span | None]
@@ -66,9 +66,9 @@ Select = Callable[[Content], Span | None]
 class Files:
     """Use cases. Each takes the project first; what is another's is not there."""
 
-    def __init__(self, parts: Parts, buckets: Buckets, providers: FileProviders, contents: Contents) -> None:
-        self._parts = parts
-        self._records = parts.records
+    def __init__(self, deps: UploadDeps, buckets: Buckets, providers: FileProviders, contents: Contents) -> None:
+        self._deps = deps
+        self._records = deps.records
         self._buckets = buckets
         self._providers = providers
         self._contents = contents
@@ -110,11 +110,11 @@ class Files:
         for _ in range(_ATTEMPTS):
             bucket, file = await self._find(project, bucket_key, key)
             audit.change().resource_id = file.path
-            note = await self._parts.leftovers.note(project, bucket, file.objects)
+            intent = await self._deps.orphan_collector.register(project, bucket, file.objects)
             if await self._records.remove(project, file):
-                await self._parts.leftovers.finish(note, file.objects)
+                await self._deps.orphan_collector.finish(intent, file.objects)
                 return
-            await self._parts.leftovers.finish(note, ())  # replaced meanwhile, or gone
+            await self._deps.orphan_collector.finish(intent, ())  # replaced meanwhile, or gone
         raise Conflict("The file is being replaced by others. Try again.", reason="CHANGED_MEANWHILE")
 
     @asynccontextmanager
@@ -123,7 +123,7 @@ class Files:
         bucket = await self._buckets.get(project, bucket_key)
         check_open(bucket)
         provider = await self._providers.active(project, bucket.provider_id)
-        upload = Upload(self._parts, project, bucket, provider)
+        upload = Upload(self._deps, project, bucket, provider)
         try:
             yield upload
         finally:
@@ -158,12 +158,12 @@ class Files:
                 yield Opened(content, None, _chained(b"", None))
                 return
             wanted = self._contents.read(project, content.file, content.object_id, span.offset, span.length)
-            async with aclosing(wanted) as pieces:
+            async with aclosing(wanted) as chunks:
                 try:
-                    first = await anext(pieces, b"")
+                    first = await anext(chunks, b"")
                 except NotFound:  # replaced or deleted since it was looked up
                     continue
-                yield Opened(content, span, _chained(first, pieces))
+                yield Opened(content, span, _chained(first, chunks))
                 return
         raise Unavailable("The file's content cannot be found.", reason="OBJECT_MISSING")
 
@@ -174,11 +174,11 @@ class Files:
         async with self.open(
             project, file.bucket_key, file.key, MARKDOWN, lambda content: Span(0, content.size)
         ) as opened:
-            return b"".join([piece async for piece in opened.pieces]).decode(errors="replace")
+            return b"".join([chunk async for chunk in opened.chunks]).decode(errors="replace")
 
     async def convert(self, project: Project, bucket_key: str, key: str) -> File:
         """Raises NotFound, UnsupportedMedia."""
-        return await self._parts.conversions.request(project, await self.get(project, bucket_key, key))
+        return await self._deps.conversions.request(project, await self.get(project, bucket_key, key))
 
     async def _find(self, project: Project, bucket_key: str, key: str) -> tuple[Bucket, File]:
         names.object_key("objectKey", key)
@@ -210,5 +210,5 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIter
     if first:
         yield first
     if rest is not None:
-        async for piece in rest:
-            yield piece
+        async for chunk in rest:
+            yield chunk

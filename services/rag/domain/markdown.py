@@ -7,7 +7,7 @@ from uuid import uuid4
 from core.tenancy import Project
 from services.rag.domain import records
 from services.rag.domain.buckets import Buckets
-from services.rag.domain.leftovers import Leftovers
+from services.rag.domain.orphans import OrphanCollector
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import File, FileRecords, Markdown
 from services.rag.domain.stores import Stores
@@ -18,13 +18,18 @@ class MarkdownFiles:
     content has been replaced since."""
 
     def __init__(
-        self, records: FileRecords, buckets: Buckets, providers: FileProviders, stores: Stores, leftovers: Leftovers
+        self,
+        records: FileRecords,
+        buckets: Buckets,
+        providers: FileProviders,
+        stores: Stores,
+        orphan_collector: OrphanCollector,
     ) -> None:
         self._records = records
         self._buckets = buckets
         self._providers = providers
         self._stores = stores
-        self._leftovers = leftovers
+        self._orphan_collector = orphan_collector
 
     async def write(self, project: Project, file: File, content: AsyncIterator[bytes]) -> File | None:
         """Stores the Markdown, in place of what there was, and marks the file as converted. None: the file is not there
@@ -34,18 +39,18 @@ class MarkdownFiles:
             return None
         provider = await self._providers.active(project, bucket.provider_id)
         object_id = uuid4().hex
-        note = await self._leftovers.note(project, bucket, (object_id, *file.objects))
+        intent = await self._orphan_collector.register(project, bucket, (object_id, *file.objects))
         try:
             with await self._stores.use(project, provider) as store:
-                stored = await store.put(bucket.place(project), object_id, content)
+                stored = await store.put(bucket.location(project), object_id, content)
         except BaseException:  # a cancellation too: nothing of it stays
-            await self._leftovers.finish(note, (object_id,))
+            await self._orphan_collector.finish(intent, (object_id,))
             raise
-        note = await self._leftovers.confirm(note)
+        intent = await self._orphan_collector.confirm(intent)
         done = Markdown(records.SUCCEEDED, object_id=object_id, size=stored.size)
         changed = await self._records.set_markdown(project, file, done, time.time())
         old = (file.markdown.object_id,) if file.markdown.object_id else ()
-        await self._leftovers.finish(note, (object_id,) if changed is None else old)
+        await self._orphan_collector.finish(intent, (object_id,) if changed is None else old)
         return changed
 
     async def mark(self, project: Project, file: File, status: str, error: str = "") -> File | None:

@@ -6,7 +6,7 @@ from core.errors import PorticoError
 from core.providers.records import Provider
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
-from services.rag.domain.leftovers import Leftovers
+from services.rag.domain.orphans import OrphanCollector
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.stores import Stores
 from services.rag.domain.tables import BUCKETS, FILES
@@ -18,18 +18,20 @@ class ProjectRemoval:
     """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
     its content back. It needs the provider for that, so a provider stays while notes of such uploads do."""
 
-    def __init__(self, store: DocumentStore, providers: FileProviders, stores: Stores, leftovers: Leftovers) -> None:
+    def __init__(
+        self, store: DocumentStore, providers: FileProviders, stores: Stores, orphan_collector: OrphanCollector
+    ) -> None:
         self._store = store
         self._providers = providers
         self._stores = stores
-        self._leftovers = leftovers
+        self._orphan_collector = orphan_collector
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.removals.Remove."""
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
-        if not last and (not all(cleared) or await self._leftovers.count(project)):
+        if not last and (not all(cleared) or await self._orphan_collector.count(project)):
             return False
         await self._providers.delete_all(project)
         return True

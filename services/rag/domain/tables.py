@@ -26,7 +26,7 @@ FILES = Collection(
     unique=(("bucketId", "key"),),
     indexes=(("bucketId", "position"), ("objectId",), ("markdownObjectId",)),
 )
-LEFTOVERS = Collection(
+UPLOAD_INTENTS = Collection(
     "file_leftovers",
     Level.MAIN,
     {"tenant": TEXT, "project": TEXT, "dueAt": TIME},
@@ -34,4 +34,4 @@ LEFTOVERS = Collection(
 )
 """Objects that may belong to no file, if what was being done to them was cut off."""
 
-COLLECTIONS = (PROVIDERS, BUCKETS, FILES, LEFTOVERS)
+COLLECTIONS = (PROVIDERS, BUCKETS, FILES, UPLOAD_INTENTS)

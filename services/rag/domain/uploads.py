@@ -21,7 +21,7 @@ from core.tenancy import Project
 from services.rag.domain import names, records
 from services.rag.domain.buckets import Bucket, Buckets
 from services.rag.domain.conversion import FileConversions
-from services.rag.domain.leftovers import Leftovers, Note
+from services.rag.domain.orphans import OrphanCollector, UploadIntent
 from services.rag.domain.records import File, FileRecords, Markdown
 from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
@@ -63,13 +63,13 @@ class NewFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class UploadDeps:
     """What uploads work with."""
 
     records: FileRecords
     buckets: Buckets
     stores: Stores
-    leftovers: Leftovers
+    orphan_collector: OrphanCollector
     conversions: FileConversions
     rules: Rules
     tasks: Tasks
@@ -78,69 +78,71 @@ class Parts:
 class Upload:
     """One upload, as `Files.begin` gives it: write, then commit. Not for several tasks at once."""
 
-    def __init__(self, parts: Parts, project: Project, bucket: Bucket, provider: Provider) -> None:
-        self._parts = parts
+    def __init__(self, deps: UploadDeps, project: Project, bucket: Bucket, provider: Provider) -> None:
+        self._deps = deps
         self._project = project
         self._bucket = bucket
         self._provider = provider
         self._object_id = uuid4().hex
-        self._note: Note | None = None
+        self._intent: UploadIntent | None = None
         self._stored: StoredObject | None = None
         self._committing = False
 
     async def write(self, content: AsyncIterator[bytes]) -> None:
         """Stores the content; once. Raises PayloadTooLarge, InsufficientStorage, and whatever `content` raises."""
-        self._note = await self._parts.leftovers.note(self._project, self._bucket, (self._object_id,))
-        with await self._parts.stores.use(self._project, self._provider) as store:
+        self._intent = await self._deps.orphan_collector.register(self._project, self._bucket, (self._object_id,))
+        with await self._deps.stores.use(self._project, self._provider) as store:
             async with aclosing(self._measured(content)) as measured:
-                self._stored = await store.put(self._bucket.place(self._project), self._object_id, measured)
+                self._stored = await store.put(self._bucket.location(self._project), self._object_id, measured)
 
     async def commit(self, new: NewFile) -> File:
         """Makes it a file. It goes through to its end even if the caller is cancelled, for what it has begun must be
         known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict, Unavailable."""
-        checked = new.checked(self._parts.rules)
+        checked = new.checked(self._deps.rules)
         self._committing = True
         return await self._to_its_end("commit upload", self._commit(checked))
 
     async def abandon(self) -> None:
         """Removes what was written, unless it was committed or may have been. What fails is left to the sweep."""
-        if self._note is None or self._committing:
+        if self._intent is None or self._committing:
             return
         try:
-            await self._to_its_end("abandon upload", self._parts.leftovers.finish(self._note, (self._object_id,)))
+            await self._to_its_end(
+                "abandon upload", self._deps.orphan_collector.finish(self._intent, (self._object_id,))
+            )
         except Unavailable:  # the service ends
             log.warning("an abandoned upload is left for later")
 
     async def _to_its_end(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which goes on where the caller is cancelled, and which the service's end waits for."""
-        outcome = await asyncio.shield(self._parts.tasks.spawn(name, _outcome(work)))
+        outcome = await asyncio.shield(self._deps.tasks.spawn(name, _outcome(work)))
         if isinstance(outcome, PorticoError):
             raise outcome
         return outcome
 
     async def _measured(self, content: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         size = 0
-        async for piece in content:
-            size += len(piece)
-            self._parts.rules.check_size(size)
+        async for chunk in content:
+            size += len(chunk)
+            self._deps.rules.check_size(size)
             await self._confirm()
-            yield piece
+            yield chunk
 
     async def _confirm(self) -> None:
-        assert self._note is not None
-        if self._parts.leftovers.fades(self._note):
-            self._note = await self._parts.leftovers.confirm(self._note)
+        assert self._intent is not None
+        if self._deps.orphan_collector.expiring(self._intent):
+            self._intent = await self._deps.orphan_collector.confirm(self._intent)
 
     async def _commit(self, new: NewFile) -> File:
-        assert self._note is not None
-        leftovers = self._parts.leftovers
+        assert self._intent is not None
+        orphan_collector = self._deps.orphan_collector
         file, gone = await self._record(self._file(new), given_key=bool(new.key))
         audit.change().resource_id = file.path
         if new.convert:
             file, begun = await self._convert(file)
             if not begun:
                 return file  # the sweep begins it, for the sake of the note
-        await leftovers.finish(self._note, gone)
+        await orphan_collector.finish(self._intent, gone)
         return file
 
     def _file(self, new: NewFile) -> File:
@@ -169,39 +171,39 @@ class Upload:
 
     async def _record(self, file: File, *, given_key: bool) -> tuple[File, tuple[str, ...]]:
         """The file as it is recorded, and the objects that it replaced."""
-        assert self._note is not None
+        assert self._intent is not None
         for _ in range(_ATTEMPTS):
-            old = await self._parts.records.find(self._project, self._bucket.id, file.key) if given_key else None
+            old = await self._deps.records.find(self._project, self._bucket.id, file.key) if given_key else None
             if old is None:
                 await self._confirm()
-                if await self._parts.records.insert(self._project, file):
+                if await self._deps.records.insert(self._project, file):
                     await self._confirm_bucket(file)
                     return file, ()
             else:
-                self._note = await self._parts.leftovers.confirm(self._note, old.objects)
+                self._intent = await self._deps.orphan_collector.confirm(self._intent, old.objects)
                 new = replace(file, id=old.id, created_at=old.created_at, position=old.position)
-                replaced = await self._parts.records.replace(self._project, old, new)
+                replaced = await self._deps.records.replace(self._project, old, new)
                 if replaced is not None:
                     return replaced, old.objects
         raise Conflict("The file is being replaced by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def _confirm_bucket(self, file: File) -> None:
         """Takes the new record back where the bucket was being deleted meanwhile."""
-        assert self._note is not None
-        bucket = await self._parts.buckets.by_id(self._project, self._bucket.id)
+        assert self._intent is not None
+        bucket = await self._deps.buckets.by_id(self._project, self._bucket.id)
         if bucket is not None and not bucket.closing:
             return
-        if await self._parts.records.remove(self._project, file):
-            await self._parts.leftovers.finish(self._note, file.objects)
+        if await self._deps.records.remove(self._project, file):
+            await self._deps.orphan_collector.finish(self._intent, file.objects)
         raise NotFound("The bucket is being deleted.", reason="BUCKET_NOT_FOUND", field="bucketKey")
 
     async def _convert(self, file: File) -> tuple[File, bool]:
         """The file, and whether its conversion has begun or never will."""
         try:
-            return await self._parts.conversions.request(self._project, file), True
+            return await self._deps.conversions.request(self._project, file), True
         except UnsupportedMedia as error:
             skipped = Markdown(records.SKIPPED, error.message)
-            changed = await self._parts.records.set_markdown(self._project, file, skipped, time.time())
+            changed = await self._deps.records.set_markdown(self._project, file, skipped, time.time())
             return changed or file, True
         except PorticoError as error:  # the file is there: its upload has not failed
             log.warning("conversion is left for later", reason=error.reason)

@@ -57,7 +57,7 @@ class Arrivals:
                 raise self._too_slow()
         return message
 
-    async def pieces(self, first: Message) -> AsyncIterator[bytes]:
+    async def chunks(self, first: Message) -> AsyncIterator[bytes]:
         """The body that begins with this message. Raises RequestTimeout."""
         message: Message | None = first
         while message is not None:

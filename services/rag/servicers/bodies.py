@@ -54,9 +54,9 @@ async def json_body(content: AsyncIterator[bytes], scratch: Path) -> Json:
     held, size = bytearray(), 0
     file: IO[bytes] | None = None
     try:
-        async for piece in content:
-            held += piece
-            size += len(piece)
+        async for chunk in content:
+            held += chunk
+            size += len(chunk)
             if size > MAX_JSON_BYTES:
                 raise PayloadTooLarge(
                     f"An upload as JSON may have at most {MAX_JSON_BYTES // _MIB} MiB. Send larger files as a form.",
@@ -114,10 +114,10 @@ async def decoded(data: memoryview) -> AsyncIterator[bytes]:
         if at + _MIB < len(data) and part[-1] == ord("="):
             raise broken
         try:
-            piece = binascii.a2b_base64(part, strict_mode=True)
+            chunk = binascii.a2b_base64(part, strict_mode=True)
         except binascii.Error:
             raise broken from None
-        yield piece
+        yield chunk
         await asyncio.sleep(0)  # others want the loop, too
 
 

@@ -52,7 +52,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
     async def UploadFile(self, request_iterator: AsyncIterator[pb.UploadFileRequest], context: CallContext) -> HttpBody:
         project = call.identity().project
         file = await self._uploads.read(
-            request_iterator, lambda first: self._files.begin(project, first.bucket_key), _of_form, _of_json
+            request_iterator, lambda first: self._files.begin(project, first.bucket_key), _from_form, _from_json
         )
         return convert_json.uploaded(file)
 
@@ -95,7 +95,7 @@ async def _page(files: Files, request: pb.ListFilesRequest | rest_pb.ListObjects
     )
 
 
-def _of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
+def _from_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
     return NewFile(
         name=fields.get("fileName") or file_name or _NAMELESS,
         created_by=call.identity().subject,
@@ -106,7 +106,7 @@ def _of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, co
     )
 
 
-def _of_json(body: Json, named_type: str) -> NewFile:
+def _from_json(body: Json, named_type: str) -> NewFile:
     return NewFile(
         name=body.file_name,
         created_by=call.identity().subject,

@@ -46,8 +46,8 @@ class Part:
     async def text(self) -> str:
         """The content of a part that is a field. Raises PayloadTooLarge, InvalidInput."""
         content = bytearray()
-        async for piece in self.content:
-            content += piece
+        async for chunk in self.content:
+            content += chunk
             if len(content) > MAX_FIELD_BYTES:
                 raise PayloadTooLarge(
                     f"The form's field {_shown(self.name)} has more than {MAX_FIELD_BYTES // 1024} KiB.",
@@ -62,13 +62,13 @@ class Part:
 class Form:
     """The parts of one body. Raises InvalidInput for what is not a form, or ends too early."""
 
-    def __init__(self, content_type: str, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, content_type: str, chunks: AsyncIterator[bytes]) -> None:
         """`content_type` is the header, which names the boundary."""
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if not boundary:
             raise InvalidInput("The content type of a form must name its boundary.", field="content-type")
-        self._pieces = pieces
+        self._chunks = chunks
         self._unparsed = memoryview(b"")
         self._preamble: _Preamble | None = _Preamble(boundary)
         self._events: deque[Event] = deque()
@@ -119,33 +119,33 @@ class Form:
             if self._unparsed:
                 await asyncio.sleep(0)  # others want the loop, too
             else:
-                self._unparsed = await self._next_piece()
-            piece, self._unparsed = bytes(self._unparsed[:_SLICE]), self._unparsed[_SLICE:]
+                self._unparsed = await self._next_chunk()
+            chunk, self._unparsed = bytes(self._unparsed[:_SLICE]), self._unparsed[_SLICE:]
             if self._preamble is not None:
-                piece = self._preamble.skip(piece)
-                if not piece:
+                chunk = self._preamble.skip(chunk)
+                if not chunk:
                     continue
                 self._preamble = None
             try:
-                self._parser.write(piece)
+                self._parser.write(chunk)
             except FormParserError:
                 raise _broken("a boundary or header is malformed") from None
         return bool(self._events)
 
-    async def _next_piece(self) -> memoryview:
-        piece = await anext(self._pieces, None)
-        if piece is None:
+    async def _next_chunk(self) -> memoryview:
+        chunk = await anext(self._chunks, None)
+        if chunk is None:
             raise _broken("it ends too early")
-        return memoryview(piece)
+        return memoryview(chunk)
 
     async def _read_epilogue(self) -> None:
         """What may follow the last part, so that the sender can end; nobody needs much of it."""
         left = _MAX_EPILOGUE - len(self._unparsed)
         while left >= 0:
-            piece = await anext(self._pieces, None)
-            if piece is None:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
                 return
-            left -= len(piece)
+            left -= len(chunk)
         raise _broken("too much follows its end")
 
     def _callbacks(self) -> "MultipartCallbacks":
@@ -185,9 +185,9 @@ class _Preamble:
         self._first = re.compile(rb"[\r\n]--" + re.escape(boundary))
         self._read = bytearray(b"\n")  # as if a line had ended here
 
-    def skip(self, piece: bytes) -> bytes:
+    def skip(self, chunk: bytes) -> bytes:
         """What of the body so far begins with the boundary; empty: it has not come yet. Raises InvalidInput."""
-        self._read += piece
+        self._read += chunk
         if found := self._first.search(self._read):
             return bytes(self._read[found.start() + 1 :])
         if len(self._read) > _MAX_PREAMBLE:

@@ -30,7 +30,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
     async def CreateOpenAIFile(
         self, request_iterator: AsyncIterator[pb.CreateOpenAIFileRequest], context: CallContext
     ) -> HttpBody:
-        def of_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
+        def from_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
             if unkept := [name for name in fields if name.startswith("expires_after")]:
                 raise InvalidInput(f"Files do not expire here. Leave {unkept[0]} out.", field="expires_after")
             asked = "purpose" in fields or complete
@@ -45,7 +45,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
             )
 
         project = call.identity().project
-        file = await self._uploads.read(request_iterator, lambda first: self._openai.begin(project), of_form)
+        file = await self._uploads.read(request_iterator, lambda first: self._openai.begin(project), from_form)
         return convert_json.uploaded_openai_file(file)
 
     async def ListOpenAIFiles(

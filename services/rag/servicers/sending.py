@@ -31,8 +31,8 @@ async def send(
     async with files.open(project, bucket_key, key, variant, select) as opened:
         downloads.add_headers(opened.content, opened.span, context)
         content_type = opened.content.content_type
-        async for piece in opened.pieces:
-            yield HttpBody(content_type=content_type, data=piece)
+        async for chunk in opened.chunks:
+            yield HttpBody(content_type=content_type, data=chunk)
             content_type = ""
         if content_type:
             yield HttpBody(content_type=content_type)

@@ -22,11 +22,11 @@ _SKIP_SECONDS = 10.0
 Begin = Callable[[Any], AbstractAsyncContextManager[Upload]]
 """Opens the upload that the first message asks for."""
 
-OfJson = Callable[[Json, str], NewFile]
+FromJson = Callable[[Json, str], NewFile]
 """What the body says of the file; the text is the type that its data URL names."""
 
 
-class OfForm(Protocol):
+class FromForm(Protocol):
     def __call__(self, fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
         """What the form says of the file; name and type as the file's own part gives them. Not `complete`: more fields
         may come behind the file. Raises InvalidInput."""
@@ -40,37 +40,37 @@ class UploadReader:
         self._pace = pace
 
     async def read(
-        self, messages: AsyncIterator[Any], begin: Begin, of_form: OfForm, of_json: OfJson | None = None
+        self, messages: AsyncIterator[Any], begin: Begin, from_form: FromForm, from_json: FromJson | None = None
     ) -> File:
         """Stores and commits the file that the call's body holds. Raises InvalidInput, RequestTimeout and what uploads
         raise."""
         arrivals = Arrivals(messages, self._pace)
         try:
-            return await self._read(arrivals, begin, of_form, of_json)
+            return await self._read(arrivals, begin, from_form, from_json)
         except RequestTimeout:
             raise
         except PorticoError:
             await arrivals.skip(_SKIP_BYTES, _SKIP_SECONDS)
             raise
 
-    async def _read(self, arrivals: Arrivals, begin: Begin, of_form: OfForm, of_json: OfJson | None) -> File:
+    async def _read(self, arrivals: Arrivals, begin: Begin, from_form: FromForm, from_json: FromJson | None) -> File:
         first = await arrivals.next()
         if first is None:
             raise InvalidInput("The call has no body.", field="body")
         content_type = first.body.content_type
-        pieces = arrivals.pieces(first)
+        chunks = arrivals.chunks(first)
         async with begin(first) as upload:
             kind = essence(content_type)
             if kind == "multipart/form-data":
-                new = await self._read_form(Form(content_type, pieces), upload, of_form)
-            elif kind == "application/json" and of_json is not None:
-                new = await self._read_json(pieces, upload, of_json)
+                new = await self._read_form(Form(content_type, chunks), upload, from_form)
+            elif kind == "application/json" and from_json is not None:
+                new = await self._read_json(chunks, upload, from_json)
             else:
-                kinds = "multipart/form-data" if of_json is None else "multipart/form-data or application/json"
+                kinds = "multipart/form-data" if from_json is None else "multipart/form-data or application/json"
                 raise UnsupportedMedia(f"The body must be {kinds}.", field="content-type")
             return await upload.commit(new)
 
-    async def _read_form(self, form: Form, upload: Upload, of_form: OfForm) -> NewFile:
+    async def _read_form(self, form: Form, upload: Upload, from_form: FromForm) -> NewFile:
         """What stands before the file is checked before it is read; fields may also stand behind it."""
         fields: dict[str, str] = {}
         file: tuple[str, str] | None = None
@@ -81,16 +81,16 @@ class UploadReader:
                 raise InvalidInput("A form may hold one file.", field="file")
             else:
                 file = (part.file_name, part.content_type)
-                of_form(fields, *file, complete=False).checked(self._rules)
+                from_form(fields, *file, complete=False).checked(self._rules)
                 await upload.write(part.content)
         if file is None:
             raise InvalidInput('The form must hold the file, as a part named "file".', field="file")
-        return of_form(fields, *file, complete=True)
+        return from_form(fields, *file, complete=True)
 
-    async def _read_json(self, pieces: AsyncIterator[bytes], upload: Upload, of_json: OfJson) -> NewFile:
-        body = await bodies.json_body(pieces, self._scratch)
+    async def _read_json(self, chunks: AsyncIterator[bytes], upload: Upload, from_json: FromJson) -> NewFile:
+        body = await bodies.json_body(chunks, self._scratch)
         data, named_type = await offload(lambda: bodies.data_of(body), len(body.data) + len(body.base64))
-        new = of_json(body, named_type)
+        new = from_json(body, named_type)
         new.checked(self._rules)
         await upload.write(bodies.decoded(data))
         return new

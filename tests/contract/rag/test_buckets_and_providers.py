@@ -155,7 +155,7 @@ async def test_a_cancelled_upload_leaves_no_parts_in_s3(client: RagClient, s3_en
     await client.call(
         client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Far", key="far", provider_key="ours")
     )
-    call = client.start_upload(SlowForm(12 * MIB).pieces(), FORM, "far")
+    call = client.start_upload(SlowForm(12 * MIB).chunks(), FORM, "far")
     waiting = asyncio.ensure_future(outcome(call))
     await until(lambda: s3.list_multipart_uploads(Bucket="broken-off").get("Uploads"))
     call.cancel()
@@ -258,4 +258,4 @@ async def test_a_provider_that_cannot_be_reached(client: RagClient, world: World
     await client.call(client.buckets.CreateBucket, bucket)
     await refused(client.upload(b"x", bucket="far"), CODE.UNAVAILABLE, http=503)
     assert await client.keys("far") == []
-    assert await world.notes() == 1, "what may lie at the provider is looked at later"
+    assert await world.upload_intents() == 1, "what may lie at the provider is looked at later"

@@ -224,7 +224,7 @@ async def test_256_mib_up_and_down_are_never_held_in_memory(world: World, client
     size = 256
     block = os.urandom(MIB)
 
-    async def pieces(mib: int) -> AsyncIterator[bytes]:
+    async def chunks(mib: int) -> AsyncIterator[bytes]:
         yield field("keyHint", "large.bin") + file_head("large.bin", "application/octet-stream")
         for _ in range(mib):
             yield block
@@ -244,9 +244,9 @@ async def test_256_mib_up_and_down_are_never_held_in_memory(world: World, client
             digest.update(message.data)
         return digest.hexdigest()
 
-    await client.send(pieces(16))
+    await client.send(chunks(16))
     await digest_of("large.bin")
-    answer, grown = await watched(client.send(pieces(size)))
+    answer, grown = await watched(client.send(chunks(size)))
     assert answer["file"]["size"] == size * MIB
     assert grown < 64 * MIB
     expected = hashlib.sha256()

@@ -58,4 +58,4 @@ async def test_deleting_a_file(client: RagClient, world: World) -> None:
     await refused(client.get(file["key"]), CODE.NOT_FOUND, "objectKey", http=404)
     await refused(client.delete(file["key"]), CODE.NOT_FOUND, "objectKey", http=404)
     assert world.objects() == []
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0

@@ -96,9 +96,9 @@ async def test_an_upload_that_is_under_way_is_refused_and_leaves_nothing(
     hurry(world.running)
     client, form = world.client(), SlowForm()
     await fill(client, s3_endpoint, s3_bucket)
-    upload = client.start_upload(form.pieces(), FORM, bucket)
+    upload = client.start_upload(form.chunks(), FORM, bucket)
     async with asyncio.timeout(20):
-        while not await world.notes():
+        while not await world.upload_intents():
             await asyncio.sleep(0.01)
     await delete_project(world.running)
     await gone_over(world.running, 3)

@@ -52,7 +52,7 @@ async def test_an_upload_as_a_form(client: RagClient, world: World) -> None:
     assert (file["key"], file["fileName"], file["contentType"]) == ("docs/2024/ä.bin", "ä b.bin", "application/x-own")
     assert file["metadata"] == {"a": 1}
     assert (await client.download("docs/2024/ä.bin")).content == b"\r\n--hello\r\n"
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0
 
 
 async def test_success_is_201(client: RagClient) -> None:
@@ -124,7 +124,7 @@ async def test_base64_that_breaks_after_megabytes_leaves_nothing(client: RagClie
         broken = f"{data[:at]}={data[at + 1 :]}"
         await refused(client.upload(b"", data=broken), CODE.INVALID_ARGUMENT, "data")
     assert world.objects() == []
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ async def test_json_that_does_not_fit(client: RagClient, world: World, body: byt
 
 
 async def test_json_is_read_up_to_its_limit(client: RagClient) -> None:
-    pieces = [b'{"fileName": "a", "data": "', *[b"A" * MIB] * 33, b'"}']
-    await refused(client.send(pieces, "application/json"), CODE.INVALID_ARGUMENT, "body", http=413)
+    chunks = [b'{"fileName": "a", "data": "', *[b"A" * MIB] * 33, b'"}']
+    await refused(client.send(chunks, "application/json"), CODE.INVALID_ARGUMENT, "body", http=413)
 
 
 async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, world: World) -> None:
@@ -163,7 +163,7 @@ async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, world: W
     late = file_head() + b"x" + FILE_END + field("metadata", orjson.dumps(notes)) + FORM_END
     await refused(client.send([late]), CODE.INVALID_ARGUMENT, "metadata")
     assert world.objects() == []
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ async def test_a_broken_form_is_refused_and_leaves_nothing(client: RagClient, wo
     await refused(client.send([body]), CODE.INVALID_ARGUMENT, http=400)
     assert world.objects() == []
     assert await client.keys() == []
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0
 
 
 async def test_not_much_may_follow_a_form(client: RagClient, world: World) -> None:
@@ -286,7 +286,7 @@ async def test_limits_of_the_installation(tmp_path: Path, signer: Signer) -> Non
         await client.upload(b"x", "a.png")
         await client.upload(b"x", "a", contentType="TEXT/plain; charset=utf-8")
         assert len(world.objects()) == 3
-        assert await world.notes() == 0
+        assert await world.upload_intents() == 0
 
 
 async def test_a_file_with_the_same_key_is_replaced_whole(client: RagClient, world: World) -> None:
@@ -305,7 +305,7 @@ async def test_of_many_uploads_of_one_key_one_stays(client: RagClient, world: Wo
     await asyncio.gather(*(client.upload(content, keyHint="a") for content in contents))
     assert (await client.download("a")).content in contents
     assert len(world.objects()) == 1
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0
 
 
 async def test_uploads_and_deletions_of_one_key_at_a_time(client: RagClient, world: World) -> None:
@@ -323,7 +323,7 @@ async def test_uploads_and_deletions_of_one_key_at_a_time(client: RagClient, wor
         if there:
             content = (await client.download("a")).content
             assert content == content[:1] * 1000
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0
 
 
 @pytest.mark.parametrize(
@@ -349,8 +349,8 @@ async def test_names_of_files_as_clients_encode_them(client: RagClient, given: s
 async def test_a_preamble_is_skipped(client: RagClient, preamble: bytes, size: int) -> None:
     """RFC 2046 lets a text stand before the first boundary; such a form was refused as malformed."""
     body = preamble + form(b"content", "a.txt", keyHint="a")
-    pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    assert (await client.send(pieces))["file"]["size"] == 7
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
+    assert (await client.send(chunks))["file"]["size"] == 7
     assert (await client.download("a")).content == b"content"
 
 

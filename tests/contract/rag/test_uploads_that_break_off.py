@@ -24,14 +24,14 @@ from tests.support.waiting import until
 
 
 async def test_an_upload_that_the_caller_cancels_leaves_nothing(client: RagClient, world: World) -> None:
-    call = client.start_upload(SlowForm().pieces(), FORM)
+    call = client.start_upload(SlowForm().chunks(), FORM)
     waiting = asyncio.ensure_future(outcome(call))
     await until(world.objects)
     call.cancel()
     assert await waiting == "CANCELLED"
     await until(lambda: not world.objects())
     assert await client.keys() == []
-    while await world.notes():
+    while await world.upload_intents():
         await asyncio.sleep(0.01)
 
 
@@ -39,7 +39,7 @@ async def test_an_upload_over_a_connection_that_breaks_leaves_nothing(world: Wor
     async with grpc.aio.insecure_channel(
         f"127.0.0.1:{world.running.port}", options=[("grpc.use_local_subchannel_pool", 1)]
     ) as channel:
-        call = RagClient(channel, world.signer.token()).start_upload(SlowForm().pieces(), FORM)
+        call = RagClient(channel, world.signer.token()).start_upload(SlowForm().chunks(), FORM)
         waiting = asyncio.ensure_future(outcome(call))
         await until(world.objects)
     await waiting
@@ -54,12 +54,12 @@ async def test_an_upload_that_stalls_is_given_up(tmp_path: Path, signer: Signer)
     ):
         world = World(running, channel, signer, tmp_path)
         slow = SlowForm()
-        sending = asyncio.ensure_future(world.client().send(slow.pieces()))
+        sending = asyncio.ensure_future(world.client().send(slow.chunks()))
         await until(world.objects)
         await until(lambda: not world.objects())
         slow.on.set()
         await refused(sending, CODE.DEADLINE_EXCEEDED, http=408)
-        assert await world.notes() == 0
+        assert await world.upload_intents() == 0
 
 
 class Drip:
@@ -68,7 +68,7 @@ class Drip:
     def __init__(self, head: bytes, size: int, end: bytes = b"", count: int = 0) -> None:
         self._head, self._size, self._end, self._count = head, size, end, count
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         yield self._head
         sent = 0
         while not self._count or sent < self._count:
@@ -99,13 +99,13 @@ async def test_uploads_that_drip_are_given_up(
     ):
         world = World(running, channel, signer, tmp_path)
         client = world.client()
-        drips = [client.start_upload(Drip(head, size).pieces(), content_type, bucket) for _ in range(42)]
+        drips = [client.start_upload(Drip(head, size).chunks(), content_type, bucket) for _ in range(42)]
         assert (await world.client(tenant="globex").upload(b"mine"))["size"] == 4
         async with asyncio.timeout(60):
             codes = {await drip.code() for drip in drips}
         assert codes <= {CODE.DEADLINE_EXCEEDED, CODE.INTERNAL}  # as a client says that was writing when it was refused
         await until(lambda: len(world.objects()) == 1)
-        while await world.notes():
+        while await world.upload_intents():
             await asyncio.sleep(0.01)
 
 
@@ -116,13 +116,13 @@ async def test_a_slow_upload_that_is_steady_ends_well(tmp_path: Path, signer: Si
     ):
         client = World(running, channel, signer, tmp_path).client()
         slow = Drip(field("keyHint", "slow") + file_head(), 1000, FILE_END + FORM_END, count=100)
-        assert (await client.send(slow.pieces()))["file"]["size"] == 100_000
+        assert (await client.send(slow.chunks()))["file"]["size"] == 100_000
 
 
 async def test_a_slow_upload_does_not_hide_the_old_file(client: RagClient, world: World) -> None:
     await client.upload(b"old", keyHint="slow.bin")
     slow = SlowForm()
-    sending = asyncio.ensure_future(client.send(slow.pieces()))
+    sending = asyncio.ensure_future(client.send(slow.chunks()))
     await until(lambda: len(world.objects()) == 2)
     assert (await client.download("slow.bin")).content == b"old"
     slow.on.set()
@@ -134,23 +134,23 @@ async def test_a_slow_upload_does_not_hide_the_old_file(client: RagClient, world
 async def test_a_bucket_that_is_deleted_during_an_upload_takes_no_file(client: RagClient, world: World) -> None:
     await client.call(client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Brief", key="brief"))
     slow = SlowForm()
-    sending = asyncio.ensure_future(client.send(slow.pieces(), bucket="brief"))
+    sending = asyncio.ensure_future(client.send(slow.chunks(), bucket="brief"))
     await until(world.objects)
     await client.call(client.buckets.DeleteBucket, bucket_pb.DeleteBucketRequest(bucket_key="brief"))
     slow.on.set()
     await refused(sending, CODE.NOT_FOUND, "bucketKey", http=404)
     assert world.objects() == []
-    assert await world.notes() == 0
+    assert await world.upload_intents() == 0
 
 
 async def test_an_upload_into_no_bucket_is_refused_and_read_to_its_end(client: RagClient) -> None:
     """A sender over HTTP/1.1 who is cut off might never read the refusal."""
     sent: list[int] = []
 
-    async def pieces() -> AsyncIterator[bytes]:
-        for piece in [file_head(), *[b"x" * MIB] * 8, FILE_END + FORM_END]:
-            sent.append(len(piece))
-            yield piece
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in [file_head(), *[b"x" * MIB] * 8, FILE_END + FORM_END]:
+            sent.append(len(chunk))
+            yield chunk
 
-    await refused(client.send(pieces(), bucket="nobodys"), CODE.NOT_FOUND, "bucketKey", http=404)
+    await refused(client.send(chunks(), bucket="nobodys"), CODE.NOT_FOUND, "bucketKey", http=404)
     assert sum(sent) > 8 * MIB

@@ -48,11 +48,11 @@ class ProcessConverter:
     async def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
         make = partial(scratch_file, self._folder)
         with await on_disk(make) as document, await on_disk(make) as markdown:
-            async for piece in content:
-                await on_disk(partial(write_all, document, piece))
+            async for chunk in content:
+                await on_disk(partial(write_all, document, chunk))
             document.seek(0)
             await self._run(kind, document, markdown)
-            yield _pieces(markdown)
+            yield _chunks(markdown)
 
     async def _run(self, kind: Kind, document: IO[bytes], markdown: IO[bytes]) -> None:
         for _ in range(_STARTS):
@@ -143,10 +143,10 @@ def _environment() -> dict[str, str]:
     }
 
 
-async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+async def _chunks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
     file.seek(0)
-    while piece := await on_disk(partial(file.read, _READ)):
-        yield piece
+    while chunk := await on_disk(partial(file.read, _READ)):
+        yield chunk
 
 
 def _failed(message: str) -> PorticoError:

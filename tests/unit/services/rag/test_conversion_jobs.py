@@ -39,17 +39,17 @@ class Script:
     @asynccontextmanager
     async def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
         self.calls.append(kind)
-        whole = [piece async for piece in content]
+        whole = [chunk async for chunk in content]
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if outcome is not None:
             raise outcome
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             yield b"# "
-            for piece in whole:
-                yield piece
+            for chunk in whole:
+                yield chunk
 
-        yield pieces()
+        yield chunks()
 
 
 class SlowToAnswer(Jobs):
@@ -85,11 +85,11 @@ class House:
         await self.jobs.start()
 
     async def upload(self, content: bytes = b"words", name: str = "a.txt") -> File:
-        async def pieces() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             yield content
 
         async with self.files.begin(ACME, "default") as upload:
-            await upload.write(pieces())
+            await upload.write(chunks())
             return await upload.commit(NewFile(name=name, created_by="u1", key=name))
 
     async def convert(self) -> File:

@@ -26,7 +26,7 @@ def remains(folder: Path) -> list[Path]:
 
 async def content_of(body: bytes, folder: Path) -> tuple[bytes, str]:
     data, named_type = bodies.data_of(await bodies.json_body(cut(body), folder))
-    return b"".join([piece async for piece in bodies.decoded(data)]), named_type
+    return b"".join([chunk async for chunk in bodies.decoded(data)]), named_type
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 1000, MIB, 3 * MIB + 1])
@@ -72,7 +72,7 @@ async def test_a_large_body_is_not_held(tmp_path: Path) -> None:
     body = orjson.dumps({"fileName": "a", "data": base64.b64encode(bytes(20 * MIB)).decode()})
     tracemalloc.start()
     data, _ = bodies.data_of(await bodies.json_body(cut(body), tmp_path))
-    size = sum([len(piece) async for piece in bodies.decoded(data)])
+    size = sum([len(chunk) async for chunk in bodies.decoded(data)])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size == 20 * MIB

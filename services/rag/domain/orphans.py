@@ -21,8 +21,8 @@ from services.rag.domain.buckets import Bucket
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import File, FileRecords
 from services.rag.domain.stores import Stores
-from services.rag.domain.tables import LEFTOVERS
-from services.rag.ports import Place
+from services.rag.domain.tables import UPLOAD_INTENTS
+from services.rag.ports import BucketLocation
 
 log = logs.get(__name__)
 
@@ -34,11 +34,11 @@ SETTLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class UploadIntent:
     """Some objects of one place, in the store of one provider."""
 
     id: str
-    place: Place
+    location: BucketLocation
     provider_id: str
     objects: tuple[str, ...]
     due_at: float
@@ -47,26 +47,26 @@ class Note:
     def document(self) -> Document:
         return {
             "id": self.id,
-            "tenant": self.place.scope.tenant.slug,
-            "project": self.place.scope.id,
-            "bucketId": self.place.bucket_id,
+            "tenant": self.location.scope.tenant.slug,
+            "project": self.location.scope.id,
+            "bucketId": self.location.bucket_id,
             "providerId": self.provider_id,
             "objects": list(self.objects),
             "dueAt": self.due_at,
         }
 
 
-def note_of(document: Document) -> Note:
+def upload_intent_of(document: Document) -> UploadIntent:
     project = Project(Tenant(document["tenant"]), document["project"])
-    place = Place(project, document["bucketId"])
-    return Note(document["id"], place, document["providerId"], tuple(document["objects"]), document["dueAt"])
+    location = BucketLocation(project, document["bucketId"])
+    return UploadIntent(document["id"], location, document["providerId"], tuple(document["objects"]), document["dueAt"])
 
 
 async def _ignore(project: Project, file: File) -> None:
     """Nobody has asked to be told."""
 
 
-class Leftovers:
+class OrphanCollector:
     """`grace` is how long, in seconds, a note is left alone after it was last confirmed."""
 
     def __init__(
@@ -91,40 +91,42 @@ class Leftovers:
         """Await `kept` for every file that a note was about and that is there. Before the first sweep."""
         self._kept = kept
 
-    async def note(self, project: Project, bucket: Bucket, objects: Sequence[str]) -> Note:
+    async def register(self, project: Project, bucket: Bucket, objects: Sequence[str]) -> UploadIntent:
         """Durable on return: from now on these objects do not stay without a file."""
         due_at = self._clock() + self._grace
-        note = Note(f"lft_{uuid4().hex}", bucket.place(project), bucket.provider_id, tuple(objects), due_at)
-        await self._store.insert(MAIN, LEFTOVERS, note.document())
-        return note
+        intent = UploadIntent(
+            f"lft_{uuid4().hex}", bucket.location(project), bucket.provider_id, tuple(objects), due_at
+        )
+        await self._store.insert(MAIN, UPLOAD_INTENTS, intent.document())
+        return intent
 
-    def fades(self, note: Note) -> bool:
+    def expiring(self, intent: UploadIntent) -> bool:
         """Whether it is time to confirm it."""
-        return self._clock() > note.due_at - 0.75 * self._grace
+        return self._clock() > intent.due_at - 0.75 * self._grace
 
-    async def confirm(self, note: Note, objects: Sequence[str] = ()) -> Note:
+    async def confirm(self, intent: UploadIntent, objects: Sequence[str] = ()) -> UploadIntent:
         """Still at work, now with these objects as well. Raises Unavailable where the sweep has taken the note, and the
         objects may be gone."""
-        whole = tuple(dict.fromkeys((*note.objects, *objects)))
-        changed = replace(note, objects=whole, due_at=self._clock() + self._grace)
+        whole = tuple(dict.fromkeys((*intent.objects, *objects)))
+        changed = replace(intent, objects=whole, due_at=self._clock() + self._grace)
         changes = {"objects": list(whole), "dueAt": changed.due_at}
-        if await self._store.update(MAIN, LEFTOVERS, note.id, changes, where={"swept": None}) is None:
+        if await self._store.update(MAIN, UPLOAD_INTENTS, intent.id, changes, where={"swept": None}) is None:
             raise Unavailable("The file took too long to come. Send it again.", reason="UPLOAD_EXPIRED")
         return changed
 
-    async def finish(self, note: Note, nobodys: Sequence[str]) -> None:
+    async def finish(self, intent: UploadIntent, orphans: Sequence[str]) -> None:
         """Removes the objects that are known to be nobody's, and the note. What fails is left to the sweep."""
         try:
-            await self._finish(note, nobodys)
+            await self._finish(intent, orphans)
         except PorticoError as error:
-            log.warning("objects are left for later", reason=error.reason, provider=note.provider_id)
+            log.warning("objects are left for later", reason=error.reason, provider=intent.provider_id)
 
     async def count(self, project: Project, provider_id: str = "") -> int:
         """Notes of the project, or of one provider in it: work under way, or cut off and not settled yet."""
         where = {"tenant": project.tenant.slug, "project": project.id}
         if provider_id:
             where["providerId"] = provider_id
-        return await self._store.count(MAIN, LEFTOVERS, where)
+        return await self._store.count(MAIN, UPLOAD_INTENTS, where)
 
     async def sweep(self) -> int:
         """Settles the notes whose time has come; says how many there were. A provider that fails is left alone until
@@ -132,44 +134,44 @@ class Leftovers:
         due = {"dueAt": Cond(Op.LTE, self._clock())}
         failing: set[tuple[Project, str]] = set()
         count = 0
-        async for document in scan(self._store, MAIN, LEFTOVERS, due, order=Order("dueAt", descending=False)):
-            note = note_of(document)
-            if (note.place.scope, note.provider_id) not in failing:
-                count += await self._claim(note, failing)
+        async for document in scan(self._store, MAIN, UPLOAD_INTENTS, due, order=Order("dueAt", descending=False)):
+            intent = upload_intent_of(document)
+            if (intent.location.scope, intent.provider_id) not in failing:
+                count += await self._claim(intent, failing)
         return count
 
-    async def _claim(self, note: Note, failing: set[tuple[Project, str]]) -> bool:
+    async def _claim(self, intent: UploadIntent, failing: set[tuple[Project, str]]) -> bool:
         """One of several sweeps takes it, and whoever wrote it may not go on. It comes again if this one fails."""
         changes = {"swept": True, "dueAt": self._clock() + self._grace}
-        if await self._store.update(MAIN, LEFTOVERS, note.id, changes, where={"dueAt": note.due_at}) is None:
+        if await self._store.update(MAIN, UPLOAD_INTENTS, intent.id, changes, where={"dueAt": intent.due_at}) is None:
             return False
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
-                await self._settle(note)
+                await self._settle(intent)
         except (PorticoError, TimeoutError) as error:
             reason = error.reason if isinstance(error, PorticoError) else "TIMEOUT"
-            log.warning("objects are left for later", reason=reason, provider=note.provider_id)
-            failing.add((note.place.scope, note.provider_id))
+            log.warning("objects are left for later", reason=reason, provider=intent.provider_id)
+            failing.add((intent.location.scope, intent.provider_id))
         return True
 
-    async def _settle(self, note: Note) -> None:
-        project = note.place.scope
-        owners = {each: await self._records.with_object(project, each) for each in note.objects}
+    async def _settle(self, intent: UploadIntent) -> None:
+        project = intent.location.scope
+        owners = {each: await self._records.with_object(project, each) for each in intent.objects}
         for file in {file.id: file for file in owners.values() if file is not None}.values():
             await self._kept(project, file)
-        await self._finish(note, [each for each, file in owners.items() if file is None])
+        await self._finish(intent, [each for each, file in owners.items() if file is None])
 
-    async def _finish(self, note: Note, nobodys: Sequence[str]) -> None:
-        if nobodys:
-            await self._remove(note, nobodys)
-        await self._store.delete(MAIN, LEFTOVERS, note.id)
+    async def _finish(self, intent: UploadIntent, orphans: Sequence[str]) -> None:
+        if orphans:
+            await self._remove(intent, orphans)
+        await self._store.delete(MAIN, UPLOAD_INTENTS, intent.id)
 
-    async def _remove(self, note: Note, objects: Sequence[str]) -> None:
+    async def _remove(self, intent: UploadIntent, objects: Sequence[str]) -> None:
         try:
-            provider = await self._providers.get(note.place.scope, note.provider_id)
+            provider = await self._providers.get(intent.location.scope, intent.provider_id)
         except NotFound:
             log.warning("objects of a deleted provider are left in it", count=len(objects))
             return
-        with await self._stores.use(note.place.scope, provider) as store:
+        with await self._stores.use(intent.location.scope, provider) as store:
             for object_id in objects:
-                await store.delete(note.place, object_id)
+                await store.delete(intent.location, object_id)

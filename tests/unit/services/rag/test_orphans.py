@@ -9,12 +9,12 @@ import pytest
 
 from core.providers.records import Provider
 from core.tenancy import MAIN, Project, Tenant
-from services.rag.domain import leftovers
+from services.rag.domain import orphans
 from services.rag.domain.buckets import Bucket
-from services.rag.domain.leftovers import Leftovers
+from services.rag.domain.orphans import OrphanCollector
 from services.rag.domain.records import FileRecords
-from services.rag.domain.tables import LEFTOVERS
-from services.rag.ports import Place
+from services.rag.domain.tables import UPLOAD_INTENTS
+from services.rag.ports import BucketLocation
 from tests.support.stores import MemoryStore
 
 RED, BLUE = Project(Tenant("red"), "p"), Project(Tenant("blue"), "p")
@@ -34,19 +34,19 @@ class SlowFor:
     async def use(self, project: Project, provider: Provider) -> AbstractContextManager["SlowFor"]:
         return nullcontext(self)
 
-    async def delete(self, place: Place, key: str) -> None:
-        self.asked[place.scope] += 1
-        if place.scope in self.slow:
+    async def delete(self, location: BucketLocation, key: str) -> None:
+        self.asked[location.scope] += 1
+        if location.scope in self.slow:
             await asyncio.Event().wait()
-        self.deleted[place.scope].append(key)
+        self.deleted[location.scope].append(key)
 
 
 async def test_a_provider_that_does_not_answer_does_not_keep_the_others_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(leftovers, "SETTLE_SECONDS", 0.02)
+    monkeypatch.setattr(orphans, "SETTLE_SECONDS", 0.02)
     now, store, stores = [1000.0], MemoryStore(tenants=(RED.tenant, BLUE.tenant)), SlowFor(RED)
-    swept = Leftovers(
+    swept = OrphanCollector(
         store,
         FileRecords(store),
         cast("Any", stores),
@@ -57,13 +57,13 @@ async def test_a_provider_that_does_not_answer_does_not_keep_the_others_waiting(
     for number in range(5):
         for project in (RED, BLUE):
             bucket = Bucket("bkt", "b", "B", "prv", "s3")
-            await swept.note(project, bucket, [f"{project.tenant.slug}-{number}"])
+            await swept.register(project, bucket, [f"{project.tenant.slug}-{number}"])
     now[0] += 61
     await asyncio.wait_for(swept.sweep(), 20)
     assert RED not in stores.deleted
     assert sorted(stores.deleted[BLUE]) == [f"blue-{number}" for number in range(5)]
     assert stores.asked[RED] == 1
-    assert await store.count(MAIN, LEFTOVERS) == 5
+    assert await store.count(MAIN, UPLOAD_INTENTS) == 5
     stores.slow = ()
     now[0] += 61
     assert await swept.sweep() == 5
