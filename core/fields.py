@@ -9,7 +9,7 @@ from core import free_json
 from core.errors import InvalidInput
 
 MAX_PAGE = 1000
-MAX_NOTES_BYTES = 16 * 1024
+MAX_SMALL_JSON_BYTES = 16 * 1024
 _KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
@@ -23,9 +23,9 @@ def text(field: str, value: str, *, at_most: int, at_least: int = 0) -> str:
     return value
 
 
-def notes(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
+def small_json(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """A small JSON object, within the limits of `core.free_json`."""
-    free_json.check(field, value, at_most=MAX_NOTES_BYTES)
+    free_json.check(field, value, at_most=MAX_SMALL_JSON_BYTES)
     return dict(value)
 
 

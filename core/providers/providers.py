@@ -86,7 +86,7 @@ class Providers(Generic[D]):
             description=fields.text("description", new.description, at_most=2000),
             status=fields.one_of("status", new.status or ACTIVE, STATUSES),
             settings=settings,
-            metadata=fields.notes("metadata", new.metadata),
+            metadata=fields.small_json("metadata", new.metadata),
             sealed=self._seal(project, id, credentials),
             created_at=now,
             updated_at=now,
@@ -225,7 +225,7 @@ class Providers(Generic[D]):
         if changes.status is not None:
             document["status"] = fields.one_of("status", changes.status, STATUSES)
         if changes.metadata is not None:
-            document["metadata"] = fields.notes("metadata", changes.metadata)
+            document["metadata"] = fields.small_json("metadata", changes.metadata)
         if changes.settings is not None or changes.credentials:
             document |= await self._changed_values(project, old, changes.credentials, changes.settings)
         return document

@@ -7,7 +7,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from core.errors import InvalidInput
-from core.fields import MAX_NOTES_BYTES, too_long
+from core.fields import MAX_SMALL_JSON_BYTES, too_long
 from core.free_json import EXACT
 
 _UNBOUNDED: Final = 2**53
@@ -24,7 +24,7 @@ def json_of(struct: Struct, field: str) -> dict[str, Any]:
     return _Reader(field, _UNBOUNDED).object(struct)
 
 
-def small_json_of(struct: Struct, field: str, at_most: int = MAX_NOTES_BYTES) -> dict[str, Any]:
+def small_json_of(struct: Struct, field: str, at_most: int = MAX_SMALL_JSON_BYTES) -> dict[str, Any]:
     """As `json_of`. What cannot be `at_most` bytes of JSON is not converted: raises InvalidInput, naming the field."""
     try:
         if struct.ByteSize() > at_most * _LONGEST_WIRE:

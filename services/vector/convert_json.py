@@ -170,10 +170,10 @@ def _read(decoder: "msgspec.json.Decoder[T]", body: bytes, bounds: Bounds = _ID_
 
 def _point_of(given: _Vector, field: str) -> Point:
     values = _numbers(given.values, f"{field}.values")
-    noted = f"{field}.metadata"
+    path = f"{field}.metadata"
     if len(given.metadata) > _MAX_METADATA:
-        raise InvalidInput(f"{noted} is at most {MAX_METADATA_BYTES} bytes of JSON", field=noted)
-    return Point(given.id, values, free_json.read(noted, given.metadata), given.text or "")
+        raise InvalidInput(f"{path} is at most {MAX_METADATA_BYTES} bytes of JSON", field=path)
+    return Point(given.id, values, free_json.read(path, given.metadata), given.text or "")
 
 
 def _filter(given: Raw, field: str) -> Filter | None:

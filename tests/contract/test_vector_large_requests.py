@@ -147,7 +147,7 @@ async def test_messages_of_too_many_values_are_refused(
     client: Client, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They were converted, for seconds, before anything was counted."""
-    monkeypatch.setattr("core.fields.notes", None)
+    monkeypatch.setattr("core.fields.small_json", None)
     call, field = GRPC[name]
     assert await refused_field(call(client)) == field
 

@@ -171,7 +171,7 @@ class Models:
             "settings": _settings_document(new.settings),
             "pricing": _pricing_document(new.pricing),
             "capabilities": _capabilities_document(new.capabilities),
-            "metadata": fields.notes("metadata", new.metadata),
+            "metadata": fields.small_json("metadata", new.metadata),
             "createdAt": now,
             "updatedAt": now,
         }
@@ -268,7 +268,7 @@ class Models:
         if changes.capabilities is not None:
             document["capabilities"] = _capabilities_document(changes.capabilities)
         if changes.metadata is not None:
-            document["metadata"] = fields.notes("metadata", changes.metadata)
+            document["metadata"] = fields.small_json("metadata", changes.metadata)
         if changes.provider_key is not None:
             document["providerKey"] = (await self._open_provider(project, changes.provider_key)).key
         return document
@@ -298,8 +298,8 @@ def model_of(document: Document) -> Model:
 
 
 def _settings_document(settings: ModelSettings) -> Document:
-    defaults = fields.notes("settings.requestDefaults", settings.request_defaults)
-    extra = fields.notes("settings.extraBody", settings.extra_body)
+    defaults = fields.small_json("settings.requestDefaults", settings.request_defaults)
+    extra = fields.small_json("settings.extraBody", settings.extra_body)
     for path, values in (("settings.requestDefaults", defaults), ("settings.extraBody", extra)):
         if taken := sorted(_OURS & values.keys()):
             raise InvalidInput(f"{path} must not set {', '.join(taken)}.", field=path)

@@ -100,7 +100,7 @@ class Buckets:
         key = fields.key("key", new.key) if new.key else ""
         description = fields.text("description", new.description, at_most=2000)
         prefix = names.prefix("prefix", new.prefix)
-        metadata = fields.notes("metadata", new.metadata)
+        metadata = fields.small_json("metadata", new.metadata)
         provider = await self._providers.active(project, new.provider_key or DEFAULT)
         now = time.time()
         bucket = Bucket(

@@ -58,7 +58,7 @@ class NewFile:
             name=name,
             content_type=content_type,
             key=names.object_key("keyHint", self.key) if self.key else "",
-            metadata=fields.notes("metadata", self.metadata),
+            metadata=fields.small_json("metadata", self.metadata),
         )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from core import free_json, json_bodies
 from core.disk import on_disk, scratch_file, write_all
 from core.errors import InvalidInput, PayloadTooLarge
-from core.fields import MAX_NOTES_BYTES, too_long
+from core.fields import MAX_SMALL_JSON_BYTES, too_long
 from core.offload import offload
 
 _MIB = 1024 * 1024
@@ -44,7 +44,7 @@ class Json(msgspec.Struct, rename="camel"):
 
 _JSON = msgspec.json.Decoder(Json)
 _TEXT = msgspec.json.Decoder(str | None)
-_MAX_NOTES = MAX_NOTES_BYTES * 8
+_MAX_METADATA = MAX_SMALL_JSON_BYTES * 8
 """Bytes, with all the white space and escapes that a client may put in."""
 
 
@@ -130,11 +130,11 @@ def flag(field: str, value: str) -> bool:
     raise InvalidInput(f"{field} must be true or false.", field=field)
 
 
-def notes(value: str | msgspec.Raw) -> Mapping[str, Any]:
+def metadata(value: str | msgspec.Raw) -> Mapping[str, Any]:
     """The JSON object that stands in `metadata`; empty or null: none. What is far too long is not read. Raises
     InvalidInput."""
-    if len(value) > _MAX_NOTES:
-        raise too_long("metadata", MAX_NOTES_BYTES)
+    if len(value) > _MAX_METADATA:
+        raise too_long("metadata", MAX_SMALL_JSON_BYTES)
     if isinstance(value, str) and not value.strip():
         return {}
     return free_json.read("metadata", value)

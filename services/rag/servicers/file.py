@@ -101,7 +101,7 @@ def _from_form(fields: Mapping[str, str], file_name: str, content_type: str, *, 
         created_by=call.identity().subject,
         content_type=fields.get("contentType") or content_type,
         key=fields.get("keyHint", ""),
-        metadata=bodies.notes(fields.get("metadata", "")),
+        metadata=bodies.metadata(fields.get("metadata", "")),
         convert=bodies.flag("convertToMarkdown", fields.get("convertToMarkdown", "")),
     )
 
@@ -112,6 +112,6 @@ def _from_json(body: Json, named_type: str) -> NewFile:
         created_by=call.identity().subject,
         content_type=body.content_type or named_type,
         key=body.key_hint or "",
-        metadata=bodies.notes(body.metadata),
+        metadata=bodies.metadata(body.metadata),
         convert=bool(body.convert_to_markdown),
     )

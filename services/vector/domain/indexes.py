@@ -121,7 +121,7 @@ class Indexes:
     async def create(self, project: Project, provider_key: str, new: NewIndex) -> tuple[Index, bool]:
         """The index, and whether it was there already. Raises NotFound (provider), Conflict, InvalidInput."""
         name = fields.text("name", new.name, at_least=1, at_most=200)
-        metadata = fields.notes("metadata", new.metadata)
+        metadata = fields.small_json("metadata", new.metadata)
         spec = IndexSpec(new.dimension, Metric.parse(new.metric.lower()), new.hybrid)
         provider = await self._providers.get(project, provider_key)
         _check_able(self._providers.drivers[provider.driver].capabilities, spec)
@@ -169,7 +169,7 @@ class Indexes:
             text = fields.text("name", name, at_least=1, at_most=200)
             changes |= {"name": text, "nameLower": folded(text)}
         if metadata is not None:
-            changes["metadata"] = fields.notes("metadata", metadata)
+            changes["metadata"] = fields.small_json("metadata", metadata)
         index, _ = await self.get(project, provider_key, key)
         try:
             updated = await self._store.update(project, INDEXES, index.id, changes, where={"status": ACTIVE})

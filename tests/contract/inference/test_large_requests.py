@@ -188,7 +188,7 @@ async def test_a_record_that_is_too_large_is_refused_by_field(
     caller: Caller, world: World, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """12 MiB of metadata were converted for seconds before their size was looked at."""
-    monkeypatch.setattr("core.fields.notes", None)
+    monkeypatch.setattr("core.fields.small_json", None)
     send, field = MANAGE[name]
     error = await refused(send(world, caller.metadata))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT

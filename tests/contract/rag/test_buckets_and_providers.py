@@ -53,9 +53,9 @@ async def test_the_default_is_made_once_however_many_ask(world: World) -> None:
 
 
 async def test_buckets(client: RagClient) -> None:
-    notes = Struct()
-    notes.update({"a": 1})
-    request = bucket_pb.CreateBucketRequest(name="My Docs", description="d", prefix="in/2024/", metadata=notes)
+    metadata = Struct()
+    metadata.update({"a": 1})
+    request = bucket_pb.CreateBucketRequest(name="My Docs", description="d", prefix="in/2024/", metadata=metadata)
     made = (await client.call(client.buckets.CreateBucket, request)).bucket
     assert (made.key, made.name, made.description, made.prefix) == ("my-docs", "My Docs", "d", "in/2024")
     assert (await client.call(client.buckets.CreateBucket, request)).bucket.key == "my-docs-2"

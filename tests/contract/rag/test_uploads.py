@@ -156,11 +156,11 @@ async def test_json_is_read_up_to_its_limit(client: RagClient) -> None:
 
 
 async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, world: World) -> None:
-    notes = {"a": "x" * 16 * 1024}
-    await refused(client.upload(b"x", metadata=notes), CODE.INVALID_ARGUMENT, "metadata")
-    await refused(client.upload_form(b"x", metadata=orjson.dumps(notes).decode()), CODE.INVALID_ARGUMENT, "metadata")
+    metadata = {"a": "x" * 16 * 1024}
+    await refused(client.upload(b"x", metadata=metadata), CODE.INVALID_ARGUMENT, "metadata")
+    await refused(client.upload_form(b"x", metadata=orjson.dumps(metadata).decode()), CODE.INVALID_ARGUMENT, "metadata")
     await refused(client.upload(b"x", metadata={"a": [0] * 100_000}), CODE.INVALID_ARGUMENT, "metadata")
-    late = file_head() + b"x" + FILE_END + field("metadata", orjson.dumps(notes)) + FORM_END
+    late = file_head() + b"x" + FILE_END + field("metadata", orjson.dumps(metadata)) + FORM_END
     await refused(client.send([late]), CODE.INVALID_ARGUMENT, "metadata")
     assert world.objects() == []
     assert await world.upload_intents() == 0

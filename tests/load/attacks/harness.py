@@ -32,7 +32,7 @@ ENVIRONMENT = {
 PREPARATIONS: Mapping[str, Callable[[], Iterator[Call]]] = {
     "inference": inference.large_models,
     "vector": vector.large_points,
-    "rag": rag.files_with_notes,
+    "rag": rag.files_with_metadata,
 }
 """Records that attacks on a service read."""
 _PAUSE_SECONDS = 0.02

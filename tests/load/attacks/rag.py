@@ -15,7 +15,7 @@ from tests.support.large_requests import json_list, json_object, members, repeat
 
 _FORM = "multipart/form-data; boundary=b"
 _FILE_PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-_NOTES_PART = b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
+_METADATA_PART = b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
 _END = b"\r\n--b--\r\n"
 _UPLOAD = "rag.v1.FileService/UploadFile"
 UPLOAD = f"/portico.{_UPLOAD}"
@@ -36,7 +36,7 @@ def many_extensions() -> Call:
     return call(_UPLOAD, pb.UploadFileRequest(bucket_key="default", body=body))
 
 
-def files_with_notes() -> Iterator[Call]:
+def files_with_metadata() -> Iterator[Call]:
     """For pages of them."""
     notes = b'{"a":%b}' % json_list(b"1", 8000)
     for number in range(_FILES):
@@ -75,7 +75,7 @@ ATTACKS = [
     _rag("upload: 1.5 million members in JSON", lambda: json_upload(json_object(1_500_000)[1:])),
     _rag(
         "upload: 60 KiB of metadata in a form",
-        lambda: upload(_FORM, _NOTES_PART + b'{"a":%b}\r\n' % json_list(b"[]", 20_000) + _FILE_PART + b"x" + _END),
+        lambda: upload(_FORM, _METADATA_PART + b'{"a":%b}\r\n' % json_list(b"[]", 20_000) + _FILE_PART + b"x" + _END),
     ),
     _rag(
         "upload: 30 MiB of almost-boundaries in one piece",

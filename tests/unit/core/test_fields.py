@@ -13,7 +13,7 @@ from tests.support.large_requests import members
 
 def test_what_fits_comes_back_clean() -> None:
     assert fields.text("name", "  a b ", at_least=1, at_most=3) == "a b"
-    assert fields.notes("metadata", {"a": [1, None]}) == {"a": [1, None]}
+    assert fields.small_json("metadata", {"a": [1, None]}) == {"a": [1, None]}
     assert fields.one_of("status", "on", ("on", "off")) == "on"
     assert (fields.between("size", 0, 1, 9, default=5), fields.between("size", 9, 1, 9, default=5)) == (5, 9)
     assert (fields.page_size(0), fields.page_size(1000)) == (50, 1000)
@@ -26,7 +26,7 @@ def test_what_fits_comes_back_clean() -> None:
         lambda: fields.text("f", " ", at_least=1, at_most=3),
         lambda: fields.text("f", "abcd", at_most=3),
         lambda: fields.text("f", "a\0", at_most=3),
-        lambda: fields.notes("f", {"a": "x" * 17_000}),
+        lambda: fields.small_json("f", {"a": "x" * 17_000}),
         lambda: fields.one_of("f", "x", ("on", "off")),
         lambda: fields.between("f", 10, 1, 9, default=5),
         lambda: fields.between("f", -1, 1, 9, default=5),
@@ -79,7 +79,7 @@ def test_values_survive_protobuf() -> None:
     ],
 )
 def test_what_may_be_kept_is_never_too_long_to_convert(values: dict[str, Any]) -> None:
-    assert fields.notes("f", small_json_of(struct_of(values), "f")) == values
+    assert fields.small_json("f", small_json_of(struct_of(values), "f")) == values
 
 
 def test_what_is_too_long_is_not_converted(monkeypatch: pytest.MonkeyPatch) -> None:
