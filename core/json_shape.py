@@ -34,8 +34,8 @@ def check(text: bytes | bytearray, bounds: Bounds = DEFAULT, part: str = "") -> 
     held = b""
     with memoryview(text) as view:
         for at in range(0, len(view), _SLICE):
-            piece, held = _unescaped(held + view[at : at + _SLICE])
-            quoted = piece.split(b'"')
+            chunk, held = _unescaped(held + view[at : at + _SLICE])
+            quoted = chunk.split(b'"')
             outside = b"".join(quoted[in_string::2])
             in_string = (in_string + len(quoted) - 1) % 2
             nodes += outside.count(b":") + outside.count(b"[") + outside.count(b"{")
@@ -46,14 +46,14 @@ def check(text: bytes | bytearray, bounds: Bounds = DEFAULT, part: str = "") -> 
                 raise _refused(part, f"{bounds.entries} entries in its lists and objects")
 
 
-def _unescaped(piece: bytes) -> tuple[bytes, bytes]:
+def _unescaped(chunk: bytes) -> tuple[bytes, bytes]:
     """The piece without escaped quotation marks, and a backslash at its end whose other half is yet to come."""
-    if b"\\" not in piece:
-        return piece, b""
+    if b"\\" not in chunk:
+        return chunk, b""
     held = b""
-    if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
-        piece, held = piece[:-1], b"\\"
-    return piece.replace(b"\\\\", b"").replace(b'\\"', b""), held
+    if (len(chunk) - len(chunk.rstrip(b"\\"))) % 2:
+        chunk, held = chunk[:-1], b"\\"
+    return chunk.replace(b"\\\\", b"").replace(b'\\"', b""), held
 
 
 def _refused(part: str, what: str) -> InvalidInput:

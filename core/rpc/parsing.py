@@ -15,7 +15,7 @@ from core.errors import InvalidInput, PayloadTooLarge
 from core.free_json import MAX_DEPTH
 from core.offload import LARGE_BYTES, offload_request
 from core.rpc.limits import KIB, MAX_REQUEST_BYTES, MAX_REQUEST_FIELDS, MIB
-from core.rpc.protobuf_wire import FieldCounter, pieces
+from core.rpc.protobuf_wire import FieldCounter, chunks
 
 _FEW_FIELDS = 1_000
 """What is parsed at once, however long the texts in them are."""
@@ -43,7 +43,7 @@ class Parser:
             raise too_large(self._max_bytes)
         try:
             if len(data) > LARGE_BYTES and self.is_large(data):
-                return await offload_request(lambda: self._in_pieces(data), len(data))
+                return await offload_request(lambda: self._in_chunks(data), len(data))
             return self._deserialize(data)
         except DecodeError:
             raise InvalidInput(
@@ -63,14 +63,14 @@ class Parser:
         """Whether a message takes so long to parse that it must not be done on the event loop. Raises DecodeError."""
         return self._counter.exceeds(data, _FEW_FIELDS)
 
-    def _in_pieces(self, data: bytes) -> Message:
+    def _in_chunks(self, data: bytes) -> Message:
         if self._counter.exceeds(data, self._max_fields):
             raise InvalidInput(
                 f"The request has more than {self._max_fields} fields: send less at once.", reason="TOO_MANY_VALUES"
             )
         whole = self._class()
-        for piece in pieces(data, LARGE_BYTES):
-            whole.MergeFromString(piece)
+        for chunk in chunks(data, LARGE_BYTES):
+            whole.MergeFromString(chunk)
         return whole
 
 

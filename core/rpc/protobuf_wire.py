@@ -38,7 +38,7 @@ class FieldCounter:
             raise _TRUNCATED from None
 
 
-def pieces(data: bytes, size: int) -> Iterator[bytes]:
+def chunks(data: bytes, size: int) -> Iterator[bytes]:
     """A message that a `FieldCounter` has walked, cut between its fields into pieces of more than `size` bytes: merged
     one after the other, they are the whole."""
     start = at = 0

@@ -210,17 +210,17 @@ async def test_points_with_many_values_are_written_in_small_pieces(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five hundred points of 40 KiB of numbers held the process that other tenants' indexes share for many seconds."""
-    pieces: list[int] = []
+    batches: list[int] = []
 
-    def rows(piece: Sequence[Point]) -> list[wire.Row]:
-        pieces.append(len(piece))
-        return [(each.id, each.values.tobytes(), each.metadata, each.text) for each in piece]
+    def rows(batch: Sequence[Point]) -> list[wire.Row]:
+        batches.append(len(batch))
+        return [(each.id, each.values.tobytes(), each.metadata, each.text) for each in batch]
 
     monkeypatch.setattr(wire, "point_rows", rows)
     dense = struct(a=[1] * 6_000)
     batch = [point_pb.Point(id=f"{number}", values=[1, 0, 0], metadata=dense) for number in range(10)]
     assert await client.upsert(*batch) == 10
-    assert pieces == [3, 3, 3, 1]
+    assert batches == [3, 3, 3, 1]
 
 
 async def test_others_go_on_while_a_large_body_is_read(world: World, client: Client) -> None:

@@ -72,7 +72,7 @@ class Watcher:
             raise Unavailable("This watcher fell behind. Begin anew.", retry_after=0.1)
         if self._ended:
             return None
-        news = next(_pieces(self._pending))
+        news = next(_batches(self._pending))
         del self._pending[: len(news)]
         if not self._pending:
             self._changed.clear()
@@ -153,12 +153,12 @@ class RevocationLog:
     def _snapshot(self) -> Iterator[Told]:
         """In pieces. Each tenant is read when its turn comes, so that the whole is never held twice."""
         every = (revocation for tenant in self._applied.tenants for revocation in self._applied.of(tenant))
-        pieces = _pieces(every)
-        first, piece = True, next(pieces, [])
-        for following in pieces:
-            yield Told(piece, snapshot=first, more=True)
-            first, piece = False, following
-        yield Told(piece, snapshot=first)
+        batches = _batches(every)
+        first, batch = True, next(batches, [])
+        for following in batches:
+            yield Told(batch, snapshot=first, more=True)
+            first, batch = False, following
+        yield Told(batch, snapshot=first)
 
     async def _cut_off(self, record: RevocationRecord) -> None:
         await self._advance(record)
@@ -186,18 +186,18 @@ class RevocationLog:
             return
 
 
-def _pieces(revocations: Iterable[Revocation]) -> Iterator[list[Revocation]]:
+def _batches(revocations: Iterable[Revocation]) -> Iterator[list[Revocation]]:
     """Lists that each fit into a message."""
-    piece: list[Revocation] = []
+    batch: list[Revocation] = []
     weight = 0
     for revocation in revocations:
-        piece.append(revocation)
+        batch.append(revocation)
         weight += 1 + len(revocation.kept)
         if weight >= _BATCH:
-            yield piece
-            piece, weight = [], 0
-    if piece:
-        yield piece
+            yield batch
+            batch, weight = [], 0
+    if batch:
+        yield batch
 
 
 def record_id(tenant: str, token_id: str) -> str:

@@ -30,7 +30,7 @@ from services.vector.ports import EngineCapabilities, Page, Place, Query
 
 CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
 
-_PIECE = 200
+_BATCH = 200
 """Points written per request; some MB at the largest dimensions."""
 
 _KNOWN = 10_000
@@ -167,9 +167,9 @@ class QdrantEngine:
 
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
         spec = await self.spec(place)
-        for start in range(0, len(points), _PIECE):
-            piece = await in_turns(partial(self._entry, place, spec), points[start : start + _PIECE])
-            await self._do(partial(_write, self._collection(spec), piece))
+        for start in range(0, len(points), _BATCH):
+            batch = await in_turns(partial(self._entry, place, spec), points[start : start + _BATCH])
+            await self._do(partial(_write, self._collection(spec), batch))
 
     def _entry(self, place: Place, spec: IndexSpec, point: Point) -> models.PointStruct:
         dense, fields = stored.entry(point, spec)
@@ -271,8 +271,8 @@ class QdrantEngine:
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         gone = 0
-        for start in range(0, len(ids), _PIECE):
-            gone += await self._delete(place, within(place, ids=ids[start : start + _PIECE]))
+        for start in range(0, len(ids), _BATCH):
+            gone += await self._delete(place, within(place, ids=ids[start : start + _BATCH]))
         return gone
 
     async def delete_filter(self, place: Place, filter: Filter) -> int:

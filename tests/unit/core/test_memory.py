@@ -53,10 +53,10 @@ async def test_a_burst_is_given_back() -> None:
         pytest.skip("needs glibc")
     freed = FreedMemory()
     await freed.give_back()
-    pieces = [bytes(16_000) for _ in range(5_000)]
-    fragments = pieces[::200]
+    chunks = [bytes(16_000) for _ in range(5_000)]
+    fragments = chunks[::200]
     grown = memory._resident()
-    del pieces
+    del chunks
     await freed.give_back()
     assert memory._resident() < grown - 40 * 1024 * 1024
     assert len(fragments) == 25

@@ -19,12 +19,12 @@ from services.vector.ports import EngineCapabilities, Page, Place, Query
 
 CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
 
-_PIECE_BYTES = 512 * 1024
+_BATCH_BYTES = 512 * 1024
 """Size of vectors written at a time: some ten milliseconds for which a query may have to wait."""
 
-_LONGEST_PIECE = 500
+_LARGEST_BATCH = 500
 
-_PIECE_VALUES = 20_000
+_BATCH_VALUES = 20_000
 """Values of metadata written at a time, each of which is hashed; those of one point, if it has more."""
 
 _KNOWN = 4_096
@@ -92,22 +92,22 @@ class EmbeddedEngine:
     async def upsert(self, place: Place, points: Sequence[Point]) -> None:
         folder = self._folder(place)
         async with self._writer(folder):
-            for piece in _pieces(points):
-                await self._write(folder, "upsert", wire.point_rows(piece))
+            for batch in _batches(points):
+                await self._write(folder, "upsert", wire.point_rows(batch))
 
     async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
         folder = self._folder(place)
         gone = 0
         async with self._writer(folder):
-            for start in range(0, len(ids), _LONGEST_PIECE):
-                gone += await self._write(folder, "delete", ids[start : start + _LONGEST_PIECE])
+            for start in range(0, len(ids), _LARGEST_BATCH):
+                gone += await self._write(folder, "delete", ids[start : start + _LARGEST_BATCH])
         return gone
 
     async def delete_filter(self, place: Place, filter: Filter) -> int:
         folder = self._folder(place)
         gone = 0
         async with self._writer(folder):
-            while ids := await self._call(place, "ids", filter, _LONGEST_PIECE):
+            while ids := await self._call(place, "ids", filter, _LARGEST_BATCH):
                 gone += await self._write(folder, "delete", ids)
         return gone
 
@@ -163,12 +163,12 @@ def _remove_empty(folder: Path) -> None:
         folder.parent.rmdir()
 
 
-def _pieces(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
+def _batches(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
     """What is written at a time: one point at least."""
     start = size = values = 0
     for at, point in enumerate(points):
         bytes_, found = 4 * len(point.values), value_count(point.metadata)
-        full = at - start == _LONGEST_PIECE or size + bytes_ > _PIECE_BYTES or values + found > _PIECE_VALUES
+        full = at - start == _LARGEST_BATCH or size + bytes_ > _BATCH_BYTES or values + found > _BATCH_VALUES
         if full and at > start:
             yield points[start:at]
             start, size, values = at, 0, 0

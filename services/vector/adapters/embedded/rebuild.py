@@ -23,7 +23,7 @@ from services.vector.adapters.embedded.pool import HostPool
 _OPTIMISER = "services.vector.adapters.embedded.optimise"
 _STARTS = 3
 """Optimising processes that are started for one rebuild: one may end before it has made its copy."""
-_PIECE = 200
+_BATCH = 200
 """Points that a query may have to wait for."""
 
 _NEARLY = 400
@@ -140,7 +140,7 @@ async def _copied(stack: AsyncExitStack, source: Path, target: Path) -> Child:
 
 async def _catch_up(host: HostProcess, following: HostProcess, folder: Path) -> int:
     """How many noted writes are left."""
-    ids, points, left = await host.call("noted", folder, _PIECE)
+    ids, points, left = await host.call("noted", folder, _BATCH)
     if ids:
         await following.call("catch_up", folder, ids, points)
     return int(left)

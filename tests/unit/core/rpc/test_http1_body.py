@@ -29,13 +29,13 @@ class Feed:
     def hold(self, held: bool) -> None:
         self.held = held
 
-    def give(self, *pieces: bytes) -> "Feed":
-        for piece in pieces:
-            self.body.feed(piece)
+    def give(self, *chunks: bytes) -> "Feed":
+        for chunk in chunks:
+            self.body.feed(chunk)
         return self
 
 
-async def whole(pieces: list[bytes], *, late: bool) -> bytes:
+async def whole(chunks: list[bytes], *, late: bool) -> bytes:
     """What a call reads that begins before or after the pieces have come."""
     feed = Feed()
     reading = asyncio.ensure_future(feed.body.read())
@@ -43,7 +43,7 @@ async def whole(pieces: list[bytes], *, late: bool) -> bytes:
         reading.cancel()
         feed = Feed()
     await asyncio.sleep(0)
-    feed.give(*pieces).body.end()
+    feed.give(*chunks).body.end()
     return await (feed.body.read() if late else reading)
 
 
@@ -51,19 +51,19 @@ async def whole(pieces: list[bytes], *, late: bool) -> bytes:
 def test_pieces_of_any_size_are_one_message(message: bytes, cuts: list[int], late: bool) -> None:
     data = frame(message)
     ends = sorted(min(cut, len(data)) for cut in cuts)
-    pieces = [data[begin:end] for begin, end in zip([0, *ends], [*ends, len(data)], strict=True)]
-    assert asyncio.run(whole(pieces, late=late)) == message
+    chunks = [data[begin:end] for begin, end in zip([0, *ends], [*ends, len(data)], strict=True)]
+    assert asyncio.run(whole(chunks, late=late)) == message
 
 
 @pytest.mark.parametrize(
-    "pieces",
+    "chunks",
     [[], [b""], [b"\0\0\0\0"], [frame(b"ab")[:-1]], [frame(b"ab"), b"c"], [frame(b"a"), frame(b"b")]],
     ids=["nothing", "an empty piece", "half a frame", "half a message", "more than a message", "two messages"],
 )
 @pytest.mark.parametrize("late", [True, False])
-async def test_anything_else_is_refused(pieces: list[bytes], late: bool) -> None:
+async def test_anything_else_is_refused(chunks: list[bytes], late: bool) -> None:
     with pytest.raises(Refused) as caught:
-        await whole(pieces, late=late)
+        await whole(chunks, late=late)
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 

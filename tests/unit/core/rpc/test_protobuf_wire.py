@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.rpc.protobuf_wire import FieldCounter, pieces
+from core.rpc.protobuf_wire import FieldCounter, chunks
 from portico.inference.v1.inference_service_pb2 import ChatRequest
 from portico.vector.v1.point_service_pb2 import UpsertRequest
 
@@ -227,10 +227,10 @@ def test_a_group_does_not_hide_what_follows_it() -> None:
 def test_pieces_are_the_whole_and_each_is_a_message(wire: Wire, size: int) -> None:
     data, _ = wire
     if parses(data):
-        cut = list(pieces(data, size))
+        cut = list(chunks(data, size))
         assert b"".join(cut) == data
-        assert all(len(piece) > size for piece in cut[:-1])
+        assert all(len(chunk) > size for chunk in cut[:-1])
         merged = ChatRequest()
-        for piece in cut:
-            merged.MergeFromString(piece)
+        for chunk in cut:
+            merged.MergeFromString(chunk)
         assert merged == ChatRequest.FromString(data)
