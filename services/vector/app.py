@@ -21,16 +21,16 @@ from portico.vector.v1 import (
     point_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
-from services.vector.adapters.drivers import Reach
+from services.vector.adapters.drivers import RemoteAccess
 from services.vector.adapters.drivers import drivers as all_drivers
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.domain.engines import Engines
+from services.vector.domain.index_resolver import IndexResolver
 from services.vector.domain.indexes import DROP, Indexes
-from services.vector.domain.migrations import KIND, Migrations
+from services.vector.domain.migrations import KIND, IndexMigrations
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
 from services.vector.domain.removal import ProjectRemoval
-from services.vector.domain.targets import Targets
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import LocalVectorEngine, VectorDriver, VectorEngine
 from services.vector.servicers.index import IndexServicer
@@ -55,10 +55,10 @@ class Domain:
     providers: VectorProviders
     engines: Engines
     indexes: Indexes
-    targets: Targets
+    resolver: IndexResolver
     queries: QueryLog
     vectors: Vectors
-    migrations: Migrations
+    migrations: IndexMigrations
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -89,7 +89,7 @@ async def assemble(
     store = platform.store
     guard = guard or settings.outbound.guard()
     embedded = embedded or await _embedded_engine(platform, settings)
-    drivers = drivers or all_drivers(embedded, Reach(guard, settings.max_answer_mb * _MIB))
+    drivers = drivers or all_drivers(embedded, RemoteAccess(guard, settings.max_answer_mb * _MIB))
     pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(
         settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()
     )
@@ -104,15 +104,15 @@ async def assemble(
     providers = VectorProviders(store, settings.sealing.sealer(), drivers, guard)
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs)
-    targets = Targets(indexes, jobs, seconds=settings.lookup_seconds, clock=clock)
+    resolver = IndexResolver(indexes, jobs, seconds=settings.lookup_seconds, clock=clock)
     queries = QueryLog(store, platform.tasks, capacity=settings.query_log_buffer, keep_days=settings.query_log_days)
-    vectors = Vectors(targets, engines, queries)
-    migrations = Migrations(jobs, indexes, engines, settle_seconds=settings.lookup_seconds)
+    vectors = Vectors(resolver, engines, queries)
+    migrations = IndexMigrations(jobs, indexes, engines, settle_seconds=settings.lookup_seconds)
 
     jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
     jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
     platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
-    return Domain(embedded, pool, jobs, providers, engines, indexes, targets, queries, vectors, migrations)
+    return Domain(embedded, pool, jobs, providers, engines, indexes, resolver, queries, vectors, migrations)
 
 
 async def _embedded_engine(platform: Platform, settings: Settings) -> EmbeddedEngine:

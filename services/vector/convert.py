@@ -17,7 +17,7 @@ from portico.vector.v1 import index_service_pb2, migration_service_pb2, point_se
 from services.vector.domain import filters
 from services.vector.domain.filters import MAX_FILTER_BYTES, Filter
 from services.vector.domain.indexes import Index, NewIndex
-from services.vector.domain.migrations import Migration, NewMigration
+from services.vector.domain.migrations import IndexMigration, NewIndexMigration
 from services.vector.domain.points import (
     MAX_DIMENSION,
     MAX_METADATA_BYTES,
@@ -171,8 +171,8 @@ def match(value: Match) -> point_service_pb2.Match:
     )
 
 
-def new_migration(request: migration_service_pb2.CreateMigrationRequest) -> NewMigration:
-    return NewMigration(
+def new_migration(request: migration_service_pb2.CreateMigrationRequest) -> NewIndexMigration:
+    return NewIndexMigration(
         source_provider=request.source_provider_key,
         source_index=request.source_index_id,
         destination_provider=request.destination_provider_key,
@@ -181,7 +181,7 @@ def new_migration(request: migration_service_pb2.CreateMigrationRequest) -> NewM
     )
 
 
-def migration(value: Migration) -> migration_service_pb2.Migration:
+def migration(value: IndexMigration) -> migration_service_pb2.Migration:
     source_provider, source_index = value.source
     destination_provider, destination_index = value.destination
     return migration_service_pb2.Migration(

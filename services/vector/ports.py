@@ -19,7 +19,7 @@ _INDEX_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class IndexLocation:
     """Where one index lies. `index_id` is the index's record id, which is never used again: a dropped index and a
     later one of the same name are two places."""
 
@@ -43,7 +43,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PointPage:
     """Some points of an index. `after` is opaque and goes into the next call; empty: there are no more."""
 
     points: Sequence[Point]
@@ -68,35 +68,35 @@ class VectorEngine(Protocol):
 
     capabilities: EngineCapabilities
 
-    async def create(self, place: Place, spec: IndexSpec) -> None:
+    async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
         """Makes an empty index; nothing happens where it is there with the same spec. Raises Conflict where it is
         there with another one, InvalidInput where the engine cannot hold such an index."""
 
-    async def drop(self, place: Place) -> None:
+    async def drop(self, location: IndexLocation) -> None:
         """Removes the index and its points for good. No error where there is none."""
 
-    async def spec(self, place: Place) -> IndexSpec:
+    async def spec(self, location: IndexLocation) -> IndexSpec:
         """What the index was made for."""
 
-    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
+    async def upsert(self, location: IndexLocation, points: Sequence[Point]) -> None:
         """Writes points; one with a known id is replaced whole. `points` repeat no id and fit the spec."""
 
-    async def query(self, place: Place, query: Query) -> list[Match]:
+    async def query(self, location: IndexLocation, query: Query) -> list[Match]:
         """The nearest first. Raises InvalidInput for `words` where the index is not hybrid."""
 
-    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
+    async def fetch(self, location: IndexLocation, ids: Sequence[str]) -> list[Point]:
         """Points by id, in the order asked for; unknown ids are left out."""
 
-    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
+    async def delete_ids(self, location: IndexLocation, ids: Sequence[str]) -> int:
         """Removes points by id; says how many there were."""
 
-    async def delete_filter(self, place: Place, filter: Filter) -> int:
+    async def delete_filter(self, location: IndexLocation, filter: Filter) -> int:
         """Removes the points that meet the filter; says how many there were."""
 
-    async def count(self, place: Place, filter: Filter | None = None) -> int:
+    async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
         """How many points there are, exactly."""
 
-    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
+    async def scroll(self, location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
         """Points in an order that stays: following `after` meets each point that is there all the while exactly once.
         Raises InvalidInput for an `after` that no page gave."""
 

@@ -22,15 +22,15 @@ from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.embedded.hosts import HostProcess
 from services.vector.domain.filters import parse
 from services.vector.domain.points import IndexSpec, Point, vector
-from services.vector.ports import Place, Query
+from services.vector.ports import IndexLocation, Query
 from tests.support.processes import alive
-from tests.support.vector_writer import BATCH, PLACE, batch
+from tests.support.vector_writer import BATCH, LOCATION, batch
 
 WIDE = 1024
 """Dimensions with which few points are worth a graph."""
 
-HERE = Place(Project(Tenant("red"), "p1"), "idx")
-OTHER = Place(Project(Tenant("blue"), "p2"), "idx")
+HERE = IndexLocation(Project(Tenant("red"), "p1"), "idx")
+OTHER = IndexLocation(Project(Tenant("blue"), "p2"), "idx")
 
 
 def points(count: int, dimension: int = WIDE, seed: int = 1) -> list[Point]:
@@ -67,18 +67,18 @@ class TestCrashes:
         acknowledged = await asyncio.to_thread(written_until_killed, root, batches)
         engine = EmbeddedEngine(root, quiet_seconds=0)
         try:
-            count = await engine.count(PLACE)
+            count = await engine.count(LOCATION)
             for number in acknowledged:
                 written = batch(number)
-                found = await engine.fetch(PLACE, [point.id for point in written])
+                found = await engine.fetch(LOCATION, [point.id for point in written])
                 assert [point.id for point in found] == [point.id for point in written]
                 assert found[0].metadata == {"batch": number}
             assert len(acknowledged) * BATCH <= count <= (len(acknowledged) + 1) * BATCH
             met: list[str] = []
-            page = await engine.scroll(PLACE, "", 500)
+            page = await engine.scroll(LOCATION, "", 500)
             met += [point.id for point in page.points]
             while page.after:
-                page = await engine.scroll(PLACE, page.after, 500)
+                page = await engine.scroll(LOCATION, page.after, 500)
                 met += [point.id for point in page.points]
             assert len(met) == len(set(met)) == count
         finally:
@@ -223,7 +223,7 @@ class TestDisk:
         await engine.create(HERE, IndexSpec(8))
         assert (root / "red" / "p1" / "idx" / "index.json").is_file()
         with pytest.raises(ValueError):
-            Place(HERE.scope, "../idx")
+            IndexLocation(HERE.scope, "../idx")
 
     async def test_dropping_leaves_no_file(self, engine: EmbeddedEngine) -> None:
         await engine.create(HERE, IndexSpec(8))
@@ -260,13 +260,13 @@ def small_disk(folder: Path) -> Iterator[Path]:
 class TestManyIndexes:
     async def test_hundreds_of_small_indexes_cost_no_more_than_those_that_are_open(self, root: Path) -> None:
         engine = EmbeddedEngine(root, hosts=2, open_indexes=8)
-        places = [Place(Project(Tenant(f"t{n % 10}"), "p"), f"i{n}") for n in range(200)]
+        locations = [IndexLocation(Project(Tenant(f"t{n % 10}"), "p"), f"i{n}") for n in range(200)]
         try:
             for start in range(0, 200, 20):
-                await asyncio.gather(*(small_index(engine, at) for at in places[start : start + 20]))
+                await asyncio.gather(*(small_index(engine, at) for at in locations[start : start + 20]))
             assert max(map(threads, pids(engine))) <= 12
             assert max(map(descriptors, pids(engine))) <= 60
-            for at in places[::19]:
+            for at in locations[::19]:
                 assert await engine.count(at) == 100
                 assert len(await engine.query(at, Query(vector([1, 1, 1, 1])))) == 5
             assert max(map(threads, pids(engine))) <= 12
@@ -285,7 +285,7 @@ class TestManyIndexes:
                 os.kill(pid, 0)
 
 
-async def small_index(engine: EmbeddedEngine, at: Place) -> None:
+async def small_index(engine: EmbeddedEngine, at: IndexLocation) -> None:
     await engine.create(at, IndexSpec(4))
     await engine.upsert(at, points(100, 4))
 
@@ -432,18 +432,18 @@ class TestLargeIndexes:
                 assert len(pids(engine)) <= 3
 
     async def test_no_more_than_so_many_are_open_and_none_by_two(self, root: Path) -> None:
-        places = [Place(Project(Tenant("red"), "p1"), f"i{n}") for n in range(4)]
+        locations = [IndexLocation(Project(Tenant("red"), "p1"), f"i{n}") for n in range(4)]
         async with opened(root, large_indexes=2) as engine:
-            for at in places:
+            for at in locations:
                 await large(engine, at)
             assert len(engine.pool.processes) == 2 + 2
 
-            async def use(at: Place, turn: int) -> None:
+            async def use(at: IndexLocation, turn: int) -> None:
                 await engine.upsert(at, [Point(f"new{turn}", points(1)[0].values)])
                 assert await engine.query(at, Query(points(1)[0].values))
 
-            await asyncio.gather(*(use(at, turn) for turn in range(5) for at in places))
-            for at in places:
+            await asyncio.gather(*(use(at, turn) for turn in range(5) for at in locations))
+            for at in locations:
                 assert await engine.count(at) == 3505
             assert len(engine.pool.processes) == 2 + 2
 
@@ -501,7 +501,7 @@ async def opened(root: Path, **options: Any) -> AsyncIterator[EmbeddedEngine]:
         await engine.close()
 
 
-async def large(engine: EmbeddedEngine, at: Place) -> None:
+async def large(engine: EmbeddedEngine, at: IndexLocation) -> None:
     await engine.create(at, IndexSpec(WIDE))
     await engine.upsert(at, points(3500))
     await engine.rebuilds.finished()
@@ -510,5 +510,5 @@ async def large(engine: EmbeddedEngine, at: Place) -> None:
 THIRD = {"third": 1}
 
 
-def generations(engine: EmbeddedEngine, at: Place) -> list[str]:
+def generations(engine: EmbeddedEngine, at: IndexLocation) -> list[str]:
     return sorted(path.name for path in engine._folder(at).iterdir() if path.is_dir())

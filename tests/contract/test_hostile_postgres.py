@@ -15,13 +15,13 @@ from core.http.guard import OutboundGuard
 from core.tenancy import Project, Tenant
 from services.vector.adapters import postgres_server as bounds
 from services.vector.domain.points import IndexSpec, Point, vector
-from services.vector.ports import Place, Query, VectorEngine
+from services.vector.ports import IndexLocation, Query, VectorEngine
 from tests.support.hostile_postgres import MIB, READY, SIGNED_IN, Attack, HostilePostgres, columns, message, row
 from tests.support.providers import configure
 from tests.support.remote_engines import LOOPBACK, drivers_at, pgvector
 from tests.support.waiting import until
 
-HERE = Place(Project(Tenant("red"), "p"), "idx")
+HERE = IndexLocation(Project(Tenant("red"), "p"), "idx")
 SPEC = IndexSpec(4)
 QUERY = Query(vector([1, 0, 0, 0]))
 TAKEN = 24 * MIB

@@ -10,10 +10,10 @@ import pytest
 from core.errors import Unavailable, UpstreamFailed
 from core.tenancy import Project, Tenant
 from services.vector.domain.points import IndexSpec
-from services.vector.ports import Place
+from services.vector.ports import IndexLocation
 from tests.support.remote_engines import drivers_at
 
-HERE = Place(Project(Tenant("red"), "p1"), "idx")
+HERE = IndexLocation(Project(Tenant("red"), "p1"), "idx")
 SPEC = IndexSpec(4)
 
 

@@ -26,7 +26,7 @@ from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.qdrant import QdrantEngine
 from services.vector.domain.filters import parse
 from services.vector.domain.points import MAX_LENGTH, FusionMethod, IndexSpec, Metric, Point, Words, vector
-from services.vector.ports import Page, Place, Query, VectorEngine
+from services.vector.ports import IndexLocation, PointPage, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
 from tests.support.local_qdrant import LocalQdrant
 from tests.support.remote_engines import drivers_at, pgvector
@@ -100,11 +100,11 @@ async def engine(opened: Opened) -> AsyncIterator[VectorEngine]:
         yield engine
 
 
-def place(tenant: str = "red", project: str = "p1", index: str = "idx") -> Place:
-    return Place(Project(Tenant(tenant), project), index)
+def location(tenant: str = "red", project: str = "p1", index: str = "idx") -> IndexLocation:
+    return IndexLocation(Project(Tenant(tenant), project), index)
 
 
-HERE = place()
+HERE = location()
 SPEC = IndexSpec(4)
 
 
@@ -120,11 +120,11 @@ def some(count: int, dimension: int = 4, seed: int = 1) -> list[Point]:
     ]
 
 
-async def walk(engine: VectorEngine, at: Place, limit: int) -> list[Point]:
+async def walk(engine: VectorEngine, at: IndexLocation, limit: int) -> list[Point]:
     found: list[Point] = []
     after = ""
     while True:
-        page: Page = await engine.scroll(at, after, limit)
+        page: PointPage = await engine.scroll(at, after, limit)
         found += page.points
         after = page.after
         if not after:
@@ -543,14 +543,20 @@ class TestHybrid:
         words = Words("cat zebras", FusionMethod.WEIGHTED, 0.0)
         query = Query(vector([0, 1, 0, 0]), 5, words=words)
         before = {match.id: match.score for match in await filled.query(HERE, query)}
-        other = place("blue")
+        other = location("blue")
         await filled.create(other, IndexSpec(4, hybrid=True))
         await filled.upsert(other, [point(f"z{n}", (1, 0, 0, 0), "zebras") for n in range(50)])
         assert {match.id: match.score for match in await filled.query(HERE, query)} == pytest.approx(before)
 
 
 class TestIsolation:
-    ELSEWHERE = (place(index="idx2"), place(project="p2"), place(tenant="blue"), place("p1", "red"), place("re", "dp1"))
+    ELSEWHERE = (
+        location(index="idx2"),
+        location(project="p2"),
+        location(tenant="blue"),
+        location("p1", "red"),
+        location("re", "dp1"),
+    )
 
     @pytest.fixture
     async def filled(self, engine: VectorEngine) -> VectorEngine:
@@ -561,7 +567,7 @@ class TestIsolation:
         return engine
 
     @staticmethod
-    async def look(engine: VectorEngine, at: Place) -> list[list[float]]:
+    async def look(engine: VectorEngine, at: IndexLocation) -> list[list[float]]:
         return sorted(list(map(round, found.values)) for found in await walk(engine, at, 3))
 
     async def test_reading(self, filled: VectorEngine) -> None:

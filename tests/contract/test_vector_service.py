@@ -356,19 +356,19 @@ async def test_scopes_are_asked_before_anything_else(world: World) -> None:
     assert (await refusal(nobody.count()))[0] is CODE.PERMISSION_DENIED
 
 
-PLACES = [("acme", "p1"), ("acme", "p2"), ("globex", "p1"), ("globex", "p2")]
+LOCATIONS = [("acme", "p1"), ("acme", "p2"), ("globex", "p1"), ("globex", "p2")]
 
 
 async def test_the_same_keys_in_four_projects_are_four_indexes(world: World) -> None:
-    clients = {place: world.client(*place) for place in PLACES}
-    for number, (place, client) in enumerate(clients.items()):
-        await client.index(metadata=struct(of="-".join(place)))
-        points = [point(f"p{at}", 1, at, number, of="-".join(place)) for at in range(number + 1)]
+    clients = {location: world.client(*location) for location in LOCATIONS}
+    for number, (location, client) in enumerate(clients.items()):
+        await client.index(metadata=struct(of="-".join(location)))
+        points = [point(f"p{at}", 1, at, number, of="-".join(location)) for at in range(number + 1)]
         await client.upsert(*points)
-        request = provider_pb.CreateProviderRequest(driver="embedded", label="Mine", description="-".join(place))
+        request = provider_pb.CreateProviderRequest(driver="embedded", label="Mine", description="-".join(location))
         await client.providers.CreateProvider(request)
-    for number, (place, client) in enumerate(clients.items()):
-        mine = "-".join(place)
+    for number, (location, client) in enumerate(clients.items()):
+        mine = "-".join(location)
         listed = await client.indexes.ListIndexes(index_pb.ListIndexesRequest(provider_key="default"))
         assert [index.metadata["of"] for index in listed.indexes] == [mine]
         providers = await client.providers.ListProviders(provider_pb.ListProvidersRequest())
@@ -394,8 +394,8 @@ def index_folders(folder: Path) -> Iterator[Path]:
 async def test_records_of_others_are_not_there_by_id_either(world: World, client: Client) -> None:
     await client.index()
     providers = (await client.providers.ListProviders(provider_pb.ListProvidersRequest())).providers
-    for place in PLACES[1:]:
-        other = world.client(*place)
+    for location in LOCATIONS[1:]:
+        other = world.client(*location)
         for call in calls(other, "default", "docs") + calls(other, providers[0].id, "docs"):
             assert (await refusal(call))[0] is CODE.NOT_FOUND
         request = provider_pb.GetProviderRequest(provider_key=providers[0].id)
@@ -454,8 +454,8 @@ async def test_a_migration_between_providers(
     assert [each.id for each in listed.migrations] == [begun.id]
     cancel = migration_pb.CancelMigrationRequest(id=begun.id)
     assert (await refusal(client.migrations.CancelMigration(cancel)))[0] is CODE.FAILED_PRECONDITION
-    for place in PLACES[1:]:
-        other = world.client(*place)
+    for location in LOCATIONS[1:]:
+        other = world.client(*location)
         assert not (await other.migrations.ListMigrations(migration_pb.ListMigrationsRequest())).migrations
         assert (await refusal(other.migrations.GetMigration(get)))[0] is CODE.NOT_FOUND
         assert (await refusal(other.migrations.CancelMigration(cancel)))[0] is CODE.NOT_FOUND

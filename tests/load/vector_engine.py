@@ -19,7 +19,7 @@ from core.tenancy import Project, Tenant
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.domain.filters import parse
 from services.vector.domain.points import IndexSpec, Point, vector
-from services.vector.ports import Place, Query
+from services.vector.ports import IndexLocation, Query
 
 _BATCH = 1_000
 _QUERIES = 300
@@ -58,28 +58,28 @@ async def main(count: int, dimension: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = EmbeddedEngine(Path(folder))
         try:
-            place = Place(Project(_TENANT, "p"), "large")
-            await engine.create(place, IndexSpec(dimension))
-            await fill(engine, place, values)
+            location = IndexLocation(Project(_TENANT, "p"), "large")
+            await engine.create(location, IndexSpec(dimension))
+            await fill(engine, location, values)
             print("before the rebuild")
-            await measure(engine, place, values, {"no filter": FILTERS["no filter"]})
+            await measure(engine, location, values, {"no filter": FILTERS["no filter"]})
             print("while rebuilding")
-            await during(engine, place, values)
+            await during(engine, location, values)
             print("after the rebuild")
-            await measure(engine, place, values, FILTERS)
+            await measure(engine, location, values, FILTERS)
         finally:
             await engine.close()
 
 
-async def fill(engine: EmbeddedEngine, place: Place, values: Floats) -> None:
+async def fill(engine: EmbeddedEngine, location: IndexLocation, values: Floats) -> None:
     points = [point(at, values[at]) for at in range(len(values))]
     began = time.perf_counter()
     for start in range(0, len(points), _BATCH):
-        await engine.upsert(place, points[start : start + _BATCH])
+        await engine.upsert(location, points[start : start + _BATCH])
     print(f"upsert: {len(points) / (time.perf_counter() - began):,.0f} points/s in batches of {_BATCH}")
 
 
-async def measure(engine: EmbeddedEngine, place: Place, values: Floats, filters: dict[str, Any]) -> None:
+async def measure(engine: EmbeddedEngine, location: IndexLocation, values: Floats, filters: dict[str, Any]) -> None:
     random = np.random.default_rng(2)
     at = np.arange(len(values))
     unit = values / np.linalg.norm(values, axis=1, keepdims=True)
@@ -91,21 +91,21 @@ async def measure(engine: EmbeddedEngine, place: Place, values: Floats, filters:
             nearest = among[np.argsort(-(unit[among] @ asked))[:10]]
             query = Query(vector(asked.tolist()), 10, parse(raw))
             began = time.perf_counter()
-            found = await engine.query(place, query)
+            found = await engine.query(location, query)
             took.append(time.perf_counter() - began)
             recall.append(len({int(match.id) for match in found} & set(nearest.tolist())) / len(nearest))
         print(f"  {name:22} {_milliseconds(took)}, recall@10 {statistics.fmean(recall):.3f}")
 
 
-async def during(engine: EmbeddedEngine, place: Place, values: Floats) -> None:
-    other = Place(Project(_TENANT, "p"), "small")
+async def during(engine: EmbeddedEngine, location: IndexLocation, values: Floats) -> None:
+    other = IndexLocation(Project(_TENANT, "p"), "small")
     await engine.create(other, IndexSpec(values.shape[1]))
     some = [point(at, values[at]) for at in range(200)]
     await engine.upsert(other, some)
     query = Query(some[0].values, 10)
     steps: dict[str, Callable[[], Awaitable[object]]] = {
-        "queries": lambda: engine.query(place, query),
-        "writes": lambda: engine.upsert(place, some[:10]),
+        "queries": lambda: engine.query(location, query),
+        "writes": lambda: engine.upsert(location, some[:10]),
         "queries elsewhere": lambda: engine.query(other, query),
         "writes elsewhere": lambda: engine.upsert(other, some),
     }

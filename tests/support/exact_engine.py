@@ -12,9 +12,9 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.http.origin import Origin
 from core.providers.drivers import Field, Host, Values
 from core.tenancy import Project
-from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Exists, Filter, Not, Number, Order, Some
+from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Comparison, Exists, Filter, Not, Number, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths
-from services.vector.ports import EngineCapabilities, Page, Place, Query, VectorDriver
+from services.vector.ports import EngineCapabilities, IndexLocation, PointPage, Query, VectorDriver
 
 _MISSING = object()
 
@@ -65,8 +65,13 @@ def _equal(item: Any, value: Any) -> bool:
     return type(item) is type(value) and not isinstance(item, dict | list) and item == value
 
 
-def _stands(item: Number, order: Order, value: Number) -> bool:
-    return {Order.GT: item > value, Order.GTE: item >= value, Order.LT: item < value, Order.LTE: item <= value}[order]
+def _stands(item: Number, order: Comparison, value: Number) -> bool:
+    return {
+        Comparison.GT: item > value,
+        Comparison.GTE: item >= value,
+        Comparison.LT: item < value,
+        Comparison.LTE: item <= value,
+    }[order]
 
 
 def score(metric: Metric, a: Vector, b: Vector) -> float:
@@ -86,36 +91,36 @@ class ExactEngine:
 
     def __init__(self) -> None:
         self.capabilities = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
-        self.specs: dict[Place, IndexSpec] = {}
-        self.points: dict[Place, dict[str, Point]] = {}
-        self.before: Callable[[str, Place], Awaitable[None]] | None = None
+        self.specs: dict[IndexLocation, IndexSpec] = {}
+        self.points: dict[IndexLocation, dict[str, Point]] = {}
+        self.before: Callable[[str, IndexLocation], Awaitable[None]] | None = None
 
-    async def create(self, place: Place, spec: IndexSpec) -> None:
-        await self._begin("create", place)
+    async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
+        await self._begin("create", location)
         if spec.hybrid and not self.capabilities.hybrid:
             raise InvalidInput("this engine does not rank by words", field="hybrid")
-        if self.specs.setdefault(place, spec) != spec:
+        if self.specs.setdefault(location, spec) != spec:
             raise Conflict("the index is there with another dimension, metric or hybrid")
-        self.points.setdefault(place, {})
+        self.points.setdefault(location, {})
 
-    async def drop(self, place: Place) -> None:
-        await self._begin("drop", place)
-        self.specs.pop(place, None)
-        self.points.pop(place, None)
+    async def drop(self, location: IndexLocation) -> None:
+        await self._begin("drop", location)
+        self.specs.pop(location, None)
+        self.points.pop(location, None)
 
-    async def spec(self, place: Place) -> IndexSpec:
-        self._at(place)
-        return self.specs[place]
+    async def spec(self, location: IndexLocation) -> IndexSpec:
+        self._at(location)
+        return self.specs[location]
 
-    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
-        await self._begin("upsert", place)
-        self._at(place).update({point.id: point for point in points})
+    async def upsert(self, location: IndexLocation, points: Sequence[Point]) -> None:
+        await self._begin("upsert", location)
+        self._at(location).update({point.id: point for point in points})
 
-    async def query(self, place: Place, query: Query) -> list[Match]:
-        await self._begin("query", place)
+    async def query(self, location: IndexLocation, query: Query) -> list[Match]:
+        await self._begin("query", location)
         if query.words is not None:
             raise InvalidInput("this engine does not rank by words", field="text")
-        points, metric = self._at(place), self.specs[place].metric
+        points, metric = self._at(location), self.specs[location].metric
         found = [
             Match(p.id, score(metric, query.vector, p.values), dict(p.metadata), p.text, array("f", p.values))
             for p in points.values()
@@ -126,35 +131,35 @@ class ExactEngine:
         check_lengths((len(orjson.dumps(match.metadata)) for match in found), "topK")
         return found
 
-    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
-        await self._begin("fetch", place)
-        points = self._at(place)
+    async def fetch(self, location: IndexLocation, ids: Sequence[str]) -> list[Point]:
+        await self._begin("fetch", location)
+        points = self._at(location)
         found = [points[id] for id in ids if id in points]
         check_lengths((len(orjson.dumps(point.metadata)) for point in found), "ids")
         return found
 
-    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
-        await self._begin("delete_ids", place)
-        points = self._at(place)
+    async def delete_ids(self, location: IndexLocation, ids: Sequence[str]) -> int:
+        await self._begin("delete_ids", location)
+        points = self._at(location)
         return sum(points.pop(id, None) is not None for id in ids)
 
-    async def delete_filter(self, place: Place, filter: Filter) -> int:
-        points = self._at(place)
-        return await self.delete_ids(place, [id for id, point in points.items() if matches(filter, point.metadata)])
+    async def delete_filter(self, location: IndexLocation, filter: Filter) -> int:
+        points = self._at(location)
+        return await self.delete_ids(location, [id for id, point in points.items() if matches(filter, point.metadata)])
 
-    async def count(self, place: Place, filter: Filter | None = None) -> int:
-        await self._begin("count", place)
-        return sum(matches(filter, point.metadata) for point in self._at(place).values())
+    async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
+        await self._begin("count", location)
+        return sum(matches(filter, point.metadata) for point in self._at(location).values())
 
-    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        await self._begin("scroll", place)
-        points = self._at(place)
+    async def scroll(self, location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
+        await self._begin("scroll", location)
+        points = self._at(location)
         page = sorted(id for id in points if id > after)[:limit]
-        return Page([points[id] for id in page], page[-1] if len(page) == limit else "")
+        return PointPage([points[id] for id in page], page[-1] if len(page) == limit else "")
 
     async def clear(self, project: Project) -> None:
-        for place in [each for each in self.points if each.scope == project]:
-            del self.points[place]
+        for location in [each for each in self.points if each.scope == project]:
+            del self.points[location]
 
     async def check(self) -> None:
         pass
@@ -162,14 +167,14 @@ class ExactEngine:
     async def close(self) -> None:
         pass
 
-    async def _begin(self, name: str, place: Place) -> None:
+    async def _begin(self, name: str, location: IndexLocation) -> None:
         if self.before is not None:
-            await self.before(name, place)
+            await self.before(name, location)
 
-    def _at(self, place: Place) -> dict[str, Point]:
-        if place not in self.points:
+    def _at(self, location: IndexLocation) -> dict[str, Point]:
+        if location not in self.points:
             raise NotFound("no such index")
-        return self.points[place]
+        return self.points[location]
 
 
 def driver(id: str, engine: ExactEngine, *fields: Field) -> VectorDriver:

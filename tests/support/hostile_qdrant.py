@@ -8,9 +8,9 @@ from qdrant_client import grpc as wire
 
 from core.tenancy import Project, Tenant
 from services.vector.domain.points import IndexSpec
-from services.vector.ports import Place
+from services.vector.ports import IndexLocation
 
-HERE = Place(Project(Tenant("red"), "p"), "idx")
+HERE = IndexLocation(Project(Tenant("red"), "p"), "idx")
 SPEC = IndexSpec(4)
 
 Answer = bytes | Callable[[grpc.aio.ServicerContext[Any, Any]], Awaitable[bytes]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.http.guard import OutboundGuard
-from services.vector.adapters.drivers import Reach, drivers
+from services.vector.adapters.drivers import RemoteAccess, drivers
 from services.vector.ports import VectorDriver, VectorEngine
 from tests.support.exact_engine import ExactEngine
 
@@ -14,7 +14,7 @@ LOOPBACK = OutboundGuard(["127.0.0.0/8", "::1"])
 
 def drivers_at(guard: OutboundGuard = LOOPBACK, *, max_answer_bytes: int = 16 * MIB) -> Mapping[str, VectorDriver]:
     """All drivers; the embedded engine is a simple one."""
-    return drivers(ExactEngine(), Reach(guard, max_answer_bytes))
+    return drivers(ExactEngine(), RemoteAccess(guard, max_answer_bytes))
 
 
 def pgvector(server: Mapping[str, Any], guard: OutboundGuard = LOOPBACK, **settings: str) -> VectorEngine:

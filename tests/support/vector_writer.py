@@ -10,9 +10,9 @@ from pathlib import Path
 from core.tenancy import Project, Tenant
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.domain.points import IndexSpec, Point, vector
-from services.vector.ports import Place
+from services.vector.ports import IndexLocation
 
-PLACE = Place(Project(Tenant("red"), "p1"), "idx")
+LOCATION = IndexLocation(Project(Tenant("red"), "p1"), "idx")
 SPEC = IndexSpec(1024)
 BATCH = 100
 
@@ -26,9 +26,9 @@ def batch(number: int) -> list[Point]:
 
 async def main(folder: Path) -> None:
     engine = EmbeddedEngine(folder, stale_bytes=12_000_000, quiet_seconds=0)
-    await engine.create(PLACE, SPEC)
+    await engine.create(LOCATION, SPEC)
     for number in range(100_000):
-        await engine.upsert(PLACE, batch(number))
+        await engine.upsert(LOCATION, batch(number))
         print(number, flush=True)
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from core import free_json, logs
 from core.errors import UpstreamFailed
 from services.vector.domain.points import MAX_ID, MAX_METADATA_BYTES, MAX_TEXT, Match, Point
-from services.vector.ports import Page
+from services.vector.ports import PointPage
 
 MAX_POINT_BYTES = 1024 * 1024
 """Of a point's id, metadata, text and, where it is kept, vector as JSON; what is written is at most some 970 KiB."""
@@ -65,7 +65,9 @@ def readable(engine: str) -> Iterator[None]:
         raise unreadable(engine, error) from None
 
 
-async def page_that_fits(read: Callable[[int], Awaitable[Page]], limit: int, dimension: int, max_bytes: int) -> Page:
+async def page_that_fits(
+    read: Callable[[int], Awaitable[PointPage]], limit: int, dimension: int, max_bytes: int
+) -> PointPage:
     """A page of `limit` points, or of fewer where that many would be more than may be answered."""
     limit = max(1, min(limit, max_bytes // (4 * dimension + _POINT_BYTES)))
     while True:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from services.vector.domain.filters import EXACT, INT64, All, AnyOf, Compare, Exists, Filter, Not, Order, Some
+from services.vector.domain.filters import EXACT, INT64, All, AnyOf, Compare, Comparison, Exists, Filter, Not, Some
 from services.vector.domain.terms import NO_TERM, exists_term, rounded_alike, value_term
 
 C = TypeVar("C")
@@ -13,7 +13,7 @@ class Dialect(Protocol[C]):
     def term(self, terms: Sequence[int]) -> C:
         """The point has one of these terms; there is at least one."""
 
-    def number(self, path: str, order: Order, value: float) -> C:
+    def number(self, path: str, order: Comparison, value: float) -> C:
         """One of the field's numbers stands so to the value."""
 
     def every(self, of: Sequence[C]) -> C:

@@ -21,7 +21,7 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RemoteAccess:
     """How engines elsewhere are called: which addresses may be, and how long an answer may be."""
 
     guard: OutboundGuard
@@ -102,7 +102,7 @@ _PGVECTOR_FIELDS = (
 )
 
 
-def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, VectorDriver]:
+def drivers(embedded: VectorEngine, access: RemoteAccess) -> Mapping[str, VectorDriver]:
     """By id. Every provider on the driver `embedded` is served by the one engine."""
     everything = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
     dense_only = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
@@ -121,7 +121,7 @@ def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, VectorDriver]:
             "A Qdrant server or cluster, over gRPC.",
             _QDRANT_FIELDS,
             everything,
-            partial(_open_qdrant, reach),
+            partial(_open_qdrant, access),
             hosts=_qdrant_hosts,
         ),
         VectorDriver(
@@ -130,7 +130,7 @@ def drivers(embedded: VectorEngine, reach: Reach) -> Mapping[str, VectorDriver]:
             "PostgreSQL with pgvector.",
             _PGVECTOR_FIELDS,
             dense_only,
-            partial(_open_pgvector, reach),
+            partial(_open_pgvector, access),
             hosts=lambda credentials, settings: PostgresTarget.of(credentials, settings).hosts,
         ),
     )
@@ -142,19 +142,19 @@ def _qdrant_hosts(credentials: Values, settings: Values) -> Sequence[Host]:
     return (Host(origin.host, origin.port, "settings.url"),)
 
 
-def _open_qdrant(reach: Reach, credentials: Values, settings: Values) -> VectorEngine:
+def _open_qdrant(access: RemoteAccess, credentials: Values, settings: Values) -> VectorEngine:
     from services.vector.adapters.qdrant import QdrantEngine  # a heavy import, for those only who use it
     from services.vector.adapters.qdrant_server import QdrantServer
 
     origin, api_key = _qdrant_origin(settings["url"]), credentials.get("apiKey")
-    server = QdrantServer(origin, reach.guard, api_key, max_answer_bytes=reach.max_answer_bytes)
+    server = QdrantServer(origin, access.guard, api_key, max_answer_bytes=access.max_answer_bytes)
     return QdrantEngine(server, settings.get("collectionPrefix", "portico"))
 
 
-def _open_pgvector(reach: Reach, credentials: Values, settings: Values) -> VectorEngine:
+def _open_pgvector(access: RemoteAccess, credentials: Values, settings: Values) -> VectorEngine:
     from services.vector.adapters.pgvector import PgvectorEngine
     from services.vector.adapters.postgres_server import PostgresServer
 
     target = PostgresTarget.of(credentials, settings)
-    server = PostgresServer(target, reach.guard, max_answer_bytes=reach.max_answer_bytes)
+    server = PostgresServer(target, access.guard, max_answer_bytes=access.max_answer_bytes)
     return PgvectorEngine(server, settings.get("schema", "portico_vectors"))

@@ -39,7 +39,7 @@ from services.vector.domain.points import (
     normalised,
 )
 from services.vector.domain.terms import derive
-from services.vector.ports import EngineCapabilities, Page, Place, Query
+from services.vector.ports import EngineCapabilities, IndexLocation, PointPage, Query
 
 CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
 
@@ -89,11 +89,11 @@ class PgvectorEngine:
         self._server = server
         self._schema = schema
         self._version = (0, 0)
-        self._specs: BoundedDict[Place, IndexSpec] = BoundedDict(_KNOWN)
+        self._specs: BoundedDict[IndexLocation, IndexSpec] = BoundedDict(_KNOWN)
 
     # Indexes
 
-    async def create(self, place: Place, spec: IndexSpec) -> None:
+    async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
         if spec.hybrid:
             raise InvalidInput("pgvector does not rank by words (BM25)", field="hybrid")
         if spec.dimension > MAX_DIMENSION:
@@ -102,16 +102,16 @@ class PgvectorEngine:
             new = await connection.fetchval(
                 f'INSERT INTO "{self._schema}".indexes VALUES ($1, $2, $3, $4, $5, $6) '
                 "ON CONFLICT DO NOTHING RETURNING true",
-                *(*_key(place), _table_name(place), spec.dimension, spec.metric.value),
+                *(*_key(location), _table_name(location), spec.dimension, spec.metric.value),
             )
             if new:
-                for statement in self._table_statements(place, spec):
+                for statement in self._table_statements(location, spec):
                     await connection.execute(statement)
-            elif await self._registered(connection, place) != spec:
+            elif await self._registered(connection, location) != spec:
                 raise Conflict("the index is there with another dimension or metric")
 
-    def _table_statements(self, place: Place, spec: IndexSpec) -> Sequence[str]:
-        table = self._table(place)
+    def _table_statements(self, location: IndexLocation, spec: IndexSpec) -> Sequence[str]:
+        table = self._table(location)
         statements = [
             f'CREATE TABLE {table} (id text COLLATE "C" PRIMARY KEY, embedding vector({spec.dimension}) NOT NULL, '
             "metadata json NOT NULL, text text NOT NULL, terms bigint[] NOT NULL, numbers jsonb NOT NULL, "
@@ -122,37 +122,37 @@ class PgvectorEngine:
             statements.append(f"CREATE INDEX ON {table} USING hnsw (embedding {_DISTANCES[spec.metric].operators})")
         return statements
 
-    async def drop(self, place: Place) -> None:
-        self._specs.pop(place, None)
+    async def drop(self, location: IndexLocation) -> None:
+        self._specs.pop(location, None)
         async with self._server.operation() as connection, transaction(connection):
-            await connection.execute(f"DROP TABLE IF EXISTS {self._table(place)}")
+            await connection.execute(f"DROP TABLE IF EXISTS {self._table(location)}")
             await connection.execute(
                 f'DELETE FROM "{self._schema}".indexes WHERE (tenant, project, index_id) = ($1, $2, $3)',
-                *_key(place),
+                *_key(location),
             )
 
-    async def spec(self, place: Place) -> IndexSpec:
-        async with self._at(place) as (connection, _):
-            spec = await self._registered(connection, place)
+    async def spec(self, location: IndexLocation) -> IndexSpec:
+        async with self._at(location) as (connection, _):
+            spec = await self._registered(connection, location)
         if spec is None:
             raise NotFound("no such index")
         return spec
 
-    async def _registered(self, connection: Any, place: Place) -> IndexSpec | None:
+    async def _registered(self, connection: Any, location: IndexLocation) -> IndexSpec | None:
         row = await connection.fetchrow(
             f'SELECT dimension, metric FROM "{self._schema}".indexes WHERE (tenant, project, index_id) = ($1, $2, $3)',
-            *_key(place),
+            *_key(location),
         )
         with readable("pgvector"):
             return None if row is None else IndexSpec(row["dimension"], Metric(row["metric"]))
 
     # Points
 
-    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
-        metric = (await self._known(place)).metric
+    async def upsert(self, location: IndexLocation, points: Sequence[Point]) -> None:
+        metric = (await self._known(location)).metric
         # In one order: no deadlocks.
         rows = await in_turns(lambda point: _row(point, metric), sorted(points, key=lambda point: point.id))
-        async with self._at(place, len(points)) as (connection, table), transaction(connection):
+        async with self._at(location, len(points)) as (connection, table), transaction(connection):
             await connection.executemany(
                 f"INSERT INTO {table} (id, embedding, metadata, text, terms, numbers, exact) "
                 "VALUES ($1, $2, $3, $4, $5::text::bigint[], $6, $7) ON CONFLICT (id) DO UPDATE SET "
@@ -161,16 +161,16 @@ class PgvectorEngine:
                 rows,
             )
 
-    async def query(self, place: Place, query: Query) -> list[Match]:
+    async def query(self, location: IndexLocation, query: Query) -> list[Match]:
         if query.words is not None:
             raise InvalidInput("pgvector does not rank by words (BM25)", field="text")
-        metric = (await self._known(place)).metric
+        metric = (await self._known(location)).metric
         distance = _DISTANCES[metric]
         where = Where([normalised(query.vector, metric), query.top_k])
         condition = where.of(query.filter)
         values = ", embedding, exact" if query.include_values else ""
         async with (
-            self._at(place, query.top_k, reads=True) as (connection, table),
+            self._at(location, query.top_k, reads=True) as (connection, table),
             transaction(connection, readonly=True),
         ):
             await self._tune(connection, query)
@@ -201,14 +201,14 @@ class PgvectorEngine:
         for name, value in settings.items():
             await connection.execute("SELECT set_config($1, $2, true)", name, value)
 
-    async def _known(self, place: Place) -> IndexSpec:
-        known = self._specs.get(place)
+    async def _known(self, location: IndexLocation) -> IndexSpec:
+        known = self._specs.get(location)
         if known is None:
-            known = self._specs[place] = await self.spec(place)
+            known = self._specs[location] = await self.spec(location)
         return known
 
-    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
-        async with self._at(place, len(ids), reads=True) as (connection, table):
+    async def fetch(self, location: IndexLocation, ids: Sequence[str]) -> list[Point]:
+        async with self._at(location, len(ids), reads=True) as (connection, table):
             rows = await connection.fetch(
                 f"SELECT {_READ} FROM {table} WHERE id = ANY($1::text::text[])",
                 texts_literal(ids),
@@ -218,38 +218,38 @@ class PgvectorEngine:
             points = {point.id: point for point in await in_turns(_point, rows)}
         return [points[id] for id in ids if id in points]
 
-    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        last, spec = _decoded(after), await self._known(place)
+    async def scroll(self, location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
+        last, spec = _decoded(after), await self._known(location)
         return await page_that_fits(
-            lambda size: self._page(place, last, size), limit, spec.dimension, self._server.max_answer_bytes
+            lambda size: self._page(location, last, size), limit, spec.dimension, self._server.max_answer_bytes
         )
 
-    async def _page(self, place: Place, last: str, limit: int) -> Page:
-        async with self._at(place, limit, reads=True) as (connection, table):
+    async def _page(self, location: IndexLocation, last: str, limit: int) -> PointPage:
+        async with self._at(location, limit, reads=True) as (connection, table):
             rows = await connection.fetch(
                 f"SELECT {_READ} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2",
                 *(last, limit),
             )
         more = len(rows) == limit
         with readable("pgvector"):
-            return Page(await in_turns(_point, rows), _encoded(rows[-1]["id"]) if more else "")
+            return PointPage(await in_turns(_point, rows), _encoded(rows[-1]["id"]) if more else "")
 
-    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
-        async with self._at(place) as (connection, table):
+    async def delete_ids(self, location: IndexLocation, ids: Sequence[str]) -> int:
+        async with self._at(location) as (connection, table):
             done = await connection.execute(f"DELETE FROM {table} WHERE id = ANY($1::text::text[])", texts_literal(ids))
         return _affected(done)
 
-    async def delete_filter(self, place: Place, filter: Filter) -> int:
+    async def delete_filter(self, location: IndexLocation, filter: Filter) -> int:
         where = Where([])
         condition = where.of(filter)
-        async with self._at(place) as (connection, table):
+        async with self._at(location) as (connection, table):
             done = await connection.execute(f"DELETE FROM {table} WHERE {condition}", *where.arguments)
         return _affected(done)
 
-    async def count(self, place: Place, filter: Filter | None = None) -> int:
+    async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
         where = Where([])
         condition = where.of(filter)
-        async with self._at(place) as (connection, table):
+        async with self._at(location) as (connection, table):
             count: int = await connection.fetchval(
                 f"SELECT count(*) FROM {table} WHERE {condition}",
                 *where.arguments,
@@ -265,16 +265,18 @@ class PgvectorEngine:
     async def close(self) -> None:
         await self._server.close()
 
-    def _table(self, place: Place) -> str:
-        return f'"{self._schema}"."{_table_name(place)}"'
+    def _table(self, location: IndexLocation) -> str:
+        return f'"{self._schema}"."{_table_name(location)}"'
 
     @asynccontextmanager
-    async def _at(self, place: Place, rows: int = 0, *, reads: bool = False) -> AsyncIterator[tuple[Any, str]]:
+    async def _at(
+        self, location: IndexLocation, rows: int = 0, *, reads: bool = False
+    ) -> AsyncIterator[tuple[Any, str]]:
         async with self._server.operation(rows=rows, reads=reads) as connection:
             try:
-                yield connection, self._table(place)
+                yield connection, self._table(location)
             except asyncpg.UndefinedTableError:
-                self._specs.pop(place, None)
+                self._specs.pop(location, None)
                 raise NotFound("no such index") from None
 
     async def _prepare(self, connection: Any) -> None:
@@ -305,13 +307,13 @@ class PgvectorEngine:
         )
 
 
-def _key(place: Place) -> tuple[str, str, str]:
-    return place.scope.tenant.slug, place.scope.id, place.index_id
+def _key(location: IndexLocation) -> tuple[str, str, str]:
+    return location.scope.tenant.slug, location.scope.id, location.index_id
 
 
-def _table_name(place: Place) -> str:
+def _table_name(location: IndexLocation) -> str:
     """No name holds a slash, so no two places give the same text to hash."""
-    return f"i_{hashlib.sha256('/'.join(_key(place)).encode()).hexdigest()[:40]}"
+    return f"i_{hashlib.sha256('/'.join(_key(location)).encode()).hexdigest()[:40]}"
 
 
 def _row(point: Point, metric: Metric) -> tuple[Any, ...]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from services.vector.adapters.compiled import compiled
 from services.vector.adapters.pgvector_codec import numbers_literal
-from services.vector.domain.filters import Filter, Order
+from services.vector.domain.filters import Comparison, Filter
 
-_SIGNS = {Order.GT: ">", Order.GTE: ">=", Order.LT: "<", Order.LTE: "<="}
+_SIGNS = {Comparison.GT: ">", Comparison.GTE: ">=", Comparison.LT: "<", Comparison.LTE: "<="}
 
 
 class Where:
@@ -26,7 +26,7 @@ class Where:
     def term(self, terms: Sequence[int]) -> str:
         return f"terms && {self._bound(numbers_literal(terms))}::text::bigint[]"
 
-    def number(self, path: str, order: Order, value: float) -> str:
+    def number(self, path: str, order: Comparison, value: float) -> str:
         field, operand = self._bound(path), self._bound(value)
         return (
             f"EXISTS (SELECT FROM jsonb_array_elements(numbers -> {field}::text) AS n "

@@ -22,11 +22,11 @@ from services.vector.adapters import qdrant_payload as stored
 from services.vector.adapters.answers import MAX_POINT_BYTES, checked, page_that_fits, readable, unreadable
 from services.vector.adapters.bm25 import Bm25
 from services.vector.adapters.qdrant_errors import translated
-from services.vector.adapters.qdrant_filters import PLACE, name_of, registry_id, within
+from services.vector.adapters.qdrant_filters import LOCATION, name_of, registry_id, within
 from services.vector.domain.filters import OPERATORS, Filter
 from services.vector.domain.fusion import candidates, fuse_matches
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, check_lengths, normalised
-from services.vector.ports import EngineCapabilities, Page, Place, Query
+from services.vector.ports import EngineCapabilities, IndexLocation, PointPage, Query
 
 CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
 
@@ -45,7 +45,7 @@ _DISTANCES = {
 }
 
 _INDEXED: Mapping[str, Any] = {
-    PLACE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    LOCATION: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     stored.TERMS: models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=False),
 }
 
@@ -75,13 +75,13 @@ class QdrantEngine:
         self._server = server
         self._prefix = prefix
         self._registry = f"{prefix}-indexes"
-        self._specs: BoundedDict[Place, IndexSpec] = BoundedDict(_KNOWN)
+        self._specs: BoundedDict[IndexLocation, IndexSpec] = BoundedDict(_KNOWN)
         self._bm25 = Bm25()
 
     # Indexes
 
-    async def create(self, place: Place, spec: IndexSpec) -> None:
-        known = await self._registered(place)
+    async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
+        known = await self._registered(location)
         if known is not None:
             if known != spec:
                 raise Conflict("the index is there with another dimension, metric or hybrid")
@@ -89,40 +89,40 @@ class QdrantEngine:
         await self._make_collection(spec)
         await self._make_registry()
         entry = {
-            PLACE: name_of(place), "dimension": spec.dimension, "metric": spec.metric.value, "hybrid": spec.hybrid
+            LOCATION: name_of(location), "dimension": spec.dimension, "metric": spec.metric.value, "hybrid": spec.hybrid
         }  # fmt: skip
-        point = models.PointStruct(id=registry_id(place), vector=[1.0], payload=entry)
+        point = models.PointStruct(id=registry_id(location), vector=[1.0], payload=entry)
         await self._do(lambda client: client.upsert(self._registry, [point], wait=True))
 
-    async def drop(self, place: Place) -> None:
-        self._specs.pop(place, None)
-        spec = await self._registered(place)
+    async def drop(self, location: IndexLocation) -> None:
+        self._specs.pop(location, None)
+        spec = await self._registered(location)
         if spec is None:
             return
-        points = models.FilterSelector(filter=within(place))
+        points = models.FilterSelector(filter=within(location))
         await self._do(lambda client: client.delete(self._collection(spec), points, wait=True))
-        entry = models.PointIdsList(points=[registry_id(place)])
+        entry = models.PointIdsList(points=[registry_id(location)])
         await self._do(lambda client: client.delete(self._registry, entry, wait=True))
-        self._specs.pop(place, None)
+        self._specs.pop(location, None)
 
-    async def spec(self, place: Place) -> IndexSpec:
-        spec = self._specs.get(place)
+    async def spec(self, location: IndexLocation) -> IndexSpec:
+        spec = self._specs.get(location)
         if spec is None:
-            spec = await self._registered(place)
+            spec = await self._registered(location)
             if spec is None:
                 raise NotFound("no such index")
-            self._specs[place] = spec
+            self._specs[location] = spec
         return spec
 
-    async def _still_there(self, place: Place) -> None:
+    async def _still_there(self, location: IndexLocation) -> None:
         """Another process may have dropped what this one remembers; nothing found is the sign to look."""
-        if await self._registered(place) is None:
-            self._specs.pop(place, None)
+        if await self._registered(location) is None:
+            self._specs.pop(location, None)
             raise NotFound("no such index")
 
-    async def _registered(self, place: Place) -> IndexSpec | None:
+    async def _registered(self, location: IndexLocation) -> IndexSpec | None:
         try:
-            entries = await self._do(lambda client: client.retrieve(self._registry, [registry_id(place)]))
+            entries = await self._do(lambda client: client.retrieve(self._registry, [registry_id(location)]))
         except NotFound:  # nobody has made an index yet
             return None
         if not entries:
@@ -165,52 +165,52 @@ class QdrantEngine:
 
     # Points
 
-    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
-        spec = await self.spec(place)
+    async def upsert(self, location: IndexLocation, points: Sequence[Point]) -> None:
+        spec = await self.spec(location)
         for start in range(0, len(points), _BATCH):
-            batch = await in_turns(partial(self._entry, place, spec), points[start : start + _BATCH])
+            batch = await in_turns(partial(self._entry, location, spec), points[start : start + _BATCH])
             await self._do(partial(_write, self._collection(spec), batch))
 
-    def _entry(self, place: Place, spec: IndexSpec, point: Point) -> models.PointStruct:
+    def _entry(self, location: IndexLocation, spec: IndexSpec, point: Point) -> models.PointStruct:
         dense, fields = stored.entry(point, spec)
         vectors: dict[str, Any] = {stored.DENSE: dense}
         if spec.hybrid and point.text:
             words = self._bm25.document(point.text)
             if words.indices:
                 vectors[stored.WORDS] = models.SparseVector(indices=words.indices, values=words.values)
-        payload = {PLACE: name_of(place), **fields}
-        return models.PointStruct(id=stored.engine_id(point.id, name_of(place)), vector=vectors, payload=payload)
+        payload = {LOCATION: name_of(location), **fields}
+        return models.PointStruct(id=stored.engine_id(point.id, name_of(location)), vector=vectors, payload=payload)
 
-    async def query(self, place: Place, query: Query) -> list[Match]:
-        spec = await self.spec(place)
+    async def query(self, location: IndexLocation, query: Query) -> list[Match]:
+        spec = await self.spec(location)
         vector = normalised(query.vector, spec.metric).tolist()
         if query.words is None:
-            found = await self._nearest(place, spec, vector, stored.DENSE, query, query.top_k)
+            found = await self._nearest(location, spec, vector, stored.DENSE, query, query.top_k)
         elif not spec.hybrid:
             raise InvalidInput("this index does not rank by words: create it with hybrid", field="text")
         else:
             depth = candidates(query.top_k)
-            dense = await self._nearest(place, spec, vector, stored.DENSE, query, depth)
+            dense = await self._nearest(location, spec, vector, stored.DENSE, query, depth)
             words = self._bm25.query(query.words.text)
             asked = models.SparseVector(indices=words.indices, values=words.values)
-            sparse = await self._nearest(place, spec, asked, stored.WORDS, query, depth) if words.indices else []
+            sparse = await self._nearest(location, spec, asked, stored.WORDS, query, depth) if words.indices else []
             found = fuse_matches(dense, sparse, query.words)[: query.top_k]
         if not found:
-            await self._still_there(place)
+            await self._still_there(location)
         return found
 
     async def _nearest(
-        self, place: Place, spec: IndexSpec, vector: Any, name: str, query: Query, limit: int
+        self, location: IndexLocation, spec: IndexSpec, vector: Any, name: str, query: Query, limit: int
     ) -> list[Match]:
         ef = max(_EF_FILTERED if query.filter else _EF, limit)
         # Words are weighed by how rare they are in this index; other tenants' texts have no part in it.
-        idf: Any = {"corpus": within(place)} if name == stored.WORDS else None
+        idf: Any = {"corpus": within(location)} if name == stored.WORDS else None
         response = await self._do(
             lambda client: client.query_points(
                 self._collection(spec),
                 query=models.NearestQuery(nearest=vector),
                 using=name,
-                query_filter=within(place, query.filter),
+                query_filter=within(location, query.filter),
                 limit=limit,
                 with_payload=[stored.POINT],
                 with_vectors=[stored.DENSE] if query.include_values else False,
@@ -227,31 +227,31 @@ class QdrantEngine:
         with readable("qdrant"):
             return await in_turns(match, response.points)
 
-    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
+    async def fetch(self, location: IndexLocation, ids: Sequence[str]) -> list[Point]:
         wanted = list(dict.fromkeys(ids))
-        page = await self._page(place, within(place, ids=wanted), len(wanted), check="ids")
+        page = await self._page(location, within(location, ids=wanted), len(wanted), check="ids")
         points = {point.id: point for point in page.points}
         if not points:
-            await self._still_there(place)
+            await self._still_there(location)
         return [points[id] for id in ids if id in points]
 
-    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        cursor, spec = stored.cursor(after), await self.spec(place)
+    async def scroll(self, location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
+        cursor, spec = stored.cursor(after), await self.spec(location)
         page = await page_that_fits(
-            lambda size: self._page(place, within(place), size, cursor),
+            lambda size: self._page(location, within(location), size, cursor),
             limit,
             spec.dimension,
             self._server.max_answer_bytes,
         )
         if not page.points:
-            await self._still_there(place)
+            await self._still_there(location)
         return page
 
     async def _page(
-        self, place: Place, within: models.Filter, limit: int, offset: str | None = None, *, check: str = ""
-    ) -> Page:
+        self, location: IndexLocation, within: models.Filter, limit: int, offset: str | None = None, *, check: str = ""
+    ) -> PointPage:
         """`check`: the field that InvalidInput names where the points are too large for one answer."""
-        spec = await self.spec(place)
+        spec = await self.spec(location)
         collection = self._collection(spec)
         records, following = await self._do(
             lambda client: client.scroll(
@@ -267,34 +267,34 @@ class QdrantEngine:
 
         with readable("qdrant"):
             points = await in_turns(point, records)
-        return Page(points, "" if following is None else str(following))
+        return PointPage(points, "" if following is None else str(following))
 
-    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
+    async def delete_ids(self, location: IndexLocation, ids: Sequence[str]) -> int:
         gone = 0
         for start in range(0, len(ids), _BATCH):
-            gone += await self._delete(place, within(place, ids=ids[start : start + _BATCH]))
+            gone += await self._delete(location, within(location, ids=ids[start : start + _BATCH]))
         return gone
 
-    async def delete_filter(self, place: Place, filter: Filter) -> int:
-        return await self._delete(place, within(place, filter))
+    async def delete_filter(self, location: IndexLocation, filter: Filter) -> int:
+        return await self._delete(location, within(location, filter))
 
-    async def _delete(self, place: Place, within: models.Filter) -> int:
+    async def _delete(self, location: IndexLocation, within: models.Filter) -> int:
         """The server does not say how many went, so they are counted first."""
-        collection = self._collection(await self.spec(place))
-        count = await self._count(place, within)
+        collection = self._collection(await self.spec(location))
+        count = await self._count(location, within)
         if count:
             points = models.FilterSelector(filter=within)
             await self._do(lambda client: client.delete(collection, points, wait=True))
         return count
 
-    async def count(self, place: Place, filter: Filter | None = None) -> int:
-        return await self._count(place, within(place, filter))
+    async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
+        return await self._count(location, within(location, filter))
 
-    async def _count(self, place: Place, within: models.Filter) -> int:
-        collection = self._collection(await self.spec(place))
+    async def _count(self, location: IndexLocation, within: models.Filter) -> int:
+        collection = self._collection(await self.spec(location))
         count = (await self._do(lambda client: client.count(collection, within, exact=True))).count
         if not count:
-            await self._still_there(place)
+            await self._still_there(location)
         return count
 
     # The server

@@ -7,29 +7,29 @@ from qdrant_client import models
 
 from services.vector.adapters import qdrant_payload as stored
 from services.vector.adapters.compiled import compiled
-from services.vector.domain.filters import Filter, Order
-from services.vector.ports import Place
+from services.vector.domain.filters import Comparison, Filter
+from services.vector.ports import IndexLocation
 
-PLACE = "place"
-_RANGES = {Order.GT: "gt", Order.GTE: "gte", Order.LT: "lt", Order.LTE: "lte"}
-
-
-def name_of(place: Place) -> str:
-    return f"{place.scope.tenant.slug}/{place.scope.id}/{place.index_id}"
+LOCATION = "place"
+_RANGES = {Comparison.GT: "gt", Comparison.GTE: "gte", Comparison.LT: "lt", Comparison.LTE: "lte"}
 
 
-def registry_id(place: Place) -> str:
-    return stored.engine_id("", name_of(place))
+def name_of(location: IndexLocation) -> str:
+    return f"{location.scope.tenant.slug}/{location.scope.id}/{location.index_id}"
 
 
-def within(place: Place, filter: Filter | None = None, ids: Sequence[str] | None = None) -> models.Filter:
+def registry_id(location: IndexLocation) -> str:
+    return stored.engine_id("", name_of(location))
+
+
+def within(location: IndexLocation, filter: Filter | None = None, ids: Sequence[str] | None = None) -> models.Filter:
     """The points of this place, of them those that meet the filter and have one of the ids. What every request on
     points carries; nothing else makes a filter for one."""
-    must: list[Any] = [models.FieldCondition(key=PLACE, match=models.MatchValue(value=name_of(place)))]
+    must: list[Any] = [models.FieldCondition(key=LOCATION, match=models.MatchValue(value=name_of(location)))]
     if filter is not None:
         must.append(compiled(filter, _Qdrant()))
     if ids is not None:
-        must.append(models.HasIdCondition(has_id=[stored.engine_id(id, name_of(place)) for id in ids]))
+        must.append(models.HasIdCondition(has_id=[stored.engine_id(id, name_of(location)) for id in ids]))
     return models.Filter(must=must)
 
 
@@ -42,7 +42,7 @@ class _Qdrant:
     def term(self, terms: Sequence[int]) -> _Condition:
         return models.FieldCondition(key=stored.TERMS, match=models.MatchAny(any=list(terms)))
 
-    def number(self, path: str, order: Order, value: float) -> _Condition:
+    def number(self, path: str, order: Comparison, value: float) -> _Condition:
         return models.FieldCondition(key=stored.number_key(path), range=models.Range(**{_RANGES[order]: value}))
 
     def every(self, of: Sequence[_Condition]) -> _Condition:

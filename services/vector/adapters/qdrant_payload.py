@@ -29,9 +29,9 @@ the one that the embedded engine's binding converts fastest: few texts, few list
 _EXACT = 2**53
 
 
-def engine_id(id: str, place: str = "") -> str:
+def engine_id(id: str, location: str = "") -> str:
     """Qdrant's ids are UUIDs; the caller's own id stands in the payload."""
-    return blake2b(f"{place}\0{id}".encode(), digest_size=16).hexdigest()
+    return blake2b(f"{location}\0{id}".encode(), digest_size=16).hexdigest()
 
 
 def cursor(after: str) -> str | None:

@@ -52,27 +52,27 @@ Scalar = None | bool | Number | str
 FieldPath = tuple[str, ...]
 
 
-class Order(Enum):
+class Comparison(Enum):
     GT = "$gt"
     GTE = "$gte"
     LT = "$lt"
     LTE = "$lte"
 
     @property
-    def strict(self) -> "Order":
+    def strict(self) -> "Comparison":
         """The same without equality."""
-        return Order.GT if self in (Order.GT, Order.GTE) else Order.LT
+        return Comparison.GT if self in (Comparison.GT, Comparison.GTE) else Comparison.LT
 
     def holds(self, number: Number, value: Number) -> bool:
         """Exact: Python compares integers with floats by value."""
         return _HOLDS[self](number, value)
 
 
-_HOLDS: Mapping[Order, Callable[[Number, Number], bool]] = {
-    Order.GT: operator.gt,
-    Order.GTE: operator.ge,
-    Order.LT: operator.lt,
-    Order.LTE: operator.le,
+_HOLDS: Mapping[Comparison, Callable[[Number, Number], bool]] = {
+    Comparison.GT: operator.gt,
+    Comparison.GTE: operator.ge,
+    Comparison.LT: operator.lt,
+    Comparison.LTE: operator.le,
 }
 
 
@@ -89,7 +89,7 @@ class Compare:
     """The value, or an element of the array, is a number that stands so to `value`."""
 
     path: FieldPath
-    order: Order
+    order: Comparison
     value: Number
 
 
@@ -259,7 +259,7 @@ def _exists(path: FieldPath, operand: Any, at: str) -> Filter:
     return Exists(path) if operand else Not(Exists(path))
 
 
-def _comparison(order: Order) -> "_Build":
+def _comparison(order: Comparison) -> "_Build":
     return lambda path, operand, at: Compare(path, order, _number(operand, at))
 
 
@@ -270,5 +270,5 @@ _FIELD_OPERATORS: Mapping[str, _Build] = {
     "$in": lambda path, operand, at: AnyOf(path, _scalars(operand, at)),
     "$nin": lambda path, operand, at: Not(AnyOf(path, _scalars(operand, at))),
     "$exists": _exists,
-    **{order.value: _comparison(order) for order in Order},
+    **{order.value: _comparison(order) for order in Comparison},
 }

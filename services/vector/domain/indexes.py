@@ -26,7 +26,7 @@ from services.vector.domain.engines import Engines
 from services.vector.domain.points import IndexSpec, Metric
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.tables import INDEXES, QUERY_LOGS
-from services.vector.ports import EngineCapabilities, Place
+from services.vector.ports import EngineCapabilities, IndexLocation
 
 DROP = "vector.index.drop"
 CREATING, ACTIVE, DELETING = "creating", "active", "deleting"
@@ -67,8 +67,8 @@ class Index:
         """Keys of provider and index, as the audit log names an index."""
         return f"{self.provider_key}/{self.key}"
 
-    def place(self, project: Project) -> Place:
-        return Place(project, self.id)
+    def location(self, project: Project) -> IndexLocation:
+        return IndexLocation(project, self.id)
 
 
 def index_of(document: Document) -> Index:
@@ -240,7 +240,7 @@ class Indexes:
         try:
             await self._providers.active(project, provider.key)
             with await self._engines.use(project, provider) as engine:
-                await engine.create(index.place(project), index.spec)
+                await engine.create(index.location(project), index.spec)
         except (NotFound, InvalidInput):
             await self._store.delete(project, INDEXES, index.id)
             raise
@@ -257,7 +257,7 @@ class Indexes:
         await self._store.update(project, INDEXES, index.id, {"status": DELETING})
         self.changes.publish(project)
         with await self._engines.use(project, provider, even_disabled=even_disabled) as engine:
-            await engine.drop(index.place(project))
+            await engine.drop(index.location(project))
         await self._store.delete_where(project, QUERY_LOGS, {"indexId": index.id})
         await self._store.delete(project, INDEXES, index.id)
 

@@ -20,7 +20,7 @@ from core.providers.records import Provider
 from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.indexes import Indexes, NewIndex, migration_key
-from services.vector.ports import Place
+from services.vector.ports import IndexLocation
 
 KIND = "vector.migration"
 _MAX_BATCH = 5000
@@ -40,7 +40,7 @@ _DESTINATION = {
 
 
 @dataclass(frozen=True, slots=True)
-class NewMigration:
+class NewIndexMigration:
     """An empty destination name is the source's; 0: a batch size of 500."""
 
     source_provider: str
@@ -51,7 +51,7 @@ class NewMigration:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class IndexMigration:
     job: Job
 
     @property
@@ -68,7 +68,7 @@ class Migration:
         return bool((self.job.state or {}).get("verified"))
 
 
-class Migrations:
+class IndexMigrations:
     """`settle_seconds`: for so long after the job's beginning may a process still let writes through."""
 
     def __init__(self, jobs: Jobs, indexes: Indexes, engines: Engines, *, settle_seconds: float) -> None:
@@ -77,7 +77,7 @@ class Migrations:
         self._engines = engines
         self._settle_seconds = settle_seconds
 
-    async def create(self, project: Project, new: NewMigration) -> Migration:
+    async def create(self, project: Project, new: NewIndexMigration) -> IndexMigration:
         """Raises NotFound, Conflict, InvalidInput, FailedPrecondition (a provider is disabled)."""
         batch = fields.between("batchSize", new.batch_size, 1, _MAX_BATCH, default=_BATCH)
         with _fields_named(_SOURCE):
@@ -104,23 +104,23 @@ class Migrations:
         except Conflict:
             raise _under_way() from None
         self._indexes.changes.publish(project)
-        return Migration(job)
+        return IndexMigration(job)
 
-    async def get(self, project: Project, id: str) -> Migration:
+    async def get(self, project: Project, id: str) -> IndexMigration:
         """Raises NotFound."""
-        return Migration(await self._jobs.get(project, id, KIND))
+        return IndexMigration(await self._jobs.get(project, id, KIND))
 
-    async def list(self, project: Project, size: int, token: str) -> tuple[list[Migration], str]:
+    async def list(self, project: Project, size: int, token: str) -> tuple[list[IndexMigration], str]:
         """One page, newest first, and the token of the next."""
         jobs, following = await self._jobs.list(project, KIND, size=fields.page_size(size), token=token)
-        return [Migration(job) for job in jobs], following
+        return [IndexMigration(job) for job in jobs], following
 
-    async def cancel(self, project: Project, id: str) -> Migration:
+    async def cancel(self, project: Project, id: str) -> IndexMigration:
         """Raises NotFound, FailedPrecondition for one that has ended."""
         await self.get(project, id)
         job = await self._jobs.cancel(project, id)
         self._indexes.changes.publish(project)
-        return Migration(job)
+        return IndexMigration(job)
 
     async def run(self, run: JobRun) -> None:
         """The handler."""
@@ -130,7 +130,7 @@ class Migrations:
             self._indexes.changes.publish(run.scope)
 
     async def _copy(self, run: JobRun) -> None:
-        source_provider, place = await self._find(run, "source")
+        source_provider, location = await self._find(run, "source")
         destination_provider, copy = await self._find(run, "destination")
         with (
             await self._engines.use(run.scope, source_provider) as source,
@@ -138,10 +138,10 @@ class Migrations:
         ):
             if run.state is None:
                 await asyncio.sleep(self._settle_seconds)
-                await run.checkpoint(0, await source.count(place), {"after": "", "copied": False})
+                await run.checkpoint(0, await source.count(location), {"after": "", "copied": False})
             state = dict(run.state or {})
             while not state["copied"]:
-                page = await source.scroll(place, state["after"], run.payload["batchSize"])
+                page = await source.scroll(location, state["after"], run.payload["batchSize"])
                 if run.done + len(page.points) > run.total:
                     raise FailedPrecondition(
                         f"The source counted {run.total:.0f} vectors and gives more.", reason="COUNTS_DIFFER"
@@ -150,17 +150,17 @@ class Migrations:
                     await destination.upsert(copy, page.points)
                 state = {"after": page.after, "copied": not page.after}
                 await run.checkpoint(run.done + len(page.points), state=state)
-            there, here = await source.count(place), await destination.count(copy)
+            there, here = await source.count(location), await destination.count(copy)
         if there != here:
             raise FailedPrecondition(f"The source has {there} vectors, the destination {here}.", reason="COUNTS_DIFFER")
         await run.checkpoint(here, there, {**state, "verified": True})
 
-    async def _find(self, run: JobRun, end: str) -> tuple[Provider, Place]:
+    async def _find(self, run: JobRun, end: str) -> tuple[Provider, IndexLocation]:
         provider_key, key, id = (run.payload[f"{end}{name}"] for name in ("Provider", "Index", "Id"))
         index, provider = await self._indexes.get(run.scope, provider_key, key)
         if index.id != id:
             raise FailedPrecondition(f"The {end} index was deleted and made anew.", reason="INDEX_CHANGED")
-        return provider, index.place(run.scope)
+        return provider, index.location(run.scope)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from core.tasks import Tasks
 from core.tenancy import Project
 from services.vector.domain.points import Match
 from services.vector.domain.tables import QUERY_LOGS
-from services.vector.ports import Place, Query
+from services.vector.ports import IndexLocation, Query
 
 FLUSH_SECONDS = 0.5
 _HOUR, _DAY = 3600.0, 86_400.0
@@ -22,7 +22,7 @@ _MAX_HOURS = 720
 class QueryRecord:
     """One query as it ended."""
 
-    place: Place
+    location: IndexLocation
     request_id: str
     token_id: str
     query: Query
@@ -33,7 +33,7 @@ class QueryRecord:
         top = {"topScore": self.matches[0].score} if self.matches else {}
         return {
             "createdAt": at,
-            "indexId": self.place.index_id,
+            "indexId": self.location.index_id,
             "requestId": self.request_id,
             "tokenId": self.token_id,
             "topK": self.query.top_k,
@@ -67,7 +67,7 @@ class QueryLog:
 
     def add(self, record: QueryRecord) -> None:
         """Never waits and never raises. Of the matches nothing is held but their number and the first one's score."""
-        self.records.add(record.place.scope, record.document(time.time()))
+        self.records.add(record.location.scope, record.document(time.time()))
 
     async def flush(self) -> None:
         await self.records.flush()

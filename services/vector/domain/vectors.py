@@ -11,6 +11,7 @@ from core.offload import offload_request
 from services.vector.domain.engines import Engines
 from services.vector.domain.filters import Filter
 from services.vector.domain.fusion import candidates
+from services.vector.domain.index_resolver import IndexRef, IndexResolver, ResolvedIndex
 from services.vector.domain.points import (
     MAX_POINTS,
     Match,
@@ -22,7 +23,6 @@ from services.vector.domain.points import (
     check_vector,
 )
 from services.vector.domain.queries import QueryLog, QueryRecord
-from services.vector.domain.targets import Address, Target, Targets
 from services.vector.ports import Query, VectorEngine
 
 MAX_FETCH = 1_000
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class CallerInfo:
     """For the query log."""
 
     request_id: str
@@ -40,97 +40,101 @@ class Asker:
 class Vectors:
     """Every method raises NotFound for an index that is not there, and InvalidInput for what does not fit it."""
 
-    def __init__(self, targets: Targets, engines: Engines, log: QueryLog) -> None:
-        self._targets = targets
+    def __init__(self, resolver: IndexResolver, engines: Engines, log: QueryLog) -> None:
+        self._resolver = resolver
         self._engines = engines
         self._log = log
 
-    async def upsert(self, address: Address, read: Callable[[], list[Point]], size: int) -> int:
+    async def upsert(self, ref: IndexRef, read: Callable[[], list[Point]], size: int) -> int:
         """Writes what `read` makes of the request's `size` bytes; durable on return. How many points there were.
         Raises FailedPrecondition while a migration copies the index."""
 
-        async def write(target: Target, engine: VectorEngine) -> int:
-            _begin_change(target)
-            points = await offload_request(lambda: _checked(read(), target), size)
-            await engine.upsert(target.place, points)
+        async def write(resolved: ResolvedIndex, engine: VectorEngine) -> int:
+            _begin_change(resolved)
+            points = await offload_request(lambda: _checked(read(), resolved), size)
+            await engine.upsert(resolved.location, points)
             return len(points)
 
-        return await self._on(address, write)
+        return await self._on(ref, write)
 
-    async def query(self, address: Address, query: Query, asker: Asker) -> list[Match]:
+    async def query(self, ref: IndexRef, query: Query, caller_info: CallerInfo) -> list[Match]:
         """The nearest first."""
         check_top_k(query.top_k)
 
-        async def search(target: Target, engine: VectorEngine) -> list[Match]:
-            check_vector(query.vector, target.index.spec)
-            if query.words is not None and not target.index.spec.hybrid:
+        async def search(resolved: ResolvedIndex, engine: VectorEngine) -> list[Match]:
+            check_vector(query.vector, resolved.index.spec)
+            if query.words is not None and not resolved.index.spec.hybrid:
                 raise InvalidInput("This index does not rank by words: leave text out.", field="text")
             if query.include_values:
                 check_numbers(
-                    query.top_k if query.words is None else candidates(query.top_k), target.index.spec, "topK"
+                    query.top_k if query.words is None else candidates(query.top_k), resolved.index.spec, "topK"
                 )
             began = time.perf_counter()
-            matches = await engine.query(target.place, query)
+            matches = await engine.query(resolved.location, query)
             took = (time.perf_counter() - began) * 1000
-            self._log.add(QueryRecord(target.place, asker.request_id, asker.token_id, query, matches, took))
+            self._log.add(
+                QueryRecord(resolved.location, caller_info.request_id, caller_info.token_id, query, matches, took)
+            )
             return matches
 
-        return await self._on(address, search)
+        return await self._on(ref, search)
 
-    async def fetch(self, address: Address, ids: Sequence[str]) -> list[Point]:
+    async def fetch(self, ref: IndexRef, ids: Sequence[str]) -> list[Point]:
         """Those that there are, in the order asked for."""
         check_ids(ids, MAX_FETCH)
 
-        async def find(target: Target, engine: VectorEngine) -> list[Point]:
-            check_numbers(len(ids), target.index.spec, "ids")
-            return await engine.fetch(target.place, ids)
+        async def find(resolved: ResolvedIndex, engine: VectorEngine) -> list[Point]:
+            check_numbers(len(ids), resolved.index.spec, "ids")
+            return await engine.fetch(resolved.location, ids)
 
-        return await self._on(address, find)
+        return await self._on(ref, find)
 
-    async def delete(self, address: Address, ids: Sequence[str], filter: Filter | None) -> int:
+    async def delete(self, ref: IndexRef, ids: Sequence[str], filter: Filter | None) -> int:
         """By ids or by a filter. How many are gone. Raises FailedPrecondition while a migration copies the index."""
         if bool(ids) is (filter is not None):
             raise InvalidInput("Give either ids or a filter that is not empty.", field="ids")
         if filter is None:
             check_ids(ids, MAX_POINTS)
 
-        async def remove(target: Target, engine: VectorEngine) -> int:
-            _begin_change(target)
+        async def remove(resolved: ResolvedIndex, engine: VectorEngine) -> int:
+            _begin_change(resolved)
             if filter is None:
-                return await engine.delete_ids(target.place, list(dict.fromkeys(ids)))
-            return await engine.delete_filter(target.place, filter)
+                return await engine.delete_ids(resolved.location, list(dict.fromkeys(ids)))
+            return await engine.delete_filter(resolved.location, filter)
 
-        return await self._on(address, remove)
+        return await self._on(ref, remove)
 
-    async def count(self, address: Address, filter: Filter | None) -> int:
+    async def count(self, ref: IndexRef, filter: Filter | None) -> int:
         """Exact."""
-        return await self._on(address, lambda target, engine: engine.count(target.place, filter))
+        return await self._on(ref, lambda resolved, engine: engine.count(resolved.location, filter))
 
-    async def _on(self, address: Address, use: Callable[[Target, VectorEngine], Awaitable[T]]) -> T:
-        target = await self._targets.of(address)
+    async def _on(self, ref: IndexRef, use: Callable[[ResolvedIndex, VectorEngine], Awaitable[T]]) -> T:
+        resolved = await self._resolver.of(ref)
         try:
-            return await self._with_engine(target, use)
+            return await self._with_engine(resolved, use)
         except NotFound:  # another process may have deleted the index, and somebody made it anew
-            now = await self._targets.of(address, fresh=True)
-            if now.place == target.place:
+            now = await self._resolver.of(ref, fresh=True)
+            if now.location == resolved.location:
                 raise
             return await self._with_engine(now, use)
 
-    async def _with_engine(self, target: Target, use: Callable[[Target, VectorEngine], Awaitable[T]]) -> T:
-        with await self._engines.use(target.place.scope, target.provider) as engine:
-            return await use(target, engine)
+    async def _with_engine(
+        self, resolved: ResolvedIndex, use: Callable[[ResolvedIndex, VectorEngine], Awaitable[T]]
+    ) -> T:
+        with await self._engines.use(resolved.location.scope, resolved.provider) as engine:
+            return await use(resolved, engine)
 
 
-def _begin_change(target: Target) -> None:
+def _begin_change(resolved: ResolvedIndex) -> None:
     """Raises FailedPrecondition."""
-    audit.change().resource_id = target.index.path
-    if target.migrating:
+    audit.change().resource_id = resolved.index.path
+    if resolved.migrating:
         raise FailedPrecondition(
             "A migration copies this index. It takes writes again when that has ended or been cancelled.",
             reason="MIGRATING",
         )
 
 
-def _checked(points: list[Point], target: Target) -> list[Point]:
-    check_points(points, target.index.spec)
+def _checked(points: list[Point], resolved: ResolvedIndex) -> list[Point]:
+    check_points(points, resolved.index.spec)
     return points

@@ -8,10 +8,10 @@ from core.rpc.call import CallContext
 from portico.vector.v1 import index_service_pb2 as pb
 from portico.vector.v1 import index_service_pb2_grpc
 from services.vector import convert
+from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import Indexes
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.queries import QueryLog
-from services.vector.domain.targets import Address
 from services.vector.domain.vectors import Vectors
 
 
@@ -53,7 +53,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         project = identity().project
         index, provider = await self._indexes.get(project, request.provider_key, request.index_id)
         queries = await self._log.stats(project, index.id, request.hours)
-        vectors = await self._vectors.count(Address(project, provider.key, index.key), None)
+        vectors = await self._vectors.count(IndexRef(project, provider.key, index.key), None)
         return convert.stats(vectors, queries)
 
     async def ListQueryLogs(self, request: pb.ListQueryLogsRequest, context: CallContext) -> pb.ListQueryLogsResponse:

@@ -8,11 +8,11 @@ from core.rpc.call import CallContext
 from portico.vector.v1 import migration_service_pb2 as pb
 from portico.vector.v1 import migration_service_pb2_grpc
 from services.vector import convert
-from services.vector.domain.migrations import Migrations
+from services.vector.domain.migrations import IndexMigrations
 
 
 class MigrationServicer(migration_service_pb2_grpc.MigrationServiceServicer):
-    def __init__(self, migrations: Migrations) -> None:
+    def __init__(self, migrations: IndexMigrations) -> None:
         self._migrations = migrations
 
     async def CreateMigration(

@@ -12,9 +12,9 @@ from core.rpc.call import CallContext
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
 from services.vector import convert
+from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.points import MAX_POINTS
-from services.vector.domain.targets import Address
-from services.vector.domain.vectors import MAX_FETCH, Asker, Vectors
+from services.vector.domain.vectors import MAX_FETCH, CallerInfo, Vectors
 
 _FEW = 16
 """Points whose messages are made at once."""
@@ -23,20 +23,20 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Addressed(Protocol):
+class IndexRequest(Protocol):
     """Any request for an index."""
 
     provider_key: str
     index_id: str
 
 
-def address_of(request: Addressed) -> Address:
-    return Address(identity().project, request.provider_key, request.index_id)
+def index_ref_of(request: IndexRequest) -> IndexRef:
+    return IndexRef(identity().project, request.provider_key, request.index_id)
 
 
-def asker() -> Asker:
+def caller_info() -> CallerInfo:
     request = calls.current()
-    return Asker("" if request is None else request.request_id, identity().token_id)
+    return CallerInfo("" if request is None else request.request_id, identity().token_id)
 
 
 async def _made(make: Callable[[S], T], found: Sequence[S]) -> list[T]:
@@ -52,22 +52,24 @@ class PointServicer(point_service_pb2_grpc.PointServiceServicer):
 
     async def Upsert(self, request: pb.UpsertRequest, context: CallContext) -> pb.UpsertResponse:
         upserted = await self._vectors.upsert(
-            address_of(request), lambda: convert.points(request.points), request.ByteSize()
+            index_ref_of(request), lambda: convert.points(request.points), request.ByteSize()
         )
         return pb.UpsertResponse(upserted=upserted)
 
     async def Query(self, request: pb.QueryRequest, context: CallContext) -> pb.QueryResponse:
-        matches = await self._vectors.query(address_of(request), convert.query(request), asker())
+        matches = await self._vectors.query(index_ref_of(request), convert.query(request), caller_info())
         return pb.QueryResponse(matches=await _made(convert.match, matches))
 
     async def Fetch(self, request: pb.FetchRequest, context: CallContext) -> pb.FetchResponse:
-        points = await self._vectors.fetch(address_of(request), convert.ids(request.ids, MAX_FETCH))
+        points = await self._vectors.fetch(index_ref_of(request), convert.ids(request.ids, MAX_FETCH))
         return pb.FetchResponse(points=await _made(convert.point, points))
 
     async def Delete(self, request: pb.DeleteRequest, context: CallContext) -> pb.DeleteResponse:
         filter = convert.filter_of(request.filter)
         ids = convert.ids(request.ids, MAX_POINTS)
-        return pb.DeleteResponse(deleted=await self._vectors.delete(address_of(request), ids, filter))
+        return pb.DeleteResponse(deleted=await self._vectors.delete(index_ref_of(request), ids, filter))
 
     async def Count(self, request: pb.CountRequest, context: CallContext) -> pb.CountResponse:
-        return pb.CountResponse(count=await self._vectors.count(address_of(request), convert.filter_of(request.filter)))
+        return pb.CountResponse(
+            count=await self._vectors.count(index_ref_of(request), convert.filter_of(request.filter))
+        )

@@ -13,7 +13,7 @@ from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
 from services.vector import convert_json
 from services.vector.domain.vectors import Vectors
-from services.vector.servicers.point import address_of, asker
+from services.vector.servicers.point import caller_info, index_ref_of
 
 _POINT_WEIGHT = 256
 """Bytes of a request that take as long as to write a point of an answer."""
@@ -33,26 +33,26 @@ class PointRestServicer(point_service_pb2_grpc.PointRestServiceServicer):
 
     async def UpsertVectors(self, request: pb.UpsertVectorsRequest, context: CallContext) -> HttpBody:
         body = request.body.data
-        count = await self._vectors.upsert(address_of(request), lambda: convert_json.points(body), len(body))
+        count = await self._vectors.upsert(index_ref_of(request), lambda: convert_json.points(body), len(body))
         return _json(convert_json.upserted(count))
 
     async def QueryVectors(self, request: pb.QueryVectorsRequest, context: CallContext) -> HttpBody:
         query = await _read(convert_json.query, request)
-        found = await self._vectors.query(address_of(request), query, asker())
+        found = await self._vectors.query(index_ref_of(request), query, caller_info())
         return _json(await offload(lambda: convert_json.matches(found), len(found) * _POINT_WEIGHT))
 
     async def FetchVectors(self, request: pb.FetchVectorsRequest, context: CallContext) -> HttpBody:
         ids = await _read(convert_json.ids, request)
-        found = await self._vectors.fetch(address_of(request), ids)
+        found = await self._vectors.fetch(index_ref_of(request), ids)
         return _json(await offload(lambda: convert_json.fetched(found), len(found) * _POINT_WEIGHT))
 
     async def DeleteVectors(self, request: pb.DeleteVectorsRequest, context: CallContext) -> HttpBody:
         ids, filter = await _read(convert_json.deletion, request)
-        return _json(convert_json.deleted(await self._vectors.delete(address_of(request), ids, filter)))
+        return _json(convert_json.deleted(await self._vectors.delete(index_ref_of(request), ids, filter)))
 
     async def CountVectors(self, request: pb.CountVectorsRequest, context: CallContext) -> HttpBody:
         filter = await _read(convert_json.count_filter, request)
-        return _json(convert_json.counted(await self._vectors.count(address_of(request), filter)))
+        return _json(convert_json.counted(await self._vectors.count(index_ref_of(request), filter)))
 
 
 async def _read(read: Callable[[bytes], T], request: WithBody) -> T:

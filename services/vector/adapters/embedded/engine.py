@@ -15,7 +15,7 @@ from services.vector.adapters.embedded.pool import HostPool
 from services.vector.adapters.embedded.rebuild import Rebuilds
 from services.vector.domain.filters import OPERATORS, Filter
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, value_count
-from services.vector.ports import EngineCapabilities, Page, Place, Query
+from services.vector.ports import EngineCapabilities, IndexLocation, PointPage, Query
 
 CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
 
@@ -67,14 +67,14 @@ class EmbeddedEngine:
             busy=self.rebuilds.going_on,
         )
 
-    async def create(self, place: Place, spec: IndexSpec) -> None:
-        await self._call(place, "create", spec)
+    async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
+        await self._call(location, "create", spec)
 
-    async def drop(self, place: Place) -> None:
-        folder = self._folder(place)
+    async def drop(self, location: IndexLocation) -> None:
+        folder = self._folder(location)
         await self.rebuilds.forget(folder)
         async with self._writer(folder):
-            await self._call(place, "drop")
+            await self._call(location, "drop")
             self.pool.release(folder)
 
     async def clear(self, project: Project) -> None:
@@ -82,47 +82,47 @@ class EmbeddedEngine:
         dropping was cut off. Safe to repeat."""
         folder = self._root / project.tenant.slug / project.id
         for name in await asyncio.to_thread(_names_in, folder):
-            await self.drop(Place(project, name))
+            await self.drop(IndexLocation(project, name))
         await asyncio.to_thread(_remove_empty, folder)
 
-    async def spec(self, place: Place) -> IndexSpec:
-        spec: IndexSpec = await self._call(place, "spec")
+    async def spec(self, location: IndexLocation) -> IndexSpec:
+        spec: IndexSpec = await self._call(location, "spec")
         return spec
 
-    async def upsert(self, place: Place, points: Sequence[Point]) -> None:
-        folder = self._folder(place)
+    async def upsert(self, location: IndexLocation, points: Sequence[Point]) -> None:
+        folder = self._folder(location)
         async with self._writer(folder):
             for batch in _batches(points):
                 await self._write(folder, "upsert", wire.point_rows(batch))
 
-    async def delete_ids(self, place: Place, ids: Sequence[str]) -> int:
-        folder = self._folder(place)
+    async def delete_ids(self, location: IndexLocation, ids: Sequence[str]) -> int:
+        folder = self._folder(location)
         gone = 0
         async with self._writer(folder):
             for start in range(0, len(ids), _LARGEST_BATCH):
                 gone += await self._write(folder, "delete", ids[start : start + _LARGEST_BATCH])
         return gone
 
-    async def delete_filter(self, place: Place, filter: Filter) -> int:
-        folder = self._folder(place)
+    async def delete_filter(self, location: IndexLocation, filter: Filter) -> int:
+        folder = self._folder(location)
         gone = 0
         async with self._writer(folder):
-            while ids := await self._call(place, "ids", filter, _LARGEST_BATCH):
+            while ids := await self._call(location, "ids", filter, _LARGEST_BATCH):
                 gone += await self._write(folder, "delete", ids)
         return gone
 
-    async def query(self, place: Place, query: Query) -> list[Match]:
-        return wire.matches_of(await self._call(place, "query", wire.query_row(query)))
+    async def query(self, location: IndexLocation, query: Query) -> list[Match]:
+        return wire.matches_of(await self._call(location, "query", wire.query_row(query)))
 
-    async def fetch(self, place: Place, ids: Sequence[str]) -> list[Point]:
-        return wire.points_of(await self._call(place, "fetch", ids))
+    async def fetch(self, location: IndexLocation, ids: Sequence[str]) -> list[Point]:
+        return wire.points_of(await self._call(location, "fetch", ids))
 
-    async def count(self, place: Place, filter: Filter | None = None) -> int:
-        count: int = await self._call(place, "count", filter)
+    async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
+        count: int = await self._call(location, "count", filter)
         return count
 
-    async def scroll(self, place: Place, after: str = "", limit: int = 256) -> Page:
-        return wire.page_of(await self._call(place, "scroll", after, limit))
+    async def scroll(self, location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
+        return wire.page_of(await self._call(location, "scroll", after, limit))
 
     async def check(self) -> None:
         await asyncio.gather(*(host.call("check", self._root) for host in self.pool.shared))
@@ -131,16 +131,16 @@ class EmbeddedEngine:
         await self.rebuilds.close()
         await self.pool.close()
 
-    def _folder_of(self, place: Place) -> Path:
+    def _folder_of(self, location: IndexLocation) -> Path:
         """All three names are checked when a Place is made: letters, digits, `-` and `_`."""
-        return self._root / place.scope.tenant.slug / place.scope.id / place.index_id
+        return self._root / location.scope.tenant.slug / location.scope.id / location.index_id
 
     def _writer(self, folder: Path) -> asyncio.Lock:
         """Writes of one index are done one after the other."""
         return self._writers.setdefault(folder, asyncio.Lock())
 
-    async def _call(self, place: Place, method: str, *args: Any) -> Any:
-        folder = self._folder(place)
+    async def _call(self, location: IndexLocation, method: str, *args: Any) -> Any:
+        folder = self._folder(location)
         return await (await self.pool.of(folder)).call(method, folder, *args)
 
     async def _write(self, folder: Path, method: str, *args: Any) -> Any:

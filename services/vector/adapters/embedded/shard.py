@@ -16,10 +16,10 @@ from services.vector.adapters.bm25 import Bm25
 from services.vector.adapters.compiled import compiled
 from services.vector.adapters.embedded.layout import IndexFile, read_index, read_tuning, write_index
 from services.vector.adapters.embedded.tuning import params
-from services.vector.domain.filters import Filter, Order
+from services.vector.domain.filters import Comparison, Filter
 from services.vector.domain.fusion import candidates, fuse_matches
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths, normalised
-from services.vector.ports import Page, Query
+from services.vector.ports import PointPage, Query
 
 MAX_NUMBER_FIELDS = 32
 """Fields of numbers that get an index; a range over a further one is answered all the same, only more slowly."""
@@ -42,7 +42,7 @@ _DISTANCES = {
 _POINT = [stored.POINT]
 """The one field of the payload that is read back."""
 
-_RANGES = {Order.GT: "gt", Order.GTE: "gte", Order.LT: "lt", Order.LTE: "lte"}
+_RANGES = {Comparison.GT: "gt", Comparison.GTE: "gte", Comparison.LT: "lt", Comparison.LTE: "lte"}
 
 
 def create(folder: Path, spec: IndexSpec) -> None:
@@ -183,10 +183,10 @@ class Shard:
     def _retrieve(self, ids: Sequence[str]) -> list[edge.Record]:
         return self._engine.retrieve([stored.engine_id(id) for id in dict.fromkeys(ids)], _POINT, True)
 
-    def scroll(self, after: str, limit: int) -> Page:
+    def scroll(self, after: str, limit: int) -> PointPage:
         request = edge.ScrollRequest(offset=stored.cursor(after), limit=limit, with_payload=_POINT, with_vector=True)
         records, following = self._engine.scroll(request)
-        return Page([_point(record) for record in records], "" if following is None else str(following))
+        return PointPage([_point(record) for record in records], "" if following is None else str(following))
 
     def query(self, query: Query) -> list[Match]:
         asked = normalised(query.vector, self.spec.metric).tolist()
@@ -252,7 +252,7 @@ class _Edge:
     def term(self, terms: Sequence[int]) -> _Condition:
         return edge.FieldCondition(stored.TERMS, match=edge.MatchAny(list(terms)))
 
-    def number(self, path: str, order: Order, value: float) -> _Condition:
+    def number(self, path: str, order: Comparison, value: float) -> _Condition:
         return edge.FieldCondition(stored.number_key(path), range=edge.RangeFloat(**{_RANGES[order]: value}))
 
     def every(self, of: Sequence[_Condition]) -> _Condition:

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.errors import PorticoError
 from services.vector.domain.points import Match, Point
-from services.vector.ports import Page, Query
+from services.vector.ports import PointPage, Query
 
 LENGTH = struct.Struct("<I")
 
@@ -108,9 +108,9 @@ def matches_of(rows: Sequence[Row]) -> list[Match]:
     ]
 
 
-def page_row(page: Page) -> Row:
+def page_row(page: PointPage) -> Row:
     return point_rows(page.points), page.after
 
 
-def page_of(row: Row) -> Page:
-    return Page(points_of(row[0]), row[1])
+def page_of(row: Row) -> PointPage:
+    return PointPage(points_of(row[0]), row[1])

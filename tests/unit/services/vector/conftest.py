@@ -13,9 +13,9 @@ from core.providers.drivers import Field
 from core.sealing import generate_key
 from core.tenancy import Project, Tenant
 from services.vector.app import assemble
+from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import Index, NewIndex
 from services.vector.domain.points import Point, vector
-from services.vector.domain.targets import Address
 from services.vector.ports import VectorDriver
 from services.vector.settings import Settings
 from tests.support.exact_engine import ExactEngine, driver
@@ -52,7 +52,7 @@ class House:
         self.tasks = self.platform.tasks
         self.jobs, self.pool = domain.jobs, domain.pool
         self.providers, self.engines = domain.providers, domain.engines
-        self.indexes, self.targets = domain.indexes, domain.targets
+        self.indexes, self.resolver = domain.indexes, domain.resolver
         self.log, self.vectors, self.migrations = domain.queries, domain.vectors, domain.migrations
 
     async def index(self, name: str = "docs", project: Project = ACME, provider: str = "default") -> Index:
@@ -60,7 +60,7 @@ class House:
         return index
 
     async def upsert(self, *points: Point, key: str = "docs", project: Project = ACME) -> int:
-        return await self.vectors.upsert(Address(project, "default", key), lambda: list(points), 1)
+        return await self.vectors.upsert(IndexRef(project, "default", key), lambda: list(points), 1)
 
     def _remote(self) -> VectorDriver:
         plain = driver("remote", self.remote, URL, API_KEY)

@@ -9,10 +9,10 @@ import pytest
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.tenancy import Project, Tenant
+from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import ACTIVE, CREATING, NewIndex
 from services.vector.domain.tables import INDEXES
-from services.vector.domain.targets import Address
-from services.vector.ports import Place
+from services.vector.ports import IndexLocation
 from tests.unit.services.vector.conftest import ACME, House, point
 
 OTHERS = [Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")]
@@ -23,7 +23,7 @@ async def create(house: House, name: str = "docs", dimension: int = 2, metric: s
 
 
 async def count(house: House, key: str = "docs", project: Project = ACME) -> int:
-    return await house.vectors.count(Address(project, "default", key), None)
+    return await house.vectors.count(IndexRef(project, "default", key), None)
 
 
 async def test_an_index_of_that_name_is_reused_whatever_the_case(house: House) -> None:
@@ -86,7 +86,7 @@ async def test_bad_input_names_its_field(house: House, new: NewIndex, field: str
 
 
 async def test_what_the_engine_cannot_hold_leaves_no_record(house: House) -> None:
-    async def refuse(call: str, place: Place) -> None:
+    async def refuse(call: str, location: IndexLocation) -> None:
         raise InvalidInput("Too long for this engine.", field="dimension")
 
     house.embedded.before = refuse
@@ -136,7 +136,7 @@ async def test_a_new_index_of_a_deleted_ones_name_begins_empty(house: House) -> 
     second = await house.index()
     assert (second.key, second.id == first.id) == (first.key, False)
     assert await count(house) == 0
-    assert [place.index_id for place in house.embedded.specs] == [second.id]
+    assert [location.index_id for location in house.embedded.specs] == [second.id]
 
 
 async def test_a_deletion_that_the_engine_does_not_take_is_finished_later(house: House) -> None:
@@ -144,7 +144,7 @@ async def test_a_deletion_that_the_engine_does_not_take_is_finished_later(house:
     await house.upsert(point("a"))
     away = True
 
-    async def fail(call: str, place: Place) -> None:
+    async def fail(call: str, location: IndexLocation) -> None:
         if call == "drop" and away:
             raise Unavailable("The engine is away.")
 
@@ -166,7 +166,7 @@ async def test_a_deletion_that_the_engine_does_not_take_is_finished_later(house:
 async def test_a_deletion_can_be_repeated_until_it_is_done(house: House) -> None:
     await house.index()
 
-    async def fail(call: str, place: Place) -> None:
+    async def fail(call: str, location: IndexLocation) -> None:
         raise Unavailable("The engine is away.")
 
     house.embedded.before = fail
@@ -186,7 +186,7 @@ async def test_a_half_deleted_index_does_not_keep_its_name(house: House) -> None
     made, reused = await create(house, "docs", 7)
     assert not reused
     assert await count(house) == 0
-    assert [place.index_id for place in house.embedded.specs] == [made.id]
+    assert [location.index_id for location in house.embedded.specs] == [made.id]
 
 
 class Crash(BaseException):
@@ -195,7 +195,7 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("dimension", [2, 5])
 async def test_a_half_made_index_is_not_seen_and_its_name_can_be_used(house: House, dimension: int) -> None:
-    async def crash(call: str, place: Place) -> None:
+    async def crash(call: str, location: IndexLocation) -> None:
         raise Crash
 
     house.embedded.before = crash
@@ -213,7 +213,7 @@ async def test_a_half_made_index_is_not_seen_and_its_name_can_be_used(house: Hou
 
 
 async def test_an_index_that_is_deleted_while_it_is_made_leaves_nothing(house: House) -> None:
-    async def rival(call: str, place: Place) -> None:
+    async def rival(call: str, location: IndexLocation) -> None:
         if call == "create":
             house.embedded.before = None
             await create(house, "docs", 9)  # made for something else, so it takes the name over
@@ -228,9 +228,9 @@ async def test_an_index_that_is_deleted_while_it_is_made_leaves_nothing(house: H
 async def test_an_index_under_migration_is_not_deleted(house: House) -> None:
     await house.index()
     await house.index("copy")
-    from services.vector.domain.migrations import NewMigration
+    from services.vector.domain.migrations import NewIndexMigration
 
-    migration = await house.migrations.create(ACME, NewMigration("default", "docs", "default", "copy"))
+    migration = await house.migrations.create(ACME, NewIndexMigration("default", "docs", "default", "copy"))
     with pytest.raises(FailedPrecondition):
         await house.indexes.delete(ACME, "default", "docs")
     await house.migrations.cancel(ACME, migration.job.id)

@@ -9,10 +9,10 @@ from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Po
 from core.jobs.records import Job, Status
 from core.providers.records import NewProvider
 from core.tenancy import Project, Tenant
+from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import NewIndex
-from services.vector.domain.migrations import Migration, NewMigration
-from services.vector.domain.targets import Address
-from services.vector.ports import Page, Place
+from services.vector.domain.migrations import IndexMigration, NewIndexMigration
+from services.vector.ports import IndexLocation, PointPage
 from tests.unit.services.vector.conftest import ACME, House, point
 
 POINTS = [point(f"p{at:02}", 1, at, n=at) for at in range(25)]
@@ -27,11 +27,11 @@ async def docs(house: House) -> House:
     return house
 
 
-def new(**changes: Any) -> NewMigration:
-    return NewMigration("default", "docs", "far", **{"batch_size": 10, **changes})
+def new(**changes: Any) -> NewIndexMigration:
+    return NewIndexMigration("default", "docs", "far", **{"batch_size": 10, **changes})
 
 
-async def ended(house: House, migration: Migration) -> Migration:
+async def ended(house: House, migration: IndexMigration) -> IndexMigration:
     async with asyncio.timeout(5):
         while not (now := await house.migrations.get(ACME, migration.job.id)).job.status.ended:
             await asyncio.sleep(0.005)
@@ -50,16 +50,16 @@ async def test_all_points_go_over_and_the_counts_are_compared(docs: House) -> No
     assert (done.job.status, done.job.done, done.job.total, done.verified) == (Status.SUCCEEDED, 25, 25, True)
     assert copied(docs) == {each.id: each for each in POINTS}
     assert await docs.upsert(point("after")) == 1
-    moved = Address(ACME, "far", "docs")
+    moved = IndexRef(ACME, "far", "docs")
     assert await docs.vectors.count(moved, None) == 25
 
 
 async def test_a_source_that_does_not_end_is_left(docs: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server of the tenant's own could fill our disk, and hold a worker for ever."""
 
-    async def scroll(place: Place, after: str = "", limit: int = 256) -> Page:
+    async def scroll(location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
         start = int(after or 0)
-        return Page([point(f"{number}", 1, 1) for number in range(start, start + limit)], str(start + limit))
+        return PointPage([point(f"{number}", 1, 1) for number in range(start, start + limit)], str(start + limit))
 
     monkeypatch.setattr(docs.embedded, "scroll", scroll)
     done = await ended(docs, await docs.migrations.create(ACME, new()))
@@ -69,7 +69,7 @@ async def test_a_source_that_does_not_end_is_left(docs: House, monkeypatch: pyte
 
 
 async def test_an_empty_index_goes_over_too(docs: House) -> None:
-    await docs.vectors.delete(Address(ACME, "default", "docs"), [each.id for each in POINTS], None)
+    await docs.vectors.delete(IndexRef(ACME, "default", "docs"), [each.id for each in POINTS], None)
     done = await ended(docs, await docs.migrations.create(ACME, new(destination_name="Copy")))
     assert (done.job.status, done.verified, done.destination) == (Status.SUCCEEDED, True, ("far", "copy"))
 
@@ -78,12 +78,12 @@ async def test_a_failure_on_the_way_goes_on_from_the_checkpoint(docs: House) -> 
     scrolled: list[str] = []
     failed: list[str] = []
 
-    async def fail_once(call: str, place: Place) -> None:
+    async def fail_once(call: str, location: IndexLocation) -> None:
         if call == "upsert" and len(copied(docs)) == 10 and not failed:
             failed.append(call)
             raise Unavailable("The engine is away.")
 
-    async def watch(call: str, place: Place) -> None:
+    async def watch(call: str, location: IndexLocation) -> None:
         if call == "scroll":
             scrolled.append(call)
 
@@ -96,7 +96,7 @@ async def test_a_failure_on_the_way_goes_on_from_the_checkpoint(docs: House) -> 
 
 async def test_a_destination_with_other_points_is_told_at_the_end(docs: House) -> None:
     await docs.indexes.create(ACME, "far", NewIndex("docs", 2))
-    await docs.vectors.upsert(Address(ACME, "far", "docs"), lambda: [point("foreign")], 1)
+    await docs.vectors.upsert(IndexRef(ACME, "far", "docs"), lambda: [point("foreign")], 1)
     done = await ended(docs, await docs.migrations.create(ACME, new()))
     assert (done.job.status, done.verified) == (Status.FAILED, False)
     assert done.job.error == "The source has 25 vectors, the destination 26."
@@ -105,7 +105,7 @@ async def test_a_destination_with_other_points_is_told_at_the_end(docs: House) -
 async def test_a_copy_that_was_broken_off_can_be_begun_again(docs: House) -> None:
     reached, hold = asyncio.Event(), asyncio.Event()
 
-    async def wait(call: str, place: Place) -> None:
+    async def wait(call: str, location: IndexLocation) -> None:
         if call == "upsert" and len(copied(docs)) == 10:
             reached.set()
             await hold.wait()
@@ -125,7 +125,7 @@ async def test_a_copy_that_was_broken_off_can_be_begun_again(docs: House) -> Non
 async def test_one_migration_of_an_index_at_a_time(docs: House) -> None:
     hold = asyncio.Event()
 
-    async def wait(call: str, place: Place) -> None:
+    async def wait(call: str, location: IndexLocation) -> None:
         await hold.wait()
 
     docs.embedded.before = wait
@@ -157,7 +157,7 @@ async def test_what_cannot_be_migrated_is_refused(
     await docs.indexes.create(ACME, "far", NewIndex("taken", 3))
     whole = {"source_provider": "default", "source_index": "docs", "destination_provider": "far", **changes}
     with pytest.raises(error) as caught:
-        await docs.migrations.create(ACME, NewMigration(**whole))
+        await docs.migrations.create(ACME, NewIndexMigration(**whole))
     assert caught.value.field == field
     assert await docs.migrations.list(ACME, 0, "") == ([], "")
 
@@ -166,7 +166,7 @@ async def test_an_index_made_anew_is_not_taken_for_the_old_one(docs: House) -> N
     """Deleting the destination and making it again while the job waits must not mix two indexes."""
     hold, reached = asyncio.Event(), asyncio.Event()
 
-    async def wait(call: str, place: Place) -> None:
+    async def wait(call: str, location: IndexLocation) -> None:
         if call == "count":
             reached.set()
             await hold.wait()
@@ -184,7 +184,7 @@ async def test_an_index_made_anew_is_not_taken_for_the_old_one(docs: House) -> N
 
 async def test_the_batches_of_long_vectors_are_smaller(docs: House) -> None:
     await docs.indexes.create(ACME, "default", NewIndex("long", 65_536))
-    begun = await docs.migrations.create(ACME, NewMigration("default", "long", "far", batch_size=5000))
+    begun = await docs.migrations.create(ACME, NewIndexMigration("default", "long", "far", batch_size=5000))
     assert begun.job.payload["batchSize"] == 128
     await ended(docs, begun)
 

@@ -9,17 +9,17 @@ import pytest
 from core.errors import FailedPrecondition, InvalidInput, NotFound
 from core.tenancy import Project, Tenant
 from services.vector.domain import filters
-from services.vector.domain.migrations import NewMigration
+from services.vector.domain.index_resolver import IndexRef
+from services.vector.domain.migrations import NewIndexMigration
 from services.vector.domain.points import Match, Point, Words, vector
 from services.vector.domain.queries import QueryLog, QueryRecord
 from services.vector.domain.tables import QUERY_LOGS
-from services.vector.domain.targets import Address
-from services.vector.domain.vectors import Asker
-from services.vector.ports import Place, Query
+from services.vector.domain.vectors import CallerInfo
+from services.vector.ports import IndexLocation, Query
 from tests.unit.services.vector.conftest import ACME, House, point
 
-DOCS = Address(ACME, "default", "docs")
-ASKER = Asker("r-1", "t-1")
+DOCS = IndexRef(ACME, "default", "docs")
+CALLER = CallerInfo("r-1", "t-1")
 NEAR = Query(vector((1.0, 0.1)))
 
 
@@ -32,10 +32,10 @@ async def docs(house: House) -> House:
 
 async def test_what_was_written_is_found_fetched_counted_and_deleted(docs: House) -> None:
     vectors = docs.vectors
-    assert [match.id for match in await vectors.query(DOCS, NEAR, ASKER)] == ["a", "b"]
+    assert [match.id for match in await vectors.query(DOCS, NEAR, CALLER)] == ["a", "b"]
     german = filters.parse({"lang": "de"})
     filtered = Query(NEAR.vector, filter=german, include_values=True)
-    assert [(match.id, list(match.values or ())) for match in await vectors.query(DOCS, filtered, ASKER)] == [
+    assert [(match.id, list(match.values or ())) for match in await vectors.query(DOCS, filtered, CALLER)] == [
         ("b", [0, 1])
     ]
     assert [each.id for each in await vectors.fetch(DOCS, ["b", "x", "a"])] == ["b", "a"]
@@ -78,7 +78,7 @@ async def test_a_bad_upsert_writes_nothing(docs: House, points: list[Point], fie
 )
 async def test_a_bad_query_names_its_field(docs: House, query: Query, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await docs.vectors.query(DOCS, query, ASKER)
+        await docs.vectors.query(DOCS, query, CALLER)
     assert caught.value.field == field
 
 
@@ -93,9 +93,9 @@ async def test_bad_ids_and_deletions_are_refused(docs: House) -> None:
 
 
 async def test_an_unknown_index_or_provider_is_not_found(docs: House) -> None:
-    for address in (Address(ACME, "default", "x"), Address(ACME, "x", "docs"), Address(ACME, "default", "")):
+    for ref in (IndexRef(ACME, "default", "x"), IndexRef(ACME, "x", "docs"), IndexRef(ACME, "default", "")):
         with pytest.raises(NotFound):
-            await docs.vectors.query(address, NEAR, ASKER)
+            await docs.vectors.query(ref, NEAR, CALLER)
 
 
 async def test_a_large_request_is_read_beside_the_loop(docs: House) -> None:
@@ -119,12 +119,12 @@ async def test_a_known_index_costs_no_look_up_until_its_time_is_up(docs: House, 
         return await get(project, provider_key, key)
 
     monkeypatch.setattr(docs.indexes, "get", counted)
-    docs.targets.forget(ACME)
+    docs.resolver.forget(ACME)
     for _ in range(3):
-        await docs.vectors.query(DOCS, NEAR, ASKER)
+        await docs.vectors.query(DOCS, NEAR, CALLER)
     assert looked == ["docs"]
     docs.now += 11
-    await docs.vectors.query(DOCS, NEAR, ASKER)
+    await docs.vectors.query(DOCS, NEAR, CALLER)
     assert looked == ["docs", "docs"]
 
 
@@ -133,31 +133,31 @@ async def test_what_was_looked_up_before_a_change_is_not_kept(docs: House, monke
     find = docs.jobs.find
 
     async def change(*arguments: Any) -> Any:
-        docs.targets.forget(ACME)
+        docs.resolver.forget(ACME)
         return await find(*arguments)
 
-    docs.targets.forget(ACME)
+    docs.resolver.forget(ACME)
     monkeypatch.setattr(docs.jobs, "find", change)
-    await docs.vectors.query(DOCS, NEAR, ASKER)
-    assert docs.targets._known == {}
+    await docs.vectors.query(DOCS, NEAR, CALLER)
+    assert docs.resolver._known == {}
 
 
 async def test_writes_wait_for_a_migration_and_reads_go_on(docs: House) -> None:
     await docs.index("copy")
-    migration = await docs.migrations.create(ACME, NewMigration("default", "docs", "default", "copy"))
+    migration = await docs.migrations.create(ACME, NewIndexMigration("default", "docs", "default", "copy"))
     for write in (docs.upsert(point("c")), docs.vectors.delete(DOCS, ["a"], None)):
         with pytest.raises(FailedPrecondition) as caught:
             await write
         assert caught.value.reason == "MIGRATING"
-    assert len(await docs.vectors.query(DOCS, NEAR, ASKER)) == 2
+    assert len(await docs.vectors.query(DOCS, NEAR, CALLER)) == 2
     await docs.migrations.cancel(ACME, migration.job.id)
     assert await docs.upsert(point("c")) == 1
 
 
 async def test_queries_are_logged_off_their_path_and_summed_up(docs: House) -> None:
     index, _ = await docs.indexes.get(ACME, "default", "docs")
-    await docs.vectors.query(DOCS, NEAR, ASKER)
-    await docs.vectors.query(DOCS, Query(vector([1, 0]), top_k=1, filter=filters.parse({"lang": "xx"})), ASKER)
+    await docs.vectors.query(DOCS, NEAR, CALLER)
+    await docs.vectors.query(DOCS, Query(vector([1, 0]), top_k=1, filter=filters.parse({"lang": "xx"})), CALLER)
     assert (await docs.log.stats(ACME, index.id, 0)).queries == 0
     await docs.log.flush()
     stats = await docs.log.stats(ACME, index.id, 0)
@@ -174,7 +174,7 @@ async def test_queries_are_logged_off_their_path_and_summed_up(docs: House) -> N
 
 
 def record(id: str = "i") -> QueryRecord:
-    return QueryRecord(Place(ACME, id), "r", "t", NEAR, [Match("a", 0.5, {})], 1.5)
+    return QueryRecord(IndexLocation(ACME, id), "r", "t", NEAR, [Match("a", 0.5, {})], 1.5)
 
 
 async def test_old_entries_go(house: House) -> None:

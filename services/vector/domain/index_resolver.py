@@ -9,11 +9,11 @@ from core.jobs.jobs import Jobs
 from core.providers.records import Provider
 from core.tenancy import Project
 from services.vector.domain.indexes import Index, Indexes, migration_key
-from services.vector.ports import Place
+from services.vector.ports import IndexLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class IndexRef:
     """How a caller names an index."""
 
     project: Project
@@ -22,17 +22,17 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedIndex:
     index: Index
     provider: Provider
-    place: Place
+    location: IndexLocation
     migrating: bool
     """A migration copies it, so it must not change."""
     until: float
     """When it has to be looked up again, on the monotonic clock."""
 
 
-class Targets:
+class IndexResolver:
     """Holds what was looked up for `seconds`: so long may another process's change stay unseen."""
 
     def __init__(
@@ -48,25 +48,25 @@ class Targets:
         self._indexes = indexes
         self._jobs = jobs
         self._clock = clock
-        self._known: BoundedDict[Address, Target] = BoundedDict(capacity)
+        self._known: BoundedDict[IndexRef, ResolvedIndex] = BoundedDict(capacity)
         self._changes = 0
         indexes.changes.subscribe(self.forget)
 
-    async def of(self, address: Address, *, fresh: bool = False) -> Target:
+    async def of(self, ref: IndexRef, *, fresh: bool = False) -> ResolvedIndex:
         """Raises NotFound."""
-        known = self._known.get(address)
+        known = self._known.get(ref)
         if known is not None and not fresh and known.until > self._clock():
             return known
         changes, until = self._changes, self._clock() + self.seconds
-        index, provider = await self._indexes.get(address.project, address.provider_key, address.index_key)
-        migrating = await self._jobs.find(address.project, migration_key(index.id)) is not None
-        target = Target(index, provider, index.place(address.project), migrating, until)
+        index, provider = await self._indexes.get(ref.project, ref.provider_key, ref.index_key)
+        migrating = await self._jobs.find(ref.project, migration_key(index.id)) is not None
+        resolved = ResolvedIndex(index, provider, index.location(ref.project), migrating, until)
         if changes == self._changes:  # or what was just read may be out of date
-            self._known[address] = target
-        return target
+            self._known[ref] = resolved
+        return resolved
 
     def forget(self, project: Project) -> None:
         """Something of the project has changed."""
         self._changes += 1
-        for address in [each for each in self._known if each.project == project]:
-            del self._known[address]
+        for ref in [each for each in self._known if each.project == project]:
+            del self._known[ref]
