@@ -21,10 +21,10 @@ from services.vector.domain.migrations import IndexMigration, NewIndexMigration
 from services.vector.domain.points import (
     MAX_DIMENSION,
     MAX_METADATA_BYTES,
+    KeywordQuery,
     Match,
     Point,
     Vector,
-    Words,
     check_count,
     parse_fusion,
     vector,
@@ -145,7 +145,7 @@ def query(request: point_service_pb2.QueryRequest) -> Query:
         top_k=request.top_k or DEFAULT_TOP_K,
         filter=filter_of(request.filter),
         include_values=request.include_values,
-        words=words(request.text, request.fusion, weight),
+        keywords=keywords(request.text, request.fusion, weight),
     )
 
 
@@ -156,9 +156,9 @@ def _numbers(given: Sequence[float], field: str) -> Vector:
     return vector(given[:], field)
 
 
-def words(text: str, fusion: str, dense_weight: float | None) -> Words | None:
+def keywords(text: str, fusion: str, dense_weight: float | None) -> KeywordQuery | None:
     method = parse_fusion(fusion)
-    return Words(text, method, 0.5 if dense_weight is None else dense_weight) if text else None
+    return KeywordQuery(text, method, 0.5 if dense_weight is None else dense_weight) if text else None
 
 
 def filter_of(struct: Struct) -> Filter | None:

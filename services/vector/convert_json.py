@@ -122,7 +122,7 @@ def query(body: bytes) -> Query:
         top_k=next((each for each in (asked.topK, asked.top_k) if each is not None), convert.DEFAULT_TOP_K),
         filter=_filter(asked.filter, "query.filter"),
         include_values=bool(asked.includeValues or asked.include_values),
-        words=convert.words(asked.text or "", asked.fusion or "", weight),
+        keywords=convert.keywords(asked.text or "", asked.fusion or "", weight),
     )
 
 

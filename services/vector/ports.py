@@ -13,7 +13,7 @@ from core.providers import drivers
 from core.providers.drivers import Values
 from core.tenancy import Project
 from services.vector.domain.filters import Filter
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, Words
+from services.vector.domain.points import IndexSpec, KeywordQuery, Match, Metric, Point, Vector
 
 _INDEX_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -33,13 +33,14 @@ class IndexLocation:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The `top_k` nearest to `vector` of those that meet `filter`; with `words`, ranked by words as well."""
+    """The `top_k` nearest to `vector` of those that meet `filter`; with `keywords`, joined with keyword search
+    (BM25)."""
 
     vector: Vector
     top_k: int = 5
     filter: Filter | None = None
     include_values: bool = False
-    words: Words | None = None
+    keywords: KeywordQuery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class VectorEngine(Protocol):
         """Writes points; one with a known id is replaced whole. `points` repeat no id and fit the spec."""
 
     async def query(self, location: IndexLocation, query: Query) -> list[Match]:
-        """The nearest first. Raises InvalidInput for `words` where the index is not hybrid."""
+        """The nearest first. Raises InvalidInput for `keywords` where the index is not hybrid."""
 
     async def fetch(self, location: IndexLocation, ids: Sequence[str]) -> list[Point]:
         """Points by id, in the order asked for; unknown ids are left out."""

@@ -25,7 +25,7 @@ from core.tenancy import Project, Tenant
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.adapters.qdrant import QdrantEngine
 from services.vector.domain.filters import parse
-from services.vector.domain.points import MAX_LENGTH, FusionMethod, IndexSpec, Metric, Point, Words, vector
+from services.vector.domain.points import MAX_LENGTH, FusionMethod, IndexSpec, KeywordQuery, Metric, Point, vector
 from services.vector.ports import IndexLocation, PointPage, Query, VectorEngine
 from tests.support.exact_engine import ExactEngine, matches
 from tests.support.local_qdrant import LocalQdrant
@@ -455,7 +455,7 @@ class TestQueries:
         await engine.create(HERE, SPEC)
         await engine.upsert(HERE, [point("a")])
         with pytest.raises(InvalidInput):
-            await engine.query(HERE, Query(vector([1, 0, 0, 0]), words=Words("hello")))
+            await engine.query(HERE, Query(vector([1, 0, 0, 0]), keywords=KeywordQuery("hello")))
 
     async def test_a_hybrid_index_is_made_or_refused(self, engine: VectorEngine) -> None:
         if engine.capabilities.hybrid:
@@ -484,7 +484,7 @@ class TestHybrid:
     async def test_a_rare_word_brings_up_what_the_vector_would_not(self, filled: VectorEngine) -> None:
         asked = vector([1, 0, 0, 0])
         dense = await filled.query(HERE, Query(asked, 2))
-        both = await filled.query(HERE, Query(asked, 2, words=Words("striped zebra")))
+        both = await filled.query(HERE, Query(asked, 2, keywords=KeywordQuery("striped zebra")))
         assert [match.id for match in dense] == ["cats", "dogs"]
         assert {match.id for match in both} == {"cats", "zebra"}
         assert both[0].score >= both[1].score
@@ -493,18 +493,22 @@ class TestHybrid:
     async def test_weights_run_from_words_alone_to_vectors_alone(
         self, filled: VectorEngine, share: float, first: str
     ) -> None:
-        words = Words("zebras", FusionMethod.WEIGHTED, share)
-        found = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, words=words))
+        keywords = KeywordQuery("zebras", FusionMethod.WEIGHTED, share)
+        found = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, keywords=keywords))
         assert found[0].id == first
         assert 0 <= found[-1].score <= found[0].score <= 1
 
     async def test_a_filter_holds_for_both_rankings(self, filled: VectorEngine) -> None:
-        found = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, parse({"lang": "en"}), words=Words("zebra")))
+        found = await filled.query(
+            HERE, Query(vector([1, 0, 0, 0]), 5, parse({"lang": "en"}), keywords=KeywordQuery("zebra"))
+        )
         assert {match.id for match in found} == {"cats", "dogs", "mute", "plain"}
 
     @pytest.mark.parametrize("text", ["", "the", "???", "xyzzy"])
     async def test_words_that_say_nothing_leave_the_vectors(self, filled: VectorEngine, text: str) -> None:
-        found = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 2, words=Words(text), include_values=True))
+        found = await filled.query(
+            HERE, Query(vector([1, 0, 0, 0]), 2, keywords=KeywordQuery(text), include_values=True)
+        )
         assert [match.id for match in found] == ["cats", "dogs"]
         assert found[0].values is not None
 
@@ -528,20 +532,20 @@ class TestHybrid:
     ) -> None:
         """Words inside a sentence of Japanese, Chinese, Korean or Thai, and of NFD text by NFC, were not found."""
         await filled.upsert(HERE, [point("found", (0, 0, 0, 1), text)])
-        words = Words(query, FusionMethod.WEIGHTED, 0.0)
-        best, *others = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, words=words))
+        keywords = KeywordQuery(query, FusionMethod.WEIGHTED, 0.0)
+        best, *others = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, keywords=keywords))
         assert (best.id, best.score) == ("found", 1.0)
         assert all(match.score == 0 for match in others)
 
     async def test_a_new_text_replaces_the_old(self, filled: VectorEngine) -> None:
         await filled.upsert(HERE, [point("zebra", (0, 0, 0, 1), "nothing of the kind")])
-        words = Words("zebras", FusionMethod.WEIGHTED, 0.0)
-        found = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, words=words))
+        keywords = KeywordQuery("zebras", FusionMethod.WEIGHTED, 0.0)
+        found = await filled.query(HERE, Query(vector([1, 0, 0, 0]), 5, keywords=keywords))
         assert all(match.score == 0 for match in found)
 
     async def test_other_places_have_no_part_in_how_rare_a_word_is(self, filled: VectorEngine) -> None:
-        words = Words("cat zebras", FusionMethod.WEIGHTED, 0.0)
-        query = Query(vector([0, 1, 0, 0]), 5, words=words)
+        keywords = KeywordQuery("cat zebras", FusionMethod.WEIGHTED, 0.0)
+        query = Query(vector([0, 1, 0, 0]), 5, keywords=keywords)
         before = {match.id: match.score for match in await filled.query(HERE, query)}
         other = location("blue")
         await filled.create(other, IndexSpec(4, hybrid=True))

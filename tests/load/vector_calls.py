@@ -138,7 +138,7 @@ class Library:
 
 
 class Untuned:
-    """The same, but the engine looks as far as it does by itself."""
+    """The same, but with the engine's own ef_search."""
 
     def __init__(self, library: Library) -> None:
         self._engine = library.shard._engine

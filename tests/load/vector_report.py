@@ -102,8 +102,8 @@ class Results:
             yield name, whole, median((ours - empty) / theirs for ours, theirs, empty in rounds)
 
     def command(self) -> str:
-        words = f"--points {self.points} --dimension {self.dimension} --batch {self.batch} --writers {self.writers}"
-        return f"python -m tests.load.bench_vector {words} --queries {self.queries} --rounds {self.rounds}"
+        keywords = f"--points {self.points} --dimension {self.dimension} --batch {self.batch} --writers {self.writers}"
+        return f"python -m tests.load.bench_vector {keywords} --queries {self.queries} --rounds {self.rounds}"
 
 
 def text(results: Results) -> str:

@@ -86,7 +86,7 @@ def score(metric: Metric, a: Vector, b: Vector) -> float:
 
 
 class ExactEngine:
-    """In memory, without ranking by words. `before` is awaited at the beginning of every call that is about points or
+    """In memory, without keyword search. `before` is awaited at the beginning of every call that is about points or
     places, with its name and place, and may raise."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class ExactEngine:
     async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
         await self._begin("create", location)
         if spec.hybrid and not self.capabilities.hybrid:
-            raise InvalidInput("this engine does not rank by words", field="hybrid")
+            raise InvalidInput("This engine has no keyword search.", field="hybrid")
         if self.specs.setdefault(location, spec) != spec:
             raise Conflict("the index is there with another dimension, metric or hybrid")
         self.points.setdefault(location, {})
@@ -118,8 +118,8 @@ class ExactEngine:
 
     async def query(self, location: IndexLocation, query: Query) -> list[Match]:
         await self._begin("query", location)
-        if query.words is not None:
-            raise InvalidInput("this engine does not rank by words", field="text")
+        if query.keywords is not None:
+            raise InvalidInput("This engine has no keyword search.", field="text")
         points, metric = self._at(location), self.specs[location].metric
         found = [
             Match(p.id, score(metric, query.vector, p.values), dict(p.metadata), p.text, array("f", p.values))

@@ -95,7 +95,7 @@ class PgvectorEngine:
 
     async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
         if spec.hybrid:
-            raise InvalidInput("pgvector does not rank by words (BM25)", field="hybrid")
+            raise InvalidInput("pgvector has no keyword search (BM25).", field="hybrid")
         if spec.dimension > MAX_DIMENSION:
             raise InvalidInput(f"pgvector keeps at most {MAX_DIMENSION} dimensions", field="dimension")
         async with self._server.operation() as connection, transaction(connection):
@@ -162,8 +162,8 @@ class PgvectorEngine:
             )
 
     async def query(self, location: IndexLocation, query: Query) -> list[Match]:
-        if query.words is not None:
-            raise InvalidInput("pgvector does not rank by words (BM25)", field="text")
+        if query.keywords is not None:
+            raise InvalidInput("pgvector has no keyword search (BM25).", field="text")
         metric = (await self._known(location)).metric
         distance = _DISTANCES[metric]
         where = Where([normalised(query.vector, metric), query.top_k])

@@ -139,7 +139,7 @@ class QdrantEngine:
         """A graph per place, none over all of them; the place's index is how the server keeps tenants together."""
         name = self._collection(spec)
         dense = models.VectorParams(size=spec.dimension, distance=_DISTANCES[spec.metric])
-        sparse = {stored.WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)} if spec.hybrid else None
+        sparse = {stored.KEYWORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)} if spec.hybrid else None
         graphs = models.HnswConfigDiff(m=0, payload_m=16)
 
         async def make(client: AsyncQdrantBase) -> None:
@@ -175,26 +175,28 @@ class QdrantEngine:
         dense, fields = stored.entry(point, spec)
         vectors: dict[str, Any] = {stored.DENSE: dense}
         if spec.hybrid and point.text:
-            words = self._bm25.document(point.text)
-            if words.indices:
-                vectors[stored.WORDS] = models.SparseVector(indices=words.indices, values=words.values)
+            keywords = self._bm25.document(point.text)
+            if keywords.indices:
+                vectors[stored.KEYWORDS] = models.SparseVector(indices=keywords.indices, values=keywords.values)
         payload = {LOCATION: name_of(location), **fields}
         return models.PointStruct(id=stored.engine_id(point.id, name_of(location)), vector=vectors, payload=payload)
 
     async def query(self, location: IndexLocation, query: Query) -> list[Match]:
         spec = await self.spec(location)
         vector = normalised(query.vector, spec.metric).tolist()
-        if query.words is None:
+        if query.keywords is None:
             found = await self._nearest(location, spec, vector, stored.DENSE, query, query.top_k)
         elif not spec.hybrid:
-            raise InvalidInput("this index does not rank by words: create it with hybrid", field="text")
+            raise InvalidInput("This index has no keyword search. Create it with hybrid.", field="text")
         else:
             depth = candidates(query.top_k)
             dense = await self._nearest(location, spec, vector, stored.DENSE, query, depth)
-            words = self._bm25.query(query.words.text)
-            asked = models.SparseVector(indices=words.indices, values=words.values)
-            sparse = await self._nearest(location, spec, asked, stored.WORDS, query, depth) if words.indices else []
-            found = fuse_matches(dense, sparse, query.words)[: query.top_k]
+            keywords = self._bm25.query(query.keywords.text)
+            asked = models.SparseVector(indices=keywords.indices, values=keywords.values)
+            sparse = (
+                await self._nearest(location, spec, asked, stored.KEYWORDS, query, depth) if keywords.indices else []
+            )
+            found = fuse_matches(dense, sparse, query.keywords)[: query.top_k]
         if not found:
             await self._still_there(location)
         return found
@@ -204,7 +206,7 @@ class QdrantEngine:
     ) -> list[Match]:
         ef = max(_EF_FILTERED if query.filter else _EF, limit)
         # Words are weighed by how rare they are in this index; other tenants' texts have no part in it.
-        idf: Any = {"corpus": within(location)} if name == stored.WORDS else None
+        idf: Any = {"corpus": within(location)} if name == stored.KEYWORDS else None
         response = await self._do(
             lambda client: client.query_points(
                 self._collection(spec),
@@ -217,7 +219,7 @@ class QdrantEngine:
                 search_params=models.SearchParams(hnsw_ef=ef, idf=idf),
             )
         )
-        _check_lengths(response.points, "topK", candidates=query.words is not None)
+        _check_lengths(response.points, "topK", candidates=query.keywords is not None)
 
         def match(found: models.ScoredPoint) -> Match:
             fields = _point(found)

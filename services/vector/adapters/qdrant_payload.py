@@ -15,7 +15,7 @@ from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vecto
 from services.vector.domain.terms import derive
 
 DENSE = "dense"
-WORDS = "words"
+KEYWORDS = "words"
 """Names of the two vectors."""
 
 POINT = "point"

@@ -1,9 +1,9 @@
-"""Joins the dense ranking and the ranking by words into one, the same for every engine."""
+"""Joins the dense ranking and the keyword ranking into one, the same for every engine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from services.vector.domain.points import FusionMethod, Match, Words
+from services.vector.domain.points import FusionMethod, KeywordQuery, Match
 
 _RANK_OFFSET = 60
 """The constant of reciprocal rank fusion: how little the very first ranks count above the next."""
@@ -17,15 +17,15 @@ def candidates(top_k: int) -> int:
     return max(4 * top_k, 100)
 
 
-def fuse(dense: Ranking, sparse: Ranking, words: Words) -> list[tuple[str, float]]:
+def fuse(dense: Ranking, sparse: Ranking, keywords: KeywordQuery) -> list[tuple[str, float]]:
     """Ids with fused scores, the best first. RRF: the sum of 1 / (60 + rank). WEIGHTED: each ranking's scores are
     stretched to 0..1, then weighed; an id that one ranking lacks has 0 there. Equal scores are ordered by id."""
-    if words.method is FusionMethod.RRF:
+    if keywords.method is FusionMethod.RRF:
         parts = ((1.0, _reciprocal(dense)), (1.0, _reciprocal(sparse)))
     else:
         parts = (
-            (words.dense_weight, _stretched(dense)),
-            (1 - words.dense_weight, _stretched(sparse)),
+            (keywords.dense_weight, _stretched(dense)),
+            (1 - keywords.dense_weight, _stretched(sparse)),
         )
     scores: dict[str, float] = {}
     for weight, ranking in parts:
@@ -34,10 +34,10 @@ def fuse(dense: Ranking, sparse: Ranking, words: Words) -> list[tuple[str, float
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
-def fuse_matches(dense: Sequence[Match], sparse: Sequence[Match], words: Words) -> list[Match]:
+def fuse_matches(dense: Sequence[Match], sparse: Sequence[Match], keywords: KeywordQuery) -> list[Match]:
     """The matches of both with their fused scores, the best first."""
     known = {match.id: match for match in (*sparse, *dense)}
-    ranked = fuse([(match.id, match.score) for match in dense], [(match.id, match.score) for match in sparse], words)
+    ranked = fuse([(match.id, match.score) for match in dense], [(match.id, match.score) for match in sparse], keywords)
     return [replace(known[id], score=score) for id, score in ranked]
 
 

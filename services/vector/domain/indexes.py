@@ -227,7 +227,7 @@ class Indexes:
             was = existing.spec
             raise Conflict(
                 f"There is an index of that name with dimension {was.dimension}, metric {was.metric}"
-                f"{' and words' if was.hybrid else ''}. Choose another name, or delete it first.",
+                f"{' and keyword search' if was.hybrid else ''}. Choose another name, or delete it first.",
                 reason="INDEX_EXISTS",
                 field="name",
             )
@@ -267,7 +267,7 @@ class Indexes:
 
 
 def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:
-    """Whether an index that is there serves whoever wants one; that it can rank by words too is no hindrance."""
+    """Whether an index that is there serves whoever wants one; one with keyword search serves too."""
     same = (there.dimension, there.metric) == (wanted.dimension, wanted.metric)
     return same and (there.hybrid or not wanted.hybrid)
 
@@ -276,7 +276,7 @@ def _check_able(able: EngineCapabilities, spec: IndexSpec) -> None:
     if spec.metric not in able.metrics:
         raise InvalidInput(f"This engine's metrics are {', '.join(able.metrics)}.", field="metric")
     if spec.hybrid and not able.hybrid:
-        raise InvalidInput("This engine cannot rank by words: leave hybrid out.", field="hybrid")
+        raise InvalidInput("This engine has no keyword search. Leave hybrid out.", field="hybrid")
 
 
 def _not_found() -> NotFound:

@@ -67,7 +67,7 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
-    """What an index is made for; never changes afterwards. `hybrid`: it ranks by words as well."""
+    """What an index is made for; never changes afterwards. `hybrid`: it has keyword search (BM25) as well."""
 
     dimension: int
     metric: Metric = Metric.COSINE
@@ -80,7 +80,7 @@ class IndexSpec:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`text` is what a hybrid index ranks by words; it is kept and given back, and no filter sees it."""
+    """`text` is what the keyword search of a hybrid index reads; it is kept and given back, and no filter sees it."""
 
     id: str
     values: Vector
@@ -106,7 +106,7 @@ class FusionMethod(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class KeywordQuery:
     """The second half of a hybrid query. `dense_weight` is the dense ranking's share, 0 to 1, for WEIGHTED."""
 
     text: str

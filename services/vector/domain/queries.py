@@ -40,7 +40,7 @@ class QueryRecord:
             "matchCount": len(self.matches),
             "latencyMs": round(self.latency_ms, 3),
             "filtered": self.query.filter is not None,
-            "hybrid": self.query.words is not None,
+            "hybrid": self.query.keywords is not None,
             "found": bool(self.matches),
             **top,
         }

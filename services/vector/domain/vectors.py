@@ -63,11 +63,11 @@ class Vectors:
 
         async def search(resolved: ResolvedIndex, engine: VectorEngine) -> list[Match]:
             check_vector(query.vector, resolved.index.spec)
-            if query.words is not None and not resolved.index.spec.hybrid:
-                raise InvalidInput("This index does not rank by words: leave text out.", field="text")
+            if query.keywords is not None and not resolved.index.spec.hybrid:
+                raise InvalidInput("This index has no keyword search. Leave text out.", field="text")
             if query.include_values:
                 check_numbers(
-                    query.top_k if query.words is None else candidates(query.top_k), resolved.index.spec, "topK"
+                    query.top_k if query.keywords is None else candidates(query.top_k), resolved.index.spec, "topK"
                 )
             began = time.perf_counter()
             matches = await engine.query(resolved.location, query)

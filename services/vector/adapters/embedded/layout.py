@@ -2,7 +2,7 @@
 
     <folder>/index.json                 what the index was made for, and the generation that counts
     <folder>/<generation>/              the engine's files; a rebuild makes the next one beside it
-    <folder>/<generation>/tuning.json   how far to search in its graph, where it has one
+    <folder>/<generation>/tuning.json   the ef_search of its HNSW graph, where it has one
 
 `index.json` is written last when an index is made and removed first when it is dropped, each in one step.
 """
@@ -50,11 +50,11 @@ def write_index(folder: Path, index: IndexFile) -> None:
         os.close(descriptor)
 
 
-class Tuning(msgspec.Struct, frozen=True):
-    """Nodes that a walk keeps in view; 0: every vector is compared."""
+class Tuning(msgspec.Struct, frozen=True, rename={"ef_search": "walk", "ef_search_filtered": "walk_filtered"}):
+    """The ef_search of queries without and with a filter; 0: every vector is compared."""
 
-    walk: int = 128
-    walk_filtered: int = 256
+    ef_search: int = 128
+    ef_search_filtered: int = 256
 
 
 def read_tuning(generation: Path) -> Tuning:

@@ -49,7 +49,7 @@ def create(folder: Path, spec: IndexSpec) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # what an interrupted creation left
     generation = uuid.uuid4().hex
     (folder / generation).mkdir(parents=True)
-    sparse = {stored.WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)} if spec.hybrid else None
+    sparse = {stored.KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)} if spec.hybrid else None
     config = edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(spec.dimension, _DISTANCES[spec.metric]),
         sparse_vectors=sparse,
@@ -131,9 +131,9 @@ class Shard:
     def _vectors(self, point: Point, dense: list[float]) -> Any:
         """The dense vector has no name, which is converted in half the time."""
         if self.spec.hybrid and point.text:
-            words = self._bm25.document(point.text)
-            if words.indices:
-                return {"": dense, stored.WORDS: words}
+            keywords = self._bm25.document(point.text)
+            if keywords.indices:
+                return {"": dense, stored.KEYWORDS: keywords}
         return dense
 
     def _index_numbers(self, fields: Iterable[str]) -> None:
@@ -190,15 +190,15 @@ class Shard:
 
     def query(self, query: Query) -> list[Match]:
         asked = normalised(query.vector, self.spec.metric).tolist()
-        if query.words is None:
+        if query.keywords is None:
             return self._nearest(asked, None, query, query.top_k)
         if not self.spec.hybrid:
-            raise InvalidInput("this index does not rank by words: create it with hybrid", field="text")
+            raise InvalidInput("This index has no keyword search. Create it with hybrid.", field="text")
         depth = candidates(query.top_k)
         dense = self._nearest(asked, None, query, depth)
-        words = self._bm25.query(query.words.text)
-        sparse = self._nearest(words, stored.WORDS, query, depth) if words.indices else []
-        return fuse_matches(dense, sparse, query.words)[: query.top_k]
+        keywords = self._bm25.query(query.keywords.text)
+        sparse = self._nearest(keywords, stored.KEYWORDS, query, depth) if keywords.indices else []
+        return fuse_matches(dense, sparse, query.keywords)[: query.top_k]
 
     def _nearest(self, vector: Any, using: str | None, query: Query, limit: int) -> list[Match]:
         request = edge.QueryRequest(
@@ -210,7 +210,9 @@ class Shard:
             params=params(self._tuning, query.filter is not None, limit),
         )
         answer = self._engine.query(request)
-        check_lengths((stored.length(_fields(found)) for found in answer), "topK", candidates=query.words is not None)
+        check_lengths(
+            (stored.length(_fields(found)) for found in answer), "topK", candidates=query.keywords is not None
+        )
         return [
             stored.to_match(_fields(found), found.score, _dense(found) if query.include_values else None)
             for found in answer

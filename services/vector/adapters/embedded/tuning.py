@@ -1,4 +1,4 @@
-"""How far a search must look, measured on the index itself.
+"""Tune ef_search by measuring on the index itself.
 
 How much of a graph must be walked to find nearly all of the nearest depends on the vectors: a few percent suffices
 for embeddings of text, and no graph is worth its while for noise. So after a graph is built, some queries like those
@@ -20,7 +20,7 @@ from services.vector.adapters.embedded.layout import Tuning
 _TARGET = 0.98
 """Share of the nearest that a walk must find."""
 
-_WALKS = (100, 128, 192, 256, 384, 512, 768, 1024)
+_EF_SEARCH_VALUES = (100, 128, 192, 256, 384, 512, 768, 1024)
 """The first is the engine's own default; less takes as long and finds less."""
 
 _FEWEST_QUERIES, _MOST_QUERIES = 50, 200
@@ -33,31 +33,31 @@ _NEIGHBOURS = 20
 
 
 def params(tuning: Tuning, filtered: bool, limit: int) -> edge.SearchParams:
-    walk = tuning.walk_filtered if filtered else tuning.walk
-    return walking(max(walk, 2 * limit), filtered) if walk else edge.SearchParams(exact=True)
+    ef_search = tuning.ef_search_filtered if filtered else tuning.ef_search
+    return search_params(max(ef_search, 2 * limit), filtered) if ef_search else edge.SearchParams(exact=True)
 
 
-def walking(walk: int, filtered: bool) -> edge.SearchParams:
+def search_params(ef_search: int, filtered: bool) -> edge.SearchParams:
     """With a filter the walk also looks past nodes that do not meet it (ACORN): they would otherwise cut the graph into
     pieces, and a third of the points could only be searched one by one."""
     acorn = edge.AcornSearchParams(enable=True, max_selectivity=1.0) if filtered else None
-    return edge.SearchParams(hnsw_ef=walk, acorn=acorn)
+    return edge.SearchParams(hnsw_ef=ef_search, acorn=acorn)
 
 
 def tuned(engine: edge.EdgeShard) -> Tuning:
     queries = _queries(engine)
     third = edge.Filter(must=[edge.SliceCondition(3, 0)])  # type: ignore[attr-defined]  # a third, by hash of id
-    return Tuning(_narrowest(engine, queries, None), _narrowest(engine, queries, third))
+    return Tuning(_smallest_ef_search(engine, queries, None), _smallest_ef_search(engine, queries, third))
 
 
-def _narrowest(engine: edge.EdgeShard, queries: Sequence[list[float]], filter: edge.Filter | None) -> int:
+def _smallest_ef_search(engine: edge.EdgeShard, queries: Sequence[list[float]], filter: edge.Filter | None) -> int:
     exact, exact_seconds = _answers(engine, queries, filter, edge.SearchParams(exact=True))
-    for walk in _WALKS:
-        found, seconds = _answers(engine, queries, filter, walking(walk, filter is not None))
+    for ef_search in _EF_SEARCH_VALUES:
+        found, seconds = _answers(engine, queries, filter, search_params(ef_search, filter is not None))
         if seconds > exact_seconds:
             break
         if _hardly_less_than([len(a & b) / max(len(b), 1) for a, b in zip(found, exact, strict=True)]) >= _TARGET:
-            return walk
+            return ef_search
     return 0
 
 

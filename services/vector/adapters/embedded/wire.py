@@ -79,7 +79,7 @@ class Messages:
 
 
 def query_row(query: Query) -> Row:
-    return (query.vector.tobytes(), query.top_k, query.filter, query.include_values, query.words)
+    return (query.vector.tobytes(), query.top_k, query.filter, query.include_values, query.keywords)
 
 
 def query_of(row: Row) -> Query:

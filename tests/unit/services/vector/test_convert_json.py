@@ -23,14 +23,14 @@ def test_points_are_read() -> None:
 
 def test_a_query_has_defaults_and_two_spellings() -> None:
     plain = convert_json.query(query())
-    assert (plain.top_k, plain.filter, plain.include_values, plain.words) == (5, None, False, None)
+    assert (plain.top_k, plain.filter, plain.include_values, plain.keywords) == (5, None, False, None)
     for members in ({"topK": 7, "includeValues": True}, {"top_k": 7, "include_values": True}):
         asked = convert_json.query(query(**members))
         assert (asked.top_k, asked.include_values) == (7, True)
     for weight in ({"denseWeight": 0.2}, {"dense_weight": 0.2}):
-        words = convert_json.query(query(text="w", fusion="weighted", **weight)).words
-        assert words is not None
-        assert (words.text, words.method, words.dense_weight) == ("w", FusionMethod.WEIGHTED, 0.2)
+        keywords = convert_json.query(query(text="w", fusion="weighted", **weight)).keywords
+        assert keywords is not None
+        assert (keywords.text, keywords.method, keywords.dense_weight) == ("w", FusionMethod.WEIGHTED, 0.2)
     assert convert_json.query(query(filter={"a": 1}, topK=None)).filter == AnyOf(("a",), (1.0,))
 
 

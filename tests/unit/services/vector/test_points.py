@@ -15,10 +15,10 @@ from services.vector.domain.points import (
     MAX_TEXT,
     FusionMethod,
     IndexSpec,
+    KeywordQuery,
     Match,
     Metric,
     Point,
-    Words,
     check_ids,
     check_points,
     check_top_k,
@@ -139,7 +139,7 @@ def test_top_k_that_is_refused(top_k: int) -> None:
 @pytest.mark.parametrize("weight", [-0.1, 1.1, math.nan])
 def test_weights_that_are_refused(weight: float) -> None:
     with pytest.raises(InvalidInput) as refused:
-        Words("x", FusionMethod.WEIGHTED, weight)
+        KeywordQuery("x", FusionMethod.WEIGHTED, weight)
     assert refused.value.field == "denseWeight"
 
 
@@ -155,29 +155,29 @@ class TestFusion:
     SPARSE = (("c", 7.0), ("d", 3.0))
 
     def test_reciprocal_ranks(self) -> None:
-        fused = fuse(self.DENSE, self.SPARSE, Words("x"))
+        fused = fuse(self.DENSE, self.SPARSE, KeywordQuery("x"))
         assert [id for id, _ in fused] == ["c", "a", "b", "d"]
         assert [score for _, score in fused] == pytest.approx([1 / 63 + 1 / 61, 1 / 61, 1 / 62, 1 / 62])
 
     def test_weighted_scores(self) -> None:
-        fused = dict(fuse(self.DENSE, self.SPARSE, Words("x", FusionMethod.WEIGHTED, 0.75)))
+        fused = dict(fuse(self.DENSE, self.SPARSE, KeywordQuery("x", FusionMethod.WEIGHTED, 0.75)))
         assert fused == pytest.approx({"a": 0.75, "b": 0.75 * 0.7 / 0.8, "c": 0.25, "d": 0})
 
     def test_distances_run_the_other_way(self) -> None:
-        fused = fuse((("a", 0.5), ("b", 2.5)), (), Words("x", FusionMethod.WEIGHTED, 1.0))
+        fused = fuse((("a", 0.5), ("b", 2.5)), (), KeywordQuery("x", FusionMethod.WEIGHTED, 1.0))
         assert fused == [("a", 1.0), ("b", 0.0)]
 
     @pytest.mark.parametrize("method", list(FusionMethod))
     def test_one_ranking_without_the_other(self, method: FusionMethod) -> None:
-        words = Words("x", method, 0.5)
-        assert [id for id, _ in fuse(self.DENSE, (), words)] == ["a", "b", "c"]
-        assert [id for id, _ in fuse((), self.SPARSE, words)] == ["c", "d"]
-        assert fuse((), (), words) == []
-        assert fuse((("a", 0.4),), (), words)[0][1] > 0
+        keywords = KeywordQuery("x", method, 0.5)
+        assert [id for id, _ in fuse(self.DENSE, (), keywords)] == ["a", "b", "c"]
+        assert [id for id, _ in fuse((), self.SPARSE, keywords)] == ["c", "d"]
+        assert fuse((), (), keywords) == []
+        assert fuse((("a", 0.4),), (), keywords)[0][1] > 0
 
     def test_matches_keep_what_they_carry(self) -> None:
         dense = Match("a", 0.9, {"x": 1}, "text", ONES)
-        (fused,) = fuse_matches([dense], [Match("a", 3.0, {"x": 1}, "text", ONES)], Words("x"))
+        (fused,) = fuse_matches([dense], [Match("a", 3.0, {"x": 1}, "text", ONES)], KeywordQuery("x"))
         assert fused == Match("a", 2 / 61, {"x": 1}, "text", ONES)
 
     def test_both_rankings_reach_deeper_than_is_asked_for(self) -> None:

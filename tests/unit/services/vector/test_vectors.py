@@ -11,7 +11,7 @@ from core.tenancy import Project, Tenant
 from services.vector.domain import filters
 from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.migrations import NewIndexMigration
-from services.vector.domain.points import Match, Point, Words, vector
+from services.vector.domain.points import KeywordQuery, Match, Point, vector
 from services.vector.domain.queries import QueryLog, QueryRecord
 from services.vector.domain.tables import QUERY_LOGS
 from services.vector.domain.vectors import CallerInfo
@@ -73,7 +73,7 @@ async def test_a_bad_upsert_writes_nothing(docs: House, points: list[Point], fie
         (Query(vector([0, 0])), "vector"),
         (Query(vector([1, 0]), top_k=0), "topK"),
         (Query(vector([1, 0]), top_k=1001), "topK"),
-        (Query(vector([1, 0]), words=Words("x")), "text"),
+        (Query(vector([1, 0]), keywords=KeywordQuery("x")), "text"),
     ],
 )
 async def test_a_bad_query_names_its_field(docs: House, query: Query, field: str) -> None:
