@@ -120,7 +120,7 @@ async def _embedded_engine(platform: Platform, settings: Settings) -> EmbeddedEn
     await asyncio.to_thread(secret_files.restrict, folder)
     return EmbeddedEngine(
         folder,
-        hosts=settings.hosts,
+        workers=settings.workers,
         open_indexes=settings.open_indexes,
         large_indexes=settings.large_indexes,
     )

@@ -13,7 +13,7 @@ class Settings:
 
     sealing: SealingSettings
     outbound: OutboundSettings
-    hosts: int = setting(
+    workers: int = setting(
         "PORTICO_VECTOR_HOSTS", default=2, min=1, max=64, help="Processes that small embedded indexes are spread over."
     )
     open_indexes: int = setting(

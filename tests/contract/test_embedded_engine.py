@@ -19,7 +19,7 @@ from core import children
 from core.errors import InsufficientStorage, NotFound, Unavailable
 from core.tenancy import Project, Tenant
 from services.vector.adapters.embedded.engine import EmbeddedEngine
-from services.vector.adapters.embedded.hosts import HostProcess
+from services.vector.adapters.embedded.worker_process import EngineWorkerProcess
 from services.vector.domain.filters import parse
 from services.vector.domain.points import IndexSpec, Point, vector
 from services.vector.ports import IndexLocation, Query
@@ -45,7 +45,7 @@ def _points(count: int, dimension: int, seed: int) -> tuple[Point, ...]:
 
 
 def pids(engine: EmbeddedEngine) -> list[int]:
-    return [host.pid for host in engine.pool.processes if host.pid is not None]
+    return [worker.pid for worker in engine.pool.processes if worker.pid is not None]
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def engine(root: Path) -> AsyncIterator[EmbeddedEngine]:
-    engine = EmbeddedEngine(root, hosts=2, open_indexes=8, stale_bytes=12_000_000, quiet_seconds=0)
+    engine = EmbeddedEngine(root, workers=2, open_indexes=8, stale_bytes=12_000_000, quiet_seconds=0)
     yield engine
     await engine.close()
 
@@ -84,14 +84,14 @@ class TestCrashes:
         finally:
             await engine.close()
 
-    async def test_a_host_that_dies_is_started_again(self, engine: EmbeddedEngine) -> None:
+    async def test_a_worker_that_dies_is_started_again(self, engine: EmbeddedEngine) -> None:
         await engine.create(HERE, IndexSpec(8))
         await engine.upsert(HERE, points(50, 8))
-        host = await engine.pool.of(engine._folder(HERE))
-        assert host.pid is not None
+        worker = await engine.pool.of(engine._folder(HERE))
+        assert worker.pid is not None
         waiting = [asyncio.create_task(engine.query(HERE, Query(points(1, 8)[0].values))) for _ in range(20)]
         await asyncio.sleep(0)
-        os.kill(host.pid, signal.SIGKILL)
+        os.kill(worker.pid, signal.SIGKILL)
         for outcome in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(outcome, list | Unavailable)
         with contextlib.suppress(Unavailable):  # it may not have been noticed yet
@@ -162,7 +162,7 @@ class TestProcesses:
         self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """gRPC's fork handlers crashed children before their program had begun (grpc/grpc#43055)."""
-        killed = kill_children(monkeypatch, "embedded.host", 2)
+        killed = kill_children(monkeypatch, "embedded.worker", 2)
         await engine.create(HERE, IndexSpec(8))
         assert await engine.count(HERE) == 0
         assert len(killed) == 2
@@ -171,7 +171,7 @@ class TestProcesses:
         self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patched:
-            killed = kill_children(patched, "embedded.host")
+            killed = kill_children(patched, "embedded.worker")
             with pytest.raises(Unavailable, match="being started again"):
                 await engine.create(HERE, IndexSpec(8))
             assert len(killed) == 3
@@ -259,7 +259,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 class TestManyIndexes:
     async def test_hundreds_of_small_indexes_cost_no_more_than_those_that_are_open(self, root: Path) -> None:
-        engine = EmbeddedEngine(root, hosts=2, open_indexes=8)
+        engine = EmbeddedEngine(root, workers=2, open_indexes=8)
         locations = [IndexLocation(Project(Tenant(f"t{n % 10}"), "p"), f"i{n}") for n in range(200)]
         try:
             for start in range(0, 200, 20):
@@ -275,7 +275,7 @@ class TestManyIndexes:
             await engine.close()
 
     async def test_closing_ends_every_process(self, root: Path) -> None:
-        engine = EmbeddedEngine(root, hosts=2)
+        engine = EmbeddedEngine(root, workers=2)
         await engine.check()
         running = pids(engine)
         assert len(running) == 2
@@ -373,17 +373,17 @@ class TestRebuild:
     async def test_a_rebuild_that_is_cancelled_leaves_the_old_index_or_the_new_one(
         self, root: Path, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
-        """As at a stop: the host has done the step, but nobody hears of it. Cancelled while it was adopted, the new
+        """As at a stop: the worker has done the step, but nobody hears of it. Cancelled while it was adopted, the new
         index was removed for not having been, and the old one was gone already."""
-        call = HostProcess.call
+        call = EngineWorkerProcess.call
 
-        async def cancelled(host: HostProcess, method: str, folder: Path, *args: Any) -> Any:
-            result = await call(host, method, folder, *args)
+        async def cancelled(worker: EngineWorkerProcess, method: str, folder: Path, *args: Any) -> Any:
+            result = await call(worker, method, folder, *args)
             if method == step:
                 raise asyncio.CancelledError
             return result
 
-        monkeypatch.setattr(HostProcess, "call", cancelled)
+        monkeypatch.setattr(EngineWorkerProcess, "call", cancelled)
         engine = EmbeddedEngine(root, stale_bytes=12_000_000, quiet_seconds=0)
         await engine.create(HERE, IndexSpec(WIDE))
         await engine.upsert(HERE, points(3500))
@@ -475,7 +475,7 @@ class TestLargeIndexes:
 
     async def test_others_do_not_wait_for_it(self, root: Path) -> None:
         """While one process does nothing at all, as when it opens a large index, the others answer."""
-        async with opened(root, hosts=1) as engine:
+        async with opened(root, workers=1) as engine:
             await large(engine, HERE)
             await engine.create(OTHER, IndexSpec(8))
             await engine.count(HERE)

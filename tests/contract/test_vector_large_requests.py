@@ -14,7 +14,7 @@ import pytest
 from core import offload
 from portico.vector.v1 import index_service_pb2 as index_pb
 from portico.vector.v1 import point_service_pb2 as point_pb
-from services.vector.adapters.embedded import wire
+from services.vector.adapters.embedded import codec
 from services.vector.domain import points
 from services.vector.domain.points import Point
 from tests.support import serving
@@ -212,11 +212,11 @@ async def test_points_with_many_values_are_written_in_small_pieces(
     """Five hundred points of 40 KiB of numbers held the process that other tenants' indexes share for many seconds."""
     batches: list[int] = []
 
-    def rows(batch: Sequence[Point]) -> list[wire.Row]:
+    def rows(batch: Sequence[Point]) -> list[codec.Row]:
         batches.append(len(batch))
         return [(each.id, each.values.tobytes(), each.metadata, each.text) for each in batch]
 
-    monkeypatch.setattr(wire, "point_rows", rows)
+    monkeypatch.setattr(codec, "encode_points", rows)
     dense = struct(a=[1] * 6_000)
     batch = [point_pb.Point(id=f"{number}", values=[1, 0, 0], metadata=dense) for number in range(10)]
     assert await client.upsert(*batch) == 10

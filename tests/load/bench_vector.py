@@ -41,7 +41,7 @@ _PAUSE = 0.005  # seconds between the queries that watch for stalls
 _CALLERS = 8
 _WARM = 50  # queries before the measurement
 _OTHERS = 6
-"""Indexes that the other tenant writes, so that some are kept by the same host process as the one that is queried."""
+"""Indexes that the other tenant writes, so that some are kept by the same engine worker as the one that is queried."""
 
 _LARGEST = 31 * 1024 * 1024
 """Bytes of an upsert over REST; the edge takes 32 MiB."""

@@ -37,7 +37,7 @@ class Asked:
     """Of all together, where several callers asked."""
 
     cpu: float = 0.0
-    """CPU seconds of one, where known: in-process, and with several callers the service and its host processes."""
+    """CPU seconds of one, where known: in-process, and with several callers the service and its engine workers."""
 
     @property
     def p50(self) -> float:
@@ -146,7 +146,7 @@ def _lines(results: Results) -> Iterator[str]:
         yield "Too small to be optimised: every vector is compared"
     else:
         yield f"Optimised {results.optimise_seconds:.1f} s after the last upsert, under the queries of the table"
-    yield f"RSS of the service and its host processes: {results.rss / _MIB:.0f} MiB, peak {results.peak_rss / _MIB:.0f}"
+    yield f"RSS of the service and its engine workers: {results.rss / _MIB:.0f} MiB, peak {results.peak_rss / _MIB:.0f}"
 
 
 def _verdicts(results: Results) -> Iterator[str]:

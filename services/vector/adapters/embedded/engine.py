@@ -1,4 +1,4 @@
-"""The embedded engine behind the port: asks an index's host, and cuts long work into pieces."""
+"""The embedded engine behind the port: asks an index's worker, and cuts long work into pieces."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -9,10 +9,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from core.tenancy import Project
-from services.vector.adapters.embedded import wire
-from services.vector.adapters.embedded.hosts import HostProcess
-from services.vector.adapters.embedded.pool import HostPool
+from services.vector.adapters.embedded import codec
 from services.vector.adapters.embedded.rebuild import Rebuilds
+from services.vector.adapters.embedded.worker_pool import EngineWorkerPool
+from services.vector.adapters.embedded.worker_process import EngineWorkerProcess
 from services.vector.domain.filters import OPERATORS, Filter
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, value_count
 from services.vector.ports import EngineCapabilities, IndexLocation, PointPage, Query
@@ -37,8 +37,8 @@ _STALE_BYTES = 20 * 1024 * 1024
 class EmbeddedEngine:
     """Indexes under `root`, one folder each: <root>/<tenant>/<project>/<index>.
 
-    `hosts`: processes that small indexes share, of which `open_indexes` are open at once; `large_indexes`: how many of
-    those with a graph have a process of their own at once. Others are opened when they are asked for. `keep_free`:
+    `workers`: processes that small indexes share, of which `open_indexes` are open at once; `large_indexes`: how many
+    of those with a graph have a process of their own at once. Others are opened when they are asked for. `keep_free`:
     bytes of disk below which writes are refused. Nothing is started before the first call.
     """
 
@@ -49,7 +49,7 @@ class EmbeddedEngine:
         root: Path,
         *,
         open_indexes: int = 32,
-        hosts: int = 2,
+        workers: int = 2,
         large_indexes: int = 8,
         keep_free: int = 128 * 1024 * 1024,
         stale_bytes: int = _STALE_BYTES,
@@ -59,9 +59,9 @@ class EmbeddedEngine:
         self._folder = lru_cache(_KNOWN)(self._folder_of)
         self._writers: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self.rebuilds = Rebuilds(stale_bytes, quiet_seconds)
-        self.pool = HostPool(
-            lambda most: HostProcess(most, keep_free, self._on_stale),
-            shared=hosts,
+        self.pool = EngineWorkerPool(
+            lambda most: EngineWorkerProcess(most, keep_free, self._on_stale),
+            shared=workers,
             open_small=open_indexes,
             large=large_indexes,
             busy=self.rebuilds.going_on,
@@ -93,7 +93,7 @@ class EmbeddedEngine:
         folder = self._folder(location)
         async with self._writer(folder):
             for batch in _batches(points):
-                await self._write(folder, "upsert", wire.point_rows(batch))
+                await self._write(folder, "upsert", codec.encode_points(batch))
 
     async def delete_ids(self, location: IndexLocation, ids: Sequence[str]) -> int:
         folder = self._folder(location)
@@ -112,20 +112,20 @@ class EmbeddedEngine:
         return gone
 
     async def query(self, location: IndexLocation, query: Query) -> list[Match]:
-        return wire.matches_of(await self._call(location, "query", wire.query_row(query)))
+        return codec.decode_matches(await self._call(location, "query", codec.encode_query(query)))
 
     async def fetch(self, location: IndexLocation, ids: Sequence[str]) -> list[Point]:
-        return wire.points_of(await self._call(location, "fetch", ids))
+        return codec.decode_points(await self._call(location, "fetch", ids))
 
     async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
         count: int = await self._call(location, "count", filter)
         return count
 
     async def scroll(self, location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
-        return wire.page_of(await self._call(location, "scroll", after, limit))
+        return codec.decode_page(await self._call(location, "scroll", after, limit))
 
     async def check(self) -> None:
-        await asyncio.gather(*(host.call("check", self._root) for host in self.pool.shared))
+        await asyncio.gather(*(worker.call("check", self._root) for worker in self.pool.shared))
 
     async def close(self) -> None:
         await self.rebuilds.close()
@@ -144,9 +144,9 @@ class EmbeddedEngine:
         return await (await self.pool.of(folder)).call(method, folder, *args)
 
     async def _write(self, folder: Path, method: str, *args: Any) -> Any:
-        host = await self.pool.of(folder)
-        async with host.writing:
-            return await host.call(method, folder, *args)
+        worker = await self.pool.of(folder)
+        async with worker.writing:
+            return await worker.call(method, folder, *args)
 
     def _on_stale(self, folder: Path, stale: int) -> None:
         self.rebuilds.consider(self.pool, folder, stale, self._writer)

@@ -13,9 +13,9 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from core import secret_files
-from services.vector.adapters.embedded.host import end_with_parent
 from services.vector.adapters.embedded.layout import write_tuning
 from services.vector.adapters.embedded.tuning import tuned
+from services.vector.adapters.embedded.worker import end_with_parent
 
 _NICENESS = 10
 """Queries and writes come first."""

@@ -1,8 +1,8 @@
 """Gives a grown index its graph without standing in anybody's way.
 
 The engine would hold its process for as long as it optimises. So an optimising process copies the index (its writers,
-and nobody else, wait for the copy) and builds the graph in the copy, while the host notes which points are written. A
-new host process opens the copy, is told those points, piece by piece, and then keeps the index in the old one's place.
+and nobody else, wait for the copy) and builds the graph in the copy, while the worker notes which points are written. A
+new engine worker opens the copy, is told those points, piece by piece, and then keeps the index in the old one's place.
 One index at a time: the graph is built with all cores, at low priority.
 """
 
@@ -17,8 +17,8 @@ from uuid import uuid4
 from core import children, logs
 from core.children import Child
 from core.errors import PorticoError
-from services.vector.adapters.embedded.hosts import HostProcess
-from services.vector.adapters.embedded.pool import HostPool
+from services.vector.adapters.embedded.worker_pool import EngineWorkerPool
+from services.vector.adapters.embedded.worker_process import EngineWorkerProcess
 
 _OPTIMISER = "services.vector.adapters.embedded.optimise"
 _STARTS = 3
@@ -45,7 +45,9 @@ class Rebuilds:
         self._given_up: dict[Path, int] = {}
         self._changed: dict[Path, float] = {}
 
-    def consider(self, pool: HostPool, folder: Path, stale: int, writer: Callable[[Path], asyncio.Lock]) -> None:
+    def consider(
+        self, pool: EngineWorkerPool, folder: Path, stale: int, writer: Callable[[Path], asyncio.Lock]
+    ) -> None:
         """How much of the index waits for a graph, as a call on it has just told; `writer` gives the lock of its
         writers."""
         if stale < self._stale_bytes:
@@ -79,7 +81,7 @@ class Rebuilds:
         for folder in list(self._tasks):
             await self.forget(folder)
 
-    async def _run(self, pool: HostPool, folder: Path, writing: asyncio.Lock) -> None:
+    async def _run(self, pool: EngineWorkerPool, folder: Path, writing: asyncio.Lock) -> None:
         await self._pause(folder)
         async with self._one:
             try:
@@ -98,31 +100,31 @@ class Rebuilds:
             await asyncio.sleep(left)
 
 
-async def _rebuild(pool: HostPool, folder: Path, writing: asyncio.Lock) -> None:
+async def _rebuild(pool: EngineWorkerPool, folder: Path, writing: asyncio.Lock) -> None:
     """Wherever it ends, also by being cancelled, the index is whole: the old one or the new."""
-    target, host, following = folder / uuid4().hex, await pool.of(folder), pool.spare()
+    target, worker, following = folder / uuid4().hex, await pool.of(folder), pool.spare()
     try:
         async with AsyncExitStack() as optimising:
             async with writing:
-                source = await host.call("begin_rebuild", folder)
+                source = await worker.call("begin_rebuild", folder)
                 process = await _copied(optimising, source, target)
             if await process.wait() != 0:
                 raise OSError(f"the optimising process ended with {process.returncode}")
         await following.call("open_next", folder, target.name)
-        while await _catch_up(host, following, folder) > _NEARLY:
+        while await _catch_up(worker, following, folder) > _NEARLY:
             pass
         await following.call("flush_next", folder)
         async with writing:
-            while await _catch_up(host, following, folder):
+            while await _catch_up(worker, following, folder):
                 pass
             await following.call("adopt", folder)
             before = pool.give_own(folder, following)
     except BaseException:
         await following.close()
-        await host.call("abandon", folder, target.name)
+        await worker.call("abandon", folder, target.name)
         raise
     with suppress(PorticoError):  # then it has died, which is as good
-        await (host.call("forget", folder) if before is None else before.close())
+        await (worker.call("forget", folder) if before is None else before.close())
     await asyncio.to_thread(shutil.rmtree, source, ignore_errors=True)
 
 
@@ -138,9 +140,9 @@ async def _copied(stack: AsyncExitStack, source: Path, target: Path) -> Child:
     raise OSError(f"the optimising process ended with {process.returncode}")
 
 
-async def _catch_up(host: HostProcess, following: HostProcess, folder: Path) -> int:
+async def _catch_up(worker: EngineWorkerProcess, following: EngineWorkerProcess, folder: Path) -> int:
     """How many noted writes are left."""
-    ids, points, left = await host.call("noted", folder, _BATCH)
+    ids, points, left = await worker.call("noted", folder, _BATCH)
     if ids:
         await following.call("catch_up", folder, ids, points)
     return int(left)

@@ -1,4 +1,4 @@
-"""One index, open: the engine's shard, and what we keep beside it. Synchronous; only a host process calls it."""
+"""One index, open: the engine's shard, and what we keep beside it. Synchronous; only an engine worker calls it."""
 
 import shutil
 import uuid
@@ -32,7 +32,7 @@ INDEXING_KB = 10_000
 
 _MAPPED = edge.Memory.Cached
 """Indexes of fields are mapped files, and as fast. Otherwise they are built anew in memory when an index is opened: for
-100,000 points 0.15 s of 0.27 s, in which the host answers nobody."""
+100,000 points 0.15 s of 0.27 s, in which the worker answers nobody."""
 
 _DISTANCES = {
     Metric.COSINE: edge.Distance.Cosine,

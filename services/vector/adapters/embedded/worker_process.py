@@ -1,4 +1,4 @@
-"""The service's side of a host process: starts it, sends it calls, and starts another when it has died."""
+"""The service's side of an engine worker: starts it, sends it calls, and starts another when it has died."""
 
 import asyncio
 import socket
@@ -11,22 +11,22 @@ from typing import Any
 from core import children, logs
 from core.children import Child
 from core.errors import Unavailable
-from services.vector.adapters.embedded import wire
-from services.vector.adapters.embedded.wire import Answer, Messages
+from services.vector.adapters.embedded import codec
+from services.vector.adapters.embedded.codec import Answer, Messages
 
-_HOST = "services.vector.adapters.embedded.host"
+_WORKER = "services.vector.adapters.embedded.worker"
 _STARTS = 3
 """Processes that are started for a call before it is refused: one may end before it has begun, by no fault of ours."""
 _RETRY = 1.0
 _GOODBYE = 20.0
-"""Seconds that a host has to write what it holds in memory before it is killed; its log keeps everything anyway."""
+"""Seconds that a worker has to write what it holds in memory before it is killed; its log keeps everything anyway."""
 
 log = logs.get(__name__)
 
 OnStale = Callable[[Path, int], None]
 
 
-class HostProcess:
+class EngineWorkerProcess:
     """Calls are answered in the order in which they were made."""
 
     def __init__(self, max_open: int, keep_free: int, on_stale: OnStale) -> None:
@@ -42,7 +42,7 @@ class HostProcess:
         link = self._link
         if link is None or link.broken:
             link = await self._start()
-        answer = await link.ask(wire.packed_call((method, str(folder), args)))
+        answer = await link.ask(codec.encode_call((method, str(folder), args)))
         if answer.error is not None:
             if answer.detail:
                 log.error("vector index failed", method=method, index=folder.name, error=answer.detail)
@@ -78,7 +78,7 @@ async def _started(arguments: tuple[str, ...]) -> "_Link":
         except BaseException:  # a cancellation: nobody else knows of the process
             link.process.kill()
             raise
-        log.warning("host process ended before it was ready", code=await link.process.wait())
+        log.warning("engine worker ended before it was ready", code=await link.process.wait())
     raise _stopped()
 
 
@@ -108,7 +108,7 @@ class _Link(asyncio.Protocol):
             descriptor = theirs.fileno()
             try:
                 process = children.start(
-                    (sys.executable, "-m", _HOST, str(descriptor), *arguments), pass_fds=(descriptor,)
+                    (sys.executable, "-m", _WORKER, str(descriptor), *arguments), pass_fds=(descriptor,)
                 )
             except OSError as error:
                 ours.close()
@@ -127,7 +127,7 @@ class _Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for message in self._messages.of(data):
             if self.ready.done():
-                self._settle(wire.answer_of(message))
+                self._settle(codec.decode_answer(message))
             else:  # the first message says no more than that
                 self.ready.set_result(True)
 
@@ -137,7 +137,7 @@ class _Link(asyncio.Protocol):
         if not self.ready.done():
             self.ready.set_result(False)
         while self._waiting:
-            self._settle(Answer(error=_stopped(), detail="the host process has died"))
+            self._settle(Answer(error=_stopped(), detail="the engine worker has died"))
         self._gone.set_result(None)
 
     def _settle(self, answer: Answer) -> None:

@@ -1,6 +1,6 @@
-"""What goes between the service and a host process: a pickled call there, a pickled answer back, both with their length
-in front. An empty answer comes first: the process is ready. The socket's two ends are one program, which made the pair
-itself: neither end is a stranger to the other.
+"""What goes between the service and an engine worker: a pickled call there, a pickled answer back, both with their
+length in front. An empty answer comes first: the process is ready. The socket's two ends are one program, which made
+the pair itself: neither end is a stranger to the other.
 
 Queries, points and matches travel as plain tuples: as the objects that they are they take five times as long to pickle,
 which on a query would be a tenth of the engine's own time.
@@ -20,7 +20,7 @@ from services.vector.ports import PointPage, Query
 LENGTH = struct.Struct("<I")
 
 Row = tuple[Any, ...]
-Call = tuple[str, str, Sequence[Any]]
+WorkerCall = tuple[str, str, Sequence[Any]]
 """Method, folder of the index, arguments."""
 
 
@@ -34,24 +34,24 @@ class Answer:
     stale: int = 0
 
 
-def packed_call(call: Call) -> bytes:
-    return _packed(call)
+def encode_call(call: WorkerCall) -> bytes:
+    return _encode(call)
 
 
-def packed_answer(answer: Answer) -> bytes:
-    return _packed((answer.result, answer.error, answer.detail, answer.stale))
+def encode_answer(answer: Answer) -> bytes:
+    return _encode((answer.result, answer.error, answer.detail, answer.stale))
 
 
-def call_of(message: bytes) -> Call:
-    call: Call = pickle.loads(message)  # noqa: S301  # see above: no stranger wrote it
+def decode_call(message: bytes) -> WorkerCall:
+    call: WorkerCall = pickle.loads(message)  # noqa: S301  # see above: no stranger wrote it
     return call
 
 
-def answer_of(message: bytes) -> Answer:
+def decode_answer(message: bytes) -> Answer:
     return Answer(*pickle.loads(message))  # noqa: S301  # see above
 
 
-def _packed(value: object) -> bytes:
+def _encode(value: object) -> bytes:
     message = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     return LENGTH.pack(len(message)) + message
 
@@ -78,39 +78,39 @@ class Messages:
             del held[:start]
 
 
-def query_row(query: Query) -> Row:
+def encode_query(query: Query) -> Row:
     return (query.vector.tobytes(), query.top_k, query.filter, query.include_values, query.keywords)
 
 
-def query_of(row: Row) -> Query:
+def decode_query(row: Row) -> Query:
     return Query(array("f", row[0]), *row[1:])
 
 
-def point_rows(points: Sequence[Point]) -> list[Row]:
+def encode_points(points: Sequence[Point]) -> list[Row]:
     return [(point.id, point.values.tobytes(), point.metadata, point.text) for point in points]
 
 
-def points_of(rows: Sequence[Row]) -> list[Point]:
+def decode_points(rows: Sequence[Row]) -> list[Point]:
     return [Point(id, array("f", values), metadata, text) for id, values, metadata, text in rows]
 
 
-def match_rows(matches: Sequence[Match]) -> list[Row]:
+def encode_matches(matches: Sequence[Match]) -> list[Row]:
     return [
         (match.id, match.score, match.metadata, match.text, None if match.values is None else match.values.tobytes())
         for match in matches
     ]
 
 
-def matches_of(rows: Sequence[Row]) -> list[Match]:
+def decode_matches(rows: Sequence[Row]) -> list[Match]:
     return [
         Match(id, score, metadata, text, None if values is None else array("f", values))
         for id, score, metadata, text, values in rows
     ]
 
 
-def page_row(page: PointPage) -> Row:
-    return point_rows(page.points), page.after
+def encode_page(page: PointPage) -> Row:
+    return encode_points(page.points), page.after
 
 
-def page_of(row: Row) -> PointPage:
-    return PointPage(points_of(row[0]), row[1])
+def decode_page(row: Row) -> PointPage:
+    return PointPage(decode_points(row[0]), row[1])

@@ -1,6 +1,6 @@
-"""A host process: answers calls on its indexes one after the other, until its parent is gone.
+"""An engine worker: answers calls on its indexes one after the other, until its parent is gone.
 
-python -m services.vector.adapters.embedded.host <socket's descriptor> <indexes open at once> <bytes to keep free>
+python -m services.vector.adapters.embedded.worker <socket's descriptor> <indexes open at once> <bytes to keep free>
 """
 
 import ctypes
@@ -16,10 +16,10 @@ from typing import Any
 from core import secret_files
 from core.bounded import BoundedDict
 from core.errors import Conflict, FailedPrecondition, InsufficientStorage, PorticoError, Unavailable
-from services.vector.adapters.embedded import layout, wire
+from services.vector.adapters.embedded import codec, layout
 from services.vector.adapters.embedded import shard as shards
+from services.vector.adapters.embedded.codec import Answer, Messages, Row
 from services.vector.adapters.embedded.shard import Shard
-from services.vector.adapters.embedded.wire import Answer, Messages, Row
 from services.vector.domain.filters import Filter
 from services.vector.domain.points import IndexSpec
 
@@ -32,7 +32,7 @@ _GROWTH = 4
 """Times its own size that a write may take on disk before it is merged: log, vectors, payload, index."""
 
 
-class Host:
+class EngineWorker:
     """Its public methods, all but `answer` and `close`, are what the parent can call."""
 
     def __init__(self, max_open: int, keep_free: int) -> None:
@@ -86,7 +86,7 @@ class Host:
     def upsert(self, folder: Path, points: Sequence[Row]) -> None:
         shard = self._shard(folder)
         self._check_space(folder, len(points) * shard.spec.dimension * 4)
-        shard.upsert(wire.points_of(points))
+        shard.upsert(codec.decode_points(points))
 
     def delete(self, folder: Path, ids: Sequence[str]) -> int:
         return self._shard(folder).delete(ids)
@@ -95,16 +95,16 @@ class Host:
         return self._shard(folder).ids(filter, limit)
 
     def query(self, folder: Path, query: Row) -> list[Row]:
-        return wire.match_rows(self._shard(folder).query(wire.query_of(query)))
+        return codec.encode_matches(self._shard(folder).query(codec.decode_query(query)))
 
     def fetch(self, folder: Path, ids: Sequence[str]) -> list[Row]:
-        return wire.point_rows(self._shard(folder).fetch(ids))
+        return codec.encode_points(self._shard(folder).fetch(ids))
 
     def count(self, folder: Path, filter: Filter | None) -> int:
         return self._shard(folder).count(filter)
 
     def scroll(self, folder: Path, after: str, limit: int) -> Row:
-        return wire.page_row(self._shard(folder).scroll(after, limit))
+        return codec.encode_page(self._shard(folder).scroll(after, limit))
 
     # Rebuilding (see `rebuild`): what is asked of the process that keeps the index
 
@@ -123,7 +123,7 @@ class Host:
         ids = list(shard.touched)[:limit]
         for id in ids:
             del shard.touched[id]
-        return ids, wire.point_rows(shard.points(ids)), len(shard.touched)
+        return ids, codec.encode_points(shard.points(ids)), len(shard.touched)
 
     def abandon(self, folder: Path, generation: str) -> None:
         """The rebuild has ended early; unless the next index was adopted, and whoever asked has not heard of it."""
@@ -148,7 +148,7 @@ class Host:
 
     def catch_up(self, folder: Path, ids: Sequence[str], points: Sequence[Row]) -> None:
         """Does noted writes."""
-        shard, there = self._open[folder], wire.points_of(points)
+        shard, there = self._open[folder], codec.decode_points(points)
         shard.delete(list(set(ids) - {point.id for point in there}))
         if there:
             shard.upsert(there)
@@ -190,13 +190,13 @@ def main(descriptor: int, max_open: int, keep_free: int) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the parent, which then closes us
     connection = socket.socket(fileno=descriptor)
-    host = Host(max_open, keep_free)
+    worker = EngineWorker(max_open, keep_free)
     messages = Messages()
-    connection.sendall(wire.packed_answer(Answer()))  # ready
+    connection.sendall(codec.encode_answer(Answer()))  # ready
     while data := connection.recv(_READ):
         for message in messages.of(data):
-            connection.sendall(wire.packed_answer(host.answer(*wire.call_of(message))))
-    host.close()
+            connection.sendall(codec.encode_answer(worker.answer(*codec.decode_call(message))))
+    worker.close()
 
 
 def end_with_parent() -> None:
