@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from core import context as call
+from core import context as request_context
 from core.context import Identity
 from core.errors import InvalidInput, NotFound, PermissionDenied
 from core.offload import in_turns
@@ -33,7 +33,7 @@ class ModelServicer(ModelServiceServicer):
     async def ListModels(  # noqa: N802
         self, request: pb.ListModelsRequest, context: CallContext
     ) -> pb.ListModelsResponse:
-        identity = call.identity()
+        identity = request_context.identity()
         if request.include_providers:
             _may_see_providers(identity)
         wanted = ModelFilter(request.category, request.provider_key, request.provider_driver)
@@ -51,7 +51,7 @@ class ModelServicer(ModelServiceServicer):
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: CallContext) -> pb.GetModelResponse:  # noqa: N802
-        project = call.identity().project
+        project = request_context.identity().project
         model = await self._models.get(project, request.id)
         return pb.GetModelResponse(
             id=model.key,
@@ -64,20 +64,20 @@ class ModelServicer(ModelServiceServicer):
     async def CreateModel(  # noqa: N802
         self, request: pb.CreateModelRequest, context: CallContext
     ) -> pb.CreateModelResponse:
-        model, provider = await self._models.create(call.identity().project, convert.new_model(request))
+        model, provider = await self._models.create(request_context.identity().project, convert.new_model(request))
         return pb.CreateModelResponse(model=convert.model_message(model, provider.driver))
 
     async def UpdateModel(  # noqa: N802
         self, request: pb.UpdateModelRequest, context: CallContext
     ) -> pb.UpdateModelResponse:
-        project = call.identity().project
+        project = request_context.identity().project
         model = await self._models.update(project, request.id, convert.model_changes(request))
         return pb.UpdateModelResponse(model=await self._message(project, model))
 
     async def DeleteModel(  # noqa: N802
         self, request: pb.DeleteModelRequest, context: CallContext
     ) -> pb.DeleteModelResponse:
-        await self._models.delete(call.identity().project, request.id)
+        await self._models.delete(request_context.identity().project, request.id)
         return pb.DeleteModelResponse(success=True)
 
     async def _message(self, project: Project, model: Model) -> pb.Model:

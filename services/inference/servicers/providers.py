@@ -1,6 +1,6 @@
 """Providers."""
 
-from core import context as call
+from core import context as request_context
 from core.offload import in_turns
 from core.rpc.call import CallContext
 from core.rpc.provider_messages import new_provider, provider_changes
@@ -29,7 +29,7 @@ class ProviderServicer(ProviderServiceServicer):
         self, request: pb.ListProvidersRequest, context: CallContext
     ) -> pb.ListProvidersResponse:
         providers, token = await self._providers.list(
-            call.identity().project,
+            request_context.identity().project,
             status=request.status,
             driver=request.driver,
             size=request.page_size,
@@ -41,24 +41,24 @@ class ProviderServicer(ProviderServiceServicer):
     async def GetProvider(  # noqa: N802
         self, request: pb.GetProviderRequest, context: CallContext
     ) -> pb.GetProviderResponse:
-        provider = await self._providers.get(call.identity().project, request.id, field="id")
+        provider = await self._providers.get(request_context.identity().project, request.id, field="id")
         return pb.GetProviderResponse(provider=convert.provider_message(provider))
 
     async def CreateProvider(  # noqa: N802
         self, request: pb.CreateProviderRequest, context: CallContext
     ) -> pb.CreateProviderResponse:
-        provider = await self._providers.create(call.identity().project, new_provider(request))
+        provider = await self._providers.create(request_context.identity().project, new_provider(request))
         return pb.CreateProviderResponse(provider=convert.provider_message(provider))
 
     async def UpdateProvider(  # noqa: N802
         self, request: pb.UpdateProviderRequest, context: CallContext
     ) -> pb.UpdateProviderResponse:
         changes = provider_changes(request)
-        provider = await self._providers.update(call.identity().project, request.id, changes, field="id")
+        provider = await self._providers.update(request_context.identity().project, request.id, changes, field="id")
         return pb.UpdateProviderResponse(provider=convert.provider_message(provider))
 
     async def DeleteProvider(  # noqa: N802
         self, request: pb.DeleteProviderRequest, context: CallContext
     ) -> pb.DeleteProviderResponse:
-        await self._providers.delete(call.identity().project, request.id, self._models.count_on, field="id")
+        await self._providers.delete(request_context.identity().project, request.id, self._models.count_on, field="id")
         return pb.DeleteProviderResponse(success=True)

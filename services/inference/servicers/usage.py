@@ -1,6 +1,6 @@
 """Usage."""
 
-from core import context as call
+from core import context as request_context
 from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.inference.v1 import usage_service_pb2 as pb
@@ -16,7 +16,7 @@ class UsageServicer(UsageServiceServicer):
         self._reports = reports
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: CallContext) -> pb.GetUsageResponse:  # noqa: N802
-        scope = usage_scope_of(call.identity(), request.all_projects)
+        scope = usage_scope_of(request_context.identity(), request.all_projects)
         rows, totals = await self._reports.totals(scope, convert.totals_filter(request), request.group_by)
         return pb.GetUsageResponse(
             rows=await in_turns(convert.row_message, rows), totals=await in_turns(convert.row_message, totals)
@@ -26,7 +26,7 @@ class UsageServicer(UsageServiceServicer):
         self, request: pb.ListUsageRecordsRequest, context: CallContext
     ) -> pb.ListUsageRecordsResponse:
         records, token = await self._reports.records(
-            usage_scope_of(call.identity(), request.all_projects),
+            usage_scope_of(request_context.identity(), request.all_projects),
             convert.records_filter(request),
             size=request.page_size,
             token=request.page_token,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from core import context as call
+from core import context as request_context
 from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.rag.v1 import bucket_service_pb2 as pb
@@ -19,21 +19,21 @@ class BucketServicer(bucket_service_pb2_grpc.BucketServiceServicer):
 
     async def ListBuckets(self, request: pb.ListBucketsRequest, context: CallContext) -> pb.ListBucketsResponse:
         buckets, token = await self._buckets.page(
-            call.identity().project, size=request.page_size, token=request.page_token
+            request_context.identity().project, size=request.page_size, token=request.page_token
         )
         return pb.ListBucketsResponse(
             buckets=await in_turns(convert.bucket, buckets), count=len(buckets), next_page_token=token
         )
 
     async def GetBucket(self, request: pb.GetBucketRequest, context: CallContext) -> pb.GetBucketResponse:
-        bucket = await self._buckets.get(call.identity().project, request.bucket_key)
+        bucket = await self._buckets.get(request_context.identity().project, request.bucket_key)
         return pb.GetBucketResponse(bucket=convert.bucket(bucket))
 
     async def CreateBucket(self, request: pb.CreateBucketRequest, context: CallContext) -> pb.CreateBucketResponse:
-        bucket = await self._buckets.create(call.identity().project, convert.new_bucket(request))
+        bucket = await self._buckets.create(request_context.identity().project, convert.new_bucket(request))
         return pb.CreateBucketResponse(bucket=convert.bucket(bucket))
 
     async def DeleteBucket(self, request: pb.DeleteBucketRequest, context: CallContext) -> pb.DeleteBucketResponse:
-        project = call.identity().project
+        project = request_context.identity().project
         await self._buckets.delete(project, request.bucket_key, lambda id: self._records.count(project, id))
         return pb.DeleteBucketResponse(success=True)

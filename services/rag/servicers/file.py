@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from google.api.httpbody_pb2 import HttpBody
 
-from core import context as call
+from core import context as request_context
 from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.rag.v1 import file_rest_service_pb2 as rest_pb
@@ -39,31 +39,31 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
         )
 
     async def GetFile(self, request: pb.GetFileRequest, context: CallContext) -> pb.GetFileResponse:
-        project = call.identity().project
+        project = request_context.identity().project
         file = await self._files.get(project, request.bucket_key, request.object_key)
         return pb.GetFileResponse(file=convert.file(file, await self._files.markdown_text(project, file)))
 
     async def DeleteFile(self, request: pb.DeleteFileRequest, context: CallContext) -> pb.DeleteFileResponse:
-        await self._files.delete(call.identity().project, request.bucket_key, request.object_key)
+        await self._files.delete(request_context.identity().project, request.bucket_key, request.object_key)
         return pb.DeleteFileResponse(
             message="The file was deleted.", bucket_key=request.bucket_key, object_key=request.object_key
         )
 
     async def UploadFile(self, request_iterator: AsyncIterator[pb.UploadFileRequest], context: CallContext) -> HttpBody:
-        project = call.identity().project
+        project = request_context.identity().project
         file = await self._uploads.read(
             request_iterator, lambda first: self._files.begin(project, first.bucket_key), _from_form, _from_json
         )
         return convert_json.uploaded(file)
 
     async def DownloadFile(self, request: pb.DownloadFileRequest, context: CallContext) -> AsyncIterator[HttpBody]:
-        project = call.identity().project
+        project = request_context.identity().project
         variant = request.variant or ORIGINAL
         async for message in send(self._files, project, request.bucket_key, request.object_key, variant, context):
             yield message
 
     async def ConvertFile(self, request: pb.ConvertFileRequest, context: CallContext) -> pb.ConvertFileResponse:
-        file = await self._files.convert(call.identity().project, request.bucket_key, request.object_key)
+        file = await self._files.convert(request_context.identity().project, request.bucket_key, request.object_key)
         return pb.ConvertFileResponse(file=convert.file(file))
 
 
@@ -76,18 +76,18 @@ class FileRestServicer(file_rest_service_pb2_grpc.FileRestServiceServicer):
         return convert_json.page(await in_turns(convert_json.file, files), cursor)
 
     async def GetObject(self, request: rest_pb.GetObjectRequest, context: CallContext) -> HttpBody:
-        project = call.identity().project
+        project = request_context.identity().project
         file = await self._files.get(project, request.bucket_key, request.object_key)
         return convert_json.one(file, await self._files.markdown_text(project, file))
 
     async def ConvertObject(self, request: rest_pb.ConvertObjectRequest, context: CallContext) -> HttpBody:
-        file = await self._files.convert(call.identity().project, request.bucket_key, request.object_key)
+        file = await self._files.convert(request_context.identity().project, request.bucket_key, request.object_key)
         return convert_json.one(file)
 
 
 async def _page(files: Files, request: pb.ListFilesRequest | rest_pb.ListObjectsRequest) -> tuple[list[File], str]:
     return await files.list(
-        call.identity().project,
+        request_context.identity().project,
         request.bucket_key,
         search=request.search,
         size=request.limit or request.page_size,
@@ -98,7 +98,7 @@ async def _page(files: Files, request: pb.ListFilesRequest | rest_pb.ListObjects
 def _from_form(fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
     return NewFile(
         name=fields.get("fileName") or file_name or _NAMELESS,
-        created_by=call.identity().subject,
+        created_by=request_context.identity().subject,
         content_type=fields.get("contentType") or content_type,
         key=fields.get("keyHint", ""),
         metadata=bodies.metadata(fields.get("metadata", "")),
@@ -109,7 +109,7 @@ def _from_form(fields: Mapping[str, str], file_name: str, content_type: str, *, 
 def _from_json(body: Json, named_type: str) -> NewFile:
     return NewFile(
         name=body.file_name,
-        created_by=call.identity().subject,
+        created_by=request_context.identity().subject,
         content_type=body.content_type or named_type,
         key=body.key_hint or "",
         metadata=bodies.metadata(body.metadata),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from google.api.httpbody_pb2 import HttpBody
 
-from core import context as call
+from core import context as request_context
 from core.errors import InvalidInput
 from core.offload import in_turns
 from core.rpc.call import CallContext
@@ -37,14 +37,14 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
             id = openai_files.new_id()
             return NewFile(
                 name=file_name or id,
-                created_by=call.identity().subject,
+                created_by=request_context.identity().subject,
                 content_type=content_type,
                 key=id,
                 position=openai_files.position_in(id),
                 purpose=openai_files.purpose(fields.get("purpose", "")) if asked else "",
             )
 
-        project = call.identity().project
+        project = request_context.identity().project
         file = await self._uploads.read(request_iterator, lambda first: self._openai.begin(project), from_form)
         return convert_json.uploaded_openai_file(file)
 
@@ -52,7 +52,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
         self, request: pb.ListOpenAIFilesRequest, context: CallContext
     ) -> pb.ListOpenAIFilesResponse:
         files, more = await self._openai.list(
-            call.identity().project,
+            request_context.identity().project,
             purpose=request.purpose,
             limit=request.limit or request.page_size,
             after=request.after or request.page_token,
@@ -68,17 +68,17 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
         )
 
     async def GetOpenAIFile(self, request: pb.GetOpenAIFileRequest, context: CallContext) -> pb.GetOpenAIFileResponse:
-        return convert.got_openai_file(await self._openai.get(call.identity().project, request.file_id))
+        return convert.got_openai_file(await self._openai.get(request_context.identity().project, request.file_id))
 
     async def DownloadOpenAIFile(
         self, request: pb.DownloadOpenAIFileRequest, context: CallContext
     ) -> AsyncIterator[HttpBody]:
-        project = call.identity().project
+        project = request_context.identity().project
         async for message in send(self._openai.files, project, OPENAI, request.file_id, ORIGINAL, context):
             yield message
 
     async def DeleteOpenAIFile(
         self, request: pb.DeleteOpenAIFileRequest, context: CallContext
     ) -> pb.DeleteOpenAIFileResponse:
-        await self._openai.delete(call.identity().project, request.file_id)
+        await self._openai.delete(request_context.identity().project, request.file_id)
         return pb.DeleteOpenAIFileResponse(id=request.file_id, object="file", deleted=True)

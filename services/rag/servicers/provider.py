@@ -2,7 +2,7 @@
 
 # ruff: noqa: N802  # RPCs are named by the contract
 
-from core import context as call
+from core import context as request_context
 from core.offload import in_turns
 from core.providers.providers import CountUsers
 from core.rpc.call import CallContext
@@ -27,7 +27,7 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
         self, request: pb.ListFileProvidersRequest, context: CallContext
     ) -> pb.ListFileProvidersResponse:
         providers, token = await self._providers.list(
-            call.identity().project,
+            request_context.identity().project,
             status=request.status,
             driver=request.driver,
             size=request.page_size,
@@ -40,24 +40,24 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
     async def GetFileProvider(
         self, request: pb.GetFileProviderRequest, context: CallContext
     ) -> pb.GetFileProviderResponse:
-        provider = await self._providers.get(call.identity().project, request.provider_key)
+        provider = await self._providers.get(request_context.identity().project, request.provider_key)
         return pb.GetFileProviderResponse(provider=convert.provider(provider))
 
     async def CreateFileProvider(
         self, request: pb.CreateFileProviderRequest, context: CallContext
     ) -> pb.CreateFileProviderResponse:
-        provider = await self._providers.create(call.identity().project, new_provider(request))
+        provider = await self._providers.create(request_context.identity().project, new_provider(request))
         return pb.CreateFileProviderResponse(provider=convert.provider(provider))
 
     async def UpdateFileProvider(
         self, request: pb.UpdateFileProviderRequest, context: CallContext
     ) -> pb.UpdateFileProviderResponse:
         changes = provider_changes(request)
-        provider = await self._providers.update(call.identity().project, request.provider_key, changes)
+        provider = await self._providers.update(request_context.identity().project, request.provider_key, changes)
         return pb.UpdateFileProviderResponse(provider=convert.provider(provider))
 
     async def DeleteFileProvider(
         self, request: pb.DeleteFileProviderRequest, context: CallContext
     ) -> pb.DeleteFileProviderResponse:
-        await self._providers.delete(call.identity().project, request.provider_key, self._count_users)
+        await self._providers.delete(request_context.identity().project, request.provider_key, self._count_users)
         return pb.DeleteFileProviderResponse(success=True)

@@ -5,7 +5,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from core import context as calls
+from core import context as request_context
 from core.context import identity
 from core.offload import LARGE_BYTES, in_turns, offload
 from core.rpc.call import CallContext
@@ -35,7 +35,7 @@ def index_ref_of(request: IndexRequest) -> IndexRef:
 
 
 def caller_info() -> CallerInfo:
-    request = calls.current()
+    request = request_context.current()
     return CallerInfo("" if request is None else request.request_id, identity().token_id)
 
 
