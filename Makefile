@@ -38,7 +38,7 @@ test-unit: $(STAMP) ## Run the tests of single modules, in seconds
 test-contract: $(STAMP) ## Run the tests of services and adapters on real servers and stores
 	$(PYTEST) $(PARALLEL) tests/contract
 
-test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before toy services
+test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before stub services
 	$(PYTEST) $(PARALLEL) tests/edge
 
 test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients

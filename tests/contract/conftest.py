@@ -45,7 +45,7 @@ def s3_endpoint() -> Iterator[str]:
     server.stop()
 
 
-class World(Protocol):
+class Backend(Protocol):
     """One place where documents are kept, which several stores may open."""
 
     def open(self, schema: Schema) -> DocumentStore: ...
@@ -54,7 +54,7 @@ class World(Protocol):
         """Whether anything of the tenant is kept."""
 
 
-class SqliteWorld:
+class SqliteBackend:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "data"
 
@@ -65,7 +65,7 @@ class SqliteWorld:
         return any(self.folder.glob(f"*{slug}*"))
 
 
-class MemoryWorld:
+class MemoryBackend:
     def __init__(self, folder: Path) -> None:
         self._first = MemoryStore(Schema())
 
@@ -78,17 +78,17 @@ class MemoryWorld:
         return any(getattr(scope, "slug", None) == slug for scope in self._first._databases)
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"memory": MemoryWorld, "sqlite": SqliteWorld}
+BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": MemoryBackend, "sqlite": SqliteBackend}
 
 
-@pytest.fixture(params=list(WORLDS))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    return WORLDS[request.param](tmp_path)
+@pytest.fixture(params=list(BACKENDS))
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    return BACKENDS[request.param](tmp_path)
 
 
 @pytest.fixture
-async def store(world: World) -> AsyncIterator[DocumentStore]:
-    opened = world.open(SCHEMA)
+async def store(backend: Backend) -> AsyncIterator[DocumentStore]:
+    opened = backend.open(SCHEMA)
     for tenant in (ACME, GLOBEX):
         await opened.create_tenant(tenant)
     yield opened

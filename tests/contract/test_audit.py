@@ -50,7 +50,7 @@ class Store(MemoryStore):
 
 
 @dataclass
-class World:
+class Harness:
     """Servicers that do what a test says, and the log that their calls leave."""
 
     signer: Signer
@@ -90,20 +90,20 @@ class World:
         return entry
 
     def registrations(self) -> list[ServiceRegistration]:
-        world = self
+        harness = self
 
         class Models(model_service_pb2_grpc.ModelServiceServicer):
             async def CreateModel(self, request: Any, context: Any) -> Any:
-                await world.run()
+                await harness.run()
                 return model_service_pb2.CreateModelResponse(model=model_service_pb2.Model(key="made"))
 
             async def ListModels(self, request: Any, context: Any) -> Any:
-                await world.run()
+                await harness.run()
                 return model_service_pb2.ListModelsResponse()
 
         class Points(point_service_pb2_grpc.PointServiceServicer):
             async def Upsert(self, request: Any, context: Any) -> Any:
-                await world.run()
+                await harness.run()
                 return point_service_pb2.UpsertResponse(upserted=1)
 
         add_models = model_service_pb2_grpc.add_ModelServiceServicer_to_server
@@ -120,14 +120,14 @@ class World:
 
 
 @pytest.fixture
-def world(signer: Signer) -> World:
-    return World(signer)
+def harness(signer: Signer) -> Harness:
+    return Harness(signer)
 
 
 @asynccontextmanager
-async def channel_to(world: World) -> AsyncIterator[grpc.aio.Channel]:
-    stages: list[Stage] = [Refusals(world.log), Auth(world.signer.verifier(), Secret("s" * 32))]
-    server = make_server(world.registrations(), Chain(stages, edge_secret=Secret(EDGE_SECRET)), Health())
+async def channel_to(harness: Harness) -> AsyncIterator[grpc.aio.Channel]:
+    stages: list[Stage] = [Refusals(harness.log), Auth(harness.signer.verifier(), Secret("s" * 32))]
+    server = make_server(harness.registrations(), Chain(stages, edge_secret=Secret(EDGE_SECRET)), Health())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with connect(port) as opened:
@@ -136,13 +136,13 @@ async def channel_to(world: World) -> AsyncIterator[grpc.aio.Channel]:
 
 
 @pytest.fixture
-async def channel(world: World) -> AsyncIterator[grpc.aio.Channel]:
-    async with channel_to(world) as opened:
+async def channel(harness: Harness) -> AsyncIterator[grpc.aio.Channel]:
+    async with channel_to(harness) as opened:
         yield opened
 
 
-def metadata(world: World, **claims: Any) -> tuple[tuple[str, str], ...]:
-    token = world.signer.token(**{"jti": "t1", **claims})
+def metadata(harness: Harness, **claims: Any) -> tuple[tuple[str, str], ...]:
+    token = harness.signer.token(**{"jti": "t1", **claims})
     return (
         ("authorization", f"Bearer {token}"),
         ("x-request-id", "req-1"),
@@ -151,17 +151,17 @@ def metadata(world: World, **claims: Any) -> tuple[tuple[str, str], ...]:
     )
 
 
-def create(world: World, channel: grpc.aio.Channel, **claims: Any) -> Any:
+def create(harness: Harness, channel: grpc.aio.Channel, **claims: Any) -> Any:
     stub = model_service_pb2_grpc.ModelServiceStub(channel)
     request = model_service_pb2.CreateModelRequest(key="asked", name=SECRET, model_id=SECRET)
-    return stub.CreateModel(request, metadata=metadata(world, **claims))
+    return stub.CreateModel(request, metadata=metadata(harness, **claims))
 
 
-def upsert(world: World, channel: grpc.aio.Channel, **claims: Any) -> Any:
+def upsert(harness: Harness, channel: grpc.aio.Channel, **claims: Any) -> Any:
     stub = point_service_pb2_grpc.PointServiceStub(channel)
     point = point_service_pb2.Point(id=SECRET, values=[1.0])
     request = point_service_pb2.UpsertRequest(provider_key="default", index_id="docs", points=[point])
-    return stub.Upsert(request, metadata=metadata(world, **claims))
+    return stub.Upsert(request, metadata=metadata(harness, **claims))
 
 
 async def refused(call: Any) -> grpc.StatusCode:
@@ -178,13 +178,13 @@ def fail(error: Exception) -> Callable[[], Any]:
 
 
 async def test_the_entry_of_an_administrative_change_is_durable_before_it_begins(
-    world: World, channel: grpc.aio.Channel
+    harness: Harness, channel: grpc.aio.Channel
 ) -> None:
     """Auth wrote its entries after the change: one that was killed in between left no trace."""
-    await create(world, channel)
-    (before,) = world.seen
+    await create(harness, channel)
+    (before,) = harness.seen
     assert (before.outcome, before.resource_id, before.action) == (UNKNOWN, "asked", "model.create")
-    after = await world.one()
+    after = await harness.one()
     assert (after.id, after.outcome, after.resource_id, after.resource_type) == (before.id, SUCCESS, "made", "model")
     assert (after.actor_kind, after.actor_id, after.token_id, after.project_id) == ("api", "u1", "t1", "p1")
     assert (after.request_id, after.ip_address) == ("req-1", "192.0.2.7")
@@ -192,10 +192,10 @@ async def test_the_entry_of_an_administrative_change_is_durable_before_it_begins
     assert after.metadata == {"fields": "name,modelId"}
 
 
-async def test_nothing_is_changed_while_no_entry_can_be_written(world: World, channel: grpc.aio.Channel) -> None:
-    world.store.away = True
-    assert await refused(create(world, channel)) is grpc.StatusCode.UNAVAILABLE
-    assert not world.entered.is_set()
+async def test_nothing_is_changed_while_no_entry_can_be_written(harness: Harness, channel: grpc.aio.Channel) -> None:
+    harness.store.away = True
+    assert await refused(create(harness, channel)) is grpc.StatusCode.UNAVAILABLE
+    assert not harness.entered.is_set()
 
 
 @pytest.mark.parametrize(
@@ -208,11 +208,11 @@ async def test_nothing_is_changed_while_no_entry_can_be_written(world: World, ch
 )
 @pytest.mark.parametrize("call", [create, upsert])
 async def test_what_went_wrong_on_our_side_may_have_changed_something(
-    world: World, channel: grpc.aio.Channel, call: Any, error: Exception, reason: str
+    harness: Harness, channel: grpc.aio.Channel, call: Any, error: Exception, reason: str
 ) -> None:
-    world.do = fail(error)
-    await refused(call(world, channel))
-    entry = await world.one()
+    harness.do = fail(error)
+    await refused(call(harness, channel))
+    entry = await harness.one()
     assert (entry.outcome, entry.reason) == (FAILURE, reason)
     assert SECRET not in str(entry)
 
@@ -220,82 +220,86 @@ async def test_what_went_wrong_on_our_side_may_have_changed_something(
 @pytest.mark.parametrize("error", [errors.InvalidInput("no"), errors.NotFound("no"), errors.Conflict("no")])
 @pytest.mark.parametrize("call", [create, upsert])
 async def test_a_call_that_was_refused_as_it_stood_leaves_no_entry(
-    world: World, channel: grpc.aio.Channel, call: Any, error: Exception
+    harness: Harness, channel: grpc.aio.Channel, call: Any, error: Exception
 ) -> None:
-    world.do = fail(error)
-    await refused(call(world, channel))
-    assert await world.entries() == []
+    harness.do = fail(error)
+    await refused(call(harness, channel))
+    assert await harness.entries() == []
 
 
 @pytest.mark.parametrize("call", [create, upsert])
-async def test_a_call_that_was_cancelled_is_told_as_such(world: World, channel: grpc.aio.Channel, call: Any) -> None:
-    world.hold = asyncio.Event()
-    running = call(world, channel)
-    await world.entered.wait()
+async def test_a_call_that_was_cancelled_is_told_as_such(
+    harness: Harness, channel: grpc.aio.Channel, call: Any
+) -> None:
+    harness.hold = asyncio.Event()
+    running = call(harness, channel)
+    await harness.entered.wait()
     running.cancel()
 
-    await world.until(lambda entries: [(each.outcome, each.reason) for each in entries] == [(FAILURE, "CANCELLED")])
+    await harness.until(lambda entries: [(each.outcome, each.reason) for each in entries] == [(FAILURE, "CANCELLED")])
 
 
-async def test_a_change_of_data_is_recorded_without_its_contents(world: World, channel: grpc.aio.Channel) -> None:
-    await upsert(world, channel)
-    entry = await world.one()
+async def test_a_change_of_data_is_recorded_without_its_contents(harness: Harness, channel: grpc.aio.Channel) -> None:
+    await upsert(harness, channel)
+    entry = await harness.one()
     assert (entry.action, entry.resource_type, entry.resource_id) == ("vectors.upsert", "index", "default/docs")
     assert (entry.outcome, entry.token_id, entry.count, dict(entry.metadata)) == (SUCCESS, "t1", 1, {})
 
 
 @pytest.mark.parametrize("call", [create, upsert])
 async def test_a_missing_scope_is_recorded_with_what_was_asked_for(
-    world: World, channel: grpc.aio.Channel, call: Any
+    harness: Harness, channel: grpc.aio.Channel, call: Any
 ) -> None:
     for _ in range(3):
-        assert await refused(call(world, channel, scopes=["usage:read"])) is grpc.StatusCode.PERMISSION_DENIED
-    assert not world.entered.is_set()
-    (entry,) = await world.until(lambda entries: sum(each.count for each in entries) == 3)
+        assert await refused(call(harness, channel, scopes=["usage:read"])) is grpc.StatusCode.PERMISSION_DENIED
+    assert not harness.entered.is_set()
+    (entry,) = await harness.until(lambda entries: sum(each.count for each in entries) == 3)
     assert (entry.outcome, entry.reason, entry.count, entry.actor_id) == (DENIED, "MISSING_SCOPE", 3, "u1")
     assert entry.resource_id == ("asked" if call is create else "default/docs")
     assert SECRET not in str(entry)
 
 
 async def test_a_refusal_by_the_handler_is_recorded_once_with_what_it_knew(
-    world: World, channel: grpc.aio.Channel
+    harness: Harness, channel: grpc.aio.Channel
 ) -> None:
     def deny() -> None:
         changes.change().metadata["label"] = "ci"
         raise errors.PermissionDenied("Not you.", reason="NOT_YOURS")
 
-    world.do = deny
-    await refused(create(world, channel))
-    entry = await world.one()
+    harness.do = deny
+    await refused(create(harness, channel))
+    entry = await harness.one()
     assert (entry.outcome, entry.reason, entry.metadata["label"]) == (DENIED, "NOT_YOURS", "ci")
 
 
-async def test_a_refused_read_is_called_after_the_scope_that_it_needs(world: World, channel: grpc.aio.Channel) -> None:
+async def test_a_refused_read_is_called_after_the_scope_that_it_needs(
+    harness: Harness, channel: grpc.aio.Channel
+) -> None:
     stub = usage_service_pb2_grpc.UsageServiceStub(channel)
     request = usage_service_pb2.GetUsageRequest()
-    await refused(stub.GetUsage(request, metadata=metadata(world, scopes=["models:read"])))
-    entry = await world.one()
+    await refused(stub.GetUsage(request, metadata=metadata(harness, scopes=["models:read"])))
+    entry = await harness.one()
     assert (entry.action, entry.resource_type, entry.outcome) == ("usage.read", "usage", DENIED)
 
 
-async def test_reads_and_calls_of_nobody_leave_nothing(world: World, channel: grpc.aio.Channel) -> None:
+async def test_reads_and_calls_of_nobody_leave_nothing(harness: Harness, channel: grpc.aio.Channel) -> None:
     stub = model_service_pb2_grpc.ModelServiceStub(channel)
-    await stub.ListModels(model_service_pb2.ListModelsRequest(), metadata=metadata(world))
-    await refused(stub.ListModels(model_service_pb2.ListModelsRequest(), metadata=metadata(world, tenant=None)))
+    await stub.ListModels(model_service_pb2.ListModelsRequest(), metadata=metadata(harness))
+    await refused(stub.ListModels(model_service_pb2.ListModelsRequest(), metadata=metadata(harness, tenant=None)))
     await refused(stub.CreateModel(model_service_pb2.CreateModelRequest()))
-    assert await world.entries() == []
+    assert await harness.entries() == []
 
 
-async def test_an_unreadable_request_leaves_nothing(world: World, channel: grpc.aio.Channel) -> None:
+async def test_an_unreadable_request_leaves_nothing(harness: Harness, channel: grpc.aio.Channel) -> None:
     call = channel.unary_unary(UPSERT)
-    assert await refused(call(b"\x0a\x02\xff\xff", metadata=metadata(world))) is grpc.StatusCode.INVALID_ARGUMENT
-    await refused(call(b"\x0a\x02\xff\xff", metadata=metadata(world, scopes=["usage:read"])))
-    entry = await world.one()
+    assert await refused(call(b"\x0a\x02\xff\xff", metadata=metadata(harness))) is grpc.StatusCode.INVALID_ARGUMENT
+    await refused(call(b"\x0a\x02\xff\xff", metadata=metadata(harness, scopes=["usage:read"])))
+    entry = await harness.one()
     assert (entry.outcome, entry.resource_id) == (DENIED, "")
 
 
 async def test_a_refusal_does_not_wait_for_a_request_that_does_not_come(
-    world: World, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.rpc.requests.LOOK_SECONDS", 0.05)
     never = asyncio.Event()
@@ -304,7 +308,7 @@ async def test_a_refusal_does_not_wait_for_a_request_that_does_not_come(
         await never.wait()
         yield b""
 
-    call = channel.stream_unary(UPSERT)(nothing(), metadata=metadata(world, scopes=["usage:read"]), timeout=20)
+    call = channel.stream_unary(UPSERT)(nothing(), metadata=metadata(harness, scopes=["usage:read"]), timeout=20)
     assert await refused(call) is grpc.StatusCode.PERMISSION_DENIED
-    entry = await world.one()
+    entry = await harness.one()
     assert (entry.outcome, entry.resource_id) == (DENIED, "")

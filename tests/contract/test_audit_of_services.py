@@ -26,7 +26,7 @@ from tests.support.audit_walk import (
     walk_is_denied,
     walk_succeeds,
 )
-from tests.support.inference_world import inference
+from tests.support.inference_harness import inference
 from tests.support.rag_client import FORM, form
 from tests.support.serving import connect
 from tests.support.tokens import Signer
@@ -176,8 +176,8 @@ async def check(walk: Walk, signer: Signer, steps: list[Step]) -> None:
 
 async def test_inference(tmp_path: Path) -> None:
     check_complete(INFERENCE, INFERENCE_STEPS)
-    async with inference(tmp_path) as world:
-        await check(Walk(world.running, world.channel, INFERENCE), world.signer, INFERENCE_STEPS)
+    async with inference(tmp_path) as harness:
+        await check(Walk(harness.running, harness.channel, INFERENCE), harness.signer, INFERENCE_STEPS)
 
 
 async def test_rag(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from core.storage.ports import (
 )
 from core.storage.schema import Schema
 from core.tenancy import MAIN, Main, Project, Scope, Tenant
-from tests.contract.conftest import World
+from tests.contract.conftest import Backend
 from tests.contract.documents import (
     ACME,
     ALIEN,
@@ -492,12 +492,12 @@ class TestScopes:
 
     @pytest.mark.parametrize("method", [*READS, *WRITES])
     async def test_an_unknown_tenant_is_refused_and_leaves_no_trace(
-        self, world: World, store: DocumentStore, method: str
+        self, backend: Backend, store: DocumentStore, method: str
     ) -> None:
         for scope, collection in ((Tenant("nobody"), USERS), (Project(Tenant("nobody"), "red"), NOTES)):
             with pytest.raises(FailedPrecondition):
                 await (READS | WRITES)[method](store, scope, collection)
-        assert not world.traces("nobody")
+        assert not backend.traces("nobody")
 
     @pytest.mark.parametrize("method", [*READS, *WRITES])
     async def test_a_collection_that_was_not_declared(self, store: DocumentStore, method: str) -> None:
@@ -508,18 +508,18 @@ class TestScopes:
 class TestSchema:
     """What is declared is applied to each database when it is first used."""
 
-    async def test_a_collection_that_was_added_later(self, world: World, store: DocumentStore) -> None:
+    async def test_a_collection_that_was_added_later(self, backend: Backend, store: DocumentStore) -> None:
         later = Collection("later", Level.PROJECT, {"key": TEXT}, unique=(("key",),))
         await store.insert(ACME, USERS, {"id": "u1"})
-        newer = world.open(Schema([TENANTS, USERS, NOTES, later]))
+        newer = backend.open(Schema([TENANTS, USERS, NOTES, later]))
         await newer.insert(RED, later, {"id": "l1", "key": "k"})
         with pytest.raises(Conflict):
             await newer.insert(RED, later, {"id": "l2", "key": "k"})
         assert await newer.get(ACME, USERS, "u1") == {"id": "u1"}
         await newer.close()
 
-    async def test_a_new_tenant_is_used_at_once_by_several_stores(self, world: World) -> None:
-        stores = [world.open(SCHEMA) for _ in range(5)]
+    async def test_a_new_tenant_is_used_at_once_by_several_stores(self, backend: Backend) -> None:
+        stores = [backend.open(SCHEMA) for _ in range(5)]
         new = Tenant("new")
         await asyncio.gather(*(each.create_tenant(new) for each in stores for _ in range(5)))
         await asyncio.gather(
@@ -533,8 +533,8 @@ class TestSchema:
         await store.create_tenant(ACME)
         assert await store.get(RED, NOTES, "n1") is not None
 
-    async def test_the_main_database_needs_no_creating(self, world: World) -> None:
-        first = world.open(SCHEMA)
+    async def test_the_main_database_needs_no_creating(self, backend: Backend) -> None:
+        first = backend.open(SCHEMA)
         assert await first.count(MAIN, TENANTS) == 0
         await first.close()
 
@@ -558,19 +558,19 @@ class TestSchema:
 
 
 class TestDroppedTenants:
-    async def test_everything_of_it_goes_and_nothing_else(self, world: World, store: DocumentStore) -> None:
+    async def test_everything_of_it_goes_and_nothing_else(self, backend: Backend, store: DocumentStore) -> None:
         await put(store, {"id": "n1"})
         await put(store, {"id": "n1"}, scope=ALIEN)
         await store.drop_tenant(ACME)
         await store.drop_tenant(ACME)
-        assert not world.traces("acme")
+        assert not backend.traces("acme")
         assert await store.count(ALIEN, NOTES) == 1
 
     @pytest.mark.parametrize("method", [*READS, *WRITES])
     async def test_every_call_fails_and_recreates_nothing(
-        self, world: World, store: DocumentStore, method: str
+        self, backend: Backend, store: DocumentStore, method: str
     ) -> None:
-        other = world.open(SCHEMA)
+        other = backend.open(SCHEMA)
         await put(other, {"id": "n1"})
         await store.drop_tenant(ACME)
         for each in (store, other):
@@ -579,13 +579,13 @@ class TestDroppedTenants:
             assert caught.value.reason == "UNKNOWN_TENANT"
             with pytest.raises(FailedPrecondition):
                 await each.scrub(ACME)
-        assert not world.traces("acme")
+        assert not backend.traces("acme")
         await other.close()
 
     async def test_one_that_is_created_anew_begins_empty_in_every_store(
-        self, world: World, store: DocumentStore
+        self, backend: Backend, store: DocumentStore
     ) -> None:
-        other = world.open(SCHEMA)
+        other = backend.open(SCHEMA)
         await put(other, {"id": "n1", "key": "k"})
         await store.drop_tenant(ACME)
         await store.create_tenant(ACME)
@@ -742,8 +742,8 @@ class TestTotals:
 
 
 class TestSeveralStores:
-    async def test_two_at_once_lose_nothing(self, world: World, store: DocumentStore) -> None:
-        other = world.open(SCHEMA)
+    async def test_two_at_once_lose_nothing(self, backend: Backend, store: DocumentStore) -> None:
+        other = backend.open(SCHEMA)
         stores = [store, other]
         await asyncio.gather(*(stores[i % 2].insert(RED, NOTES, {"id": f"n{i}"}) for i in range(100)))
         assert await store.count(RED, NOTES) == 100 == await other.count(RED, NOTES)
@@ -753,10 +753,10 @@ class TestSeveralStores:
         assert wins.count(None) == 1
         await other.close()
 
-    async def test_what_is_closed_and_opened_again_is_all_there(self, world: World, store: DocumentStore) -> None:
+    async def test_what_is_closed_and_opened_again_is_all_there(self, backend: Backend, store: DocumentStore) -> None:
         await put(store, {"id": "n1"})
         await store.close()
-        again = world.open(SCHEMA)
+        again = backend.open(SCHEMA)
         assert await again.get(RED, NOTES, "n1") is not None
         await again.close()
 
@@ -791,47 +791,47 @@ class TestMigrations:
         await put(store, {"id": "n1", "name": "One"}, {"id": "n2", "name": "Two"})
         await put(store, {"id": "n1", "name": "One"}, scope=BLUE)
 
-    async def test_runs_once_in_order(self, world: World, store: DocumentStore) -> None:
+    async def test_runs_once_in_order(self, backend: Backend, store: DocumentStore) -> None:
         ran: list[str] = []
         for _ in range(2):
-            migrating = world.open(self.plan(ran=ran))
+            migrating = backend.open(self.plan(ran=ran))
             await migrating.count(RED, NOTES)
             await migrating.close()
         assert ran == ["add_key", "drop_name"]
         assert await store.get(BLUE, NOTES, "n1") == {"id": "n1", "key": "one", "project": "blue"}
         assert await store.find_one(RED, NOTES, {"key": "two"}) == {"id": "n2", "key": "two", "project": "red"}
 
-    async def test_goes_on_with_the_step_that_failed(self, world: World, store: DocumentStore) -> None:
+    async def test_goes_on_with_the_step_that_failed(self, backend: Backend, store: DocumentStore) -> None:
         ran: list[str] = []
-        failing = world.open(self.plan(broken=True, ran=ran))
+        failing = backend.open(self.plan(broken=True, ran=ran))
         with pytest.raises(RuntimeError):
             await failing.count(RED, NOTES)
         await failing.close()
-        again = world.open(self.plan(ran=ran))
+        again = backend.open(self.plan(ran=ran))
         await again.count(RED, NOTES)
         await again.close()
         assert ran == ["add_key", "drop_name", "drop_name"]
         assert await store.get(RED, NOTES, "n1") == {"id": "n1", "key": "one", "project": "red"}
         assert await self.notes(store) == []
 
-    async def test_several_at_once_run_each_step_once(self, world: World) -> None:
+    async def test_several_at_once_run_each_step_once(self, backend: Backend) -> None:
         ran: list[str] = []
-        stores = [world.open(self.plan(ran=ran)) for _ in range(4)]
+        stores = [backend.open(self.plan(ran=ran)) for _ in range(4)]
         await asyncio.gather(*(each.count(RED, NOTES) for each in stores for _ in range(3)))
         await asyncio.gather(*(each.close() for each in stores))
         assert ran == ["add_key", "drop_name"]
 
-    async def test_owners_have_versions_of_their_own(self, world: World) -> None:
+    async def test_owners_have_versions_of_their_own(self, backend: Backend) -> None:
         ran: list[str] = []
         mine = self.plan(ran=ran)
         for plan in (mine, Schema([NOTES], Migrations("others", tenant=mine.migrations.tenant))):
-            opened = world.open(plan)
+            opened = backend.open(plan)
             await opened.count(RED, NOTES)
             await opened.close()
         assert ran == ["add_key", "drop_name"] * 2
 
-    async def test_a_new_tenant_has_them_all(self, world: World) -> None:
-        opened = world.open(self.plan())
+    async def test_a_new_tenant_has_them_all(self, backend: Backend) -> None:
+        opened = backend.open(self.plan())
         await opened.create_tenant(Tenant("new"))
         await opened.insert(Project(Tenant("new"), "p"), NOTES, {"id": "n1", "name": "Kept"})
         assert (await opened.get(Project(Tenant("new"), "p"), NOTES, "n1") or {})["name"] == "Kept"

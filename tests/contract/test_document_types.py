@@ -10,7 +10,7 @@ import pytest
 from core.errors import Conflict, InvalidInput
 from core.storage.ports import BOOLEAN, INTEGER, JSON, NUMBER, TEXT, Collection, Cond, DocumentStore, Level, Op, Order
 from core.storage.schema import Schema
-from tests.contract.conftest import World
+from tests.contract.conftest import Backend
 from tests.contract.documents import ACME, BLUE, EVERY, LEASES, NOTES, RED, SCHEMA, ids, put
 
 
@@ -153,17 +153,17 @@ class TestIncrement:
         assert (await store.increment(RED, NOTES, "old", {"n": 1}))["n"] == 1
         assert await store.get(BLUE, NOTES, "c") is None
 
-    async def test_loses_nothing_at_once_and_from_several_stores(self, world: World, store: DocumentStore) -> None:
-        other = world.open(SCHEMA)
+    async def test_loses_nothing_at_once_and_from_several_stores(self, backend: Backend, store: DocumentStore) -> None:
+        other = backend.open(SCHEMA)
         done = await asyncio.gather(
             *(each.increment(RED, NOTES, "c", {"n": 1}) for each in (store, other) for _ in range(50))
         )
         assert sorted(each["n"] for each in done) == list(range(1, 101))
         await other.close()
 
-    async def test_of_a_hundred_fields(self, world: World) -> None:
+    async def test_of_a_hundred_fields(self, backend: Backend) -> None:
         many = Collection("many", Level.PROJECT, {f"f{i}": INTEGER for i in range(100)})
-        store = world.open(Schema([many]))
+        store = backend.open(Schema([many]))
         await store.create_tenant(ACME)
         for _ in range(2):
             counted = await store.increment(RED, many, "c", {f"f{i}": i for i in range(100)})

@@ -7,7 +7,7 @@ import pytest
 
 from core.config import Secret
 from tests.support.http1_channel import Http1Channel
-from tests.support.rpc_world import KEYS, SECONDS, Servicers, World, serving
+from tests.support.rpc_harness import KEYS, SECONDS, Harness, Servicers, serving
 from tests.support.serving import connect
 
 SECRET = "e" * 32
@@ -20,17 +20,17 @@ def servicers() -> Servicers:
 
 
 @pytest.fixture
-async def world(servicers: Servicers) -> AsyncIterator[World]:
+async def harness(servicers: Servicers) -> AsyncIterator[Harness]:
     async with serving(servicers.auth(), edge_secret=Secret(SECRET)) as started:
         yield started
 
 
 @pytest.fixture(params=["http2", "http1"])
-async def channel(request: pytest.FixtureRequest, world: World) -> AsyncIterator[Any]:
+async def channel(request: pytest.FixtureRequest, harness: Harness) -> AsyncIterator[Any]:
     if request.param == "http1":
-        yield Http1Channel(world.edge_port)
+        yield Http1Channel(harness.edge_port)
         return
-    async with connect(world.port) as opened:
+    async with connect(harness.port) as opened:
         yield opened
 
 
@@ -47,16 +47,16 @@ async def test_nobody_else_is_believed(channel: Any, servicers: Servicers, secre
     assert servicers.seen == ["127.0.0.1"]
 
 
-async def test_a_secret_that_is_no_ascii_is_just_wrong(world: World, servicers: Servicers) -> None:
+async def test_a_secret_that_is_no_ascii_is_just_wrong(harness: Harness, servicers: Servicers) -> None:
     """The comparison takes bytes: of texts it raises for these."""
-    call = Http1Channel(world.edge_port).unary_unary(KEYS)
+    call = Http1Channel(harness.edge_port).unary_unary(KEYS)
     await call(b"", metadata=(*FORGED, ("x-portico-edge", "é" * 32)), timeout=SECONDS)
     assert servicers.seen == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("given", ["", "-", SECRET])
 async def test_without_a_secret_nobody_is_believed(servicers: Servicers, given: str) -> None:
-    async with serving(servicers.auth()) as world:
-        call = Http1Channel(world.edge_port).unary_unary(KEYS)
+    async with serving(servicers.auth()) as harness:
+        call = Http1Channel(harness.edge_port).unary_unary(KEYS)
         await call(b"", metadata=(*FORGED, ("x-portico-edge", given)), timeout=SECONDS)
     assert servicers.seen == ["127.0.0.1"]

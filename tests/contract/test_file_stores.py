@@ -57,7 +57,7 @@ KEYS = [
 ]
 
 
-class World(Protocol):
+class Backend(Protocol):
     """A place where objects are kept, which several stores may open."""
 
     def open(self) -> FileStore: ...
@@ -98,13 +98,13 @@ class Bucket:
 
 
 @pytest.fixture(params=["local", "s3"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     return Folder(tmp_path / "files") if request.param == "local" else Bucket(request.getfixturevalue("s3_endpoint"))
 
 
 @pytest.fixture
-async def store(world: World) -> AsyncIterator[FileStore]:
-    opened = world.open()
+async def store(backend: Backend) -> AsyncIterator[FileStore]:
+    opened = backend.open()
     yield opened
     await opened.close()
 
@@ -161,11 +161,11 @@ async def test_more_than_there_is_is_not_passed_off_as_all(store: FileStore) -> 
         await read(store, LOCATION, "a", 5, 6)
 
 
-async def test_a_put_replaces(store: FileStore, world: World) -> None:
+async def test_a_put_replaces(store: FileStore, backend: Backend) -> None:
     await store.put(LOCATION, "a", chunks(b"old" * 1000))
     await store.put(LOCATION, "a", chunks(b"new"))
     assert await read(store, LOCATION, "a") == b"new"
-    assert len(world.remains()) == 1
+    assert len(backend.remains()) == 1
 
 
 async def test_what_is_not_there(store: FileStore) -> None:
@@ -176,26 +176,26 @@ async def test_what_is_not_there(store: FileStore) -> None:
     await store.delete(LOCATION, "a")
 
 
-async def test_a_deleted_object_leaves_nothing(store: FileStore, world: World) -> None:
+async def test_a_deleted_object_leaves_nothing(store: FileStore, backend: Backend) -> None:
     await store.put(LOCATION, "a", chunks(b"x"))
     await store.put(LOCATION, "b", chunks(b"y"))
     await store.delete(LOCATION, "a")
     assert await store.size(LOCATION, "a") is None
     assert await read(store, LOCATION, "b") == b"y"
     await store.delete(LOCATION, "b")
-    assert world.remains() == []
+    assert backend.remains() == []
 
 
 @pytest.mark.parametrize("objects", [0, 1, 40])
 async def test_clearing_removes_all_of_a_project_and_nothing_of_another(
-    store: FileStore, world: World, objects: int
+    store: FileStore, backend: Backend, objects: int
 ) -> None:
     for location in LOCATIONS:
         for number in range(objects):
             await store.put(location, f"k{number}", chunks(b"x"))
     await store.clear(RED)
     others = [location for location in LOCATIONS if location.scope != RED]
-    assert len(world.remains()) == objects * len(others)
+    assert len(backend.remains()) == objects * len(others)
     for location in others:
         for number in range(objects):
             assert await read(store, location, f"k{number}") == b"x"
@@ -206,46 +206,46 @@ async def test_clearing_removes_all_of_a_project_and_nothing_of_another(
 
 
 async def test_clearing_removes_uploads_that_were_cut_off(s3_endpoint: str) -> None:
-    world = Bucket(s3_endpoint)
+    backend = Bucket(s3_endpoint)
     name = f"portico/files/{LOCATION.path('a')}"
-    world._client.create_multipart_upload(Bucket=world.name, Key=name)
-    store = world.open()
+    backend._client.create_multipart_upload(Bucket=backend.name, Key=name)
+    store = backend.open()
     await store.clear(Project(Tenant("acme"), "re"))
-    assert world.remains() == [name]
+    assert backend.remains() == [name]
     await store.clear(RED)
-    assert world.remains() == []
+    assert backend.remains() == []
     await store.close()
 
 
-async def test_the_same_keys_in_other_places_are_other_objects(store: FileStore, world: World) -> None:
+async def test_the_same_keys_in_other_places_are_other_objects(store: FileStore, backend: Backend) -> None:
     for location in LOCATIONS:
         await store.put(location, "a", chunks(repr(location).encode()))
     for location in LOCATIONS:
         assert await read(store, location, "a") == repr(location).encode()
-    assert len({path.lower() for path in world.remains()}) == len(LOCATIONS)
+    assert len({path.lower() for path in backend.remains()}) == len(LOCATIONS)
     await store.delete(LOCATION, "a")
     assert [await store.size(location, "a") is not None for location in LOCATIONS] == [False, True, True, True, True]
 
 
-async def test_odd_keys_are_keys_like_any_other(store: FileStore, world: World) -> None:
+async def test_odd_keys_are_keys_like_any_other(store: FileStore, backend: Backend) -> None:
     for key in KEYS:
         await store.put(LOCATION, key, chunks(repr(key).encode()))
     for key in KEYS:
         assert await read(store, LOCATION, key) == repr(key).encode()
-    paths = world.remains()
+    paths = backend.remains()
     assert len({path.lower() for path in paths}) == len(KEYS)
     assert all("acme/red/bkt_1/" in path and ".." not in path for path in paths)
 
 
-async def test_several_stores_see_the_same(world: World) -> None:
-    async with opened(world) as one, opened(world) as other:
+async def test_several_stores_see_the_same(backend: Backend) -> None:
+    async with opened(backend) as one, opened(backend) as other:
         await one.put(LOCATION, "a", chunks(b"x"))
         assert await read(other, LOCATION, "a") == b"x"
 
 
 @asynccontextmanager
-async def opened(world: World) -> AsyncIterator[FileStore]:
-    store = world.open()
+async def opened(backend: Backend) -> AsyncIterator[FileStore]:
+    store = backend.open()
     try:
         yield store
     finally:
@@ -254,7 +254,7 @@ async def opened(world: World) -> AsyncIterator[FileStore]:
 
 
 @pytest.mark.parametrize("size", [100, 3 * PART_BYTES], ids=["small", "large"])
-async def test_of_several_puts_of_a_key_one_wins_whole(store: FileStore, world: World, size: int) -> None:
+async def test_of_several_puts_of_a_key_one_wins_whole(store: FileStore, backend: Backend, size: int) -> None:
     contents = [bytes([number]) * (size + number) for number in range(6)]
 
     async def slowly(content: bytes) -> AsyncIterator[bytes]:
@@ -264,7 +264,7 @@ async def test_of_several_puts_of_a_key_one_wins_whole(store: FileStore, world: 
 
     await asyncio.gather(*(store.put(LOCATION, "a", slowly(content)) for content in contents))
     assert await read(store, LOCATION, "a") in contents
-    assert len(world.remains()) == 1
+    assert len(backend.remains()) == 1
 
 
 class Broken(Exception):
@@ -274,11 +274,11 @@ class Broken(Exception):
 @pytest.mark.parametrize("size", [0, 100, PART_BYTES + 100], ids=["nothing", "small", "large"])
 @pytest.mark.parametrize("old", [None, b"old"])
 async def test_a_source_that_fails_leaves_what_was_before(
-    store: FileStore, world: World, size: int, old: bytes | None
+    store: FileStore, backend: Backend, size: int, old: bytes | None
 ) -> None:
     if old is not None:
         await store.put(LOCATION, "a", chunks(old))
-    before = world.remains()
+    before = backend.remains()
 
     async def failing() -> AsyncIterator[bytes]:
         yield b"x" * size
@@ -286,15 +286,15 @@ async def test_a_source_that_fails_leaves_what_was_before(
 
     with pytest.raises(Broken):
         await store.put(LOCATION, "a", failing())
-    assert world.remains() == before
+    assert backend.remains() == before
     if old is not None:
         assert await read(store, LOCATION, "a") == old
 
 
 @pytest.mark.parametrize("size", [100, PART_BYTES + 100], ids=["small", "large"])
-async def test_a_cancelled_put_leaves_what_was_before(store: FileStore, world: World, size: int) -> None:
+async def test_a_cancelled_put_leaves_what_was_before(store: FileStore, backend: Backend, size: int) -> None:
     await store.put(LOCATION, "a", chunks(b"old"))
-    before = world.remains()
+    before = backend.remains()
     waiting = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -307,11 +307,11 @@ async def test_a_cancelled_put_leaves_what_was_before(store: FileStore, world: W
     putting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await putting
-    assert world.remains() == before
+    assert backend.remains() == before
     assert await read(store, LOCATION, "a") == b"old"
 
 
-async def test_cancelling_anywhere_leaves_the_old_or_the_new_object(store: FileStore, world: World) -> None:
+async def test_cancelling_anywhere_leaves_the_old_or_the_new_object(store: FileStore, backend: Backend) -> None:
     """Cancelled after ever more turns of the loop, until a put gets through."""
     content = b"n" * (PART_BYTES + 10)
     await store.put(LOCATION, "a", chunks(b"old"))
@@ -321,7 +321,7 @@ async def test_cancelling_anywhere_leaves_the_old_or_the_new_object(store: FileS
             await asyncio.sleep(0)
         putting.cancel()
         await asyncio.wait({putting})
-        assert len(world.remains()) == 1
+        assert len(backend.remains()) == 1
         assert await read(store, LOCATION, "a") in (b"old", content)
 
 
@@ -349,9 +349,9 @@ async def test_check(store: FileStore) -> None:
     await store.check()
 
 
-def test_64_mib_go_through_without_being_held(world: World) -> None:
+def test_64_mib_go_through_without_being_held(backend: Backend) -> None:
     """In a process of its own, for the memory of this one is everybody's; the server is here."""
-    target = [world.endpoint, world.name] if isinstance(world, Bucket) else [str(world.root)]  # type: ignore[attr-defined]
+    target = [backend.endpoint, backend.name] if isinstance(backend, Bucket) else [str(backend.root)]  # type: ignore[attr-defined]
     result = process(*target)
     assert result.returncode == 0, result.stderr
     grown, size = map(int, result.stdout.split())

@@ -51,7 +51,7 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
 
 
 @dataclass
-class World:
+class Harness:
     openai: OpenAI
     server: Http1Server
     health: Health
@@ -80,43 +80,43 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def harness() -> AsyncIterator[Harness]:
     signer, openai, health = Signer(), OpenAI(), Health()
     chain = Chain([Auth(signer.verifier(), Secret("s" * 32))])
     registration = ServiceRegistration(SERVICE[1:], openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server, openai)
     server = Http1Server([registration], chain, health)
     bearer = (("authorization", f"Bearer {signer.token()}"),)
     port = await server.start("127.0.0.1:0")
-    yield World(openai, server, health, port, bearer)
+    yield Harness(openai, server, health, port, bearer)
     await server.stop(0)
 
 
-async def test_a_small_answer_is_one_piece_and_the_connection_stays(world: World) -> None:
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
+async def test_a_small_answer_is_one_piece_and_the_connection_stays(harness: Harness) -> None:
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
         for _ in range(3):
-            writer.write(world.embed(b"abc"))
+            writer.write(harness.embed(b"abc"))
             whole = await reader.readuntil(wire.OK)
             message = frame(HttpBody(data=b"abc").SerializeToString())
             assert whole == wire.CHUNKED + b"\r\n%x\r\n%b\r\n" % (len(message), message) + wire.OK
 
 
-async def test_a_request_may_come_byte_by_byte(world: World) -> None:
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        for byte in world.embed():
+async def test_a_request_may_come_byte_by_byte(harness: Harness) -> None:
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        for byte in harness.embed():
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(0)
         assert await reader.readuntil(wire.OK)
 
 
-async def test_large_bodies_pass_both_ways(world: World) -> None:
+async def test_large_bodies_pass_both_ways(harness: Harness) -> None:
     data = b"x" * (32 * 1024 * 1024)
-    async with asyncio.timeout(30), connected(world.port) as (reader, writer):
-        writer.write(world.embed(data))
+    async with asyncio.timeout(30), connected(harness.port) as (reader, writer):
+        writer.write(harness.embed(data))
         assert data in await reader.readuntil(wire.OK)
 
 
-async def test_a_slow_reader_holds_up_the_stream(world: World) -> None:
+async def test_a_slow_reader_holds_up_the_stream(harness: Harness) -> None:
     """A model that is faster than its client must not fill the memory."""
     given = 0
 
@@ -126,10 +126,10 @@ async def test_a_slow_reader_holds_up_the_stream(world: World) -> None:
             given += 1
             yield b"x" * 65536
 
-    world.openai.parts = parts
+    harness.openai.parts = parts
     async with asyncio.timeout(30):
-        reader, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=1024)
-        writer.write(world.chat())
+        reader, writer = await asyncio.open_connection("127.0.0.1", harness.port, limit=1024)
+        writer.write(harness.chat())
         await reader.readexactly(100)
         before = -1
         while before < given:  # until it stands still
@@ -142,67 +142,67 @@ async def test_a_slow_reader_holds_up_the_stream(world: World) -> None:
         writer.close()
 
 
-async def test_closing_the_connection_cancels_the_call(world: World) -> None:
+async def test_closing_the_connection_cancels_the_call(harness: Harness) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"first"
         await asyncio.Event().wait()
 
-    world.openai.parts = parts
+    harness.openai.parts = parts
     async with asyncio.timeout(SECONDS):
-        async with connected(world.port) as (reader, writer):
-            writer.write(world.chat())
+        async with connected(harness.port) as (reader, writer):
+            writer.write(harness.chat())
             await reader.readuntil(b"first\r\n")
-            assert not world.openai.left.is_set()
-        await world.openai.left.wait()
-    await world.still_serves()
+            assert not harness.openai.left.is_set()
+        await harness.openai.left.wait()
+    await harness.still_serves()
 
 
-async def test_bytes_behind_a_request_end_the_connection_and_its_call(world: World) -> None:
+async def test_bytes_behind_a_request_end_the_connection_and_its_call(harness: Harness) -> None:
     """There is one way to read what comes: nothing is kept for later that another could read otherwise."""
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"first"
         await asyncio.Event().wait()
 
-    world.openai.parts = parts
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        writer.write(world.chat())
+    harness.openai.parts = parts
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        writer.write(harness.chat())
         await reader.readuntil(b"first\r\n")
-        writer.write(world.chat())
+        writer.write(harness.chat())
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
-        await world.openai.left.wait()
+        await harness.openai.left.wait()
 
 
-async def test_two_requests_at_once_are_refused(world: World) -> None:
+async def test_two_requests_at_once_are_refused(harness: Harness) -> None:
     with suppress(ConnectionError):  # closed without an answer, or reset
-        assert await world.answer(world.embed() + world.embed()) == b""
-    await world.still_serves()
+        assert await harness.answer(harness.embed() + harness.embed()) == b""
+    await harness.still_serves()
 
 
-async def test_the_deadline_ends_the_call(world: World) -> None:
+async def test_the_deadline_ends_the_call(harness: Harness) -> None:
     async def parts() -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
         yield b""
 
-    world.openai.parts = parts
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        writer.write(world.chat(("grpc-timeout", "10m")))
+    harness.openai.parts = parts
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        writer.write(harness.chat(("grpc-timeout", "10m")))
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"\r\ngrpc-status: 4\r\n" in head
-        assert world.openai.left.is_set()
-        writer.write(world.embed())
+        assert harness.openai.left.is_set()
+        writer.write(harness.embed())
         assert await reader.readuntil(wire.OK)
 
 
-async def test_an_error_in_the_middle_is_told_in_the_trailers(world: World) -> None:
+async def test_an_error_in_the_middle_is_told_in_the_trailers(harness: Harness) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"first"
         raise RuntimeError("secret")
 
-    world.openai.parts = parts
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        writer.write(world.chat())
+    harness.openai.parts = parts
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        writer.write(harness.chat())
         head = await reader.readuntil(b"\r\n\r\n")
         rest = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(wire.CHUNKED)
@@ -210,22 +210,22 @@ async def test_an_error_in_the_middle_is_told_in_the_trailers(world: World) -> N
         assert b"secret" not in rest
 
 
-async def test_a_stream_of_nothing_is_a_status_alone(world: World) -> None:
+async def test_a_stream_of_nothing_is_a_status_alone(harness: Harness) -> None:
     async def parts() -> AsyncIterator[bytes]:
         return
         yield b""
 
-    world.openai.parts = parts
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        writer.write(world.chat())
+    harness.openai.parts = parts
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        writer.write(harness.chat())
         assert await reader.readuntil(b"\r\n\r\n") == wire.EMPTY + wire.OK_STATUS + b"\r\n"
 
 
 @pytest.mark.parametrize("value", ["a\r\nx-injected: 1", "a\nb", "a\0", "ü", "\x7f"])
-async def test_a_header_cannot_carry_another(world: World, value: str) -> None:
-    world.openai.initial = (("x-portico-dropped-params", value),)
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        writer.write(world.chat())
+async def test_a_header_cannot_carry_another(harness: Harness, value: str) -> None:
+    harness.openai.initial = (("x-portico-dropped-params", value),)
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        writer.write(harness.chat())
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"\r\ngrpc-status: 13\r\n" in head
         assert b"injected" not in head
@@ -263,15 +263,15 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("sent", HOSTILE)
-async def test_what_the_edge_would_never_send_is_refused(world: World, sent: str) -> None:
+async def test_what_the_edge_would_never_send_is_refused(harness: Harness, sent: str) -> None:
     data, status = HOSTILE[sent]
     try:
-        answer = await world.answer(data)
+        answer = await harness.answer(data)
     except ConnectionError:  # closed while we were still sending
         answer = b""
     assert answer.startswith(b"HTTP/1.1 %d " % status) or (not answer and len(data) > 100_000)
     assert len(answer) < 200
-    await world.still_serves()
+    await harness.still_serves()
 
 
 BODIES = {
@@ -285,23 +285,23 @@ BODIES = {
 
 
 @pytest.mark.parametrize("sent", BODIES)
-async def test_a_body_that_is_not_one_message_has_a_status(world: World, sent: str) -> None:
+async def test_a_body_that_is_not_one_message_has_a_status(harness: Harness, sent: str) -> None:
     body, code = BODIES[sent]
-    authorization = f"authorization: {world.bearer[0][1]}"
+    authorization = f"authorization: {harness.bearer[0][1]}"
     data = post(CHAT, _GRPC, authorization, f"content-length: {len(body)}", body=body)
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
         writer.write(data)
         assert b"\r\ngrpc-status: %d\r\n" % code in await reader.readuntil(b"\r\n\r\n")
-        writer.write(world.embed())  # the connection goes on
+        writer.write(harness.embed())  # the connection goes on
         assert await reader.readuntil(wire.OK)
 
 
 async def test_a_message_beyond_the_limit_is_refused_while_it_comes(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_MAX_BODY", 1000)
     head = post(CHAT, _GRPC, "transfer-encoding: chunked")
-    assert (await world.answer(head, b"3e9\r\n" + b"x" * 1001)).startswith(b"HTTP/1.1 413 ")
+    assert (await harness.answer(head, b"3e9\r\n" + b"x" * 1001)).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(
@@ -325,36 +325,36 @@ async def test_who_is_slow_to_ask_is_closed(monkeypatch: pytest.MonkeyPatch, sen
     await server.stop(0)
 
 
-async def test_a_connection_too_many_is_closed(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+async def test_a_connection_too_many_is_closed(monkeypatch: pytest.MonkeyPatch, harness: Harness) -> None:
     monkeypatch.setattr("core.rpc.http1.server.MAX_CONNECTIONS", 1)
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        writer.write(world.embed())
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        writer.write(harness.embed())
         await reader.readuntil(wire.OK)
-        assert await world.answer(b"") == b""
-    while world.server._connections:
+        assert await harness.answer(b"") == b""
+    while harness.server._connections:
         await asyncio.sleep(0)
-    await world.still_serves()
+    await harness.still_serves()
 
 
-async def test_health_is_told_to_the_edge(world: World) -> None:
+async def test_health_is_told_to_the_edge(harness: Harness) -> None:
     ask = b"GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n"
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
         for _ in range(2):
             writer.write(ask)
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
-        await world.health.shutting_down()
+        await harness.health.shutting_down()
         writer.write(ask)
         assert (await reader.read()).startswith(b"HTTP/1.1 503 ")  # and the connection ends
 
 
-async def test_a_service_that_drains_asks_for_no_more_on_its_connections(world: World) -> None:
-    await world.health.shutting_down()
-    answer = await world.answer(world.embed())
+async def test_a_service_that_drains_asks_for_no_more_on_its_connections(harness: Harness) -> None:
+    await harness.health.shutting_down()
+    answer = await harness.answer(harness.embed())
     assert b"\r\nconnection: close\r\n" in answer
     assert answer.endswith(wire.OK)
 
 
-async def test_a_stop_lets_calls_end_and_closes_what_is_idle(world: World) -> None:
+async def test_a_stop_lets_calls_end_and_closes_what_is_idle(harness: Harness) -> None:
     go = asyncio.Event()
 
     async def parts() -> AsyncIterator[bytes]:
@@ -362,14 +362,18 @@ async def test_a_stop_lets_calls_end_and_closes_what_is_idle(world: World) -> No
         await go.wait()
         yield b"last"
 
-    world.openai.parts = parts
-    async with asyncio.timeout(SECONDS), connected(world.port) as (busy, writer), connected(world.port) as (idle, _):
-        writer.write(world.chat())
+    harness.openai.parts = parts
+    async with (
+        asyncio.timeout(SECONDS),
+        connected(harness.port) as (busy, writer),
+        connected(harness.port) as (idle, _),
+    ):
+        writer.write(harness.chat())
         await busy.readuntil(b"first\r\n")
-        stopping = asyncio.create_task(world.server.stop(SECONDS))
+        stopping = asyncio.create_task(harness.server.stop(SECONDS))
         assert await idle.read() == b""
         with pytest.raises(ConnectionError):
-            await asyncio.open_connection("127.0.0.1", world.port)
+            await asyncio.open_connection("127.0.0.1", harness.port)
         go.set()
         rest = await busy.read()
         assert b"last" in rest
@@ -377,14 +381,14 @@ async def test_a_stop_lets_calls_end_and_closes_what_is_idle(world: World) -> No
         await stopping
 
 
-async def test_a_stop_cancels_what_outlasts_its_grace(world: World) -> None:
+async def test_a_stop_cancels_what_outlasts_its_grace(harness: Harness) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"first"
         await asyncio.Event().wait()
 
-    world.openai.parts = parts
-    async with asyncio.timeout(SECONDS), connected(world.port) as (reader, writer):
-        writer.write(world.chat())
+    harness.openai.parts = parts
+    async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
+        writer.write(harness.chat())
         await reader.readuntil(b"first\r\n")
-        await world.server.stop(0.01)
-        assert world.openai.left.is_set()
+        await harness.server.stop(0.01)
+        assert harness.openai.left.is_set()

@@ -109,7 +109,7 @@ async def _nothing_kept(project: Project, last: bool) -> bool:
 
 
 @dataclass
-class World:
+class Harness:
     auth: AuthClient
     caller: Caller
     platform: Platform
@@ -134,7 +134,7 @@ async def started(name: str, settings_class: Any, build: Any, folder: Path, auth
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
     async with auth_service(tmp_path / "auth") as auth:
         port = auth.running.port
         async with started("inference", InferenceSettings, build_inference, tmp_path / "auth", port) as inference:
@@ -144,7 +144,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
                 async with open_channel(f"127.0.0.1:{inference.port}") as channel:
                     for person in people:
                         await _model(channel, person)
-                yield World(auth, caller, running.platform, *people)
+                yield Harness(auth, caller, running.platform, *people)
 
 
 async def _model(channel: grpc.aio.Channel, owner: Person) -> None:
@@ -158,53 +158,53 @@ async def _model(channel: grpc.aio.Channel, owner: Person) -> None:
     await models_grpc.ModelServiceStub(channel).CreateModel(model, metadata=bearer)
 
 
-async def test_a_job_is_let_in_for_its_own_tenant_alone(world: World) -> None:
-    for person in (world.acme, world.globex):
-        job, answer = await world.caller.done(world.project(person), "reads")
+async def test_a_job_is_let_in_for_its_own_tenant_alone(harness: Harness) -> None:
+    for person in (harness.acme, harness.globex):
+        job, answer = await harness.caller.done(harness.project(person), "reads")
         assert job.status is Status.SUCCEEDED
         assert [model.key for model in answer.models] == [person.tenant]
-    _, answer = await world.caller.done(world.project(world.acme), "reads", model="globex")
+    _, answer = await harness.caller.done(harness.project(harness.acme), "reads", model="globex")
     assert answer.code is C.NOT_FOUND
 
 
-async def test_a_job_acts_as_its_service_with_the_scopes_of_its_kind(world: World) -> None:
-    project = world.project(world.acme)
-    await world.caller.done(project, "reads")
-    (identity,) = world.caller.identities
+async def test_a_job_acts_as_its_service_with_the_scopes_of_its_kind(harness: Harness) -> None:
+    project = harness.project(harness.acme)
+    await harness.caller.done(project, "reads")
+    (identity,) = harness.caller.identities
     assert (identity.project, identity.kind, identity.subject) == (project, Kind.SERVICE, "caller")
     assert identity.scopes == frozenset({"inference:read"})
 
 
-async def test_a_job_whose_kind_lacks_the_scope_is_refused(world: World) -> None:
-    project = world.project(world.acme)
-    _, answer = await world.caller.done(project, "writes")
+async def test_a_job_whose_kind_lacks_the_scope_is_refused(harness: Harness) -> None:
+    project = harness.project(harness.acme)
+    _, answer = await harness.caller.done(project, "writes")
     assert (answer.code, answer.reason) == (C.PERMISSION_DENIED, "MISSING_SCOPE")
-    _, answer = await world.caller.done(project, "plain")
+    _, answer = await harness.caller.done(project, "plain")
     assert (answer.code, answer.reason) == (C.UNAUTHENTICATED, "NO_TOKEN")
 
 
-async def test_no_token_is_minted_for_another_tenants_project(world: World) -> None:
-    mixed = Project(Tenant("acme"), world.globex.project)
-    job, answer = await world.caller.done(mixed, "reads")
+async def test_no_token_is_minted_for_another_tenants_project(harness: Harness) -> None:
+    mixed = Project(Tenant("acme"), harness.globex.project)
+    job, answer = await harness.caller.done(mixed, "reads")
     assert (job.status, job.reason, answer) == (Status.FAILED, "PROJECT_NOT_FOUND", None)
     assert job.attempts == 1
 
 
-async def test_the_job_of_a_removed_tenant_is_refused(world: World) -> None:
-    assert await world.auth.running.platform.store.delete(MAIN, TENANTS, "globex")
-    job, answer = await world.caller.done(world.project(world.globex), "reads")
+async def test_the_job_of_a_removed_tenant_is_refused(harness: Harness) -> None:
+    assert await harness.auth.running.platform.store.delete(MAIN, TENANTS, "globex")
+    job, answer = await harness.caller.done(harness.project(harness.globex), "reads")
     assert (job.status, job.reason, answer) == (Status.FAILED, "PROJECT_NOT_FOUND", None)
-    _, answer = await world.caller.done(world.project(world.acme), "reads")
+    _, answer = await harness.caller.done(harness.project(harness.acme), "reads")
     assert [model.key for model in answer.models] == ["acme"]
 
 
-async def test_the_tokens_of_a_deleted_project_are_refused_by_every_service(world: World) -> None:
+async def test_the_tokens_of_a_deleted_project_are_refused_by_every_service(harness: Harness) -> None:
     """They were good for the rest of their five minutes."""
-    auth, acme = world.auth, world.acme
+    auth, acme = harness.auth, harness.acme
     made = await auth.call(auth.projects.CreateProject, projects_pb.CreateProjectRequest(name="Gone"), acme.token)
     project = Project(Tenant("acme"), made.project.id)
-    token = await world.platform.service_tokens.get(project, frozenset({"inference:read"}))
-    async with open_channel(f"127.0.0.1:{world.caller.port}") as channel:
+    token = await harness.platform.service_tokens.get(project, frozenset({"inference:read"}))
+    async with open_channel(f"127.0.0.1:{harness.caller.port}") as channel:
         models = models_grpc.ModelServiceStub(channel)
         metadata = (("authorization", f"Bearer {token.text}"),)
         assert not (await models.ListModels(LIST, metadata=metadata)).models
@@ -213,30 +213,30 @@ async def test_the_tokens_of_a_deleted_project_are_refused_by_every_service(worl
             while (refused := await _refused(models.ListModels(LIST, metadata=metadata))) is None:
                 await asyncio.sleep(0.01)
         assert refused.reason == "TOKEN_REVOKED"
-    _, answer = await world.caller.done(world.project(acme), "reads")
+    _, answer = await harness.caller.done(harness.project(acme), "reads")
     assert [model.key for model in answer.models] == ["acme"]  # another project of the tenant is not affected
 
 
-async def test_a_token_is_asked_for_once_until_it_is_about_to_end(world: World) -> None:
-    tokens, project = world.platform.service_tokens, world.project(world.acme)
+async def test_a_token_is_asked_for_once_until_it_is_about_to_end(harness: Harness) -> None:
+    tokens, project = harness.platform.service_tokens, harness.project(harness.acme)
     reads, writes = frozenset({"inference:read"}), frozenset({"models:write"})
     first = await tokens.get(project, reads)
     assert await tokens.get(project, reads) == first
-    others = [await tokens.get(project, writes), await tokens.get(world.project(world.globex), reads)]
+    others = [await tokens.get(project, writes), await tokens.get(harness.project(harness.globex), reads)]
     assert len({first.text, *(each.text for each in others)}) == 3
 
 
-async def test_a_token_that_is_not_good_any_more_is_asked_for_anew(world: World) -> None:
+async def test_a_token_that_is_not_good_any_more_is_asked_for_anew(harness: Harness) -> None:
     """A cached one was used for the rest of its time, though every service refused it."""
-    project, reads = world.project(world.acme), frozenset({"inference:read"})
-    tokens = world.platform.service_tokens
+    project, reads = harness.project(harness.acme), frozenset({"inference:read"})
+    tokens = harness.platform.service_tokens
     first = await tokens.get(project, reads)
-    world.platform.revocations.add([Revocation("acme", first.identity.token_id)])
+    harness.platform.revocations.add([Revocation("acme", first.identity.token_id)])
     second = await tokens.get(project, reads)
     assert second.text != first.text
     assert await tokens.get(project, reads) == second
     late = time.time() + 300 - RENEW_SECONDS + 1
-    rpc, platform = world.platform.settings.rpc, world.platform
+    rpc, platform = harness.platform.settings.rpc, harness.platform
     later = AuthServiceTokens(
         "caller", rpc.auth_address, rpc.service_secret, platform.verifier, platform.cache, lambda: late
     )
@@ -245,9 +245,9 @@ async def test_a_token_that_is_not_good_any_more_is_asked_for_anew(world: World)
     await later.close()
 
 
-async def test_without_a_cache_a_token_is_asked_for_each_time(world: World) -> None:
-    rpc, platform = world.platform.settings.rpc, world.platform
+async def test_without_a_cache_a_token_is_asked_for_each_time(harness: Harness) -> None:
+    rpc, platform = harness.platform.settings.rpc, harness.platform
     tokens = AuthServiceTokens("caller", rpc.auth_address, rpc.service_secret, platform.verifier, NoCache())
-    project, reads = world.project(world.acme), frozenset({"inference:read"})
+    project, reads = harness.project(harness.acme), frozenset({"inference:read"})
     assert await tokens.get(project, reads) != await tokens.get(project, reads)
     await tokens.close()

@@ -10,14 +10,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from core.rpc import server as server_module
 from core.rpc.limits import MIB
 from tests.support.http2_client import frame, http2
-from tests.support.rpc_world import (
+from tests.support.rpc_harness import (
     HEALTH,
     REFLECTION,
     SECONDS,
     TOKENS,
     C,
+    Harness,
     Servicers,
-    World,
     raw,
     refusal,
     serving,
@@ -32,18 +32,18 @@ def servicers() -> Servicers:
 
 
 @pytest.fixture
-async def world(servicers: Servicers) -> AsyncIterator[World]:
+async def harness(servicers: Servicers) -> AsyncIterator[Harness]:
     async with serving(servicers.all()) as started:
         yield started
 
 
 @pytest.mark.parametrize("path", [HEALTH, REFLECTION])
-async def test_probes_take_small_messages_only(world: World, path: str) -> None:
+async def test_probes_take_small_messages_only(harness: Harness, path: str) -> None:
     """They took 40 MiB from anybody."""
-    stream = await raw(world, path, frame(bytes(40 * MIB)))
+    stream = await raw(harness, path, frame(bytes(40 * MIB)))
     assert stream.code == C.RESOURCE_EXHAUSTED.value[0]
     assert stream.sent < MIB
-    stream = await raw(world, path, frame(unknown_field(MIB)))
+    stream = await raw(harness, path, frame(unknown_field(MIB)))
     assert stream.code == C.INVALID_ARGUMENT.value[0]
     assert "64 KiB" in stream.message
 
@@ -53,15 +53,15 @@ async def test_health_answers_while_reflection_and_calls_hang(
 ) -> None:
     monkeypatch.setattr(server_module, "MAX_PROBES", 8)
     servicers.hold = asyncio.Event()
-    async with serving(servicers.auth(), limit=4) as world, http2(world.port) as client:
+    async with serving(servicers.auth(), limit=4) as harness, http2(harness.port) as client:
         streams = [client.start(REFLECTION) for _ in range(8)]
         async with asyncio.timeout(SECONDS):
             refused = [await client.answer(stream) for stream in streams[2:]]
         assert {stream.code for stream in refused} == {C.RESOURCE_EXHAUSTED.value[0]}
-        async with connect(world.port) as channel:
+        async with connect(harness.port) as channel:
             held = [
                 asyncio.ensure_future(
-                    channel.unary_unary(TOKENS)(b"", metadata=world.bearer(tenant=tenant), timeout=SECONDS)
+                    channel.unary_unary(TOKENS)(b"", metadata=harness.bearer(tenant=tenant), timeout=SECONDS)
                 )
                 for tenant in ("acme", "globex", "initech", "hooli")
             ]
@@ -73,8 +73,8 @@ async def test_health_answers_while_reflection_and_calls_hang(
             await asyncio.gather(*held)
 
 
-async def test_health_and_reflection_work(world: World) -> None:
-    async with connect(world.port) as channel:
+async def test_health_and_reflection_work(harness: Harness) -> None:
+    async with connect(harness.port) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         watching = health.Watch(health_pb2.HealthCheckRequest())
         assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING

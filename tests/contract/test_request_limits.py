@@ -20,8 +20,8 @@ from portico.rag.v1 import file_service_pb2, file_service_pb2_grpc
 from tests.support import http1_channel
 from tests.support.http1_channel import Http1Channel, connected
 from tests.support.http2_client import frame, http2
-from tests.support.inference_world import reason_of
-from tests.support.rpc_world import (
+from tests.support.inference_harness import reason_of
+from tests.support.rpc_harness import (
     EMBED,
     EMPTY_ATTACHMENT,
     HEALTH,
@@ -31,8 +31,8 @@ from tests.support.rpc_world import (
     SECONDS,
     TOKENS,
     C,
+    Harness,
     Servicers,
-    World,
     raw,
     refusal,
     serving,
@@ -47,17 +47,17 @@ def servicers() -> Servicers:
 
 
 @pytest.fixture
-async def world(servicers: Servicers) -> AsyncIterator[World]:
+async def harness(servicers: Servicers) -> AsyncIterator[Harness]:
     async with serving(servicers.all()) as started:
         yield started
 
 
 @pytest.fixture(params=["http2", "http1"])
-async def channel(request: pytest.FixtureRequest, world: World) -> AsyncIterator[Any]:
+async def channel(request: pytest.FixtureRequest, harness: Harness) -> AsyncIterator[Any]:
     if request.param == "http1":
-        yield Http1Channel(world.edge_port)
+        yield Http1Channel(harness.edge_port)
         return
-    async with connect(world.port) as opened:
+    async with connect(harness.port) as opened:
         yield opened
 
 
@@ -70,12 +70,12 @@ async def channel(request: pytest.FixtureRequest, world: World) -> AsyncIterator
     ids=["public", "with a token", "with content"],
 )
 async def test_a_request_beyond_the_limit_of_its_rpc_is_refused(
-    world: World, channel: Any, servicers: Servicers, path: str, limit: int, text: str
+    harness: Harness, channel: Any, servicers: Servicers, path: str, limit: int, text: str
 ) -> None:
     """Every RPC took 40 MiB: twelve calls of Login took a gigabyte."""
     call = channel.unary_unary(path, request_serializer=bytes)
-    await call(unknown_field(limit), metadata=world.bearer(), timeout=SECONDS)
-    error = await refusal(call(unknown_field(limit + 1), metadata=world.bearer(), timeout=SECONDS))
+    await call(unknown_field(limit), metadata=harness.bearer(), timeout=SECONDS)
+    error = await refusal(call(unknown_field(limit + 1), metadata=harness.bearer(), timeout=SECONDS))
     assert servicers.calls == 1
     if error.code() is C.RESOURCE_EXHAUSTED:  # gRPC's own limit, which is the largest of the server's
         assert str(limit) in (error.details() or "")
@@ -86,8 +86,8 @@ async def test_a_request_beyond_the_limit_of_its_rpc_is_refused(
 
 
 async def test_a_server_of_small_rpcs_does_not_take_in_a_large_message(servicers: Servicers) -> None:
-    async with serving(servicers.auth()) as world:
-        stream = await raw(world, KEYS, frame(bytes(40 * MIB)))
+    async with serving(servicers.auth()) as harness:
+        stream = await raw(harness, KEYS, frame(bytes(40 * MIB)))
     assert stream.code == C.RESOURCE_EXHAUSTED.value[0]
     assert str(MIB) in stream.message
     assert stream.sent < MIB
@@ -97,34 +97,34 @@ async def test_a_server_of_small_rpcs_does_not_take_in_a_large_message(servicers
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 @pytest.mark.parametrize("path", [KEYS, HEALTH, REFLECTION])
 async def test_a_compressed_message_is_refused_before_it_is_unpacked(
-    world: World, servicers: Servicers, encoding: str, path: str
+    harness: Harness, servicers: Servicers, encoding: str, path: str
 ) -> None:
     """37 KiB became 40 MiB."""
     stream = await raw(
-        world, path, frame(gzip.compress(bytes(40 * MIB)), compressed=True), [("grpc-encoding", encoding)]
+        harness, path, frame(gzip.compress(bytes(40 * MIB)), compressed=True), [("grpc-encoding", encoding)]
     )
     assert stream.code == C.UNIMPLEMENTED.value[0]
     assert servicers.calls == 0
 
 
-async def test_a_grpc_client_that_compresses_is_told_so(world: World) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.port}", compression=grpc.Compression.Gzip) as channel:
+async def test_a_grpc_client_that_compresses_is_told_so(harness: Harness) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{harness.port}", compression=grpc.Compression.Gzip) as channel:
         call = channel.unary_unary(TOKENS, request_serializer=bytes)
-        error = await refusal(call(unknown_field(100_000), metadata=world.bearer(), timeout=SECONDS))
+        error = await refusal(call(unknown_field(100_000), metadata=harness.bearer(), timeout=SECONDS))
     assert error.code() is C.UNIMPLEMENTED
     assert "gzip" in (error.details() or "")
 
 
-async def test_a_message_of_a_stream_is_limited_and_the_stream_is_not(world: World) -> None:
-    async with connect(world.port) as channel:
+async def test_a_message_of_a_stream_is_limited_and_the_stream_is_not(harness: Harness) -> None:
+    async with connect(harness.port) as channel:
         upload = file_service_pb2_grpc.FileServiceStub(channel).UploadFile
 
         def pieces(*sizes: int) -> Any:
             return iter([file_service_pb2.UploadFileRequest(body=HttpBody(data=bytes(size))) for size in sizes])
 
-        answer = await upload(pieces(*[2 * MIB] * 5), metadata=world.bearer(), timeout=SECONDS)
+        answer = await upload(pieces(*[2 * MIB] * 5), metadata=harness.bearer(), timeout=SECONDS)
         assert answer.data == b"%d" % (10 * MIB)
-        error = await refusal(upload(pieces(MIB, 3 * MIB), metadata=world.bearer(), timeout=SECONDS))
+        error = await refusal(upload(pieces(MIB, 3 * MIB), metadata=harness.bearer(), timeout=SECONDS))
     assert error.code() is C.INVALID_ARGUMENT
     assert "2 MiB" in (error.details() or "")
 
@@ -134,12 +134,12 @@ async def test_a_message_of_a_stream_is_limited_and_the_stream_is_not(world: Wor
 
 @pytest.mark.parametrize("count", [MAX_REQUEST_FIELDS - 2, MAX_REQUEST_FIELDS - 1])
 async def test_many_empty_submessages_are_refused_before_they_are_parsed(
-    world: World, channel: Any, servicers: Servicers, count: int
+    harness: Harness, channel: Any, servicers: Servicers, count: int
 ) -> None:
     """Two bytes each on the wire, a hundred and more in memory: 16 MiB took a gigabyte, with the scope, too."""
     body = HttpBody(data=b"x" * 4096).SerializeToString() + EMPTY_ATTACHMENT * count
     request = CreateEmbeddingRequest(body=HttpBody.FromString(b"")).SerializeToString()[:1] + _sized(body)
-    call = channel.unary_unary(EMBED, request_serializer=bytes)(request, metadata=world.bearer(), timeout=SECONDS)
+    call = channel.unary_unary(EMBED, request_serializer=bytes)(request, metadata=harness.bearer(), timeout=SECONDS)
     if 2 + count <= MAX_REQUEST_FIELDS:  # with the body and its data
         await call
         assert servicers.calls == 1
@@ -150,10 +150,10 @@ async def test_many_empty_submessages_are_refused_before_they_are_parsed(
         assert servicers.calls == 0
 
 
-async def test_garbage_of_any_length_is_the_callers_mistake(world: World, channel: Any) -> None:
+async def test_garbage_of_any_length_is_the_callers_mistake(harness: Harness, channel: Any) -> None:
     call = channel.unary_unary(EMBED, request_serializer=bytes)
     for garbage in (b"\xff", b"\xff" * MIB, b"\x0a" * MIB, b"\x0b" * MIB):
-        error = await refusal(call(garbage, metadata=world.bearer(), timeout=SECONDS))
+        error = await refusal(call(garbage, metadata=harness.bearer(), timeout=SECONDS))
         assert error.code() is C.INVALID_ARGUMENT
 
 
@@ -176,36 +176,36 @@ NOT_ALLOWED = {
 
 @pytest.mark.parametrize("who", NOT_ALLOWED)
 async def test_who_may_not_call_is_refused_before_the_request_is_received(
-    world: World, servicers: Servicers, who: str
+    harness: Harness, servicers: Servicers, who: str
 ) -> None:
     """A token without the scope could make inference receive and parse 16 MiB, and drop them."""
     claims, signed_in, code = NOT_ALLOWED[who]
-    metadata = world.bearer(**claims) if signed_in else ()
+    metadata = harness.bearer(**claims) if signed_in else ()
     data = frame(bytes(16 * MIB))
-    stream = await raw(world, EMBED, data, metadata)
+    stream = await raw(harness, EMBED, data, metadata)
     assert stream.code == code.value[0]
     assert stream.sent <= HTTP2_WINDOW
     assert servicers.calls == 0
 
 
 @pytest.mark.parametrize("who", NOT_ALLOWED)
-async def test_by_the_edge_too_and_its_connection_goes_on(world: World, servicers: Servicers, who: str) -> None:
+async def test_by_the_edge_too_and_its_connection_goes_on(harness: Harness, servicers: Servicers, who: str) -> None:
     claims, signed_in, code = NOT_ALLOWED[who]
-    data = http1_channel.request(EMBED, bytes(16 * MIB), world.bearer(**claims) if signed_in else ())
-    async with asyncio.timeout(SECONDS), connected(world.edge_port) as (reader, writer):
+    data = http1_channel.request(EMBED, bytes(16 * MIB), harness.bearer(**claims) if signed_in else ())
+    async with asyncio.timeout(SECONDS), connected(harness.edge_port) as (reader, writer):
         writer.write(data[: 64 * KIB])
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"\r\ngrpc-status: %d\r\n" % code.value[0] in head
         writer.write(data[64 * KIB :])  # as the edge does, which has the whole request to send
-        writer.write(http1_channel.request(EMBED, b"", world.bearer()))
+        writer.write(http1_channel.request(EMBED, b"", harness.bearer()))
         assert b"grpc-status: 0" in await reader.readuntil(b"0\r\ngrpc-status: 0\r\n\r\n")
     assert servicers.calls == 1
 
 
-async def test_a_frame_that_announces_too_much_is_refused_by_itself(world: World) -> None:
-    announced = http1_channel.request(TOKENS, b"", world.bearer()).partition(b"\r\n\r\n")[0]
+async def test_a_frame_that_announces_too_much_is_refused_by_itself(harness: Harness) -> None:
+    announced = http1_channel.request(TOKENS, b"", harness.bearer()).partition(b"\r\n\r\n")[0]
     body = b"\0" + (MIB + 1).to_bytes(4, "big")
-    async with asyncio.timeout(SECONDS), connected(world.edge_port) as (reader, writer):
+    async with asyncio.timeout(SECONDS), connected(harness.edge_port) as (reader, writer):
         writer.write(announced + b"\r\n\r\n%x\r\n%b\r\n" % (len(body), body))
         assert b"\r\ngrpc-status: 3\r\n" in await reader.readuntil(b"\r\n\r\n")
 
@@ -213,16 +213,16 @@ async def test_a_frame_that_announces_too_much_is_refused_by_itself(world: World
 async def test_calls_that_wait_for_their_turn_are_held_back(servicers: Servicers) -> None:
     """Two large messages of a tenant are let in at a time, of the others no more than their beginning."""
     size = 32 * MIB
-    async with serving(servicers.openai()) as world, http2(world.port) as client:
-        bearer = world.bearer(tenant="acme")
+    async with serving(servicers.openai()) as harness, http2(harness.port) as client:
+        bearer = harness.bearer(tenant="acme")
         await client.answer(client.start(EMBED))  # the server has told by now how much it takes
         streams = [client.start(EMBED, bearer) for _ in range(10)]
         sending = [asyncio.create_task(client.send(stream, frame(bytes(size - 1000), size=size))) for stream in streams]
         while sum(task.done() for task in sending) < 2:
             await asyncio.sleep(0.01)
-        async with connect(world.port) as channel:
+        async with connect(harness.port) as channel:
             call = channel.unary_unary(EMBED, request_serializer=bytes)
-            await call(unknown_field(2 * MIB), metadata=world.bearer(tenant="globex"), timeout=SECONDS)
+            await call(unknown_field(2 * MIB), metadata=harness.bearer(tenant="globex"), timeout=SECONDS)
         sent = sorted(stream.sent for stream in streams)
         assert sent[8:] == [size + 5 - 1000] * 2
         assert max(sent[:8]) <= UNREAD_BYTES
@@ -241,33 +241,33 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Arrivals:
 
 @pytest.mark.parametrize("data", [b"", b"\0\0", frame(b"x" * 500, size=60_000)], ids=["none", "half a frame", "half"])
 async def test_a_message_that_drips_in_is_given_up(servicers: Servicers, impatient: Arrivals, data: bytes) -> None:
-    async with serving(servicers.auth(), arrivals=impatient) as world:
-        stream = await raw(world, KEYS, data, end=False)
+    async with serving(servicers.auth(), arrivals=impatient) as harness:
+        stream = await raw(harness, KEYS, data, end=False)
         assert stream.code == C.DEADLINE_EXCEEDED.value[0]
         assert "0.1 seconds" in stream.message
         head = http1_channel.request(KEYS, b"").partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-        async with asyncio.timeout(SECONDS), connected(world.edge_port) as (reader, writer):
+        async with asyncio.timeout(SECONDS), connected(harness.edge_port) as (reader, writer):
             writer.write(head + (b"%x\r\n%b\r\n" % (len(data), data) if data else b""))
             assert b"\r\ngrpc-status: 4\r\n" in await reader.readuntil(b"\r\n\r\n")
         assert servicers.calls == 0
-        while world.load.in_flight:
+        while harness.load.in_flight:
             await asyncio.sleep(0.01)
 
 
 async def test_a_handler_may_take_longer_than_a_message(servicers: Servicers, impatient: Arrivals) -> None:
     servicers.hold = asyncio.Event()
     async with (
-        serving(servicers.auth(), arrivals=impatient) as world,
-        connect(world.port) as channel,
+        serving(servicers.auth(), arrivals=impatient) as harness,
+        connect(harness.port) as channel,
     ):
         slow = asyncio.ensure_future(channel.unary_unary(KEYS)(b"", timeout=SECONDS))
-        assert (await raw(world, KEYS, b"", end=False)).code == C.DEADLINE_EXCEEDED.value[0]
+        assert (await raw(harness, KEYS, b"", end=False)).code == C.DEADLINE_EXCEEDED.value[0]
         servicers.hold.set()
         await slow
 
 
-async def test_a_call_without_a_message_has_a_status(world: World) -> None:
-    stream = await raw(world, KEYS, b"", end=True)
+async def test_a_call_without_a_message_has_a_status(harness: Harness) -> None:
+    stream = await raw(harness, KEYS, b"", end=True)
     assert stream.code == C.INVALID_ARGUMENT.value[0]
-    while world.load.in_flight:
+    while harness.load.in_flight:
         await asyncio.sleep(0.01)

@@ -14,7 +14,7 @@ from core.errors import Conflict, PorticoError
 from core.storage.ports import INTEGER, TEXT, TIME, Collection, Cond, Document, DocumentStore, Level, Op, Order
 from core.storage.schema import Schema
 from core.tenancy import AllProjects, Project, Scope, Tenant
-from tests.contract.conftest import WORLDS
+from tests.contract.conftest import BACKENDS
 
 NOTES = Collection(
     "notes",
@@ -53,7 +53,7 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
-        self.stores = [make(Path(self.folder.name)).open(Schema([NOTES])) for make in WORLDS.values()]
+        self.stores = [make(Path(self.folder.name)).open(Schema([NOTES])) for make in BACKENDS.values()]
         self.same(lambda store: store.create_tenant(ACME))
 
     def teardown(self) -> None:

@@ -27,23 +27,23 @@ CODE = grpc.StatusCode
 MIB = 1024 * 1024
 
 
-class World(serving.World):
+class Harness(serving.Harness):
     def client(self, tenant: str = "acme") -> Client:
         return Client(self.channel, self.signer.token(tenant=tenant))
 
 
 @pytest.fixture
-async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
+async def harness(tmp_path: Path, signer: Signer) -> AsyncIterator[Harness]:
     async with (
         served(tmp_path, signer) as running,
         connect(running.port) as channel,
     ):
-        yield World(running, channel, signer, tmp_path)
+        yield Harness(running, channel, signer, tmp_path)
 
 
 @pytest.fixture
-async def client(world: World) -> Client:
-    made = world.client()
+async def client(harness: Harness) -> Client:
+    made = harness.client()
     await made.index()
     return made
 
@@ -223,8 +223,8 @@ async def test_points_with_many_values_are_written_in_small_pieces(
     assert batches == [3, 3, 3, 1]
 
 
-async def test_others_go_on_while_a_large_body_is_read(world: World, client: Client) -> None:
-    other = world.client("globex")
+async def test_others_go_on_while_a_large_body_is_read(harness: Harness, client: Client) -> None:
+    other = harness.client("globex")
     await other.index()
     await other.upsert(point("b", 1, 0, 0))
     event = threading.Event()

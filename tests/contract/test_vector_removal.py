@@ -36,18 +36,18 @@ CODE = grpc.StatusCode
 COLLECTIONS = (PROVIDERS, INDEXES, QUERY_LOGS)
 
 
-class World(serving.World):
+class Harness(serving.Harness):
     def client(self, project: str = "p1") -> Client:
         return Client(self.channel, self.signer.token(tenant="acme", project=project))
 
 
 @pytest.fixture
-async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
+async def harness(tmp_path: Path, signer: Signer) -> AsyncIterator[Harness]:
     async with (
         served(tmp_path, signer) as running,
         connect(running.port) as channel,
     ):
-        yield World(running, channel, signer, tmp_path)
+        yield Harness(running, channel, signer, tmp_path)
 
 
 def vectors_of(folder: Path, project: str) -> list[str]:
@@ -73,85 +73,85 @@ async def add_provider(client: Client, driver: str, credentials: Any, **settings
     await client.providers.CreateProvider(request)
 
 
-async def test_everything_of_it_goes_and_nothing_of_another(world: World) -> None:
+async def test_everything_of_it_goes_and_nothing_of_another(harness: Harness) -> None:
     """Vectors, query logs and sealed keys stayed."""
-    hurry(world.running)
+    hurry(harness.running)
     for project in ("p1", "p2"):
-        await fill(world.client(project))
-        await add_provider(world.client(project), "qdrant", struct(apiKey=MARKER), url="https://127.0.0.1:1")
-    assert files_with(world.folder)
-    await delete_project(world.running)
-    await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert vectors_of(world.folder, "p1") == []
-    assert not (world.folder / "vectors" / "acme" / "p1").exists()
-    assert await world.client("p2").count("docs-1") == 2
-    await delete_project(world.running, project="p2")
-    await removed(world.running, project="p2")
-    assert files_with(world.folder) == []
+        await fill(harness.client(project))
+        await add_provider(harness.client(project), "qdrant", struct(apiKey=MARKER), url="https://127.0.0.1:1")
+    assert files_with(harness.folder)
+    await delete_project(harness.running)
+    await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert vectors_of(harness.folder, "p1") == []
+    assert not (harness.folder / "vectors" / "acme" / "p1").exists()
+    assert await harness.client("p2").count("docs-1") == 2
+    await delete_project(harness.running, project="p2")
+    await removed(harness.running, project="p2")
+    assert files_with(harness.folder) == []
 
 
-async def test_what_a_crash_has_left_beside_the_records_goes(world: World) -> None:
-    hurry(world.running)
-    await fill(world.client(), indexes=1)
-    left = world.folder / "vectors" / "acme" / "p1" / "idx_nobodys" / "gen1"
+async def test_what_a_crash_has_left_beside_the_records_goes(harness: Harness) -> None:
+    hurry(harness.running)
+    await fill(harness.client(), indexes=1)
+    left = harness.folder / "vectors" / "acme" / "p1" / "idx_nobodys" / "gen1"
     left.mkdir(parents=True)
     (left / "data").write_text(MARKER)
-    await delete_project(world.running)
-    await removed(world.running)
-    assert files_with(world.folder) == []
+    await delete_project(harness.running)
+    await removed(harness.running)
+    assert files_with(harness.folder) == []
 
 
-async def test_tables_of_the_tenants_own_database_go(world: World, postgres_server: dict[str, Any]) -> None:
-    hurry(world.running)
+async def test_tables_of_the_tenants_own_database_go(harness: Harness, postgres_server: dict[str, Any]) -> None:
+    hurry(harness.running)
     server = postgres_server
     schema = "removal"
     url = f"postgresql://{server['user']}@{server['host']}:{server['port']}/{server['database']}"
     for project in ("p1", "p2"):
-        await add_provider(world.client(project), "pgvector", struct(connectionString=url), schema=schema)
-        await fill(world.client(project), "own")
+        await add_provider(harness.client(project), "pgvector", struct(connectionString=url), schema=schema)
+        await fill(harness.client(project), "own")
     disabled = provider_pb.UpdateProviderRequest(provider_key="own", status="disabled")
-    await world.client().providers.UpdateProvider(disabled)  # that is no reason to leave them
+    await harness.client().providers.UpdateProvider(disabled)  # that is no reason to leave them
     connection = await asyncpg.connect(**server)
     tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = $1 AND table_name <> 'indexes'"
     before = await connection.fetchval(tables, schema)
-    await delete_project(world.running)
-    await removed(world.running)
+    await delete_project(harness.running)
+    await removed(harness.running)
     assert await connection.fetchval(tables, schema) == before - 2
     assert await connection.fetchval(f'SELECT count(*) FROM "{schema}".indexes WHERE project = $1', "p1") == 0
     await connection.close()
     query = point_pb.CountRequest(provider_key="own", index_id="docs-0")
-    assert (await world.client("p2").points.Count(query)).count == 2
+    assert (await harness.client("p2").points.Count(query)).count == 2
 
 
 async def test_an_engine_that_is_away_is_tried_again_and_given_up_in_the_end(
-    world: World, postgres_server: dict[str, Any]
+    harness: Harness, postgres_server: dict[str, Any]
 ) -> None:
-    hurry(world.running)
+    hurry(harness.running)
     server = postgres_server
     url = f"postgresql://{server['user']}@{server['host']}:{server['port']}/{server['database']}"
-    await add_provider(world.client(), "pgvector", struct(connectionString=url), schema="removal_away")
-    await fill(world.client(), "own")
+    await add_provider(harness.client(), "pgvector", struct(connectionString=url), schema="removal_away")
+    await fill(harness.client(), "own")
     away = provider_pb.UpdateProviderRequest(
         provider_key="own", credentials=struct(connectionString=f"postgresql://{MARKER}@127.0.0.1:1/none")
     )
-    await world.client().providers.UpdateProvider(away)
+    await harness.client().providers.UpdateProvider(away)
     with capture_logs() as told:
-        await delete_project(world.running)
-        await gone_over(world.running, 2)
-        assert await records_of(world.running, "acme", "p1", PROVIDERS) == 2
-        hurry(world.running, patience=0.0)
-        await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert files_with(world.folder) == []
+        await delete_project(harness.running)
+        await gone_over(harness.running, 2)
+        assert await records_of(harness.running, "acme", "p1", PROVIDERS) == 2
+        hurry(harness.running, patience=0.0)
+        await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert files_with(harness.folder) == []
     lines = [each for each in told if each["event"].startswith("vectors of a deleted project")]
     assert {each["log_level"] for each in lines} == {"warning", "error"}
     assert MARKER not in str(lines)
 
 
-async def test_a_migration_that_is_under_way_ends(world: World) -> None:
-    hurry(world.running)
-    client = world.client()
+async def test_a_migration_that_is_under_way_ends(harness: Harness) -> None:
+    hurry(harness.running)
+    client = harness.client()
     await fill(client, indexes=1)
     request = migration_pb.CreateMigrationRequest(
         source_provider_key="default",
@@ -160,16 +160,16 @@ async def test_a_migration_that_is_under_way_ends(world: World) -> None:
         destination_name="copy",
     )
     await client.migrations.CreateMigration(request)
-    await delete_project(world.running)
-    await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert vectors_of(world.folder, "p1") == []
+    await delete_project(harness.running)
+    await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert vectors_of(harness.folder, "p1") == []
 
 
 @pytest.mark.parametrize("what", ["provider", "index", "list"])
-async def test_nothing_begins_in_a_deleted_project(world: World, what: str) -> None:
-    await close_project(world.running.platform.store, Project(Tenant("acme"), "p1"))
-    client = world.client()
+async def test_nothing_begins_in_a_deleted_project(harness: Harness, what: str) -> None:
+    await close_project(harness.running.platform.store, Project(Tenant("acme"), "p1"))
+    client = harness.client()
     calls: dict[str, Any] = {
         "provider": lambda: client.providers.CreateProvider(
             provider_pb.CreateProviderRequest(driver="embedded", label="l")
@@ -180,13 +180,13 @@ async def test_nothing_begins_in_a_deleted_project(world: World, what: str) -> N
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await calls[what]()
     assert caught.value.code() is CODE.NOT_FOUND
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
 
 
-async def test_calls_that_are_under_way_leave_nothing(world: World) -> None:
+async def test_calls_that_are_under_way_leave_nothing(harness: Harness) -> None:
     """Indexes are made and filled while the project goes."""
-    hurry(world.running)
-    client = world.client()
+    hurry(harness.running)
+    client = harness.client()
     await fill(client, indexes=1)
     stop = asyncio.Event()
 
@@ -202,13 +202,13 @@ async def test_calls_that_are_under_way_leave_nothing(world: World) -> None:
 
     workers = [asyncio.create_task(work(each)) for each in range(4)]
     await asyncio.sleep(0.1)  # some are made; how many is no matter
-    await delete_project(world.running)
-    await gone_over(world.running, 1)
+    await delete_project(harness.running)
+    await gone_over(harness.running, 1)
     stop.set()
     await asyncio.gather(*workers)
-    await removed(world.running)
-    await delete_project(world.running)  # the second pass may have come before the last call had ended; this does not
-    await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert vectors_of(world.folder, "p1") == []
-    assert files_with(world.folder) == []
+    await removed(harness.running)
+    await delete_project(harness.running)  # the second pass may have come before the last call had ended; this does not
+    await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert vectors_of(harness.folder, "p1") == []
+    assert files_with(harness.folder) == []

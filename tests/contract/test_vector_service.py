@@ -32,23 +32,23 @@ from tests.support.vector_client import Client, point, served, struct
 CODE = grpc.StatusCode
 
 
-class World(serving.World):
+class Harness(serving.Harness):
     def client(self, tenant: str = "acme", project: str = "p1", **claims: Any) -> Client:
         return Client(self.channel, self.signer.token(tenant=tenant, project=project, **claims))
 
 
 @pytest.fixture
-async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
+async def harness(tmp_path: Path, signer: Signer) -> AsyncIterator[Harness]:
     async with (
         served(tmp_path, signer) as running,
         connect(running.port) as channel,
     ):
-        yield World(running, channel, signer, tmp_path)
+        yield Harness(running, channel, signer, tmp_path)
 
 
 @pytest.fixture
-def client(world: World) -> Client:
-    return world.client()
+def client(harness: Harness) -> Client:
+    return harness.client()
 
 
 async def refusal(call: Any) -> tuple[grpc.StatusCode, dict[str, Any]]:
@@ -83,7 +83,7 @@ async def test_a_provider_is_made_changed_and_removed(client: Client) -> None:
     assert (await refusal(client.providers.DeleteProvider(deletion)))[0] is CODE.NOT_FOUND
 
 
-async def test_credentials_go_in_and_never_come_out(world: World, client: Client) -> None:
+async def test_credentials_go_in_and_never_come_out(harness: Harness, client: Client) -> None:
     made = await client.providers.CreateProvider(
         provider_pb.CreateProviderRequest(
             driver="qdrant",
@@ -96,7 +96,7 @@ async def test_credentials_go_in_and_never_come_out(world: World, client: Client
     got = await client.providers.GetProvider(provider_pb.GetProviderRequest(provider_key="cloud"))
     assert [made.provider.has_credentials, listed.providers[0].has_credentials] == [True, True]
     assert "hunter2" not in f"{made} {listed} {got}"
-    stored = b"".join(path.read_bytes() for path in world.folder.glob("tenant_*"))
+    stored = b"".join(path.read_bytes() for path in harness.folder.glob("tenant_*"))
     assert b"Cloud" in stored
     assert b"hunter2" not in stored
 
@@ -239,7 +239,7 @@ async def test_a_hybrid_index_ranks_by_words_too(client: Client) -> None:
     assert (await client.query(1, 0, 0, text="whale", fusion="weighted", dense_weight=0.1))[0].id == "b"
 
 
-async def test_stats_and_the_query_log(world: World, client: Client) -> None:
+async def test_stats_and_the_query_log(harness: Harness, client: Client) -> None:
     await client.index()
     await client.upsert(point("a", 1, 0, 0))
     await client.query(1, 0, 0)
@@ -344,23 +344,23 @@ def calls(client: Client, provider: str, index: str) -> list[Any]:
     ]
 
 
-async def test_scopes_are_asked_before_anything_else(world: World) -> None:
-    reader = world.client(scopes=["vectors:read"])
+async def test_scopes_are_asked_before_anything_else(harness: Harness) -> None:
+    reader = harness.client(scopes=["vectors:read"])
     code, _ = await refusal(reader.upsert(point("a", 1, 0, 0)))
     assert code is CODE.PERMISSION_DENIED
     assert (await refusal(reader.count()))[0] is CODE.NOT_FOUND
-    writer = world.client(scopes=["vectors:write"])
+    writer = harness.client(scopes=["vectors:write"])
     request = provider_pb.CreateProviderRequest(driver="embedded", label="x")
     assert (await refusal(writer.providers.CreateProvider(request)))[0] is CODE.PERMISSION_DENIED
-    nobody = world.client(scopes=["models:admin"])
+    nobody = harness.client(scopes=["models:admin"])
     assert (await refusal(nobody.count()))[0] is CODE.PERMISSION_DENIED
 
 
 LOCATIONS = [("acme", "p1"), ("acme", "p2"), ("globex", "p1"), ("globex", "p2")]
 
 
-async def test_the_same_keys_in_four_projects_are_four_indexes(world: World) -> None:
-    clients = {location: world.client(*location) for location in LOCATIONS}
+async def test_the_same_keys_in_four_projects_are_four_indexes(harness: Harness) -> None:
+    clients = {location: harness.client(*location) for location in LOCATIONS}
     for number, (location, client) in enumerate(clients.items()):
         await client.index(metadata=struct(of="-".join(location)))
         points = [point(f"p{at}", 1, at, number, of="-".join(location)) for at in range(number + 1)]
@@ -383,7 +383,7 @@ async def test_the_same_keys_in_four_projects_are_four_indexes(world: World) -> 
         assert await client.count() == (0 if client is first else number + 1)
     await first.indexes.DeleteIndex(index_pb.DeleteIndexRequest(provider_key="default", index_id="docs"))
     assert await clients["acme", "p2"].count() == 2
-    folders = {path.relative_to(world.folder / "vectors").parts[:2] for path in index_folders(world.folder)}
+    folders = {path.relative_to(harness.folder / "vectors").parts[:2] for path in index_folders(harness.folder)}
     assert folders == {("acme", "p2"), ("globex", "p1"), ("globex", "p2")}
 
 
@@ -391,11 +391,11 @@ def index_folders(folder: Path) -> Iterator[Path]:
     return (path.parent for path in (folder / "vectors").rglob("index.json"))
 
 
-async def test_records_of_others_are_not_there_by_id_either(world: World, client: Client) -> None:
+async def test_records_of_others_are_not_there_by_id_either(harness: Harness, client: Client) -> None:
     await client.index()
     providers = (await client.providers.ListProviders(provider_pb.ListProvidersRequest())).providers
     for location in LOCATIONS[1:]:
-        other = world.client(*location)
+        other = harness.client(*location)
         for call in calls(other, "default", "docs") + calls(other, providers[0].id, "docs"):
             assert (await refusal(call))[0] is CODE.NOT_FOUND
         request = provider_pb.GetProviderRequest(provider_key=providers[0].id)
@@ -422,7 +422,7 @@ DESTINATIONS = {"embedded": _embedded, "pgvector": _pgvector, "qdrant": _qdrant}
 
 @pytest.mark.parametrize("driver", list(DESTINATIONS))
 async def test_a_migration_between_providers(
-    world: World, client: Client, driver: str, request: pytest.FixtureRequest
+    harness: Harness, client: Client, driver: str, request: pytest.FixtureRequest
 ) -> None:
     settings = struct(**DESTINATIONS[driver](request))
     second = provider_pb.CreateProviderRequest(driver=driver, label="Second", key="second", settings=settings)
@@ -455,7 +455,7 @@ async def test_a_migration_between_providers(
     cancel = migration_pb.CancelMigrationRequest(id=begun.id)
     assert (await refusal(client.migrations.CancelMigration(cancel)))[0] is CODE.FAILED_PRECONDITION
     for location in LOCATIONS[1:]:
-        other = world.client(*location)
+        other = harness.client(*location)
         assert not (await other.migrations.ListMigrations(migration_pb.ListMigrationsRequest())).migrations
         assert (await refusal(other.migrations.GetMigration(get)))[0] is CODE.NOT_FOUND
         assert (await refusal(other.migrations.CancelMigration(cancel)))[0] is CODE.NOT_FOUND

@@ -1,4 +1,4 @@
-"""Hostile bodies, paths and queries on every REST route: never a 5xx, always JSON, and the house still stands."""
+"""Hostile bodies, paths and queries on every REST route: never a 5xx, always JSON, and Portico still answers."""
 
 import http.client
 import json

@@ -56,7 +56,7 @@ def _call(edge: Edge, binding: Binding, path: str, body: Any = None) -> Reply:
 
 def _received(edge: Edge, binding: Binding) -> Any:
     """The message that the service has got."""
-    called = json.loads(edge.toys["recorder"].wait_for("called "))
+    called = json.loads(edge.stub_services["recorder"].wait_for("called "))
     assert called["method"] == binding.rpc.path
     return binding.rpc.request.FromString(base64.b64decode(called["message"]))
 

@@ -146,7 +146,7 @@ def test_json_that_would_take_seconds_to_parse_is_refused_unparsed(edge: Edge) -
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/files/buckets/b/objects", "/v1/files/"])
 def test_uploads_have_no_limit_at_the_edge(edge: Edge, path: str) -> None:
-    """The toy has no files: the answer is its own, so the body has reached it."""
+    """The stub has no files: the answer is its own, so the body has reached it."""
     assert _post(edge, path, 33 * MIB, "multipart/form-data; boundary=x").status == 501
 
 

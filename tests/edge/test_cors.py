@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.edge import Edge
-from tests.support.toys import PASSED_ON
+from tests.support.stub_services import PASSED_ON
 
 LOCAL = ["http://localhost:3000", "http://localhost", "http://127.0.0.1:5173"]
 FOREIGN = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edge import Configuration, Edge, running, toy
+from tests.support.edge import Configuration, Edge, running, stub_service
 from tools import edge as tool
 
 FILTER_CHAINS = len(tool.load(tool.SOURCE / "listener.yaml")["resources"][0]["filter_chains"])
@@ -32,7 +32,7 @@ def test_health_says_live_when_up_and_ready_when_all_is(fragile: Edge) -> None:
     assert fragile.request("GET", "/health/live", token=False).json == {"status": "ok"}
     assert fragile.request("GET", "/health/ready", token=False).json == {"status": "ok"}
 
-    fragile.toys["inference"].stop()
+    fragile.stub_services["inference"].stop()
     fragile.wait_for("/health/ready", 503)
     unready = fragile.request("GET", "/health/ready", token=False)
     assert unready.headers["content-type"] == "application/json"
@@ -45,19 +45,19 @@ def test_health_says_live_when_up_and_ready_when_all_is(fragile: Edge) -> None:
     assert refused.headers["retry-after"] == "1"
     assert fragile.request("GET", "/v1/auth/jwks").status == 200
 
-    fragile.toys["inference"], _ = toy("inference", fragile.signer, fragile.ports)
+    fragile.stub_services["inference"], _ = stub_service("inference", fragile.signer, fragile.ports)
     try:
         fragile.wait_for("/health/ready", 200)
         assert fragile.chat().status == 200
     finally:
-        fragile.toys["inference"].stop()
+        fragile.stub_services["inference"].stop()
 
 
 def test_traffic_goes_on_while_auth_is_down(fragile: Edge) -> None:
     """Keys are fetched again all the time and the fetch fails now: the last ones must stay good."""
     for _ in range(5 * FILTER_CHAINS):
-        fragile.toys["auth"].wait_for("keys")
-    fragile.toys["auth"].stop()
+        fragile.stub_services["auth"].wait_for("keys")
+    fragile.stub_services["auth"].stop()
     fragile.wait_for("/health/ready", 503)  # many refresh intervals later
     fresh = {"authorization": f"Bearer {fragile.signer.token()}"}  # not in any cache
     assert fragile.chat(headers=fresh, token=False).status == 200
@@ -79,8 +79,8 @@ def test_before_auth_has_come_up_a_token_is_neither_good_nor_bad(tmp_path: Path)
         assert reply.status == 503
         assert reply.error["code"] == "service_unavailable"
         assert reply.headers["retry-after"] == "1"
-        edge.toys["auth"], _ = toy("auth", edge.signer, edge.ports)
+        edge.stub_services["auth"], _ = stub_service("auth", edge.signer, edge.ports)
         try:
             edge.wait_for("/v1/models", 200)
         finally:
-            edge.toys["auth"].stop()
+            edge.stub_services["auth"].stop()

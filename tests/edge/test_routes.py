@@ -141,7 +141,7 @@ def test_a_key_of_a_model_may_hold_plain_slashes(edge: Edge, method: str, path: 
 
 
 def test_what_stands_beside_models_is_no_model(edge: Edge) -> None:
-    """The toy has no providers: the call has reached their service, not that of models."""
+    """The stub has no providers: the call has reached their service, not that of models."""
     for path in ("providers", "providers/a", "providers/drivers"):
         assert edge.request("GET", f"/v1/models/{path}").status == 501
 
@@ -170,7 +170,7 @@ def test_a_head_is_a_get_without_its_body(edge: Edge) -> None:
     assert edge.request("HEAD", "/v1/chat/completions").status == 404
     assert edge.request("HEAD", "/v1/models", token=False).status == 401
     assert edge.request("HEAD", "/health/ready", token=False).status == 200
-    seen = edge.chat({"model": "toy"}, {"x-portico-head": "1"})
+    seen = edge.chat({"model": "stub"}, {"x-portico-head": "1"})
     assert "x-portico-head" not in seen.json["metadata"]
     assert seen.body
 
@@ -234,7 +234,7 @@ def test_native_grpc_without_a_token(channel: grpc.Channel) -> None:
 
 
 def test_internal_rpcs_are_out_of_reach(edge: Edge, channel: grpc.Channel) -> None:
-    """The toy would answer whoever asks; only the edge stands before it."""
+    """The stub would answer whoever asks; only the edge stands before it."""
     stub = trust_service_pb2_grpc.TrustServiceStub(channel)
     metadata = (*edge.bearer.items(), ("x-portico-service-secret", "guess"))
     with pytest.raises(grpc.RpcError) as caught:

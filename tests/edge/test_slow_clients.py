@@ -232,9 +232,9 @@ def test_what_takes_long_for_a_reason_goes_on(hasty: Edge, hasty_channel: grpc.C
         native.cancel()
         thinking.close()
         connection.close()
-        hasty.toys["inference"].wait_for("cancelled thinker")  # not before
+        hasty.stub_services["inference"].wait_for("cancelled thinker")  # not before
         upload.sendall(b"0123456789")
-        assert _reply(upload).status == 501  # from the service: the toy has no files
+        assert _reply(upload).status == 501  # from the service: the stub has no files
 
 
 def test_times_end_with_the_body(hasty: Edge) -> None:

@@ -35,13 +35,13 @@ def test_a_frame_arrives_before_the_next_is_written_and_leaving_cancels_the_call
         assert response.status == 200
         assert response.readline() == b"data: first\n"
         response.close()
-    edge.toys["inference"].wait_for("cancelled leaver")
+    edge.stub_services["inference"].wait_for("cancelled leaver")
 
 
 def test_leaving_before_the_first_frame_cancels_the_call(edge: Edge) -> None:
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {edge.token}\r\nx-request-id: early\r\n"
     edge.leave(f'{head}content-type: application/json\r\ncontent-length: 14\r\n\r\n{{"do":"never"}}'.encode())
-    edge.toys["inference"].wait_for("cancelled early")
+    edge.stub_services["inference"].wait_for("cancelled early")
 
 
 def test_a_long_stream(edge: Edge) -> None:
@@ -56,6 +56,6 @@ def test_native_streams(edge: Edge, channel: grpc.Channel) -> None:
     call = stub.CreateChatCompletion(request, metadata=(*edge.bearer.items(), ("x-request-id", "native-leaver")))
     assert next(call).data == b"data: first\n\n"
     call.cancel()
-    edge.toys["inference"].wait_for("cancelled native-leaver")
+    edge.stub_services["inference"].wait_for("cancelled native-leaver")
     with pytest.raises(grpc.RpcError):
         next(call)

@@ -1,6 +1,6 @@
-"""The real edge before toy services, for tests and measurements.
+"""The real edge before stub services, for tests and measurements.
 
-A toy service is a process of its own that speaks the real contracts but does what the request's `do` says; it prints a
+A stub service is a process of its own that speaks the real contracts but does what the request's `do` says; it prints a
 line for what a client cannot see, such as a cancelled stream. `python -m tests.support.edge inference` starts one.
 """
 
@@ -90,11 +90,13 @@ class Program:
         self.process.stdout.close()  # both may be done again
 
 
-def toy(service: str, signer: Signer, ports: Mapping[str, int] | None = None) -> tuple[Program, dict[str, int]]:
-    """A toy `auth` or `inference`, and the ports that it has got, by cluster; those in `ports` if it is there."""
+def stub_service(
+    service: str, signer: Signer, ports: Mapping[str, int] | None = None
+) -> tuple[Program, dict[str, int]]:
+    """A stub `auth` or `inference`, and the ports that it has got, by cluster; those in `ports` if it is there."""
     ports = ports or {name: reserved_port() for name in (service, f"{service}_http1")}
     keys, wanted = json.dumps([jwk(signer)]), json.dumps(dict(ports))
-    program = Program([sys.executable, "-m", "tests.support.toys", service, "--keys", keys, "--ports", wanted])
+    program = Program([sys.executable, "-m", "tests.support.stub_services", service, "--keys", keys, "--ports", wanted])
     return program, json.loads(program.wait_for("ports "))
 
 
@@ -106,12 +108,12 @@ def jwk(signer: Signer) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Edge:
-    """A running edge, its two toys, and who signs its tokens."""
+    """A running edge, its two stubs, and who signs its tokens."""
 
     port: int
     admin_port: int
     signer: Signer
-    toys: dict[str, Program]
+    stub_services: dict[str, Program]
     ports: dict[str, int]
     access_log: Path
     pid: int
@@ -145,7 +147,7 @@ class Edge:
             return _reply(response)
 
     def chat(self, body: Any = None, headers: Headers | None = None, *, token: bool = True) -> Reply:
-        return self.request("POST", "/v1/chat/completions", body or {"model": "toy"}, headers, token=token)
+        return self.request("POST", "/v1/chat/completions", body or {"model": "stub"}, headers, token=token)
 
     def raw(self, request: bytes) -> Reply:
         """The answer to these bytes, or to as many of them as were sent when it came."""
@@ -164,7 +166,7 @@ class Edge:
         """Sends these bytes and goes away once the service has been reached."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(request)
-            self.toys["inference"].wait_for("waiting")
+            self.stub_services["inference"].wait_for("waiting")
 
     def logged(self, reply: Reply, seconds: float = START_SECONDS) -> dict[str, Any]:
         """The line of the access log about this answer; Envoy writes them once a second. Raises TimeoutError."""
@@ -245,7 +247,7 @@ _TOYS = {
     "vector": "auth",
     "vector_http1": "inference_http1",
 }
-"""The toy's port for each cluster. No test calls rag and vector there, but the edge is not ready without them."""
+"""The stub's port for each cluster. No test calls rag and vector there, but the edge is not ready without them."""
 _RECORDER = {name: "recorder_http1" if name.endswith("_http1") else "recorder" for name in _TOYS}
 
 
@@ -267,21 +269,21 @@ def running(
     recorder: bool = False,
     trusted_hops: int = 0,
 ) -> Iterator[Edge]:
-    """An edge with its toys. `patch` may change its configuration first, to make a limit small for a test.
+    """An edge with its stubs. `patch` may change its configuration first, to make a limit small for a test.
 
-    Without `wait` it is returned as soon as it is live. The toy `stop` is stopped again before the edge starts. A
+    Without `wait` it is returned as soon as it is live. The stub `stop` is stopped again before the edge starts. A
     `recorder` stands for all services; it answers every RPC with an empty message.
     """
     signer = Signer()
     with ExitStack() as stack:
-        toys: dict[str, Program] = {}
+        stub_services: dict[str, Program] = {}
         ports: dict[str, int] = {}
         for name in ("recorder",) if recorder else ("auth", "inference"):
-            toys[name], bound = toy(name, signer)
+            stub_services[name], bound = stub_service(name, signer)
             ports |= bound
-            stack.callback(toys[name].stop)
+            stack.callback(stub_services[name].stop)
         if stop:
-            toys[stop].stop()
+            stub_services[stop].stop()
         port, admin_port = reserved_port(), reserved_port()
         access_log = folder / "access.log"
         clusters = {name: ("127.0.0.1", ports[of]) for name, of in (_RECORDER if recorder else _TOYS).items()}
@@ -297,7 +299,7 @@ def running(
             _change(folder, change)
         envoy = Program(command, PORTICO_EDGE_SECRET=EDGE_SECRET)
         stack.callback(envoy.stop)
-        edge = Edge(port, admin_port, signer, toys, ports, access_log, envoy.process.pid)
+        edge = Edge(port, admin_port, signer, stub_services, ports, access_log, envoy.process.pid)
         edge.wait_for("/health/ready" if wait else "/health/live")
         yield edge
 

@@ -23,7 +23,7 @@ REST = (*BY_EDGE, ("x-portico-rest", "1"))
 
 
 @dataclass
-class World:
+class Harness:
     """The service, a connection to it, who signs its tokens, and where its data lie."""
 
     running: Running

@@ -12,8 +12,8 @@ from portico.auth.v1 import project_service_pb2 as projects
 from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import trust_service_pb2 as trust
 from portico.auth.v1 import user_service_pb2 as users
+from tests.support.auth_checks import C, refusal
 from tests.support.auth_service import AuthClient, Person
-from tests.support.auth_world import C, refusal
 
 
 class TestTenants:

@@ -10,8 +10,8 @@ from portico.auth.v1 import project_service_pb2 as projects
 from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import user_service_pb2 as users
 from tests.support.audit_walk import Step, Walk, check_complete, walk_is_denied, walk_succeeds
+from tests.support.auth_checks import NEW_PASSWORD, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person
-from tests.support.auth_world import NEW_PASSWORD, refusal
 from tests.support.serving import connect
 
 PACKAGE = "portico.auth.v1"

@@ -24,8 +24,8 @@ from portico.auth.v1 import user_service_pb2 as users
 from services.auth.commands import CommandSettings, open_domain
 from services.inference.app import build as build_inference
 from services.inference.settings import Settings as InferenceSettings
+from tests.support.auth_checks import NEW_PASSWORD, C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, SECRET, AuthClient, Person, auth_service, environment
-from tests.support.auth_world import NEW_PASSWORD, C, identity_of, refusal
 from tests.support.removal import hurry, removed
 from tests.support.stores import schema_of
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from portico.auth.v1 import project_service_pb2 as projects
+from tests.support.auth_checks import C, refusal
 from tests.support.auth_service import AuthClient, Person, Refused
-from tests.support.auth_world import C, refusal
 
 
 class TestProjects:

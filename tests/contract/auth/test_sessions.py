@@ -7,8 +7,8 @@ import pytest
 
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import project_service_pb2 as projects
+from tests.support.auth_checks import NEW_PASSWORD, C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, auth_service
-from tests.support.auth_world import NEW_PASSWORD, C, identity_of, refusal
 
 
 class TestSessions:

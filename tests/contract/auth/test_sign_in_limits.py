@@ -8,8 +8,8 @@ import pytest
 
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import user_service_pb2 as users
+from tests.support.auth_checks import NEW_PASSWORD, C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, auth_service
-from tests.support.auth_world import NEW_PASSWORD, C, identity_of, refusal
 
 WRONG = "Wrong-Horse-1"
 HOME = "198.51.100.1"

@@ -18,8 +18,8 @@ from portico.auth.v1 import user_service_pb2 as users
 from services.auth.app import assemble
 from services.auth.domain.tables import Tables
 from services.auth.settings import Settings
+from tests.support.auth_checks import C, identity_of, refusal
 from tests.support.auth_service import AuthClient, Person, auth_service, environment
-from tests.support.auth_world import C, identity_of, refusal
 from tests.support.legacy import revocation, write_revocations
 from tests.support.stores import sqlite_store
 from tests.support.waiting import until

@@ -15,8 +15,8 @@ from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import user_service_pb2 as users
 from services.auth.commands import CommandSettings, open_domain
+from tests.support.auth_checks import C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, Refused, auth_service, environment
-from tests.support.auth_world import C, identity_of, refusal
 from tests.support.legacy import token_without_end
 
 

@@ -12,8 +12,8 @@ from core.context import Kind
 from portico.auth.v1 import project_service_pb2 as projects
 from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import user_service_pb2 as users
+from tests.support.auth_checks import C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, Refused
-from tests.support.auth_world import C, identity_of, refusal
 
 
 class TestTokens:

@@ -9,8 +9,8 @@ from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import audit_service_pb2 as audit
 from portico.auth.v1 import project_service_pb2 as projects
 from portico.auth.v1 import user_service_pb2 as users
+from tests.support.auth_checks import C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, Refused
-from tests.support.auth_world import C, identity_of, refusal
 
 
 class TestInvitations:

@@ -7,11 +7,11 @@ import pytest
 
 from portico.inference.v1 import model_service_pb2
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, World, inference
+from tests.support.inference_harness import Caller, Harness, inference
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
     async with inference(tmp_path / "data") as running:
         yield running
 
@@ -23,9 +23,9 @@ async def provider() -> AsyncIterator[FakeProvider]:
 
 
 @pytest.fixture
-async def caller(world: World, provider: FakeProvider) -> Caller:
+async def caller(harness: Harness, provider: FakeProvider) -> Caller:
     """Of a project with the model `m` at the fake provider."""
-    made = world.caller()
+    made = harness.caller()
     await made.provider(provider.url)
     pricing = model_service_pb2.ModelPricing(input_token_per_1m=2.0, output_token_per_1m=8.0, cached_token_per_1m=0.5)
     await made.model(pricing=pricing)

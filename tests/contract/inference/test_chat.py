@@ -5,7 +5,7 @@ import pytest
 from portico.inference.v1 import model_service_pb2
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import API_KEY, Caller, World
+from tests.support.inference_harness import API_KEY, Caller, Harness
 
 
 class TestChat:
@@ -59,7 +59,7 @@ class TestChat:
         assert record.usage.estimated
 
     async def test_settings_shape_the_request_and_the_answer_says_what_was_dropped(
-        self, world: World, caller: Caller, provider: FakeProvider
+        self, harness: Harness, caller: Caller, provider: FakeProvider
     ) -> None:
         settings = model_service_pb2.ModelSettings(unsupported_params=["temperature", "top_p"])
         settings.request_defaults.update({"max_tokens": 5, "seed": 1})

@@ -13,7 +13,7 @@ from portico.inference.v1 import model_service_pb2
 from tests.support import fake_provider as fake
 from tests.support.compression import COMPRESS
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, World, reason_of, refused, text_of
+from tests.support.inference_harness import Caller, Harness, reason_of, refused, text_of
 
 PRICES = model_service_pb2.ModelPricing(input_token_per_1m=2.0, output_token_per_1m=10.0, cached_token_per_1m=0.2)
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -280,8 +280,8 @@ class TestUsage:
             assert record.usage.estimated
             assert record.usage.input_tokens > 2300
 
-    async def test_an_embeddings_total_is_its_input(self, world: World, provider: FakeProvider) -> None:
-        caller = world.caller()
+    async def test_an_embeddings_total_is_its_input(self, harness: Harness, provider: FakeProvider) -> None:
+        caller = harness.caller()
         await caller.provider(provider.url)
         await caller.model(category="embedding", pricing=PRICES)
         data = [{"object": "embedding", "index": 0, "embedding": [0.5]}]
@@ -293,8 +293,8 @@ class TestUsage:
 
 class TestEmbeddings:
     @pytest.fixture
-    async def embedder(self, world: World, provider: FakeProvider) -> Caller:
-        caller = world.caller()
+    async def embedder(self, harness: Harness, provider: FakeProvider) -> Caller:
+        caller = harness.caller()
         await caller.provider(provider.url)
         provider.behaviour = fake.embeds(as_base64=False)
         return caller

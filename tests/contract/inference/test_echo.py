@@ -7,13 +7,13 @@ import grpc
 import pytest
 
 from portico.inference.v1 import model_service_pb2, provider_service_pb2
-from tests.support.inference_world import Caller, World, field_of, inference, reason_of, refused
+from tests.support.inference_harness import Caller, Harness, field_of, inference, reason_of, refused
 
 
 class TestEcho:
     @pytest.fixture
-    async def echo(self, world: World) -> Caller:
-        caller = world.caller()
+    async def echo(self, harness: Harness) -> Caller:
+        caller = harness.caller()
         await caller.provider()
         await caller.model()
         await caller.model(key="e", category="embedding")
@@ -54,8 +54,8 @@ class TestEcho:
         answer = await echo.post_embeddings({"model": "e", "input": ["a b"] * 2048, "encoding_format": "base64"})
         assert len(answer["data"]) == 2048
 
-    async def test_others_go_on_while_it_streams_its_longest_answer(self, echo: Caller, world: World) -> None:
-        other = world.caller(tenant="globex")
+    async def test_others_go_on_while_it_streams_its_longest_answer(self, echo: Caller, harness: Harness) -> None:
+        other = harness.caller(tenant="globex")
         await other.provider()
         await other.model()
         attack = asyncio.create_task(echo.stream("w " * 8_192))
@@ -67,9 +67,9 @@ class TestEcho:
 
 class TestEchoTurnedOff:
     async def test_it_is_not_offered_and_cannot_be_created(self, tmp_path: Path) -> None:
-        async with inference(tmp_path / "data", PORTICO_ECHO_DRIVER="false") as world:
-            caller = world.caller()
-            listed = await world.providers.ListDrivers(
+        async with inference(tmp_path / "data", PORTICO_ECHO_DRIVER="false") as harness:
+            caller = harness.caller()
+            listed = await harness.providers.ListDrivers(
                 provider_service_pb2.ListDriversRequest(), metadata=caller.metadata
             )
             assert "echo" not in {driver.id for driver in listed.drivers}
@@ -78,22 +78,22 @@ class TestEchoTurnedOff:
             assert field_of(error) == "driver"
 
     async def test_models_that_are_on_it_say_so(self, tmp_path: Path) -> None:
-        async with inference(tmp_path / "data") as world:
-            caller = world.caller()
+        async with inference(tmp_path / "data") as harness:
+            caller = harness.caller()
             await caller.provider()
             await caller.model()
-        async with inference(tmp_path / "data", PORTICO_ECHO_DRIVER="false") as world:
-            caller = world.caller()
+        async with inference(tmp_path / "data", PORTICO_ECHO_DRIVER="false") as harness:
+            caller = harness.caller()
             error = await refused(caller.chat())
             assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
             assert (reason_of(error), field_of(error)) == ("DRIVER_DISABLED", "model")
-            listed = await world.models.ListModels(model_service_pb2.ListModelsRequest(), metadata=caller.metadata)
+            listed = await harness.models.ListModels(model_service_pb2.ListModelsRequest(), metadata=caller.metadata)
             assert [model.key for model in listed.models] == ["m"]
             assert list(listed.data) == []
             change = provider_service_pb2.UpdateProviderRequest(id="p", settings={"delayMs": "1"})
-            error = await refused(world.providers.UpdateProvider(change, metadata=caller.metadata))
+            error = await refused(harness.providers.UpdateProvider(change, metadata=caller.metadata))
             assert reason_of(error) == "DRIVER_DISABLED"
             gone = model_service_pb2.DeleteModelRequest(id="m")
-            await world.models.DeleteModel(gone, metadata=caller.metadata)
+            await harness.models.DeleteModel(gone, metadata=caller.metadata)
             removed = provider_service_pb2.DeleteProviderRequest(id="p")
-            await world.providers.DeleteProvider(removed, metadata=caller.metadata)
+            await harness.providers.DeleteProvider(removed, metadata=caller.metadata)

@@ -9,13 +9,13 @@ import pytest
 from portico.inference.v1 import inference_service_pb2, model_service_pb2
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, World, reason_of, refused
+from tests.support.inference_harness import Caller, Harness, reason_of, refused
 
 
 class TestEmbeddings:
     @pytest.fixture
-    async def embedder(self, world: World, provider: FakeProvider) -> Caller:
-        caller = world.caller()
+    async def embedder(self, harness: Harness, provider: FakeProvider) -> Caller:
+        caller = harness.caller()
         await caller.provider(provider.url)
         await caller.model(category="embedding", pricing=model_service_pb2.ModelPricing(input_token_per_1m=1.0))
         provider.behaviour = fake.embeds()
@@ -52,7 +52,7 @@ class TestEmbeddings:
 
     async def test_typed_embeddings_are_in_order(self, embedder: Caller) -> None:
         request = inference_service_pb2.EmbedRequest(model="m", inputs=["a", "b"])
-        answer = await embedder.world.typed.Embed(request, metadata=embedder.metadata)
+        answer = await embedder.harness.typed.Embed(request, metadata=embedder.metadata)
         assert [list(each.values) for each in answer.embeddings] == [[0.0, 0.5], [1.0, 0.5]]
         assert answer.usage.input_tokens == 5
         assert answer.model == "m"
@@ -71,5 +71,5 @@ class TestEmbeddings:
     ) -> None:
         provider.behaviour = fake.responds(body)
         request = inference_service_pb2.EmbedRequest(model="m", inputs=["a"])
-        error = await refused(embedder.world.typed.Embed(request, metadata=embedder.metadata))
+        error = await refused(embedder.harness.typed.Embed(request, metadata=embedder.metadata))
         assert reason_of(error) == "UPSTREAM_MALFORMED"

@@ -10,7 +10,7 @@ import pytest
 from portico.inference.v1 import inference_service_pb2, model_service_pb2
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, World, field_of, inference, reason_of, refused, text_of
+from tests.support.inference_harness import Caller, Harness, field_of, inference, reason_of, refused, text_of
 
 
 class TestProvidersErrors:
@@ -96,7 +96,7 @@ class TestProvidersErrors:
     ) -> None:
         provider.behaviour = fake.hangs()
         request = inference_service_pb2.ChatRequest(model="m", messages=[{"role": "user", "content": "Hi"}])
-        error = await refused(caller.world.typed.Chat(request, metadata=caller.metadata, timeout=0.3))
+        error = await refused(caller.harness.typed.Chat(request, metadata=caller.metadata, timeout=0.3))
         assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         async with asyncio.timeout(5):
             await provider.disconnected.wait()
@@ -113,10 +113,10 @@ class TestProvidersErrors:
 
 class TestCircuit:
     async def test_one_tenants_failures_leave_anothers_calls_alone(
-        self, world: World, caller: Caller, provider: FakeProvider
+        self, harness: Harness, caller: Caller, provider: FakeProvider
     ) -> None:
         """The circuit was keyed by provider key alone: one tenant's bad account cut off all who used that name."""
-        other = world.caller(tenant="globex")
+        other = harness.caller(tenant="globex")
         await other.provider(provider.url)
         await other.model()
         provider.behaviour = fake.refuses(500)
@@ -144,8 +144,8 @@ class TestCircuit:
             PORTICO_PROVIDER_BREAKER_RESET_SECONDS="0.2",
             PORTICO_PROVIDER_BREAKER_THRESHOLD="1",
             PORTICO_PROVIDER_ATTEMPTS="1",
-        ) as world:
-            caller = world.caller()
+        ) as harness:
+            caller = harness.caller()
             await caller.provider(provider.url)
             await caller.model()
             provider.behaviour = fake.refuses(500)

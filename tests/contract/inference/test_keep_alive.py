@@ -13,7 +13,7 @@ import pytest
 from services.inference.domain.streams import KeepAlive
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, frames_of, inference, reason_of, refused, text_of
+from tests.support.inference_harness import Caller, frames_of, inference, reason_of, refused, text_of
 
 BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True})
 COMMENT = b": keep-alive\n\n"
@@ -54,8 +54,8 @@ async def rest_of(call: Any) -> list[Any]:
 
 @pytest.fixture
 async def caller(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Caller]:
-    async with inference(tmp_path / "data", PORTICO_STREAM_KEEP_ALIVE_SECONDS="0.15") as world:
-        made = world.caller()
+    async with inference(tmp_path / "data", PORTICO_STREAM_KEEP_ALIVE_SECONDS="0.15") as harness:
+        made = harness.caller()
         await made.provider(provider.url)
         await made.model()
         yield made
@@ -151,7 +151,7 @@ async def test_a_client_that_leaves_while_nothing_comes_closes_the_providers_con
         await provider.disconnected.wait()
     async with asyncio.timeout(10):
         while True:
-            await caller.world.flush()
+            await caller.harness.flush()
             try:
                 (record,) = await caller.records(1)
                 break

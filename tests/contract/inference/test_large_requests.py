@@ -18,7 +18,7 @@ from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_pb
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, World, field_of, reason_of, refused
+from tests.support.inference_harness import Caller, Harness, field_of, reason_of, refused
 from tests.support.large_requests import json_list, json_object, members, repeated
 
 MIB = 1024 * 1024
@@ -108,7 +108,7 @@ def messages(one: typed_pb.ChatMessage, count: int) -> typed_pb.ChatRequest:
 async def test_a_typed_chat_of_too_many_values_is_refused(
     caller: Caller, provider: FakeProvider, request_: typed_pb.ChatRequest, field: str
 ) -> None:
-    error = await refused(caller.world.typed.Chat(request_, metadata=caller.metadata))
+    error = await refused(caller.harness.typed.Chat(request_, metadata=caller.metadata))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert field_of(error) == field
     assert provider.asked == 0
@@ -116,13 +116,13 @@ async def test_a_typed_chat_of_too_many_values_is_refused(
 
 async def test_a_large_typed_chat_is_answered(caller: Caller, provider: FakeProvider) -> None:
     request = message(extra=members(30_000))
-    await caller.world.typed.Chat(request, metadata=caller.metadata)
+    await caller.harness.typed.Chat(request, metadata=caller.metadata)
     assert len(provider.bodies[0]) == 30_000 + 2
 
 
 async def test_a_typed_embedding_of_too_many_inputs_is_refused(caller: Caller) -> None:
     request = typed_pb.EmbedRequest(model="m", inputs=["x"] * 2_049)
-    assert field_of(await refused(caller.world.typed.Embed(request, metadata=caller.metadata))) == "inputs"
+    assert field_of(await refused(caller.harness.typed.Embed(request, metadata=caller.metadata))) == "inputs"
 
 
 def new_model(**fields: Any) -> model_pb.CreateModelRequest:
@@ -134,7 +134,7 @@ def new_provider(**fields: Any) -> provider_pb.CreateProviderRequest:
     return provider_pb.CreateProviderRequest(**{"driver": "echo", "label": "E", **fields})
 
 
-Send = Callable[[World, Any], Awaitable[Any]]
+Send = Callable[[Harness, Any], Awaitable[Any]]
 MANAGE: dict[str, tuple[Send, str]] = {
     "model's metadata": (
         lambda w, m: w.models.CreateModel(new_model(metadata=members(20_000)), metadata=m),
@@ -185,12 +185,12 @@ MANAGE: dict[str, tuple[Send, str]] = {
 
 @pytest.mark.parametrize("name", MANAGE)
 async def test_a_record_that_is_too_large_is_refused_by_field(
-    caller: Caller, world: World, name: str, monkeypatch: pytest.MonkeyPatch
+    caller: Caller, harness: Harness, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """12 MiB of metadata were converted for seconds before their size was looked at."""
     monkeypatch.setattr("core.fields.small_json", None)
     send, field = MANAGE[name]
-    error = await refused(send(world, caller.metadata))
+    error = await refused(send(harness, caller.metadata))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert field_of(error) == field
 
@@ -198,11 +198,11 @@ async def test_a_record_that_is_too_large_is_refused_by_field(
 async def test_usage_of_years_is_refused(caller: Caller) -> None:
     request = usage_pb.GetUsageRequest()
     getattr(request, "from").seconds = 1_600_000_000
-    assert field_of(await refused(caller.world.usage.GetUsage(request, metadata=caller.metadata))) == "from"
+    assert field_of(await refused(caller.harness.usage.GetUsage(request, metadata=caller.metadata))) == "from"
 
 
 async def test_totals_are_over_everything_where_rows_are_not(
-    caller: Caller, world: World, monkeypatch: pytest.MonkeyPatch
+    caller: Caller, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They were added up from the rows, of which there are at most 10,000."""
     monkeypatch.setattr("core.storage.sqlite.MAX_TOTALS", 2)
@@ -211,12 +211,12 @@ async def test_totals_are_over_everything_where_rows_are_not(
         await caller.model(key=key)
         await caller.chat(model=key)
     await caller.records(3)
-    answer = await world.usage.GetUsage(usage_pb.GetUsageRequest(), metadata=caller.metadata)
+    answer = await harness.usage.GetUsage(usage_pb.GetUsageRequest(), metadata=caller.metadata)
     assert len(answer.rows) == 2
     assert [total.requests for total in answer.totals] == [3]
 
 
-async def test_large_models_come_in_short_pages(caller: Caller, world: World) -> None:
+async def test_large_models_come_in_short_pages(caller: Caller, harness: Harness) -> None:
     """A page of them took a minute, and was too large to send."""
     long = Struct()
     long.update({"a": "x" * 16_000})
@@ -228,7 +228,7 @@ async def test_large_models_come_in_short_pages(caller: Caller, world: World) ->
     pages = 0
     while not pages or token:
         request = model_pb.ListModelsRequest(page_size=1000, page_token=token)
-        page = await world.models.ListModels(request, metadata=caller.metadata)
+        page = await harness.models.ListModels(request, metadata=caller.metadata)
         found, token, pages = [*found, *(model.key for model in page.models)], page.next_page_token, pages + 1
     assert sorted(found) == sorted(["m", *(f"m{number}" for number in range(60))])
     assert pages > 1
@@ -261,8 +261,8 @@ class TestOthersGoOn:
     """Large bodies are read by a thread: while it is busy, other tenants' plain chats are answered."""
 
     @pytest.fixture
-    async def other(self, world: World, provider: FakeProvider) -> Caller:
-        made = world.caller(tenant="globex")
+    async def other(self, harness: Harness, provider: FakeProvider) -> Caller:
+        made = harness.caller(tenant="globex")
         await made.provider(provider.url)
         await made.model()
         return made

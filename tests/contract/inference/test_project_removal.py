@@ -9,14 +9,14 @@ from core.storage.closed_projects import close_project
 from core.tenancy import Project, Tenant
 from services.inference.domain.tables import MODELS, PROVIDERS, USAGE
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, World, reason_of, refused
+from tests.support.inference_harness import Caller, Harness, reason_of, refused
 from tests.support.platforms import memory_platform
 from tests.support.removal import MARKER, delete_project, files_with, hurry, records_of, removed
 
 
-async def used(world: World, provider: FakeProvider, project: str) -> Caller:
+async def used(harness: Harness, provider: FakeProvider, project: str) -> Caller:
     """Of a project with a provider, a model and a usage record."""
-    caller = world.caller(project=project)
+    caller = harness.caller(project=project)
     await caller.provider(provider.url, credentials={"apiKey": MARKER}, description=MARKER)
     await caller.model(description=MARKER)
     await caller.chat()
@@ -24,27 +24,29 @@ async def used(world: World, provider: FakeProvider, project: str) -> Caller:
     return caller
 
 
-async def test_models_and_sealed_keys_go_and_usage_stays(world: World, provider: FakeProvider, tmp_path: Path) -> None:
+async def test_models_and_sealed_keys_go_and_usage_stays(
+    harness: Harness, provider: FakeProvider, tmp_path: Path
+) -> None:
     """All of them stayed."""
-    hurry(world.running)
+    hurry(harness.running)
     for project in ("p1", "p2"):
-        await used(world, provider, project)
-    await delete_project(world.running)
-    await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", PROVIDERS, MODELS) == 0
-    assert await records_of(world.running, "acme", "p1", USAGE) == 1
-    assert await records_of(world.running, "acme", "p2", PROVIDERS, MODELS, USAGE) == 3
-    await delete_project(world.running, project="p2")
-    await removed(world.running, project="p2")
-    assert files_with(world.folder) == []
+        await used(harness, provider, project)
+    await delete_project(harness.running)
+    await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", PROVIDERS, MODELS) == 0
+    assert await records_of(harness.running, "acme", "p1", USAGE) == 1
+    assert await records_of(harness.running, "acme", "p2", PROVIDERS, MODELS, USAGE) == 3
+    await delete_project(harness.running, project="p2")
+    await removed(harness.running, project="p2")
+    assert files_with(harness.folder) == []
 
 
-async def test_nothing_begins_in_a_deleted_project(world: World, provider: FakeProvider) -> None:
+async def test_nothing_begins_in_a_deleted_project(harness: Harness, provider: FakeProvider) -> None:
     """A call that is under way made a provider, whose sealed keys stayed."""
-    await close_project(world.running.platform.store, Project(Tenant("acme"), "p1"))
-    error = await refused(world.caller().provider(provider.url))
+    await close_project(harness.running.platform.store, Project(Tenant("acme"), "p1"))
+    error = await refused(harness.caller().provider(provider.url))
     assert (error.code(), reason_of(error)) == (grpc.StatusCode.NOT_FOUND, "PROJECT_DELETED")
-    assert await records_of(world.running, "acme", "p1", PROVIDERS) == 0
+    assert await records_of(harness.running, "acme", "p1", PROVIDERS) == 0
 
 
 async def test_a_service_must_say_how_it_removes_a_project() -> None:

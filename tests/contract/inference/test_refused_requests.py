@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, World, field_of, reason_of, refused
+from tests.support.inference_harness import Caller, Harness, field_of, reason_of, refused
 
 
 class TestRefusedRequests:
@@ -83,8 +83,8 @@ class TestRefusedRequests:
         await caller.chat(text)
         assert provider.bodies[0]["messages"][0]["content"] == text
 
-    async def test_another_tenants_and_projects_models_are_not_there(self, world: World, caller: Caller) -> None:
-        for stranger in (world.caller(tenant="globex"), world.caller(project="p2")):
+    async def test_another_tenants_and_projects_models_are_not_there(self, harness: Harness, caller: Caller) -> None:
+        for stranger in (harness.caller(tenant="globex"), harness.caller(project="p2")):
             error = await refused(stranger.chat())
             assert error.code() is grpc.StatusCode.NOT_FOUND
         await caller.chat()

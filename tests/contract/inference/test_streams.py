@@ -11,16 +11,16 @@ import pytest
 from portico.inference.v1 import model_service_pb2, usage_service_pb2
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, frames_of, inference, text_of
+from tests.support.inference_harness import Caller, frames_of, inference, text_of
 
 
 async def until_records(caller: Caller, count: int) -> list[Any]:
     """The records once that many have been written: a cancelled call ends after its client has gone."""
     async with asyncio.timeout(5):
         while True:
-            await caller.world.flush()
+            await caller.harness.flush()
             request = usage_service_pb2.ListUsageRecordsRequest(page_size=1000)
-            answer = await caller.world.usage.ListUsageRecords(request, metadata=caller.metadata)
+            answer = await caller.harness.usage.ListUsageRecords(request, metadata=caller.metadata)
             if len(answer.records) >= count:
                 return list(answer.records)
             await asyncio.sleep(0.01)
@@ -121,8 +121,8 @@ class TestStream:
 
     async def test_silence_in_the_middle_ends_the_stream(self, tmp_path: Path, provider: FakeProvider) -> None:
         provider.behaviour = fake.sends(fake.chunk({"content": "a"}), end="hang")
-        async with inference(tmp_path / "data", PORTICO_PROVIDER_IDLE_SECONDS="1") as world:
-            caller = world.caller()
+        async with inference(tmp_path / "data", PORTICO_PROVIDER_IDLE_SECONDS="1") as harness:
+            caller = harness.caller()
             await caller.provider(provider.url)
             await caller.model()
             *_, last = await caller.stream()

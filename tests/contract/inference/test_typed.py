@@ -9,7 +9,7 @@ from core.rpc.values import json_of
 from portico.inference.v1 import inference_service_pb2
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
-from tests.support.inference_world import Caller, field_of, reason_of, refused
+from tests.support.inference_harness import Caller, field_of, reason_of, refused
 
 
 class TestTyped:
@@ -28,7 +28,7 @@ class TestTyped:
             tool_choice="f",
         )
         request.extra.update({"top_k": 4, "half": 0.5})
-        answer = await caller.world.typed.Chat(request, metadata=caller.metadata)
+        answer = await caller.harness.typed.Chat(request, metadata=caller.metadata)
         assert answer.choices[0].message.content == "Hello!"
         assert answer.choices[0].finish_reason == "stop"
         assert (answer.model, answer.usage.total_tokens, answer.usage.reasoning_tokens) == ("m", 18, 2)
@@ -53,14 +53,14 @@ class TestTyped:
     async def test_extra_must_not_repeat_a_field(self, caller: Caller) -> None:
         request = inference_service_pb2.ChatRequest(model="m", messages=[{"role": "user"}])
         request.extra.update({"temperature": 1})
-        assert field_of(await refused(caller.world.typed.Chat(request, metadata=caller.metadata))) == (
+        assert field_of(await refused(caller.harness.typed.Chat(request, metadata=caller.metadata))) == (
             "extra.temperature"
         )
 
     async def test_a_stream_ends_with_the_usage(self, caller: Caller, provider: FakeProvider) -> None:
         provider.behaviour = fake.streams(["Hel", "lo"])
         request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
-        pieces = [piece async for piece in caller.world.typed.ChatStream(request, metadata=caller.metadata)]
+        pieces = [piece async for piece in caller.harness.typed.ChatStream(request, metadata=caller.metadata)]
         deltas = [delta for piece in pieces for delta in piece.deltas]
         assert deltas[0].role == "assistant"
         assert "".join(delta.content for delta in deltas) == "Hello"
@@ -78,11 +78,11 @@ class TestTyped:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         provider.behaviour = fake.responds(json.dumps(fake.completion(choices=[choice])).encode())
         request = inference_service_pb2.ChatRequest(model="m", messages=[{"role": "user", "content": "?"}])
-        answer = await caller.world.typed.Chat(request, metadata=caller.metadata)
+        answer = await caller.harness.typed.Chat(request, metadata=caller.metadata)
         assert answer.choices[0].message.reasoning_content == "Hm"
         assert (await caller.chat())["choices"][0]["message"] == message
         provider.behaviour = fake.sends(fake.chunk({name: "Hm"}), fake.chunk({"content": "42"}, "stop"), fake.DONE)
-        stream = caller.world.typed.ChatStream(
+        stream = caller.harness.typed.ChatStream(
             inference_service_pb2.ChatStreamRequest(chat=request), metadata=caller.metadata
         )
         deltas = [delta async for piece in stream for delta in piece.deltas]
@@ -92,7 +92,7 @@ class TestTyped:
     async def test_reasoning_goes_back_to_the_provider(self, caller: Caller, provider: FakeProvider) -> None:
         message = {"role": "assistant", "content": "42", "reasoning_content": "Hm"}
         request = inference_service_pb2.ChatRequest(model="m", messages=[message])
-        await caller.world.typed.Chat(request, metadata=caller.metadata)
+        await caller.harness.typed.Chat(request, metadata=caller.metadata)
         assert provider.bodies[0]["messages"] == [message]
 
     async def test_content_in_parts_is_its_texts(self, caller: Caller, provider: FakeProvider) -> None:
@@ -101,7 +101,7 @@ class TestTyped:
         parts = [thinking, {"type": "text", "text": "4"}, {"type": "text", "text": "2"}]
         provider.behaviour = fake.sends(fake.chunk({"content": parts}, "stop"), fake.DONE)
         request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
-        stream = caller.world.typed.ChatStream(request, metadata=caller.metadata)
+        stream = caller.harness.typed.ChatStream(request, metadata=caller.metadata)
         deltas = [delta async for piece in stream for delta in piece.deltas]
         assert (deltas[0].content, deltas[0].reasoning_content) == ("42", "Hm")
 
@@ -110,7 +110,7 @@ class TestTyped:
         choice = {"index": 0, "delta": {"content": "a"}, "logprobs": logprobs, "finish_reason": None}
         provider.behaviour = fake.sends(fake.chunk({}, choices=[choice]), fake.chunk({}, "stop"), fake.DONE)
         request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
-        stream = caller.world.typed.ChatStream(request, metadata=caller.metadata)
+        stream = caller.harness.typed.ChatStream(request, metadata=caller.metadata)
         first, *_ = [delta async for piece in stream for delta in piece.deltas]
         assert json_of(first.logprobs, "logprobs") == logprobs
 
@@ -119,7 +119,7 @@ class TestTyped:
     ) -> None:
         provider.behaviour = fake.sends(b'data: {"error":{"code":429,"message":"slow down"}}\n\n')
         request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
-        call = caller.world.typed.ChatStream(request, metadata=caller.metadata)
+        call = caller.harness.typed.ChatStream(request, metadata=caller.metadata)
         error = await refused(call.read())
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (reason_of(error), error.details()) == ("RATE_LIMIT_EXCEEDED", "slow down")
@@ -127,6 +127,6 @@ class TestTyped:
     async def test_a_broken_stream_is_an_error(self, caller: Caller, provider: FakeProvider) -> None:
         provider.behaviour = fake.sends(fake.chunk({"content": "a"}))
         request = inference_service_pb2.ChatStreamRequest(chat={"model": "m", "messages": [{"role": "user"}]})
-        call = caller.world.typed.ChatStream(request, metadata=caller.metadata)
+        call = caller.harness.typed.ChatStream(request, metadata=caller.metadata)
         assert (await call.read()).deltas[0].content == "a"
         assert reason_of(await refused(call.read())) == "UPSTREAM_TRUNCATED"

@@ -9,20 +9,20 @@ from tests.support.rag_client import (
     RagClient,
     served,
 )
-from tests.support.rag_world import World
+from tests.support.rag_harness import Harness
 from tests.support.serving import connect
 from tests.support.tokens import Signer
 
 
 @pytest.fixture
-async def world(tmp_path: Path, signer: Signer) -> AsyncIterator[World]:
+async def harness(tmp_path: Path, signer: Signer) -> AsyncIterator[Harness]:
     async with (
         served(tmp_path, signer) as running,
         connect(running.port) as channel,
     ):
-        yield World(running, channel, signer, tmp_path)
+        yield Harness(running, channel, signer, tmp_path)
 
 
 @pytest.fixture
-def client(world: World) -> RagClient:
-    return world.client()
+def client(harness: Harness) -> RagClient:
+    return harness.client()

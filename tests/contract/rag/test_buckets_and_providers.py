@@ -14,7 +14,7 @@ from tests.support.rag_client import (
     FORM,
     RagClient,
 )
-from tests.support.rag_world import CODE, MIB, SlowForm, World, outcome, refused, s3_client, s3_provider, struct
+from tests.support.rag_harness import CODE, MIB, Harness, SlowForm, outcome, refused, s3_client, s3_provider, struct
 from tests.support.waiting import until
 
 
@@ -45,8 +45,8 @@ async def test_lists_that_ask_for_no_page_are_complete(client: RagClient) -> Non
     assert providers.next_page_token == ""
 
 
-async def test_the_default_is_made_once_however_many_ask(world: World) -> None:
-    client = world.client(project="fresh")
+async def test_the_default_is_made_once_however_many_ask(harness: Harness) -> None:
+    client = harness.client(project="fresh")
     request = bucket_pb.GetBucketRequest(bucket_key="default")
     answers = await asyncio.gather(*(client.call(client.buckets.GetBucket, request) for _ in range(20)))
     assert len({answer.bucket.id for answer in answers}) == 1
@@ -122,7 +122,7 @@ async def test_drivers(client: RagClient) -> None:
     assert {field.scope for field in drivers["s3"].fields} == {"credentials", "settings"}
 
 
-async def test_files_in_s3(client: RagClient, world: World, s3_endpoint: str) -> None:
+async def test_files_in_s3(client: RagClient, harness: Harness, s3_endpoint: str) -> None:
     s3 = s3_client(s3_endpoint)
     s3.create_bucket(Bucket="tenants")
     provider = (await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint))).provider
@@ -138,7 +138,7 @@ async def test_files_in_s3(client: RagClient, world: World, s3_endpoint: str) ->
     assert (await client.download("big", "far", range="bytes=-5")).content == content[-5:]
     await client.upload(b"small", bucket="far", keyHint="big")
     assert (await client.download("big", "far")).content == b"small"
-    assert world.objects() == []
+    assert harness.objects() == []
     assert len(s3.list_objects_v2(Bucket="tenants")["Contents"]) == 1
     delete = provider_pb.DeleteFileProviderRequest(provider_key="ours")
     await refused(client.call(client.providers.DeleteFileProvider, delete), CODE.FAILED_PRECONDITION, http=409)
@@ -164,11 +164,11 @@ async def test_a_cancelled_upload_leaves_no_parts_in_s3(client: RagClient, s3_en
     assert "Contents" not in s3.list_objects_v2(Bucket="broken-off")
 
 
-async def test_credentials_are_sealed_and_never_come_out(client: RagClient, world: World, s3_endpoint: str) -> None:
+async def test_credentials_are_sealed_and_never_come_out(client: RagClient, harness: Harness, s3_endpoint: str) -> None:
     await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint))
     listed = await client.call(client.providers.ListFileProviders, provider_pb.ListFileProvidersRequest())
     assert "hush-hush" not in str(listed)
-    assert all(b"hush-hush" not in path.read_bytes() for path in world.folder.glob("*.sqlite*"))
+    assert all(b"hush-hush" not in path.read_bytes() for path in harness.folder.glob("*.sqlite*"))
 
 
 async def test_providers_are_listed_by_status_and_driver(client: RagClient, s3_endpoint: str) -> None:
@@ -252,10 +252,10 @@ async def test_providers_that_cannot_be_made(client: RagClient, more: dict[str, 
     await refused(client.call(client.providers.CreateFileProvider, request), CODE.INVALID_ARGUMENT, field)
 
 
-async def test_a_provider_that_cannot_be_reached(client: RagClient, world: World) -> None:
+async def test_a_provider_that_cannot_be_reached(client: RagClient, harness: Harness) -> None:
     await client.call(client.providers.CreateFileProvider, s3_provider("http://127.0.0.1:9"))
     bucket = bucket_pb.CreateBucketRequest(name="Far", key="far", provider_key="ours")
     await client.call(client.buckets.CreateBucket, bucket)
     await refused(client.upload(b"x", bucket="far"), CODE.UNAVAILABLE, http=503)
     assert await client.keys("far") == []
-    assert await world.upload_intents() == 1, "what may lie at the provider is looked at later"
+    assert await harness.upload_intents() == 1, "what may lie at the provider is looked at later"

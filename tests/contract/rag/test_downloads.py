@@ -20,7 +20,7 @@ from tests.support.rag_client import (
     file_head,
     received,
 )
-from tests.support.rag_world import CODE, MIB, World, refused
+from tests.support.rag_harness import CODE, MIB, Harness, refused
 from tests.support.waiting import until
 
 
@@ -219,7 +219,7 @@ async def test_readers_beside_writers_get_whole_files(client: RagClient) -> None
     await writing
 
 
-async def test_256_mib_up_and_down_are_never_held_in_memory(world: World, client: RagClient) -> None:
+async def test_256_mib_up_and_down_are_never_held_in_memory(harness: Harness, client: RagClient) -> None:
     """The test's own share included: both ends run in this process."""
     size = 256
     block = os.urandom(MIB)

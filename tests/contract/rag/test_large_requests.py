@@ -16,7 +16,7 @@ from portico.rag.v1 import file_service_pb2 as file_pb
 from portico.rag.v1 import provider_service_pb2 as provider_pb
 from tests.support.large_requests import json_list, json_object, members, repeated
 from tests.support.rag_client import RagClient, form
-from tests.support.rag_world import CODE, MIB, World, refused
+from tests.support.rag_harness import CODE, MIB, Harness, refused
 
 Send = Callable[[RagClient], Awaitable[Any]]
 RECORDS: dict[str, tuple[Send, str]] = {
@@ -106,10 +106,10 @@ async def test_metadata_comes_back_as_it_was_sent(client: RagClient) -> None:
     assert (await client.upload(b"x", metadata=given))["metadata"] == given
 
 
-async def test_others_go_on_while_large_files_come_as_json(world: World, client: RagClient) -> None:
+async def test_others_go_on_while_large_files_come_as_json(harness: Harness, client: RagClient) -> None:
     data = base64.b64encode(b"x" * (20 * MIB)).decode()
     body = orjson.dumps({"fileName": "a", "data": data})
-    other = world.client(tenant="globex")
+    other = harness.client(tenant="globex")
     large = asyncio.gather(*(client.send([body], "application/json") for _ in range(3)))
     for number in range(10):
         assert (await other.upload(b"mine", keyHint=f"{number}"))["size"] == 4

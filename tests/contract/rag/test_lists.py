@@ -8,7 +8,7 @@ from portico.rag.v1 import file_service_pb2 as file_pb
 from tests.support.rag_client import (
     RagClient,
 )
-from tests.support.rag_world import CODE, World, refused
+from tests.support.rag_harness import CODE, Harness, refused
 
 
 async def test_a_list_is_by_key_and_paged(client: RagClient) -> None:
@@ -50,12 +50,12 @@ async def test_a_list_with_bad_parameters(client: RagClient, more: dict[str, Any
     await refused(client.call(client.files.ListFiles, request), CODE.INVALID_ARGUMENT, field, http=400)
 
 
-async def test_deleting_a_file(client: RagClient, world: World) -> None:
+async def test_deleting_a_file(client: RagClient, harness: Harness) -> None:
     file = await client.upload(b"x")
     answer = await client.delete(file["key"])
     assert (answer.bucket_key, answer.object_key) == ("default", file["key"])
     assert answer.message
     await refused(client.get(file["key"]), CODE.NOT_FOUND, "objectKey", http=404)
     await refused(client.delete(file["key"]), CODE.NOT_FOUND, "objectKey", http=404)
-    assert world.objects() == []
-    assert await world.upload_intents() == 0
+    assert harness.objects() == []
+    assert await harness.upload_intents() == 0

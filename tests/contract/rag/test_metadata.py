@@ -13,7 +13,7 @@ from portico.rag.v1 import bucket_service_pb2 as bucket_pb
 from portico.rag.v1 import file_rest_service_pb2 as rest_pb
 from portico.rag.v1 import file_service_pb2 as file_pb
 from tests.support.rag_client import RagClient, form
-from tests.support.rag_world import CODE, World, refused, struct
+from tests.support.rag_harness import CODE, Harness, refused, struct
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -52,13 +52,13 @@ both_ways = pytest.mark.parametrize("body_of", [as_json, as_form])
     ],
 )
 async def test_what_cannot_be_given_back_is_refused_before_anything_is_stored(
-    client: RagClient, world: World, body_of: Any, metadata: bytes
+    client: RagClient, harness: Harness, body_of: Any, metadata: bytes
 ) -> None:
     body, content_type = body_of(metadata)
     error = await refused(client.send([body], content_type), CODE.INVALID_ARGUMENT, http=400)
     assert error.field in ("metadata", "body")  # the body where it is no JSON at all
     assert await client.keys() == []
-    assert world.objects() == []
+    assert harness.objects() == []
 
 
 @both_ways

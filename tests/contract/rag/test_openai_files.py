@@ -15,10 +15,10 @@ from tests.support.rag_client import (
     form,
     received,
 )
-from tests.support.rag_world import CODE, World, refused
+from tests.support.rag_harness import CODE, Harness, refused
 
 
-async def test_openais_files(client: RagClient, world: World) -> None:
+async def test_openais_files(client: RagClient, harness: Harness) -> None:
     made = await client.send([form(b'{"a": 1}\n', "train.jsonl", purpose="fine-tune")], bucket="")
     assert made["id"].startswith("file-")
     assert len(made["id"]) == 29
@@ -43,7 +43,7 @@ async def test_openais_files(client: RagClient, world: World) -> None:
     assert (gone.id, gone.deleted) == (made["id"], True)
     again = file_pb.GetOpenAIFileRequest(file_id=made["id"])
     await refused(client.call(client.openai.GetOpenAIFile, again), CODE.NOT_FOUND, http=404)
-    assert world.objects() == []
+    assert harness.objects() == []
 
 
 async def test_openais_list(client: RagClient) -> None:
@@ -101,17 +101,19 @@ async def test_every_purpose_of_openais_is_taken(client: RagClient, purpose: str
 
 
 @pytest.mark.parametrize("name", ["expires_after[anchor]", "expires_after[seconds]", "expires_after"])
-async def test_an_expiry_is_refused_as_long_as_it_cannot_be_kept(client: RagClient, world: World, name: str) -> None:
+async def test_an_expiry_is_refused_as_long_as_it_cannot_be_kept(
+    client: RagClient, harness: Harness, name: str
+) -> None:
     """It was dropped, and the file stayed for ever."""
     body = [form(b"x", purpose="batch", **{name: "3600"})]
     await refused(client.send(body, bucket=""), CODE.INVALID_ARGUMENT, "expires_after", http=400)
     behind = [file_head("b.jsonl") + b"{}" + FILE_END + field("purpose", "batch") + field(name, "3600") + FORM_END]
     await refused(client.send(behind, bucket=""), CODE.INVALID_ARGUMENT, "expires_after", http=400)
-    assert world.objects() == []
+    assert harness.objects() == []
 
 
 @pytest.mark.parametrize("fields", [{}, {"purpose": ""}, {"purpose": "x" * 65}, {"purpose": "bogus"}])
-async def test_a_purpose_of_openais_is_wanted(client: RagClient, world: World, fields: dict[str, str]) -> None:
+async def test_a_purpose_of_openais_is_wanted(client: RagClient, harness: Harness, fields: dict[str, str]) -> None:
     """A file with another purpose broke every list of a typed client."""
     await refused(client.send([form(b"x", **fields)], bucket=""), CODE.INVALID_ARGUMENT, "purpose", http=400)
-    assert world.objects() == []
+    assert harness.objects() == []

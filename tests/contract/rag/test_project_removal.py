@@ -15,7 +15,7 @@ from portico.rag.v1 import provider_service_pb2 as provider_pb
 from services.rag.adapters.s3_limits import MAX_LISTED
 from services.rag.domain.tables import BUCKETS, FILES, PROVIDERS
 from tests.support.rag_client import FORM, RagClient
-from tests.support.rag_world import CODE, SlowForm, World, refused, s3_client, s3_provider, struct
+from tests.support.rag_harness import CODE, Harness, SlowForm, refused, s3_client, s3_provider, struct
 from tests.support.removal import (
     MARKER,
     delete_project,
@@ -53,71 +53,73 @@ async def fill(client: RagClient, endpoint: str, bucket: str) -> None:
         await client.upload(f"{MARKER} {number}".encode(), bucket="remote", keyHint=f"b{number}")
 
 
-async def test_everything_of_it_goes_and_nothing_of_another(world: World, s3_endpoint: str, s3_bucket: str) -> None:
+async def test_everything_of_it_goes_and_nothing_of_another(harness: Harness, s3_endpoint: str, s3_bucket: str) -> None:
     """Files, contents and sealed keys stayed."""
-    hurry(world.running)
+    hurry(harness.running)
     for project in ("p1", "p2"):
-        await fill(world.client(project=project), s3_endpoint, s3_bucket)
-    await delete_project(world.running)
-    await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert await records_of(world.running, "acme", "p2", *COLLECTIONS) == 2 + 2 + 6
-    assert {path.relative_to(world.folder / "files").parts[1] for path in world.objects()} == {"p2"}
+        await fill(harness.client(project=project), s3_endpoint, s3_bucket)
+    await delete_project(harness.running)
+    await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert await records_of(harness.running, "acme", "p2", *COLLECTIONS) == 2 + 2 + 6
+    assert {path.relative_to(harness.folder / "files").parts[1] for path in harness.objects()} == {"p2"}
     assert {name.split("/")[1] for name in objects(s3_endpoint, s3_bucket)} == {"p2"}
-    other = world.client(project="p2")
+    other = harness.client(project="p2")
     assert (await other.download("a1")).content == (await other.download("b1", "remote")).content
 
 
-async def test_more_objects_go_than_one_list_names(world: World, s3_endpoint: str, s3_bucket: str) -> None:
-    hurry(world.running)
-    await fill(world.client(), s3_endpoint, s3_bucket)
+async def test_more_objects_go_than_one_list_names(harness: Harness, s3_endpoint: str, s3_bucket: str) -> None:
+    hurry(harness.running)
+    await fill(harness.client(), s3_endpoint, s3_bucket)
     for number in range(2 * MAX_LISTED):
-        await world.client().upload(b"content", bucket="remote", keyHint=f"c{number}")
+        await harness.client().upload(b"content", bucket="remote", keyHint=f"c{number}")
     assert len(objects(s3_endpoint, s3_bucket)) > 2 * MAX_LISTED
-    await delete_project(world.running)
-    await removed(world.running)
+    await delete_project(harness.running)
+    await removed(harness.running)
     assert objects(s3_endpoint, s3_bucket) == []
 
 
-async def test_not_a_byte_of_it_is_on_the_disk(world: World, s3_endpoint: str, s3_bucket: str) -> None:
+async def test_not_a_byte_of_it_is_on_the_disk(harness: Harness, s3_endpoint: str, s3_bucket: str) -> None:
     """Rows that were deleted stayed in the database file."""
-    hurry(world.running)
-    await fill(world.client(), s3_endpoint, s3_bucket)
-    assert files_with(world.folder)
-    await delete_project(world.running)
-    await removed(world.running)
-    assert files_with(world.folder) == []
+    hurry(harness.running)
+    await fill(harness.client(), s3_endpoint, s3_bucket)
+    assert files_with(harness.folder)
+    await delete_project(harness.running)
+    await removed(harness.running)
+    assert files_with(harness.folder) == []
 
 
 @pytest.mark.parametrize("bucket", ["default", "remote"])
 async def test_an_upload_that_is_under_way_is_refused_and_leaves_nothing(
-    world: World, s3_endpoint: str, s3_bucket: str, bucket: str
+    harness: Harness, s3_endpoint: str, s3_bucket: str, bucket: str
 ) -> None:
-    hurry(world.running)
-    client, form = world.client(), SlowForm()
+    hurry(harness.running)
+    client, form = harness.client(), SlowForm()
     await fill(client, s3_endpoint, s3_bucket)
     upload = client.start_upload(form.chunks(), FORM, bucket)
     async with asyncio.timeout(20):
-        while not await world.upload_intents():
+        while not await harness.upload_intents():
             await asyncio.sleep(0.01)
-    await delete_project(world.running)
-    await gone_over(world.running, 3)
-    assert await records_of(world.running, "acme", "p1", PROVIDERS) == 2  # the upload needs its own to take itself back
+    await delete_project(harness.running)
+    await gone_over(harness.running, 3)
+    assert (
+        await records_of(harness.running, "acme", "p1", PROVIDERS) == 2
+    )  # the upload needs its own to take itself back
     form.on.set()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await upload
     assert caught.value.code() in (CODE.NOT_FOUND, CODE.UNAVAILABLE)  # the bucket is gone, or the folder is
-    await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert world.objects() == []
+    await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert harness.objects() == []
     assert objects(s3_endpoint, s3_bucket) == []
 
 
 @pytest.mark.parametrize("what", ["provider", "bucket", "list", "upload"])
-async def test_nothing_begins_in_a_deleted_project(world: World, what: str) -> None:
+async def test_nothing_begins_in_a_deleted_project(harness: Harness, what: str) -> None:
     """Its token is refused by now, but a call may be under way: a provider that it made stayed, with its keys."""
-    await close_project(world.running.platform.store, Project(Tenant("acme"), "p1"))
-    client = world.client()
+    await close_project(harness.running.platform.store, Project(Tenant("acme"), "p1"))
+    client = harness.client()
     calls: dict[str, Any] = {
         "provider": lambda: client.call(
             client.providers.CreateFileProvider, provider_pb.CreateFileProviderRequest(driver="local", label="l")
@@ -128,53 +130,53 @@ async def test_nothing_begins_in_a_deleted_project(world: World, what: str) -> N
     }
     error = await refused(calls[what](), CODE.NOT_FOUND)
     assert error.reason == "PROJECT_DELETED"
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert world.objects() == []
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert harness.objects() == []
 
 
-async def test_a_provider_that_refuses_is_tried_again(world: World, s3_endpoint: str, s3_bucket: str) -> None:
-    hurry(world.running)
-    await fill(world.client(), s3_endpoint, s3_bucket)
+async def test_a_provider_that_refuses_is_tried_again(harness: Harness, s3_endpoint: str, s3_bucket: str) -> None:
+    hurry(harness.running)
+    await fill(harness.client(), s3_endpoint, s3_bucket)
     s3 = s3_client(s3_endpoint)
     kept = {name: s3.get_object(Bucket=s3_bucket, Key=name)["Body"].read() for name in objects(s3_endpoint, s3_bucket)}
     for name in kept:
         s3.delete_object(Bucket=s3_bucket, Key=name)
     s3.delete_bucket(Bucket=s3_bucket)
-    await delete_project(world.running)
-    await gone_over(world.running, 3)
-    assert not (await passes(world.running))[1]
-    assert await records_of(world.running, "acme", "p1", PROVIDERS) == 2
+    await delete_project(harness.running)
+    await gone_over(harness.running, 3)
+    assert not (await passes(harness.running))[1]
+    assert await records_of(harness.running, "acme", "p1", PROVIDERS) == 2
     s3.create_bucket(Bucket=s3_bucket)
     for name, content in kept.items():
         s3.put_object(Bucket=s3_bucket, Key=name, Body=content)
-    await removed(world.running)
+    await removed(harness.running)
     assert objects(s3_endpoint, s3_bucket) == []
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
 
 
 async def test_a_provider_that_goes_on_refusing_loses_its_keys_here_and_is_told_of(
-    world: World, s3_endpoint: str, s3_bucket: str
+    harness: Harness, s3_endpoint: str, s3_bucket: str
 ) -> None:
-    hurry(world.running, patience=0.0)
-    await fill(world.client(), s3_endpoint, s3_bucket)
+    hurry(harness.running, patience=0.0)
+    await fill(harness.client(), s3_endpoint, s3_bucket)
     s3 = s3_client(s3_endpoint)
     for name in objects(s3_endpoint, s3_bucket):
         s3.delete_object(Bucket=s3_bucket, Key=name)
     s3.delete_bucket(Bucket=s3_bucket)
     with capture_logs() as told:
-        await delete_project(world.running)
-        await removed(world.running)
-    assert await records_of(world.running, "acme", "p1", *COLLECTIONS) == 0
-    assert files_with(world.folder) == []
+        await delete_project(harness.running)
+        await removed(harness.running)
+    assert await records_of(harness.running, "acme", "p1", *COLLECTIONS) == 0
+    assert files_with(harness.folder) == []
     (line,) = [each for each in told if each["event"].startswith("files of a deleted project")]
     assert (line["log_level"], line["project"], line["provider"]) == ("error", "p1", "ours")
 
 
 async def test_a_provider_stays_while_deleted_files_wait_to_be_removed_from_it(
-    world: World, s3_endpoint: str, s3_bucket: str
+    harness: Harness, s3_endpoint: str, s3_bucket: str
 ) -> None:
     """With the provider their contents stayed in it for ever, where nobody knew of them any more."""
-    client = world.client()
+    client = harness.client()
     await fill(client, s3_endpoint, s3_bucket)
     s3 = s3_client(s3_endpoint)
     names = objects(s3_endpoint, s3_bucket)

@@ -12,12 +12,12 @@ from tests.support.rag_client import (
     RagClient,
     form,
 )
-from tests.support.rag_world import CODE, World, refused, s3_provider
+from tests.support.rag_harness import CODE, Harness, refused, s3_provider
 
 
-async def test_the_same_keys_in_two_projects_of_two_tenants(world: World) -> None:
+async def test_the_same_keys_in_two_projects_of_two_tenants(harness: Harness) -> None:
     clients = {
-        (tenant, project): world.client(tenant, project) for tenant in ("acme", "globex") for project in ("p1", "p2")
+        (tenant, project): harness.client(tenant, project) for tenant in ("acme", "globex") for project in ("p1", "p2")
     }
     for name, client in clients.items():
         await client.call(client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="b", key="b"))
@@ -28,7 +28,7 @@ async def test_the_same_keys_in_two_projects_of_two_tenants(world: World) -> Non
         assert (await client.get("a")).metadata["who"] == repr(name)
         assert (await client.download("a")).content == repr(name).encode()
         assert (await client.download("a", "b")).content == repr(name).encode()
-    paths = {path.relative_to(world.folder / "files").parts[:2] for path in world.objects()}
+    paths = {path.relative_to(harness.folder / "files").parts[:2] for path in harness.objects()}
     assert paths == set(clients)
     first = clients["acme", "p1"]
     await first.delete("a")
@@ -36,18 +36,18 @@ async def test_the_same_keys_in_two_projects_of_two_tenants(world: World) -> Non
     await first.call(first.buckets.DeleteBucket, bucket_pb.DeleteBucketRequest(bucket_key="b"))
     for name, client in list(clients.items())[1:]:
         assert (await client.download("a", "b")).content == repr(name).encode()
-    assert len(world.objects()) == 6
+    assert len(harness.objects()) == 6
 
 
-async def test_nothing_of_anothers_is_there(world: World, s3_endpoint: str) -> None:
-    owner = world.client()
+async def test_nothing_of_anothers_is_there(harness: Harness, s3_endpoint: str) -> None:
+    owner = harness.client()
     await owner.call(owner.providers.CreateFileProvider, s3_provider(s3_endpoint))
     bucket = (await owner.call(owner.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="b", key="own"))).bucket
     file = await owner.upload(b"x", bucket="own", keyHint="a")
     openai = await owner.send([form(b"x", purpose="batch")], bucket="")
     listed = await owner.call(owner.providers.ListFileProviders, provider_pb.ListFileProvidersRequest())
     provider_id = next(each.id for each in listed.providers if each.key == "ours")
-    for stranger in (world.client(project="p2"), world.client("globex")):
+    for stranger in (harness.client(project="p2"), harness.client("globex")):
         for key in ("own", bucket.id):
             request = bucket_pb.GetBucketRequest(bucket_key=key)
             await refused(stranger.call(stranger.buckets.GetBucket, request), CODE.NOT_FOUND, "bucketKey")
@@ -67,8 +67,8 @@ async def test_nothing_of_anothers_is_there(world: World, s3_endpoint: str) -> N
     assert (await owner.download("a", "own")).content == b"x"
 
 
-async def test_cursors_of_one_project_show_another_nothing(world: World) -> None:
-    owner, stranger = world.client(), world.client(project="p2")
+async def test_cursors_of_one_project_show_another_nothing(harness: Harness) -> None:
+    owner, stranger = harness.client(), harness.client(project="p2")
     for number in range(3):
         await owner.upload(b"x", keyHint=f"k{number}")
     page = await owner.call(owner.files.ListFiles, file_pb.ListFilesRequest(bucket_key="default", limit=1))
@@ -90,8 +90,8 @@ LESS = {"files:read": (), "files:write": ("files:read",), "files:admin": ("files
 
 
 @pytest.mark.parametrize(("scope", "act"), SCOPES)
-async def test_scopes(world: World, scope: str, act: Callable[[RagClient], Any]) -> None:
-    await world.client().upload(b"x", keyHint="a")
-    await act(world.client(scopes=[scope]))
+async def test_scopes(harness: Harness, scope: str, act: Callable[[RagClient], Any]) -> None:
+    await harness.client().upload(b"x", keyHint="a")
+    await act(harness.client(scopes=[scope]))
     for less in ("models:admin", *LESS[scope]):
-        await refused(act(world.client(scopes=[less])), CODE.PERMISSION_DENIED, http=403)
+        await refused(act(harness.client(scopes=[less])), CODE.PERMISSION_DENIED, http=403)

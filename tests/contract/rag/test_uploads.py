@@ -22,7 +22,7 @@ from tests.support.rag_client import (
     form,
     served,
 )
-from tests.support.rag_world import CODE, MIB, World, refused
+from tests.support.rag_harness import CODE, MIB, Harness, refused
 from tests.support.serving import connect
 from tests.support.tokens import Signer
 
@@ -45,14 +45,14 @@ async def test_an_upload_as_json(client: RagClient) -> None:
     assert (await client.download(file["key"])).content == b"hello"
 
 
-async def test_an_upload_as_a_form(client: RagClient, world: World) -> None:
+async def test_an_upload_as_a_form(client: RagClient, harness: Harness) -> None:
     file = await client.upload_form(
         b"\r\n--hello\r\n", "ä b.bin", keyHint="docs/2024/ä.bin", metadata='{"a": 1}', contentType="application/x-own"
     )
     assert (file["key"], file["fileName"], file["contentType"]) == ("docs/2024/ä.bin", "ä b.bin", "application/x-own")
     assert file["metadata"] == {"a": 1}
     assert (await client.download("docs/2024/ä.bin")).content == b"\r\n--hello\r\n"
-    assert await world.upload_intents() == 0
+    assert await harness.upload_intents() == 0
 
 
 async def test_success_is_201(client: RagClient) -> None:
@@ -112,19 +112,19 @@ async def test_data_as_a_data_url_gives_the_type(client: RagClient) -> None:
         "data:text/plain;base64,a",
     ],
 )
-async def test_broken_base64_is_refused_and_leaves_nothing(client: RagClient, world: World, data: str) -> None:
+async def test_broken_base64_is_refused_and_leaves_nothing(client: RagClient, harness: Harness, data: str) -> None:
     await refused(client.upload(b"", data=data), CODE.INVALID_ARGUMENT, "data", http=400)
-    assert world.objects() == []
+    assert harness.objects() == []
     assert await client.keys() == []
 
 
-async def test_base64_that_breaks_after_megabytes_leaves_nothing(client: RagClient, world: World) -> None:
+async def test_base64_that_breaks_after_megabytes_leaves_nothing(client: RagClient, harness: Harness) -> None:
     data = base64.b64encode(os.urandom(6 * MIB)).decode()
     for at in (len(data) - 5, 3 * MIB, 1024 * 1024 - 1):
         broken = f"{data[:at]}={data[at + 1 :]}"
         await refused(client.upload(b"", data=broken), CODE.INVALID_ARGUMENT, "data")
-    assert world.objects() == []
-    assert await world.upload_intents() == 0
+    assert harness.objects() == []
+    assert await harness.upload_intents() == 0
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ async def test_base64_that_breaks_after_megabytes_leaves_nothing(client: RagClie
         (b'{"fileName": "a", "data": "YQ==", "metadata": {"a": ' + b"[" * 100_000, "body"),
     ],
 )
-async def test_json_that_does_not_fit(client: RagClient, world: World, body: bytes, field: str | None) -> None:
+async def test_json_that_does_not_fit(client: RagClient, harness: Harness, body: bytes, field: str | None) -> None:
     await refused(client.send([body], "application/json"), CODE.INVALID_ARGUMENT, field, http=400)
-    assert world.objects() == []
+    assert harness.objects() == []
 
 
 async def test_json_is_read_up_to_its_limit(client: RagClient) -> None:
@@ -155,15 +155,15 @@ async def test_json_is_read_up_to_its_limit(client: RagClient) -> None:
     await refused(client.send(chunks, "application/json"), CODE.INVALID_ARGUMENT, "body", http=413)
 
 
-async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, world: World) -> None:
+async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, harness: Harness) -> None:
     metadata = {"a": "x" * 16 * 1024}
     await refused(client.upload(b"x", metadata=metadata), CODE.INVALID_ARGUMENT, "metadata")
     await refused(client.upload_form(b"x", metadata=orjson.dumps(metadata).decode()), CODE.INVALID_ARGUMENT, "metadata")
     await refused(client.upload(b"x", metadata={"a": [0] * 100_000}), CODE.INVALID_ARGUMENT, "metadata")
     late = file_head() + b"x" + FILE_END + field("metadata", orjson.dumps(metadata)) + FORM_END
     await refused(client.send([late]), CODE.INVALID_ARGUMENT, "metadata")
-    assert world.objects() == []
-    assert await world.upload_intents() == 0
+    assert harness.objects() == []
+    assert await harness.upload_intents() == 0
 
 
 @pytest.mark.parametrize(
@@ -189,17 +189,17 @@ async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, world: W
         f"--{BOUNDARY}\r\n{'X-A: b' * 3000}\r\n\r\n\r\n--{BOUNDARY}--\r\n".encode(),
     ],
 )
-async def test_a_broken_form_is_refused_and_leaves_nothing(client: RagClient, world: World, body: bytes) -> None:
+async def test_a_broken_form_is_refused_and_leaves_nothing(client: RagClient, harness: Harness, body: bytes) -> None:
     await refused(client.send([body]), CODE.INVALID_ARGUMENT, http=400)
-    assert world.objects() == []
+    assert harness.objects() == []
     assert await client.keys() == []
-    assert await world.upload_intents() == 0
+    assert await harness.upload_intents() == 0
 
 
-async def test_not_much_may_follow_a_form(client: RagClient, world: World) -> None:
+async def test_not_much_may_follow_a_form(client: RagClient, harness: Harness) -> None:
     await client.send([form(b"x"), b"\r\n"])
     await refused(client.send([form(b"x"), b"x" * 2 * MIB]), CODE.INVALID_ARGUMENT)
-    assert len(world.objects()) == 1
+    assert len(harness.objects()) == 1
 
 
 async def test_a_field_of_a_form_has_a_limit(client: RagClient) -> None:
@@ -250,13 +250,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("key", HOSTILE)
-async def test_hostile_keys_are_refused_everywhere(client: RagClient, world: World, key: str) -> None:
+async def test_hostile_keys_are_refused_everywhere(client: RagClient, harness: Harness, key: str) -> None:
     await refused(client.upload(b"x", keyHint=key), CODE.INVALID_ARGUMENT, "keyHint", http=400)
     await refused(client.upload_form(b"x", keyHint=key), CODE.INVALID_ARGUMENT, "keyHint", http=400)
     await refused(client.get(key), CODE.INVALID_ARGUMENT, "objectKey", http=400)
     await refused(client.delete(key), CODE.INVALID_ARGUMENT, "objectKey", http=400)
     await refused(client.download(key), CODE.INVALID_ARGUMENT, "objectKey", http=400)
-    assert world.objects() == []
+    assert harness.objects() == []
 
 
 @pytest.mark.parametrize("key", ["x" * 1024, "a b/c", "...", ".hidden", "100%", "漢/字.txt", "a?b#c", "CON", "a:b"])
@@ -275,40 +275,40 @@ async def test_limits_of_the_installation(tmp_path: Path, signer: Signer) -> Non
         served(tmp_path, signer, **env) as running,
         connect(running.port) as channel,
     ):
-        world = World(running, channel, signer, tmp_path)
-        client = world.client()
+        harness = Harness(running, channel, signer, tmp_path)
+        client = harness.client()
         await client.upload_form(b"x" * MIB)
-        assert len(world.objects()) == 1
+        assert len(harness.objects()) == 1
         await refused(client.upload_form(b"x" * (MIB + 1)), CODE.INVALID_ARGUMENT, "file", http=413)
         await refused(client.upload(b"x" * (MIB + 1)), CODE.INVALID_ARGUMENT, "file", http=413)
         await refused(client.upload(b"x", "a.pdf"), CODE.INVALID_ARGUMENT, "contentType", http=415)
         await refused(client.upload_form(b"x", "a.txt", contentType="text/html"), CODE.INVALID_ARGUMENT, http=415)
         await client.upload(b"x", "a.png")
         await client.upload(b"x", "a", contentType="TEXT/plain; charset=utf-8")
-        assert len(world.objects()) == 3
-        assert await world.upload_intents() == 0
+        assert len(harness.objects()) == 3
+        assert await harness.upload_intents() == 0
 
 
-async def test_a_file_with_the_same_key_is_replaced_whole(client: RagClient, world: World) -> None:
+async def test_a_file_with_the_same_key_is_replaced_whole(client: RagClient, harness: Harness) -> None:
     old = await client.upload(b"old", keyHint="a", metadata={"v": 1}, contentType="text/html")
     new = await client.upload_form(b"newer", "b.txt", keyHint="a")
     assert (new["id"], new["createdAt"]) == (old["id"], old["createdAt"])
     assert (new["size"], new["fileName"], new["metadata"], new["contentType"]) == (5, "b.txt", {}, "text/plain")
     assert new["etag"] != old["etag"]
     assert (await client.download("a")).content == b"newer"
-    assert len(world.objects()) == 1
+    assert len(harness.objects()) == 1
     assert await client.keys() == ["a"]
 
 
-async def test_of_many_uploads_of_one_key_one_stays(client: RagClient, world: World) -> None:
+async def test_of_many_uploads_of_one_key_one_stays(client: RagClient, harness: Harness) -> None:
     contents = [bytes([number]) * 1000 for number in range(12)]
     await asyncio.gather(*(client.upload(content, keyHint="a") for content in contents))
     assert (await client.download("a")).content in contents
-    assert len(world.objects()) == 1
-    assert await world.upload_intents() == 0
+    assert len(harness.objects()) == 1
+    assert await harness.upload_intents() == 0
 
 
-async def test_uploads_and_deletions_of_one_key_at_a_time(client: RagClient, world: World) -> None:
+async def test_uploads_and_deletions_of_one_key_at_a_time(client: RagClient, harness: Harness) -> None:
     async def upload(number: int) -> None:
         await client.upload(bytes([number]) * 1000, keyHint="a")
 
@@ -319,11 +319,11 @@ async def test_uploads_and_deletions_of_one_key_at_a_time(client: RagClient, wor
     for _ in range(5):
         await asyncio.gather(*(work for number in range(4) for work in (upload(number), delete())))
         there = await client.keys()
-        assert len(world.objects()) == len(there) <= 1
+        assert len(harness.objects()) == len(there) <= 1
         if there:
             content = (await client.download("a")).content
             assert content == content[:1] * 1000
-    assert await world.upload_intents() == 0
+    assert await harness.upload_intents() == 0
 
 
 @pytest.mark.parametrize(

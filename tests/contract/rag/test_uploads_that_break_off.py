@@ -17,34 +17,34 @@ from tests.support.rag_client import (
     file_head,
     served,
 )
-from tests.support.rag_world import CODE, MIB, SlowForm, World, outcome, refused
+from tests.support.rag_harness import CODE, MIB, Harness, SlowForm, outcome, refused
 from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.waiting import until
 
 
-async def test_an_upload_that_the_caller_cancels_leaves_nothing(client: RagClient, world: World) -> None:
+async def test_an_upload_that_the_caller_cancels_leaves_nothing(client: RagClient, harness: Harness) -> None:
     call = client.start_upload(SlowForm().chunks(), FORM)
     waiting = asyncio.ensure_future(outcome(call))
-    await until(world.objects)
+    await until(harness.objects)
     call.cancel()
     assert await waiting == "CANCELLED"
-    await until(lambda: not world.objects())
+    await until(lambda: not harness.objects())
     assert await client.keys() == []
-    while await world.upload_intents():
+    while await harness.upload_intents():
         await asyncio.sleep(0.01)
 
 
-async def test_an_upload_over_a_connection_that_breaks_leaves_nothing(world: World) -> None:
+async def test_an_upload_over_a_connection_that_breaks_leaves_nothing(harness: Harness) -> None:
     async with grpc.aio.insecure_channel(
-        f"127.0.0.1:{world.running.port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        f"127.0.0.1:{harness.running.port}", options=[("grpc.use_local_subchannel_pool", 1)]
     ) as channel:
-        call = RagClient(channel, world.signer.token()).start_upload(SlowForm().chunks(), FORM)
+        call = RagClient(channel, harness.signer.token()).start_upload(SlowForm().chunks(), FORM)
         waiting = asyncio.ensure_future(outcome(call))
-        await until(world.objects)
+        await until(harness.objects)
     await waiting
-    await until(lambda: not world.objects())
-    assert await world.client().keys() == []
+    await until(lambda: not harness.objects())
+    assert await harness.client().keys() == []
 
 
 async def test_an_upload_that_stalls_is_given_up(tmp_path: Path, signer: Signer) -> None:
@@ -52,14 +52,14 @@ async def test_an_upload_that_stalls_is_given_up(tmp_path: Path, signer: Signer)
         served(tmp_path, signer, PORTICO_FILES_IDLE_SECONDS="0.2") as running,
         connect(running.port) as channel,
     ):
-        world = World(running, channel, signer, tmp_path)
+        harness = Harness(running, channel, signer, tmp_path)
         slow = SlowForm()
-        sending = asyncio.ensure_future(world.client().send(slow.chunks()))
-        await until(world.objects)
-        await until(lambda: not world.objects())
+        sending = asyncio.ensure_future(harness.client().send(slow.chunks()))
+        await until(harness.objects)
+        await until(lambda: not harness.objects())
         slow.on.set()
         await refused(sending, CODE.DEADLINE_EXCEEDED, http=408)
-        assert await world.upload_intents() == 0
+        assert await harness.upload_intents() == 0
 
 
 class Drip:
@@ -97,15 +97,15 @@ async def test_uploads_that_drip_are_given_up(
         served(tmp_path, signer, **env) as running,
         connect(running.port) as channel,
     ):
-        world = World(running, channel, signer, tmp_path)
-        client = world.client()
+        harness = Harness(running, channel, signer, tmp_path)
+        client = harness.client()
         drips = [client.start_upload(Drip(head, size).chunks(), content_type, bucket) for _ in range(42)]
-        assert (await world.client(tenant="globex").upload(b"mine"))["size"] == 4
+        assert (await harness.client(tenant="globex").upload(b"mine"))["size"] == 4
         async with asyncio.timeout(60):
             codes = {await drip.code() for drip in drips}
         assert codes <= {CODE.DEADLINE_EXCEEDED, CODE.INTERNAL}  # as a client says that was writing when it was refused
-        await until(lambda: len(world.objects()) == 1)
-        while await world.upload_intents():
+        await until(lambda: len(harness.objects()) == 1)
+        while await harness.upload_intents():
             await asyncio.sleep(0.01)
 
 
@@ -114,33 +114,33 @@ async def test_a_slow_upload_that_is_steady_ends_well(tmp_path: Path, signer: Si
         served(tmp_path, signer, PORTICO_FILES_IDLE_SECONDS="1.5", PORTICO_FILES_MIN_RATE="100") as running,
         connect(running.port) as channel,
     ):
-        client = World(running, channel, signer, tmp_path).client()
+        client = Harness(running, channel, signer, tmp_path).client()
         slow = Drip(field("keyHint", "slow") + file_head(), 1000, FILE_END + FORM_END, count=100)
         assert (await client.send(slow.chunks()))["file"]["size"] == 100_000
 
 
-async def test_a_slow_upload_does_not_hide_the_old_file(client: RagClient, world: World) -> None:
+async def test_a_slow_upload_does_not_hide_the_old_file(client: RagClient, harness: Harness) -> None:
     await client.upload(b"old", keyHint="slow.bin")
     slow = SlowForm()
     sending = asyncio.ensure_future(client.send(slow.chunks()))
-    await until(lambda: len(world.objects()) == 2)
+    await until(lambda: len(harness.objects()) == 2)
     assert (await client.download("slow.bin")).content == b"old"
     slow.on.set()
     assert (await sending)["file"]["size"] == slow.size + 3
     assert (await client.get("slow.bin")).size == slow.size + 3
-    assert len(world.objects()) == 1
+    assert len(harness.objects()) == 1
 
 
-async def test_a_bucket_that_is_deleted_during_an_upload_takes_no_file(client: RagClient, world: World) -> None:
+async def test_a_bucket_that_is_deleted_during_an_upload_takes_no_file(client: RagClient, harness: Harness) -> None:
     await client.call(client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Brief", key="brief"))
     slow = SlowForm()
     sending = asyncio.ensure_future(client.send(slow.chunks(), bucket="brief"))
-    await until(world.objects)
+    await until(harness.objects)
     await client.call(client.buckets.DeleteBucket, bucket_pb.DeleteBucketRequest(bucket_key="brief"))
     slow.on.set()
     await refused(sending, CODE.NOT_FOUND, "bucketKey", http=404)
-    assert world.objects() == []
-    assert await world.upload_intents() == 0
+    assert harness.objects() == []
+    assert await harness.upload_intents() == 0
 
 
 async def test_an_upload_into_no_bucket_is_refused_and_read_to_its_end(client: RagClient) -> None:

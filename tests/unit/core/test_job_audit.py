@@ -27,7 +27,7 @@ CALLER = Identity(ACME, "u1", Kind.API, frozenset({"*"}), "t1", 0.0, None)
 LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2, max_attempts=2)
 
 
-class World:
+class Harness:
     def __init__(self) -> None:
         self.store, self.tasks, self.lifecycle = MemoryStore(), Tasks(), Lifecycle()
         self.log = AuditLog(self.store, self.tasks)
@@ -46,30 +46,30 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
+async def harness() -> AsyncIterator[Harness]:
+    made = Harness()
     yield made
     await made.lifecycle.stop()
     await made.tasks.drain(0.1)
 
 
-async def submitted(world: World, handler: Any, audit: JobAudit | None) -> Job:
-    world.jobs.handle("copy", handler, audit)
-    await world.jobs.start()
+async def submitted(harness: Harness, handler: Any, audit: JobAudit | None) -> Job:
+    harness.jobs.handle("copy", handler, audit)
+    await harness.jobs.start()
     context.bind(RequestContext("req-1", CALLER, peer_address="192.0.2.7"))
-    return await world.jobs.submit(ACME, "copy", {"secret": "planted"})
+    return await harness.jobs.submit(ACME, "copy", {"secret": "planted"})
 
 
 COPY = JobAudit("copy.run", "copy")
 
 
 @pytest.mark.parametrize("audit", [COPY, JobAudit("copy.run", "copy", batched=True)], ids=["durable", "batched"])
-async def test_a_job_leaves_an_entry_of_whoever_asked_for_it(world: World, audit: JobAudit) -> None:
+async def test_a_job_leaves_an_entry_of_whoever_asked_for_it(harness: Harness, audit: JobAudit) -> None:
     async def copy(run: JobRun) -> None:
         run.change.metadata["records"] = "3"
 
-    job = await submitted(world, copy, audit)
-    (entry,) = await world.ended(job)
+    job = await submitted(harness, copy, audit)
+    (entry,) = await harness.ended(job)
     assert (entry.action, entry.resource_type, entry.resource_id) == ("copy.run", "copy", job.id)
     assert (entry.outcome, entry.metadata) == ("success", {"records": "3"})
     assert (entry.actor_kind, entry.actor_id, entry.token_id, entry.project_id) == ("api", "u1", "t1", "p1")
@@ -81,66 +81,66 @@ async def test_a_job_leaves_an_entry_of_whoever_asked_for_it(world: World, audit
     [(InvalidInput("no"), "INVALID_INPUT"), (Unavailable("away"), "UNAVAILABLE"), (OSError(), "INTERNAL")],
 )
 async def test_a_job_that_fails_leaves_one_entry_however_often_it_was_tried(
-    world: World, error: Exception, reason: str
+    harness: Harness, error: Exception, reason: str
 ) -> None:
     async def copy(run: JobRun) -> None:
         raise error
 
-    (entry,) = await world.ended(await submitted(world, copy, COPY))
+    (entry,) = await harness.ended(await submitted(harness, copy, COPY))
     assert (entry.outcome, entry.reason) == ("failure", reason)
 
 
-async def test_a_job_whose_process_was_killed_too_often_leaves_an_entry(world: World) -> None:
+async def test_a_job_whose_process_was_killed_too_often_leaves_an_entry(harness: Harness) -> None:
     async def copy(run: JobRun) -> None:
         raise AssertionError("it is not begun again")
 
-    world.jobs.handle("copy", copy, JobAudit("copy.run", "copy", resource="path"))
+    harness.jobs.handle("copy", copy, JobAudit("copy.run", "copy", resource="path"))
     context.bind(RequestContext("req-1", CALLER))
-    job = await world.jobs.submit(ACME, "copy", {"path": "a/b"})
+    job = await harness.jobs.submit(ACME, "copy", {"path": "a/b"})
     killed = {"status": "running", "leaseOwner": "dead", "leaseUntil": 1.0, "failures": 1}
-    await world.store.update(ACME, JOBS, job.id, killed)
-    await world.jobs.start()
-    (entry,) = await world.ended(job)
+    await harness.store.update(ACME, JOBS, job.id, killed)
+    await harness.jobs.start()
+    (entry,) = await harness.ended(job)
     assert (entry.outcome, entry.reason, entry.actor_id) == ("failure", "INTERRUPTED", "u1")
     assert entry.resource_id == "a/b"
-    assert (await world.jobs.get(ACME, job.id)).status is Status.FAILED
+    assert (await harness.jobs.get(ACME, job.id)).status is Status.FAILED
 
 
-async def test_a_job_that_had_nothing_to_do_leaves_nothing(world: World) -> None:
+async def test_a_job_that_had_nothing_to_do_leaves_nothing(harness: Harness) -> None:
     async def copy(run: JobRun) -> None:
         run.change.recorded = False
 
-    assert await world.ended(await submitted(world, copy, COPY)) == []
+    assert await harness.ended(await submitted(harness, copy, COPY)) == []
 
 
-async def test_jobs_of_jobs_are_done_for_whoever_asked_for_the_first(world: World) -> None:
+async def test_jobs_of_jobs_are_done_for_whoever_asked_for_the_first(harness: Harness) -> None:
     async def copy(run: JobRun) -> None:
         if not run.payload.get("second"):
-            await world.jobs.submit(ACME, "copy", {"second": True}, unique_key="second")
+            await harness.jobs.submit(ACME, "copy", {"second": True}, unique_key="second")
 
-    await world.ended(await submitted(world, copy, COPY))
+    await harness.ended(await submitted(harness, copy, COPY))
     async with asyncio.timeout(5):
-        while len(found := await world.entries()) < 2:
+        while len(found := await harness.entries()) < 2:
             await asyncio.sleep(0.005)
     assert {(each.actor_id, each.request_id) for each in found} == {("u1", "req-1")}
 
 
-async def test_a_job_whose_end_was_not_written_leaves_one_entry(world: World) -> None:
+async def test_a_job_whose_end_was_not_written_leaves_one_entry(harness: Harness) -> None:
     """Its process was killed between the entry and the job's end, and another one did it again."""
-    recorder = JobRecorder(world.log, {"copy": COPY})
+    recorder = JobRecorder(harness.log, {"copy": COPY})
     job = Job("job_1", "copy", {}, Status.RUNNING, 0.0, 0.0, 5)
     for _ in range(2):
         await recorder.record(ACME, job, Change(), "")
-    assert len(await world.entries()) == 1
+    assert len(await harness.entries()) == 1
 
 
-async def test_a_log_that_takes_nothing_holds_up_no_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_takes_nothing_holds_up_no_job(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: Any) -> None:
         raise PorticoError("away")
 
     async def copy(run: JobRun) -> None:
         pass
 
-    monkeypatch.setattr(world.log, "write", away)
-    (entry,) = await world.ended(await submitted(world, copy, COPY))
+    monkeypatch.setattr(harness.log, "write", away)
+    (entry,) = await harness.ended(await submitted(harness, copy, COPY))
     assert entry.outcome == "success"

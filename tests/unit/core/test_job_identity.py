@@ -43,7 +43,7 @@ class Tokens:
         return ServiceToken(text, Identity(project, "rag", Kind.SERVICE, scopes, text, 0.0, self.expires_at))
 
 
-class World:
+class Harness:
     def __init__(self) -> None:
         self.tasks, self.lifecycle, self.tokens = Tasks(), Lifecycle(), Tokens()
         self.jobs = Jobs(MemoryStore(), self.tasks, self.lifecycle, tokens=self.tokens, limits=LIMITS)
@@ -58,29 +58,29 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
+async def harness() -> AsyncIterator[Harness]:
+    made = Harness()
     yield made
     await made.lifecycle.stop()
     await made.tasks.drain(0.1)
 
 
-async def test_a_job_calls_others_with_the_token_of_its_kind(world: World) -> None:
+async def test_a_job_calls_others_with_the_token_of_its_kind(harness: Harness) -> None:
     seen: list[Any] = []
 
     async def call(run: JobRun) -> None:
         seen.append((context.identity(), dict(caller_metadata())))
 
-    world.jobs.handle("call", call, None, scopes=READ)
+    harness.jobs.handle("call", call, None, scopes=READ)
     context.bind(RequestContext("caller", token="ptc_of_whoever_asked"))
-    job = await world.ended()
+    job = await harness.ended()
     ((acting, metadata),) = seen
     assert (acting.project, acting.kind, acting.scopes) == (ACME, Kind.SERVICE, READ)
     assert (metadata["authorization"], metadata["x-request-id"]) == ("Bearer token-1", job.id)
-    assert world.tokens.asked == [(ACME, READ)]
+    assert harness.tokens.asked == [(ACME, READ)]
 
 
-async def test_a_job_of_a_kind_without_scopes_has_no_identity(world: World) -> None:
+async def test_a_job_of_a_kind_without_scopes_has_no_identity(harness: Harness) -> None:
     seen: list[Any] = []
 
     async def call(run: JobRun) -> None:
@@ -88,17 +88,19 @@ async def test_a_job_of_a_kind_without_scopes_has_no_identity(world: World) -> N
         assert request is not None
         seen.append((request.identity, dict(caller_metadata())))
 
-    world.jobs.handle("call", call, None)
-    await world.ended()
+    harness.jobs.handle("call", call, None)
+    await harness.ended()
     ((acting, metadata),) = seen
     assert acting is None
     assert "authorization" not in metadata
-    assert world.tokens.asked == []
+    assert harness.tokens.asked == []
 
 
-async def test_a_long_job_has_its_token_renewed_in_all_its_tasks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_job_has_its_token_renewed_in_all_its_tasks(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(identity, "_RETRY_SECONDS", 0.01)
-    world.tokens.expires_at = RENEW_SECONDS  # of 1970: it has to be renewed at once
+    harness.tokens.expires_at = RENEW_SECONDS  # of 1970: it has to be renewed at once
     seen: list[str] = []
 
     async def until_renewed() -> None:
@@ -109,27 +111,27 @@ async def test_a_long_job_has_its_token_renewed_in_all_its_tasks(world: World, m
     async def call(run: JobRun) -> None:
         await asyncio.create_task(until_renewed())
 
-    world.jobs.handle("call", call, None, scopes=READ)
+    harness.jobs.handle("call", call, None, scopes=READ)
     async with asyncio.timeout(10):
-        await world.ended()
+        await harness.ended()
     assert seen == ["Bearer token-2"]
 
 
-async def test_a_renewal_that_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_renewal_that_fails_is_tried_again(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "_RETRY_SECONDS", 0.01)
-    world.tokens.expires_at = RENEW_SECONDS
+    harness.tokens.expires_at = RENEW_SECONDS
 
     async def call(run: JobRun) -> None:
-        world.tokens.away = 2
+        harness.tokens.away = 2
         while dict(caller_metadata())["authorization"] == "Bearer token-1":
             await asyncio.sleep(0.001)
 
-    world.jobs.handle("call", call, None, scopes=READ)
+    harness.jobs.handle("call", call, None, scopes=READ)
     async with asyncio.timeout(10):
-        assert (await world.ended()).status is Status.SUCCEEDED
+        assert (await harness.ended()).status is Status.SUCCEEDED
 
 
-async def test_that_auth_is_away_is_no_failure_of_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_that_auth_is_away_is_no_failure_of_the_job(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """With five attempts, an auth service that was away for half a minute would have failed it for good."""
     monkeypatch.setattr(identity, "_RETRY_SECONDS", 0.001)
     ran: list[str] = []
@@ -137,13 +139,13 @@ async def test_that_auth_is_away_is_no_failure_of_the_job(world: World, monkeypa
     async def call(run: JobRun) -> None:
         ran.append(run.id)
 
-    world.tokens.away = 8
-    world.jobs.handle("call", call, None, scopes=READ)
-    job = await world.ended()
+    harness.tokens.away = 8
+    harness.jobs.handle("call", call, None, scopes=READ)
+    job = await harness.ended()
     assert (job.status, job.failures, ran) == (Status.SUCCEEDED, 0, [job.id])
 
 
-async def test_what_a_job_leaves_running_has_no_token_any_more(world: World) -> None:
+async def test_what_a_job_leaves_running_has_no_token_any_more(harness: Harness) -> None:
     go, done = asyncio.Event(), asyncio.Event()
     seen: list[dict[str, str]] = []
 
@@ -153,24 +155,24 @@ async def test_what_a_job_leaves_running_has_no_token_any_more(world: World) -> 
         done.set()
 
     async def call(run: JobRun) -> None:
-        world.tasks.spawn("later", later())
+        harness.tasks.spawn("later", later())
 
-    world.jobs.handle("call", call, None, scopes=READ)
-    await world.ended()
+    harness.jobs.handle("call", call, None, scopes=READ)
+    await harness.ended()
     go.set()
     await done.wait()
     assert "authorization" not in seen[0]
 
 
-async def test_the_lines_that_a_job_logs_name_it(world: World) -> None:
+async def test_the_lines_that_a_job_logs_name_it(harness: Harness) -> None:
     lines: list[dict[str, Any]] = []
 
     async def call(run: JobRun) -> None:
         event: dict[str, Any] = {"event": "x"}
         lines.append(dict(logs._Origin("rag")(None, "info", event)))
 
-    world.jobs.handle("call", call, None)
-    job = await world.ended()
+    harness.jobs.handle("call", call, None)
+    job = await harness.ended()
     (line,) = lines
     assert line == {
         "event": "x",
@@ -188,9 +190,9 @@ async def nothing(run: JobRun) -> None:
 
 
 def test_a_kind_cannot_ask_for_everything() -> None:
-    world = World()
+    harness = Harness()
     with pytest.raises(ValueError, match="not all"):
-        world.jobs.handle("call", nothing, None, scopes=["*"])
+        harness.jobs.handle("call", nothing, None, scopes=["*"])
 
 
 def test_a_kind_cannot_name_scopes_where_no_token_is_to_be_had() -> None:

@@ -23,7 +23,7 @@ GLOBEX = Project(Tenant("globex"), "p1")
 LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2)
 
 
-class House:
+class Harness:
     """One process's jobs, and what is needed to look at them."""
 
     def __init__(self, store: MemoryStore, limits: JobLimits = LIMITS, **handlers: Handler) -> None:
@@ -41,22 +41,22 @@ class House:
         return now
 
 
-Make = Callable[..., House]
+Make = Callable[..., Harness]
 
 
 @pytest.fixture
 async def make() -> AsyncIterator[Make]:
-    made: list[House] = []
+    made: list[Harness] = []
     store = MemoryStore()
 
-    def build(limits: JobLimits = LIMITS, **handlers: Handler) -> House:
-        made.append(House(store, limits, **handlers))
+    def build(limits: JobLimits = LIMITS, **handlers: Handler) -> Harness:
+        made.append(Harness(store, limits, **handlers))
         return made[-1]
 
     yield build
-    for house in made:
-        await house.lifecycle.stop()
-        await house.tasks.drain(0.1)
+    for harness in made:
+        await harness.lifecycle.stop()
+        await harness.tasks.drain(0.1)
 
 
 async def test_a_job_runs_with_its_payload_and_ends(make: Make) -> None:
@@ -67,25 +67,25 @@ async def test_a_job_runs_with_its_payload_and_ends(make: Make) -> None:
         await run.checkpoint(1, 2, {"at": "a"})
         await run.checkpoint(2)
 
-    house = make(copy=copy)
-    await house.jobs.start()
-    job = await house.ended(await house.jobs.submit(ACME, "copy", {"what": 1}))
+    harness = make(copy=copy)
+    await harness.jobs.start()
+    job = await harness.ended(await harness.jobs.submit(ACME, "copy", {"what": 1}))
     assert seen == [(ACME, {"what": 1}, None)]
     assert (job.status, job.done, job.total, job.attempts) == (Status.SUCCEEDED, 2, 2, 1)
     assert job.state == {"at": "a"}
     assert job.ended_at is not None
-    assert await house.store.get(MAIN, JOB_INDEX, job.id) is None
+    assert await harness.store.get(MAIN, JOB_INDEX, job.id) is None
 
 
 async def test_jobs_of_before_the_start_are_found(make: Make) -> None:
     async def nothing(run: JobRun) -> None:
         pass
 
-    house = make(nothing=nothing)
-    job = await house.jobs.submit(ACME, "nothing", {})
+    harness = make(nothing=nothing)
+    job = await harness.jobs.submit(ACME, "nothing", {})
     assert job.status is Status.QUEUED
-    await house.jobs.start()
-    assert (await house.ended(job)).status is Status.SUCCEEDED
+    await harness.jobs.start()
+    assert (await harness.ended(job)).status is Status.SUCCEEDED
 
 
 async def test_a_handler_has_no_identity_of_whoever_asked(make: Make) -> None:
@@ -94,10 +94,10 @@ async def test_a_handler_has_no_identity_of_whoever_asked(make: Make) -> None:
     async def look(run: JobRun) -> None:
         seen.append(context.current())
 
-    house = make(look=look)
-    await house.jobs.start()
+    harness = make(look=look)
+    await harness.jobs.start()
     context.bind(context.RequestContext("caller", token="ptc_secret"))
-    job = await house.ended(await house.jobs.submit(ACME, "look", {}))
+    job = await harness.ended(await harness.jobs.submit(ACME, "look", {}))
     assert (seen[0].request_id, seen[0].identity, seen[0].token) == (job.id, None, None)
 
 
@@ -110,9 +110,9 @@ async def test_a_failure_that_may_pass_is_tried_again_from_the_checkpoint(make: 
             await run.checkpoint(5, 10, {"at": 5})
             raise Unavailable("The engine is away.")
 
-    house = make(flaky=flaky)
-    await house.jobs.start()
-    job = await house.ended(await house.jobs.submit(ACME, "flaky", {}))
+    harness = make(flaky=flaky)
+    await harness.jobs.start()
+    job = await harness.ended(await harness.jobs.submit(ACME, "flaky", {}))
     assert states == [None, {"at": 5}]
     assert (job.status, job.attempts, job.error) == (Status.SUCCEEDED, 2, "")
 
@@ -131,9 +131,9 @@ async def test_failures_end_at_the_limit(make: Make, error: Exception, text: str
         tries.append(run.attempt)
         raise error
 
-    house = make(fail=fail)
-    await house.jobs.start()
-    job = await house.ended(await house.jobs.submit(ACME, "fail", {}, max_attempts=3))
+    harness = make(fail=fail)
+    await harness.jobs.start()
+    job = await harness.ended(await harness.jobs.submit(ACME, "fail", {}, max_attempts=3))
     assert tries == [1, 2, 3]
     assert (job.status, job.error) == (Status.FAILED, text)
 
@@ -148,12 +148,12 @@ async def test_progress_gives_new_attempts_but_going_in_circles_does_not(make: M
         await run.checkpoint(1, 2)
         raise Unavailable("Away.")
 
-    house = make(forward=forward, circle=circle)
-    await house.jobs.start()
-    on = await house.jobs.submit(ACME, "forward", {}, max_attempts=2)
-    around = await house.jobs.submit(ACME, "circle", {}, max_attempts=2)
-    assert ((await house.ended(on)).status, (await house.ended(on)).attempts) == (Status.SUCCEEDED, 5)
-    assert ((await house.ended(around)).status, (await house.ended(around)).attempts) == (Status.FAILED, 2)
+    harness = make(forward=forward, circle=circle)
+    await harness.jobs.start()
+    on = await harness.jobs.submit(ACME, "forward", {}, max_attempts=2)
+    around = await harness.jobs.submit(ACME, "circle", {}, max_attempts=2)
+    assert ((await harness.ended(on)).status, (await harness.ended(on)).attempts) == (Status.SUCCEEDED, 5)
+    assert ((await harness.ended(around)).status, (await harness.ended(around)).attempts) == (Status.FAILED, 2)
 
 
 @pytest.mark.parametrize("error", [InvalidInput("Not so."), NotFound("Gone."), Conflict("There."), PorticoError("No.")])
@@ -161,9 +161,9 @@ async def test_a_callers_mistake_fails_at_once(make: Make, error: PorticoError) 
     async def fail(run: JobRun) -> None:
         raise error
 
-    house = make(fail=fail)
-    await house.jobs.start()
-    job = await house.ended(await house.jobs.submit(ACME, "fail", {}))
+    harness = make(fail=fail)
+    await harness.jobs.start()
+    job = await harness.ended(await harness.jobs.submit(ACME, "fail", {}))
     assert (job.status, job.attempts, job.error) == (Status.FAILED, 1, error.message)
 
 
@@ -180,18 +180,18 @@ async def test_a_running_job_is_cancelled_at_once_and_a_queued_one_never_begins(
             await asyncio.sleep(0)  # cleaning up may take awaits of its own
             cleaned.set()
 
-    house = make(JobLimits(running=1, poll=0.02), hang=hang)
-    await house.jobs.start()
-    first = await house.jobs.submit(ACME, "hang", {})
+    harness = make(JobLimits(running=1, poll=0.02), hang=hang)
+    await harness.jobs.start()
+    first = await harness.jobs.submit(ACME, "hang", {})
     await begun.wait()
-    second = await house.jobs.submit(ACME, "hang", {})
-    assert (await house.jobs.cancel(ACME, second.id)).status is Status.CANCELLED
-    assert (await house.jobs.cancel(ACME, first.id)).status is Status.CANCELLED
+    second = await harness.jobs.submit(ACME, "hang", {})
+    assert (await harness.jobs.cancel(ACME, second.id)).status is Status.CANCELLED
+    assert (await harness.jobs.cancel(ACME, first.id)).status is Status.CANCELLED
     assert cleaned.is_set()
-    await house.ended(first)
+    await harness.ended(first)
     assert ran == [first.id]
     with pytest.raises(FailedPrecondition):
-        await house.jobs.cancel(ACME, first.id)
+        await harness.jobs.cancel(ACME, first.id)
 
 
 async def test_a_cancellation_reaches_a_job_of_another_process_by_its_heartbeat(make: Make) -> None:
@@ -201,12 +201,12 @@ async def test_a_cancellation_reaches_a_job_of_another_process_by_its_heartbeat(
         begun.set()
         await asyncio.Event().wait()
 
-    house, other = make(hang=hang), make()
-    await house.jobs.start()
-    job = await house.jobs.submit(ACME, "hang", {})
+    harness, other = make(hang=hang), make()
+    await harness.jobs.start()
+    job = await harness.jobs.submit(ACME, "hang", {})
     await begun.wait()
     assert (await other.jobs.cancel(ACME, job.id)).status is Status.RUNNING
-    assert (await house.ended(job)).status is Status.CANCELLED
+    assert (await harness.ended(job)).status is Status.CANCELLED
 
 
 async def test_a_cancellation_stops_at_the_next_checkpoint_and_lets_the_handler_clean_up(make: Make) -> None:
@@ -223,13 +223,13 @@ async def test_a_cancellation_stops_at_the_next_checkpoint_and_lets_the_handler_
             await asyncio.sleep(0)
             cleaned.append(run.id)
 
-    house, other = make(JobLimits(heartbeat=5, lease=15, poll=0.02), step=step), make()
-    await house.jobs.start()
-    job = await house.jobs.submit(ACME, "step", {})
+    harness, other = make(JobLimits(heartbeat=5, lease=15, poll=0.02), step=step), make()
+    await harness.jobs.start()
+    job = await harness.jobs.submit(ACME, "step", {})
     await begun.wait()
     await other.jobs.cancel(ACME, job.id)
     go.set()
-    assert (await house.ended(job)).status is Status.CANCELLED
+    assert (await harness.ended(job)).status is Status.CANCELLED
     assert cleaned == [job.id]
 
 
@@ -239,19 +239,19 @@ async def test_one_key_has_one_job_at_a_time(make: Make) -> None:
     async def wait(run: JobRun) -> None:
         await hold.wait()
 
-    house = make(wait=wait)
-    await house.jobs.start()
-    job = await house.jobs.submit(ACME, "wait", {}, unique_key="k")
+    harness = make(wait=wait)
+    await harness.jobs.start()
+    job = await harness.jobs.submit(ACME, "wait", {}, unique_key="k")
     with pytest.raises(Conflict):
-        await house.jobs.submit(ACME, "wait", {}, unique_key="k")
-    await house.jobs.submit(GLOBEX, "wait", {}, unique_key="k")
-    found = await house.jobs.find(ACME, "k")
+        await harness.jobs.submit(ACME, "wait", {}, unique_key="k")
+    await harness.jobs.submit(GLOBEX, "wait", {}, unique_key="k")
+    found = await harness.jobs.find(ACME, "k")
     assert found is not None
     assert found.id == job.id
     hold.set()
-    await house.ended(job)
-    assert await house.jobs.find(ACME, "k") is None
-    await house.jobs.submit(ACME, "wait", {}, unique_key="k")
+    await harness.ended(job)
+    assert await harness.jobs.find(ACME, "k") is None
+    await harness.jobs.submit(ACME, "wait", {}, unique_key="k")
 
 
 async def test_a_tenant_with_many_jobs_does_not_hold_up_another(make: Make) -> None:
@@ -261,43 +261,43 @@ async def test_a_tenant_with_many_jobs_does_not_hold_up_another(make: Make) -> N
         order.append(run.scope.tenant.slug)
         await hold.wait()
 
-    house = make(JobLimits(running=3, running_per_tenant=2, poll=0.02), wait=wait)
-    many = [await house.jobs.submit(ACME, "wait", {}) for _ in range(20)]
-    late = await house.jobs.submit(GLOBEX, "wait", {})
-    await house.jobs.start()
+    harness = make(JobLimits(running=3, running_per_tenant=2, poll=0.02), wait=wait)
+    many = [await harness.jobs.submit(ACME, "wait", {}) for _ in range(20)]
+    late = await harness.jobs.submit(GLOBEX, "wait", {})
+    await harness.jobs.start()
     async with asyncio.timeout(5):
         while len(order) < 3:
             await asyncio.sleep(0.005)
     assert sorted(order) == ["acme", "acme", "globex"]
     hold.set()
     for job in many:
-        await house.ended(job)
-    await house.ended(late, GLOBEX)
+        await harness.ended(job)
+    await harness.ended(late, GLOBEX)
 
 
 async def test_jobs_of_others_are_not_there(make: Make) -> None:
-    house = make()
-    job = await house.jobs.submit(ACME, "x", {})
+    harness = make()
+    job = await harness.jobs.submit(ACME, "x", {})
     for scope in (GLOBEX, Project(ACME.tenant, "p2")):
         with pytest.raises(NotFound):
-            await house.jobs.get(scope, job.id)
+            await harness.jobs.get(scope, job.id)
         with pytest.raises(NotFound):
-            await house.jobs.cancel(scope, job.id)
-        assert await house.jobs.list(scope, "x") == ([], "")
-    jobs, _ = await house.jobs.list(ACME, "x")
+            await harness.jobs.cancel(scope, job.id)
+        assert await harness.jobs.list(scope, "x") == ([], "")
+    jobs, _ = await harness.jobs.list(ACME, "x")
     assert [each.id for each in jobs] == [job.id]
-    assert await house.jobs.list(ACME, "y") == ([], "")
+    assert await harness.jobs.list(ACME, "y") == ([], "")
 
 
 async def test_a_process_leaves_alone_what_it_has_no_handler_for(make: Make) -> None:
     async def nothing(run: JobRun) -> None:
         pass
 
-    house = make(nothing=nothing)
-    await house.jobs.start()
-    foreign = await house.jobs.submit(ACME, "foreign", {})
-    await house.ended(await house.jobs.submit(ACME, "nothing", {}))
-    assert (await house.jobs.get(ACME, foreign.id)).status is Status.QUEUED
+    harness = make(nothing=nothing)
+    await harness.jobs.start()
+    foreign = await harness.jobs.submit(ACME, "foreign", {})
+    await harness.ended(await harness.jobs.submit(ACME, "nothing", {}))
+    assert (await harness.jobs.get(ACME, foreign.id)).status is Status.QUEUED
 
 
 async def test_a_drain_stops_at_a_checkpoint_and_uses_up_no_attempt(make: Make) -> None:
@@ -309,16 +309,16 @@ async def test_a_drain_stops_at_a_checkpoint_and_uses_up_no_attempt(make: Make) 
             await hold.wait()
             await run.checkpoint(at, 100, {"at": at})
 
-    house = make(steps=steps)
-    await house.jobs.start()
-    job = await house.jobs.submit(ACME, "steps", {}, max_attempts=1)
+    harness = make(steps=steps)
+    await harness.jobs.start()
+    job = await harness.jobs.submit(ACME, "steps", {}, max_attempts=1)
     await begun.wait()
-    stopping = asyncio.create_task(house.lifecycle.stop())
-    while not house.jobs._worker._stopping:
+    stopping = asyncio.create_task(harness.lifecycle.stop())
+    while not harness.jobs._worker._stopping:
         await asyncio.sleep(0)
     hold.set()
     await stopping
-    left = await house.jobs.get(ACME, job.id)
+    left = await harness.jobs.get(ACME, job.id)
     assert (left.status, left.failures, left.state) == (Status.QUEUED, 0, {"at": 1})
 
 
@@ -329,12 +329,12 @@ async def test_a_drain_cuts_off_a_handler_that_reaches_no_checkpoint(make: Make)
         begun.set()
         await asyncio.Event().wait()
 
-    house = make(JobLimits(drain=0.01, poll=0.02), hang=hang)
-    await house.jobs.start()
-    job = await house.jobs.submit(ACME, "hang", {})
+    harness = make(JobLimits(drain=0.01, poll=0.02), hang=hang)
+    await harness.jobs.start()
+    job = await harness.jobs.submit(ACME, "hang", {})
     await begun.wait()
-    await house.lifecycle.stop()
-    assert (await house.jobs.get(ACME, job.id)).status is Status.QUEUED
+    await harness.lifecycle.stop()
+    assert (await harness.jobs.get(ACME, job.id)).status is Status.QUEUED
 
 
 async def test_a_worker_that_lost_its_lease_can_write_nothing() -> None:
@@ -412,16 +412,16 @@ async def test_jobs_that_ended_long_ago_are_forgotten_and_others_are_not(make: M
     async def nothing(run: JobRun) -> None:
         pass
 
-    house = make(nothing=nothing)
-    await house.jobs.start()
-    foreign = await house.jobs.submit(ACME, "foreign", {})
-    old = await house.ended(await house.jobs.submit(ACME, "nothing", {}))
-    await house.jobs._job_store.prune(ACME.tenant, 3600)
-    assert (await house.jobs.get(ACME, old.id)).status is Status.SUCCEEDED
-    await house.jobs._job_store.prune(ACME.tenant, -1)
+    harness = make(nothing=nothing)
+    await harness.jobs.start()
+    foreign = await harness.jobs.submit(ACME, "foreign", {})
+    old = await harness.ended(await harness.jobs.submit(ACME, "nothing", {}))
+    await harness.jobs._job_store.prune(ACME.tenant, 3600)
+    assert (await harness.jobs.get(ACME, old.id)).status is Status.SUCCEEDED
+    await harness.jobs._job_store.prune(ACME.tenant, -1)
     with pytest.raises(NotFound):
-        await house.jobs.get(ACME, old.id)
-    assert (await house.jobs.get(ACME, foreign.id)).status is Status.QUEUED
+        await harness.jobs.get(ACME, old.id)
+    assert (await harness.jobs.get(ACME, foreign.id)).status is Status.QUEUED
 
 
 async def test_a_store_that_fails_for_a_while_does_not_end_the_looking(
@@ -436,13 +436,13 @@ async def test_a_store_that_fails_for_a_while_does_not_end_the_looking(
         failed.set()
         raise OSError("disk")
 
-    house = make(nothing=nothing)
+    harness = make(nothing=nothing)
     with monkeypatch.context() as broken:
-        broken.setattr(house.jobs._job_store, "due_tenants", away)
-        await house.jobs.start()
-        job = await house.jobs.submit(ACME, "nothing", {})
+        broken.setattr(harness.jobs._job_store, "due_tenants", away)
+        await harness.jobs.start()
+        job = await harness.jobs.submit(ACME, "nothing", {})
         await failed.wait()
-    assert (await house.ended(job)).status is Status.SUCCEEDED
+    assert (await harness.ended(job)).status is Status.SUCCEEDED
 
 
 async def test_a_handler_is_stopped_before_its_lease_ends_when_the_store_is_away(
@@ -460,12 +460,12 @@ async def test_a_handler_is_stopped_before_its_lease_ends_when_the_store_is_away
     async def away(*arguments: Any) -> None:
         await asyncio.Event().wait()
 
-    house = make(JobLimits(lease=0.2, heartbeat=0.05, poll=5), hang=hang)
-    await house.jobs.start()
-    job = await house.jobs.submit(ACME, "hang", {})
+    harness = make(JobLimits(lease=0.2, heartbeat=0.05, poll=5), hang=hang)
+    await harness.jobs.start()
+    job = await harness.jobs.submit(ACME, "hang", {})
     await begun.wait()
     with monkeypatch.context() as broken:
-        broken.setattr(house.jobs._job_store, "save", away)
+        broken.setattr(harness.jobs._job_store, "save", away)
         async with asyncio.timeout(5):
             await stopped.wait()
-    assert (await house.jobs.get(ACME, job.id)).status is Status.RUNNING
+    assert (await harness.jobs.get(ACME, job.id)).status is Status.RUNNING

@@ -14,8 +14,8 @@ def _even(path: str, value: str) -> None:
 
 
 DRIVER = Driver(
-    "toy",
-    "Toy",
+    "stub",
+    "StubService",
     "For tests.",
     (
         Field("apiKey", "API key", "Sent along.", secret=True),
@@ -57,4 +57,4 @@ def test_what_does_not_fit_is_named(scope: str, given: dict[str, Any], field: st
     with pytest.raises(InvalidInput) as refused:
         DRIVER.checked(scope, given)
     assert refused.value.field == field
-    assert refused.value.message.startswith((field, "The driver toy"))
+    assert refused.value.message.startswith((field, "The driver stub"))

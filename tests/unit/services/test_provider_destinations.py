@@ -95,7 +95,7 @@ CASES = {
 
 
 @dataclass
-class World:
+class Harness:
     """Providers of every driver there is, in memory."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -114,53 +114,53 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> Harness:
+    return Harness()
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_a_stored_credential_is_not_sent_to_a_new_destination(world: World, case: Case) -> None:
+async def test_a_stored_credential_is_not_sent_to_a_new_destination(harness: Harness, case: Case) -> None:
     """Whoever might change a provider, but not read its key, sent the key to a server of their own."""
-    key = await world.make(case)
-    before = await world.configured(key)
+    key = await harness.make(case)
+    before = await harness.configured(key)
     with pytest.raises(InvalidInput) as refused:
-        await world.providers.update(ACME, key, ProviderChanges(credentials=case.given, settings=case.attack))
+        await harness.providers.update(ACME, key, ProviderChanges(credentials=case.given, settings=case.attack))
     assert refused.value.reason == "CREDENTIAL_NEEDED_AGAIN"
     named = (refused.value.field or "").removeprefix("credentials.")
     assert named in case.credentials
     assert not case.given.get(named)
     assert f"send credentials.{named} again" in refused.value.message
     assert "secret" not in refused.value.message
-    assert await world.configured(key) == before
+    assert await harness.configured(key) == before
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_it_moves_with_credentials_that_are_given_again(world: World, case: Case) -> None:
-    key = await world.make(case)
+async def test_it_moves_with_credentials_that_are_given_again(harness: Harness, case: Case) -> None:
+    key = await harness.make(case)
     given = {**{name: "known" for name in case.credentials if name != "connectionString"}, **case.given}
-    await world.providers.update(ACME, key, ProviderChanges(credentials=given, settings=case.attack))
-    credentials, _ = await world.configured(key)
+    await harness.providers.update(ACME, key, ProviderChanges(credentials=given, settings=case.attack))
+    credentials, _ = await harness.configured(key)
     assert credentials == {name: value for name, value in given.items() if value}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_the_same_destination_again_is_no_change(world: World, case: Case) -> None:
-    key = await world.make(case)
-    before = await world.configured(key)
-    await world.providers.update(ACME, key, ProviderChanges(label="New", settings=case.settings))
-    assert await world.configured(key) == before
+async def test_the_same_destination_again_is_no_change(harness: Harness, case: Case) -> None:
+    key = await harness.make(case)
+    before = await harness.configured(key)
+    await harness.providers.update(ACME, key, ProviderChanges(label="New", settings=case.settings))
+    assert await harness.configured(key) == before
 
 
-async def test_a_provider_without_credentials_may_move(world: World) -> None:
-    key = await world.make(Case("qdrant", {}, {"url": "https://q.example"}, {}))
-    await world.providers.update(ACME, key, ProviderChanges(settings={"url": EVIL}))
-    assert (await world.configured(key))[1] == {"url": EVIL}
+async def test_a_provider_without_credentials_may_move(harness: Harness) -> None:
+    key = await harness.make(Case("qdrant", {}, {"url": "https://q.example"}, {}))
+    await harness.providers.update(ACME, key, ProviderChanges(settings={"url": EVIL}))
+    assert (await harness.configured(key))[1] == {"url": EVIL}
 
 
-async def test_a_credential_that_is_removed_need_not_be_known(world: World) -> None:
-    key = await world.make(Case("qdrant", KEY, {"url": "https://q.example"}, {}))
-    await world.providers.update(ACME, key, ProviderChanges(credentials={"apiKey": ""}, settings={"url": EVIL}))
-    assert await world.configured(key) == ({}, {"url": EVIL})
+async def test_a_credential_that_is_removed_need_not_be_known(harness: Harness) -> None:
+    key = await harness.make(Case("qdrant", KEY, {"url": "https://q.example"}, {}))
+    await harness.providers.update(ACME, key, ProviderChanges(credentials={"apiKey": ""}, settings={"url": EVIL}))
+    assert await harness.configured(key) == ({}, {"url": EVIL})
 
 
 @pytest.mark.parametrize("driver", ALL.values(), ids=ALL)

@@ -38,7 +38,7 @@ PUBLIC = Policy("/x.Y/Public", public=True)
 INTERNAL = Policy("/x.Y/Internal", internal=True)
 
 
-class House:
+class Harness:
     """Places for calls as a service has them, without calls."""
 
     def __init__(self, limit: int, percent: int = 75) -> None:
@@ -80,15 +80,15 @@ def of_address(address: str) -> RpcCall:
 
 @pytest.mark.parametrize(("percent", "places"), [(75, 30), (50, 20), (90, 36), (100, 40)])
 def test_a_tenant_alone_gets_its_percent_of_all_places(percent: int, places: int) -> None:
-    assert House(40, percent).fill(lambda: of_tenant("acme")) == places
+    assert Harness(40, percent).fill(lambda: of_tenant("acme")) == places
 
 
 def test_tenants_that_take_all_they_can_leave_a_place_for_another() -> None:
     """One tenant with 42 uploads that hung took every place; all others had 503."""
-    house = House(40)
-    assert house.fill(lambda: of_tenant("acme")) == 30
-    assert house.fill(lambda: of_tenant("globex")) == 8
-    house.enter(of_tenant("initech"))
+    harness = Harness(40)
+    assert harness.fill(lambda: of_tenant("acme")) == 30
+    assert harness.fill(lambda: of_tenant("globex")) == 8
+    harness.enter(of_tenant("initech"))
 
 
 @pytest.mark.parametrize(
@@ -99,32 +99,32 @@ def test_tenants_that_take_all_they_can_leave_a_place_for_another() -> None:
     ],
 )
 def test_the_refusal_says_whose_share_is_used_up(make: Callable[[], RpcCall], reason: str) -> None:
-    house = House(40)
-    house.fill(make)
+    harness = Harness(40)
+    harness.fill(make)
     with pytest.raises(RateLimited) as caught:
-        house.enter(make())
+        harness.enter(make())
     assert caught.value.reason == reason
     assert caught.value.retry_after == 1.0
 
 
 def test_strangers_share_a_half_of_the_places_and_an_address_a_half_of_that() -> None:
-    house = House(40)
-    assert house.fill(lambda: of_address("192.0.2.1")) == 10
-    assert house.fill(lambda: of_address("192.0.2.2")) == 5
+    harness = Harness(40)
+    assert harness.fill(lambda: of_address("192.0.2.1")) == 10
+    assert harness.fill(lambda: of_address("192.0.2.2")) == 5
     strangers = iter(range(1000))
-    assert house.fill(lambda: of_address(f"198.51.100.{next(strangers)}")) == 5
-    house.enter(of_tenant("acme"))
+    assert harness.fill(lambda: of_address(f"198.51.100.{next(strangers)}")) == 5
+    harness.enter(of_tenant("acme"))
 
 
 def test_an_ipv6_network_is_one_stranger() -> None:
-    house = House(40)
+    harness = Harness(40)
     hosts = iter(range(1000))
-    assert house.fill(lambda: of_address(f"2001:db8::{next(hosts):x}")) == 10
+    assert harness.fill(lambda: of_address(f"2001:db8::{next(hosts):x}")) == 10
 
 
 def test_internal_calls_have_no_share() -> None:
-    house = House(40)
-    assert house.fill(lambda: RpcCall(INTERNAL, {}, RequestContext("r"), 0.0, rest=False, transport=IDLE)) == 40
+    harness = Harness(40)
+    assert harness.fill(lambda: RpcCall(INTERNAL, {}, RequestContext("r"), 0.0, rest=False, transport=IDLE)) == 40
 
 
 callers = st.sampled_from(["acme", "globex", "192.0.2.1", "192.0.2.2"])
@@ -134,27 +134,27 @@ callers = st.sampled_from(["acme", "globex", "192.0.2.1", "192.0.2.2"])
 def test_places_are_never_lost_and_never_more_than_there_are(
     limit: int, percent: int, steps: list[tuple[str, bool]]
 ) -> None:
-    house = House(limit, percent)
+    harness = Harness(limit, percent)
     inside: list[tuple[str, RpcCall]] = []
     for name, enters in steps:
         if enters:
             call = of_tenant(name) if name.isalpha() else of_address(name)
             try:
-                house.enter(call)
+                harness.enter(call)
             except (RateLimited, Unavailable):
-                assert inside  # nobody is refused by an empty house
+                assert inside  # nobody is refused by an empty service
                 continue
             inside.append((name, call))
         elif mine := [each for each in inside if each[0] == name]:
             inside.remove(mine[0])
-            house.leave(mine[0][1])
-        assert house.load.in_flight == len(inside) <= limit
+            harness.leave(mine[0][1])
+        assert harness.load.in_flight == len(inside) <= limit
     for _, call in inside:
-        house.leave(call)
-    assert house.load.in_flight == 0
-    assert house.shares._tenants.held == house.shares._anonymous.held == 0
-    assert not house.shares._tenants.by_caller
-    assert not house.shares._anonymous.by_caller
+        harness.leave(call)
+    assert harness.load.in_flight == 0
+    assert harness.shares._tenants.held == harness.shares._anonymous.held == 0
+    assert not harness.shares._tenants.by_caller
+    assert not harness.shares._anonymous.by_caller
 
 
 # -- cancellation at every await

@@ -30,7 +30,7 @@ class Clock:
 
 
 @dataclass
-class World:
+class Harness:
     """One installation. Each `start` is a process of its own on the same store."""
 
     store: DocumentStore = field(default_factory=lambda: MemoryStore(tenants=()))
@@ -74,5 +74,5 @@ class Process:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> Harness:
+    return Harness()

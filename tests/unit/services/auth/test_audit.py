@@ -6,7 +6,7 @@ from core.tenancy import Tenant
 from portico.auth.v1.audit_service_pb2 import ListAuditEntriesRequest
 from services.auth import convert
 from services.auth.domain.registration import NewTenant
-from tests.unit.services.auth.conftest import Process, World
+from tests.unit.services.auth.conftest import Harness, Process
 
 DAY = 86_400.0
 
@@ -18,30 +18,30 @@ async def register(process: Process, slug: str) -> Tenant:
     return Tenant(slug)
 
 
-async def actions(world: World, tenant: Tenant) -> list[str]:
-    return [document["action"] async for document in scan(world.store, tenant, AUDIT_LOG)]
+async def actions(harness: Harness, tenant: Tenant) -> list[str]:
+    return [document["action"] async for document in scan(harness.store, tenant, AUDIT_LOG)]
 
 
-async def test_old_entries_of_every_tenant_are_removed(world: World) -> None:
+async def test_old_entries_of_every_tenant_are_removed(harness: Harness) -> None:
     """They stayed for ever."""
-    process = await world.start(PORTICO_AUDIT_RETENTION_DAYS="2")
+    process = await harness.start(PORTICO_AUDIT_RETENTION_DAYS="2")
     tenants = [await register(process, slug) for slug in ("acme", "globex")]
     for tenant in tenants:
         for days in (1, 3):
-            at = world.clock.now - days * DAY
+            at = harness.clock.now - days * DAY
             await process.audit_log.write(tenant, new_entry(Actor(), f"x.days_{days}", SUCCESS, "x", "", at=at))
     await process.domain.audit_retention.prune()
-    assert [await actions(world, tenant) for tenant in tenants] == [["x.days_1"], ["x.days_1"]]
+    assert [await actions(harness, tenant) for tenant in tenants] == [["x.days_1"], ["x.days_1"]]
 
 
-async def test_a_tenant_without_a_store_holds_up_nobody(world: World) -> None:
-    process = await world.start(PORTICO_AUDIT_RETENTION_DAYS="2")
+async def test_a_tenant_without_a_store_holds_up_nobody(harness: Harness) -> None:
+    process = await harness.start(PORTICO_AUDIT_RETENTION_DAYS="2")
     gone, there = [await register(process, slug) for slug in ("acme", "globex")]
-    await world.store.drop_tenant(gone)
-    old = new_entry(Actor(), "x.old", SUCCESS, "x", "", at=world.clock.now - 3 * DAY)
+    await harness.store.drop_tenant(gone)
+    old = new_entry(Actor(), "x.old", SUCCESS, "x", "", at=harness.clock.now - 3 * DAY)
     await process.audit_log.write(there, old)
     await process.domain.audit_retention.prune()
-    assert await actions(world, there) == []
+    assert await actions(harness, there) == []
 
 
 def test_searching_from_the_time_of_an_entry_finds_it() -> None:

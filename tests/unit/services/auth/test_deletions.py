@@ -12,7 +12,7 @@ from core.storage.ports import Collection, Document, Where
 from core.tenancy import Project, Scope, Tenant
 from services.auth.domain.registration import NewTenant, Registered
 from tests.support.stores import MemoryStore
-from tests.unit.services.auth.conftest import Process, World
+from tests.unit.services.auth.conftest import Harness, Process
 
 ACME = Tenant("acme")
 SERVICES = ("inference", "rag", "vector")
@@ -69,8 +69,8 @@ async def listed(process: Process, service: str) -> list[str]:
     return [each.project for each in (await process.domain.deletions.pending(service))[0]]
 
 
-async def test_every_service_hears_of_it_until_it_acknowledges(world: World) -> None:
-    process = await world.start()
+async def test_every_service_hears_of_it_until_it_acknowledges(harness: Harness) -> None:
+    process = await harness.start()
     act_as(await registered(process))
     lab = await process.domain.projects.create("Lab", "", "")
     await process.domain.projects.delete(lab.id)
@@ -87,26 +87,28 @@ async def test_every_service_hears_of_it_until_it_acknowledges(world: World) -> 
         await process.domain.deletions.pending("no service")
 
 
-async def test_the_last_project_is_not_published_and_stays(world: World) -> None:
-    process = await world.start()
+async def test_the_last_project_is_not_published_and_stays(harness: Harness) -> None:
+    process = await harness.start()
     made = await registered(process)
     act_as(made)
     lab = await process.domain.projects.create("Lab", "", "")
     await process.domain.tables.projects.delete(ACME, made.project.id)
     with pytest.raises(FailedPrecondition):
         await process.domain.projects.delete(lab.id)
-    world.clock.now += 3600
+    harness.clock.now += 3600
     await process.domain.projects.finish_deletions()
     assert await listed(process, "rag") == []
     assert (await process.domain.projects.get(lab.id)).status == "active"
 
 
 @pytest.mark.parametrize("writes", range(12))
-async def test_a_deletion_that_is_cut_off_anywhere_is_finished_or_has_not_happened(world: World, writes: int) -> None:
+async def test_a_deletion_that_is_cut_off_anywhere_is_finished_or_has_not_happened(
+    harness: Harness, writes: int
+) -> None:
     """It was finished only if somebody asked for it again."""
     store = Failing()
-    world.store = store
-    process = await world.start()
+    harness.store = store
+    process = await harness.start()
     made = await registered(process)
     act_as(made)
     lab = await process.domain.projects.create("Lab", "", "")
@@ -119,11 +121,11 @@ async def test_a_deletion_that_is_cut_off_anywhere_is_finished_or_has_not_happen
         cut_off = True
     store.left = None
 
-    after = await world.start()
+    after = await harness.start()
     act_as(made)
     await after.domain.projects.finish_deletions()
     published = await listed(after, "rag")
-    world.clock.now += 61  # until then, somebody may still be at it
+    harness.clock.now += 61  # until then, somebody may still be at it
     await after.domain.projects.finish_deletions()
     there = await after.domain.tables.projects.get(ACME, lab.id)
     if there is not None:  # it was cut off before it closed the project
@@ -134,6 +136,6 @@ async def test_a_deletion_that_is_cut_off_anywhere_is_finished_or_has_not_happen
         assert await listed(after, "rag") == [lab.id]
         assert await after.domain.tables.tokens.get(ACME, record.id) is None
         assert await listed(after, "auth") == []
-    world.clock.now += 61
+    harness.clock.now += 61
     await after.domain.projects.finish_deletions()
     assert (await after.domain.deletions.unpublished(0)) == []

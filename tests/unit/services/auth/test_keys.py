@@ -10,7 +10,7 @@ from core.storage.ports import Document
 from core.tenancy import MAIN
 from services.auth.domain.records import SigningKey
 from tests.support.stores import MemoryStore
-from tests.unit.services.auth.conftest import Process, World
+from tests.unit.services.auth.conftest import Harness, Process
 
 DAY = 86_400.0
 
@@ -22,72 +22,72 @@ async def stored(process: Process) -> dict[str | None, list[SigningKey]]:
     return found
 
 
-async def test_the_first_start_makes_a_current_and_a_next_key(world: World) -> None:
-    process = await world.start()
+async def test_the_first_start_makes_a_current_and_a_next_key(harness: Harness) -> None:
+    process = await harness.start()
     keys = process.domain.keys
     assert [key.slot for key in keys.published] == ["current", "next"]
     assert keys.signer.key_id == keys.published[0].id
     assert all(process.keys.get(key.id) for key in keys.published)
 
 
-async def test_replicas_that_start_together_agree(world: World) -> None:
-    processes = await asyncio.gather(*(world.start() for _ in range(5)))
+async def test_replicas_that_start_together_agree(harness: Harness) -> None:
+    processes = await asyncio.gather(*(harness.start() for _ in range(5)))
     assert len({tuple(key.id for key in each.domain.keys.published) for each in processes}) == 1
 
 
-async def test_a_restart_keeps_the_keys(world: World) -> None:
-    first, second = await world.start(), await world.start()
+async def test_a_restart_keeps_the_keys(harness: Harness) -> None:
+    first, second = await harness.start(), await harness.start()
     assert first.domain.keys.signer.key_id == second.domain.keys.signer.key_id
 
 
-async def test_a_rotation_lets_the_next_key_sign_and_keeps_the_old_one_published(world: World) -> None:
-    process = await world.start()
+async def test_a_rotation_lets_the_next_key_sign_and_keeps_the_old_one_published(harness: Harness) -> None:
+    process = await harness.start()
     old, following = process.domain.keys.published
-    world.clock.now += 601
+    harness.clock.now += 601
     assert await process.domain.keys.rotate() == following.id
     assert process.domain.keys.signer.key_id == following.id
     by_slot = await stored(process)
     assert [key.id for key in by_slot["current"]] == [following.id]
     (retired,) = by_slot[None]
-    assert (retired.id, retired.sealed, retired.retired_at) == (old.id, None, world.clock.now)
+    assert (retired.id, retired.sealed, retired.retired_at) == (old.id, None, harness.clock.now)
     assert len(by_slot["next"]) == 1
     assert process.keys.get(old.id)
 
 
-async def test_a_rotation_waits_until_verifiers_may_know_the_next_key(world: World) -> None:
-    process = await world.start()
+async def test_a_rotation_waits_until_verifiers_may_know_the_next_key(harness: Harness) -> None:
+    process = await harness.start()
     with pytest.raises(FailedPrecondition) as caught:
         await process.domain.keys.rotate()
     assert caught.value.retry_after == pytest.approx(600)
-    world.clock.now += 601
+    harness.clock.now += 601
     await process.domain.keys.rotate()
     with pytest.raises(FailedPrecondition):
         await process.domain.keys.rotate()
 
 
-async def test_rotations_at_the_same_time_are_one(world: World) -> None:
-    processes = [await world.start() for _ in range(5)]
-    world.clock.now += 601
+async def test_rotations_at_the_same_time_are_one(harness: Harness) -> None:
+    processes = [await harness.start() for _ in range(5)]
+    harness.clock.now += 601
     await asyncio.gather(*(each.domain.keys.rotate() for each in processes), return_exceptions=True)
     by_slot = await stored(processes[0])
     assert [len(by_slot[slot]) for slot in ("current", "next", None)] == [1, 1, 1]
 
 
-async def test_age_rotates(world: World) -> None:
-    process = await world.start()
+async def test_age_rotates(harness: Harness) -> None:
+    process = await harness.start()
     old = process.domain.keys.signer.key_id
-    world.clock.now += 90 * DAY - 1
+    harness.clock.now += 90 * DAY - 1
     await process.domain.keys.refresh()
     assert process.domain.keys.signer.key_id == old
-    world.clock.now += 2
+    harness.clock.now += 2
     await process.domain.keys.refresh()
     assert process.domain.keys.signer.key_id != old
     assert len(process.domain.keys.published) == 3
 
 
-async def test_another_process_notices(world: World) -> None:
-    one, two = await world.start(), await world.start()
-    world.clock.now += 601
+async def test_another_process_notices(harness: Harness) -> None:
+    one, two = await harness.start(), await harness.start()
+    harness.clock.now += 601
     current = await one.domain.keys.rotate()
     await two.domain.keys.refresh()
     assert two.domain.keys.signer.key_id == current
@@ -117,15 +117,15 @@ class Mortal(MemoryStore):
 
 
 @pytest.mark.parametrize("writes", range(3))
-async def test_a_rotation_that_dies_is_finished_by_the_next_process(world: World, writes: int) -> None:
-    assert isinstance(world.store, MemoryStore)
-    first = await world.start()
+async def test_a_rotation_that_dies_is_finished_by_the_next_process(harness: Harness, writes: int) -> None:
+    assert isinstance(harness.store, MemoryStore)
+    first = await harness.start()
     before = {key.id for key in first.domain.keys.published}
-    world.clock.now += 601
-    dying = await world.start(Mortal(world.store, writes))
+    harness.clock.now += 601
+    dying = await harness.start(Mortal(harness.store, writes))
     with pytest.raises(ConnectionError):
         await dying.domain.keys.rotate()
-    later = await world.start()
+    later = await harness.start()
     by_slot = await stored(later)
     assert [len(by_slot[slot]) for slot in ("current", "next")] == [1, 1]
     assert before <= {key.id for key in later.domain.keys.published}
@@ -133,21 +133,21 @@ async def test_a_rotation_that_dies_is_finished_by_the_next_process(world: World
     assert all(key.sealed is None for key in by_slot.get(None, []))
 
 
-async def test_private_halves_are_sealed_and_sealed_anew_under_a_new_primary_key(world: World) -> None:
-    first = await world.start()
-    old = world.env["PORTICO_ENCRYPTION_KEYS"]
+async def test_private_halves_are_sealed_and_sealed_anew_under_a_new_primary_key(harness: Harness) -> None:
+    first = await harness.start()
+    old = harness.env["PORTICO_ENCRYPTION_KEYS"]
     fresh = generate_key("k2")
-    second = await world.start(PORTICO_ENCRYPTION_KEYS=f"{fresh},{old}")
+    second = await harness.start(PORTICO_ENCRYPTION_KEYS=f"{fresh},{old}")
     assert second.domain.keys.signer.key_id == first.domain.keys.signer.key_id
     by_slot = await stored(second)
     for slot in ("current", "next"):
         assert not Sealer.from_settings(fresh).needs_reseal(by_slot[slot][0].sealed or "")
-    third = await world.start(PORTICO_ENCRYPTION_KEYS=fresh)
+    third = await harness.start(PORTICO_ENCRYPTION_KEYS=fresh)
     assert third.domain.keys.signer.key_id == first.domain.keys.signer.key_id
     with pytest.raises(SealBroken):
-        await world.start(PORTICO_ENCRYPTION_KEYS=old)
+        await harness.start(PORTICO_ENCRYPTION_KEYS=old)
 
 
-async def test_records_show_no_private_half(world: World) -> None:
-    process = await world.start()
+async def test_records_show_no_private_half(harness: Harness) -> None:
+    process = await harness.start()
     assert "sealed" not in repr(process.domain.keys.published)

@@ -24,7 +24,7 @@ from services.auth.domain.registration import NewTenant
 from services.auth.domain.tokens import NewToken
 from services.auth.domain.users import UserChange
 from tests.support.stores import MemoryStore
-from tests.unit.services.auth.conftest import Process, World
+from tests.unit.services.auth.conftest import Harness, Process
 
 PASSWORD = "Correct-Horse-1"
 ACME = Tenant("acme")
@@ -68,8 +68,8 @@ def store() -> Interrupted:
 
 
 @pytest.fixture
-async def process(world: World, store: Interrupted) -> Process:
-    return await world.start(store)
+async def process(harness: Harness, store: Interrupted) -> Process:
+    return await harness.start(store)
 
 
 @pytest.fixture
@@ -161,10 +161,10 @@ async def test_an_invitation_accepted_while_it_is_taken_back(
     assert await process.domain.tenants.of_email("m@example.com") == []
 
 
-async def test_an_invitation_ends_after_seven_days(process: Process, owner: SignedIn, world: World) -> None:
+async def test_an_invitation_ends_after_seven_days(process: Process, owner: SignedIn, harness: Harness) -> None:
     asked = NewInvitation("m@example.com")
     _, secret = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
-    world.clock.now += 7 * 86_400 + 1
+    harness.clock.now += 7 * 86_400 + 1
     with pytest.raises(NotFound):
         await process.domain.invitations.accept(secret, PASSWORD, "")
     listed = await as_(process, owner, lambda: process.domain.invitations.page(0, ""))()
@@ -199,10 +199,10 @@ async def test_no_service_token_for_a_project_that_is_being_removed(process: Pro
 
 
 async def test_a_service_token_that_is_minted_while_its_project_is_removed_is_refused(
-    process: Process, owner: SignedIn, store: Interrupted, world: World, monkeypatch: pytest.MonkeyPatch
+    process: Process, owner: SignedIn, store: Interrupted, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its project was read before it was closed, and the token issued after all others had been revoked."""
-    world.clock.now = time.time()
+    harness.clock.now = time.time()
     made = await as_(process, owner, partial(process.domain.projects.create, "gone", "gone", ""))()
     remove = as_(process, owner, lambda: process.domain.projects.delete("gone"))
     get = store.get
@@ -211,7 +211,7 @@ async def test_a_service_token_that_is_minted_while_its_project_is_removed_is_re
         found = await get(scope, collection, id)
         if collection.name == "projects":
             monkeypatch.setattr(store, "get", get)
-            world.clock.now += 2 * 60
+            harness.clock.now += 2 * 60
             await remove()
         return found
 

@@ -10,7 +10,7 @@ from core.tenancy import Scope, Tenant
 from services.auth.domain.registration import NewTenant
 from services.auth.domain.tenants import RESERVATION_SECONDS, RESERVED_SLUGS
 from tests.support.stores import MemoryStore
-from tests.unit.services.auth.conftest import World
+from tests.unit.services.auth.conftest import Harness
 
 PASSWORD = "Correct-Horse-1"
 OTHER_PASSWORD = "Another-Horse-2"
@@ -49,19 +49,19 @@ class Dying(MemoryStore):
 
 
 @pytest.mark.parametrize("changes", range(6))
-async def test_a_crash_half_way_leaves_nothing_that_works_or_blocks(world: World, changes: int) -> None:
-    store = Dying(world.store, changes)
-    dying = await world.start(store)
+async def test_a_crash_half_way_leaves_nothing_that_works_or_blocks(harness: Harness, changes: int) -> None:
+    store = Dying(harness.store, changes)
+    dying = await harness.start(store)
     store.armed = True
     with pytest.raises(ConnectionError):
         await dying.domain.registration.register(asked())
-    process = await world.start()
+    process = await harness.start()
     accounts = process.domain.accounts
     for slug in ("", "acme"):
         with pytest.raises(Unauthenticated):
             await accounts.login("ann@example.com", PASSWORD, slug)
     assert await process.domain.tenants.get("acme") is None
-    world.clock.now += RESERVATION_SECONDS + 1
+    harness.clock.now += RESERVATION_SECONDS + 1
     made = await process.domain.registration.register(asked("bea@example.com", OTHER_PASSWORD))
     assert (await accounts.login("bea@example.com", OTHER_PASSWORD)).user.id == made.owner.id
     users = [user.email async for user in process.domain.tables.users.every(Tenant("acme"), {})]
@@ -72,7 +72,7 @@ async def test_a_crash_half_way_leaves_nothing_that_works_or_blocks(world: World
         await accounts.login("ann@example.com", PASSWORD)
 
 
-async def test_a_failure_without_a_crash_frees_the_slug_at_once(world: World) -> None:
+async def test_a_failure_without_a_crash_frees_the_slug_at_once(harness: Harness) -> None:
     class Failing(MemoryStore):
         fail = True
 
@@ -82,29 +82,29 @@ async def test_a_failure_without_a_crash_frees_the_slug_at_once(world: World) ->
             await super().insert(scope, collection, document)
 
     store = Failing()
-    process = await world.start(store)
+    process = await harness.start(store)
     with pytest.raises(ConnectionError):
         await process.domain.registration.register(asked())
     store.fail = False
-    world.clock.now += 0.001
+    harness.clock.now += 0.001
     await process.domain.registration.register(asked())
 
 
-async def test_a_registration_under_way_is_not_taken_over(world: World) -> None:
-    process = await world.start()
+async def test_a_registration_under_way_is_not_taken_over(harness: Harness) -> None:
+    process = await harness.start()
     reserved = await process.domain.tenants.reserve("acme", "Acme")
     with pytest.raises(Conflict):
         await process.domain.registration.register(asked())
-    world.clock.now += RESERVATION_SECONDS + 1
+    harness.clock.now += RESERVATION_SECONDS + 1
     await process.domain.registration.register(asked())
     with pytest.raises(Conflict):
         await process.domain.tenants.activate(reserved, "somebody")
 
 
-async def test_of_those_who_take_over_one_wins(world: World) -> None:
-    process = await world.start()
+async def test_of_those_who_take_over_one_wins(harness: Harness) -> None:
+    process = await harness.start()
     await process.domain.tenants.reserve("acme", "Acme")
-    world.clock.now += RESERVATION_SECONDS + 1
+    harness.clock.now += RESERVATION_SECONDS + 1
     outcomes = await asyncio.gather(
         *(process.domain.registration.register(asked(f"u{number}@example.com")) for number in range(10)),
         return_exceptions=True,
@@ -113,13 +113,13 @@ async def test_of_those_who_take_over_one_wins(world: World) -> None:
 
 
 @pytest.mark.parametrize("slug", sorted(RESERVED_SLUGS))
-async def test_reserved_slugs_are_refused_however_they_are_given(world: World, slug: str) -> None:
-    process = await world.start()
+async def test_reserved_slugs_are_refused_however_they_are_given(harness: Harness, slug: str) -> None:
+    process = await harness.start()
     for wanted in (asked(name=slug.upper()), asked(slug=slug)):
         with pytest.raises(InvalidInput):
             await process.domain.registration.register(wanted)
 
 
-async def test_default_is_a_good_slug(world: World) -> None:
-    process = await world.start()
+async def test_default_is_a_good_slug(harness: Harness) -> None:
+    process = await harness.start()
     assert (await process.domain.registration.register(asked(name="Default"))).tenant.slug == "default"

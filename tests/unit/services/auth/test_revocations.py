@@ -10,7 +10,7 @@ from core.revocations import Revocation
 from core.tenancy import MAIN
 from services.auth.domain import revocations as module
 from services.auth.domain.revocations import Told, Watcher
-from tests.unit.services.auth.conftest import Process, World
+from tests.unit.services.auth.conftest import Harness, Process
 
 Watch = AsyncGenerator[Told, None]
 
@@ -43,8 +43,8 @@ async def news(watch: Watch, count: int = 1) -> list[Revocation]:
     return found
 
 
-async def test_a_snapshot_then_each_new_one(world: World) -> None:
-    process = await world.start()
+async def test_a_snapshot_then_each_new_one(harness: Harness) -> None:
+    process = await harness.start()
     await process.domain.revocations.revoke(token("a"))
     watch, known = await first(process)
     assert known == [token("a")]
@@ -53,24 +53,24 @@ async def test_a_snapshot_then_each_new_one(world: World) -> None:
     await watch.aclose()
 
 
-async def test_nothing_is_lost_between_snapshot_and_news(world: World) -> None:
+async def test_nothing_is_lost_between_snapshot_and_news(harness: Harness) -> None:
     """What is revoked while the snapshot is on its way comes as news."""
-    process = await world.start()
+    process = await harness.start()
     watch, known = await first(process)
     await process.domain.revocations.revoke(token("a"))
     assert (known, await news(watch)) == ([], [token("a")])
     await watch.aclose()
 
 
-async def test_silence_is_broken_by_signs_of_life(world: World) -> None:
-    process = await world.start()
+async def test_silence_is_broken_by_signs_of_life(harness: Harness) -> None:
+    process = await harness.start()
     watch, _ = await first(process)
     assert await anext(watch) == Told([])
     await watch.aclose()
 
 
-async def test_other_replicas_learn_by_polling_and_tell_their_watchers_once(world: World) -> None:
-    one, two = await world.start(), await world.start()
+async def test_other_replicas_learn_by_polling_and_tell_their_watchers_once(harness: Harness) -> None:
+    one, two = await harness.start(), await harness.start()
     watch, _ = await first(two)
     await one.domain.revocations.revoke(token("a"))
     for _ in range(3):
@@ -80,11 +80,11 @@ async def test_other_replicas_learn_by_polling_and_tell_their_watchers_once(worl
     await watch.aclose()
 
 
-async def test_a_replica_whose_clock_is_behind_is_heard(world: World) -> None:
-    one, two = await world.start(), await world.start()
+async def test_a_replica_whose_clock_is_behind_is_heard(harness: Harness) -> None:
+    one, two = await harness.start(), await harness.start()
     await two.domain.revocations.revoke(token("a"))
     await two.domain.revocations.poll()
-    world.clock.now -= 30
+    harness.clock.now -= 30
     await one.domain.revocations.revoke(token("b"))
     watch, _ = await first(two)
     await two.domain.revocations.poll()
@@ -92,18 +92,18 @@ async def test_a_replica_whose_clock_is_behind_is_heard(world: World) -> None:
     await watch.aclose()
 
 
-async def test_a_restart_forgets_nothing(world: World) -> None:
-    revocation = Revocation("acme", subject="u1", issued_before=world.clock.now, expires_at=world.clock.now + 60)
-    await (await world.start()).domain.revocations.revoke(revocation, token("a"))
-    _, known = await first(await world.start())
+async def test_a_restart_forgets_nothing(harness: Harness) -> None:
+    revocation = Revocation("acme", subject="u1", issued_before=harness.clock.now, expires_at=harness.clock.now + 60)
+    await (await harness.start()).domain.revocations.revoke(revocation, token("a"))
+    _, known = await first(await harness.start())
     assert sorted(known, key=repr) == sorted([revocation, token("a")], key=repr)
 
 
-async def test_what_has_expired_is_forgotten_and_what_never_does_is_kept(world: World) -> None:
-    process = await world.start()
+async def test_what_has_expired_is_forgotten_and_what_never_does_is_kept(harness: Harness) -> None:
+    process = await harness.start()
     log = process.domain.revocations
-    await log.revoke(token("short", world.clock.now + 10), token("long", world.clock.now + 1000), token("ever"))
-    world.clock.now += 100
+    await log.revoke(token("short", harness.clock.now + 10), token("long", harness.clock.now + 1000), token("ever"))
+    harness.clock.now += 100
     await log.prune()
     _, known = await first(process)
     assert {each.token_id for each in known} == {"long", "ever"}
@@ -119,9 +119,9 @@ async def test_a_watcher_that_falls_behind_is_cut_off_and_holds_nothing() -> Non
         await watcher.next(1)
 
 
-async def test_a_slow_watcher_does_not_slow_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_watcher_does_not_slow_the_others(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_BEHIND", 100)
-    process = await world.start()
+    process = await harness.start()
     slow, _ = await first(process)
     quick, _ = await first(process)
     for number in range(3):
@@ -136,8 +136,8 @@ async def test_a_slow_watcher_does_not_slow_the_others(world: World, monkeypatch
         await watch.aclose()
 
 
-async def test_closing_ends_watches_and_refuses_new_ones(world: World) -> None:
-    process = await world.start()
+async def test_closing_ends_watches_and_refuses_new_ones(harness: Harness) -> None:
+    process = await harness.start()
     watch, _ = await first(process)
     await process.domain.revocations.close()
     with pytest.raises(StopAsyncIteration):
@@ -146,8 +146,8 @@ async def test_closing_ends_watches_and_refuses_new_ones(world: World) -> None:
         await anext(process.domain.revocations.watch())
 
 
-async def test_a_watcher_that_leaves_is_forgotten(world: World) -> None:
-    process = await world.start()
+async def test_a_watcher_that_leaves_is_forgotten(harness: Harness) -> None:
+    process = await harness.start()
     watch, _ = await first(process)
     assert len(process.domain.revocations._watchers) == 1
     await watch.aclose()

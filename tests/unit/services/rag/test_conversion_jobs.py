@@ -62,7 +62,7 @@ class SlowToAnswer(Jobs):
         return job
 
 
-class House:
+class Harness:
     """The domain, with a script in place of the converter."""
 
     def __init__(self, folder: Path, jobs: type[Jobs] = Jobs) -> None:
@@ -109,8 +109,8 @@ class House:
 
 
 @asynccontextmanager
-async def opened(folder: Path, jobs: type[Jobs] = Jobs) -> AsyncIterator[House]:
-    made = House(folder, jobs)
+async def opened(folder: Path, jobs: type[Jobs] = Jobs) -> AsyncIterator[Harness]:
+    made = Harness(folder, jobs)
     await made.start()
     yield made
     await made.platform.tasks.drain(0)
@@ -118,25 +118,25 @@ async def opened(folder: Path, jobs: type[Jobs] = Jobs) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
     async with opened(tmp_path) as made:
         yield made
 
 
-async def test_the_markdown_comes_beside_the_file(house: House) -> None:
-    await house.upload()
-    file = await house.convert()
+async def test_the_markdown_comes_beside_the_file(harness: Harness) -> None:
+    await harness.upload()
+    file = await harness.convert()
     assert (file.markdown.status, file.markdown.size) == (records.SUCCEEDED, 7)
-    assert await house.files.markdown_text(ACME, file) == "# words"
-    assert house.converter.calls == [Kind.TEXT]
+    assert await harness.files.markdown_text(ACME, file) == "# words"
+    assert harness.converter.calls == [Kind.TEXT]
 
 
-async def test_a_new_conversion_takes_the_place_of_the_old_one(house: House) -> None:
-    await house.upload()
-    first = await house.convert()
-    second = await house.convert()
+async def test_a_new_conversion_takes_the_place_of_the_old_one(harness: Harness) -> None:
+    await harness.upload()
+    first = await harness.convert()
+    second = await harness.convert()
     assert first.markdown.object_id != second.markdown.object_id
-    assert house.objects == 2
+    assert harness.objects == 2
 
 
 @pytest.mark.parametrize(
@@ -147,51 +147,51 @@ async def test_a_new_conversion_takes_the_place_of_the_old_one(house: House) -> 
         (UnsupportedMedia("It is odd."), records.SKIPPED),
     ],
 )
-async def test_a_refusal_is_written_down_and_final(house: House, error: PorticoError, status: str) -> None:
-    house.converter.outcomes = [error]
-    await house.upload()
-    file = await house.convert()
+async def test_a_refusal_is_written_down_and_final(harness: Harness, error: PorticoError, status: str) -> None:
+    harness.converter.outcomes = [error]
+    await harness.upload()
+    file = await harness.convert()
     assert (file.markdown.status, file.markdown.error) == (status, error.message)
-    assert len(house.converter.calls) == 1
-    house.converter.outcomes = [None]
-    assert (await house.convert()).markdown.status == records.SUCCEEDED
+    assert len(harness.converter.calls) == 1
+    harness.converter.outcomes = [None]
+    assert (await harness.convert()).markdown.status == records.SUCCEEDED
 
 
-async def test_what_may_pass_is_tried_again(house: House) -> None:
-    house.converter.outcomes = [Unavailable("Busy."), ValueError("a bug"), None]
-    await house.upload()
-    assert (await house.convert()).markdown.status == records.SUCCEEDED
-    assert len(house.converter.calls) == 3
+async def test_what_may_pass_is_tried_again(harness: Harness) -> None:
+    harness.converter.outcomes = [Unavailable("Busy."), ValueError("a bug"), None]
+    await harness.upload()
+    assert (await harness.convert()).markdown.status == records.SUCCEEDED
+    assert len(harness.converter.calls) == 3
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [(Unavailable("Busy."), "Busy."), (ValueError("secret"), "The conversion broke off again and again.")],
 )
-async def test_what_does_not_pass_is_given_up(house: House, error: Exception, message: str) -> None:
-    house.converter.outcomes = [error]
-    await house.upload()
-    file = await house.convert()
+async def test_what_does_not_pass_is_given_up(harness: Harness, error: Exception, message: str) -> None:
+    harness.converter.outcomes = [error]
+    await harness.upload()
+    file = await harness.convert()
     assert (file.markdown.status, file.markdown.error) == (records.FAILED, message)
-    assert len(house.converter.calls) == 4
+    assert len(harness.converter.calls) == 4
 
 
-async def test_no_more_is_read_than_the_file_has(house: House) -> None:
+async def test_no_more_is_read_than_the_file_has(harness: Harness) -> None:
     """An S3 server that a tenant runs filled the disk with an object that did not end."""
-    await house.upload()
-    (stored,) = [each for each in house.folder.rglob("*") if each.is_file()]
+    await harness.upload()
+    (stored,) = [each for each in harness.folder.rglob("*") if each.is_file()]
     stored.write_bytes(b"words" + b"!" * 1_000_000)
-    file = await house.convert()
-    assert await house.files.markdown_text(ACME, file) == "# words"
+    file = await harness.convert()
+    assert await harness.files.markdown_text(ACME, file) == "# words"
 
 
 async def test_a_provider_that_is_too_slow_does_not_keep_a_worker(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversion, "CONVERT_SECONDS", 0.02)
-    monkeypatch.setattr(house.converter, "convert", _never)
-    await house.upload()
-    file = await house.convert()
+    monkeypatch.setattr(harness.converter, "convert", _never)
+    await harness.upload()
+    file = await harness.convert()
     assert (file.markdown.status, file.markdown.error) == (records.FAILED, "The file provider took too long.")
 
 
@@ -203,32 +203,32 @@ async def _never(kind: Kind, content: AsyncIterator[bytes]) -> AsyncIterator[Asy
 
 async def test_a_job_that_is_faster_than_its_request_keeps_the_last_word(tmp_path: Path) -> None:
     """The record stayed pending for good where the job had failed before it was marked."""
-    async with opened(tmp_path, SlowToAnswer) as house:
-        house.converter.outcomes = [Unprocessable("It is damaged.")]
-        await house.upload()
+    async with opened(tmp_path, SlowToAnswer) as harness:
+        harness.converter.outcomes = [Unprocessable("It is damaged.")]
+        await harness.upload()
         for _ in range(2):
-            assert (await house.convert()).markdown.status == records.FAILED
+            assert (await harness.convert()).markdown.status == records.FAILED
 
 
-async def test_a_job_that_was_done_but_for_its_own_end_converts_nothing_again(house: House) -> None:
-    await house.upload()
-    file = await house.convert()
+async def test_a_job_that_was_done_but_for_its_own_end_converts_nothing_again(harness: Harness) -> None:
+    await harness.upload()
+    file = await harness.convert()
     payload = {"file": file.id, "object": file.object_id, "markdown": ""}
-    job = await house.jobs.submit(ACME, KIND, payload)
+    job = await harness.jobs.submit(ACME, KIND, payload)
     async with asyncio.timeout(10):
-        while not (await house.jobs.get(ACME, job.id)).status.ended:
+        while not (await harness.jobs.get(ACME, job.id)).status.ended:
             await asyncio.sleep(0.001)
-    assert len(house.converter.calls) == 1
-    assert await house.now() == file
+    assert len(harness.converter.calls) == 1
+    assert await harness.now() == file
 
 
-async def test_a_file_that_is_too_large_keeps_the_markdown_it_has(house: House) -> None:
-    await house.upload()
-    file = await house.convert()
+async def test_a_file_that_is_too_large_keeps_the_markdown_it_has(harness: Harness) -> None:
+    await harness.upload()
+    file = await harness.convert()
     with pytest.raises(UnsupportedMedia):
-        await house.conversions.request(ACME, replace(file, size=5000))
-    assert await house.now() == file
-    large = await house.upload(b"x" * 5000)
+        await harness.conversions.request(ACME, replace(file, size=5000))
+    assert await harness.now() == file
+    large = await harness.upload(b"x" * 5000)
     with pytest.raises(UnsupportedMedia):
-        await house.conversions.request(ACME, large)
-    assert (await house.now()).markdown.status == records.SKIPPED
+        await harness.conversions.request(ACME, large)
+    assert (await harness.now()).markdown.status == records.SKIPPED

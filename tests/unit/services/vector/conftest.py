@@ -28,7 +28,7 @@ API_KEY = Field("apiKey", "API key", "Sent along.", secret=True)
 
 
 @dataclass
-class House:
+class Harness:
     """The domain, with engines to look into."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -78,8 +78,8 @@ async def _public(host: str, port: int) -> list[str]:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    made = House()
+async def harness() -> AsyncIterator[Harness]:
+    made = Harness()
     await made.assemble()
     yield made
     await tidy(made.platform)

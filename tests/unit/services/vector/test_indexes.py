@@ -13,56 +13,56 @@ from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import ACTIVE, CREATING, NewIndex
 from services.vector.domain.tables import INDEXES
 from services.vector.ports import IndexLocation
-from tests.unit.services.vector.conftest import ACME, House, point
+from tests.unit.services.vector.conftest import ACME, Harness, point
 
 OTHERS = [Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")]
 
 
-async def create(house: House, name: str = "docs", dimension: int = 2, metric: str = "", **more: Any) -> Any:
-    return await house.indexes.create(ACME, "default", NewIndex(name, dimension, metric, **more))
+async def create(harness: Harness, name: str = "docs", dimension: int = 2, metric: str = "", **more: Any) -> Any:
+    return await harness.indexes.create(ACME, "default", NewIndex(name, dimension, metric, **more))
 
 
-async def count(house: House, key: str = "docs", project: Project = ACME) -> int:
-    return await house.vectors.count(IndexRef(project, "default", key), None)
+async def count(harness: Harness, key: str = "docs", project: Project = ACME) -> int:
+    return await harness.vectors.count(IndexRef(project, "default", key), None)
 
 
-async def test_an_index_of_that_name_is_reused_whatever_the_case(house: House) -> None:
-    made, reused = await create(house, "My Docs", 2, "dotproduct", metadata={"a": 1})
+async def test_an_index_of_that_name_is_reused_whatever_the_case(harness: Harness) -> None:
+    made, reused = await create(harness, "My Docs", 2, "dotproduct", metadata={"a": 1})
     assert (made.key, made.spec.metric, made.metadata, reused) == ("my-docs", "dot", {"a": 1}, False)
-    again, reused = await create(house, " my DOCS ", 2, "dot")
+    again, reused = await create(harness, " my DOCS ", 2, "dot")
     assert (again.id, again.metadata, reused) == (made.id, {"a": 1}, True)
 
 
 @pytest.mark.parametrize(("dimension", "metric"), [(3, ""), (2, "dot")])
 async def test_an_index_of_that_name_made_for_something_else_is_a_conflict(
-    house: House, dimension: int, metric: str
+    harness: Harness, dimension: int, metric: str
 ) -> None:
-    await create(house)
+    await create(harness)
     with pytest.raises(Conflict) as caught:
-        await create(house, "DOCS", dimension, metric)
+        await create(harness, "DOCS", dimension, metric)
     assert "dimension 2" in caught.value.message
 
 
-async def test_an_index_with_words_serves_who_does_not_ask_for_them(house: House) -> None:
-    able = house.embedded.capabilities = replace(house.embedded.capabilities, hybrid=True)
-    drivers = {"embedded": replace(house.providers.drivers["embedded"], capabilities=able)}
-    house.providers.drivers = drivers
-    made, _ = await create(house, hybrid=True)
-    assert (await create(house)) == (made, True)
-    await create(house, "plain")
+async def test_an_index_with_words_serves_who_does_not_ask_for_them(harness: Harness) -> None:
+    able = harness.embedded.capabilities = replace(harness.embedded.capabilities, hybrid=True)
+    drivers = {"embedded": replace(harness.providers.drivers["embedded"], capabilities=able)}
+    harness.providers.drivers = drivers
+    made, _ = await create(harness, hybrid=True)
+    assert (await create(harness)) == (made, True)
+    await create(harness, "plain")
     with pytest.raises(Conflict):
-        await create(house, "plain", hybrid=True)
+        await create(harness, "plain", hybrid=True)
 
 
-async def test_names_that_make_one_key_get_two(house: House) -> None:
-    keys = [(await create(house, name))[0].key for name in ("a b", "a-b", "A/B!", "日本")]
+async def test_names_that_make_one_key_get_two(harness: Harness) -> None:
+    keys = [(await create(harness, name))[0].key for name in ("a b", "a-b", "A/B!", "日本")]
     assert keys == ["a-b", "a-b-2", "a-b-3", "index"]
 
 
-async def test_one_of_many_at_the_same_moment_makes_it(house: House) -> None:
-    made = await asyncio.gather(*(create(house) for _ in range(20)))
+async def test_one_of_many_at_the_same_moment_makes_it(harness: Harness) -> None:
+    made = await asyncio.gather(*(create(harness) for _ in range(20)))
     assert len({index.id for index, _ in made}) == 1
-    assert len(house.embedded.specs) == 1
+    assert len(harness.embedded.specs) == 1
 
 
 @pytest.mark.parametrize(
@@ -78,115 +78,115 @@ async def test_one_of_many_at_the_same_moment_makes_it(house: House) -> None:
         (NewIndex("x", 2, metadata={"x": "y" * 20_000}), "metadata"),
     ],
 )
-async def test_bad_input_names_its_field(house: House, new: NewIndex, field: str) -> None:
+async def test_bad_input_names_its_field(harness: Harness, new: NewIndex, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await house.indexes.create(ACME, "default", new)
+        await harness.indexes.create(ACME, "default", new)
     assert caught.value.field == field
-    assert await house.indexes.list(ACME, "default", 0, "") == ([], "")
+    assert await harness.indexes.list(ACME, "default", 0, "") == ([], "")
 
 
-async def test_what_the_engine_cannot_hold_leaves_no_record(house: House) -> None:
+async def test_what_the_engine_cannot_hold_leaves_no_record(harness: Harness) -> None:
     async def refuse(call: str, location: IndexLocation) -> None:
         raise InvalidInput("Too long for this engine.", field="dimension")
 
-    house.embedded.before = refuse
+    harness.embedded.before = refuse
     with pytest.raises(InvalidInput):
-        await create(house)
-    assert await house.store.count(ACME, INDEXES) == 0
+        await create(harness)
+    assert await harness.store.count(ACME, INDEXES) == 0
 
 
-async def test_the_same_keys_elsewhere_are_other_indexes(house: House) -> None:
-    await house.index()
-    await house.upsert(point("a"))
+async def test_the_same_keys_elsewhere_are_other_indexes(harness: Harness) -> None:
+    await harness.index()
+    await harness.upsert(point("a"))
     for project in OTHERS:
-        assert await house.indexes.list(project, "default", 0, "") == ([], "")
+        assert await harness.indexes.list(project, "default", 0, "") == ([], "")
         with pytest.raises(NotFound):
-            await house.indexes.get(project, "default", "docs")
+            await harness.indexes.get(project, "default", "docs")
         with pytest.raises(NotFound):
-            await house.indexes.delete(project, "default", "docs")
+            await harness.indexes.delete(project, "default", "docs")
         with pytest.raises(NotFound):
-            await count(house, project=project)
-        await house.index(project=project)
-        assert await count(house, project=project) == 0
-        await house.indexes.delete(project, "default", "docs")
-    assert await count(house) == 1
+            await count(harness, project=project)
+        await harness.index(project=project)
+        assert await count(harness, project=project) == 0
+        await harness.indexes.delete(project, "default", "docs")
+    assert await count(harness) == 1
 
 
-async def test_an_update_keeps_the_key_and_a_taken_name_is_refused(house: House) -> None:
-    made, _ = await create(house)
-    await create(house, "other")
-    renamed = await house.indexes.update(ACME, "default", "docs", "Papers", {"n": 1})
+async def test_an_update_keeps_the_key_and_a_taken_name_is_refused(harness: Harness) -> None:
+    made, _ = await create(harness)
+    await create(harness, "other")
+    renamed = await harness.indexes.update(ACME, "default", "docs", "Papers", {"n": 1})
     assert (renamed.id, renamed.key, renamed.name, renamed.metadata) == (made.id, "docs", "Papers", {"n": 1})
     with pytest.raises(Conflict):
-        await house.indexes.update(ACME, "default", "docs", "OTHER", None)
+        await harness.indexes.update(ACME, "default", "docs", "OTHER", None)
     with pytest.raises(InvalidInput):
-        await house.indexes.update(ACME, "default", "docs", None, None)
+        await harness.indexes.update(ACME, "default", "docs", None, None)
     with pytest.raises(NotFound):
-        await house.indexes.update(ACME, "default", "nothing", "x", None)
-    _, reused = await create(house, "papers")
+        await harness.indexes.update(ACME, "default", "nothing", "x", None)
+    _, reused = await create(harness, "papers")
     assert reused
-    fresh, reused = await create(house, "docs")
+    fresh, reused = await create(harness, "docs")
     assert (fresh.key, reused) == ("docs-2", False)
 
 
-async def test_a_new_index_of_a_deleted_ones_name_begins_empty(house: House) -> None:
-    first = await house.index()
-    await house.upsert(point("a"))
-    await house.indexes.delete(ACME, "default", "docs")
-    second = await house.index()
+async def test_a_new_index_of_a_deleted_ones_name_begins_empty(harness: Harness) -> None:
+    first = await harness.index()
+    await harness.upsert(point("a"))
+    await harness.indexes.delete(ACME, "default", "docs")
+    second = await harness.index()
     assert (second.key, second.id == first.id) == (first.key, False)
-    assert await count(house) == 0
-    assert [location.index_id for location in house.embedded.specs] == [second.id]
+    assert await count(harness) == 0
+    assert [location.index_id for location in harness.embedded.specs] == [second.id]
 
 
-async def test_a_deletion_that_the_engine_does_not_take_is_finished_later(house: House) -> None:
-    await house.index()
-    await house.upsert(point("a"))
+async def test_a_deletion_that_the_engine_does_not_take_is_finished_later(harness: Harness) -> None:
+    await harness.index()
+    await harness.upsert(point("a"))
     away = True
 
     async def fail(call: str, location: IndexLocation) -> None:
         if call == "drop" and away:
             raise Unavailable("The engine is away.")
 
-    house.embedded.before = fail
+    harness.embedded.before = fail
     with pytest.raises(Unavailable):
-        await house.indexes.delete(ACME, "default", "docs")
-    for attempt in (house.indexes.get(ACME, "default", "docs"), count(house)):
+        await harness.indexes.delete(ACME, "default", "docs")
+    for attempt in (harness.indexes.get(ACME, "default", "docs"), count(harness)):
         with pytest.raises(NotFound):
             await attempt
-    assert await house.indexes.list(ACME, "default", 0, "") == ([], "")
+    assert await harness.indexes.list(ACME, "default", 0, "") == ([], "")
     away = False
-    await house.jobs.start()
+    await harness.jobs.start()
     async with asyncio.timeout(5):
-        while await house.store.count(ACME, INDEXES):
+        while await harness.store.count(ACME, INDEXES):
             await asyncio.sleep(0.005)
-    assert house.embedded.points == {}
+    assert harness.embedded.points == {}
 
 
-async def test_a_deletion_can_be_repeated_until_it_is_done(house: House) -> None:
-    await house.index()
+async def test_a_deletion_can_be_repeated_until_it_is_done(harness: Harness) -> None:
+    await harness.index()
 
     async def fail(call: str, location: IndexLocation) -> None:
         raise Unavailable("The engine is away.")
 
-    house.embedded.before = fail
+    harness.embedded.before = fail
     for _ in range(2):
         with pytest.raises(Unavailable):
-            await house.indexes.delete(ACME, "default", "docs")
-    house.embedded.before = None
-    await house.indexes.delete(ACME, "default", "docs")
+            await harness.indexes.delete(ACME, "default", "docs")
+    harness.embedded.before = None
+    await harness.indexes.delete(ACME, "default", "docs")
     with pytest.raises(NotFound):
-        await house.indexes.delete(ACME, "default", "docs")
+        await harness.indexes.delete(ACME, "default", "docs")
 
 
-async def test_a_half_deleted_index_does_not_keep_its_name(house: House) -> None:
-    old = await house.index()
-    await house.upsert(point("a"))
-    await house.store.update(ACME, INDEXES, old.id, {"status": "deleting"})  # as a crash leaves it
-    made, reused = await create(house, "docs", 7)
+async def test_a_half_deleted_index_does_not_keep_its_name(harness: Harness) -> None:
+    old = await harness.index()
+    await harness.upsert(point("a"))
+    await harness.store.update(ACME, INDEXES, old.id, {"status": "deleting"})  # as a crash leaves it
+    made, reused = await create(harness, "docs", 7)
     assert not reused
-    assert await count(house) == 0
-    assert [location.index_id for location in house.embedded.specs] == [made.id]
+    assert await count(harness) == 0
+    assert [location.index_id for location in harness.embedded.specs] == [made.id]
 
 
 class Crash(BaseException):
@@ -194,54 +194,54 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("dimension", [2, 5])
-async def test_a_half_made_index_is_not_seen_and_its_name_can_be_used(house: House, dimension: int) -> None:
+async def test_a_half_made_index_is_not_seen_and_its_name_can_be_used(harness: Harness, dimension: int) -> None:
     async def crash(call: str, location: IndexLocation) -> None:
         raise Crash
 
-    house.embedded.before = crash
+    harness.embedded.before = crash
     with suppress(Crash):
-        await create(house)
-    house.embedded.before = None
-    assert await house.store.count(ACME, INDEXES, {"status": CREATING}) == 1
-    assert await house.indexes.list(ACME, "default", 0, "") == ([], "")
+        await create(harness)
+    harness.embedded.before = None
+    assert await harness.store.count(ACME, INDEXES, {"status": CREATING}) == 1
+    assert await harness.indexes.list(ACME, "default", 0, "") == ([], "")
     with pytest.raises(NotFound):
-        await house.indexes.get(ACME, "default", "docs")
-    made, reused = await create(house, "docs", dimension)
+        await harness.indexes.get(ACME, "default", "docs")
+    made, reused = await create(harness, "docs", dimension)
     assert (made.status, made.spec.dimension, reused) == (ACTIVE, dimension, False)
-    assert await house.store.count(ACME, INDEXES) == 1
-    assert await count(house) == 0
+    assert await harness.store.count(ACME, INDEXES) == 1
+    assert await count(harness) == 0
 
 
-async def test_an_index_that_is_deleted_while_it_is_made_leaves_nothing(house: House) -> None:
+async def test_an_index_that_is_deleted_while_it_is_made_leaves_nothing(harness: Harness) -> None:
     async def rival(call: str, location: IndexLocation) -> None:
         if call == "create":
-            house.embedded.before = None
-            await create(house, "docs", 9)  # made for something else, so it takes the name over
+            harness.embedded.before = None
+            await create(harness, "docs", 9)  # made for something else, so it takes the name over
 
-    house.embedded.before = rival
+    harness.embedded.before = rival
     with pytest.raises(Conflict):
-        await create(house, "docs", 2)
-    assert [spec.dimension for spec in house.embedded.specs.values()] == [9]
-    assert await house.store.count(ACME, INDEXES) == 1
+        await create(harness, "docs", 2)
+    assert [spec.dimension for spec in harness.embedded.specs.values()] == [9]
+    assert await harness.store.count(ACME, INDEXES) == 1
 
 
-async def test_an_index_under_migration_is_not_deleted(house: House) -> None:
-    await house.index()
-    await house.index("copy")
+async def test_an_index_under_migration_is_not_deleted(harness: Harness) -> None:
+    await harness.index()
+    await harness.index("copy")
     from services.vector.domain.migrations import NewIndexMigration
 
-    migration = await house.migrations.create(ACME, NewIndexMigration("default", "docs", "default", "copy"))
+    migration = await harness.migrations.create(ACME, NewIndexMigration("default", "docs", "default", "copy"))
     with pytest.raises(FailedPrecondition):
-        await house.indexes.delete(ACME, "default", "docs")
-    await house.migrations.cancel(ACME, migration.job.id)
-    await house.indexes.delete(ACME, "default", "docs")
+        await harness.indexes.delete(ACME, "default", "docs")
+    await harness.migrations.cancel(ACME, migration.job.id)
+    await harness.indexes.delete(ACME, "default", "docs")
 
 
-async def test_a_change_elsewhere_is_seen_in_time(house: House) -> None:
+async def test_a_change_elsewhere_is_seen_in_time(harness: Harness) -> None:
     """Another replica's deletion and new creation of a name, while this one still holds the old place."""
-    await house.index()
-    await house.upsert(point("a"))
-    await house.indexes.delete(ACME, "default", "docs")
-    await house.index()
-    assert await house.upsert(point("b")) == 1  # the engine no longer knows the old place
-    assert await count(house) == 1
+    await harness.index()
+    await harness.upsert(point("a"))
+    await harness.indexes.delete(ACME, "default", "docs")
+    await harness.index()
+    assert await harness.upsert(point("b")) == 1  # the engine no longer knows the old place
+    assert await count(harness) == 1

@@ -13,37 +13,37 @@ from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import NewIndex
 from services.vector.domain.migrations import IndexMigration, NewIndexMigration
 from services.vector.ports import IndexLocation, PointPage
-from tests.unit.services.vector.conftest import ACME, House, point
+from tests.unit.services.vector.conftest import ACME, Harness, point
 
 POINTS = [point(f"p{at:02}", 1, at, n=at) for at in range(25)]
 
 
 @pytest.fixture
-async def docs(house: House) -> House:
-    await house.providers.create(ACME, NewProvider("remote", "Far", "far", settings={"url": "https://x.example"}))
-    await house.index()
-    await house.upsert(*POINTS)
-    await house.jobs.start()
-    return house
+async def docs(harness: Harness) -> Harness:
+    await harness.providers.create(ACME, NewProvider("remote", "Far", "far", settings={"url": "https://x.example"}))
+    await harness.index()
+    await harness.upsert(*POINTS)
+    await harness.jobs.start()
+    return harness
 
 
 def new(**changes: Any) -> NewIndexMigration:
     return NewIndexMigration("default", "docs", "far", **{"batch_size": 10, **changes})
 
 
-async def ended(house: House, migration: IndexMigration) -> IndexMigration:
+async def ended(harness: Harness, migration: IndexMigration) -> IndexMigration:
     async with asyncio.timeout(5):
-        while not (now := await house.migrations.get(ACME, migration.job.id)).job.status.ended:
+        while not (now := await harness.migrations.get(ACME, migration.job.id)).job.status.ended:
             await asyncio.sleep(0.005)
     return now
 
 
-def copied(house: House) -> dict[str, Any]:
-    (points,) = house.remote.points.values()
+def copied(harness: Harness) -> dict[str, Any]:
+    (points,) = harness.remote.points.values()
     return points
 
 
-async def test_all_points_go_over_and_the_counts_are_compared(docs: House) -> None:
+async def test_all_points_go_over_and_the_counts_are_compared(docs: Harness) -> None:
     begun = await docs.migrations.create(ACME, new())
     assert (begun.source, begun.destination) == (("default", "docs"), ("far", "docs"))
     done = await ended(docs, begun)
@@ -54,7 +54,7 @@ async def test_all_points_go_over_and_the_counts_are_compared(docs: House) -> No
     assert await docs.vectors.count(moved, None) == 25
 
 
-async def test_a_source_that_does_not_end_is_left(docs: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_source_that_does_not_end_is_left(docs: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server of the tenant's own could fill our disk, and hold a worker for ever."""
 
     async def scroll(location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
@@ -68,13 +68,13 @@ async def test_a_source_that_does_not_end_is_left(docs: House, monkeypatch: pyte
     assert len(copied(docs)) == 20
 
 
-async def test_an_empty_index_goes_over_too(docs: House) -> None:
+async def test_an_empty_index_goes_over_too(docs: Harness) -> None:
     await docs.vectors.delete(IndexRef(ACME, "default", "docs"), [each.id for each in POINTS], None)
     done = await ended(docs, await docs.migrations.create(ACME, new(destination_name="Copy")))
     assert (done.job.status, done.verified, done.destination) == (Status.SUCCEEDED, True, ("far", "copy"))
 
 
-async def test_a_failure_on_the_way_goes_on_from_the_checkpoint(docs: House) -> None:
+async def test_a_failure_on_the_way_goes_on_from_the_checkpoint(docs: Harness) -> None:
     scrolled: list[str] = []
     failed: list[str] = []
 
@@ -94,7 +94,7 @@ async def test_a_failure_on_the_way_goes_on_from_the_checkpoint(docs: House) -> 
     assert len(copied(docs)) == 25
 
 
-async def test_a_destination_with_other_points_is_told_at_the_end(docs: House) -> None:
+async def test_a_destination_with_other_points_is_told_at_the_end(docs: Harness) -> None:
     await docs.indexes.create(ACME, "far", NewIndex("docs", 2))
     await docs.vectors.upsert(IndexRef(ACME, "far", "docs"), lambda: [point("foreign")], 1)
     done = await ended(docs, await docs.migrations.create(ACME, new()))
@@ -102,7 +102,7 @@ async def test_a_destination_with_other_points_is_told_at_the_end(docs: House) -
     assert done.job.error == "The source has 25 vectors, the destination 26."
 
 
-async def test_a_copy_that_was_broken_off_can_be_begun_again(docs: House) -> None:
+async def test_a_copy_that_was_broken_off_can_be_begun_again(docs: Harness) -> None:
     reached, hold = asyncio.Event(), asyncio.Event()
 
     async def wait(call: str, location: IndexLocation) -> None:
@@ -122,7 +122,7 @@ async def test_a_copy_that_was_broken_off_can_be_begun_again(docs: House) -> Non
     assert (await ended(docs, await docs.migrations.create(ACME, new()))).verified
 
 
-async def test_one_migration_of_an_index_at_a_time(docs: House) -> None:
+async def test_one_migration_of_an_index_at_a_time(docs: Harness) -> None:
     hold = asyncio.Event()
 
     async def wait(call: str, location: IndexLocation) -> None:
@@ -152,7 +152,7 @@ async def test_one_migration_of_an_index_at_a_time(docs: House) -> None:
     ],
 )
 async def test_what_cannot_be_migrated_is_refused(
-    docs: House, changes: Any, error: type[PorticoError], field: str
+    docs: Harness, changes: Any, error: type[PorticoError], field: str
 ) -> None:
     await docs.indexes.create(ACME, "far", NewIndex("taken", 3))
     whole = {"source_provider": "default", "source_index": "docs", "destination_provider": "far", **changes}
@@ -162,7 +162,7 @@ async def test_what_cannot_be_migrated_is_refused(
     assert await docs.migrations.list(ACME, 0, "") == ([], "")
 
 
-async def test_an_index_made_anew_is_not_taken_for_the_old_one(docs: House) -> None:
+async def test_an_index_made_anew_is_not_taken_for_the_old_one(docs: Harness) -> None:
     """Deleting the destination and making it again while the job waits must not mix two indexes."""
     hold, reached = asyncio.Event(), asyncio.Event()
 
@@ -182,14 +182,14 @@ async def test_an_index_made_anew_is_not_taken_for_the_old_one(docs: House) -> N
     assert (done.job.status, copied(docs)) == (Status.FAILED, {})
 
 
-async def test_the_batches_of_long_vectors_are_smaller(docs: House) -> None:
+async def test_the_batches_of_long_vectors_are_smaller(docs: Harness) -> None:
     await docs.indexes.create(ACME, "default", NewIndex("long", 65_536))
     begun = await docs.migrations.create(ACME, NewIndexMigration("default", "long", "far", batch_size=5000))
     assert begun.job.payload["batchSize"] == 128
     await ended(docs, begun)
 
 
-async def test_migrations_of_others_are_not_there(docs: House) -> None:
+async def test_migrations_of_others_are_not_there(docs: Harness) -> None:
     begun = await ended(docs, await docs.migrations.create(ACME, new()))
     foreign: Job = await docs.jobs.submit(ACME, "other.kind", {})
     with pytest.raises(NotFound):

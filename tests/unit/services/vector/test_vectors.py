@@ -16,7 +16,7 @@ from services.vector.domain.queries import QueryLog, QueryRecord
 from services.vector.domain.tables import QUERY_LOGS
 from services.vector.domain.vectors import CallerInfo
 from services.vector.ports import IndexLocation, Query
-from tests.unit.services.vector.conftest import ACME, House, point
+from tests.unit.services.vector.conftest import ACME, Harness, point
 
 DOCS = IndexRef(ACME, "default", "docs")
 CALLER = CallerInfo("r-1", "t-1")
@@ -24,13 +24,13 @@ NEAR = Query(vector((1.0, 0.1)))
 
 
 @pytest.fixture
-async def docs(house: House) -> House:
-    await house.index()
-    await house.upsert(point("a", 1, 0, lang="en"), point("b", 0, 1, lang="de"))
-    return house
+async def docs(harness: Harness) -> Harness:
+    await harness.index()
+    await harness.upsert(point("a", 1, 0, lang="en"), point("b", 0, 1, lang="de"))
+    return harness
 
 
-async def test_what_was_written_is_found_fetched_counted_and_deleted(docs: House) -> None:
+async def test_what_was_written_is_found_fetched_counted_and_deleted(docs: Harness) -> None:
     vectors = docs.vectors
     assert [match.id for match in await vectors.query(DOCS, NEAR, CALLER)] == ["a", "b"]
     german = filters.parse({"lang": "de"})
@@ -59,7 +59,7 @@ async def test_what_was_written_is_found_fetched_counted_and_deleted(docs: House
         ([Point("a", vector([1, 0]), {"x": "y" * 41_000})], "vectors[0].metadata"),
     ],
 )
-async def test_a_bad_upsert_writes_nothing(docs: House, points: list[Point], field: str) -> None:
+async def test_a_bad_upsert_writes_nothing(docs: Harness, points: list[Point], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         await docs.upsert(*points)
     assert caught.value.field == field
@@ -76,13 +76,13 @@ async def test_a_bad_upsert_writes_nothing(docs: House, points: list[Point], fie
         (Query(vector([1, 0]), keywords=KeywordQuery("x")), "text"),
     ],
 )
-async def test_a_bad_query_names_its_field(docs: House, query: Query, field: str) -> None:
+async def test_a_bad_query_names_its_field(docs: Harness, query: Query, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         await docs.vectors.query(DOCS, query, CALLER)
     assert caught.value.field == field
 
 
-async def test_bad_ids_and_deletions_are_refused(docs: House) -> None:
+async def test_bad_ids_and_deletions_are_refused(docs: Harness) -> None:
     some = filters.parse({"lang": "de"})
     for ids, filter in (([], None), (["a"], some), ([""], None), (["a"] * 10_001, None)):
         with pytest.raises(InvalidInput):
@@ -92,13 +92,13 @@ async def test_bad_ids_and_deletions_are_refused(docs: House) -> None:
             await docs.vectors.fetch(DOCS, ids)
 
 
-async def test_an_unknown_index_or_provider_is_not_found(docs: House) -> None:
+async def test_an_unknown_index_or_provider_is_not_found(docs: Harness) -> None:
     for ref in (IndexRef(ACME, "default", "x"), IndexRef(ACME, "x", "docs"), IndexRef(ACME, "default", "")):
         with pytest.raises(NotFound):
             await docs.vectors.query(ref, NEAR, CALLER)
 
 
-async def test_a_large_request_is_read_beside_the_loop(docs: House) -> None:
+async def test_a_large_request_is_read_beside_the_loop(docs: Harness) -> None:
     threads: list[int] = []
 
     def read() -> list[Point]:
@@ -110,7 +110,7 @@ async def test_a_large_request_is_read_beside_the_loop(docs: House) -> None:
     assert threads[0] == threading.get_ident() != threads[1]
 
 
-async def test_a_known_index_costs_no_look_up_until_its_time_is_up(docs: House, monkeypatch: Any) -> None:
+async def test_a_known_index_costs_no_look_up_until_its_time_is_up(docs: Harness, monkeypatch: Any) -> None:
     looked: list[str] = []
     get = docs.indexes.get
 
@@ -128,7 +128,7 @@ async def test_a_known_index_costs_no_look_up_until_its_time_is_up(docs: House, 
     assert looked == ["docs", "docs"]
 
 
-async def test_what_was_looked_up_before_a_change_is_not_kept(docs: House, monkeypatch: Any) -> None:
+async def test_what_was_looked_up_before_a_change_is_not_kept(docs: Harness, monkeypatch: Any) -> None:
     """A look-up under way when an index changes brings what was before."""
     find = docs.jobs.find
 
@@ -142,7 +142,7 @@ async def test_what_was_looked_up_before_a_change_is_not_kept(docs: House, monke
     assert docs.resolver._known == {}
 
 
-async def test_writes_wait_for_a_migration_and_reads_go_on(docs: House) -> None:
+async def test_writes_wait_for_a_migration_and_reads_go_on(docs: Harness) -> None:
     await docs.index("copy")
     migration = await docs.migrations.create(ACME, NewIndexMigration("default", "docs", "default", "copy"))
     for write in (docs.upsert(point("c")), docs.vectors.delete(DOCS, ["a"], None)):
@@ -154,7 +154,7 @@ async def test_writes_wait_for_a_migration_and_reads_go_on(docs: House) -> None:
     assert await docs.upsert(point("c")) == 1
 
 
-async def test_queries_are_logged_off_their_path_and_summed_up(docs: House) -> None:
+async def test_queries_are_logged_off_their_path_and_summed_up(docs: Harness) -> None:
     index, _ = await docs.indexes.get(ACME, "default", "docs")
     await docs.vectors.query(DOCS, NEAR, CALLER)
     await docs.vectors.query(DOCS, Query(vector([1, 0]), top_k=1, filter=filters.parse({"lang": "xx"})), CALLER)
@@ -177,9 +177,9 @@ def record(id: str = "i") -> QueryRecord:
     return QueryRecord(IndexLocation(ACME, id), "r", "t", NEAR, [Match("a", 0.5, {})], 1.5)
 
 
-async def test_old_entries_go(house: House) -> None:
-    log = QueryLog(house.store, house.tasks, capacity=10, keep_days=0.0)
+async def test_old_entries_go(harness: Harness) -> None:
+    log = QueryLog(harness.store, harness.tasks, capacity=10, keep_days=0.0)
     log.add(record())
     await asyncio.sleep(0.001)
     await log.flush()
-    assert await house.store.count(ACME, QUERY_LOGS) == 0
+    assert await harness.store.count(ACME, QUERY_LOGS) == 0

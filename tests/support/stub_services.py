@@ -1,4 +1,4 @@
-"""Toy services behind the edge: the real contracts, errors as the real services write them, and no sense at all."""
+"""Stub services behind the edge: the real contracts, errors as the real services write them, and no sense at all."""
 
 import argparse
 import asyncio
@@ -218,11 +218,11 @@ async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]])
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     chain, ready = Chain([], edge_secret=Secret(EDGE_SECRET)), Health()
     await ready.start()
-    toys = [] if service == "recorder" else registrations(service, keys)
-    server = make_server(toys, chain, ready) if toys else recorder(keys)
+    stub_services = [] if service == "recorder" else registrations(service, keys)
+    server = make_server(stub_services, chain, ready) if stub_services else recorder(keys)
     bound = {service: server.add_insecure_port(f"127.0.0.1:{ports.get(service, 0)}")}
     await server.start()
-    hot = Http1Server(toys, chain, ready)
+    hot = Http1Server(stub_services, chain, ready)
     if service != "auth":
         hot_name = f"{service}_http1"
         bound[hot_name] = await hot.start(f"127.0.0.1:{ports.get(hot_name, 0)}")

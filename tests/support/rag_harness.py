@@ -29,7 +29,7 @@ CODE = grpc.StatusCode
 MIB = 1024 * 1024
 
 
-class World(serving.World):
+class Harness(serving.Harness):
     def client(self, tenant: str = "acme", project: str = "p1", **claims: Any) -> RagClient:
         return RagClient(self.channel, self.signer.token(tenant=tenant, project=project, **claims))
 

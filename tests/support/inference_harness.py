@@ -38,7 +38,7 @@ API_KEY = "sk-marker-0123456789abcdef"  # a test looks for it everywhere
 class Caller:
     """One token, and the calls that its bearer makes."""
 
-    world: "World"
+    harness: "Harness"
     token: str
     rest: bool = False
     request_id: str = "req-1"
@@ -62,7 +62,7 @@ class Caller:
         request = openai_service_pb2.CreateChatCompletionRequest(
             body=HttpBody(content_type="application/json", data=data)
         )
-        return self.world.openai.CreateChatCompletion(request, metadata=self.metadata)
+        return self.harness.openai.CreateChatCompletion(request, metadata=self.metadata)
 
     async def chat(self, text: str = "Hi", model: str = "m", **more: Any) -> dict[str, Any]:
         (message,) = await self.post_chat({"model": model, "messages": [{"role": "user", "content": text}], **more})
@@ -78,7 +78,7 @@ class Caller:
     async def post_embeddings(self, body: Any) -> dict[str, Any]:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         request = openai_service_pb2.CreateEmbeddingRequest(body=HttpBody(content_type="application/json", data=data))
-        call = self.world.openai.CreateEmbedding(request, metadata=self.metadata)
+        call = self.harness.openai.CreateEmbedding(request, metadata=self.metadata)
         message = await call
         self.headers = dict(await call.initial_metadata())
         answer: dict[str, Any] = orjson.loads(message.data)
@@ -90,24 +90,24 @@ class Caller:
         request = provider_service_pb2.CreateProviderRequest(**{"key": "p", "label": "P", **fields, **more})
         if url:
             request.settings.update({"baseUrl": url})
-        return (await self.world.providers.CreateProvider(request, metadata=self.metadata)).provider
+        return (await self.harness.providers.CreateProvider(request, metadata=self.metadata)).provider
 
     async def model(self, **more: Any) -> Any:
         fields = {"key": "m", "name": "M", "category": "llm", "provider_key": "p", "model_id": "upstream-model"}
         request = model_service_pb2.CreateModelRequest(**{**fields, **more})
-        return (await self.world.models.CreateModel(request, metadata=self.metadata)).model
+        return (await self.harness.models.CreateModel(request, metadata=self.metadata)).model
 
     async def records(self, count: int, **more: Any) -> list[Any]:
         """The usage records, newest first, once there are `count` of them."""
-        await self.world.flush()
+        await self.harness.flush()
         request = usage_service_pb2.ListUsageRecordsRequest(page_size=1000, **more)
-        records = (await self.world.usage.ListUsageRecords(request, metadata=self.metadata)).records
+        records = (await self.harness.usage.ListUsageRecords(request, metadata=self.metadata)).records
         assert len(records) == count, records
         return list(records)
 
 
 @dataclass
-class World(serving.World):
+class Harness(serving.Harness):
     """The running service, its domain and its stubs."""
 
     domain: Domain
@@ -167,7 +167,7 @@ def text_of(frames: list[dict[str, Any]]) -> str:
 
 
 @asynccontextmanager
-async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
+async def inference(folder: Path, **env: str) -> AsyncIterator[Harness]:
     """The service with its data in `folder`; `env` changes its settings."""
     settings = {
         "PORTICO_AUTH_ADDRESS": "127.0.0.1:1",
@@ -187,4 +187,4 @@ async def inference(folder: Path, **env: str) -> AsyncIterator[World]:
         serving.served("inference", Settings, build, folder, signer, **settings) as running,
         connect(running.port) as channel,
     ):
-        yield World(running, channel, signer, folder, made[0])
+        yield Harness(running, channel, signer, folder, made[0])

@@ -118,7 +118,7 @@ class Servicers:
 
 
 @dataclass
-class World:
+class Harness:
     """A server on both transports."""
 
     port: int
@@ -137,7 +137,7 @@ async def serving(
     limit: int = 1000,
     arrivals: Arrivals | None = None,
     edge_secret: Secret | None = None,
-) -> AsyncIterator[World]:
+) -> AsyncIterator[Harness]:
     signer = Signer()
     load = LoadShedding(limit)
     stages: list[Stage] = [load, Auth(signer.verifier(), Secret("s" * 32)), Shares(load, 75)]
@@ -149,7 +149,7 @@ async def serving(
     edge_port = await edge.start("127.0.0.1:0")
     try:
         async with asyncio.timeout(60):
-            yield World(port, edge_port, load, signer)
+            yield Harness(port, edge_port, load, signer)
     finally:
         await server.stop(None)
         await edge.stop(0)
@@ -168,9 +168,9 @@ def unknown_field(size: int) -> bytes:
     return b"\x82\xf7\x02" + length + b"x" * content
 
 
-async def raw(world: World, path: str, data: bytes, headers: Any = (), *, end: bool = True) -> Stream:
+async def raw(harness: Harness, path: str, data: bytes, headers: Any = (), *, end: bool = True) -> Stream:
     """The answer to these bytes."""
-    async with asyncio.timeout(SECONDS), http2(world.port) as client:
+    async with asyncio.timeout(SECONDS), http2(harness.port) as client:
         stream = client.start(path, headers)
         sending = asyncio.create_task(client.send(stream, data, end=end))
         await client.answer(stream)
