@@ -299,7 +299,9 @@ def descriptors(pid: int) -> int:
 
 
 class TestRebuild:
-    async def test_an_index_that_has_grown_gets_a_graph_and_serves_meanwhile(self, engine: EmbeddedEngine) -> None:
+    async def test_an_index_that_has_grown_gets_an_hnsw_index_and_serves_meanwhile(
+        self, engine: EmbeddedEngine
+    ) -> None:
         """Queries and writes, here and elsewhere, are answered while the graph is built, and none of them is lost."""
         for at in (HERE, OTHER):
             await engine.create(at, IndexSpec(WIDE))
@@ -333,7 +335,7 @@ class TestRebuild:
         fetched = await engine.fetch(HERE, [f"p{rounds}"])
         assert (fetched[0].metadata, fetched[0].text) == ({"n": rounds, "third": rounds % 3}, f"text {rounds}")
 
-    async def test_the_graph_finds_what_comparing_finds(self, engine: EmbeddedEngine) -> None:
+    async def test_the_hnsw_index_finds_what_comparing_finds(self, engine: EmbeddedEngine) -> None:
         await engine.create(HERE, IndexSpec(WIDE))
         await engine.upsert(HERE, points(4000))
         queries = [Query(point.values, 10, filter) for point in points(20, seed=7) for filter in (None, parse(THIRD))]

@@ -217,7 +217,7 @@ async def test_clearing_removes_uploads_that_were_cut_off(s3_endpoint: str) -> N
     await store.close()
 
 
-async def test_the_same_keys_in_other_places_are_other_objects(store: FileStore, backend: Backend) -> None:
+async def test_the_same_keys_in_other_locations_are_other_objects(store: FileStore, backend: Backend) -> None:
     for location in LOCATIONS:
         await store.put(location, "a", chunks(repr(location).encode()))
     for location in LOCATIONS:

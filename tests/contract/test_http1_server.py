@@ -91,7 +91,7 @@ async def harness() -> AsyncIterator[Harness]:
     await server.stop(0)
 
 
-async def test_a_small_answer_is_one_piece_and_the_connection_stays(harness: Harness) -> None:
+async def test_a_small_answer_is_one_chunk_and_the_connection_stays(harness: Harness) -> None:
     async with asyncio.timeout(SECONDS), connected(harness.port) as (reader, writer):
         for _ in range(3):
             writer.write(harness.embed(b"abc"))

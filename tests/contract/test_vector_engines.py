@@ -272,7 +272,7 @@ class TestPoints:
         assert await engine.count(HERE) == 300
         assert await engine.count(HERE, parse({"even": True})) == 150
 
-    async def test_more_than_one_piece_at_once(self, engine: VectorEngine) -> None:
+    async def test_more_than_one_chunk_at_once(self, engine: VectorEngine) -> None:
         await engine.create(HERE, SPEC)
         await engine.upsert(HERE, some(1234))
         assert await engine.count(HERE) == 1234
@@ -451,7 +451,7 @@ class TestQueries:
         found = await engine.query(HERE, Query(vector([1, 0.5, 0, 0]), 10, parse({"kind": "b", "n": {"$gt": 0}})))
         assert [match.id for match in found] == ["far1", "far2", "far3", "far4"]
 
-    async def test_words_where_the_index_has_none(self, engine: VectorEngine) -> None:
+    async def test_keywords_where_the_index_has_none(self, engine: VectorEngine) -> None:
         await engine.create(HERE, SPEC)
         await engine.upsert(HERE, [point("a")])
         with pytest.raises(InvalidInput):
@@ -490,7 +490,7 @@ class TestHybrid:
         assert both[0].score >= both[1].score
 
     @pytest.mark.parametrize(("share", "first"), [(1.0, "cats"), (0.0, "zebra")])
-    async def test_weights_run_from_words_alone_to_vectors_alone(
+    async def test_weights_run_from_keywords_alone_to_vectors_alone(
         self, filled: VectorEngine, share: float, first: str
     ) -> None:
         keywords = KeywordQuery("zebras", FusionMethod.WEIGHTED, share)
@@ -505,7 +505,7 @@ class TestHybrid:
         assert {match.id for match in found} == {"cats", "dogs", "mute", "plain"}
 
     @pytest.mark.parametrize("text", ["", "the", "???", "xyzzy"])
-    async def test_words_that_say_nothing_leave_the_vectors(self, filled: VectorEngine, text: str) -> None:
+    async def test_keywords_that_say_nothing_leave_the_vectors(self, filled: VectorEngine, text: str) -> None:
         found = await filled.query(
             HERE, Query(vector([1, 0, 0, 0]), 2, keywords=KeywordQuery(text), include_values=True)
         )
@@ -527,7 +527,7 @@ class TestHybrid:
             ("".join(chr(ord(each) + 0xFEE0) for each in "portico"), "portico"),  # full-width letters
         ],
     )  # fmt: skip
-    async def test_words_of_scripts_without_spaces_and_of_other_forms(
+    async def test_keywords_of_scripts_without_spaces_and_of_other_forms(
         self, filled: VectorEngine, text: str, query: str
     ) -> None:
         """Words inside a sentence of Japanese, Chinese, Korean or Thai, and of NFD text by NFC, were not found."""

@@ -206,7 +206,7 @@ class TestAnswers:
         assert await refused_field(client.json("FetchVectors", ids)) == "ids"
 
 
-async def test_points_with_many_values_are_written_in_small_pieces(
+async def test_points_with_many_values_are_written_in_small_batches(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five hundred points of 40 KiB of numbers held the process that other tenants' indexes share for many seconds."""

@@ -189,7 +189,7 @@ def _path(template: str, segment: str, query: dict[str, Any]) -> str:
     return f"{template}?{urlencode(pairs)}"
 
 
-async def test_after_all_that_the_house_stands(rest: Rest, tenant: Tenant) -> None:
+async def test_after_all_that_portico_still_answers(rest: Rest, tenant: Tenant) -> None:
     chat = {"model": "echo", "messages": [{"role": "user", "content": "fine?"}]}
     await rest.ok("POST", "/v1/chat/completions", chat, token=tenant.session)
     assert (await rest.call("GET", "/health/ready")).status == 200

@@ -22,7 +22,7 @@ def test_a_stream_arrives_whole(edge: Edge) -> None:
     assert reply.body == b"data: 0\n\ndata: 1\n\ndata: 2\n\ndata: [DONE]\n\n"
 
 
-def test_answers_of_one_piece_are_not_marked_as_streams(edge: Edge) -> None:
+def test_whole_answers_are_not_marked_as_streams(edge: Edge) -> None:
     headers = edge.chat().headers
     assert headers["cache-control"] == "no-store"
     assert "x-accel-buffering" not in headers

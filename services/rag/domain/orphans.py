@@ -115,7 +115,7 @@ class OrphanCollector:
         return changed
 
     async def finish(self, intent: UploadIntent, orphans: Sequence[str]) -> None:
-        """Removes the objects that are known to be nobody's, and the note. What fails is left to the sweep."""
+        """Removes the objects that are known to be orphans, and the intent. What fails is left to the sweep."""
         try:
             await self._finish(intent, orphans)
         except PorticoError as error:

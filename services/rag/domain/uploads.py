@@ -1,7 +1,7 @@
 """An upload: first the content, under an id of its own, then the record that makes it a file.
 
-Whenever the process is killed, there is the old file or the new one, whole: the record changes in one step, and what is
-not, or no longer, a file's content is noted before (see leftovers).
+Whenever the process is killed, there is the old file or the new one, whole: the record changes in one step, and an
+upload intent is written before any content that is not, or no longer, a file's (see orphans).
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from tests.support.auth_service import PASSWORD, AuthClient, Person, Refused, au
 
 
 class TestRegister:
-    async def test_makes_a_company_its_owner_a_project_and_a_session(self, auth: AuthClient) -> None:
+    async def test_makes_a_tenant_its_owner_a_project_and_a_session(self, auth: AuthClient) -> None:
         made = await auth.call(
             auth.accounts.Register,
             accounts.RegisterRequest(
@@ -131,7 +131,7 @@ class TestLogin:
         elsewhere = accounts.LoginRequest(email="nobody@example.com", password=PASSWORD)
         assert (await refusal(auth.call(auth.accounts.Login, elsewhere))).message == refused.message
 
-    async def test_an_email_of_two_companies_needs_the_slug(self, auth: AuthClient) -> None:
+    async def test_an_email_of_two_tenants_needs_the_slug(self, auth: AuthClient) -> None:
         first = await auth.register("first", "both@example.com")
         second = await auth.register("second", "both@example.com")
         refused = await refusal(auth.login("both@example.com"))
@@ -139,7 +139,7 @@ class TestLogin:
         for person in (first, second):
             assert identity_of(auth, await auth.login("both@example.com", slug=person.tenant)).subject == person.user
 
-    async def test_that_an_email_has_several_companies_is_told_to_its_owner_alone(self, auth: AuthClient) -> None:
+    async def test_that_an_email_has_several_tenants_is_told_to_its_owner_alone(self, auth: AuthClient) -> None:
         await auth.register("first", "both@example.com")
         await auth.register("second", "both@example.com")
         assert (await refusal(auth.login("both@example.com", "Wrong-Horse-1"))).code is C.UNAUTHENTICATED

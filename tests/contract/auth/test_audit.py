@@ -157,7 +157,7 @@ class TestAudit:
         assert {each.resource_id for each in entries} == {owner.user}
         assert not any(text in str(entries) for text in (PASSWORD, NEW_PASSWORD, "Wrong-Horse-1"))
 
-    async def test_a_refused_sign_in_shows_in_every_company_that_it_may_have_meant(self, auth: AuthClient) -> None:
+    async def test_a_refused_sign_in_shows_in_every_tenant_that_it_may_have_meant(self, auth: AuthClient) -> None:
         one = await auth.register("acme", "same@example.com")
         other = await auth.register("globex", "same@example.com")
         for _ in range(3):

@@ -220,7 +220,7 @@ class TestInvitations:
             accept = accounts.AcceptInvitationRequest(token=invited.token, password=PASSWORD)
             assert await auth.works((await auth.call(auth.accounts.AcceptInvitation, accept)).token)
 
-    async def test_one_answer_for_no_such_company_and_a_wrong_secret(self, auth: AuthClient, owner: Person) -> None:
+    async def test_one_answer_for_no_such_tenant_and_a_wrong_secret(self, auth: AuthClient, owner: Person) -> None:
         answers = set()
         for secret in ("nowhere.secret", "acme.secret", "acme", "\uff41cme.secret"):
             request = accounts.AcceptInvitationRequest(token=secret, password=PASSWORD)

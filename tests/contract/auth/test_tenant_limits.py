@@ -34,7 +34,7 @@ async def delete(auth: AuthClient, id: str, token: str) -> None:
 
 
 class TestTokens:
-    async def test_a_company_has_so_many_and_no_more(self, tmp_path: Path) -> None:
+    async def test_a_tenant_has_so_many_and_no_more(self, tmp_path: Path) -> None:
         async with auth_service(tmp_path / "data", PORTICO_MAX_TOKENS_PER_TENANT="3") as auth:
             owner, other = await auth.register("acme"), await auth.register("globex")
             made = [await auth.api_token(owner.token) for _ in range(3)]
@@ -52,7 +52,7 @@ class TestTokens:
             await auth.api_token(owner.token)
             assert await tables(auth).tokens.get(Tenant("acme"), made.id) is None
 
-    async def test_a_company_makes_them_no_faster_than_a_rate(self, tmp_path: Path) -> None:
+    async def test_a_tenant_makes_them_no_faster_than_a_rate(self, tmp_path: Path) -> None:
         async with auth_service(tmp_path / "data", PORTICO_AUTH_TOKEN_LIMIT="3/day") as auth:
             owner, other = await auth.register("acme"), await auth.register("globex")
             for _ in range(3):
@@ -77,7 +77,7 @@ class TestTokens:
 
 
 class TestUsers:
-    async def test_a_company_has_so_many_and_no_more(self, tmp_path: Path) -> None:
+    async def test_a_tenant_has_so_many_and_no_more(self, tmp_path: Path) -> None:
         async with auth_service(tmp_path / "data", PORTICO_MAX_USERS_PER_TENANT="3") as auth:
             owner = await auth.register("acme")
             await auth.join(owner, "a@example.com")
@@ -87,7 +87,7 @@ class TestUsers:
             refused = await refusal(auth.call(auth.users.InviteUser, more, owner.token))
             assert (refused.code, refused.reason) == (C.FAILED_PRECONDITION, "TOO_MANY_USERS")
 
-    async def test_a_company_invites_no_faster_than_a_rate(self, tmp_path: Path) -> None:
+    async def test_a_tenant_invites_no_faster_than_a_rate(self, tmp_path: Path) -> None:
         """Whoever is removed leaves a revocation, so inviting and removing again and again would fill the memory."""
         async with auth_service(tmp_path / "data", PORTICO_AUTH_INVITATION_LIMIT="2/day") as auth:
             owner, other = await auth.register("acme"), await auth.register("globex")

@@ -24,7 +24,7 @@ async def _three(peer: Peer, request: Request) -> None:
     await peer.finish()
 
 
-async def test_pieces_arrive_as_they_are_sent(connect: Connect) -> None:
+async def test_chunks_arrive_as_they_are_sent(connect: Connect) -> None:
     """Each piece is sent only after the one before was read, so nothing on the way may hold one back."""
     read = asyncio.Semaphore(0)
 
@@ -49,7 +49,7 @@ async def test_pieces_arrive_as_they_are_sent(connect: Connect) -> None:
         assert len(client._pool.idle) == 1
 
 
-async def test_a_late_reader_gets_one_piece(connect: Connect) -> None:
+async def test_a_late_reader_gets_one_chunk(connect: Connect) -> None:
     async with FakeUpstream(each(_three)) as upstream:
         client = connect(upstream)
         stream = await client.listen()
@@ -72,7 +72,7 @@ async def test_a_whole_response_may_be_streamed(connect: Connect) -> None:
         assert upstream.connections == 1
 
 
-async def test_an_empty_body_has_no_pieces(connect: Connect) -> None:
+async def test_an_empty_body_has_no_chunks(connect: Connect) -> None:
     async def answer(peer: Peer, request: Request) -> None:
         await peer.respond(body=b"")
 
@@ -186,7 +186,7 @@ async def test_each_flushed_event_of_a_compressed_stream_arrives_at_once(connect
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
-async def test_a_small_piece_does_not_become_a_huge_one(connect: Connect, coding: str) -> None:
+async def test_a_small_chunk_does_not_become_a_huge_one(connect: Connect, coding: str) -> None:
     """A decompression bomb costs its reader no more memory than any other stream."""
     encoded = COMPRESS[coding](b"\0" * 20_000_000)
 
@@ -231,7 +231,7 @@ async def test_a_stream_in_an_unknown_coding_is_refused(connect: Connect) -> Non
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-async def test_who_waits_for_a_piece_can_be_woken_without_losing_one(connect: Connect, coding: str) -> None:
+async def test_who_waits_for_a_chunk_can_be_woken_without_losing_one(connect: Connect, coding: str) -> None:
     go_on = asyncio.Event()
     encode = COMPRESS.get(coding, bytes)
 

@@ -76,7 +76,7 @@ class TestStream:
         assert frames[0]["choices"][0]["delta"]["role"] == "assistant"
         assert reasons_of(frames) == ["stop"]
 
-    async def test_the_first_piece_leaves_before_the_second_arrives(
+    async def test_the_first_chunk_leaves_before_the_second_arrives(
         self, caller: Caller, provider: FakeProvider
     ) -> None:
         go_on = asyncio.Event()
@@ -160,7 +160,7 @@ class TestStream:
         assert record.status == "cancelled"
         assert provider.asked == 1
 
-    async def test_tools_and_stream_can_be_answered_in_one_piece(self, caller: Caller, provider: FakeProvider) -> None:
+    async def test_tools_and_stream_can_be_answered_whole(self, caller: Caller, provider: FakeProvider) -> None:
         settings = model_service_pb2.ModelSettings(disable_streaming_with_tools=True)
         await caller.model(key="whole", settings=settings)
         tools = [{"type": "function", "function": {"name": "f"}}]

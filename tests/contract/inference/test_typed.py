@@ -114,7 +114,7 @@ class TestTyped:
         first, *_ = [delta async for piece in stream for delta in piece.deltas]
         assert json_of(first.logprobs, "logprobs") == logprobs
 
-    async def test_an_error_before_the_first_piece_has_its_own_code(
+    async def test_an_error_before_the_first_chunk_has_its_own_code(
         self, caller: Caller, provider: FakeProvider
     ) -> None:
         provider.behaviour = fake.sends(b'data: {"error":{"code":429,"message":"slow down"}}\n\n')

@@ -44,7 +44,7 @@ def head_size(reply: Reply) -> int:
     return sum(len(name) + len(value) for name, value in reply.headers.items())
 
 
-async def test_long_notes_stay_out_of_the_head(client: RagClient) -> None:
+async def test_long_metadata_stays_out_of_the_head(client: RagClient) -> None:
     file = await client.upload(b"x", metadata={"long": "漢" * 3000})
     reply = await client.download(file["key"])
     told = orjson.loads(reply.headers["x-file-metadata"])

@@ -72,7 +72,7 @@ async def test_fields_may_stand_behind_the_file_too(client: RagClient) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 1000])
-async def test_a_form_in_pieces_of_any_size(client: RagClient, size: int) -> None:
+async def test_a_form_in_chunks_of_any_size(client: RagClient, size: int) -> None:
     content = os.urandom(200) + b"\r\n--portico-boundar" + b"\r\n" * 3 + b"--" + b"\r"
     body = form(content, keyHint="pieces.bin")
     await client.send(body[at : at + size] for at in range(0, len(body), size))
@@ -155,7 +155,7 @@ async def test_json_is_read_up_to_its_limit(client: RagClient) -> None:
     await refused(client.send(chunks, "application/json"), CODE.INVALID_ARGUMENT, "body", http=413)
 
 
-async def test_notes_of_more_than_16_kib_are_refused(client: RagClient, harness: Harness) -> None:
+async def test_metadata_of_more_than_16_kib_is_refused(client: RagClient, harness: Harness) -> None:
     metadata = {"a": "x" * 16 * 1024}
     await refused(client.upload(b"x", metadata=metadata), CODE.INVALID_ARGUMENT, "metadata")
     await refused(client.upload_form(b"x", metadata=orjson.dumps(metadata).decode()), CODE.INVALID_ARGUMENT, "metadata")

@@ -33,7 +33,7 @@ async def test_an_error_comes_back() -> None:
         await offload(fail, LARGE_BYTES + 1)
 
 
-async def test_a_tenant_waits_for_one_piece_of_anothers_work_and_not_for_all() -> None:
+async def test_a_tenant_waits_for_one_chunk_of_anothers_work_and_not_for_all() -> None:
     """One tenant's fifty large bodies kept everybody else's out until the last of them was read."""
     go_on, done = threading.Event(), []
 

@@ -62,7 +62,7 @@ async def test_a_message_of_too_many_fields_is_refused_unparsed(kind: Any, entry
         ChatRequest(model="m", extra=struct({f"k{at}": at for at in range(9000)}), temperature=0.5, seed=-1),
     ],
 )
-async def test_what_is_parsed_in_pieces_is_the_whole_message(message: Any) -> None:
+async def test_what_is_parsed_in_chunks_is_the_whole_message(message: Any) -> None:
     parser, data = Parser(type(message).FromString, 32 * MIB), message.SerializeToString()
     assert parser.is_large(data)
     assert await parser.parse(data) == message

@@ -27,7 +27,7 @@ def message(token_id: str) -> Message:
     return Message(tenant="acme", token_id=token_id, api_token=True, issued_at=10.0)
 
 
-async def test_a_snapshot_in_pieces_is_in_force_when_it_is_whole(feed: TrustFeed) -> None:
+async def test_a_snapshot_in_chunks_is_in_force_when_it_is_whole(feed: TrustFeed) -> None:
     """Until then what was known before is: a token must not be good again while a service reconnects."""
     feed._revocations.replace([Revocation("acme", "old", api=True)])
     feed._take(Response(snapshot=True, revocations=[message("a")], more=True))

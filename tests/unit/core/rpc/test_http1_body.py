@@ -48,7 +48,7 @@ async def whole(chunks: list[bytes], *, late: bool) -> bytes:
 
 
 @given(st.binary(max_size=40), st.lists(st.integers(0, 45), max_size=8), st.booleans())
-def test_pieces_of_any_size_are_one_message(message: bytes, cuts: list[int], late: bool) -> None:
+def test_chunks_of_any_size_are_one_message(message: bytes, cuts: list[int], late: bool) -> None:
     data = frame(message)
     ends = sorted(min(cut, len(data)) for cut in cuts)
     chunks = [data[begin:end] for begin, end in zip([0, *ends], [*ends, len(data)], strict=True)]
@@ -122,7 +122,7 @@ async def test_a_dropped_body_lets_the_rest_come_and_keeps_none_of_it() -> None:
     assert not feed.body._content
 
 
-async def test_a_body_in_tiny_pieces_takes_no_more_than_its_bytes() -> None:
+async def test_a_body_in_tiny_chunks_takes_no_more_than_its_bytes() -> None:
     """A list of pieces took forty times as much as the pieces."""
     feed = Feed(limit=1 << 20)
     reading = asyncio.ensure_future(feed.body.read())

@@ -224,7 +224,7 @@ def test_a_group_does_not_hide_what_follows_it() -> None:
 
 
 @given(wires, st.integers(0, 20))
-def test_pieces_are_the_whole_and_each_is_a_message(wire: Wire, size: int) -> None:
+def test_chunks_are_the_whole_and_each_is_a_message(wire: Wire, size: int) -> None:
     data, _ = wire
     if parses(data):
         cut = list(chunks(data, size))

@@ -138,9 +138,7 @@ async def test_every_refused_sign_in_hashes_once(harness: Harness, email: str, s
 
 
 @pytest.mark.parametrize("others", [0, 7])
-async def test_a_sign_in_hashes_once_whatever_the_number_of_companies_of_the_email(
-    harness: Harness, others: int
-) -> None:
+async def test_a_sign_in_hashes_once_whatever_the_number_of_tenants_of_the_email(harness: Harness, others: int) -> None:
     """Somebody who registers a tenant with another's email could see by the time in how many others it is."""
     counting = CountingHasher()
     process = await harness.start(hasher=counting)

@@ -347,7 +347,7 @@ def test_calls_without_an_index_are_told_apart() -> None:
     assert calls_of(run([piece(**one, index=None), piece(**two), DONE])[0]) == expected
 
 
-def test_pieces_of_calls_without_an_index_stay_together() -> None:
+def test_deltas_of_calls_without_an_index_stay_together() -> None:
     parts = [
         piece(id="a", function={"name": "f", "arguments": ""}),
         piece(function={"arguments": '{"x":'}),

@@ -57,7 +57,7 @@ def test_the_last_user_message_comes_back() -> None:
 
 
 @given(st.text())
-def test_words_join_to_the_text(text: str) -> None:
+def test_keywords_join_to_the_text(text: str) -> None:
     assert "".join(echo.words(text)) == text
 
 

@@ -43,7 +43,7 @@ async def test_an_index_of_that_name_made_for_something_else_is_a_conflict(
     assert "dimension 2" in caught.value.message
 
 
-async def test_an_index_with_words_serves_who_does_not_ask_for_them(harness: Harness) -> None:
+async def test_an_index_with_keyword_search_serves_who_does_not_ask_for_them(harness: Harness) -> None:
     able = harness.embedded.capabilities = replace(harness.embedded.capabilities, hybrid=True)
     drivers = {"embedded": replace(harness.providers.drivers["embedded"], capabilities=able)}
     harness.providers.drivers = drivers
