@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
+import msgspec
 import orjson
 
 from core import fields
@@ -13,13 +15,13 @@ from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.project_changes import ProjectChanges
 from core.providers.drivers import CREDENTIALS, SETTINGS, Configuration, Driver, Values
-from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges, provider_of
+from core.providers.records import ACTIVE, STATUSES, NewProvider, Provider, ProviderChanges
 from core.sealing import Sealer
 from core.storage.closed_projects import check_project_open
 from core.storage.keys import insert_with_key
-from core.storage.ports import Collection, Document, DocumentStore
-from core.storage.scan import scan
-from core.storage.unused import delete_unused
+from core.storage.ports import Collection, DocumentStore
+from core.storage.references import delete_unreferenced, referring
+from core.storage.table import Table
 from core.tenancy import Project
 
 DEFAULT = "default"
@@ -31,6 +33,7 @@ MAX_PROVIDERS = 1_000
 _ATTEMPTS = 20
 
 D = TypeVar("D", bound=Driver)
+W = TypeVar("W")
 
 CountUsers = Callable[[Project, Provider], Awaitable[int]]
 """How many use a provider."""
@@ -64,7 +67,7 @@ class Providers(Generic[D]):
     ) -> None:
         self.drivers = drivers
         self._store = store
-        self._collection = collection
+        self._table = Table(store, collection, Provider)
         self._sealer = sealer
         self._guard = guard
         self.changes = ProjectChanges()
@@ -78,9 +81,10 @@ class Providers(Generic[D]):
         credentials = driver.checked(CREDENTIALS, new.credentials)
         settings = driver.checked(SETTINGS, new.settings)
         id, now = _new_id(), time.time()
+        key = fields.key("key", new.key) if new.key else ""
         provider = Provider(
             id=id,
-            key=fields.key("key", new.key) if new.key else "",
+            key=key,
             driver=driver.id,
             label=label,
             description=fields.text("description", new.description, at_most=2000),
@@ -94,27 +98,32 @@ class Providers(Generic[D]):
         await driver.check(credentials, settings)
         await self._check_hosts(driver, credentials, settings)
         await self._make_default(project)  # so that nobody takes its key
-        if await self._store.count(project, self._collection) >= MAX_PROVIDERS:
+        if await self._table.count(project) >= MAX_PROVIDERS:
             raise FailedPrecondition(
                 f"The project has {MAX_PROVIDERS} providers, which is the most there may be. Delete some first.",
                 reason="TOO_MANY_PROVIDERS",
             )
         stem = fields.slug(label, "provider")
-        document = await insert_with_key(self._store, project, self._collection, provider.document(), stem)
-        await self._confirm(project, id)
+        made = await self._in_open_project(
+            project,
+            id,
+            lambda: insert_with_key(
+                self._table, project, lambda key: msgspec.structs.replace(provider, key=key), key, stem
+            ),
+        )
         self.changes.publish(project)
-        return provider_of(document)
+        return made
 
     async def get(self, project: Project, key: str, *, field: str = "providerKey") -> Provider:
         """By key or record id. Raises NotFound, which names `field`."""
-        document = await self._store.find_one(project, self._collection, {"key": key})
-        if document is None and key == DEFAULT and self._default is not None:
+        provider = await self._table.find_one(project, {"key": key})
+        if provider is None and key == DEFAULT and self._default is not None:
             await self._make_default(project)
             return await self.get(project, key)
-        document = document or (await self._store.get(project, self._collection, key) if key else None)
-        if document is None:
+        provider = provider or await self._table.get(project, key)
+        if provider is None:
             raise NotFound("There is no such provider in this project.", reason="PROVIDER_NOT_FOUND", field=field)
-        return provider_of(document)
+        return provider
 
     async def active(self, project: Project, key: str) -> Provider:
         """As `get`. Raises FailedPrecondition where it is disabled, NotFound where it is being deleted."""
@@ -130,14 +139,12 @@ class Providers(Generic[D]):
         await self._make_default(project)
         where = {name: value for name, value in (("status", status), ("driver", driver)) if value}
         limit = fields.page_size(size, fields.MAX_PAGE)
-        page = await self._store.find(project, self._collection, where, page_size=limit, page_token=token)
-        return [provider_of(each) for each in page.items], page.next_token
+        return await self._table.page(project, where, page_size=limit, page_token=token)
 
     async def all(self, project: Project) -> dict[str, Provider]:
         """Every provider of the project, by key."""
         await self._make_default(project)
-        found = scan(self._store, project, self._collection)
-        return {document["key"]: provider_of(document) async for document in found}
+        return {provider.key: provider async for provider in self._table.scan(project)}
 
     async def update(
         self, project: Project, key: str, changes: ProviderChanges, *, field: str = "providerKey"
@@ -145,12 +152,12 @@ class Providers(Generic[D]):
         """Raises NotFound, InvalidInput, FailedPrecondition (the driver), Conflict."""
         for _ in range(_ATTEMPTS):
             old = await self.get(project, key, field=field)
-            document = await self._changes_of(project, old, changes)
+            fresh = await self._changes_of(project, old, changes)
             unchanged = {"updatedAt": old.updated_at}  # or somebody else's change would be lost
-            updated = await self._store.update(project, self._collection, old.id, document, where=unchanged)
+            updated = await self._table.update(project, old.id, where=unchanged, **fresh)
             if updated is not None:
                 self.changes.publish(project)
-                return provider_of(updated)
+                return updated
         raise Conflict("The provider is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, key: str, count_users: CountUsers, *, field: str = "providerKey") -> None:
@@ -160,7 +167,7 @@ class Providers(Generic[D]):
             raise FailedPrecondition("The default provider stays.", reason="PROVIDER_IS_DEFAULT", field=field)
         audit.change().resource_id = provider.key
         counted = partial(count_users, project, provider)
-        if used := await delete_unused(self._store, project, self._collection, provider.id, counted):
+        if used := await delete_unreferenced(self._table, project, provider.id, counted):
             raise FailedPrecondition(
                 f"The provider is in use ({self._users}: {used}). Delete them first.",
                 reason="PROVIDER_IN_USE",
@@ -170,12 +177,12 @@ class Providers(Generic[D]):
 
     async def every(self, project: Project) -> AsyncIterator[Provider]:
         """As they are: none is made for being asked for. For removing a project."""
-        async for document in scan(self._store, project, self._collection):
-            yield provider_of(document)
+        async for provider in self._table.scan(project):
+            yield provider
 
     async def delete_all(self, project: Project) -> None:
         """With their sealed credentials, whoever uses them. For removing a project."""
-        await self._store.delete_where(project, self._collection, {})
+        await self._table.delete_where(project, {})
         self.changes.publish(project)
 
     def credentials(self, project: Project, provider: Provider) -> dict[str, str]:
@@ -211,28 +218,25 @@ class Providers(Generic[D]):
             return False
         sealed = self._seal(project, provider.id, self.credentials(project, provider))
         where = {"sealed": provider.sealed}
-        return (
-            await self._store.update(project, self._collection, provider.id, {"sealed": sealed}, where=where)
-            is not None
-        )
+        return await self._table.update(project, provider.id, where=where, sealed=sealed) is not None
 
-    async def _changes_of(self, project: Project, old: Provider, changes: ProviderChanges) -> Document:
-        document: Document = {"updatedAt": time.time(), "closing": None}
+    async def _changes_of(self, project: Project, old: Provider, changes: ProviderChanges) -> dict[str, Any]:
+        fresh: dict[str, Any] = {"updated_at": time.time(), "closing": None}
         if changes.label is not None:
-            document["label"] = fields.text("label", changes.label, at_least=1, at_most=200)
+            fresh["label"] = fields.text("label", changes.label, at_least=1, at_most=200)
         if changes.description is not None:
-            document["description"] = fields.text("description", changes.description, at_most=2000)
+            fresh["description"] = fields.text("description", changes.description, at_most=2000)
         if changes.status is not None:
-            document["status"] = fields.one_of("status", changes.status, STATUSES)
+            fresh["status"] = fields.one_of("status", changes.status, STATUSES)
         if changes.metadata is not None:
-            document["metadata"] = fields.small_json("metadata", changes.metadata)
+            fresh["metadata"] = fields.small_json("metadata", changes.metadata)
         if changes.settings is not None or changes.credentials:
-            document |= await self._changed_values(project, old, changes.credentials, changes.settings)
-        return document
+            fresh |= await self._changed_values(project, old, changes.credentials, changes.settings)
+        return fresh
 
     async def _changed_values(
         self, project: Project, old: Provider, credentials: Mapping[str, Any], settings: Mapping[str, Any] | None
-    ) -> Document:
+    ) -> dict[str, Any]:
         driver, known = self.driver_of(old), self.credentials(project, old)
         merged = driver.checked(CREDENTIALS, {**known, **credentials})
         given = driver.checked(SETTINGS, old.settings if settings is None else settings)
@@ -250,23 +254,20 @@ class Providers(Generic[D]):
     async def _make_default(self, project: Project) -> None:
         """Unless it is there, or there is to be none."""
         new = self._default
-        if new is None or await self._store.find_one(project, self._collection, {"key": DEFAULT}) is not None:
+        if new is None or await self._table.find_one(project, {"key": DEFAULT}) is not None:
             return
         now = time.time()
         made = Provider(_new_id(), DEFAULT, new.driver, new.label, new.description, created_at=now, updated_at=now)
-        try:
-            await self._store.insert(project, self._collection, made.document())
-        except Conflict:  # another call made it at the same moment
-            return
-        await self._confirm(project, made.id)
+        with suppress(Conflict):  # another call made it at the same moment
+            await self._in_open_project(project, made.id, lambda: self._table.insert(project, made))
 
-    async def _confirm(self, project: Project, id: str) -> None:
-        """Takes a new provider back where its project was deleted meanwhile."""
-        try:
-            await check_project_open(self._store, project)
-        except NotFound:
-            await self._store.delete(project, self._collection, id)
-            raise
+    async def _in_open_project(self, project: Project, id: str, write: Callable[[], Awaitable[W]]) -> W:
+        """Write a new provider. Raises NotFound where its project is deleted meanwhile."""
+        return await referring(
+            write,
+            check=lambda _: check_project_open(self._store, project),
+            undo=lambda _: self._table.delete(project, id),
+        )
 
     def _seal(self, project: Project, id: str, credentials: Values) -> str:
         return self._sealer.seal(project, id, orjson.dumps(dict(credentials))) if credentials else ""

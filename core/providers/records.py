@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from core.errors import FailedPrecondition, NotFound
-from core.providers.drivers import Values
-from core.storage.ports import JSON, TEXT, TIME, Collection, Document, Level
+from core.storage.ports import JSON, TEXT, TIME, Collection, Level
+from core.storage.references import Closable
 
 ACTIVE, DISABLED = "active", "disabled"
 STATUSES = (ACTIVE, DISABLED)
@@ -23,9 +23,10 @@ def collection(name: str) -> Collection:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Closable, frozen=True):
     """One record. `sealed` holds the credentials as `core.sealing` made them; empty: there are none."""
+
+    hidden: ClassVar[frozenset[str]] = frozenset({"sealed"})
 
     id: str
     key: str
@@ -33,11 +34,9 @@ class Provider:
     label: str
     description: str = ""
     status: str = ACTIVE
-    settings: Values = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    sealed: str = field(default="", repr=False)
-    closing: bool = False
-    """It is being deleted: nothing begins in it any more."""
+    settings: Mapping[str, str] = {}
+    metadata: Mapping[str, Any] = {}
+    sealed: str = ""
     created_at: float = 0.0
     updated_at: float = 0.0
 
@@ -50,38 +49,6 @@ class Provider:
         """Raises NotFound where it is being deleted, so that nothing may begin in it."""
         if self.closing:
             raise NotFound("The provider is being deleted.", reason="PROVIDER_NOT_FOUND", field="providerKey")
-
-    def document(self) -> Document:
-        return {
-            "id": self.id,
-            "key": self.key,
-            "driver": self.driver,
-            "label": self.label,
-            "description": self.description,
-            "status": self.status,
-            "settings": dict(self.settings),
-            "metadata": dict(self.metadata),
-            "sealed": self.sealed,
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at,
-        }
-
-
-def provider_of(document: Document) -> Provider:
-    return Provider(
-        id=document["id"],
-        key=document["key"],
-        driver=document["driver"],
-        label=document["label"],
-        description=document["description"],
-        status=document["status"],
-        settings=document["settings"],
-        metadata=document["metadata"],
-        sealed=document["sealed"],
-        closing=bool(document.get("closing")),
-        created_at=document["createdAt"],
-        updated_at=document["updatedAt"],
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from core.errors import FailedPrecondition, PorticoError
 from core.http.guard import OutboundGuard
 from core.providers.drivers import Driver
 from core.providers.providers import Providers
-from core.providers.records import provider_of
+from core.providers.records import Provider
 from core.sealing import Sealer, SealingSettings
 from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import Collection, DocumentStore
 from core.storage.scan import scan
 from core.storage.schema import Schema
+from core.storage.table import from_document
 from core.storage.tenants import TENANTS, iter_tenants
 from core.tenancy import AllProjects, Project, Tenant
 
@@ -67,7 +68,7 @@ async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collec
     providers = Providers[Driver](store, collection, sealer, {}, OutboundGuard(), users="")
     sealed = kept = failed = 0
     async for document in scan(store, AllProjects(tenant), collection):
-        provider, project = provider_of(document), Project(tenant, document["project"])
+        provider, project = from_document(Provider, document), Project(tenant, document["project"])
         try:
             changed = await providers.reseal(project, provider)
         except PorticoError as error:

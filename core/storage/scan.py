@@ -7,7 +7,7 @@ from core.tenancy import Scope
 
 _PAGE = 500
 
-_OLDEST_FIRST = Order(descending=False)
+OLDEST_FIRST = Order(descending=False)
 
 
 async def scan(
@@ -16,7 +16,7 @@ async def scan(
     collection: Collection,
     where: Where | None = None,
     *,
-    order: Order = _OLDEST_FIRST,
+    order: Order = OLDEST_FIRST,
 ) -> AsyncIterator[Document]:
     """Every matching document, once each. One that is inserted meanwhile may be among them or not."""
     token = ""

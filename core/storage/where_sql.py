@@ -52,11 +52,12 @@ def filtered(collection: Collection, conds: Iterable[Condition]) -> Clause:
 
 
 def expired(collection: Collection, now: float) -> Clause:
-    """The documents whose time has come. The engine sorts texts behind numbers and NULL before them."""
+    """The documents whose time has come; one without a time never expires."""
     return Clause(f"{column(collection, collection.expiry).value}<=?", (now,))
 
 
 def alive(collection: Collection, now: float) -> Clause:
+    """The documents that have not expired."""
     return Clause(f"({column(collection, collection.expiry).value}<=?) IS NOT TRUE", (now,))
 
 

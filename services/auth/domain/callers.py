@@ -11,11 +11,12 @@ from math import inf
 from core import context
 from core.context import Identity, Kind
 from core.errors import NotFound, PermissionDenied, Unauthenticated
+from core.storage.table import Table
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.permissions import LIMITED, RANK, SEE_ALL_PROJECTS, covers
 from services.auth.domain.records import ACTIVE, ProjectRecord, User
 from services.auth.domain.revocations import record_id
-from services.auth.domain.tables import Table, Tables
+from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
 
 

@@ -69,7 +69,7 @@ class Compaction:
     async def _covered(self, slug: str, before: float) -> dict[str, str]:
         """The revocations of single API tokens that were issued before: record id -> token id."""
         found = {}
-        async for record in self._tables.revocations.every(MAIN, {"tenant": slug}):
+        async for record in self._tables.revocations.scan(MAIN, {"tenant": slug}):
             revocation = told(record)
             if revocation.api and revocation.token_id and revocation.issued_at < before:
                 found[record.id] = revocation.token_id
@@ -79,7 +79,7 @@ class Compaction:
         if await self._tenants.get(slug) is None:
             return []
         settled = {"createdAt": Cond(Op.LT, before)}
-        return [token async for token in self._tables.tokens.every(Tenant(slug), settled)]
+        return [token async for token in self._tables.tokens.scan(Tenant(slug), settled)]
 
     async def _write(self, cut_off: RevocationRecord, earlier: RevocationRecord | None) -> bool:
         """Whether this was the one that did."""

@@ -5,9 +5,7 @@ finished by whoever finds it; and a project that turned out to be the last one, 
 """
 
 import re
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from core.audit import changes as audit
 from core.audit.records import to_document
@@ -48,7 +46,7 @@ class Deletions:
     async def unpublished(self, seconds: float) -> list[Deletion]:
         """Those that were prepared longer ago than that, and not published: they were cut off."""
         where = {"published": None, "createdAt": Cond(Op.LT, self._clock() - seconds)}
-        return [each async for each in self._table.every(MAIN, where)]
+        return [each async for each in self._table.scan(MAIN, where)]
 
     async def pending(self, service: str, page_size: int = 0, page_token: str = "") -> tuple[list[Deletion], str]:
         """Published ones that the service has not acknowledged, oldest first, and the token of the next page."""
@@ -59,8 +57,7 @@ class Deletions:
 
     async def acknowledge(self, service: str, tenant: str, project_id: str) -> None:
         """Raises NotFound."""
-        changes: Mapping[str, Any] = {_field(service): True}
-        if await self._table.update(MAIN, f"{tenant}/{project_id}", **changes) is None:
+        if await self._table.set_fields(MAIN, f"{tenant}/{project_id}", {_field(service): True}) is None:
             raise NotFound("There is no such deleted project.", field="project")
 
 

@@ -10,8 +10,9 @@ import base64
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -132,7 +133,7 @@ class Keys:
 
     async def _load(self) -> dict[str, SigningKey]:
         """All keys by slot, the retired ones by their id."""
-        return {key.slot or key.id: key async for key in self._table.every(MAIN, {})}
+        return {key.slot or key.id: key async for key in self._table.scan(MAIN, {})}
 
     async def _fill(self, keys: Mapping[str, SigningKey]) -> None:
         """Also finishes a rotation that somebody began: each step leaves a state from which this goes on."""
@@ -188,7 +189,7 @@ class Keys:
             if key.sealed is not None and self._sealer.needs_reseal(key.sealed):
                 fresh = self._sealer.seal(MAIN, key.id, self._sealer.open(MAIN, key.id, key.sealed))
                 await self._table.update(MAIN, key.id, where={"sealed": key.sealed}, sealed=fresh)
-                keys[slot] = replace(key, sealed=fresh)
+                keys[slot] = msgspec.structs.replace(key, sealed=fresh)
 
     def _take(self, keys: Mapping[str, SigningKey]) -> None:
         ordered = tuple(sorted(keys.values(), key=lambda key: (_ORDER[key.slot], -key.created_at)))

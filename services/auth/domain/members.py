@@ -36,9 +36,9 @@ class Members:
         """Bring what the user holds in line with the rights as they are now. The account itself is already changed."""
         await self.end_sessions(tenant, user)
         theirs = {"userId": user.id}
-        excess = [token async for token in self._tables.tokens.every(tenant, theirs) if not _may_hold(user, token)]
+        excess = [token async for token in self._tables.tokens.scan(tenant, theirs) if not _may_hold(user, token)]
         await self.take_back(tenant, excess)
-        async for invitation in self._tables.invitations.every(tenant, {"invitedBy": user.id}):
+        async for invitation in self._tables.invitations.scan(tenant, {"invitedBy": user.id}):
             granted = scopes_of(invitation.role, invitation.overrides)
             projects = all(map(user.in_project, invitation.project_ids))
             if user.status != ACTIVE or not projects or not covers(user.scopes, granted):
@@ -57,7 +57,7 @@ class Members:
             await self._revocations.revoke(*(_revocation(tenant, token) for token in generation))
             ids = Cond(Op.IN, [token.id for token in generation])
             await self._tables.invitations.delete_where(tenant, {"tokenId": ids})
-            generation = [token async for token in self._tables.tokens.every(tenant, {"parentId": ids})]
+            generation = [token async for token in self._tables.tokens.scan(tenant, {"parentId": ids})]
         doomed = [token.id for token in reversed(family)]
         for start in range(0, len(doomed), _DELETED_AT_A_TIME):
             batch = doomed[start : start + _DELETED_AT_A_TIME]

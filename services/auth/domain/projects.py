@@ -129,7 +129,7 @@ class Projects:
     async def _remove(self, tenant: Tenant, project_id: str) -> None:
         """Auth's own part. Safe to repeat."""
         if await self._tenants.get(tenant.slug) is not None:
-            tokens = [token async for token in self._tables.tokens.every(tenant, {"projectId": project_id})]
+            tokens = [token async for token in self._tables.tokens.scan(tenant, {"projectId": project_id})]
             await self._members.take_back(tenant, tokens)
             await self._sessions.end_in_project(tenant, project_id)
             await self._service_tokens.end_in_project(tenant, project_id)
@@ -172,7 +172,7 @@ class Projects:
             raise FailedPrecondition("This is the last project. Create another one first.")
 
     async def _leave(self, tenant: Tenant, project_id: str) -> None:
-        async for user in self._tables.users.every(tenant, {"projectIds": Cond(Op.CONTAINS, project_id)}):
+        async for user in self._tables.users.scan(tenant, {"projectIds": Cond(Op.CONTAINS, project_id)}):
             ids = tuple(each for each in user.project_ids if each != project_id)
             await self._tables.users.update(
                 tenant, user.id, where={"revision": user.revision}, project_ids=ids, revision=user.revision + 1

@@ -1,20 +1,15 @@
 """What auth keeps, as values. Times are Unix seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
-from typing import Any, TypeVar
+from typing import ClassVar
 
-from core.storage.ports import Document
+from core.storage.table import Record
 from services.auth.domain.permissions import SEE_ALL_PROJECTS, scopes_of
-
-R = TypeVar("R")
 
 ACTIVE, DISABLED, PENDING, CLOSING = "active", "disabled", "pending", "closing"
 
 
-@dataclass(frozen=True, slots=True)
-class TenantRecord:
+class TenantRecord(Record, frozen=True):
     """A tenant. While `pending`, its registration has until `reserved_until` and may then be taken over."""
 
     id: str
@@ -27,8 +22,7 @@ class TenantRecord:
     owner_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
+class DirectoryEntry(Record, frozen=True):
     """That somebody with this email has an account in this tenant."""
 
     id: str
@@ -37,12 +31,13 @@ class DirectoryEntry:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Record, frozen=True):
     """An account. Sessions issued before `sessions_from` have ended; `revision` grows with every change of rights.
 
     `email_lower` is the email's key (`inputs.email_key`), here and in the other records.
     """
+
+    hidden: ClassVar[frozenset[str]] = frozenset({"password_hash"})
 
     id: str
     email: str
@@ -50,8 +45,8 @@ class User:
     name: str
     role: str
     created_at: float
-    password_hash: str = field(repr=False)
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    password_hash: str
+    overrides: Mapping[str, str] = {}
     project_ids: tuple[str, ...] = ()
     status: str = ACTIVE
     must_change_password: bool = False
@@ -69,8 +64,7 @@ class User:
         return self.role in SEE_ALL_PROJECTS or project_id in self.project_ids
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRecord:
+class ProjectRecord(Record, frozen=True):
     """A part of a tenant. While `closing`, nothing new can begin in it."""
 
     id: str
@@ -81,8 +75,7 @@ class ProjectRecord:
     status: str = ACTIVE
 
 
-@dataclass(frozen=True, slots=True)
-class ApiToken:
+class ApiToken(Record, frozen=True):
     """A token without its secret: `suffix` is its last characters.
 
     `parent_id` is the API token that it was made with, and `key_id` the key that signed it; records of earlier versions
@@ -101,8 +94,7 @@ class ApiToken:
     key_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
+class SessionRecord(Record, frozen=True):
     """A session that has not expired. `ended`: it is revoked all the same."""
 
     id: str
@@ -114,9 +106,10 @@ class SessionRecord:
     ended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Invitation:
+class Invitation(Record, frozen=True):
     """An open invitation; accepting or revoking it removes it. The account that comes of it gets its id."""
+
+    hidden: ClassVar[frozenset[str]] = frozenset({"secret_hash"})
 
     id: str
     email: str
@@ -126,27 +119,25 @@ class Invitation:
     invited_by: str
     created_at: float
     expires_at: float
-    secret_hash: str = field(repr=False)
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    secret_hash: str
+    overrides: Mapping[str, str] = {}
     project_ids: tuple[str, ...] = ()
     token_id: str = ""
     """The API token that it was made with, and ends with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(Record, frozen=True):
     """A project that is deleted, once it is `published`. `actor`: who did it, as the audit log tells it."""
 
     id: str
     tenant: str
     project: str
     created_at: float
-    actor: Mapping[str, str] = field(default_factory=dict)
+    actor: Mapping[str, str] = {}
     published: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RevocationRecord:
+class RevocationRecord(Record, frozen=True):
     """One revoked token, or a cut-off: see `core.revocations.Revocation`. `expires_at` 0: for good.
 
     Records of earlier versions have random ids and neither `api` nor `issued_at`.
@@ -164,50 +155,26 @@ class RevocationRecord:
     expires_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class InstallationValue:
+class InstallationValue(Record, frozen=True):
     """A value that is made once and holds for the whole installation."""
 
     id: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(Record, frozen=True):
     """A key pair on P-256. `slot` is unique: there is at most one next and one current key, and any number retired.
 
     `sealed` is the private half; a retired key has none.
     """
+
+    hidden: ClassVar[frozenset[str]] = frozenset({"sealed"})
 
     id: str
     x: str
     y: str
     created_at: float
     slot: str | None = None
-    sealed: str | None = field(default=None, repr=False)
+    sealed: str | None = None
     activated_at: float | None = None
     retired_at: float | None = None
-
-
-def to_document(record: Any) -> Document:
-    """Fields in lowerCamelCase; None is left out."""
-    names = _names(type(record))  # type: ignore[arg-type]  # a class can be hashed
-    values = ((key, getattr(record, name)) for name, key in names)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in values if value is not None}
-
-
-def from_document(cls: type[R], document: Document) -> R:
-    names = _names(cls)  # type: ignore[arg-type]  # a class can be hashed
-    values = {name: document[key] for name, key in names if key in document}
-    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-
-
-@lru_cache
-def _names(cls: Any) -> tuple[tuple[str, str], ...]:
-    """Each field of a record, and how documents spell it."""
-    return tuple((each.name, camel(each.name)) for each in fields(cls))
-
-
-def camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(map(str.capitalize, rest))

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from core.audit import changes as audit
 from core.errors import PorticoError, Unavailable
 from core.tenancy import Tenant
@@ -68,7 +70,7 @@ class Registration:
         async with self._within_reservation(reserved):
             project = ProjectRecord(new_id(), DEFAULT_PROJECT, "Default", self._clock())
             await self._tables.projects.insert(tenant, project)
-            owner = replace(owner, project_ids=(project.id,))
+            owner = msgspec.structs.replace(owner, project_ids=(project.id,))
             await self._tables.users.insert(tenant, owner)
             await self._tenants.list_email(tenant, owner.email_lower)
             tenant_record = await self._tenants.activate(reserved, owner.id)

@@ -95,7 +95,7 @@ class RevocationLog:
         """Read what is in force, a page at a time."""
         self._read_at = self._clock()
         loaded = Revocations()
-        async for record in self._table.every(MAIN, {}):
+        async for record in self._table.scan(MAIN, {}):
             loaded.add([told(record)])
         self._applied.adopt(loaded)
 
@@ -115,7 +115,7 @@ class RevocationLog:
         """Learn what other replicas have revoked since the last reading, or some time before."""
         since = {"createdAt": Cond(Op.GTE, self._read_at - _OVERLAP_SECONDS)}
         read_at = self._clock()
-        self.learn([record async for record in self._table.every(MAIN, since)])
+        self.learn([record async for record in self._table.scan(MAIN, since)])
         self._read_at = read_at
 
     async def prune(self) -> None:

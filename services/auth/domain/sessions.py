@@ -10,6 +10,7 @@ from core.context import Identity, Kind
 from core.errors import FailedPrecondition, NotFound
 from core.revocations import Revocation
 from core.storage.ports import Cond, Op, Order
+from core.storage.references import referring
 from core.tenancy import Project, Tenant
 from services.auth.domain.callers import find_project
 from services.auth.domain.issuing import Issuer, new_id
@@ -60,11 +61,12 @@ class Sessions:
         expires_at = float(int(issued_at + self._seconds))
         record = SessionRecord(new_id(), user.id, project_id, self._clock(), expires_at, issued_at)
         await self._sessions.delete_where(tenant, {"expiresAt": Cond(Op.LT, self._clock())})
-        await self._sessions.insert(tenant, record)
+        await referring(
+            lambda: self._sessions.insert(tenant, record),
+            check=lambda _: self._check_project(tenant, project_id),
+            undo=lambda _: self._sessions.delete(tenant, record.id),
+        )
         await self._end_oldest(tenant, user)
-        project = await self._projects.get(tenant, project_id)
-        if project is None or project.status != ACTIVE:  # after the insert: a removal sees the session or is seen here
-            raise _no_project()
         _, token = self._issuer.issue(
             Project(tenant, project_id),
             user.id,
@@ -75,6 +77,12 @@ class Sessions:
             expires_at=expires_at,
         )
         return Session(token, expires_at, project_id)
+
+    async def _check_project(self, tenant: Tenant, project_id: str) -> None:
+        """Raises NotFound where it is being removed."""
+        project = await self._projects.get(tenant, project_id)
+        if project is None or project.status != ACTIVE:
+            raise _no_project()
 
     async def choose_project(self, tenant: Tenant, user: User, reference: str = "") -> ProjectRecord:
         """The project of that id or key, or else the user's first. Raises NotFound, or FailedPrecondition where the
@@ -107,7 +115,7 @@ class Sessions:
 
     async def end_in_project(self, tenant: Tenant, project_id: str) -> None:
         """Refuse all sessions in a project from now on."""
-        records = [record async for record in self._sessions.every(tenant, {"projectId": project_id})]
+        records = [record async for record in self._sessions.scan(tenant, {"projectId": project_id})]
         living = [record for record in records if not record.ended]
         await self._revocations.revoke(*(_revocation(tenant, record) for record in living))
         for record in living:

@@ -1,13 +1,10 @@
 """Auth's collections, each as a table of records."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
 
-from core.storage.ports import JSON, TEXT, TIME, Collection, DocumentStore, Level, Order, Where
-from core.storage.scan import scan
+from core.storage.ports import JSON, TEXT, TIME, Collection, DocumentStore, Level
+from core.storage.table import Table
 from core.storage.tenants import TENANTS
-from core.tenancy import Scope
 from services.auth.domain.records import (
     ApiToken,
     Deletion,
@@ -20,12 +17,7 @@ from services.auth.domain.records import (
     SigningKey,
     TenantRecord,
     User,
-    camel,
-    from_document,
-    to_document,
 )
-
-T = TypeVar("T")
 
 _DIRECTORY = Collection(
     "directory",
@@ -89,65 +81,6 @@ COLLECTIONS = (
     _SESSIONS,
     _INVITATIONS,
 )
-
-_PAGE = 50
-
-
-class Table(Generic[T]):
-    """One collection. Changes are written as keywords in snake_case; errors are the store's."""
-
-    def __init__(self, store: DocumentStore, collection: Collection, record: type[T]) -> None:
-        self._store = store
-        self._collection = collection
-        self._record = record
-
-    async def get(self, scope: Scope, id: str) -> T | None:
-        document = await self._store.get(scope, self._collection, id) if id else None
-        return None if document is None else from_document(self._record, document)
-
-    async def find_one(self, scope: Scope, where: Where) -> T | None:
-        document = await self._store.find_one(scope, self._collection, where)
-        return None if document is None else from_document(self._record, document)
-
-    async def page(
-        self, scope: Scope, where: Where, *, order: Order = Order(), page_size: int = 0, page_token: str = ""
-    ) -> tuple[list[T], str]:
-        """One page and the next page's token; a size of 0 means 50."""
-        page = await self._store.find(
-            scope, self._collection, where, order=order, page_size=page_size or _PAGE, page_token=page_token
-        )
-        return [from_document(self._record, each) for each in page.items], page.next_token
-
-    async def every(self, scope: Scope, where: Where) -> AsyncIterator[T]:
-        """All that match, so that no number of them is too many."""
-        async for document in scan(self._store, scope, self._collection, where):
-            yield from_document(self._record, document)
-
-    async def count(self, scope: Scope, where: Where) -> int:
-        return await self._store.count(scope, self._collection, where)
-
-    async def insert(self, scope: Scope, record: T) -> None:
-        await self._store.insert(scope, self._collection, to_document(record))
-
-    async def insert_many(self, scope: Scope, records: list[T]) -> None:
-        await self._store.insert_many(scope, self._collection, [to_document(each) for each in records])
-
-    async def update(self, scope: Scope, id: str, *, where: Where | None = None, **changes: Any) -> T | None:
-        """The record as it is now, or None if there is none that meets `where`. None removes a field."""
-        document = await self._store.update(
-            scope, self._collection, id, {camel(name): _plain(value) for name, value in changes.items()}, where=where
-        )
-        return None if document is None else from_document(self._record, document)
-
-    async def delete(self, scope: Scope, id: str) -> bool:
-        return await self._store.delete(scope, self._collection, id)
-
-    async def delete_where(self, scope: Scope, where: Where) -> int:
-        return await self._store.delete_where(scope, self._collection, where)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from core.context import Kind
 from core.errors import InvalidInput, NotFound, PermissionDenied, Unavailable
 from core.permissions import EVERYTHING
 from core.storage.ports import Cond, Op
+from core.storage.references import referring
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
 from services.auth.domain.callers import Caller, Callers
@@ -87,26 +88,27 @@ class Tokens:
         project = await self._callers.project(caller, reference, field="projectId")
         await self._tables.tokens.delete_where(caller.tenant, {"expiresAt": Cond(Op.LT, self._clock())})
         await self._quotas.new_token(caller.tenant)
-        record, token = await self.issue(
-            caller.tenant,
-            caller.person,
-            project.id,
-            label,
-            scopes,
-            expires_at=expires_at,
-            parent_id=caller.api_token_id,
+        return await referring(
+            lambda: self.issue(
+                caller.tenant,
+                caller.person,
+                project.id,
+                label,
+                scopes,
+                expires_at=expires_at,
+                parent_id=caller.api_token_id,
+            ),
+            check=lambda made: self._check_basis(caller, made[0]),
+            undo=lambda made: self._members.take_back(caller.tenant, [made[0]]),
         )
-        await self._look_again(caller, record)
-        return record, token
 
-    async def _look_again(self, caller: Caller, made: ApiToken) -> None:
-        """Take a new token back if what it stands on was removed while it was made."""
+    async def _check_basis(self, caller: Caller, made: ApiToken) -> None:
+        """Raises PermissionDenied where what a new token rests on was removed while it was made, Unavailable where that
+        took too long to know."""
         project = await self._tables.projects.get(caller.tenant, made.project_id)
         if project is None or project.status != ACTIVE or not await self._callers.still_holds(caller):
-            await self._members.take_back(caller.tenant, [made])
             raise PermissionDenied("Your rights were changed at the same time. Try again.")
         if self._clock() - made.created_at > SETTLED_SECONDS / 2:  # a compaction may have missed it
-            await self._members.take_back(caller.tenant, [made])
             raise Unavailable("Making the token took too long. Try again.", retry_after=1.0)
 
     async def issue(

@@ -1,7 +1,9 @@
 """The people of a tenant: their roles, permissions, projects and status."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound

@@ -53,15 +53,15 @@ class Withdrawal:
             yield tenant.slug, await self._members.take_back(tenant, tokens)
 
     async def _active_tenants(self) -> AsyncIterator[Tenant]:
-        async for tenant_record in self._tables.tenants.every(MAIN, {"status": ACTIVE}):
+        async for tenant_record in self._tables.tenants.scan(MAIN, {"status": ACTIVE}):
             if await self._tenants.get(tenant_record.slug) is not None:  # which makes its store ready
                 yield Tenant(tenant_record.slug)
 
     async def _signed_by(self, tenant: Tenant, key_id: str, key: SigningKey | None) -> list[ApiToken]:
         """Records of earlier versions do not name the key: those count that were made while it signed."""
-        tokens = [token async for token in self._tables.tokens.every(tenant, {"keyId": key_id})]
+        tokens = [token async for token in self._tables.tokens.scan(tenant, {"keyId": key_id})]
         if key is not None and (began := key.activated_at) is not None:
             made = Cond(Op.GTE, began), Cond(Op.LTE, key.retired_at or self._clock())
             unnamed = {"keyId": None, "createdAt": made}
-            tokens += [token async for token in self._tables.tokens.every(tenant, unnamed)]
+            tokens += [token async for token in self._tables.tokens.scan(tenant, unnamed)]
         return tokens

@@ -4,9 +4,11 @@ import math
 import re
 import time
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
+
+import msgspec
 
 from core import fields
 from core.audit import changes as audit
@@ -14,10 +16,12 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.project_changes import ProjectChanges
 from core.providers.records import ACTIVE, Provider
 from core.storage.keys import insert_with_key
-from core.storage.ports import Cond, Document, DocumentStore, Op
+from core.storage.ports import Cond, DocumentStore, Op
+from core.storage.references import referring
+from core.storage.table import Record, Table
 from core.tenancy import Project
 from services.inference.domain.providers import ModelProviders
-from services.inference.domain.tables import MODELS, Table
+from services.inference.domain.tables import MODELS
 
 LLM, EMBEDDING = "llm", "embedding"
 CATEGORIES = (LLM, EMBEDDING, "rerank", "stt", "tts", "ocr")
@@ -36,19 +40,17 @@ _NEEDED = frozenset({"model", "messages", "input", "stream"})
 _ATTEMPTS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
+class ModelSettings(msgspec.Struct, frozen=True):
     """How requests are shaped. `timeout` is in seconds, 0: the default."""
 
-    request_defaults: Mapping[str, Any] = field(default_factory=dict)
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    request_defaults: Mapping[str, Any] = {}
+    extra_body: Mapping[str, Any] = {}
     unsupported_params: tuple[str, ...] = ()
     disable_streaming_with_tools: bool = False
     timeout: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Pricing:
+class Pricing(msgspec.Struct, frozen=True):
     """Per million tokens, in `currency`. `cached` is None where cached input costs what input costs."""
 
     currency: str = "USD"
@@ -57,8 +59,7 @@ class Pricing:
     cached: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCapabilities:
+class ModelCapabilities(msgspec.Struct, frozen=True):
     """For clients that choose; nothing is refused because of them."""
 
     context_length: int = 0
@@ -69,8 +70,7 @@ class ModelCapabilities:
     supports_tool_calls: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Record, frozen=True):
     """One record."""
 
     id: str
@@ -83,7 +83,7 @@ class Model:
     settings: ModelSettings = ModelSettings()
     pricing: Pricing = Pricing()
     capabilities: ModelCapabilities = ModelCapabilities()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     created_at: float = 0.0
     updated_at: float = 0.0
 
@@ -148,8 +148,7 @@ class Models:
     """Use cases. Each takes the project first; what is another's is not there. `changes` tells of every change."""
 
     def __init__(self, store: DocumentStore, providers: ModelProviders) -> None:
-        self._store = store
-        self._table = Table(store, MODELS)
+        self._table = Table(store, MODELS, Model)
         self._providers = providers
         self.changes = ProjectChanges()
 
@@ -160,40 +159,41 @@ class Models:
             raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -", field="key")
         provider = await self._open_provider(project, new.provider_key)
         now = time.time()
-        document: Document = {
-            "id": f"mdl_{uuid4().hex}",
-            "key": new.key,
-            "name": name,
-            "category": fields.one_of("category", new.category, CATEGORIES),
-            "providerKey": provider.key,
-            "modelId": fields.text("modelId", new.model_id, at_least=1, at_most=256),
-            "description": fields.text("description", new.description, at_most=2000),
-            "settings": _settings_document(new.settings),
-            "pricing": _pricing_document(new.pricing),
-            "capabilities": _capabilities_document(new.capabilities),
-            "metadata": fields.small_json("metadata", new.metadata),
-            "createdAt": now,
-            "updatedAt": now,
-        }
-        created = await insert_with_key(self._store, project, MODELS, document, fields.slug(name, "model", 120))
-        try:
-            await self._open_provider(project, provider.key)
-        except NotFound:  # it was being deleted meanwhile
-            await self._table.delete(project, created["id"])
-            raise
+        model = Model(
+            id=f"mdl_{uuid4().hex}",
+            key=new.key,
+            name=name,
+            category=fields.one_of("category", new.category, CATEGORIES),
+            provider_key=provider.key,
+            model_id=fields.text("modelId", new.model_id, at_least=1, at_most=256),
+            description=fields.text("description", new.description, at_most=2000),
+            settings=_checked_settings(new.settings),
+            pricing=_checked_pricing(new.pricing),
+            capabilities=_checked_capabilities(new.capabilities),
+            metadata=fields.small_json("metadata", new.metadata),
+            created_at=now,
+            updated_at=now,
+        )
+        stem = fields.slug(name, "model", 120)
+        created = await referring(
+            lambda: insert_with_key(
+                self._table, project, lambda key: msgspec.structs.replace(model, key=key), model.key, stem
+            ),
+            check=lambda _: self._open_provider(project, provider.key),
+            undo=lambda made: self._table.delete(project, made.id),
+        )
         self.changes.publish(project)
-        return model_of(created), provider
+        return created, provider
 
     async def get(self, project: Project, id: str) -> Model:
         """By key or record id. Raises NotFound."""
         model = await self.by_key(project, id) or await self._table.get(project, id)
         if model is None:
             raise NotFound("There is no such model in this project.", reason="MODEL_NOT_FOUND", field="id")
-        return model if isinstance(model, Model) else model_of(model)
+        return model
 
     async def by_key(self, project: Project, key: str) -> Model | None:
-        document = await self._table.find_one(project, {"key": key}) if is_key(key) else None
-        return None if document is None else model_of(document)
+        return await self._table.find_one(project, {"key": key}) if is_key(key) else None
 
     async def list(self, project: Project, wanted: ModelFilter, *, size: int = 0, token: str = "") -> ModelPage:
         """One page, newest first. Raises InvalidInput."""
@@ -211,21 +211,21 @@ class Models:
             where["providerKey"] = Cond(Op.IN, keys)
             if not keys:
                 return ModelPage((), providers, self._providers.drivers)
-        page = await self._table.page(project, where, limit, token)
-        models = [model_of(each) for each in page.items]
-        return ModelPage(models, providers, self._providers.drivers, page.next_token)
+        models, following = await self._table.page(project, where, page_size=limit, page_token=token)
+        return ModelPage(models, providers, self._providers.drivers, following)
 
     async def update(self, project: Project, id: str, changes: ModelChanges) -> Model:
         """Raises NotFound, InvalidInput."""
-        document = await self._changed_fields(project, changes)
+        fresh = await self._changes_of(project, changes)
         for _ in range(_ATTEMPTS):
             old = await self.get(project, id)
-            updated = await self._table.update(project, old.id, document)
+            if changes.provider_key is None:
+                updated = await self._table.update(project, old.id, **fresh)
+            else:
+                updated = await self._move(project, old, changes.provider_key, fresh)
             if updated is not None:
-                if changes.provider_key is not None:
-                    await self._confirm_move(project, old, changes.provider_key)
                 self.changes.publish(project)
-                return model_of(updated)
+                return updated
         raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, id: str) -> None:
@@ -238,66 +238,51 @@ class Models:
     async def count_on(self, project: Project, provider: Provider) -> int:
         return await self._table.count(project, {"providerKey": provider.key})
 
-    async def _confirm_move(self, project: Project, old: Model, provider_key: str) -> None:
-        """Moves the model back where its new provider was being deleted meanwhile."""
-        try:
-            await self._open_provider(project, provider_key)
-        except NotFound:
-            back, where = {"providerKey": old.provider_key}, {"providerKey": provider_key}
-            await self._table.update(project, old.id, back, where=where)
+    async def _move(self, project: Project, old: Model, provider_key: str, fresh: Mapping[str, Any]) -> Model | None:
+        """Change a model and its provider. It moves back where the new one is being deleted."""
+
+        async def move_back(_: Model | None) -> None:
+            where = {"providerKey": provider_key}
+            await self._table.update(project, old.id, where=where, provider_key=old.provider_key)
             self.changes.publish(project)
-            raise
+
+        return await referring(
+            lambda: self._table.update(project, old.id, **fresh),
+            check=lambda _: self._open_provider(project, provider_key),
+            undo=move_back,
+        )
 
     async def _open_provider(self, project: Project, key: str) -> Provider:
         provider = await self._providers.get(project, key)
         provider.check_open()
         return provider
 
-    async def _changed_fields(self, project: Project, changes: ModelChanges) -> Document:
-        document: Document = {"updatedAt": time.time()}
+    async def _changes_of(self, project: Project, changes: ModelChanges) -> dict[str, Any]:
+        fresh: dict[str, Any] = {"updated_at": time.time()}
         if changes.name is not None:
-            document["name"] = fields.text("name", changes.name, at_least=1, at_most=200)
+            fresh["name"] = fields.text("name", changes.name, at_least=1, at_most=200)
         if changes.model_id is not None:
-            document["modelId"] = fields.text("modelId", changes.model_id, at_least=1, at_most=256)
+            fresh["model_id"] = fields.text("modelId", changes.model_id, at_least=1, at_most=256)
         if changes.description is not None:
-            document["description"] = fields.text("description", changes.description, at_most=2000)
+            fresh["description"] = fields.text("description", changes.description, at_most=2000)
         if changes.settings is not None:
-            document["settings"] = _settings_document(changes.settings)
+            fresh["settings"] = _checked_settings(changes.settings)
         if changes.pricing is not None:
-            document["pricing"] = _pricing_document(changes.pricing)
+            fresh["pricing"] = _checked_pricing(changes.pricing)
         if changes.capabilities is not None:
-            document["capabilities"] = _capabilities_document(changes.capabilities)
+            fresh["capabilities"] = _checked_capabilities(changes.capabilities)
         if changes.metadata is not None:
-            document["metadata"] = fields.small_json("metadata", changes.metadata)
+            fresh["metadata"] = fields.small_json("metadata", changes.metadata)
         if changes.provider_key is not None:
-            document["providerKey"] = (await self._open_provider(project, changes.provider_key)).key
-        return document
+            fresh["provider_key"] = (await self._open_provider(project, changes.provider_key)).key
+        return fresh
 
 
 def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-def model_of(document: Document) -> Model:
-    settings, pricing = document.get("settings") or {}, document.get("pricing") or {}
-    return Model(
-        id=document["id"],
-        key=document["key"],
-        name=document["name"],
-        category=document["category"],
-        provider_key=document["providerKey"],
-        model_id=document["modelId"],
-        description=document.get("description", ""),
-        settings=ModelSettings(**{**settings, "unsupported_params": tuple(settings.get("unsupported_params", ()))}),
-        pricing=Pricing(**pricing),
-        capabilities=ModelCapabilities(**(document.get("capabilities") or {})),
-        metadata=document.get("metadata") or {},
-        created_at=document["createdAt"],
-        updated_at=document["updatedAt"],
-    )
-
-
-def _settings_document(settings: ModelSettings) -> Document:
+def _checked_settings(settings: ModelSettings) -> ModelSettings:
     defaults = fields.small_json("settings.requestDefaults", settings.request_defaults)
     extra = fields.small_json("settings.extraBody", settings.extra_body)
     for path, values in (("settings.requestDefaults", defaults), ("settings.extraBody", extra)):
@@ -314,16 +299,12 @@ def _settings_document(settings: ModelSettings) -> Document:
     if settings.timeout and not 1.0 <= settings.timeout <= _MAX_TIMEOUT:
         path = "settings.timeoutSeconds"
         raise InvalidInput(f"{path} must be 1 to {_MAX_TIMEOUT:.0f}, or 0 for the default.", field=path)
-    return {
-        "request_defaults": defaults,
-        "extra_body": extra,
-        "unsupported_params": names,
-        "disable_streaming_with_tools": settings.disable_streaming_with_tools,
-        "timeout": settings.timeout,
-    }
+    return msgspec.structs.replace(
+        settings, request_defaults=defaults, extra_body=extra, unsupported_params=tuple(names)
+    )
 
 
-def _pricing_document(pricing: Pricing) -> Document:
+def _checked_pricing(pricing: Pricing) -> Pricing:
     prices = {
         "inputTokenPer1M": pricing.input,
         "outputTokenPer1M": pricing.output,
@@ -335,11 +316,11 @@ def _pricing_document(pricing: Pricing) -> Document:
     currency = pricing.currency or "USD"
     if not _CURRENCY.fullmatch(currency):
         raise InvalidInput("pricing.currency must be an ISO 4217 code such as USD.", field="pricing.currency")
-    return {"currency": currency, "input": pricing.input, "output": pricing.output, "cached": pricing.cached}
+    return msgspec.structs.replace(pricing, currency=currency)
 
 
-def _capabilities_document(capabilities: ModelCapabilities) -> Document:
+def _checked_capabilities(capabilities: ModelCapabilities) -> ModelCapabilities:
     for name in ("context_length", "max_output_tokens"):
         if getattr(capabilities, name) < 0:
             raise InvalidInput(f"capabilities.{name} must not be negative.", field=f"capabilities.{name}")
-    return asdict(capabilities)
+    return capabilities

@@ -14,7 +14,7 @@ from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import AllProjects
 from services.inference.domain.calls import CANCELLED, ERROR
-from services.inference.domain.tables import USAGE, Table, UsageScope
+from services.inference.domain.tables import USAGE, UsageScope
 
 GROUPS: Mapping[str, str] = {
     "model": "model",
@@ -95,7 +95,7 @@ class Reports:
     """Reads what the meter wrote."""
 
     def __init__(self, store: DocumentStore) -> None:
-        self._table = Table(store, USAGE)
+        self._store = store
 
     async def totals(self, scope: UsageScope, wanted: UsageFilter, group_by: str) -> tuple[list[Row], list[Row]]:
         """Rows by group, at most MAX_TOTALS of them, and rows over everything. Raises InvalidInput."""
@@ -108,10 +108,10 @@ class Reports:
             raise InvalidInput(f"from must be at most {MAX_SPAN_DAYS} days before to.", field="from")
         where = _where(wanted) | {"createdAt": (Cond(Op.GTE, start), Cond(Op.LT, end))}
         columns = list(dict.fromkeys([*(GROUPS[name] for name in groups), "currency", "status"]))
-        parts = await self._table.totals(scope, where, columns, _SUMS)
+        parts = await self._store.totals(scope, USAGE, where, group_by=columns, sums=_SUMS)
         whole = parts
         if len(parts) == MAX_TOTALS:  # there may be more, and totals are over everything
-            whole = await self._table.totals(scope, where, ["currency", "status"], _SUMS)
+            whole = await self._store.totals(scope, USAGE, where, group_by=["currency", "status"], sums=_SUMS)
         return await offload(lambda: (_rows(parts, groups), _rows(whole, ())), len(parts) * _ROW_WEIGHT)
 
     async def records(
@@ -119,7 +119,7 @@ class Reports:
     ) -> tuple[list[Document], str]:
         """One page, newest first, and the token of the next. Raises InvalidInput."""
         limit = fields.page_size(size)
-        page = await self._table.page(scope, _where(wanted), limit, token)
+        page = await self._store.find(scope, USAGE, _where(wanted), page_size=limit, page_token=token)
         return page.items, page.next_token
 
 

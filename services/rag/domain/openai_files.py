@@ -7,7 +7,8 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+
+import msgspec
 
 from core import fields
 from core.errors import NotFound
@@ -82,7 +83,8 @@ class OpenAIFiles:
             batch, more = await self._records.by_time(
                 project, bucket.id, purpose, position, wanted, descending=descending
             )
-            found += [replace(file, metadata={}) for file in batch]  # it may be large, and OpenAI's files show none
+            # Metadata may be large, and OpenAI's files show none.
+            found += [msgspec.structs.replace(file, metadata={}) for file in batch]
             if len(found) > size:
                 return found[:size], True
             if not more:

@@ -9,13 +9,12 @@ own, with an id that is never used again, so that what no file has is nobody's.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from core import logs
 from core.errors import NotFound, PorticoError, Unavailable
-from core.storage.ports import Cond, Document, DocumentStore, Op, Order
-from core.storage.scan import scan
+from core.storage.ports import Cond, DocumentStore, Op, Order
+from core.storage.table import Record, Table
 from core.tenancy import MAIN, Project, Tenant
 from services.rag.domain.buckets import Bucket
 from services.rag.domain.providers import FileProviders
@@ -33,33 +32,23 @@ SETTLE_SECONDS = 60.0
 """For removing the objects of one note."""
 
 
-@dataclass(frozen=True, slots=True)
-class UploadIntent:
+class UploadIntent(Record, frozen=True):
     """Some objects of one place, in the store of one provider."""
 
     id: str
-    location: BucketLocation
+    tenant: str
+    project: str
+    bucket_id: str
     provider_id: str
     objects: tuple[str, ...]
     due_at: float
     """When the sweep looks at it, unless whoever wrote it is still at work."""
+    swept: bool | None = None
+    """Whether a sweep has taken it."""
 
-    def document(self) -> Document:
-        return {
-            "id": self.id,
-            "tenant": self.location.scope.tenant.slug,
-            "project": self.location.scope.id,
-            "bucketId": self.location.bucket_id,
-            "providerId": self.provider_id,
-            "objects": list(self.objects),
-            "dueAt": self.due_at,
-        }
-
-
-def upload_intent_of(document: Document) -> UploadIntent:
-    project = Project(Tenant(document["tenant"]), document["project"])
-    location = BucketLocation(project, document["bucketId"])
-    return UploadIntent(document["id"], location, document["providerId"], tuple(document["objects"]), document["dueAt"])
+    @property
+    def location(self) -> BucketLocation:
+        return BucketLocation(Project(Tenant(self.tenant), self.project), self.bucket_id)
 
 
 async def _ignore(project: Project, file: File) -> None:
@@ -79,7 +68,7 @@ class OrphanCollector:
         grace: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._table = Table(store, UPLOAD_INTENTS, UploadIntent)
         self._records = records
         self._providers = providers
         self._stores = stores
@@ -94,10 +83,9 @@ class OrphanCollector:
     async def register(self, project: Project, bucket: Bucket, objects: Sequence[str]) -> UploadIntent:
         """Durable on return: from now on these objects do not stay without a file."""
         due_at = self._clock() + self._grace
-        intent = UploadIntent(
-            f"lft_{uuid4().hex}", bucket.location(project), bucket.provider_id, tuple(objects), due_at
-        )
-        await self._store.insert(MAIN, UPLOAD_INTENTS, intent.document())
+        id, tenant = f"lft_{uuid4().hex}", project.tenant.slug
+        intent = UploadIntent(id, tenant, project.id, bucket.id, bucket.provider_id, tuple(objects), due_at)
+        await self._table.insert(MAIN, intent)
         return intent
 
     def expiring(self, intent: UploadIntent) -> bool:
@@ -108,9 +96,9 @@ class OrphanCollector:
         """Still at work, now with these objects as well. Raises Unavailable where the sweep has taken the note, and the
         objects may be gone."""
         whole = tuple(dict.fromkeys((*intent.objects, *objects)))
-        changed = replace(intent, objects=whole, due_at=self._clock() + self._grace)
-        changes = {"objects": list(whole), "dueAt": changed.due_at}
-        if await self._store.update(MAIN, UPLOAD_INTENTS, intent.id, changes, where={"swept": None}) is None:
+        due_at = self._clock() + self._grace
+        changed = await self._table.update(MAIN, intent.id, where={"swept": None}, objects=whole, due_at=due_at)
+        if changed is None:
             raise Unavailable("The file took too long to come. Send it again.", reason="UPLOAD_EXPIRED")
         return changed
 
@@ -126,7 +114,7 @@ class OrphanCollector:
         where = {"tenant": project.tenant.slug, "project": project.id}
         if provider_id:
             where["providerId"] = provider_id
-        return await self._store.count(MAIN, UPLOAD_INTENTS, where)
+        return await self._table.count(MAIN, where)
 
     async def sweep(self) -> int:
         """Settles the notes whose time has come; says how many there were. A provider that fails is left alone until
@@ -134,16 +122,15 @@ class OrphanCollector:
         due = {"dueAt": Cond(Op.LTE, self._clock())}
         failing: set[tuple[Project, str]] = set()
         count = 0
-        async for document in scan(self._store, MAIN, UPLOAD_INTENTS, due, order=Order("dueAt", descending=False)):
-            intent = upload_intent_of(document)
+        async for intent in self._table.scan(MAIN, due, order=Order("dueAt", descending=False)):
             if (intent.location.scope, intent.provider_id) not in failing:
                 count += await self._claim(intent, failing)
         return count
 
     async def _claim(self, intent: UploadIntent, failing: set[tuple[Project, str]]) -> bool:
         """One of several sweeps takes it, and whoever wrote it may not go on. It comes again if this one fails."""
-        changes = {"swept": True, "dueAt": self._clock() + self._grace}
-        if await self._store.update(MAIN, UPLOAD_INTENTS, intent.id, changes, where={"dueAt": intent.due_at}) is None:
+        due_at, where = self._clock() + self._grace, {"dueAt": intent.due_at}
+        if await self._table.update(MAIN, intent.id, where=where, swept=True, due_at=due_at) is None:
             return False
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
@@ -164,7 +151,7 @@ class OrphanCollector:
     async def _finish(self, intent: UploadIntent, orphans: Sequence[str]) -> None:
         if orphans:
             await self._remove(intent, orphans)
-        await self._store.delete(MAIN, UPLOAD_INTENTS, intent.id)
+        await self._table.delete(MAIN, intent.id)
 
     async def _remove(self, intent: UploadIntent, objects: Sequence[str]) -> None:
         try:

@@ -2,11 +2,14 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from core.errors import Conflict
-from core.storage.ports import Cond, Document, DocumentStore, Op, Order
+from core.storage.ports import Cond, DocumentStore, Op, Order
+from core.storage.table import Record, Table
 from core.tenancy import Project
 from services.rag.domain.tables import FILES
 from services.rag.ports import etag_of
@@ -23,17 +26,17 @@ class Markdown:
     object_id: str = ""
     size: int = 0
 
-    def fields(self) -> Document:
+    def fields(self) -> dict[str, Any]:
+        """Of the file's record; None for what there is not."""
         return {
-            "markdownStatus": self.status,
-            "markdownError": self.error or None,
-            "markdownObjectId": self.object_id or None,
-            "markdownSize": self.size or None,
+            "markdown_status": self.status,
+            "markdown_error": self.error or None,
+            "markdown_object_id": self.object_id or None,
+            "markdown_size": self.size or None,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Record, frozen=True):
     """One record. `object_id` names its content in the store, and is new with every content."""
 
     id: str
@@ -52,10 +55,19 @@ class File:
     created_at: float
     updated_at: float
     purpose: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    markdown: Markdown = Markdown()
-    stored_at: float = 0.0
-    """When its content was stored; 0: not known."""
+    metadata: Mapping[str, Any] = {}
+    markdown_status: str = NONE
+    markdown_error: str | None = None
+    markdown_object_id: str | None = None
+    markdown_size: int | None = None
+    stored_at: float | None = None
+    """When its content was stored; None: not known."""
+
+    @property
+    def markdown(self) -> Markdown:
+        return Markdown(
+            self.markdown_status, self.markdown_error or "", self.markdown_object_id or "", self.markdown_size or 0
+        )
 
     @property
     def path(self) -> str:
@@ -71,56 +83,6 @@ class File:
         """Everything of it that lies in the store."""
         return tuple(each for each in (self.object_id, self.markdown.object_id) if each)
 
-    def fields(self) -> Document:
-        """All but its id; None for what it does not have."""
-        return {
-            "key": self.key,
-            "bucketId": self.bucket_id,
-            "bucketKey": self.bucket_key,
-            "providerKey": self.provider_key,
-            "name": self.name,
-            "size": self.size,
-            "contentType": self.content_type,
-            "checksum": self.checksum,
-            "objectId": self.object_id,
-            "position": self.position,
-            "createdBy": self.created_by,
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at,
-            "purpose": self.purpose,
-            "metadata": dict(self.metadata),
-            "storedAt": self.stored_at or None,
-            **self.markdown.fields(),
-        }
-
-
-def file_of(document: Document) -> File:
-    return File(
-        id=document["id"],
-        key=document["key"],
-        bucket_id=document["bucketId"],
-        bucket_key=document["bucketKey"],
-        provider_key=document["providerKey"],
-        name=document["name"],
-        size=document["size"],
-        content_type=document["contentType"],
-        checksum=document["checksum"],
-        object_id=document["objectId"],
-        position=document["position"],
-        created_by=document["createdBy"],
-        created_at=document["createdAt"],
-        updated_at=document["updatedAt"],
-        purpose=document.get("purpose", ""),
-        metadata=document.get("metadata") or {},
-        markdown=Markdown(
-            document["markdownStatus"],
-            document.get("markdownError", ""),
-            document.get("markdownObjectId", ""),
-            document.get("markdownSize", 0),
-        ),
-        stored_at=document.get("storedAt", 0.0),
-    )
-
 
 def position_at(seconds: float) -> str:
     return f"{int(seconds * 1e6):016x}{secrets.token_hex(4)}"
@@ -130,50 +92,45 @@ class FileRecords:
     """Each method takes the project first; what is another's is not there."""
 
     def __init__(self, store: DocumentStore) -> None:
-        self._store = store
+        self._table = Table(store, FILES, File)
 
     async def find(self, project: Project, bucket_id: str, key: str) -> File | None:
-        return await self._find(project, {"bucketId": bucket_id, "key": key})
+        return await self._table.find_one(project, {"bucketId": bucket_id, "key": key})
 
     async def get(self, project: Project, id: str) -> File | None:
-        document = await self._store.get(project, FILES, id)
-        return file_of(document) if document else None
+        return await self._table.get(project, id)
 
     async def with_object(self, project: Project, object_id: str) -> File | None:
         """The file whose content or Markdown this is."""
-        found = await self._find(project, {"objectId": object_id})
-        return found or await self._find(project, {"markdownObjectId": object_id})
+        found = await self._table.find_one(project, {"objectId": object_id})
+        return found or await self._table.find_one(project, {"markdownObjectId": object_id})
 
     async def insert(self, project: Project, file: File) -> bool:
         """False: there is a file with its key."""
-        kept = {name: value for name, value in file.fields().items() if value is not None}
         try:
-            await self._store.insert(project, FILES, {"id": file.id, **kept})
+            await self._table.insert(project, file)
         except Conflict:
             return False
         return True
 
     async def replace(self, project: Project, old: File, new: File) -> File | None:
         """`old`, whose id stays, becomes `new`; None: it is not there any more as it was, Markdown included."""
-        where = {"objectId": old.object_id, "markdownObjectId": old.markdown.object_id or None}
-        changed = await self._store.update(project, FILES, old.id, new.fields(), where=where)
-        return file_of(changed) if changed else None
+        fields = msgspec.structs.asdict(new)
+        del fields["id"]
+        return await self._table.update(project, old.id, where=_as_it_was(old), **fields)
 
     async def set_markdown(
         self, project: Project, file: File, markdown: Markdown, now: float, *, untouched: bool = False
     ) -> File | None:
         """None: the file is not there any more with this content and this Markdown; `untouched`: it has changed."""
-        where: dict[str, Any] = {"objectId": file.object_id, "markdownObjectId": file.markdown.object_id or None}
+        where = _as_it_was(file)
         if untouched:
             where["updatedAt"] = file.updated_at
-        changes = {**markdown.fields(), "updatedAt": now}
-        changed = await self._store.update(project, FILES, file.id, changes, where=where)
-        return file_of(changed) if changed else None
+        return await self._table.update(project, file.id, where=where, **markdown.fields(), updated_at=now)
 
     async def remove(self, project: Project, file: File) -> bool:
         """False: it is not there any more as it was."""
-        where = {"id": file.id, "objectId": file.object_id, "markdownObjectId": file.markdown.object_id or None}
-        return await self._store.delete_where(project, FILES, where) > 0
+        return await self._table.delete_where(project, {"id": file.id, **_as_it_was(file)}) > 0
 
     async def by_key(self, project: Project, bucket_id: str, after: str, size: int) -> tuple[list[File], bool]:
         """Files of a bucket whose keys come after one, at most `size`, and whether there are more."""
@@ -192,14 +149,15 @@ class FileRecords:
         return await self._page(project, where, Order("position", descending=descending), size)
 
     async def count(self, project: Project, bucket_id: str) -> int:
-        return await self._store.count(project, FILES, {"bucketId": bucket_id})
+        return await self._table.count(project, {"bucketId": bucket_id})
 
     async def _page(
         self, project: Project, where: Mapping[str, Any], order: Order, size: int
     ) -> tuple[list[File], bool]:
-        page = await self._store.find(project, FILES, where, order=order, page_size=size)
-        return [file_of(each) for each in page.items], bool(page.next_token)
+        files, following = await self._table.page(project, where, order=order, page_size=size)
+        return files, bool(following)
 
-    async def _find(self, project: Project, where: Mapping[str, Any]) -> File | None:
-        document = await self._store.find_one(project, FILES, where)
-        return file_of(document) if document else None
+
+def _as_it_was(file: File) -> dict[str, Any]:
+    """A `where` that holds while the file has this content and this Markdown."""
+    return {"objectId": file.object_id, "markdownObjectId": file.markdown_object_id}

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import msgspec
+
 from core import fields, logs
 from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, NotFound, PorticoError, Unavailable, UnsupportedMedia
 from core.providers.records import Provider
+from core.storage.references import referring
 from core.tasks import Tasks
 from core.tenancy import Project
 from services.rag.domain import names, records
@@ -165,7 +168,7 @@ class Upload:
             updated_at=now,
             purpose=new.purpose,
             metadata=new.metadata,
-            markdown=Markdown(records.PENDING) if new.convert else Markdown(),
+            markdown_status=records.PENDING if new.convert else records.NONE,
             stored_at=now,
         )
 
@@ -176,26 +179,30 @@ class Upload:
             old = await self._deps.records.find(self._project, self._bucket.id, file.key) if given_key else None
             if old is None:
                 await self._confirm()
-                if await self._deps.records.insert(self._project, file):
-                    await self._confirm_bucket(file)
+                if await referring(
+                    lambda: self._deps.records.insert(self._project, file),
+                    check=lambda _: self._check_bucket(),
+                    undo=lambda inserted: self._take_back(file, inserted),
+                ):
                     return file, ()
             else:
                 self._intent = await self._deps.orphan_collector.confirm(self._intent, old.objects)
-                new = replace(file, id=old.id, created_at=old.created_at, position=old.position)
+                new = msgspec.structs.replace(file, id=old.id, created_at=old.created_at, position=old.position)
                 replaced = await self._deps.records.replace(self._project, old, new)
                 if replaced is not None:
                     return replaced, old.objects
         raise Conflict("The file is being replaced by others. Try again.", reason="CHANGED_MEANWHILE")
 
-    async def _confirm_bucket(self, file: File) -> None:
-        """Takes the new record back where the bucket was being deleted meanwhile."""
-        assert self._intent is not None
+    async def _check_bucket(self) -> None:
+        """Raises NotFound where the bucket is being deleted."""
         bucket = await self._deps.buckets.by_id(self._project, self._bucket.id)
-        if bucket is not None and not bucket.closing:
-            return
-        if await self._deps.records.remove(self._project, file):
+        if bucket is None or bucket.closing:
+            raise NotFound("The bucket is being deleted.", reason="BUCKET_NOT_FOUND", field="bucketKey")
+
+    async def _take_back(self, file: File, inserted: bool) -> None:
+        assert self._intent is not None
+        if inserted and await self._deps.records.remove(self._project, file):
             await self._deps.orphan_collector.finish(self._intent, file.objects)
-        raise NotFound("The bucket is being deleted.", reason="BUCKET_NOT_FOUND", field="bucketKey")
 
     async def _convert(self, file: File) -> tuple[File, bool]:
         """The file, and whether its conversion has begun or never will."""

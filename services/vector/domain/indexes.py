@@ -20,7 +20,8 @@ from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun
 from core.project_changes import ProjectChanges
 from core.providers.records import Provider
-from core.storage.ports import Document, DocumentStore
+from core.storage.ports import DocumentStore
+from core.storage.table import Record, Table
 from core.tenancy import Project
 from services.vector.domain.engines import Engines
 from services.vector.domain.points import IndexSpec, Metric
@@ -34,33 +35,25 @@ _ATTEMPTS = 50
 _DROP_ATTEMPTS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Record, frozen=True):
+    """One record. `name_lower` is what of the name tells it apart from others: see `folded`."""
+
     id: str
     key: str
     name: str
+    name_lower: str
     provider_key: str
-    spec: IndexSpec
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    dimension: int
+    metric: Metric
+    hybrid: bool
+    metadata: Mapping[str, Any] = {}
     status: str = CREATING
     created_at: float = 0.0
     updated_at: float = 0.0
 
-    def document(self) -> Document:
-        return {
-            "id": self.id,
-            "key": self.key,
-            "name": self.name,
-            "nameLower": folded(self.name),
-            "providerKey": self.provider_key,
-            "dimension": self.spec.dimension,
-            "metric": self.spec.metric.value,
-            "hybrid": self.spec.hybrid,
-            "metadata": dict(self.metadata),
-            "status": self.status,
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at,
-        }
+    @property
+    def spec(self) -> IndexSpec:
+        return IndexSpec(self.dimension, self.metric, self.hybrid)
 
     @property
     def path(self) -> str:
@@ -69,20 +62,6 @@ class Index:
 
     def location(self, project: Project) -> IndexLocation:
         return IndexLocation(project, self.id)
-
-
-def index_of(document: Document) -> Index:
-    return Index(
-        id=document["id"],
-        key=document["key"],
-        name=document["name"],
-        provider_key=document["providerKey"],
-        spec=IndexSpec(document["dimension"], Metric(document["metric"]), document["hybrid"]),
-        metadata=document["metadata"],
-        status=document["status"],
-        created_at=document["createdAt"],
-        updated_at=document["updatedAt"],
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +91,7 @@ class Indexes:
 
     def __init__(self, store: DocumentStore, providers: VectorProviders, engines: Engines, jobs: Jobs) -> None:
         self._store = store
+        self._table = Table(store, INDEXES, Index)
         self._providers = providers
         self._engines = engines
         self._jobs = jobs
@@ -129,16 +109,27 @@ class Indexes:
         keys = iter([stem, *(f"{stem}-{at}" for at in range(2, _ATTEMPTS))])
         for _ in range(_ATTEMPTS - 1):
             where = {"providerKey": provider.key, "nameLower": folded(name)}
-            document = await self._store.find_one(project, INDEXES, where)
-            if document is not None:
-                existing = index_of(document)
+            existing = await self._table.find_one(project, where)
+            if existing is not None:
                 if existing.status == ACTIVE or (existing.status == CREATING and _fits(existing.spec, spec)):
                     return await self._reuse(project, provider, existing, spec)
                 await self._drop(project, provider, existing)
                 continue
-            index = Index(f"idx_{uuid4().hex}", next(keys), name, provider.key, spec, metadata, CREATING, now, now)
+            index = Index(
+                id=f"idx_{uuid4().hex}",
+                key=next(keys),
+                name=name,
+                name_lower=folded(name),
+                provider_key=provider.key,
+                dimension=spec.dimension,
+                metric=spec.metric,
+                hybrid=spec.hybrid,
+                metadata=metadata,
+                created_at=now,
+                updated_at=now,
+            )
             with suppress(Conflict):  # of the key, or of the name by a call at the same moment: the next turn knows
-                await self._store.insert(project, INDEXES, index.document())
+                await self._table.insert(project, index)
                 return await self._make(project, provider, index)
         raise Conflict("Too many indexes have names like this one. Choose another.", field="name")
 
@@ -155,8 +146,7 @@ class Indexes:
         provider = await self._providers.get(project, provider_key)
         where = {"providerKey": provider.key, "status": ACTIVE}
         limit = fields.page_size(size, fields.MAX_PAGE)
-        page = await self._store.find(project, INDEXES, where, page_size=limit, page_token=token)
-        return [index_of(each) for each in page.items], page.next_token
+        return await self._table.page(project, where, page_size=limit, page_token=token)
 
     async def update(
         self, project: Project, provider_key: str, key: str, name: str | None, metadata: Mapping[str, Any] | None
@@ -164,20 +154,20 @@ class Indexes:
         """None: stays as it is. Raises NotFound, InvalidInput, Conflict (the name)."""
         if name is None and metadata is None:
             raise InvalidInput("There is nothing to change: give name or metadata.", field="name")
-        changes: Document = {"updatedAt": time.time()}
+        changes: dict[str, Any] = {"updated_at": time.time()}
         if name is not None:
             text = fields.text("name", name, at_least=1, at_most=200)
-            changes |= {"name": text, "nameLower": folded(text)}
+            changes |= {"name": text, "name_lower": folded(text)}
         if metadata is not None:
             changes["metadata"] = fields.small_json("metadata", metadata)
         index, _ = await self.get(project, provider_key, key)
         try:
-            updated = await self._store.update(project, INDEXES, index.id, changes, where={"status": ACTIVE})
+            updated = await self._table.update(project, index.id, where={"status": ACTIVE}, **changes)
         except Conflict:
             raise Conflict("Another index of this provider has that name.", reason="NAME_TAKEN", field="name") from None
         if updated is None:
             raise _not_found()
-        return index_of(updated)
+        return updated
 
     async def delete(self, project: Project, provider_key: str, key: str) -> None:
         """With all its points. Raises NotFound, FailedPrecondition, and Unavailable where the engine is away: the index
@@ -200,21 +190,21 @@ class Indexes:
 
     async def finish_drop(self, run: JobRun) -> None:
         """The handler of DROP: finishes what `delete` could not."""
-        document = await self._store.get(run.scope, INDEXES, run.payload["indexId"])
-        run.change.recorded = document is not None
-        if document is not None:
-            run.change.resource_id = index_of(document).path
+        index = await self._table.get(run.scope, run.payload["indexId"])
+        run.change.recorded = index is not None
+        if index is not None:
+            run.change.resource_id = index.path
             provider = await self._providers.get(run.scope, run.payload["providerKey"])
-            await self._drop(run.scope, provider, index_of(document))
+            await self._drop(run.scope, provider, index)
 
     async def count_in(self, project: Project, provider: Provider) -> int:
         """How many indexes lie in the provider, after finishing what was begun and not ended."""
         for status in (CREATING, DELETING):
             where = {"providerKey": provider.key, "status": status}
-            while page := (await self._store.find(project, INDEXES, where)).items:
-                for document in page:
-                    await self._drop(project, provider, index_of(document))
-        return await self._store.count(project, INDEXES, {"providerKey": provider.key})
+            while page := (await self._table.page(project, where))[0]:
+                for index in page:
+                    await self._drop(project, provider, index)
+        return await self._table.count(project, {"providerKey": provider.key})
 
     async def drop(self, project: Project, provider: Provider, index: Index) -> None:
         """With all its points, whatever state it or its provider is in. For removing a project."""
@@ -242,28 +232,27 @@ class Indexes:
             with await self._engines.use(project, provider) as engine:
                 await engine.create(index.location(project), index.spec)
         except (NotFound, InvalidInput):
-            await self._store.delete(project, INDEXES, index.id)
+            await self._table.delete(project, index.id)
             raise
-        made = await self._store.update(project, INDEXES, index.id, {"status": ACTIVE}, where={"status": CREATING})
+        made = await self._table.update(project, index.id, where={"status": CREATING}, status=ACTIVE)
         if made is not None:
-            return index_of(made), False
-        now = await self._store.get(project, INDEXES, index.id)
-        if now is not None and now["status"] == ACTIVE:
-            return index_of(now), True
+            return made, False
+        now = await self._table.get(project, index.id)
+        if now is not None and now.status == ACTIVE:
+            return now, True
         await self._drop(project, provider, index)
         raise Conflict("An index of that name was made or deleted at the same moment. Try again.", field="name")
 
     async def _drop(self, project: Project, provider: Provider, index: Index, *, even_disabled: bool = False) -> None:
-        await self._store.update(project, INDEXES, index.id, {"status": DELETING})
+        await self._table.update(project, index.id, status=DELETING)
         self.changes.publish(project)
         with await self._engines.use(project, provider, even_disabled=even_disabled) as engine:
             await engine.drop(index.location(project))
         await self._store.delete_where(project, QUERY_LOGS, {"indexId": index.id})
-        await self._store.delete(project, INDEXES, index.id)
+        await self._table.delete(project, index.id)
 
     async def _find(self, project: Project, provider: Provider, key: str) -> Index | None:
-        document = await self._store.find_one(project, INDEXES, {"providerKey": provider.key, "key": key})
-        return None if document is None else index_of(document)
+        return await self._table.find_one(project, {"providerKey": provider.key, "key": key})
 
 
 def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:

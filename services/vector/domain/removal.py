@@ -7,9 +7,9 @@ from core import logs
 from core.errors import PorticoError
 from core.providers.records import Provider
 from core.storage.ports import DocumentStore
-from core.storage.scan import scan
+from core.storage.table import Table
 from core.tenancy import Project
-from services.vector.domain.indexes import Index, Indexes, index_of
+from services.vector.domain.indexes import Index, Indexes
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.tables import INDEXES, QUERY_LOGS
 
@@ -27,6 +27,7 @@ class ProjectRemoval:
         clear: Callable[[Project], Awaitable[None]],
     ) -> None:
         self._store = store
+        self._table = Table(store, INDEXES, Index)
         self._providers = providers
         self._indexes = indexes
         self._clear = clear
@@ -35,15 +36,14 @@ class ProjectRemoval:
         """See core.removals.Remove."""
         providers = {provider.key: provider async for provider in self._providers.every(project)}
         gone = True
-        async for document in scan(self._store, project, INDEXES):
-            index = index_of(document)
+        async for index in self._table.scan(project):
             provider = providers.get(index.provider_key)
             gone = (provider is None or await self._drop(project, provider, index, last)) and gone
         await self._clear(project)
         await self._store.delete_where(project, QUERY_LOGS, {})
         if not gone and not last:
             return False
-        await self._store.delete_where(project, INDEXES, {})
+        await self._table.delete_where(project, {})
         await self._providers.delete_all(project)
         return True
 

@@ -52,7 +52,7 @@ async def take_back(process: Process, *tokens: ApiToken) -> None:
 
 
 async def kept_records(process: Process) -> list[RevocationRecord]:
-    return [each async for each in process.domain.tables.revocations.every(MAIN, {})]
+    return [each async for each in process.domain.tables.revocations.scan(MAIN, {})]
 
 
 async def test_many_become_one_for_this_process_its_replicas_and_the_next_start(harness: Harness) -> None:

@@ -17,7 +17,7 @@ DAY = 86_400.0
 
 async def stored(process: Process) -> dict[str | None, list[SigningKey]]:
     found: dict[str | None, list[SigningKey]] = {}
-    async for key in process.domain.tables.signing_keys.every(MAIN, {}):
+    async for key in process.domain.tables.signing_keys.scan(MAIN, {}):
         found.setdefault(key.slot, []).append(key)
     return found
 

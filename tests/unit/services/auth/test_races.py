@@ -89,7 +89,7 @@ async def test_a_token_made_while_its_maker_loses_rights(process: Process, owner
     with pytest.raises(PermissionDenied):
         await as_(process, member, lambda: process.domain.tokens.create(NewToken("late")))()
     assert await process.domain.tables.tokens.count(ACME, {}) == 0
-    revoked = [each async for each in process.domain.tables.revocations.every(MAIN, {"tenant": "acme"})]
+    revoked = [each async for each in process.domain.tables.revocations.scan(MAIN, {"tenant": "acme"})]
     assert [each for each in revoked if each.token_id]
 
 
@@ -157,7 +157,7 @@ async def test_an_invitation_accepted_while_it_is_taken_back(
     store.meanwhile["users"] = as_(process, owner, lambda: process.domain.invitations.revoke(made.id))
     with pytest.raises(NotFound):
         await process.domain.invitations.accept(secret, PASSWORD, "")
-    assert [user.id async for user in process.domain.tables.users.every(ACME, {})] == [owner.user.id]
+    assert [user.id async for user in process.domain.tables.users.scan(ACME, {})] == [owner.user.id]
     assert await process.domain.tenants.of_email("m@example.com") == []
 
 
@@ -185,7 +185,7 @@ async def test_of_two_removals_at_once_none_takes_the_last_project(
     store.meanwhile["projects"] = as_(process, in_two, lambda: projects.delete("one"))
     with pytest.raises(FailedPrecondition):
         await as_(process, in_one, lambda: projects.delete("two"))()
-    left = [each.key async for each in process.domain.tables.projects.every(ACME, {"status": "active"})]
+    left = [each.key async for each in process.domain.tables.projects.scan(ACME, {"status": "active"})]
     assert left == ["two"]
 
 

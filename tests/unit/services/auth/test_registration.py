@@ -64,8 +64,8 @@ async def test_a_crash_half_way_leaves_nothing_that_works_or_blocks(harness: Har
     harness.clock.now += RESERVATION_SECONDS + 1
     made = await process.domain.registration.register(asked("bea@example.com", OTHER_PASSWORD))
     assert (await accounts.login("bea@example.com", OTHER_PASSWORD)).user.id == made.owner.id
-    users = [user.email async for user in process.domain.tables.users.every(Tenant("acme"), {})]
-    projects = [project.id async for project in process.domain.tables.projects.every(Tenant("acme"), {})]
+    users = [user.email async for user in process.domain.tables.users.scan(Tenant("acme"), {})]
+    projects = [project.id async for project in process.domain.tables.projects.scan(Tenant("acme"), {})]
     assert (users, projects) == (["bea@example.com"], [made.project.id])
     assert await process.domain.tenants.of_email("ann@example.com") == []
     with pytest.raises(Unauthenticated):

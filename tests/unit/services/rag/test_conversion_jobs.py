@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core import config
@@ -226,7 +226,7 @@ async def test_a_file_that_is_too_large_keeps_the_markdown_it_has(harness: Harne
     await harness.upload()
     file = await harness.convert()
     with pytest.raises(UnsupportedMedia):
-        await harness.conversions.request(ACME, replace(file, size=5000))
+        await harness.conversions.request(ACME, msgspec.structs.replace(file, size=5000))
     assert await harness.now() == file
     large = await harness.upload(b"x" * 5000)
     with pytest.raises(UnsupportedMedia):
