@@ -5,8 +5,17 @@ import os
 from core.app import main
 from core.providers import rotation
 from services.inference.app import build
+from services.inference.domain.migrations import MIGRATIONS
 from services.inference.domain.tables import COLLECTIONS, PROVIDERS
 from services.inference.settings import Settings
 
 if __name__ == "__main__":
-    main("inference", Settings, build, [rotation.command(PROVIDERS)], os.environ, collections=COLLECTIONS)
+    main(
+        "inference",
+        Settings,
+        build,
+        [rotation.command(PROVIDERS)],
+        os.environ,
+        collections=COLLECTIONS,
+        migrations=MIGRATIONS,
+    )

@@ -11,6 +11,7 @@ from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import Tenant
 from services.auth.domain import tables as auth
+from services.inference.domain import migrations as inference_migrations
 from services.inference.domain import tables as inference
 from services.rag.domain import tables as rag
 from services.vector.domain import tables as vector
@@ -21,12 +22,14 @@ COLLECTIONS = {
     "rag": rag.COLLECTIONS,
     "vector": vector.COLLECTIONS,
 }
+MIGRATIONS = {"inference": inference_migrations.MIGRATIONS}
 TENANTS = (Tenant("acme"), Tenant("globex"))
 
 
-def schema_of(service: str, migrations: Migrations = NO_MIGRATIONS) -> Schema:
-    """What a service's process declares; a service of a test has nothing of its own."""
-    return Schema((*CORE_COLLECTIONS, *COLLECTIONS.get(service, ())), migrations)
+def schema_of(service: str, migrations: Migrations | None = None) -> Schema:
+    """What a service's process declares, or the same with other migrations; a service of a test has nothing of its own."""
+    own = MIGRATIONS.get(service, NO_MIGRATIONS) if migrations is None else migrations
+    return Schema((*CORE_COLLECTIONS, *COLLECTIONS.get(service, ())), own)
 
 
 def whole_schema(*collections: Collection) -> Schema:

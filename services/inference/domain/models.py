@@ -40,7 +40,7 @@ _NEEDED = frozenset({"model", "messages", "input", "stream"})
 _ATTEMPTS = 20
 
 
-class ModelSettings(msgspec.Struct, frozen=True):
+class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
     """How requests are shaped. `timeout` is in seconds, 0: the default."""
 
     request_defaults: Mapping[str, Any] = {}
@@ -59,7 +59,7 @@ class Pricing(msgspec.Struct, frozen=True):
     cached: float | None = None
 
 
-class ModelCapabilities(msgspec.Struct, frozen=True):
+class ModelCapabilities(msgspec.Struct, frozen=True, rename="camel"):
     """For clients that choose; nothing is refused because of them."""
 
     context_length: int = 0
