@@ -20,6 +20,8 @@ from core.tenancy import MAIN, AllProjects, Project, Tenant
 
 _ORPHAN_SECONDS = 60.0
 """An entry whose job has not appeared after this long was left by a crash."""
+_MISSING_SECONDS = 0.5
+"""Until then, one whose job has not appeared is looked at again after so long, and does not keep others waiting."""
 
 Clock = Callable[[], float]
 
@@ -124,6 +126,8 @@ class JobStore:
         if job is None or job.status.ended:
             if job is not None or entry.created_at + _ORPHAN_SECONDS < now:
                 await self._store.delete(MAIN, JOB_INDEX, entry.id)
+            else:
+                await self.reschedule_entry(entry.id, now + _MISSING_SECONDS)
             return None
         wait_until = job.due_at if job.status is Status.QUEUED else job.lease_until
         if wait_until > now:

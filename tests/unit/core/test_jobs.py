@@ -395,6 +395,21 @@ async def test_an_entry_without_a_job_is_removed_in_time_and_not_before() -> Non
     assert await store.get(MAIN, JOB_INDEX, "job_1") is None
 
 
+async def test_an_entry_without_a_job_does_not_keep_others_waiting() -> None:
+    """It was the first in its tenant's queue again and again, for a minute: no later job of the tenant was begun."""
+    store, now = MemoryStore(), [1000.0]
+    job_store = JobStore(store, lambda: now[0])
+    await store.insert(MAIN, JOB_INDEX, JobIndexEntry("job_1", ACME, "x", 999.0, 999.0).document())
+    job = await job_store.submit(ACME, "x", {}, "", 2)
+    (first,) = await job_store.due("acme", ["x"], 1)
+    assert await job_store.claim(first, 10) is None
+    (second,) = await job_store.due("acme", ["x"], 1)
+    assert second.id == job.id
+    assert await job_store.claim(second, 10) is not None
+    now[0] += 1
+    assert [each.id for each in await job_store.due("acme", ["x"], 5)] == ["job_1"]
+
+
 async def test_a_job_is_never_without_an_entry() -> None:
     """So no crash can leave a job that nobody finds."""
 
