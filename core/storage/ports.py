@@ -117,7 +117,8 @@ class DocumentStore(Protocol):
     Raises Conflict where a unique group would be broken, InvalidInput for a page token it did not make,
     FailedPrecondition for the scope of a tenant that was never created or was dropped; TypeError for a bug of the
     caller: a scope of the wrong level, a collection that was not declared, an order, group or sum of a field whose type
-    was not declared."""
+    was not declared. A call that raises Unavailable may have been carried out: it is for the caller to make its
+    repetition harmless."""
 
     async def create_tenant(self, tenant: Tenant) -> None:
         """Create the tenant's database, unless there is one. For auth alone, which keeps the list of tenants."""

@@ -15,6 +15,7 @@ from tests.contract.documents import ACME, GLOBEX, SCHEMA
 from tests.support.postgres import postgres
 from tests.support.tokens import Signer
 from tests.support.transports import Transport, by_http1, by_http2
+from tests.support.unreliable_store import unreliable
 
 
 @pytest.fixture(scope="session")
@@ -78,12 +79,31 @@ class MemoryBackend:
         return any(getattr(scope, "slug", None) == slug for scope in self._first._databases)
 
 
+class SlowBackend:
+    """Another world's stores, as if they stood behind a network."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend
+
+    def open(self, schema: Schema) -> DocumentStore:
+        return unreliable(self._world.open(schema), seconds=0.001)[0]
+
+    def traces(self, slug: str) -> bool:
+        return self._world.traces(slug)
+
+
 BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": MemoryBackend, "sqlite": SqliteBackend}
+"""Of every adapter."""
+
+SLOW_WORLDS: dict[str, Callable[[Path], Backend]] = {
+    f"slow {name}": lambda folder, make=make: SlowBackend(make(folder))  # type: ignore[misc]  # the name is bound now
+    for name, make in BACKENDS.items()
+}
 
 
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=[*BACKENDS, *SLOW_WORLDS])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return BACKENDS[request.param](tmp_path)
+    return (BACKENDS | SLOW_WORLDS)[request.param](tmp_path)
 
 
 @pytest.fixture

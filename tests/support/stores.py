@@ -27,7 +27,7 @@ TENANTS = (Tenant("acme"), Tenant("globex"))
 
 
 def schema_of(service: str, migrations: Migrations | None = None) -> Schema:
-    """What a service's process declares, or the same with other migrations; a service of a test has nothing of its own."""
+    """What a service's process declares, or the same with other migrations. A test's own service has nothing."""
     own = MIGRATIONS.get(service, NO_MIGRATIONS) if migrations is None else migrations
     return Schema((*CORE_COLLECTIONS, *COLLECTIONS.get(service, ())), own)
 

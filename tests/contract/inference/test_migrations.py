@@ -70,7 +70,7 @@ async def spellings(store: Any) -> list[bool]:
 
 
 async def check(store: Any) -> None:
-    models = Models(store, None, lambda project: None)  # type: ignore[arg-type]  # no provider is asked
+    models = Models(store, None)  # type: ignore[arg-type]  # no provider is asked
     for project in (P1, P2):
         for number in range(COUNT):
             read = await models.get(project, f"m{number}")
