@@ -47,7 +47,7 @@ def check(text: bytes | bytearray, bounds: Bounds = DEFAULT, part: str = "") -> 
 
 
 def _unescaped(chunk: bytes) -> tuple[bytes, bytes]:
-    """The piece without escaped quotation marks, and a backslash at its end whose other half is yet to come."""
+    """The chunk without escaped quotation marks, and a backslash at its end whose other half is yet to come."""
     if b"\\" not in chunk:
         return chunk, b""
     held = b""

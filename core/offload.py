@@ -1,7 +1,7 @@
 """CPU work of large requests, off the event loop or in turns with what else it has to do.
 
 Only one thread can run Python at a time, so several workers would need more memory and no less time: there is one. A
-tenant has one piece of work in its queue, so that another tenant waits for one body of each and not for fifty. The
+tenant has one item of work in its queue, so that another tenant waits for one body of each and not for fifty. The
 loop gets its turn whenever the interpreter switches threads, which a single call into C does not allow: work should be
 made of many short ones.
 """
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class _Queue:
-    """One tenant's pieces of work."""
+    """The queue of one tenant's work."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()

@@ -279,7 +279,7 @@ class ClientConnection(asyncio.Protocol):
     # -- within
 
     def _progress(self) -> None:
-        """A piece came and more will."""
+        """Called between two chunks of the body."""
         if self._streaming:
             self._wake()
             if self._buffered > MAX_BUFFERED_BYTES:

@@ -19,7 +19,7 @@ _ZSTD_WINDOW_LOG = 23  # 8 MiB, what RFC 8878 asks of decoders; a larger window 
 
 
 class Decoder(Protocol):
-    """Decompresses a body piece by piece, and never more of it at a time than the caller takes."""
+    """A decompressor that works chunk by chunk and never yields more at a time than the caller takes."""
 
     pending: bool
     """Whether there is more to get without further data."""
@@ -89,7 +89,7 @@ _CODINGS: dict[bytes, tuple[Callable[[], _Codec], bytes]] = {
     b"br": (_Brotli, b""),
     b"zstd": (_zstd, b"\x28\xb5\x2f\xfd"),
 }
-"""What decompresses a coding, and how its data begin where several pieces of compressed data may stand in a row."""
+"""What decompresses a coding, and how its data begin where several compressed members may follow each other."""
 _BROKEN = (zlib.error, brotli.error, zstd.ZstdError)
 
 

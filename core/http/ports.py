@@ -26,7 +26,7 @@ class Timeouts:
     first_byte: float = FIRST_BYTE_SECONDS
     """From sending the request to the end of the response's headers."""
     idle: float = IDLE_SECONDS
-    """Between two pieces of the body."""
+    """Seconds between two chunks of the body."""
     body: float = BODY_SECONDS
     """The body of a whole answer, however steadily it trickles. A streamed one takes as long as its reader likes."""
 
@@ -57,7 +57,7 @@ class Response(Head):
 
 
 class Stream(Protocol):
-    """A response whose body comes in pieces, each as it was received. Close it, best with `async with`.
+    """A response whose body comes in chunks, each as it was received. Close it, best with `async with`.
 
     Iteration raises TransportFailed, UpstreamTimeout, DeadlineExceeded or BadResponse when the body breaks off.
     """
@@ -73,7 +73,7 @@ class Stream(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     def wake(self) -> None:
-        """Let whoever waits for the next piece have b"" at once; the body goes on. Nothing if nobody waits."""
+        """Give whoever waits for the next chunk b"" at once; the body goes on. Nothing if nobody waits."""
 
     async def read(self, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
         """The rest of the body. Raises BadResponse when it is longer than `limit` bytes, UpstreamTimeout when it takes

@@ -12,7 +12,7 @@ from core.http.limits import READ_SECONDS
 from core.http.ports import Head
 
 _DECODED_BYTES = 256 * 1024
-"""What is decompressed at a time, so that a small piece cannot become a huge one."""
+"""Bytes decompressed at a time, so that a small chunk cannot become a huge one."""
 
 
 class StreamedResponse(Head):

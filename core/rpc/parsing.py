@@ -2,7 +2,7 @@
 
 A message costs by the number of its fields, not by its length: 30 MiB may be one text, or fifteen million empty
 messages that take seconds and a gigabyte. So the fields of a large message are counted on the wire first, and if they
-are many, the message is parsed piece by piece in the worker thread, for protobuf itself lets nobody else run.
+are many, the message is parsed chunk by chunk in the worker thread, for protobuf itself lets nobody else run.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The protobuf wire format: counts the fields of an encoded message before it is parsed, and cuts it into pieces.
+"""The protobuf wire format: counts the fields of an encoded message before it is parsed, and cuts it into chunks.
 
 A parser allocates for each field, not for each byte: an empty submessage takes two bytes on the wire and a hundred and
 more in memory, so 16 MiB become a gigabyte. The counter walks the wire by the message's descriptor and allocates
@@ -39,7 +39,7 @@ class FieldCounter:
 
 
 def chunks(data: bytes, size: int) -> Iterator[bytes]:
-    """A message that a `FieldCounter` has walked, cut between its fields into pieces of more than `size` bytes: merged
+    """A message that a `FieldCounter` has walked, cut between its fields into chunks of more than `size` bytes: merged
     one after the other, they are the whole."""
     start = at = 0
     while at < len(data):

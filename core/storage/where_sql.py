@@ -19,7 +19,7 @@ _COMPARE = {Op.GT: ">", Op.GTE: ">=", Op.LT: "<", Op.LTE: "<="}
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A piece of SQL and what it binds, in order."""
+    """An SQL fragment and the values it binds, in order."""
 
     sql: str
     values: tuple[Any, ...] = ()

@@ -71,8 +71,8 @@ class FileStore(Protocol):
     def get(
         self, location: BucketLocation, key: str, offset: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The object from `offset` on, `length` bytes of it or all that follow, in pieces of at most 1 MiB. The object
-        stays what it was when the first piece came. Raises NotFound with the first piece, Unavailable where
+        """The object from `offset` on, `length` bytes of it or all that follow, in chunks of at most 1 MiB. The object
+        stays what it was when the first chunk came. Raises NotFound with the first chunk, Unavailable where
         the object is shorter than asked for. Close it if you leave early."""
 
     async def size(self, location: BucketLocation, key: str) -> int | None:
@@ -104,6 +104,6 @@ class Converter(Protocol):
     """Makes Markdown of one document. Several may be at it at a time."""
 
     def convert(self, kind: Kind, content: AsyncIterator[bytes]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The Markdown in pieces, UTF-8; nothing of either stays when the context is left. Raises UnsupportedMedia for
+        """The Markdown in chunks, UTF-8; nothing of either stays when the context is left. Raises UnsupportedMedia for
         what turns out to be of no known kind or to hold no text, Unprocessable for what cannot be converted or takes
         too much, Unavailable and InsufficientStorage where it may go well another time."""

@@ -76,7 +76,7 @@ async def idle(pid: int, *, seconds: float) -> float:
 
 
 def yardstick() -> float:
-    """CPU milliseconds of a fixed piece of work: how much they vary is how much the machine's other load disturbs."""
+    """CPU milliseconds of a fixed amount of work: how much they vary is how much the machine's other load disturbs."""
     started = time.process_time()
     sum(range(3_000_000))
     return (time.process_time() - started) * 1000

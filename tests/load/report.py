@@ -203,7 +203,7 @@ def _lines(results: Results) -> list[str]:
     quiet, loud = min(results.yardstick), max(results.yardstick)
     lines = [
         *shares(results.figures),
-        f"Between the turns a fixed piece of work took {quiet:.0f} to {loud:.0f} ms of CPU",
+        f"Between the turns a fixed amount of work took {quiet:.0f} to {loud:.0f} ms of CPU",
     ]
     if soak := results.soak:
         growth = sum(soak.growth.values()) / _MIB

@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(slots=True)
 class Streams:
-    """What came of a run: `events` counts server-sent events without `[DONE]`, `reads` how many pieces brought them."""
+    """What came of a run: `events` counts server-sent events without `[DONE]`, `reads` how many chunks brought them."""
 
     started: int = 0
     finished: int = 0

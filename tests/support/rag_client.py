@@ -190,6 +190,6 @@ async def _each(chunks: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncIterator
 
 
 def edge_pieces(content: bytes) -> Iterator[bytes]:
-    """Cut as the edge cuts a body; an empty one is one piece."""
+    """Cut as the edge cuts a body; an empty one is one chunk."""
     for at in range(0, max(1, len(content)), _EDGE_PIECE):
         yield content[at : at + _EDGE_PIECE]

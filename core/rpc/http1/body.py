@@ -34,7 +34,7 @@ class Body:
 
     def feed(self, data: bytes) -> None:
         if not self._content:
-            self._content = data  # most bodies come in one piece
+            self._content = data  # most bodies come in one chunk
         else:
             if isinstance(self._content, bytes):
                 self._content = bytearray(self._content)

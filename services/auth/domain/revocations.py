@@ -151,7 +151,7 @@ class RevocationLog:
                 watcher.push(news)
 
     def _snapshot(self) -> Iterator[Told]:
-        """In pieces. Each tenant is read when its turn comes, so that the whole is never held twice."""
+        """The snapshot in chunks. Each tenant is read when its turn comes, so that the whole is never held twice."""
         every = (revocation for tenant in self._applied.tenants for revocation in self._applied.of(tenant))
         batches = _batches(every)
         first, batch = True, next(batches, [])

@@ -1,7 +1,7 @@
 """Tenants, and which of them an email belongs to.
 
 A registration reserves its slug as `pending` for a short time, fills the tenant's store, and activates it as the last
-step. Until then the tenant is nobody's to see; a registration that died half-way is taken over, remains and all.
+step. Until then nobody sees the tenant; a registration that was interrupted is taken over, with what it left behind.
 """
 
 from contextlib import suppress

@@ -102,7 +102,7 @@ def _read(messages: list[dict[str, Any]]) -> int:
 
 
 def frames_of(completion: Mapping[str, Any], *, with_usage: bool) -> Iterator[bytes]:
-    """The completion as OpenAI streams it: a piece for each word."""
+    """The completion as OpenAI streams it: a chunk for each word."""
     head = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
     for choice in completion["choices"]:
         for delta, reason in _deltas(choice):

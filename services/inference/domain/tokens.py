@@ -73,7 +73,7 @@ def text_characters(value: object, depth: int = 0) -> int:
 
 
 def call_characters(call: object) -> int:
-    """Characters of a tool call, or of a piece of one: the function's name and arguments."""
+    """Characters of a tool call, or of a delta of one: the function's name and arguments."""
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         return 0

@@ -1,4 +1,4 @@
-"""Content in pieces of one size."""
+"""Content in blocks of one size."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 

@@ -257,7 +257,7 @@ class S3Store:
 
 
 async def _read(body: Any, left: int | None) -> bytes:
-    """The next piece, of `left` bytes at most: a server may send more than it was asked for."""
+    """The next chunk, of `left` bytes at most: a server may send more than it was asked for."""
     with provider_errors():
         chunk: bytes = await body.read(_READ if left is None else min(left, _READ))
         return chunk

@@ -87,7 +87,7 @@ class S3Session:
 
 
 class _Answer:
-    """An answer as botocore reads one: `read` for all of it, `content.read` for a piece."""
+    """An answer as botocore reads one: `read` for all of it, `content.read` for a chunk."""
 
     def __init__(self, stream: StreamedResponse, url: str) -> None:
         self.url = url

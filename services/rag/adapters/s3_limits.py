@@ -7,7 +7,7 @@ CONNECT_SECONDS = 5.0
 FIRST_BYTE_SECONDS = 60.0
 """From sending a request, a part of an upload with it, to the answer's head."""
 IDLE_SECONDS = 60.0
-"""Between two pieces of an answer."""
+"""Seconds between two chunks of an answer."""
 CALL_SECONDS = 60.0
 """One call with all its attempts, but for the content of an object, which takes as long as its reader does."""
 UPLOAD_SECONDS = 300.0

@@ -149,7 +149,7 @@ class Files:
     async def open(
         self, project: Project, bucket_key: str, key: str, variant: str, select: Select
     ) -> AsyncIterator[Opened]:
-        """The content and the pieces of what is selected of it, the first of which has been read: what can fail at the
+        """The content and the chunks of what is selected of it, the first of which has been read: what can fail at the
         beginning has failed. Raises as `content`, what `select` raises, and Unavailable."""
         for _ in range(_READ_ATTEMPTS):
             content = await self.content(project, bucket_key, key, variant)

@@ -1,4 +1,4 @@
-"""Bodies that come in pieces: how they are read, and the uploads that they hold."""
+"""Request bodies that arrive in chunks: how they are read, and the uploads that they hold."""
 
 import asyncio
 import binascii

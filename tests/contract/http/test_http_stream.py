@@ -25,7 +25,7 @@ async def _three(peer: Peer, request: Request) -> None:
 
 
 async def test_chunks_arrive_as_they_are_sent(connect: Connect) -> None:
-    """Each piece is sent only after the one before was read, so nothing on the way may hold one back."""
+    """Each chunk is sent only after the one before was read, so nothing on the way may hold one back."""
     read = asyncio.Semaphore(0)
 
     async def answer(peer: Peer, request: Request) -> None:

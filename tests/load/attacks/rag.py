@@ -78,10 +78,10 @@ ATTACKS = [
         lambda: upload(_FORM, _METADATA_PART + b'{"a":%b}\r\n' % json_list(b"[]", 20_000) + _FILE_PART + b"x" + _END),
     ),
     _rag(
-        "upload: 30 MiB of almost-boundaries in one piece",
+        "upload: 30 MiB of almost-boundaries in one message",
         lambda: upload(_FORM, _FILE_PART + b"\r\n--a" * (6 * MIB) + _END),
     ),
-    _rag("upload: 15 million empty extensions in one piece", many_extensions),
+    _rag("upload: 15 million empty extensions in one message", many_extensions),
     _rag(
         "files: pages of 1,000 with 16 KiB of numbers each",
         lambda: call("rag.v1.FileService/ListFiles", pb.ListFilesRequest(bucket_key="default", limit=1000)),

@@ -1,4 +1,4 @@
-"""Following auth: what is in force while a snapshot comes in pieces."""
+"""Following auth: what is in force while a snapshot comes in chunks."""
 
 import pytest
 

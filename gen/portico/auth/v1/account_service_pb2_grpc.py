@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Companies and their people's sessions. A session is a token of some hours, bound to one project; it is returned in
+    """Tenants and the sessions of their users. A session is a token of some hours, bound to one project; it is returned in
     the body and, over REST, also set as the cookie `__Host-portico_session`, or `portico_session` where there is no TLS.
     """
 
@@ -74,13 +74,13 @@ class AccountServiceStub:
 
 
 class AccountServiceServicer:
-    """Companies and their people's sessions. A session is a token of some hours, bound to one project; it is returned in
+    """Tenants and the sessions of their users. A session is a token of some hours, bound to one project; it is returned in
     the body and, over REST, also set as the cookie `__Host-portico_session`, or `portico_session` where there is no TLS.
     """
 
     def Register(self, request, context):
-        """Creates a company: the tenant with its store, its owner and the project "default", and signs the owner in.
-        Errors: INVALID_ARGUMENT (email, password, name or companyName), ALREADY_EXISTS (the company's slug is taken),
+        """Creates a tenant: its record and its store, its owner and the project "default", and signs the owner in.
+        Errors: INVALID_ARGUMENT (email, password, name or companyName), ALREADY_EXISTS (the tenant's slug is taken),
         PERMISSION_DENIED (registration is closed here), RESOURCE_EXHAUSTED (too many attempts from the address).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -89,7 +89,7 @@ class AccountServiceServicer:
 
     def Login(self, request, context):
         """Signs in with email and password. Errors: UNAUTHENTICATED (no such account, a disabled one or a wrong password: one
-        answer for all, after the same time), FAILED_PRECONDITION (email and password fit accounts of several companies:
+        answer for all, after the same time), FAILED_PRECONDITION (email and password fit accounts of several tenants:
         `slug` must say which), NOT_FOUND (`projectId` is none of the user's), RESOURCE_EXHAUSTED (too many wrong passwords
         for the account or from the address; those from elsewhere do not count where the account has signed in before).
         """
@@ -182,7 +182,7 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Companies and their people's sessions. A session is a token of some hours, bound to one project; it is returned in
+    """Tenants and the sessions of their users. A session is a token of some hours, bound to one project; it is returned in
     the body and, over REST, also set as the cookie `__Host-portico_session`, or `portico_session` where there is no TLS.
     """
 

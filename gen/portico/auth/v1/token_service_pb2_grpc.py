@@ -75,7 +75,7 @@ class TokenServiceServicer:
     def CreateToken(self, request, context):
         """A new token. Its scopes are at most the caller's own. Errors: INVALID_ARGUMENT (label, scopes, expiry),
         NOT_FOUND (no such project, or not one of the caller's), PERMISSION_DENIED (a scope beyond the caller's),
-        FAILED_PRECONDITION (the company has as many as it may have), RESOURCE_EXHAUSTED (too many in a short time).
+        FAILED_PRECONDITION (the tenant has as many as it may have), RESOURCE_EXHAUSTED (too many in a short time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -128,7 +128,7 @@ class UserServiceServicer:
         """Invites somebody by email. The answer holds the invitation's secret once; whoever has it can accept within
         7 days. An invitation that is made with an API token ends with it; the account that has come of it does not.
         Errors: ALREADY_EXISTS (a user or open invitation with that email), INVALID_ARGUMENT, PERMISSION_DENIED,
-        FAILED_PRECONDITION (the company has as many users as it may have), RESOURCE_EXHAUSTED (too many in a short time).
+        FAILED_PRECONDITION (the tenant has as many users as it may have), RESOURCE_EXHAUSTED (too many in a short time).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -66,7 +66,7 @@ class InferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChatStream(self, request, context):
-        """The answer in pieces as the model makes it. The last message carries the usage.
+        """The answer in chunks, as the model makes it. The last message carries the usage.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

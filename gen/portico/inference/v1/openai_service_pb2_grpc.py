@@ -56,10 +56,10 @@ class OpenAIServiceServicer:
 
     def CreateChatCompletion(self, request, context):
         """POST /v1/chat/completions. One message of application/json, or, where the body says "stream": true, one message
-        per piece of text/event-stream; a piece may be a comment, where the provider is silent for long. Errors:
+        per chunk of text/event-stream; a chunk may be a comment, where the provider is silent for long. Errors:
         INVALID_ARGUMENT (JSON, a compressed body, fields, a model of another category), NOT_FOUND (the model),
         RESOURCE_EXHAUSTED (the provider's limit, with retry info), UNAVAILABLE (provider unreachable, circuit open),
-        DEADLINE_EXCEEDED. A failure after the first piece ends the stream with an error frame and [DONE].
+        DEADLINE_EXCEEDED. A failure after the first chunk ends the stream with an error frame and [DONE].
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """

@@ -100,8 +100,8 @@ class FileServiceServicer:
         """Uploads a file; one with the same key is replaced, at once and as a whole. The body is either application/json,
         {"fileName", "data" (base64 or a data URL), "contentType"?, "metadata"?, "convertToMarkdown"?, "keyHint"?} of at most
         32 MiB, or multipart/form-data with a part "file" and these fields as parts before it, of any size up to the
-        limit of the installation, which is never held in memory. Answers 201 {"file", "message"}. Over gRPC a piece may have
-        2 MiB; the edge makes pieces of 1 MiB.
+        limit of the installation, which is never held in memory. Answers 201 {"file", "message"}. Over gRPC a chunk may have
+        2 MiB; the edge makes chunks of 1 MiB.
         Errors: NOT_FOUND (bucket), INVALID_ARGUMENT (also as 413 and 415), RESOURCE_EXHAUSTED (507, the store is full),
         DEADLINE_EXCEEDED (408, the body comes too slowly).
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
@@ -112,7 +112,7 @@ class FileServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadFile(self, request, context):
-        """The file itself, or with `variant=markdown` its Markdown, in pieces. Over REST with Content-Type, Content-Length,
+        """The file itself, or with `variant=markdown` its Markdown, in chunks. Over REST with Content-Type, Content-Length,
         Content-Disposition, ETag, Accept-Ranges and X-File-Metadata; `Range` (one range) answers 206 or 416, a matching
         `If-None-Match` 304. Errors: NOT_FOUND, INVALID_ARGUMENT (variant), FAILED_PRECONDITION (no Markdown yet).
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE

@@ -92,7 +92,7 @@ class IndexServiceServicer:
 
     def CreateIndex(self, request, context):
         """A new index; the existing one (`reused`, HTTP 200) where one of that name has the same dimension and metric, and
-        ranks by words if that is asked for.
+        has keyword search if that is asked for.
         Errors: NOT_FOUND (provider), ALREADY_EXISTS (that name with another dimension or metric), INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

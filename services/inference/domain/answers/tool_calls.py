@@ -16,9 +16,9 @@ class _ToolCall:
 
 
 class ToolCalls:
-    """The calls of one choice, told apart as their pieces come.
+    """The calls of one choice, told apart as their deltas come.
 
-    Without an index a new id, or a second name, opens the next number, and a piece without either belongs to the last
+    Without an index a new id, or a second name, opens the next number, and a delta without either belongs to the last
     call. With an index another id and another name open the next number too: some providers give every call of a
     message the index 0.
     """
@@ -33,7 +33,7 @@ class ToolCalls:
         self._last = 0
 
     def complete(self, deltas: Iterable[Any]) -> list[dict[str, Any]]:
-        """The pieces, changed: with number, id, type, and arguments as text. What is none is left out."""
+        """The deltas, changed: with number, id, type, and arguments as text. What is none is left out."""
         return [self._delta(delta) for delta in deltas if type(delta) is dict]
 
     def _delta(self, delta: dict[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def _encode(value: object) -> bytes:
 
 
 class Messages:
-    """Cuts what arrives in pieces of any size into messages."""
+    """A decoder of messages from chunks of any size."""
 
     def __init__(self) -> None:
         self._held = bytearray()

@@ -1,4 +1,4 @@
-"""The embedded engine behind the port: asks an index's worker, and cuts long work into pieces."""
+"""The embedded engine behind the port: asks an index's worker, and cuts long work into batches."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

@@ -2,7 +2,7 @@
 
 The engine would hold its process for as long as it optimises. So an optimising process copies the index (its writers,
 and nobody else, wait for the copy) and builds the graph in the copy, while the worker notes which points are written. A
-new engine worker opens the copy, is told those points, piece by piece, and then keeps the index in the old one's place.
+new engine worker opens the copy, is given those points in batches, and then keeps the index in the old one's place.
 One index at a time: the graph is built with all cores, at low priority.
 """
 

@@ -39,7 +39,7 @@ def params(tuning: Tuning, filtered: bool, limit: int) -> edge.SearchParams:
 
 def search_params(ef_search: int, filtered: bool) -> edge.SearchParams:
     """With a filter the walk also looks past nodes that do not meet it (ACORN): they would otherwise cut the graph into
-    pieces, and a third of the points could only be searched one by one."""
+    components, and a third of the points could only be searched one by one."""
     acorn = edge.AcornSearchParams(enable=True, max_selectivity=1.0) if filtered else None
     return edge.SearchParams(hnsw_ef=ef_search, acorn=acorn)
 

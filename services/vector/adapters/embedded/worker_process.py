@@ -35,7 +35,7 @@ class EngineWorkerProcess:
         self._starting = asyncio.Lock()
         self._link: _Link | None = None
         self.writing = asyncio.Lock()
-        """One piece of a write at a time: what a query may have to wait for."""
+        """One batch of a write at a time: the most that a query may have to wait for."""
 
     async def call(self, method: str, folder: Path, *args: Any) -> Any:
         """Raises what the method raises; Unavailable where the process died over it."""

@@ -1,4 +1,4 @@
-"""One gRPC message out of the pieces of an HTTP body."""
+"""One gRPC message out of the chunks of an HTTP body."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ class Feed:
 
 
 async def whole(chunks: list[bytes], *, late: bool) -> bytes:
-    """What a call reads that begins before or after the pieces have come."""
+    """What a call reads that begins before or after the chunks have come."""
     feed = Feed()
     reading = asyncio.ensure_future(feed.body.read())
     if late:
@@ -123,7 +123,7 @@ async def test_a_dropped_body_lets_the_rest_come_and_keeps_none_of_it() -> None:
 
 
 async def test_a_body_in_tiny_chunks_takes_no_more_than_its_bytes() -> None:
-    """A list of pieces took forty times as much as the pieces."""
+    """A list of chunks took forty times as much as the chunks."""
     feed = Feed(limit=1 << 20)
     reading = asyncio.ensure_future(feed.body.read())
     await asyncio.sleep(0)

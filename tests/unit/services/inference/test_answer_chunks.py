@@ -331,7 +331,7 @@ def piece(**call: Any) -> bytes:
 
 
 def calls_of(chunks: Sequence[Chunk]) -> list[list[Any]]:
-    """Index, id, name and arguments of each piece."""
+    """Index, id, name and arguments of each delta."""
     pieces = [p for chunk in chunks for choice in chunk["choices"] for p in choice["delta"].get("tool_calls") or ()]
     return [[p["index"], p.get("id"), *(p.get("function", {}).get(x) for x in ("name", "arguments"))] for p in pieces]
 
