@@ -44,11 +44,14 @@ test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before stub servi
 test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients
 	$(PYTEST) $(PARALLEL) tests/e2e
 
-check: $(STAMP) ## Lint, types, import arrows, contracts, generated files
+check: $(STAMP) ## Lint, types, import arrows, words, dead code, contracts, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy core services tools tests
 	$(BIN)/lint-imports
+	$(BIN)/python tools/words.py
+	$(BIN)/codespell
+	$(BIN)/vulture
 	$(BIN)/python tools/make_proto.py --lint
 	$(BIN)/python tools/make_proto.py --check
 	$(BIN)/python tools/env_example.py --check
