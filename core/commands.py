@@ -24,7 +24,7 @@ class Command:
 
 
 def run(service: str, commands: Sequence[Command], argv: Sequence[str] | None, env: Mapping[str, str]) -> int | None:
-    """Runs the command that `argv` (None: the process's) names and gives its exit status. None: it is to serve."""
+    """Run the command that `argv` (None: the process's) names. Returns its exit status; None: it is to serve."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}", description=f"Portico's {service} service.")
     subparsers = parser.add_subparsers(dest="command", title="commands", metavar="")
     subparsers.add_parser("serve", help="serve until a signal comes (the default); settings come from the environment")
@@ -41,6 +41,6 @@ def run(service: str, commands: Sequence[Command], argv: Sequence[str] | None, e
 
 
 def complain(error: ConfigError) -> int:
-    """Says what is wrong and gives the exit status for it, the one that argparse has for a wrong command line."""
+    """Say what is wrong and give the exit status for it, the one that argparse has for a wrong command line."""
     sys.stderr.write(f"{error}\n")
     return 2

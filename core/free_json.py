@@ -83,7 +83,7 @@ def _check_text(field: str, text: str) -> None:
 
 
 def _names(value: Any) -> int:
-    """Names in all objects of an object or list, without repetitions: what a parser has kept."""
+    """How many names the objects of an object or list have, without repetitions."""
     count = len(value) if type(value) is dict else 0
     for item in value.values() if type(value) is dict else value:
         if type(item) is dict or type(item) is list:

@@ -116,5 +116,5 @@ async def _run(step: _Step) -> None:
 
 
 async def _call(func: Callable[[], Awaitable[object]]) -> None:
-    """Makes a coroutine of any awaitable, and puts what `func` raises before it awaits in the same place."""
+    """Make a coroutine of any awaitable, and put what `func` raises before it awaits in the same place."""
     await func()

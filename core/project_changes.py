@@ -19,6 +19,6 @@ class ProjectChanges:
         self._listeners.append(listener)
 
     def publish(self, project: Project) -> None:
-        """Records of the project have changed: no later call may use what was before."""
+        """Tell all listeners that records of the project have changed: no later call may use what was before."""
         for listener in self._listeners:
             listener(project)

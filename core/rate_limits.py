@@ -40,7 +40,7 @@ class RateLimits:
         return len(self._counters)
 
     async def hit(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
-        """Counts `cost`, or raises RateLimited with `retry_after` and counts nothing. Raises ValueError for a `limit`
+        """Count `cost`, or raise RateLimited with `retry_after` and count nothing. Raises ValueError for a `limit`
         that is none. A cost above the limit is refused without `retry_after`: it will never pass."""
         key, items, now = _key(scope, bucket), _parsed(limit), time.time()
         wait = max(self._wait(item, key, cost, now) for item in items)

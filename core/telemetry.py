@@ -102,7 +102,7 @@ class Telemetry:
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     async def close(self) -> None:
-        """Takes a few seconds at most when the collector does not answer. Safe to call twice."""
+        """Take a few seconds at most when the collector does not answer. Safe to call twice."""
         global _active
         if _active is self:
             _active = None

@@ -46,7 +46,7 @@ def render(
     admin_port: int | None = None,
     concurrency: int | None = None,
 ) -> list[str]:
-    """Writes the configuration into `out` and returns the command that starts Envoy with it.
+    """Write the configuration into `out` and return the command that starts Envoy with it.
 
     `clusters` maps a service's name to its address. An origin is exact, or ends with `:*` for any port. Without
     `access_log` the log goes to standard output; without `admin_port` there is no admin interface. `trusted_hops` is
@@ -73,7 +73,7 @@ def render(
 
 
 def add_readiness(out: Path, address: Address) -> None:
-    """Lets /health/ready also ask whether somebody listens at this address. For files that Envoy has not read yet."""
+    """Let /health/ready also ask whether somebody listens at this address. For files that Envoy has not read yet."""
     listeners, members = load(out / "listener.yaml"), load(out / "clusters.yaml")
     http_filter(connection_manager(listeners), "ready")["cluster_min_healthy_percentages"][_LAUNCHER] = {"value": 100}
     host, port = address
@@ -156,7 +156,7 @@ def route(manager: Yaml, name: str) -> Yaml:
 
 
 def write(path: Path, content: Yaml) -> None:
-    """Puts a YAML file in place in one step: Envoy may be watching it."""
+    """Put a YAML file in place in one step: Envoy may be watching it."""
     fresh = path.with_suffix(".new")
     fresh.write_text(yaml.safe_dump(content, sort_keys=False))
     fresh.replace(path)

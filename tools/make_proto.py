@@ -29,7 +29,7 @@ def run_protoc(*arguments: str) -> None:
 
 
 def generate(out: Path) -> None:
-    """Writes everything below `out`, which is emptied first."""
+    """Write everything below `out`, which is emptied first."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     run_protoc(f"--python_out={out}", f"--pyi_out={out}", f"--grpc_python_out={out}")
@@ -39,7 +39,7 @@ def generate(out: Path) -> None:
 
 
 def lint() -> None:
-    """Runs buf's linter over the compiled image, so that no copy of google/api has to lie in the tree."""
+    """Run buf's linter over the compiled image, so that no copy of google/api has to lie in the tree."""
     with tempfile.NamedTemporaryFile(suffix=".binpb") as image:
         run_protoc(f"--descriptor_set_out={image.name}", "--include_imports", "--include_source_info")
         buf = Path(sys.executable).parent / "buf"

@@ -39,7 +39,7 @@ def check_port(port: int) -> None:
 
 @contextmanager
 def sole_user(data: Path) -> Iterator[None]:
-    """Holds the data folder: two launchers on one would start everything twice over the same files."""
+    """Hold the data folder: two launchers on one would start everything twice over the same files."""
     with (data / ".launcher.lock").open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

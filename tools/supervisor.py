@@ -153,7 +153,7 @@ class Supervisor:
         return Child("edge", command, env, self.data / "logs" / "edge.log")
 
     async def start(self, prepare: Prepare) -> None:
-        """Returns when all is ready, or `stopping` or `failed` is set. /health/ready says so when `prepare` is done."""
+        """Return when all is ready, or `stopping` or `failed` is set. /health/ready says so when `prepare` is done."""
         for child in self.children:
             await child.start()
         self._watchers = [asyncio.create_task(self._keep_alive(child)) for child in self.children]

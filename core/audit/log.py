@@ -84,7 +84,7 @@ class AuditLog:
         await self._store.insert_many(tenant, AUDIT_LOG, [to_document(entry) for entry in entries])
 
     async def to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
-        """Writes that go on where the caller is cancelled meanwhile; `close` waits for them. Raises what they raise."""
+        """Finish a write even if the caller is cancelled meanwhile; `close` waits for it. Raises what they raise."""
         task = asyncio.create_task(work)
         self._going.add(task)
         task.add_done_callback(self._going.discard)
@@ -105,11 +105,11 @@ class AuditLog:
         self._writer.add(tenant, entry)
 
     async def flush(self) -> None:
-        """Writes what there is. What the store does not take now is kept for the next time."""
+        """Write the pending entries. What the store does not take now is kept for the next time."""
         await self._flush(all=False)
 
     async def close(self) -> None:
-        """Writes all that there is, counts too."""
+        """Write all pending entries and counts."""
         await asyncio.gather(*self._going, return_exceptions=True)
         await self._flush(all=True)
 
@@ -123,7 +123,7 @@ class AuditLog:
         return [entry_of(each) for each in page.items], page.next_token
 
     async def prune(self, tenant: Tenant, keep_seconds: float) -> int:
-        """Removes what is older; how many entries that were."""
+        """Remove older entries. Returns how many."""
         old = {"createdAt": Cond(Op.LT, self.clock() - keep_seconds)}
         return await self._store.delete_where(tenant, AUDIT_LOG, old)
 

@@ -80,7 +80,7 @@ class Tally:
         return None
 
     def due(self, *, all: bool = False) -> list[Counted]:
-        """Counts to tell the store of; `all`: also those that it was told of a moment ago."""
+        """The counts to write to the store; `all`: also those that were written a moment ago."""
         while self._counted and self._is_over(next(iter(self._counted.values()))):
             self._counted.evict()
         fresh = self._clock() - self._limits.refresh_seconds

@@ -122,6 +122,6 @@ class Jobs:
         return await self._job_store.get(scope, id)
 
     async def forget(self, scope: Project, *, but: str) -> int:
-        """Cancels the project's jobs of the kinds that are handled here and removes those that have ended, all but one.
+        """Cancel the project's jobs of the kinds that are handled here and remove those that have ended, all but one.
         How many are left, because another process has yet to notice, or their end hook has yet to return."""
         return await self._job_store.forget(scope, self._kinds, but=but)

@@ -61,7 +61,7 @@ class JobRun:
         self._work: asyncio.Task[None] | None = None
 
     async def checkpoint(self, done: float, total: float | None = None, state: Mapping[str, Any] | None = None) -> None:
-        """Saves progress and `state` (JSON; None: as before) together, durably. The handler ends here when it is to."""
+        """Save progress and `state` (JSON; None: as before) together, durably. The handler ends here when it is to."""
         total = self.total if total is None else total
         changes: dict[str, Any] = {"done": done, "total": total, "updatedAt": self._job_store.clock()}
         if state is not None:
@@ -77,7 +77,7 @@ class JobRun:
             raise asyncio.CancelledError
 
     async def extend(self) -> None:
-        """Holds on to the lease."""
+        """Extend the lease."""
         await self._save({})
 
     def begin(self, handler: "Handler") -> "asyncio.Task[None]":
@@ -88,7 +88,7 @@ class JobRun:
         return self._work
 
     def stop(self, why: Stop) -> None:
-        """Ends the handler at its next `await`, unless it has ended. A checkpoint that finds out raises by itself."""
+        """End the handler at its next `await`, unless it has ended. A checkpoint that finds out raises by itself."""
         if self.stopped is None:
             self.stopped = why
             if self._work is not None and self._work is not asyncio.current_task():

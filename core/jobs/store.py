@@ -78,7 +78,7 @@ class JobStore:
         return [job_of(each) for each in page.items], page.next_token
 
     async def cancel(self, scope: Project, id: str) -> Job:
-        """Ends a job that nobody works on; asks whoever works on it to stop. Raises NotFound, FailedPrecondition."""
+        """End a job that no worker holds, or ask its worker to stop it. Raises NotFound, FailedPrecondition."""
         while True:
             job = await self.get(scope, id)
             if job.status.ended:
@@ -92,7 +92,7 @@ class JobStore:
                 return job_of(changed)
 
     async def forget(self, scope: Project, kinds: Collection[str], *, but: str) -> int:
-        """Cancels what has not ended of these kinds and removes what has, all but one job. How many are left, because
+        """Cancel what has not ended of these kinds and remove what has, all but one job. How many are left, because
         somebody works on them and has yet to notice, or because their end hook has yet to return."""
         theirs = {"kind": Cond(Op.IN, sorted(kinds)), "id": Cond(Op.NE, but)}
         async for document in scan(self._store, scope, JOBS, {**theirs, "endedAt": None}):
@@ -153,7 +153,7 @@ class JobStore:
         return job_of(claimed)
 
     async def save(self, scope: Project, job: Job, changes: Mapping[str, Any], lease_seconds: float) -> Job | None:
-        """Extends the lease and saves progress with it. None: the lease is lost."""
+        """Extend the lease and save progress with it. None: the lease is lost."""
         now = self.clock()
         whole = {**changes, "leaseUntil": now + lease_seconds}
         return await self._while_ours(scope, job, whole)
@@ -206,7 +206,7 @@ class JobStore:
         return True
 
     async def prune(self, tenant: Tenant, seconds: float) -> None:
-        """Forgets the tenant's jobs that ended longer ago."""
+        """Forget the tenant's jobs that ended longer ago."""
         await self._store.delete_where(AllProjects(tenant), JOBS, {"endedAt": Cond(Op.LT, self.clock() - seconds)})
 
     async def reschedule_entry(self, id: str, at: float) -> None:

@@ -65,14 +65,14 @@ class Worker:
         self._wake.set()
 
     async def stop_job(self, id: str, timeout: float) -> None:  # noqa: ASYNC109  # what is late is left, not cancelled
-        """Stops the handler of a job that was cancelled, if it runs here, and waits for its end."""
+        """Stop the handler of a job that was cancelled, if it runs here, and wait for its end."""
         if (run := self._runs.get(id)) is not None:
             run.stop(Stop.CANCELLED)
         if (task := self._running.get(id)) is not None:
             await asyncio.wait({task}, timeout=timeout)
 
     async def drain(self) -> None:
-        """Takes no more jobs, lets handlers reach a checkpoint, stops the others, and puts all back in the queue."""
+        """Take no more jobs, let handlers reach a checkpoint, stop the others, and requeue all."""
         self._stopping = True
         self._wake.set()
         for run in self._runs.values():
@@ -98,7 +98,7 @@ class Worker:
                 pass
 
     async def _fill(self) -> None:
-        """Begins due jobs while there is room: one per tenant and turn, whoever waited longest first."""
+        """Begin due jobs while there is room: one per tenant and turn, whoever waited longest first."""
         tenants = await self._job_store.due_tenants(self._kinds)
         self._served = {tenant: self._served.get(tenant, 0.0) for tenant in tenants}
         while tenants and self._room and not self._stopping:

@@ -213,7 +213,7 @@ class Providers(Generic[D]):
         return driver, credentials, provider.settings
 
     async def reseal(self, project: Project, provider: Provider) -> bool:
-        """Seals the credentials with the primary key, unless they are or were changed meanwhile; whether it did."""
+        """Seal the credentials with the primary key, unless they are or were changed meanwhile; whether it did."""
         if not provider.sealed or not self._sealer.needs_reseal(provider.sealed):
             return False
         sealed = self._seal(project, provider.id, self.credentials(project, provider))

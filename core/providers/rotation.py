@@ -64,7 +64,7 @@ async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collectio
 
 
 async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collection, tenant: Tenant) -> int:
-    """Seals the tenant's credentials with the primary key and says how it went. Returns how many could not be."""
+    """Seal the tenant's credentials with the primary key and say how it went. Returns how many could not be."""
     providers = Providers[Driver](store, collection, sealer, {}, OutboundGuard(), users="")
     sealed = kept = failed = 0
     async for document in scan(store, AllProjects(tenant), collection):

@@ -41,7 +41,7 @@ class RemovalFeed:
         await self._channel.close()
 
     async def poll(self) -> None:
-        """Begins the removals that there are."""
+        """Begin the removals that there are."""
         try:
             while projects := await self._listed():
                 for each in projects:

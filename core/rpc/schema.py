@@ -21,7 +21,7 @@ _CONTRACT = Path(access_pb2.__file__).parents[3] / "descriptor.binpb"
 
 
 def servicer() -> Any:
-    """Serves every file of the contract, and lists the services that clients may call, whichever process has them."""
+    """Serve reflection for every file of the contract, listing the services that clients may call."""
     contract = FileDescriptorSet.FromString(_CONTRACT.read_bytes())
     pool = DescriptorPool()
     for file in (*contract.file, *_reflection()):  # whose imports come first

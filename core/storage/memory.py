@@ -224,7 +224,7 @@ class MemoryStore:
         """Always serves."""
 
     async def close(self) -> None:
-        """Keeps its data, so that a test may open it again."""
+        """Keep its data, so that a test may open it again."""
 
     def _check(self, scope: Scope, collection: Collection, *, write: bool) -> None:
         if self._applies:

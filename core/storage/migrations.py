@@ -70,7 +70,7 @@ def with_records(
 
 
 async def migrate(store: DocumentStore, scope: Main | Tenant, migrations: Migrations) -> None:
-    """Runs what has not been recorded yet, each step recorded when it is done."""
+    """Run what has not been recorded yet, each step recorded when it is done."""
     steps = migrations.of(scope)
     if not steps or not await _pending(store, scope, migrations):
         return

@@ -201,7 +201,7 @@ class DocumentStore(Protocol):
         """Delete what has expired in the databases that are in use; how many documents. To be called now and then."""
 
     async def scrub(self, tenant: Tenant) -> None:
-        """Lets nothing that was deleted from the tenant's documents be readable on the disk any more, as far as the
+        """Let nothing that was deleted from the tenant's documents be readable on the disk any more, as far as the
         engine can. Raises Unavailable where it is too busy now."""
 
     async def check(self) -> None:

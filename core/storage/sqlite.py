@@ -304,7 +304,7 @@ class SqliteStore:
 
 
 async def _define(database: Database, collections: Sequence[Collection], *, only_new: bool) -> None:
-    """Asks first, so that a database that is as declared is not locked for writing."""
+    """Ask first, so that a database that is as declared is not locked for writing."""
 
     async def missing(connection: aiosqlite.Connection) -> list[str]:
         tables = {row[0] for row in await connection.execute_fetchall(sqlite_schema.LIST_TABLES)}

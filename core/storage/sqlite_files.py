@@ -36,7 +36,7 @@ def inode(path: Path) -> int | None:
 
 
 def create(path: Path) -> None:
-    """Makes an empty database, readable for its owner alone, unless there is one."""
+    """Make an empty database, readable for its owner alone, unless there is one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(path.parent, fcntl.LOCK_EX):
         if path.exists():
@@ -72,7 +72,7 @@ def connect(path: Path, *, query_only: bool) -> tuple[sqlite3.Connection, int]:
 
 
 def remove(path: Path) -> None:
-    """Removes the database, if there is one. Processes that have it open keep what they opened until they close."""
+    """Remove the database, if there is one. Processes that have it open keep what they opened until they close."""
     if not path.parent.exists():
         return
     with _locked(path.parent, fcntl.LOCK_EX):
@@ -83,7 +83,7 @@ def remove(path: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Removes what a database that is no more may have left."""
+    """Remove what a database that is no more may have left."""
     for suffix in ("-wal", "-shm", _REMOVED):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 

@@ -154,7 +154,7 @@ class Databases:
             self._give_back(database)
 
     async def forget(self, path: Path) -> None:
-        """Closes the database once those who use it are done. The file must be gone already, or it is opened again."""
+        """Close the database once those who use it are done. The file must be gone already, or it is opened again."""
         self._set_aside(path)
         async with self._opening:
             while any(database.path == path for database in self._replaced):

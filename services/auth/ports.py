@@ -11,7 +11,7 @@ class PasswordHasher(Protocol):
     """A slow hash for passwords. Its methods block, and let other threads run meanwhile."""
 
     def hash(self, password: str, salt: bytes) -> str:
-        """Names the algorithm, its cost and the salt. The same for the same password, salt and cost."""
+        """The hash, with its algorithm, cost and salt. The same for the same password, salt and cost."""
 
     def verify(self, hashed: str, password: str) -> bool: ...
 

@@ -64,7 +64,7 @@ class FileStore(Protocol):
     """
 
     async def put(self, location: BucketLocation, key: str, content: AsyncIterator[bytes]) -> StoredObject:
-        """Writes an object, or replaces it, as a whole and durably: nobody ever sees a part. It never holds more than a
+        """Write an object, or replace it, as a whole and durably: nobody ever sees a part. It never holds more than a
         few MiB of `content` in memory. Where `content` raises, or the call is cancelled, there is what was before.
         Of several at a time with one key, one wins. Raises InsufficientStorage where the store is full."""
 
@@ -79,18 +79,18 @@ class FileStore(Protocol):
         """Bytes of the object; None: there is none."""
 
     async def delete(self, location: BucketLocation, key: str) -> None:
-        """Removes the object, and what a `put` that was cut off has left of it. No error where there is nothing. A
+        """Remove the object, and what a `put` that was cut off has left of it. No error where there is nothing. A
         `put` of this key that is in progress may fail with Unavailable."""
 
     async def clear(self, project: Project) -> None:
-        """Removes every object of the project, and what of its puts was cut off. Safe to repeat; a `put` in progress
+        """Remove every object of the project, and what of its puts was cut off. Safe to repeat; a `put` in progress
         may fail, or leave its object."""
 
     async def check(self) -> None:
         """Raises where the store cannot serve."""
 
     async def close(self) -> None:
-        """Lets go of files and connections. May be called twice."""
+        """Let go of files and connections. May be called twice."""
 
 
 @dataclass(frozen=True)

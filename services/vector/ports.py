@@ -70,17 +70,17 @@ class VectorEngine(Protocol):
     capabilities: EngineCapabilities
 
     async def create(self, location: IndexLocation, spec: IndexSpec) -> None:
-        """Makes an empty index; nothing happens where it is there with the same spec. Raises Conflict where it is
+        """Make an empty index; nothing happens where it is there with the same spec. Raises Conflict where it is
         there with another one, InvalidInput where the engine cannot hold such an index."""
 
     async def drop(self, location: IndexLocation) -> None:
-        """Removes the index and its points for good. No error where there is none."""
+        """Remove the index and its points for good. No error where there is none."""
 
     async def spec(self, location: IndexLocation) -> IndexSpec:
         """What the index was made for."""
 
     async def upsert(self, location: IndexLocation, points: Sequence[Point]) -> None:
-        """Writes points; one with a known id is replaced whole. `points` repeat no id and fit the spec."""
+        """Write points; one with a known id is replaced whole. `points` repeat no id and fit the spec."""
 
     async def query(self, location: IndexLocation, query: Query) -> list[Match]:
         """The nearest first. Raises InvalidInput for `keywords` where the index is not hybrid."""
@@ -89,10 +89,10 @@ class VectorEngine(Protocol):
         """Points by id, in the order asked for; unknown ids are left out."""
 
     async def delete_ids(self, location: IndexLocation, ids: Sequence[str]) -> int:
-        """Removes points by id; says how many there were."""
+        """Remove points by id. Returns how many there were."""
 
     async def delete_filter(self, location: IndexLocation, filter: Filter) -> int:
-        """Removes the points that meet the filter; says how many there were."""
+        """Remove the points that meet the filter. Returns how many there were."""
 
     async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
         """How many points there are, exactly."""
@@ -105,14 +105,14 @@ class VectorEngine(Protocol):
         """Raises Unavailable where the engine cannot serve."""
 
     async def close(self) -> None:
-        """Lets go of files and connections, after the calls in progress. May be called twice."""
+        """Let go of files and connections, after the calls in progress. May be called twice."""
 
 
 class LocalVectorEngine(VectorEngine, Protocol):
     """An engine of the service's own, which all projects share."""
 
     async def clear(self, project: Project) -> None:
-        """Removes all that the engine has of the project, with or without a record of it."""
+        """Remove all that the engine has of the project, with or without a record of it."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ async def insert(store: DocumentStore, name: str) -> None:
 
 
 async def compete(store: DocumentStore, name: str) -> None:
-    """Writes of its own, keys that others want too, and a counter that all of them count up."""
+    """Write keys of its own, keys that others want too, and a counter that all of them count up."""
     for i in range(COUNT):
         await store.insert(RED, NOTES, {"id": f"{name}{i}"})
         try:

@@ -253,7 +253,7 @@ print("done", flush=True)
 def dying_worker(
     monkeypatch: pytest.MonkeyPatch, folder: Path, *, times: int, ready: bool, signal: str = "SIGSEGV"
 ) -> Callable[[], int]:
-    """Puts a program in the worker's place that dies so many times, and gives how often it was started."""
+    """Put a program in the worker's place that dies so many times, and give how often it was started."""
     place = folder.with_name(f"{folder.name}-worker")
     place.mkdir()
     counter = place / "starts"

@@ -141,7 +141,7 @@ async def test_an_answer_that_cannot_be_read_is_the_servers_fault(name: str) -> 
 
 
 async def test_a_count_that_is_bloated_is_refused() -> None:
-    """Answers without points are short."""
+    """An answer without points must be short."""
     async with attacked({"Count": HONEST["Count"] + b"\x1a\x80\x80\x40" + bytes(MIB)}) as (_, engine):  # type: ignore[operator]
         with pytest.raises(AnswerTooLarge):
             await engine.count(HERE)

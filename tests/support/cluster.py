@@ -54,7 +54,7 @@ class Cluster:
         return (self.data / "dev-token").read_text().strip()
 
     def start(self) -> "Cluster":
-        """Returns when everything is ready. Raises RuntimeError with what the launcher said."""
+        """Return when everything is ready. Raises RuntimeError with what the launcher said."""
         self.port = self.port or reserved_port()
         env = {**os.environ, **RELAXED, **self.env}
         env |= {"PORTICO_PORT": str(self.port), "PORTICO_DATA_DIR": str(self.data)}

@@ -129,7 +129,7 @@ class Edge:
     def open(
         self, method: str, path: str, body: Any = None, headers: Headers | None = None, *, token: bool = True
     ) -> tuple[HTTPConnection, HTTPResponse]:
-        """Sends a request and reads the answer's head. The path goes out as it is; an object as body becomes JSON."""
+        """Send a request and read the answer's head. The path goes out as it is; an object as body becomes JSON."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         sent = {**(self.bearer if token else {}), **(headers or {})}
         if body is not None and not isinstance(body, bytes):
@@ -163,7 +163,7 @@ class Edge:
             return _reply(response)
 
     def leave(self, request: bytes) -> None:
-        """Sends these bytes and goes away once the service has been reached."""
+        """Send these bytes and go away once the service has been reached."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(request)
             self.stub_services["inference"].wait_for("waiting")

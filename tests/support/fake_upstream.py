@@ -84,7 +84,7 @@ class Peer:
         await self.send(b"0\r\n\r\n")
 
     async def gone(self) -> None:
-        """Returns when the client has closed its side."""
+        """Return when the client has closed its side."""
         with contextlib.suppress(ConnectionError):
             while await self._reader.read(65536):
                 pass

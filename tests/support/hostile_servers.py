@@ -60,7 +60,7 @@ async def endless_s3() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def noisy_postgres() -> AsyncIterator[int]:
-    """Says one notice of 80 MiB to whoever signs in."""
+    """Say one notice of 80 MiB to whoever signs in."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -80,7 +80,7 @@ async def noisy_postgres() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def bloated_qdrant() -> AsyncIterator[int]:
-    """Answers queries with one point of 64 MiB."""
+    """Answer queries with one point of 64 MiB."""
     async with HostileQdrant({"Query": found(scored(payload=payload("x" * 64 * MIB)))}, address=f"{HERE}:0") as server:
         yield server.port
 

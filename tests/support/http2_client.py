@@ -48,7 +48,7 @@ class Http2Client:
         self.closed = False
 
     async def run(self) -> None:
-        """Reads until the connection ends."""
+        """Read until the connection ends."""
         self._flush()
         try:
             while data := await self._reader.read(1 << 16):
@@ -64,7 +64,7 @@ class Http2Client:
             self._changed.notify_all()
 
     def start(self, path: str, headers: Headers = ()) -> Stream:
-        """Sends the head of a call."""
+        """Send the head of a call."""
         stream = Stream(self._connection.get_next_available_stream_id())
         head = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x")]
         head += [("content-type", "application/grpc"), ("te", "trailers"), *headers]
@@ -74,7 +74,7 @@ class Http2Client:
         return stream
 
     async def send(self, stream: Stream, data: bytes, *, end: bool = False) -> None:
-        """Sends as much as the server takes, which may be for ever; returns early when it has answered."""
+        """Send as much as the server takes, which may be for ever; return early when it has answered."""
         rest = memoryview(data)
         while rest or end:
             if stream.over or self.closed:

@@ -85,7 +85,7 @@ class Caller:
         return answer
 
     async def provider(self, url: str = "", **more: Any) -> Any:
-        """Makes a provider: of the fake's URL, or echo."""
+        """Make a provider: of the fake's URL, or echo."""
         fields = {"driver": "openai-compatible", "credentials": {"apiKey": API_KEY}} if url else {"driver": "echo"}
         request = provider_service_pb2.CreateProviderRequest(**{"key": "p", "label": "P", **fields, **more})
         if url:
@@ -123,7 +123,7 @@ class Harness(serving.Harness):
         return Caller(self, self.signer.token(**claims), rest, request_id)
 
     async def flush(self) -> None:
-        """Lets everything that has ended be written."""
+        """Let everything that has ended be written."""
         await self.domain.meter.flush()
 
 

@@ -22,7 +22,7 @@ _START_SECONDS = 60
 
 @contextlib.contextmanager
 def postgres() -> Iterator[dict[str, Any]]:
-    """Yields what asyncpg's `connect` takes."""
+    """Yield what asyncpg's `connect` takes."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
         user = _unprivileged()

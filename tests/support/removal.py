@@ -16,7 +16,7 @@ MARKER = "planted-marker-4711"
 
 
 def hurry(running: Running, *, again: float = 0.05, patience: float = 1000.0) -> None:
-    """Passes follow each other at once; a provider that refuses is given up after `patience` seconds."""
+    """Let passes follow each other at once; a provider that refuses is given up after `patience` seconds."""
     running.platform.removals.again_seconds = again
     running.platform.removals.patience_seconds = patience
 
@@ -35,7 +35,7 @@ async def passes(running: Running, tenant: str = "acme", project: str = "p1") ->
 
 
 async def removed(running: Running, tenant: str = "acme", project: str = "p1") -> None:
-    """Returns when the removal has ended."""
+    """Return when the removal has ended."""
     async with asyncio.timeout(60):
         while not (await passes(running, tenant, project))[1]:
             await asyncio.sleep(0.01)

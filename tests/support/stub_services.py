@@ -213,7 +213,7 @@ def recorder(keys: list[dict[str, str]]) -> Server:
 
 
 async def serve(service: str, ports: dict[str, int], keys: list[dict[str, str]]) -> None:
-    """Prints the port of each cluster; `ports` are those to take."""
+    """Print the port of each cluster; `ports` are those to take."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     chain, ready = Chain([], edge_secret=Secret(EDGE_SECRET)), Health()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Returns when `condition` holds; AssertionError if it does not within `seconds`."""
+    """Return when `condition` holds; AssertionError if it does not within `seconds`."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + seconds
     while not condition():

@@ -84,7 +84,7 @@ class Http1Call:
         self._head += wire.header_lines(metadata)
 
     async def write(self, message: Any) -> None:
-        """Sends a message of a stream at once."""
+        """Send a message of a stream at once."""
         self._writer.send(self._begin() + wire.chunk_of(self._serialize(message)))
         if self._writer.paused:
             await self._writer.drained()
@@ -102,7 +102,7 @@ class Http1Call:
         self._status = wire.status_lines(code, details, trailing_metadata)
 
     def end(self, message: Any = None) -> None:
-        """Sends the rest of the answer: `message`, if there is one, and the status."""
+        """Send the rest of the answer: `message`, if there is one, and the status."""
         status = self._status
         if status is None and message is not None:
             self._writer.send(self._begin() + wire.chunk_of(self._serialize(message)) + wire.OK)

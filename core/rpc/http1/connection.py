@@ -239,14 +239,14 @@ class ServerConnection(asyncio.Protocol):
         raise _Unfit(status)
 
     def _begin(self) -> None:
-        """Starts the call, whose body comes later."""
+        """Start the call, whose body comes later."""
         method = self._server.method(self._path)
         self._body = Body(method.policy.max_request_bytes if method else 0, self)
         self.deadline = math.inf
         self._task = self._loop.create_task(self._serve(method, self._headers, self._body))
 
     def _refuse(self, status: bytes) -> None:
-        """Answers what is no request. Where a call is running, or has been answered, there is nothing left to say."""
+        """Answer what is no request. Where a call is running, or has been answered, there is nothing left to say."""
         if self._answered or self._started or (self._task is not None and not self._receiving):
             self.abort()
             return

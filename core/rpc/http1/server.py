@@ -31,7 +31,7 @@ class Http1Server:
         self._stopping = False
 
     async def start(self, listen: str) -> int:
-        """Serves on host:port and returns the port. Raises OSError."""
+        """Serve on host:port and return the port. Raises OSError."""
         loop = asyncio.get_running_loop()
         host, _, port = listen.rpartition(":")
         self._listener = await loop.create_server(lambda: self._accept(loop), host.strip("[]"), int(port), backlog=1024)
@@ -40,7 +40,7 @@ class Http1Server:
         return bound
 
     async def stop(self, grace: float) -> None:
-        """Takes no more calls; those in flight have `grace` seconds to end."""
+        """Take no more calls; those in flight have `grace` seconds to end."""
         if self._listener is None or self._sweeper is None:
             return
         self._stopping = True

@@ -28,7 +28,7 @@ class Stage(Protocol):
     in the reverse order, before the caller is told of an error; it must not raise."""
 
     def begin(self, call: RpcCall) -> Awaitable[None] | None:
-        """Returns what is left to be awaited, if anything. A stage that counts must leave nothing: a call that is
+        """Return what is left to be awaited, if anything. A stage that counts must leave nothing: a call that is
         cancelled there has not begun, and would stay counted."""
 
     def end(self, call: RpcCall, outcome: Outcome) -> None: ...

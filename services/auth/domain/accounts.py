@@ -136,7 +136,7 @@ class Accounts:
         return session
 
     async def change_password(self, current: str, new: str) -> Session:
-        """Ends every other session of the caller; the one that is returned takes the place of the caller's."""
+        """End every other session of the caller; the one that is returned takes the place of the caller's."""
         caller = await self._own_session()
         tenant, user = caller.tenant, caller.person
         audit.change().resource_id = user.id
@@ -217,7 +217,7 @@ class Accounts:
 
 @asynccontextmanager
 async def _answered_after(seconds: float) -> AsyncIterator[None]:
-    """Answers of the block, and its refusals, wait until so long after its beginning: what it had to read tells on its
+    """Delay the block's answer, or refusal, until so long after its beginning: what it had to read tells on its
     time otherwise."""
     loop = asyncio.get_running_loop()
     earliest = loop.time() + seconds

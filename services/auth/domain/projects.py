@@ -91,7 +91,7 @@ class Projects:
         return updated
 
     async def delete(self, reference: str) -> None:
-        """Closes the project, lets every service know, takes back every token and session in it, and removes it. Safe
+        """Close the project, tell every service, take back every token and session in it, and remove it. Safe
         to repeat; one that is cut off is finished by `finish_deletions`."""
         caller = await self._callers.current()
         project = await self._callers.project(caller, reference)
@@ -107,7 +107,7 @@ class Projects:
         await self._remove(caller.tenant, project.id)
 
     async def finish_deletions(self) -> None:
-        """Goes on with those that were cut off, by a crash or because the store was away."""
+        """Resume deletions that were interrupted, by a crash or because the store was away."""
         for each in await self._deletions.unpublished(_CUT_OFF_SECONDS):
             await _attempt(self._settle(Tenant(each.tenant), each.project))
         pending, _ = await self._deletions.pending(AUTH)
@@ -116,7 +116,7 @@ class Projects:
                 await _attempt(self._remove(Tenant(each.tenant), each.project))
 
     async def _settle(self, tenant: Tenant, project_id: str) -> None:
-        """Finishes a deletion that had been begun; one that had not yet closed the project has not happened."""
+        """Finish a deletion that had been begun; one that had not yet closed the project has not happened."""
         known = await self._tenants.get(tenant.slug) is not None
         project = await self._tables.projects.get(tenant, project_id) if known else None
         if project is None or project.status != CLOSING:

@@ -139,7 +139,7 @@ class RevocationLog:
             self._watchers.discard(watcher)
 
     async def close(self) -> None:
-        """Ends all watches, which would hold up the server's stop."""
+        """End all watches, which would hold up the server's stop."""
         self._closed = True
         for watcher in self._watchers:
             watcher.end()

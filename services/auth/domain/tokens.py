@@ -122,7 +122,7 @@ class Tokens:
         expires_at: float | None = None,
         parent_id: str = "",
     ) -> tuple[ApiToken, str]:
-        """Makes a token without asking whether anybody may; the operator's commands do so, too."""
+        """Make a token without asking whether anybody may; the operator's commands do so, too."""
         id, now = new_id(), self._clock()
         if expires_at is None:
             expires_at = self._latest_expiry

@@ -70,7 +70,7 @@ class Users:
         return await self._write(caller.tenant, user, wanted)
 
     async def delete(self, id: str) -> None:
-        """Disables first, so that the account cannot sign in while what it holds is taken back. Safe to repeat."""
+        """Disable first, so that the account cannot sign in while what it holds is taken back. Safe to repeat."""
         caller = await self._callers.current()
         user = await self._find(caller, id)
         await self._quotas.change(caller)

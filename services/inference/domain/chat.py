@@ -44,7 +44,7 @@ class Chat:
         self._max_answer_bytes = max_answer_bytes
 
     async def answer(self, body: Body) -> Completion | AnyChatStream:
-        """Answers OpenAI's request: with a stream where it says so. Raises PorticoError."""
+        """Answer OpenAI's request: with a stream where it says so. Raises PorticoError."""
         requests.check_chat(body)
         call = calls.begin(calls.CHAT, body["model"])
         options = requests.client_options(body, call.request_id)

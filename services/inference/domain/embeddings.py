@@ -107,7 +107,7 @@ class Embeddings:
         self._meter = meter
 
     async def answer(self, body: Body) -> Embedded:
-        """Answers OpenAI's request. Raises PorticoError."""
+        """Answer OpenAI's request. Raises PorticoError."""
         requests.check_embedding(body)
         call = calls.begin(calls.EMBEDDING, body["model"])
         request_id = requests.own_request_id(body, call.request_id)

@@ -10,7 +10,7 @@ _KEY_LIKE = re.compile(r"(?i)\b(?:sk-|ptc_|gsk_|bearer\s+)[A-Za-z0-9_.*~+/=-]{6,
 
 
 def scrubber(secrets: tuple[str, ...], model_id: str, model_key: str) -> Scrub:
-    """Takes the route's own secrets and whatever looks like a key out of a text, and says the public model key."""
+    """Take the route's own secrets and whatever looks like a key out of a text, and say the public model key."""
     private = re.compile(rf"(?<![\w-]){re.escape(model_id)}(?![\w-])") if model_id != model_key else None
 
     def scrub(text: str) -> str:

@@ -91,7 +91,7 @@ class ProviderSender:
         return await self._clients.acquire(route.client_key, route.make_client)
 
     def drain(self, stream: Stream) -> None:
-        """Reads what follows the last event, so that the connection can be used again; nobody waits for it."""
+        """Read what follows the last event, so that the connection can be used again; nobody waits for it."""
         try:
             self._tasks.spawn("drain stream", _drain(stream))
         except PorticoError:  # too much background work: the stream closes its connection when it is forgotten

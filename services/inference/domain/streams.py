@@ -43,7 +43,7 @@ class AnyChatStream(Protocol):
         """What `next` gave out cannot be sent on: ends the call with this error."""
 
     async def close(self) -> None:
-        """Ends the call. If the stream has not ended, the client has gone."""
+        """End the call. If the stream has not ended, the client has gone."""
 
 
 class KeepAlive:
@@ -99,7 +99,7 @@ class ChatStream:
         self._woken = False
 
     async def open(self) -> bytes | None:
-        """Reads to the first chunk, but no longer than the client can be kept waiting. Returns the beginning of an
+        """Read to the first chunk, but no longer than the client can be kept waiting. Returns the beginning of an
         answer that is JSON instead of a stream. Raises Refusal or PorticoError for what breaks the stream before its
         first chunk: nothing has been sent to the client then."""
         self._keep_alive.watch(self)

@@ -178,7 +178,7 @@ class S3Store:
             return [each["Key"] for each in answer.get("Contents", ())][:MAX_LISTED]
 
     async def _unfinished(self, prefix: str) -> list[tuple[str, str]]:
-        """Names and ids of some unfinished uploads."""
+        """Names and ids of some unfinished multipart uploads."""
         answer = await self._call("list_multipart_uploads", Prefix=prefix, MaxUploads=MAX_LISTED)
         with provider_errors():
             return [(each["Key"], each["UploadId"]) for each in answer.get("Uploads", ())][:MAX_LISTED]

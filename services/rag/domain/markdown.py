@@ -32,7 +32,7 @@ class MarkdownFiles:
         self._orphan_collector = orphan_collector
 
     async def write(self, project: Project, file: File, content: AsyncIterator[bytes]) -> File | None:
-        """Stores the Markdown, in place of what there was, and marks the file as converted. None: the file is not there
+        """Store the Markdown, in place of what there was, and mark the file as converted. None: the file is not there
         any more as it was, and nothing is left. Raises as FileStore.put, and whatever `content` raises."""
         bucket = await self._buckets.by_id(project, file.bucket_id)
         if bucket is None:
@@ -54,6 +54,6 @@ class MarkdownFiles:
         return changed
 
     async def mark(self, project: Project, file: File, status: str, error: str = "") -> File | None:
-        """Says how far the conversion is; `error` why it failed or was skipped. What Markdown there is stays."""
+        """Say how far the conversion is; `error` why it failed or was skipped. What Markdown there is stays."""
         markdown = Markdown(status, error, file.markdown.object_id, file.markdown.size)
         return await self._records.set_markdown(project, file, markdown, time.time())

@@ -103,7 +103,7 @@ class OrphanCollector:
         return changed
 
     async def finish(self, intent: UploadIntent, orphans: Sequence[str]) -> None:
-        """Removes the objects that are known to be orphans, and the intent. What fails is left to the sweep."""
+        """Remove the objects that are known to be orphans, and the intent. What fails is left to the sweep."""
         try:
             await self._finish(intent, orphans)
         except PorticoError as error:
@@ -117,7 +117,7 @@ class OrphanCollector:
         return await self._table.count(MAIN, where)
 
     async def sweep(self) -> int:
-        """Settles the notes whose time has come; says how many there were. A provider that fails is left alone until
+        """Settle expired upload intents. Returns how many there were. A provider that fails is left alone until
         the next sweep: the others' notes do not wait for it again and again."""
         due = {"dueAt": Cond(Op.LTE, self._clock())}
         failing: set[tuple[Project, str]] = set()

@@ -92,21 +92,21 @@ class Upload:
         self._committing = False
 
     async def write(self, content: AsyncIterator[bytes]) -> None:
-        """Stores the content; once. Raises PayloadTooLarge, InsufficientStorage, and whatever `content` raises."""
+        """Store the content; once. Raises PayloadTooLarge, InsufficientStorage, and whatever `content` raises."""
         self._intent = await self._deps.orphan_collector.register(self._project, self._bucket, (self._object_id,))
         with await self._deps.stores.use(self._project, self._provider) as store:
             async with aclosing(self._measured(content)) as measured:
                 self._stored = await store.put(self._bucket.location(self._project), self._object_id, measured)
 
     async def commit(self, new: NewFile) -> File:
-        """Makes it a file. It goes through to its end even if the caller is cancelled, for what it has begun must be
+        """Make it a file. It goes through to its end even if the caller is cancelled, for what it has begun must be
         known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict, Unavailable."""
         checked = new.checked(self._deps.rules)
         self._committing = True
         return await self._to_its_end("commit upload", self._commit(checked))
 
     async def abandon(self) -> None:
-        """Removes what was written, unless it was committed or may have been. What fails is left to the sweep."""
+        """Remove what was written, unless it was committed or may have been. What fails is left to the sweep."""
         if self._intent is None or self._committing:
             return
         try:

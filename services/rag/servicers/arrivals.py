@@ -65,7 +65,7 @@ class Arrivals:
             message = await self.next()
 
     async def skip(self, at_most: int, seconds: float) -> None:
-        """Lets a sender who is refused finish, within bounds: one who is cut off in the middle may not read why."""
+        """Let a sender who is refused finish, within bounds: one who is cut off in the middle may not read why."""
         try:
             async with asyncio.timeout(seconds):
                 async for message in self._messages:

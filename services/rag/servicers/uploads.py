@@ -42,7 +42,7 @@ class UploadReader:
     async def read(
         self, messages: AsyncIterator[Any], begin: Begin, from_form: FromForm, from_json: FromJson | None = None
     ) -> File:
-        """Stores and commits the file that the call's body holds. Raises InvalidInput, RequestTimeout and what uploads
+        """Store and commit the file that the call's body holds. Raises InvalidInput, RequestTimeout and what uploads
         raise."""
         arrivals = Arrivals(messages, self._pace)
         try:

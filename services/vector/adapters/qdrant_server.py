@@ -75,7 +75,7 @@ class QdrantServer:
             await asyncio.wait(self._closing)
 
     def _retire(self) -> None:
-        """Calls in progress are let end."""
+        """Close the client once its calls in progress have ended."""
         client, self._client = self._client, None
         if client is not None:
             closing = asyncio.create_task(client.close(grpc_grace=CALL_SECONDS))

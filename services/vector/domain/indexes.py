@@ -76,7 +76,7 @@ class NewIndex:
 
 
 def folded(name: str) -> str:
-    """Names that are the same here are one."""
+    """The name in the form in which it is unique."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -226,7 +226,7 @@ class Indexes:
         return await self._make(project, provider, existing)
 
     async def _make(self, project: Project, provider: Provider, index: Index) -> tuple[Index, bool]:
-        """Lets the engine make the place, and the index appear; of several calls at once, one makes it."""
+        """Let the engine make the place, and the index appear; of several calls at once, one makes it."""
         try:
             await self._providers.active(project, provider.key)
             with await self._engines.use(project, provider) as engine:

@@ -46,7 +46,7 @@ class Vectors:
         self._log = log
 
     async def upsert(self, ref: IndexRef, read: Callable[[], list[Point]], size: int) -> int:
-        """Writes what `read` makes of the request's `size` bytes; durable on return. How many points there were.
+        """Write what `read` makes of the request's `size` bytes; durable on return. How many points there were.
         Raises FailedPrecondition while a migration copies the index."""
 
         async def write(resolved: ResolvedIndex, engine: VectorEngine) -> int:

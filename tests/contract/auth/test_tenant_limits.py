@@ -101,7 +101,7 @@ class TestUsers:
 
 class TestSessions:
     async def revocations(self, auth: AuthClient) -> int:
-        """Records in the store that all tenants share, which are what every service holds in memory, too."""
+        """Records in the store that all tenants share, which every service also holds in memory."""
         count = await tables(auth).revocations.count(MAIN, {"tenant": "acme"})
         assert auth.running.platform.revocations.size <= count
         return count

@@ -29,7 +29,7 @@ def _has_seen(upstream: FakeUpstream, requests: int) -> bool:
 
 
 def _raw(*segments: bytes) -> Script:
-    """Answers every request of a connection with these bytes, then closes."""
+    """Answer every request of a connection with these bytes, then close it."""
 
     async def serve(peer: Peer) -> None:
         if await peer.request():

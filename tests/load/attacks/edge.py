@@ -22,7 +22,7 @@ _NO_BODY = _HALF_A_HEAD + b"content-type: application/json\r\ncontent-length: 60
 
 
 def streams(count: int, size: int, path: str = _LOGIN, *, who: str = "", connections: int = 12) -> Strike:
-    """Requests over HTTP/2 whose bodies of `size` bytes never end, `count` at a time on each connection."""
+    """Send requests over HTTP/2 whose bodies of `size` bytes never end, `count` at a time on each connection."""
 
     async def strike(target: Target, seen: Counter[str]) -> None:
         request = Request(head(path, target.bearer(who)), size)

@@ -50,7 +50,7 @@ def health(clock: Clock) -> Health:
 
 @pytest.fixture
 async def ask(health: Health) -> AsyncIterator[Ask]:
-    """Asks over a real channel."""
+    """Ask over a real channel."""
     server = grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")

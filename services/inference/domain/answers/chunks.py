@@ -232,7 +232,7 @@ class ChunkStream:
         return self._head or self._begin({})
 
     def _finish(self, chunks: list[Chunk]) -> None:
-        """Gives every choice that the provider left open its end. An answer without a choice is none."""
+        """Give every choice that the provider left open its end. An answer without a choice is none."""
         if not self._choices:
             raise malformed()
         self.done = True

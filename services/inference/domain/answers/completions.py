@@ -135,7 +135,7 @@ def _assembled(chunks: Iterable[Chunk]) -> Body:
 
 
 def _merge(whole: dict[str, Any], part: Mapping[str, Any], *, calls: bool = False) -> None:
-    """Puts one delta to those before it: texts and lists grow, with `calls` also tool calls by their number.
+    """Put one delta to those before it: texts and lists grow, with `calls` also tool calls by their number.
 
     Only a delta's own tool calls have been checked; a field of that name anywhere else is a list like any other.
     """

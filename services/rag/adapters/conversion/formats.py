@@ -43,7 +43,7 @@ def tidy(text: str) -> str:
 
 
 def _without_its_contents(package: str) -> None:
-    """Makes the package importable, without running what it would import first."""
+    """Make the package importable, without running what it would import first."""
     if package not in sys.modules:
         spec = importlib.util.find_spec(package)
         assert spec is not None

@@ -84,14 +84,14 @@ def child(element: Element, name: str) -> Element | None:
 
 
 def unwrap(element: Element) -> None:
-    """Puts its children in its place."""
+    """Put its children in its place."""
     parent = element.getparent()
     at = parent.index(element)
     parent[at : at + 1] = list(element)
 
 
 def resolve_alternates(root: Element) -> None:
-    """Takes of every AlternateContent what current programs show, which is the first choice."""
+    """Take of every AlternateContent what current programs show, which is the first choice."""
     for each in list(every(root, "AlternateContent")):
         choice = child(each, "Choice")
         if choice is None:

@@ -67,7 +67,7 @@ def _simplified(package: Package) -> BinaryIO:
 
 
 def _repaired_styles(root: Element) -> set[str]:
-    """Makes mammoth read styles that lack what it needs, and gives those by which text is hidden."""
+    """Make mammoth read styles that lack what it needs, and give those by which text is hidden."""
     hidden = set[str]()
     for style in list(every(root, "style")):
         if attribute(style, "styleId") is None:
@@ -192,7 +192,7 @@ def _nearest(element: Element, name: str, within: Element | None = None) -> Elem
 
 
 def _keep_known(element: Element) -> None:
-    """Takes away what is deleted, and whatever mammoth does not know from around its content."""
+    """Take away what is deleted, and whatever mammoth does not know from around its content."""
     for each in list(element):
         name = local(each)
         if name in _GONE or not name:

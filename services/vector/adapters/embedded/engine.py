@@ -78,7 +78,7 @@ class EmbeddedEngine:
             self.pool.release(folder)
 
     async def clear(self, project: Project) -> None:
-        """Removes all that there is of the project, also of indexes that nobody knows of because their making or
+        """Remove all that there is of the project, also of indexes that nobody knows of because their making or
         dropping was cut off. Safe to repeat."""
         folder = self._root / project.tenant.slug / project.id
         for name in await asyncio.to_thread(_names_in, folder):
@@ -136,7 +136,7 @@ class EmbeddedEngine:
         return self._root / location.scope.tenant.slug / location.scope.id / location.index_id
 
     def _writer(self, folder: Path) -> asyncio.Lock:
-        """Writes of one index are done one after the other."""
+        """The lock of an index's writes, which run one after the other."""
         return self._writers.setdefault(folder, asyncio.Lock())
 
     async def _call(self, location: IndexLocation, method: str, *args: Any) -> Any:

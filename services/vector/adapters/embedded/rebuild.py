@@ -64,7 +64,7 @@ class Rebuilds:
         return folder in self._tasks
 
     async def finished(self) -> None:
-        """Waits for the rebuilds that are due."""
+        """Wait for the rebuilds that are due."""
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
 

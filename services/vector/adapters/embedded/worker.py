@@ -136,7 +136,7 @@ class EngineWorker:
         shutil.rmtree(folder / generation, ignore_errors=True)
 
     def forget(self, folder: Path) -> None:
-        """Closes the index."""
+        """Close the index."""
         shard = self._open.pop(folder, None)
         if shard is not None:
             shard.close()
@@ -147,7 +147,7 @@ class EngineWorker:
         self._open[folder] = Shard(folder, generation)
 
     def catch_up(self, folder: Path, ids: Sequence[str], points: Sequence[Row]) -> None:
-        """Does noted writes."""
+        """Repeat writes that were recorded during the rebuild."""
         shard, there = self._open[folder], codec.decode_points(points)
         shard.delete(list(set(ids) - {point.id for point in there}))
         if there:
@@ -200,7 +200,7 @@ def main(descriptor: int, max_open: int, keep_free: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Asks the system for a SIGKILL when the parent dies, so no orphan holds the index against the next start."""
+    """Ask the system for a SIGKILL when the parent dies, so no orphan holds the index against the next start."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 

@@ -146,7 +146,7 @@ class _Link(asyncio.Protocol):
             future.set_result(answer)
 
     async def close(self) -> None:
-        """Waits until the process has answered what it was asked and has ended."""
+        """Wait until the process has answered what it was asked and has ended."""
         if not self.broken:
             self._transport.write_eof()
         try:
