@@ -17,7 +17,9 @@ _PATH = re.compile(r"[\w.-]+(/[\w.*-]+)+/?|[\w-]+/")
 _FILE = re.compile(r"[\w*-]+\.(py|md|yaml|toml|proto|lua)")
 _MAKE = re.compile(r"\bmake ([a-z][a-z0-9-]*)")
 _HOP = re.compile(r"^\| \[(?P<path>[^\]]+)\]\([^)]+\) \| `(?P<symbol>[^`]+)` \|", re.M)
-_BLOCK = re.compile(r"^(?:```.*?^```$|(?: {4}.*\n)+)", re.M | re.S)
+_LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]*)#(?P<anchor>[^)]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.M)
+_BLOCK = re.compile(r"^(?: *```.*?^ *```$|(?: {4}[^\n]*\n)+)", re.M | re.S)
 
 
 @cache
@@ -30,7 +32,7 @@ def tracked() -> frozenset[str]:
 
 def named_paths(text: str) -> list[str]:
     """Patterns of the paths in code spans that begin with a folder of the repository, and of single file names."""
-    roots = {path for path in tracked() if "/" not in path}
+    roots = {path for path in tracked() if "/" not in path} - {"."}
     spans = [span.rstrip("/") for span in _CODE.findall(_BLOCK.sub("", text))]
     paths = [f"./{span}" for span in spans if _PATH.fullmatch(span) and span.partition("/")[0] in roots]
     return [*paths, *(f"*/{span}" for span in spans if _FILE.fullmatch(span))]
@@ -46,6 +48,20 @@ def defined_in(source: str) -> set[str]:
             functions = (each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
             found |= {f"{node.name}.{each.name}" for each in functions}
     return found
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings, as GitHub makes them."""
+    headings = _HEADING.findall(_BLOCK.sub("", text))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_heading_that_a_guide_links_to_is_there(guide: str) -> None:
+    file = ROOT / guide
+    links = _LINK.findall(file.read_text())
+    targets = {path: file if not path else file.parent / path for path, _ in links}
+    assert [(path, anchor) for path, anchor in links if anchor not in anchors(targets[path].read_text())] == []
 
 
 @pytest.mark.parametrize("guide", GUIDES)
