@@ -1,4 +1,4 @@
-"""What every Portico service stands on. Knows no service.
+"""The platform that every Portico service is built on. Imports no service.
 
 Importing this package switches gRPC's fork handlers off, for this process and for those that it starts. They run in a
 child between fork and exec, restart gRPC's threads there, and crash some children before their program has begun. gRPC

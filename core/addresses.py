@@ -1,4 +1,4 @@
-"""Network addresses as what limits are counted by."""
+"""Client networks, which limits per address are counted by."""
 
 import hashlib
 import ipaddress
@@ -10,7 +10,7 @@ _IPV6_NETWORK = 64
 
 @lru_cache(4096)
 def network_of(peer: str) -> str:
-    """Whom an address stands for: an IPv4 address for itself, an IPv6 address for its /64.
+    """The network of a client: an IPv4 address itself, or the /64 of an IPv6 address.
 
     Takes a bare address or gRPC's `ipv4:host:port` and `ipv6:[host]:port`. What is no address, such as a path of a Unix
     socket, becomes a text of bounded length.

@@ -1,4 +1,4 @@
-"""One process of one service: from the environment to a running server, and back down in order.
+"""The start and the stop of a service's process: from the environment to a running server, and back down in order.
 
     main("inference", Settings, build, collections=COLLECTIONS)
 
@@ -63,7 +63,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class CoreSettings:
-    """What every service reads."""
+    """The settings that every service reads."""
 
     rpc: RpcSettings
     log: LogSettings
@@ -163,7 +163,7 @@ def run(
 
 
 def load(settings_class: type[S], env: Mapping[str, str]) -> tuple[CoreSettings, S]:
-    """Both halves of a service's settings. Raises ConfigError with the mistakes of both."""
+    """Load core's settings and the service's own. Raises ConfigError with the mistakes of both."""
     problems: list[str] = []
     loaded: list[object] = []
     for cls in (CoreSettings, settings_class):
@@ -270,7 +270,8 @@ def _platform(service: str, settings: CoreSettings, schema: Schema) -> Platform:
 
 
 def _chain(platform: Platform) -> Chain:
-    """The order of the stages is the design's; telemetry and errors stand around all of these, in `Chain` itself."""
+    """The interceptor chain. The order of the stages is the design's; telemetry and errors stand around all of these,
+    in `Chain` itself."""
     rpc = platform.settings.rpc
     load = LoadShedding(rpc.max_concurrent_calls)
     stages: list[Stage] = [

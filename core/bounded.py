@@ -1,4 +1,4 @@
-"""A dict of bounded size: what was used longest ago makes room for what is new."""
+"""A dict of bounded size that evicts its oldest entry."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -35,7 +35,7 @@ class BoundedDict(OrderedDict[K, V]):
             self._shrink()
 
     def evict(self) -> None:
-        """Make the first entry go, whether it is busy or not."""
+        """Evict the first entry, whether it is busy or not."""
         key, value = self.popitem(last=False)
         if self._evicted is not None:
             self._evicted(key, value)

@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Child:
-    """A started program."""
+    """A child process."""
 
     def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
         self.pid = popen.pid
@@ -28,7 +28,7 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """None: it runs. Negative: the number of the signal that ended it."""
+        """The exit status of the process. None: it runs. Negative: the number of the signal that ended it."""
         return self._popen.returncode
 
     async def wait(self) -> int:
@@ -54,8 +54,8 @@ def start(program: Sequence[str], **options: Any) -> Child:
 
 @asynccontextmanager
 async def running(program: Sequence[str], **options: Any) -> AsyncIterator[tuple[Child, asyncio.StreamReader]]:
-    """A program in a session of its own, and its standard output. At the end of the block it is gone, and what it has
-    started with it. Raises OSError."""
+    """Run a program in a session of its own and give its standard output. At the end of the block it is gone, and what
+    it has started with it. Raises OSError."""
     popen = _popen(program, {**options, "stdout": subprocess.PIPE, "start_new_session": True})
     child, output, transport = Child(popen), asyncio.StreamReader(), None
     try:

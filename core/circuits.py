@@ -17,7 +17,7 @@ class CircuitOpen(Unavailable):
 
 
 class Outcome(Enum):
-    """What a call says about the provider's health."""
+    """The outcome of a call as to the provider's health."""
 
     ANSWERED = auto()
     FAILED = auto()
@@ -51,7 +51,7 @@ class CircuitBreakers:
         self._circuits: BoundedDict[Key, _Circuit] = BoundedDict(capacity)
 
     def enter(self, key: Key) -> bool:
-        """Call before each call, and `leave` after it with what this returned: True if it is the probe.
+        """Admit a call; call `leave` after it with what this returned: True if it is the probe.
 
         Raises CircuitOpen, whose `retry_after` tells when a probe may be tried.
         """
@@ -82,7 +82,7 @@ class CircuitBreakers:
                 self._count_failure(key, circuit)
 
     def open_keys(self) -> list[Key]:
-        """Those whose calls are refused or probed now."""
+        """Keys whose calls are refused or probed now."""
         return [key for key, circuit in self._circuits.items() if circuit.opened_at is not None]
 
     def _count_failure(self, key: Key, circuit: _Circuit) -> None:

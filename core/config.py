@@ -129,7 +129,7 @@ class _Variable:
         return f"{self.reader.allowed}, {'length ' if self.reader.sized else ''}{bounds}"
 
     def read(self, text: str) -> Any:
-        """Raises ValueError when the text is not allowed."""
+        """Parse the variable's text. Raises ValueError where it is not allowed."""
         value = self.reader.parse(text)
         size = value
         if self.reader.sized:

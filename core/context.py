@@ -13,7 +13,7 @@ from core.tenancy import Project, Tenant
 
 
 class Kind(StrEnum):
-    """What the bearer of a token is."""
+    """The kind of a token's bearer."""
 
     SESSION = "session"
     API = "api"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a verified token says. `scopes` are "area:level" (levels read < write < admin) or "*"."""
+    """The content of a verified token. `scopes` are "area:level" (levels read < write < admin) or "*"."""
 
     project: Project
     subject: str

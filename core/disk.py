@@ -21,8 +21,8 @@ log = logs.get(__name__)
 
 
 async def on_disk(work: Callable[[], T], threads: Executor | None = None) -> T:
-    """What `work` gives, done in a thread. A call that is cancelled ends when its thread has: nothing is closed or
-    removed under a thread's hands. Raises InsufficientStorage and Unavailable for an OSError."""
+    """Run disk work in a thread and return its result. A call that is cancelled ends when its thread has: nothing is
+    closed or removed under a thread's hands. Raises InsufficientStorage and Unavailable for an OSError."""
     running = asyncio.get_running_loop().run_in_executor(threads, work)
     cancelled: asyncio.CancelledError | None = None
     while not running.done():
@@ -38,13 +38,13 @@ async def on_disk(work: Callable[[], T], threads: Executor | None = None) -> T:
 
 
 def scratch_file(folder: Path) -> IO[bytes]:
-    """An unbuffered file that is gone when it is closed, and whatever happens to the process. Makes the folder."""
+    """An unbuffered file without a name, which is gone when it is closed or the process ends. Makes the folder."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 
 def write_all(file: IO[bytes], content: bytes | bytearray) -> None:
-    """An unbuffered file may take less than it is given."""
+    """Write all of the data, as an unbuffered file may take less than it is given."""
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]

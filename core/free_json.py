@@ -27,8 +27,8 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any] | None)
 
 
 def read(field: str, text: "str | bytes | msgspec.Raw") -> dict[str, Any]:
-    """An object from its JSON text; null: an empty one. Refuses a name that an object has twice, as the edge does where
-    it parses: one of the two values would be lost."""
+    """Parse an object from its JSON text; null: an empty one. Refuses a name that an object has twice, as the edge does
+    where it parses: one of the two values would be lost."""
     value = json_bodies.read(_OBJECT, text, field) or {}
     if _most_names(text if isinstance(text, bytes) else _bytes(text)) > _names(value):
         _refuse_repeated(field, text if isinstance(text, str) else bytes(text))
@@ -36,8 +36,8 @@ def read(field: str, text: "str | bytes | msgspec.Raw") -> dict[str, Any]:
 
 
 def check(field: str, value: Mapping[str, Any], *, at_most: int) -> None:
-    """`at_most` is in bytes of JSON. Numbers must be finite, integers have at most 64 bits, text is Unicode without
-    NUL (which PostgreSQL does not keep)."""
+    """Check that a value is free JSON within its limits. `at_most` is in bytes of JSON. Numbers must be finite,
+    integers have at most 64 bits, text is Unicode without NUL (which PostgreSQL does not keep)."""
     try:
         size = len(orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS))
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Whether a service can do its work: checks of what it depends on, told through the gRPC health protocol.
+"""Readiness of a service: checks of its dependencies, reported through the gRPC health protocol.
 
 Checks run in the background, once every `ttl` seconds, so that a question costs nothing. Liveness, the name "live",
 asks nothing of anyone: restarting a process does not repair its database.
@@ -38,7 +38,7 @@ class _Check:
     _running: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def known(self) -> str:
-        """What is known, asking only when that has grown old."""
+        """The last outcome, asked for anew only once it has expired."""
         if self.clock() >= self.fresh_until:
             await self.refresh()
         return self.value
@@ -85,16 +85,16 @@ class Health:
 
     @property
     def serving(self) -> bool:
-        """What was found when the checks were last asked."""
+        """Whether the checks last found the service ready."""
         return not self.stopping and all(check.value == OK for check in self._checks)
 
     @property
     def stopping(self) -> bool:
-        """`shutting_down` was called."""
+        """Whether `shutting_down` was called."""
         return self._stopping
 
     def add(self, name: str, check: Callable[[], Awaitable[object]], *, timeout: float = 2.0, ttl: float = 5.0) -> None:
-        """A dependency that must answer. `check` raises when it does not; `timeout` and `ttl` are in seconds.
+        """Add the check of a dependency. `check` raises when it does not; `timeout` and `ttl` are in seconds.
 
         Add every check before `start`.
         """
@@ -115,7 +115,7 @@ class Health:
         return outcome | {"lifecycle": "shutting down"} if self._stopping else outcome
 
     async def shutting_down(self) -> None:
-        """NOT_SERVING from now on, whatever the checks say. There is no way back."""
+        """Report NOT_SERVING from now on, whatever the checks say. There is no way back."""
         self._stopping = True
         for loop in self._loops:
             loop.cancel()

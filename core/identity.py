@@ -1,4 +1,4 @@
-"""Who a bearer is: verifies Portico's tokens without a call to anybody.
+"""Verification of Portico's bearer tokens, without a call to another service.
 
 A token is `ptc_` and an ES256 JWT. Its key comes from auth's JWKS, and revoked ids from auth's stream; both are held in
 memory (`KeyRing`, `Revocations`), filled by auth itself in its own process and by `core.rpc.trust` in every other.

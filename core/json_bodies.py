@@ -1,4 +1,4 @@
-"""A JSON body as a typed value, or what is wrong with it. Pure."""
+"""Decoding of JSON bodies into typed values. Pure."""
 
 import re
 from mmap import mmap

@@ -1,4 +1,4 @@
-"""How much a JSON text would take to read, counted without reading it. Pure.
+"""Bounds on the shape of a JSON text, counted without parsing it. Pure.
 
 What a parser makes of a text costs by the number of its values, not by its length: 30 MiB may be one string, or ten
 million lists that take a second and a gigabyte. Both counts are found slice by slice, each in about a millisecond, so

@@ -1,4 +1,5 @@
-"""How a service ends: on SIGTERM or SIGINT, phase after phase in one fixed order. A second signal ends it at once.
+"""The orderly stop of a service: on SIGTERM or SIGINT, phase after phase in one fixed order. A second signal ends it at
+once.
 
 Without this, SIGTERM kills the process where it stands: `asyncio.run` does not even run `finally`.
 """
@@ -46,7 +47,7 @@ class _Step:
 
 
 class Lifecycle:
-    """Collects what has to happen at the end, waits for the signal, and does it."""
+    """Collects the steps of the stop, waits for the signal, and runs them."""
 
     def __init__(self) -> None:
         self._steps: list[_Step] = []
@@ -67,7 +68,7 @@ class Lifecycle:
                 asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
 
     def request_stop(self) -> None:
-        """What a signal does, for a service that has to end by itself."""
+        """Stop the service as a signal would."""
         self._asked.set()
 
     async def wait(self) -> None:

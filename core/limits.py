@@ -1,4 +1,4 @@
-"""What bounds a request, as data: each service lists its own from the very constants and settings that it checks."""
+"""Limits on requests, as data: each service lists its own from the very constants and settings that it checks."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -83,7 +83,8 @@ def configure(service: str, level: Level = "info", format: Format = "json", *, s
 
 
 def location_of(error: BaseException) -> str:
-    """File and line where an exception was raised: what may be logged of one whose text a stranger wrote."""
+    """File and line where an exception was raised, for exceptions whose text came from outside and must not be
+    logged."""
     location = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         location = f"{frame.f_code.co_filename.rpartition('/')[2]}:{line}"
@@ -143,7 +144,7 @@ class _Forward(logging.Handler):
 
 
 class _Origin:
-    """Adds who says it: the service, and the request and caller of the current context."""
+    """Adds the origin of an event: the service, and the request and caller of the current context."""
 
     def __init__(self, service: str) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""Gives memory that the process has freed back to the system.
+"""Return of freed memory to the operating system.
 
 glibc keeps what was freed for the next allocation, and a fragment keeps a whole arena: after a burst of large requests
 a process stays as large as it was at its largest.
@@ -46,7 +46,7 @@ class FreedMemory:
         """Bytes of the process after the last time."""
 
     async def give_back(self) -> None:
-        """Only where the process is another size than after the last time: in the middle of a burst little is free."""
+        """Return freed memory, unless the size of the process has not changed since the last time."""
         if self._trim is not None and abs(_resident() - self._settled) > CHANGE:
             await asyncio.to_thread(self._trim, 0)
             self._settled = _resident()

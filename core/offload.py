@@ -1,4 +1,4 @@
-"""CPU work of large requests, off the event loop or in turns with what else it has to do.
+"""CPU work of large requests, in threads or in turns with the event loop's other work.
 
 Only one thread can run Python at a time, so several workers would need more memory and no less time: there is one. A
 tenant has one item of work in its queue, so that another tenant waits for one body of each and not for fifty. The
@@ -68,7 +68,7 @@ async def offload_request(work: Callable[[], T], size: int, *, above: int = LARG
 
 
 def _queue() -> _Queue:
-    """Of the tenant whose call this is."""
+    """The queue of the present caller's tenant."""
     request = context.current()
     tenant = request.identity.tenant.slug if request is not None and request.identity is not None else ""
     return _queues.setdefault(tenant, _Queue())

@@ -1,4 +1,4 @@
-"""Scopes: what a token may do, as "area:level" texts. What areas and roles there are is the auth service's to say."""
+"""Token scopes: what a token may do, as "area:level" texts. The auth service defines the areas and roles."""
 
 from collections.abc import Collection
 from functools import lru_cache
@@ -10,7 +10,7 @@ _RANK = {level: rank for rank, level in enumerate(LEVELS)}
 
 @lru_cache(maxsize=4096)
 def allows(scopes: frozenset[str], needed: str) -> bool:
-    """Whether the scopes hold `needed`, "area:level"; a higher level includes the lower, "*" everything."""
+    """Whether the token scopes include `needed`, "area:level"; a higher level includes the lower, "*" everything."""
     if EVERYTHING in scopes:
         return True
     area, _, level = needed.partition(":")

@@ -1,4 +1,4 @@
-"""Publishes that something of a project has changed, to whatever keeps it in memory."""
+"""Notifications within a process that a project's records have changed, for what keeps them in memory."""
 
 from collections.abc import Callable
 

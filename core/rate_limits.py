@@ -1,4 +1,4 @@
-"""Rate limits: how much a bucket may take in a time.
+"""Rate limits: how much a bucket may use in a window of time.
 
     await limits.hit(project, "chat", "100/minute; 1000/hour")            # one request
     await limits.hit(project, "tokens", "20000/minute", cost=1200)        # what it used
@@ -30,7 +30,8 @@ _INSTANT = 0.001
 
 
 class RateLimits:
-    """Counts in this process. `max_counters` bounds what a flood of buckets can take: the soonest to end go first."""
+    """Rate limit counters of this process. `max_counters` bounds what a flood of buckets can take: the soonest to end
+    go first."""
 
     def __init__(self, *, max_counters: int = 1_000_000) -> None:
         self._counters = _Counters(max_counters)

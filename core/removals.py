@@ -62,12 +62,12 @@ class Removals:
         return self._remove is not None
 
     def handle(self, jobs: Jobs, remove: Remove) -> None:
-        """Before the jobs are started."""
+        """Set the function that removes a project, before the jobs are started."""
         self._jobs, self._remove = jobs, remove
         jobs.handle(self._kind, self._run, JobAudit("project.removal", "project"))
 
     async def begin(self, project: Project, actor: Actor) -> None:
-        """Durable on return: the project will be removed. Safe to repeat. `actor`: who deleted it."""
+        """Start the removal of a project, durable on return. Safe to repeat. `actor`: who deleted it."""
         assert self._jobs is not None
         audit.act_for(actor)
         with suppress(Conflict):  # it is under way

@@ -1,4 +1,4 @@
-"""Calls to providers that survive their small failures: retries with backoff, behind a circuit breaker."""
+"""Retries with backoff, behind a circuit breaker, for calls to providers."""
 
 import asyncio
 import random
@@ -71,7 +71,7 @@ class Resilience:
     async def call(
         self, key: Key, attempt: Callable[[], Awaitable[T]], *, budget: RetryBudget, deadline: float | None = None
     ) -> T:
-        """What `attempt` returns. `deadline` is on the monotonic clock, in seconds.
+        """Call `attempt` until it succeeds, and return its result. `deadline` is on the monotonic clock, in seconds.
 
         For a stream `attempt` is its opening: what was already passed on cannot be taken back. Raises CircuitOpen
         without an attempt, or the error of the last one (of a Retryable, the error in it); it is `final` if it was not

@@ -50,14 +50,14 @@ class _Group:
         return token_id in self.tokens or (issued_at < self.before and token_id not in self.kept)
 
     def revoke(self, token_id: str, issued_at: float, expires_at: float) -> bool:
-        """Whether this was news."""
+        """Revoke a token. Returns whether it was not revoked before."""
         if self.holds(token_id, issued_at):
             return False
         self.tokens[token_id] = issued_at, expires_at
         return True
 
     def cut_off(self, before: float, kept: Iterable[str], expires_at: float) -> bool:
-        """Whether this was news: an earlier cut-off changes nothing."""
+        """Set the cut-off of the group. Returns whether it changed: an earlier one is ignored."""
         if before <= self.before:
             return False
         self.before, self.kept, self.expires_at = before, frozenset(kept), expires_at
@@ -66,7 +66,7 @@ class _Group:
         return True
 
     def prune(self, now: float) -> bool:
-        """Whether anything is left."""
+        """Remove expired tokens. Returns whether anything is left."""
         self.tokens = {id: token for id, token in self.tokens.items() if not 0 < token[1] < now}
         if 0 < self.expires_at < now:
             self.before, self.kept, self.expires_at = 0.0, frozenset(), 0.0
@@ -98,7 +98,7 @@ class _Tenant:
         self.others: dict[str, float] = {}
 
     def add(self, revocation: Revocation) -> bool:
-        """Whether this was news."""
+        """Add a revocation. Returns whether it changed anything."""
         if not revocation.subject and not revocation.api:
             if not revocation.token_id or revocation.token_id in self.others:
                 return False
@@ -116,14 +116,14 @@ class _Tenant:
         return group is not None and group.holds(identity.token_id, identity.issued_at)
 
     def prune(self, now: float) -> bool:
-        """Whether anything is left."""
+        """Remove expired tokens. Returns whether anything is left."""
         self.others = {id: end for id, end in self.others.items() if not 0 < end < now}
         self.groups = {key: group for key, group in self.groups.items() if group.prune(now)}
         return bool(self.others or self.groups)
 
 
 class Revocations:
-    """What is revoked now. Not `known` until first replaced: before that nobody can be trusted."""
+    """The revocations in force. Not `known` until first replaced: before that no token can be verified."""
 
     def __init__(self) -> None:
         self.known = False
@@ -140,7 +140,7 @@ class Revocations:
         self.known = True
 
     def add(self, revocations: Iterable[Revocation]) -> list[Revocation]:
-        """Those that were news."""
+        """Add revocations. Returns those that changed something."""
         return [each for each in revocations if self._tenants.setdefault(each.tenant, _Tenant()).add(each)]
 
     def is_revoked(self, identity: Identity) -> bool:
@@ -148,7 +148,7 @@ class Revocations:
         return tenant is not None and tenant.holds(identity)
 
     def prune(self, now: float) -> None:
-        """Forget what concerns only tokens that have expired by themselves."""
+        """Remove revocations that concern only expired tokens."""
         self._tenants = {slug: tenant for slug, tenant in self._tenants.items() if tenant.prune(now)}
 
     @property
@@ -165,7 +165,7 @@ class Revocations:
         return others + [each for key, group in held.groups.items() for each in _of_group(tenant, key, group)]
 
     def revoked_api_tokens(self) -> Mapping[str, int]:
-        """By tenant, how many API tokens are revoked one by one."""
+        """How many API tokens are revoked one by one, by tenant."""
         counts = {slug: tenant.groups.get(_API_TOKENS) for slug, tenant in self._tenants.items()}
         return {slug: len(group.tokens) for slug, group in counts.items() if group is not None}
 

@@ -1,4 +1,4 @@
-"""How many files and sockets a process may have open."""
+"""Resource limits of the process: how many files and sockets it may open."""
 
 import resource
 
@@ -6,7 +6,7 @@ _WANTED = 65_536
 
 
 def raise_open_files() -> None:
-    """Raises the soft limit as far as the hard one lets it. Many systems begin with 1024, and a stream takes two."""
+    """Raise the soft limit of open files to the hard one. Many systems begin with 1024, and a stream takes two."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:

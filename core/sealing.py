@@ -74,7 +74,7 @@ class Sealer:
         return f"{_VERSION}.{self._primary}.{_encode(box)}"
 
     def open(self, scope: Scope, record_id: str, sealed: str) -> bytes:
-        """Raises SealBroken."""
+        """Decrypt a sealed value. Raises SealBroken."""
         version, key_id, box = _parse(sealed)
         if version != _VERSION:
             raise SealBroken

@@ -1,5 +1,4 @@
-"""What the present call or job does, as its entry will tell it: begun by the chain or the worker, filled in by whoever
-knows more.
+"""The audited change of the present call or job: begun by the chain or the worker, filled in by whoever knows more.
 
     change = audit.change()
     change.resource_id = provider.key
@@ -51,7 +50,7 @@ _actor: ContextVar[Actor | None] = ContextVar("portico_audit_actor", default=Non
 
 
 def bind(change: Change) -> None:
-    """For the chain and the worker alone."""
+    """Bind the change that the present call or job makes: for the chain and the worker alone."""
     _change.set(change)
 
 
@@ -60,12 +59,12 @@ def current() -> Change | None:
 
 
 def change() -> Change:
-    """The present call's or job's. One that nobody records where there is none."""
+    """The change of the present call or job. One that nobody records where there is none."""
     return _change.get() or Change()
 
 
 def act_for(actor: Actor) -> None:
-    """For work in the background: whom it is done for."""
+    """Name whom background work is done for."""
     _actor.set(actor)
 
 

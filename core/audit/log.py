@@ -34,7 +34,7 @@ _REFUSALS = TallyLimits(of_tenant=200, of_caller=40)
 
 
 class AuditLog:
-    """Each method takes the tenant first, whose log it is."""
+    """The audit log of a tenant. Each method takes the tenant first."""
 
     def __init__(
         self,
@@ -57,11 +57,12 @@ class AuditLog:
     # -- written ahead
 
     async def begin(self, tenant: Tenant, entry: AuditEntry) -> None:
-        """Durable on return, with the outcome `unknown`. Raises what the store raises."""
+        """Write an entry before its change is made. Durable on return, with the outcome `unknown`. Raises what the
+        store raises."""
         await self._store.insert(tenant, AUDIT_LOG, {**to_document(entry), "outcome": UNKNOWN})
 
     async def settle(self, tenant: Tenant, entry: AuditEntry) -> None:
-        """What has become of an entry that was begun. Never fails: what the store does not take is tried again."""
+        """Record the outcome of an entry that was begun. Never fails: what the store does not take is tried again."""
         changes: Document = {
             "outcome": entry.outcome,
             "resourceId": entry.resource_id,
@@ -72,15 +73,15 @@ class AuditLog:
         await self._update(entry.id, tenant, changes)
 
     async def withdraw(self, tenant: Tenant, entry: AuditEntry) -> None:
-        """The call was refused as it stood, and nothing was changed. Never fails: an entry that cannot be removed stays
-        `unknown`."""
+        """Remove an entry that was begun: the call was refused and nothing was changed. Never fails: an entry that
+        cannot be removed stays `unknown`."""
         try:
             await self._store.delete(tenant, AUDIT_LOG, entry.id)
         except Exception as error:  # the store's, whatever its driver calls it: the caller's answer comes first
             log.warning("audit entry of a refused call stays", error=type(error).__name__)
 
     async def write(self, tenant: Tenant, *entries: AuditEntry) -> None:
-        """Durable on return; known ids are skipped. Raises what the store raises."""
+        """Write entries. Durable on return; known ids are skipped. Raises what the store raises."""
         await self._store.insert_many(tenant, AUDIT_LOG, [to_document(entry) for entry in entries])
 
     async def to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
@@ -93,15 +94,17 @@ class AuditLog:
     # -- written behind
 
     def add(self, tenant: Tenant, entry: AuditEntry) -> None:
-        """A change of data. Never waits and never raises."""
+        """Add an entry for a change of data, to be written behind. Never waits and never raises."""
         self._take(self._changes, tenant, entry)
 
     def refuse(self, tenant: Tenant, entry: AuditEntry) -> None:
-        """A refused call, of which a tenant and each of its callers have so many. Never waits and never raises."""
+        """Add an entry for a refused call, of which a tenant and each of its callers have so many. Never waits and
+        never raises."""
         self._take(self._refusals, tenant, entry)
 
     def add_once(self, tenant: Tenant, entry: AuditEntry) -> None:
-        """An entry that is not counted with others and may be given again under its id. Never waits, never raises."""
+        """Add an entry that is not counted with others and may be given again under its id. Never waits, never
+        raises."""
         self._writer.add(tenant, entry)
 
     async def flush(self) -> None:

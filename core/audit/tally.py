@@ -1,4 +1,4 @@
-"""Counts what happens again and again, so that it takes one entry instead of thousands.
+"""Aggregation of repeated audit entries: equal ones are counted on one entry.
 
 Entries are the same where they differ in nothing but their time and call. The first one is written, and for as long as
 its window lasts the others are only counted. How many different ones there may be in a window is bounded: beyond that
@@ -66,7 +66,7 @@ class Tally:
         self._of_caller: Counter[tuple[Tenant, str]] = Counter()
 
     def add(self, tenant: Tenant, entry: AuditEntry) -> AuditEntry | None:
-        """The entry that is to be written, usually this one; None: it was counted to another."""
+        """Add an entry. Returns the one to write, usually this one; None: it was counted on another."""
         for key, candidate in self._candidates(tenant, entry):
             known = self._counted.get(key)
             if known is not None and not self._is_over(known):
@@ -87,13 +87,14 @@ class Tally:
         return [each for each in self._grown.values() if all or each.told_at <= fresh or self._is_over(each)]
 
     def told(self, counted: Counted, count: int) -> None:
-        """The store knows of so many, or will never take them."""
+        """Record that the store has so many of an entry, or will never take them."""
         counted.told_at = self._clock()
         if counted.count == count:
             self._grown.pop(counted.id, None)
 
     def _candidates(self, tenant: Tenant, entry: AuditEntry) -> Iterator[tuple[Key, AuditEntry | None]]:
-        """What the entry may be counted to, the closest first. With an entry where a new one may be begun."""
+        """The entries that this one may be counted on, the closest first. With an entry where a new one may be
+        begun."""
         limits, principal = self._limits, _principal(entry)
         who = (tenant, entry.actor_kind, entry.actor_id, principal)
         room = not limits.of_tenant or self._of_tenant[tenant] < limits.of_tenant
@@ -126,7 +127,7 @@ class Tally:
 
 
 def _principal(entry: AuditEntry) -> str:
-    """What tells callers apart."""
+    """The key that distinguishes callers."""
     return entry.token_id or entry.ip_address
 
 

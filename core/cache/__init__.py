@@ -1,1 +1,1 @@
-"""What a service keeps for a while instead of asking for it again: nothing, or in memory, behind one port."""
+"""The cache of a service, behind one port: none or in memory."""

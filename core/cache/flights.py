@@ -1,4 +1,4 @@
-"""Single flights: loads of one key at a time."""
+"""Single flight: concurrent loads of one key share one result."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,8 @@ class Flights:
         self._waiting: dict[asyncio.Task[Any], int] = {}
 
     async def join(self, key: str, loader: Callable[[], Awaitable[T]], keep: Callable[[T], None]) -> T:
-        """The result of the load that is under way, or of a new one, which `keep` is given unless it was outdated."""
+        """Wait for a load. The result of the load that is under way, or of a new one, which `keep` is given unless it
+        was outdated."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(self._fly(key, loader, keep))
@@ -35,7 +36,8 @@ class Flights:
                 task.cancel()
 
     def outdate(self, key: str) -> None:
-        """The key has changed: who waits gets what was being loaded, but it is not kept, and the next one loads."""
+        """Mark the key's load as outdated: who waits gets what was being loaded, but it is not kept, and the next one
+        loads."""
         self._tasks.pop(key, None)
 
     async def _fly(self, key: str, loader: Callable[[], Awaitable[T]], keep: Callable[[T], None]) -> T:

@@ -55,7 +55,7 @@ class MemoryCache:
         return orjson.loads(text)
 
     async def check(self) -> None:
-        """Always serves."""
+        """Do nothing: this cache always serves."""
 
     async def close(self) -> None:
         self._entries.clear()

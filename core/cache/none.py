@@ -6,7 +6,7 @@ from core.cache.memory import Clock, MemoryCache
 
 
 class NoCache(MemoryCache):
-    """A cache with room for nothing."""
+    """A cache that keeps nothing."""
 
     def __init__(self, *, clock: Clock = time.monotonic) -> None:
         super().__init__(max_entries=0, clock=clock)

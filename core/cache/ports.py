@@ -20,7 +20,7 @@ class Cache(Protocol):
         an error of the loader reaches all who waited and is not kept."""
 
     async def check(self) -> None:
-        """For readiness: raises if the cache cannot serve."""
+        """Check that the cache can serve, for readiness. Raises if it cannot."""
 
     async def close(self) -> None: ...
 

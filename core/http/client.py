@@ -81,7 +81,7 @@ class HttpClient:
         timeouts: Timeouts | None = None,
         deadline: float | None = None,
     ) -> Response:
-        """Any method but CONNECT."""
+        """Send a request of any method but CONNECT."""
         message = _message(method, target, headers, extra_headers, body)
         _, response = await self._exchange(
             message, timeouts or self._timeouts, deadline, streaming=False, head_only=method == b"HEAD"

@@ -17,16 +17,16 @@ _KEEP_ALIVE_SECONDS = re.compile(rb"timeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 
 
 class Pool(Protocol):
-    """The pool, as a connection sees it."""
+    """The part of the pool that a connection uses."""
 
     def watch(self, deadline: float) -> None:
         """Call `expire` on every connection whose deadline has passed, at `deadline` the latest."""
 
     def release(self, connection: "ClientConnection") -> None:
-        """The exchange is over and the connection can carry another."""
+        """Return a connection whose exchange has ended and which can carry another."""
 
     def forget(self, connection: "ClientConnection") -> None:
-        """The connection is closed. Called once."""
+        """Remove a connection that has closed. Called once."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -110,7 +110,7 @@ class ClientConnection(asyncio.Protocol):
         streaming: bool = False,
         head_only: bool = False,
     ) -> asyncio.Future[Response]:
-        """`head_only`: as for HEAD, whose answers have no body whatever their headers say."""
+        """Send a request. `head_only`: as for HEAD, whose answers have no body whatever their headers say."""
         self._total_deadline = math.inf if deadline is None else deadline
         self._body_due = math.inf
         self._idle_timeout, self._body_timeout = timeouts.idle, timeouts.body
@@ -126,7 +126,8 @@ class ClientConnection(asyncio.Protocol):
         return waiter
 
     def give_up(self, waiter: asyncio.Future[Response]) -> None:
-        """Who waited for a whole response does not any more. Ends its exchange, unless that just ended by itself."""
+        """Abandon a whole response that nobody waits for any more. Ends its exchange, unless that just ended by
+        itself."""
         if self._waiter is waiter:
             self.abort()
         elif not waiter.cancelled():
@@ -151,7 +152,8 @@ class ClientConnection(asyncio.Protocol):
             self._wake()
 
     def take(self) -> bytes:
-        """All that was received since; b"" at the end. What broke the stream is raised after its last bytes."""
+        """The bytes received since the last call; b"" at the end. What broke the stream is raised after its last
+        bytes."""
         parts = self._parts
         if not parts:
             if self._error is not None:
@@ -168,7 +170,7 @@ class ClientConnection(asyncio.Protocol):
         return chunk
 
     def end(self) -> None:
-        """The reader of a stream is done with it."""
+        """End the exchange: the reader of a stream is done with it."""
         self._parts.clear()
         if self.complete:
             self._recycle()
@@ -176,7 +178,7 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
 
     def expire(self) -> None:
-        """`deadline` has passed."""
+        """Handle a deadline that has passed."""
         if self.complete:
             self.abort()
         elif self._loop.time() >= self._total_deadline:
@@ -303,7 +305,7 @@ class ClientConnection(asyncio.Protocol):
             waiter.set_result(self._head)
 
     def _finish(self) -> None:
-        """The response is whole."""
+        """Finish the exchange: the response is complete."""
         self.deadline = math.inf
         if self._head_only and self._parser is not None:
             self._parser = HttpResponseParser(self)  # the old one waits for a body
@@ -329,7 +331,7 @@ class ClientConnection(asyncio.Protocol):
         return body if coding is None else decoded(body, coding, self._max_body)
 
     def _recycle(self) -> None:
-        """Back to the owner, if both sides can carry on."""
+        """Return the connection to the pool, if both sides keep it alive."""
         if self.closed:
             return
         # A request that is answered before it was sent to its end would have the next one begin in its middle.

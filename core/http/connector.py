@@ -35,7 +35,8 @@ async def connect_checked(
 
 
 class Connector:
-    """Every connection asks the guard anew, so a name that has changed its address since is checked again."""
+    """Opens connections to checked addresses. Every connection asks the guard anew, so a name that has changed its
+    address since is checked again."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Connector:
         self._make = make
 
     async def connect(self, seconds: float) -> ClientConnection:
-        """Raises UpstreamTimeout, TransportFailed and AddressRefused."""
+        """Open a connection. Raises UpstreamTimeout, TransportFailed and AddressRefused."""
         try:
             return await connect_checked(self._guard, self._origin.host, self._origin.port, seconds, self._connect)
         except TimeoutError as error:

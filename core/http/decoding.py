@@ -25,10 +25,10 @@ class Decoder(Protocol):
     """Whether there is more to get without further data."""
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        """The next `limit` bytes or so; brotli rounds up to 32 KiB. Raises BadResponse."""
+        """Decompress the next `limit` bytes or so; brotli rounds up to 32 KiB. Raises BadResponse."""
 
     def close(self) -> None:
-        """The body has ended. Raises BadResponse if it was cut short."""
+        """End the body. Raises BadResponse if it was cut short."""
 
 
 class _Codec(Protocol):
@@ -129,7 +129,8 @@ def known(coding: bytes | None) -> bool:
 
 
 def decoder_for(coding: bytes | None) -> Decoder | None:
-    """None where there is nothing to decode. Raises BadResponse for a coding that is not known."""
+    """The decoder of a content coding; None where there is nothing to decode. Raises BadResponse for a coding that is
+    not known."""
     if coding is None or _name(coding) == b"identity":
         return None
     codec = _CODINGS.get(_name(coding))

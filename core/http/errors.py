@@ -1,4 +1,4 @@
-"""What can go wrong between us and a provider. No message names a host or an address: they reach the API's caller.
+"""Errors of the transport to a provider. No message names a host or an address: they reach the API's caller.
 
 Unavailable
 ├── TransportFailed      no connection, or it broke; worth another attempt

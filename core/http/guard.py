@@ -64,7 +64,7 @@ class OutboundGuard:
         lookup: Lookup | None = None,
         refusal_seconds: float = 0.0,
     ) -> None:
-        """Raises ValueError for an entry of `allow` that is none of these."""
+        """Parse the exceptions. Raises ValueError for an entry of `allow` that is none of these."""
         self._enabled = enabled
         self._lookup = lookup or SystemLookup()
         self._refusal_seconds = refusal_seconds
@@ -75,7 +75,7 @@ class OutboundGuard:
             self._allow(entry.strip().lower())
 
     async def validate_host(self, host: str, port: int, *, field: str) -> None:
-        """For the moment a provider is configured. Raises InvalidInput naming `field`."""
+        """Check a host when a provider is configured. Raises InvalidInput naming `field`."""
         try:
             await self.addresses(host, port)
         except AddressRefused:
@@ -86,7 +86,7 @@ class OutboundGuard:
             ) from None
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Where `host` may be connected to: resolve, check, and give what was checked. Every connection asks anew.
+        """Resolve `host`, check its addresses and return them. Every connection asks anew.
 
         Raises AddressRefused if the host has no address, or any that is forbidden.
         """
@@ -183,5 +183,5 @@ class OutboundSettings:
         self.guard()
 
     def guard(self) -> OutboundGuard:
-        """Raises ValueError for an entry of `allowed_hosts` that is none of these."""
+        """The guard with these exceptions. Raises ValueError for an entry of `allowed_hosts` that is none of these."""
         return OutboundGuard(self.allowed_hosts, enabled=self.block_private, refusal_seconds=REFUSAL_SECONDS)

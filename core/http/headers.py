@@ -15,7 +15,8 @@ _NO_COMPRESSION = b"Accept-Encoding: identity\r\n"
 
 
 def header_block(origin: Origin, headers: Mapping[str, str]) -> bytes:
-    """What every request to one provider carries. Raises InvalidInput naming a header that cannot be sent."""
+    """The headers that every request to one provider carries. Raises InvalidInput naming a header that cannot be
+    sent."""
     return b"Host: " + origin.authority.encode("ascii") + b"\r\n" + _NO_COMPRESSION + header_lines(headers)
 
 

@@ -31,7 +31,7 @@ LOOKUPS_PER_TENANT = 8
 
 
 def rows() -> tuple[Limit, ...]:
-    """What holds for the servers that tenants name, in every service."""
+    """The limits of calls to servers that tenants name, in every service."""
     refused = "400 address_refused when it is configured, 503 upstream_address_refused when it is called"
     waits = "it waits"
     return (

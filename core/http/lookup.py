@@ -24,7 +24,7 @@ class SystemLookup:
         loop = asyncio.get_running_loop()
 
         def over(_: object) -> None:
-            """The thread is free: later than the caller, where that did not want to wait any more."""
+            """Release the thread: later than the caller, where that no longer waits."""
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(turn.release)
 

@@ -1,4 +1,4 @@
-"""Where a provider is: the checked parts of its base URL."""
+"""The origin of a provider: the checked parts of its base URL."""
 
 import ipaddress
 import re
@@ -24,7 +24,8 @@ class Origin:
 
     @classmethod
     def parse(cls, url: str, *, field: str = "baseUrl") -> Self:
-        """Raises InvalidInput, naming `field`, unless the URL is http(s)://host[:port][/path] and no more."""
+        """Parse a base URL. Raises InvalidInput, naming `field`, unless the URL is http(s)://host[:port][/path] and no
+        more."""
         refusal = InvalidInput(
             f"{field} must look like https://host[:port]/path, without user, query or '#'.", field=field
         )
@@ -47,7 +48,7 @@ class Origin:
 
     @property
     def authority(self) -> str:
-        """What the Host header says."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 

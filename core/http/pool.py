@@ -1,4 +1,4 @@
-"""The connections to one provider: at most so many, the idle ones kept for a while, waiting callers in order."""
+"""The connection pool of one provider: bounded, keeps idle connections for a while, serves waiting callers in order."""
 
 import asyncio
 import math
@@ -40,7 +40,8 @@ class ConnectionPool:
         self._empty.set()
 
     async def acquire(self, wait: float, connect: float, *, fresh: bool = False) -> ClientConnection:
-        """A free connection, or a new one (`fresh`: a new one if at all possible), waiting its turn for `wait` seconds.
+        """Return a free connection, or a new one (`fresh`: a new one if at all possible), waiting its turn for `wait`
+        seconds.
 
         Raises ConnectionsBusy, UpstreamTimeout, TransportFailed, AddressRefused, and Unavailable once closed.
         """
@@ -78,8 +79,8 @@ class ConnectionPool:
         self._vacate()
 
     def watch(self, deadline: float) -> None:
-        """One timer for all: it goes off for the earliest deadline it was ever told, and looks which have passed.
-        Deadlines mostly move later, so it seldom has to be set."""
+        """Expire connections at their deadlines, with one timer for all: it goes off for the earliest. Deadlines mostly
+        move later, so it seldom has to be set."""
         if deadline < self._next_look:
             self._set_timer(deadline)
 
@@ -102,7 +103,7 @@ class ConnectionPool:
                 self._timer.cancel()
 
     async def _connect(self, seconds: float) -> ClientConnection:
-        """In a slot that is ours."""
+        """Open a connection in a slot that the caller holds."""
         try:
             connection = await self._open_connection(seconds)
         except BaseException:  # cancellation too must give the slot back
@@ -132,7 +133,7 @@ class ConnectionPool:
             self.release(connection)
 
     def _vacate(self) -> None:
-        """A slot is free: it goes to who waits longest."""
+        """Give a free slot to the caller that has waited longest."""
         if waiter := self._next_waiter():
             waiter.set_result(None)
             return

@@ -1,4 +1,4 @@
-"""The port that provider drivers talk through."""
+"""The port of HTTP calls to providers."""
 
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Stream(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     def wake(self) -> None:
-        """Give whoever waits for the next chunk b"" at once; the body goes on. Nothing if nobody waits."""
+        """Give the reader that waits for the next chunk b"" at once; the body goes on. Nothing if nobody waits."""
 
     async def read(self, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
         """The rest of the body. Raises BadResponse when it is longer than `limit` bytes, UpstreamTimeout when it takes

@@ -1,4 +1,4 @@
-"""A response that is read while it comes."""
+"""Streamed responses, read while they arrive."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -87,7 +87,7 @@ class StreamedResponse(Head):
 
 
 class DecodedResponse(StreamedResponse):
-    """A response that the provider compressed, read as if it had not."""
+    """A compressed response, decompressed while it is read."""
 
     __slots__ = ("_decoder",)
 

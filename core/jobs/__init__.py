@@ -1,1 +1,1 @@
-"""Background work that survives a crash: its state is in the store, and whoever holds its lease works on it."""
+"""Durable background jobs: their state is in the store, and whoever holds a job's lease works on it."""

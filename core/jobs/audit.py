@@ -1,4 +1,4 @@
-"""What jobs leave in the audit log: one entry at a job's end, with whoever asked for it as the actor."""
+"""Audit entries of jobs: one at a job's end, with whoever asked for it as the actor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class JobAudit:
-    """What the entries of one kind of job are called. The resource is what the handler names (`core.audit.changes`),
+    """The names in the audit entries of one kind of job. The resource is what the handler names (`core.audit.changes`),
     else the value of the payload's field `resource`, else the job. `batched`: for jobs in large numbers, see
     AuditLog.add_once."""
 
@@ -34,8 +34,8 @@ class JobRecorder:
         self._rules = rules
 
     async def record(self, scope: Project, job: Job, change: Change, reason: str) -> None:
-        """Before the job's end is written; empty `reason`: it ended well. A job that ends twice, because its process
-        was killed in between, leaves one entry. Never fails."""
+        """Write the entry, before the job's end is written; empty `reason`: it succeeded. A job that ends twice,
+        because its process was killed in between, leaves one entry. Never fails."""
         rule = self._rules.get(job.kind)
         if self._log is None or rule is None or not change.recorded:
             return

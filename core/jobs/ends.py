@@ -1,4 +1,4 @@
-"""End hooks: what a kind of job does once one of its jobs has ended, however it ended.
+"""End hooks: functions that run once a job of a kind has ended, however it ended.
 
     jobs.handle("file.conversion", convert, audit, on_end=ended)  # async def ended(end: JobEnd)
 

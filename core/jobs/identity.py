@@ -34,11 +34,11 @@ class ServiceToken:
 
 
 class ServiceTokens(Protocol):
-    """Where tokens for background work come from."""
+    """The source of service tokens."""
 
     async def get(self, project: Project, scopes: frozenset[str]) -> ServiceToken:
-        """A token with exactly these scopes that is good for another RENEW_SECONDS at least. Raises NotFound for a
-        tenant or project that is not there or is being removed, Unavailable while auth is away."""
+        """Return a token with exactly these scopes that is valid for another RENEW_SECONDS at least. Raises NotFound
+        for a tenant or project that is not there or is being removed, Unavailable while auth is away."""
 
 
 @asynccontextmanager

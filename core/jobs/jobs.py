@@ -65,8 +65,9 @@ class Jobs:
         on_end: EndHook | None = None,
         scopes: Collection[str] = (),
     ) -> None:
-        """Before `start`, and before any job of the kind is submitted. `audit` None: these jobs change nothing that an
-        audit asks for. `scopes`: what these jobs may do at other services, "area:level" each.
+        """Register the handler of a kind, before `start` and before any job of the kind is submitted. `audit` None:
+        these jobs change nothing that an audit asks for. `scopes`: what these jobs may do at other services,
+        "area:level" each.
 
         Raises ValueError for the scope of everything, or where there is nobody to get tokens from.
         """
@@ -81,7 +82,7 @@ class Jobs:
             self._audits[kind] = audit
 
     async def start(self) -> None:
-        """Begin to work, first on what a crash has left. Registers the drain."""
+        """Start the worker, first on jobs that a crash has interrupted. Registers the drain."""
         self._worker.start()
         self._lifecycle.on_stop(Phase.TASKS, "jobs", self._worker.drain, self._limits.drain + 5.0)
 
@@ -94,13 +95,14 @@ class Jobs:
         unique_key: str = "",
         max_attempts: int | None = None,
     ) -> Job:
-        """Durable on return. Raises Conflict where a job with this `unique_key` has not ended in the project."""
+        """Submit a job, which is durable on return. Raises Conflict where a job with this `unique_key` has not ended in
+        the project."""
         job = await self._job_store.submit(scope, kind, payload, unique_key, max_attempts or self._limits.max_attempts)
         self._worker.wake()
         return job
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
-        """Raises NotFound, also for a job of another kind where one is given."""
+        """The job of this id. Raises NotFound, also for a job of another kind where one is given."""
         return await self._job_store.get(scope, id, kind)
 
     async def find(self, scope: Project, unique_key: str) -> Job | None:
@@ -112,7 +114,7 @@ class Jobs:
         return await self._job_store.page(scope, kind, size, token)
 
     async def cancel(self, scope: Project, id: str) -> Job:
-        """A queued job never begins; a running one is stopped, in another process at its next heartbeat.
+        """Cancel a job. A queued job never begins; a running one is stopped, in another process at its next heartbeat.
         Raises NotFound, FailedPrecondition for one that has ended."""
         job = await self._job_store.cancel(scope, id)
         if job.status.ended:

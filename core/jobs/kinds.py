@@ -1,4 +1,4 @@
-"""What a process knows of one kind of job."""
+"""A kind of job: its handler, end hook and audit."""
 
 from dataclasses import dataclass
 

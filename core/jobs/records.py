@@ -1,4 +1,4 @@
-"""What is kept of a job, and the index of all tenants' jobs that are not over."""
+"""The records of jobs, and the index of all tenants' jobs that have not ended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ def job_of(document: Document) -> Job:
 
 @dataclass(frozen=True, slots=True)
 class JobIndexEntry:
-    """That a job may want work from `due_at` on."""
+    """An entry of the job index: a job may want work from `due_at` on."""
 
     id: str
     scope: Project

@@ -1,4 +1,4 @@
-"""One job while a worker works on it, as its handler sees it."""
+"""The run of a job: what its handler works with."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +16,7 @@ MAY_PASS = (RateLimited, Unavailable, DeadlineExceeded, UpstreamFailed, Insuffic
 
 
 class Stop(Enum):
-    """Why a handler is stopped."""
+    """The reason for stopping a handler."""
 
     CANCELLED = auto()
     """Somebody asked for it."""

@@ -1,4 +1,4 @@
-"""The jobs in the store: who asks for one writes here, and workers take them from here by compare-and-set.
+"""The store of jobs: services submit jobs to it, and workers claim them from it by compare-and-set.
 
 Every change of a running job is made on the condition that its lease is still the same one, so whoever has lost it can
 write nothing more, however late it notices.
@@ -39,7 +39,7 @@ class JobStore:
     async def submit(
         self, scope: Project, kind: str, payload: Mapping[str, Any], unique_key: str, max_attempts: int
     ) -> Job:
-        """Raises Conflict where a job with this key has not ended, its end hook included."""
+        """Insert a job. Raises Conflict where a job with this key has not ended, its end hook included."""
         now = self.clock()
         job = Job(
             id=f"job_{uuid4().hex}",
@@ -63,7 +63,7 @@ class JobStore:
         return job
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
-        """Raises NotFound. Empty: of any kind."""
+        """The job of this id; an empty kind means any. Raises NotFound."""
         document = await self._store.get(scope, JOBS, id)
         if document is None or kind not in ("", document["kind"]):
             raise NotFound("There is no such job in this project.", reason="JOB_NOT_FOUND", field="id")
@@ -116,9 +116,9 @@ class JobStore:
         return [index_entry_of(each) for each in page.items]
 
     async def claim(self, entry: JobIndexEntry, lease_seconds: float) -> Job | None:
-        """The entry's job with a lease that is ours; None where there is nothing to do now, or others were faster. With
-        `max_attempts` failures, because whoever worked on it was killed, it is only to be finished; if it has ended,
-        its end hook is to be called."""
+        """Claim the entry's job: the job with a lease that is ours; None where there is nothing to do now, or others
+        were faster. With `max_attempts` failures, because whoever worked on it was killed, it is only to be finished;
+        if it has ended, its end hook is to be called."""
         job = await self._find(entry)
         now = self.clock()
         if job is not None and job.end_pending:
@@ -172,20 +172,20 @@ class JobStore:
         return ended
 
     async def settle(self, scope: Project, job: Job) -> None:
-        """The end hook of the job has returned: there is nothing left to do."""
+        """Remove an ended job from the index once its end hook has returned."""
         done = {"endPending": None, "uniqueKey": None, "leaseOwner": None, "leaseUntil": None}
         if await self._store.update(scope, JOBS, job.id, done, where=_unchanged(job)) is not None:
             await self._store.delete(MAIN, JOB_INDEX, job.id)
 
     async def postpone_end(self, scope: Project, job: Job, delay: float) -> None:
-        """The end hook of the job is to be called again after `delay` seconds."""
+        """Let the end hook of the job be called again after `delay` seconds."""
         at = self.clock() + delay
         changes = {"leaseOwner": None, "leaseUntil": at}
         if await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job)) is not None:
             await self.reschedule_entry(job.id, at)
 
     async def requeue(self, scope: Project, job: Job, *, delay: float = 0.0, failures: int | None = None) -> bool:
-        """To be worked on again after `delay` seconds. False: the lease is lost."""
+        """Put the job back in the queue, to be claimed after `delay` seconds. False: the lease is lost."""
         now = self.clock()
         changes = {
             "status": Status.QUEUED.value,
@@ -206,7 +206,7 @@ class JobStore:
         return True
 
     async def prune(self, tenant: Tenant, seconds: float) -> None:
-        """Forget the tenant's jobs that ended longer ago."""
+        """Remove the tenant's jobs that ended longer ago."""
         await self._store.delete_where(AllProjects(tenant), JOBS, {"endedAt": Cond(Op.LT, self.clock() - seconds)})
 
     async def reschedule_entry(self, id: str, at: float) -> None:
@@ -220,7 +220,7 @@ class JobStore:
         return None if document is None else job_of(document)
 
     async def _claim_end(self, entry: JobIndexEntry, job: Job, lease_seconds: float) -> Job | None:
-        """A job that has ended, for whoever is to call its end hook."""
+        """Claim a job that has ended, in order to call its end hook."""
         now = self.clock()
         if job.lease_until > now:
             await self.reschedule_entry(entry.id, job.lease_until)
@@ -244,7 +244,7 @@ class JobStore:
             await self._leave_index(job_of(ended))
 
     async def _leave_index(self, ended: Job) -> None:
-        """A job with an end hook stays in the index, for a worker to call it."""
+        """Remove the job's index entry, unless it has an end hook that a worker is to call."""
         if ended.end_pending:
             await self.reschedule_entry(ended.id, self.clock())
         else:

@@ -1,4 +1,4 @@
-"""Takes due jobs and runs their handlers: bounded in all and per tenant, the tenants in turn."""
+"""The worker, which claims due jobs and runs their handlers: bounded in all and per tenant, the tenants in turn."""
 
 import asyncio
 import math
@@ -61,7 +61,7 @@ class Worker:
             self._tasks.spawn("jobs", self._work())
 
     def wake(self) -> None:
-        """There may be work, or room for it."""
+        """Look for due jobs: there may be work, or room for it."""
         self._wake.set()
 
     async def stop_job(self, id: str, timeout: float) -> None:  # noqa: ASYNC109  # what is late is left, not cancelled
@@ -172,7 +172,7 @@ class Worker:
             await kind.handler(run)
 
     async def _hold(self, run: JobRun) -> None:
-        """Heartbeats. Stops the handler before the lease runs out where the store takes none."""
+        """Extend the lease by heartbeats. Stops the handler before the lease runs out where the store takes none."""
         while run.stopped is None:
             await asyncio.sleep(self._limits.heartbeat)
             left = run.job.lease_until - self._job_store.clock() - self._limits.heartbeat

@@ -1,4 +1,4 @@
-"""What a driver wants to know of a provider, as data."""
+"""Drivers: the fields that each kind of provider is configured with, as data."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Field:
 
     @property
     def path(self) -> str:
-        """As callers write it, and as errors name it."""
+        """The field's path, as callers write it and errors name it."""
         return f"{self.section}.{self.name}"
 
     @property
@@ -56,7 +56,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a provider is set up with."""
+    """The credentials and settings of a provider."""
 
     credentials: Values
     settings: Values
@@ -67,7 +67,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A server that a provider leads to; `field` ("credentials.x" or "settings.x") names it."""
+    """A server that a provider calls; `field` ("credentials.x" or "settings.x") names it."""
 
     name: str
     port: int
@@ -79,7 +79,7 @@ Hosts = Callable[[Values, Values], Sequence[Host]]
 
 
 def no_hosts(credentials: Values, settings: Values) -> Sequence[Host]:
-    """Of a driver that calls no server, or none that a tenant names."""
+    """The hosts of a driver that calls no server, or none that a tenant names."""
     return ()
 
 
@@ -95,11 +95,13 @@ class Driver:
     hosts: Hosts = dataclass_field(default=no_hosts, kw_only=True)
 
     async def check(self, credentials: Values, settings: Values) -> None:
-        """Raises InvalidInput where values that are good one by one do not go together."""
+        """Check the values together. Raises InvalidInput where values that are valid one by one do not fit each
+        other."""
 
     def check_destination(self, old: Configuration, new: Configuration, given: Container[str]) -> None:
-        """Raises InvalidInput where a credential that is not among the `given` would go to another destination than it
-        was given for: whoever may change an address must not learn the secrets that others stored with it."""
+        """Check that kept credentials keep their destination. Raises InvalidInput where a credential that is not among
+        the `given` would go to another destination than it was given for: whoever may change an address must not learn
+        the secrets that others stored with it."""
         moved = next((each for each in self.fields if each.destination and old.get(each) != new.get(each)), None)
         if moved is None:
             return

@@ -1,4 +1,4 @@
-"""What is done with the providers of a project. Credentials go in and never come out, but for the driver."""
+"""The use cases of a project's providers. Credentials never come out, except for the driver."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -43,11 +43,11 @@ class HostGuard(Protocol):
     """The part of core.http.guard.OutboundGuard that is needed here."""
 
     async def validate_host(self, host: str, port: int, *, field: str) -> None:
-        """Raises InvalidInput, naming the field, for what Portico must not call."""
+        """Check a host. Raises InvalidInput, naming the field, for what Portico must not call."""
 
 
 class Providers(Generic[D]):
-    """Use cases. Each takes the project first; what is another's is not there.
+    """Use cases of providers. Each takes the project first; another project's records do not exist for it.
 
     `guard` is asked about every server that a provider leads to. `users` names what uses a provider, which cannot be
     deleted then. `default` is what the provider `default` is made from, when it is first asked for. `changes` tells of
@@ -75,7 +75,7 @@ class Providers(Generic[D]):
         self._default = default
 
     async def create(self, project: Project, new: NewProvider) -> Provider:
-        """Raises Conflict (the key), FailedPrecondition (too many), InvalidInput."""
+        """Create a provider. Raises Conflict (the key), FailedPrecondition (too many), InvalidInput."""
         driver = self.drivers[fields.one_of("driver", new.driver, tuple(self.drivers))]
         label = fields.text("label", new.label, at_least=1, at_most=200)
         credentials = driver.checked(CREDENTIALS, new.credentials)
@@ -126,7 +126,8 @@ class Providers(Generic[D]):
         return provider
 
     async def active(self, project: Project, key: str) -> Provider:
-        """As `get`. Raises FailedPrecondition where it is disabled, NotFound where it is being deleted."""
+        """The provider, ready for use. Raises as `get`, FailedPrecondition where it is disabled, NotFound where it is
+        being deleted."""
         provider = await self.get(project, key)
         provider.check_enabled()
         provider.check_open()
@@ -149,7 +150,7 @@ class Providers(Generic[D]):
     async def update(
         self, project: Project, key: str, changes: ProviderChanges, *, field: str = "providerKey"
     ) -> Provider:
-        """Raises NotFound, InvalidInput, FailedPrecondition (the driver), Conflict."""
+        """Change a provider. Raises NotFound, InvalidInput, FailedPrecondition (the driver), Conflict."""
         for _ in range(_ATTEMPTS):
             old = await self.get(project, key, field=field)
             fresh = await self._changes_of(project, old, changes)
@@ -161,7 +162,7 @@ class Providers(Generic[D]):
         raise Conflict("The provider is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, key: str, count_users: CountUsers, *, field: str = "providerKey") -> None:
-        """Raises NotFound, FailedPrecondition where it is in use, Conflict."""
+        """Delete a provider. Raises NotFound, FailedPrecondition where it is in use, Conflict."""
         provider = await self.get(project, key, field=field)
         if self._default is not None and provider.key == DEFAULT:
             raise FailedPrecondition("The default provider stays.", reason="PROVIDER_IS_DEFAULT", field=field)
@@ -186,15 +187,15 @@ class Providers(Generic[D]):
         self.changes.publish(project)
 
     def credentials(self, project: Project, provider: Provider) -> dict[str, str]:
-        """In the clear, for the driver and for nothing else. Raises SealBroken."""
+        """The credentials in the clear, for the driver alone. Raises SealBroken."""
         if not provider.sealed:
             return {}
         opened: dict[str, str] = orjson.loads(self._sealer.open(project, provider.id, provider.sealed))
         return opened
 
     def driver_of(self, provider: Provider, *, field: str = "providerKey") -> D:
-        """Raises FailedPrecondition, which names `field`, where the installation does not offer the provider's driver
-        any more."""
+        """The driver of a provider. Raises FailedPrecondition, which names `field`, where the installation does not
+        offer the provider's driver any more."""
         driver = self.drivers.get(provider.driver)
         if driver is None:
             raise FailedPrecondition(
@@ -247,12 +248,12 @@ class Providers(Generic[D]):
         return {"settings": given, **sealed}
 
     async def _check_hosts(self, driver: D, credentials: Values, settings: Values) -> None:
-        """Raises InvalidInput, naming the field."""
+        """Check the hosts that a provider calls. Raises InvalidInput, naming the field."""
         for host in driver.hosts(credentials, settings):
             await self._guard.validate_host(host.name, host.port, field=host.field)
 
     async def _make_default(self, project: Project) -> None:
-        """Unless it is there, or there is to be none."""
+        """Create the default provider, unless it exists or is not wanted."""
         new = self._default
         if new is None or await self._table.find_one(project, {"key": DEFAULT}) is not None:
             return

@@ -1,4 +1,4 @@
-"""The record of a provider, and what it is made from."""
+"""The record of a provider, and the values that it is made from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ STATUSES = (ACTIVE, DISABLED)
 
 
 def collection(name: str) -> Collection:
-    """Where a service keeps its providers."""
+    """The collection of a service's providers."""
     return Collection(
         name,
         Level.PROJECT,
@@ -41,19 +41,19 @@ class Provider(Closable, frozen=True):
     updated_at: float = 0.0
 
     def check_enabled(self) -> None:
-        """Raises FailedPrecondition."""
+        """Check that the provider is enabled. Raises FailedPrecondition."""
         if self.status == DISABLED:
             raise FailedPrecondition("The provider is disabled.", reason="PROVIDER_DISABLED", field="providerKey")
 
     def check_open(self) -> None:
-        """Raises NotFound where it is being deleted, so that nothing may begin in it."""
+        """Check that the provider is not being deleted. Raises NotFound, so that nothing may begin in it."""
         if self.closing:
             raise NotFound("The provider is being deleted.", reason="PROVIDER_NOT_FOUND", field="providerKey")
 
 
 @dataclass(frozen=True, slots=True)
 class NewProvider:
-    """What a provider is made from; an empty key is made from the label."""
+    """The values that a provider is made from; an empty key is made from the label."""
 
     driver: str
     label: str
@@ -67,8 +67,9 @@ class NewProvider:
 
 @dataclass(frozen=True, slots=True)
 class ProviderChanges:
-    """None: stays as it is. Credentials are merged; an empty value removes one. Settings are replaced as a whole. Where
-    that changes a destination (`core.providers.drivers.Field`), all credentials must be given again."""
+    """Changes of a provider. None: unchanged. Credentials are merged; an empty value removes one. Settings are replaced
+    as a whole. Where that changes a destination (`core.providers.drivers.Field`), all credentials must be given
+    again."""
 
     label: str | None = None
     description: str | None = None

@@ -1,4 +1,4 @@
-"""`rotate-credentials`: seals what was sealed with an older key anew, beside the running services."""
+"""The command `rotate-credentials`: seals credentials under the primary key, beside the running services."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ class _Settings:
 
 
 def command(collection: Collection) -> Command:
-    """For the service that keeps its providers there."""
+    """The command of the service that keeps its providers in this collection."""
 
     def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
         """0: all are sealed with the primary key; 1: some could not be."""

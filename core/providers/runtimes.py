@@ -1,4 +1,4 @@
-"""What providers are used through: engines, stores. Opened when they are first needed, kept while they are used."""
+"""Runtimes of providers, such as engines and stores: opened when first needed, kept while they are used."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -41,5 +41,5 @@ class Runtimes(Generic[R]):
         return self._pool.lease(key) or await self._pool.acquire(key, lambda: self._open(project, provider))
 
     def forget(self, project: Project) -> None:
-        """The project's providers have changed."""
+        """Forget the runtimes of a project whose providers have changed."""
         self._pool.invalidate(lambda key: key[:2] == (project.tenant.slug, project.id))

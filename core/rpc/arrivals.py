@@ -1,4 +1,4 @@
-"""Bounds what request messages take while they arrive: how many at a time, and for how long.
+"""Bounds on request messages while they arrive: how many at a time, and for how long.
 
 gRPC takes in a few KiB of a message by itself and the rest once the message is read, as fast as it comes. So a call
 reads its message only when it has a slot, and a caller has as many slots for messages of one kind as fit into a fixed
@@ -47,7 +47,7 @@ class Arrivals:
 
     @property
     def idle(self) -> bool:
-        """Nothing is arriving."""
+        """Whether nothing is arriving."""
         return not any(slots.callers for slots in self._slots.values()) and not len(self.times)
 
 
@@ -100,7 +100,7 @@ class Slots:
             del self._held[caller]
 
     def _hand_over(self, caller: str) -> bool:
-        """To the next that still waits."""
+        """Hand the slot over to the next caller that still waits."""
         waiting = self._waiting[caller]
         while waiting:
             turn = waiting.popleft()
@@ -125,7 +125,7 @@ class ArrivalTimes:
         return len(self._due) + len(self._late)
 
     def begin(self) -> Task:
-        """Of the task that runs. To be ended."""
+        """Start timing the running task; call `end` afterwards."""
         task = asyncio.current_task()
         assert task is not None
         self._due[task] = time.monotonic() + self._seconds
@@ -138,7 +138,7 @@ class ArrivalTimes:
         self._due.pop(task, None)
 
     def check(self, task: Task) -> None:
-        """Of a task that was cancelled: raises RequestTimeout where its time is over and nobody else cancelled it."""
+        """Check why a task was cancelled: raises RequestTimeout where its time is over and nobody else cancelled it."""
         if task in self._late:
             self._late.remove(task)
             if task.uncancel() == 0:

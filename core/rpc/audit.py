@@ -54,7 +54,7 @@ class _Recorded:
         return partial(self._behind if rule.batched else self._ahead, rule, method)
 
     async def _behind(self, rule: AuditRule, handle: Handle, request: Any, servicer_context: CallContext) -> Any:
-        """A change of data: its entry is written shortly after the answer."""
+        """Audit a change of data: its entry is written shortly after the answer."""
         change = Change(rule.named_by_request(request))
         changes.bind(change)
         try:
@@ -67,7 +67,8 @@ class _Recorded:
         return response
 
     async def _ahead(self, rule: AuditRule, handle: Handle, request: Any, servicer_context: CallContext) -> Any:
-        """An administrative change: its entry is durable before it begins, and has its outcome before the answer."""
+        """Audit an administrative change: its entry is durable before it begins, and has its outcome before the
+        answer."""
         change = Change(rule.named_by_request(request))
         if fields := rule.fields_of(request):
             change.metadata["fields"] = ",".join(fields)
@@ -90,7 +91,7 @@ class _Recorded:
             self._log.add(request.identity.tenant, entry)
 
     async def _begin(self, rule: AuditRule, change: Change) -> AuditEntry | None:
-        """None for a call without a token, of which it is not known yet whose log it belongs to."""
+        """Begin the entry; None for a call without a token, of which it is not known yet whose log it belongs to."""
         request = _request()
         if request.identity is None:
             return None
@@ -101,7 +102,7 @@ class _Recorded:
     async def _end(
         self, rule: AuditRule, change: Change, begun: AuditEntry | None, error: BaseException | None = None
     ) -> None:
-        """Raises what the store raises, for a call without a token."""
+        """Write the outcome. Raises what the store raises, for a call without a token."""
         request, reason = _request(), "" if error is None else _failure(error)
         if error is not None and not reason:
             if begun is not None and request.identity is not None:

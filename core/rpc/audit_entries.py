@@ -31,7 +31,7 @@ def entry_for(
 def entries_of_subjects(
     rule: AuditRule, change: Change, request: RequestContext, outcome: str, at: float, reason: str
 ) -> Iterator[tuple[Tenant, AuditEntry]]:
-    """Of a call without a token: an entry for each account that it was about."""
+    """The entries of a call without a token, one for each account that it was about."""
     for subject in change.subjects:
         actor = msgspec.structs.replace(actor_of(request), id=subject.actor_id)
         yield (

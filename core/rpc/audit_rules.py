@@ -41,7 +41,8 @@ class AuditRule:
 
 
 def audit_rule_of(method: MethodDescriptor) -> AuditRule | None:
-    """None: the RPC leaves no entry. Raises ValueError for an option that contradicts itself or the messages."""
+    """The audit rule of an RPC. None: it leaves no entry. Raises ValueError for an option that contradicts itself or
+    the messages."""
     options: Any = method.GetOptions()
     audit = options.Extensions[access_pb2.audit]
     if bool(audit.action) is not bool(audit.resource_type) or (audit.action and audit.none):

@@ -1,4 +1,4 @@
-"""One RPC as the chain sees it, and what it needs of a transport."""
+"""RpcCall, an RPC on its way through the chain, and the port to its transport."""
 
 import hmac
 import time
@@ -50,7 +50,7 @@ class Transport(Protocol):
     async def write(self, message: Any) -> None: ...
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()) -> NoReturn:
-        """Raises AbortError."""
+        """End the call with a status. Raises AbortError."""
 
     def code(self) -> grpc.StatusCode | int:
         """The status that `abort` has set."""
@@ -61,14 +61,14 @@ class CallContext(Protocol):
 
     @property
     def metadata(self) -> Metadata:
-        """Of the request, by name in lower case; of a repeated name the last value."""
+        """The request's metadata by name in lower case; of a repeated name the last value."""
 
     @property
     def rest(self) -> bool:
         """Whether the edge transcoded the call from REST."""
 
     def header(self, name: str) -> str:
-        """Metadata of the request as text; empty where there is none."""
+        """A header of the request as text; empty where there is none."""
 
     def add_header(self, name: str, value: str, *, native: bool = False) -> None:
         """Add a header to the answer over REST; with `native` also to the initial metadata of native gRPC calls. `name`

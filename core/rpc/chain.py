@@ -142,7 +142,7 @@ class Chain:
         return await _abort(call, failure)
 
     def _doubt(self) -> None:
-        """Say once that somebody claims to be the edge: where it is the edge, the two have not the same secret."""
+        """Log once that a caller claims to be the edge: if it is the edge, the two do not have the same secret."""
         if not self._doubted:
             self._doubted = True
             log.warning("a call says that it comes from the edge but does not prove it; see PORTICO_EDGE_SECRET")
@@ -156,7 +156,7 @@ def _bare(error: PorticoError) -> PorticoError:
 
 
 def _concerns_a_resource(policy: Policy) -> bool:
-    """Whether the audit log is to say what a call was about that is refused before it is read."""
+    """Whether the audit log names the resource of a call that is refused before it is read."""
     return policy.audit is not None and bool(policy.audit.resource)
 
 

@@ -23,7 +23,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class ErrorContent:
-    """What an error body is made of."""
+    """The content of an error body."""
 
     mapping: ErrorMapping
     reason: str

@@ -66,7 +66,7 @@ def mapping_of(error: errors.PorticoError) -> ErrorMapping:
 
 
 def internal() -> errors.PorticoError:
-    """What the client learns of an error that is not in the tree."""
+    """The error that clients get for one that is not in the tree."""
     return errors.PorticoError("Something went wrong on our side. Quote the request id when you report it.")
 
 

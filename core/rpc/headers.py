@@ -1,4 +1,4 @@
-"""Names of the metadata by which the edge and the services tell each other something."""
+"""Names of metadata between the edge and the services."""
 
 EDGE_SECRET = "x-portico-edge"  # noqa: S105  # the name of a header
 """Proves that a call comes from the edge."""

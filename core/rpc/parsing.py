@@ -1,4 +1,4 @@
-"""From the bytes of a request to its message: within bounds, and without holding the event loop.
+"""Parsing of request messages, within bounds and without blocking the event loop.
 
 A message costs by the number of its fields, not by its length: 30 MiB may be one text, or fifteen million empty
 messages that take seconds and a gigabyte. So the fields of a large message are counted on the wire first, and if they
@@ -37,8 +37,8 @@ class Parser:
         self._max_fields = max_fields
 
     async def parse(self, data: bytes) -> Any:
-        """Raises PayloadTooLarge for too many bytes, InvalidInput for too many fields and for what is no such
-        message, and RateLimited where too many large ones of the tenant wait."""
+        """Parse a request message. Raises PayloadTooLarge for too many bytes, InvalidInput for too many fields and for
+        what is no such message, and RateLimited where too many large ones of the tenant wait."""
         if len(data) > self._max_bytes:
             raise too_large(self._max_bytes)
         try:
@@ -52,7 +52,7 @@ class Parser:
             ) from None
 
     def small(self, data: bytes) -> Any:
-        """The message, or None where it is large or cannot be read. For a look at the request of a refused call."""
+        """The message of a refused call; None where it is large or cannot be parsed."""
         if len(data) > LARGE_BYTES:
             return None
         with suppress(DecodeError):
@@ -75,6 +75,6 @@ class Parser:
 
 
 def too_large(max_bytes: int) -> PayloadTooLarge:
-    """What a request beyond `max_bytes` is refused with."""
+    """The error for a request beyond `max_bytes`."""
     unit, name = (MIB, "MiB") if max_bytes >= MIB else (KIB, "KiB")
     return PayloadTooLarge(f"A request to this call may have at most {max_bytes // unit} {name}. Send less at a time.")

@@ -35,7 +35,8 @@ class Policy:
 
 
 def policies_of(service: ServiceDescriptor) -> dict[str, Policy]:
-    """By full method name. Raises ValueError for an RPC that says nothing: a forgotten rule is not an open door."""
+    """The policies of a contract's RPCs, by full method name. Raises ValueError for an RPC that says nothing: a
+    forgotten rule is not an open door."""
     return {policy.method: policy for policy in map(_policy_of, service.methods)}
 
 
@@ -52,7 +53,7 @@ def explicit_policies(service: ServiceDescriptor, policies: Iterable[Policy]) ->
 
 
 def public_policies(service: ServiceDescriptor) -> list[Policy]:
-    """For a foreign contract that anybody may call: health and reflection."""
+    """Policies for a foreign contract that anybody may call: health and reflection."""
     return [
         Policy(
             _path_of(method),

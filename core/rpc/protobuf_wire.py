@@ -101,7 +101,7 @@ def _exceeds(data: bytes, table: _Table, limit: int) -> bool:
 
 
 def _skipped(data: bytes, at: int, kind: int) -> int:
-    """Where a value ends. Raises IndexError where the data ends within a number."""
+    """The offset at which a value ends. Raises IndexError where the data ends within a number."""
     if kind == _BYTES:
         size, at = _varint(data, at)
         return at + size
@@ -114,7 +114,7 @@ def _skipped(data: bytes, at: int, kind: int) -> int:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where it ends."""
+    """Decode the varint at `at`: its value and the offset after it."""
     value = 0
     for shift in range(0, 7 * _MAX_VARINT, 7):
         byte = data[at]

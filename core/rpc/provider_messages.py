@@ -1,4 +1,4 @@
-"""Between providers and their messages, which every service has of its own but with the same fields."""
+"""Conversion between providers and their messages, which every service has of its own with the same fields."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _MAX_VALUES_BYTES = _MAX_VALUES * 2048
 
 
 def provider_fields(provider: Provider) -> dict[str, Any]:
-    """What a message is made from."""
+    """The fields of a provider's message."""
     return {
         "id": provider.id,
         "record_id": provider.id,
@@ -35,7 +35,7 @@ def provider_fields(provider: Provider) -> dict[str, Any]:
 
 
 def driver_fields(driver: Driver) -> dict[str, Any]:
-    """What a message is made from."""
+    """The fields of a driver's message."""
     fields = [
         {
             "name": field.name,

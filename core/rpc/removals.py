@@ -1,4 +1,4 @@
-"""Learns from auth which projects were deleted, and lets the service remove what it keeps of them.
+"""The poll of auth for deleted projects, whose records the service then removes.
 
 Auth lists what this service has yet to acknowledge, so nothing is missed while either is away: a project is
 acknowledged when its removal is a durable job here.
@@ -41,7 +41,7 @@ class RemovalFeed:
         await self._channel.close()
 
     async def poll(self) -> None:
-        """Begin the removals that there are."""
+        """Poll auth and start the removals."""
         try:
             while projects := await self._listed():
                 for each in projects:

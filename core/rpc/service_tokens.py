@@ -63,7 +63,7 @@ class AuthServiceTokens:
             await self._channel.close()
 
     def _checked(self, text: str) -> ServiceToken | None:
-        """None: it is not good for another RENEW_SECONDS."""
+        """The verified token; None: it is not valid for another RENEW_SECONDS."""
         try:
             identity = self._verifier.verify(text)
         except Unauthenticated:

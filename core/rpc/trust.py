@@ -51,7 +51,7 @@ class TrustFeed:
         self._tasks.every("prune revocations", _PRUNE_SECONDS, self._prune)
 
     async def check(self) -> None:
-        """For readiness: raises until keys and revocations were learned once. Auth may go away after that."""
+        """Check readiness: raises until keys and revocations were learned once. Auth may go away after that."""
         if not self._keys or not self._revocations.known:
             raise Unavailable("waiting for the auth service")
 

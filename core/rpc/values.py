@@ -25,7 +25,8 @@ def json_of(struct: Struct, field: str) -> dict[str, Any]:
 
 
 def small_json_of(struct: Struct, field: str, at_most: int = MAX_SMALL_JSON_BYTES) -> dict[str, Any]:
-    """As `json_of`. What cannot be `at_most` bytes of JSON is not converted: raises InvalidInput, naming the field."""
+    """As `json_of`, for small JSON. What cannot be `at_most` bytes of JSON is not converted: raises InvalidInput,
+    naming the field."""
     try:
         if struct.ByteSize() > at_most * _LONGEST_WIRE:
             raise _TooManyValues

@@ -14,12 +14,12 @@ CLOSED_PROJECTS = Collection("closed_projects", Level.TENANT)
 
 
 async def close_project(store: DocumentStore, project: Project) -> None:
-    """For good: ids of projects are never used again. Safe to repeat."""
+    """Close a project for good: ids of projects are never used again. Safe to repeat."""
     with suppress(Conflict):
         await store.insert(project.tenant, CLOSED_PROJECTS, {"id": project.id})
 
 
 async def check_project_open(store: DocumentStore, project: Project) -> None:
-    """Raises NotFound where the project has been deleted."""
+    """Check that the project is open. Raises NotFound where the project has been deleted."""
     if await store.get(project.tenant, CLOSED_PROJECTS, project.id) is not None:
         raise NotFound("The project of this token has been deleted.", reason="PROJECT_DELETED")

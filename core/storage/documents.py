@@ -50,7 +50,8 @@ def check_collection_name(name: str) -> None:
 
 
 def check_collection(collection: Collection) -> None:
-    """Raises ValueError for names that no adapter takes, and for an index of a field without a scalar type."""
+    """Check a declaration. Raises ValueError for names that no adapter takes, and for an index of a field without a
+    scalar type."""
     check_collection_name(collection.name)
     for name in collection.fields:
         if not _is_field(name) or name == "id" or (name == "project" and collection.level is Level.PROJECT):
@@ -92,7 +93,8 @@ _TAKEN: Mapping[FieldType, tuple[frozenset[type], tuple[type, ...], str]] = {
 
 
 def check_typed(name: str, type_: FieldType, value: Any) -> None:
-    """Raises InvalidInput where a field of this type cannot hold the value, nor be compared with it."""
+    """Check a value against its declared type. Raises InvalidInput where a field of this type cannot hold the value,
+    nor be compared with it."""
     exact, classes, what = _TAKEN[type_]
     if type(value) in exact:
         if type(value) is int and value not in INT64:
@@ -143,7 +145,8 @@ def _too_large(field: str) -> InvalidInput:
 
 
 def check_size(collection: Collection, fields: Mapping[str, Any], length: int) -> None:
-    """Raises PayloadTooLarge where fields of so many characters of JSON are too large for a document of any engine."""
+    """Check the size of a document. Raises PayloadTooLarge where fields of so many characters of JSON are too large for
+    a document of any engine."""
     if length <= _SURELY_FITS:
         return
     if length > MAX_DOCUMENT_BYTES or _document_size(collection, fields) > MAX_DOCUMENT_BYTES:
@@ -196,7 +199,8 @@ def check_changes(collection: Collection, changes: Mapping[str, Any]) -> None:
 
 
 def check_amounts(collection: Collection, amounts: Mapping[str, int], initial: Mapping[str, Any]) -> None:
-    """Raises TypeError for a bug of the caller, InvalidInput for an amount of more than 64 bits."""
+    """Check the amounts of an increment. Raises TypeError for a bug of the caller, InvalidInput for an amount of more
+    than 64 bits."""
     check_changes(collection, {**initial, **amounts})
     if not amounts or amounts.keys() & initial.keys():
         raise TypeError("an increment has at least one amount, and no field that is among the initial ones")

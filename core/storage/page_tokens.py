@@ -34,7 +34,8 @@ def encode(bound_to: bytes, position: Position) -> str:
 
 
 def decode(bound_to: bytes, token: str) -> Position | None:
-    """None for the empty token: from the start. Raises InvalidInput for a token of another list, or none of ours."""
+    """Decode a page token; None for the empty one: from the start. Raises InvalidInput for a token of another list, or
+    none of ours."""
     if not token:
         return None
     if len(token) > _MAX_TOKEN:

@@ -201,11 +201,11 @@ class DocumentStore(Protocol):
         """Delete what has expired in the databases that are in use; how many documents. To be called now and then."""
 
     async def scrub(self, tenant: Tenant) -> None:
-        """Let nothing that was deleted from the tenant's documents be readable on the disk any more, as far as the
+        """Overwrite deleted documents of the tenant, so that they cannot be read from the disk any more, as far as the
         engine can. Raises Unavailable where it is too busy now."""
 
     async def check(self) -> None:
-        """For readiness: raises if the store cannot serve."""
+        """Check that the store can serve, for readiness. Raises if it cannot."""
 
     async def close(self) -> None: ...
 

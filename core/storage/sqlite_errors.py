@@ -39,7 +39,7 @@ def translated(where: str) -> Iterator[None]:
 
 
 def _meaning(error: sqlite3.Error, where: str) -> PorticoError | None:
-    """None for what is a bug of ours rather than a state of the store."""
+    """The error for a state of the store; None for a bug of our own."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code == sqlite3.SQLITE_CONSTRAINT:
         field = fields_of_index(str(error))

@@ -37,7 +37,7 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
-        """Raises FileNotFoundError if there is no such file."""
+        """Open the database. Raises FileNotFoundError if there is no such file."""
         writer, inode = await _connect(path, query_only=False)
         try:
             reader, same = await _connect(path, query_only=True)
@@ -146,7 +146,7 @@ class Databases:
 
     @asynccontextmanager
     async def use(self, path: Path) -> AsyncIterator[Database]:
-        """Raises FailedPrecondition if there is no such file."""
+        """Use the database for a block. Raises FailedPrecondition if there is no such file."""
         database = self._take(path) or await self._load_undisturbed(path)
         try:
             yield database

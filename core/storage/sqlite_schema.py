@@ -31,7 +31,7 @@ def indexes(collection: Collection) -> dict[str, str]:
 
 
 def _expiry(collection: Collection) -> dict[str, str]:
-    """Of all projects, for the sweep."""
+    """The index for the sweep of expired documents of all projects."""
     if not collection.expiry:
         return {}
     name = _name("expiry ", collection, (collection.expiry,))

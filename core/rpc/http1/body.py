@@ -1,4 +1,4 @@
-"""The body of a request while it arrives: one gRPC message, which the call reads when it may."""
+"""The body of a request while it arrives: one gRPC message, read by the call."""
 
 import asyncio
 from typing import Protocol
@@ -9,7 +9,7 @@ from core.rpc.parsing import too_large
 
 
 class Holds(Protocol):
-    """The connection, as a body sees it."""
+    """The part of the connection that a body uses."""
 
     def hold(self, held: bool) -> None:
         """Stop reading, or go on."""
@@ -54,7 +54,7 @@ class Body:
             self._wake()
 
     def drop(self) -> None:
-        """Nobody will read it: forget what has come, and what will come."""
+        """Drop what has arrived and will arrive, since nobody will read it."""
         self._dropped = True
         self._content = b""
         self._connection.hold(False)
@@ -80,7 +80,7 @@ class Body:
 
     @property
     def _refusable(self) -> bool:
-        """More is announced, or has come, than there may be."""
+        """Whether more is announced, or has arrived, than is allowed."""
         announced = _announced(self._content)
         return announced is not None and (announced > self._max_bytes or len(self._content) > FRAME_BYTES + announced)
 

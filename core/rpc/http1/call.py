@@ -13,7 +13,7 @@ from core.rpc.http1.wire import Pairs, Refused
 
 
 class ResponseWriter(Protocol):
-    """The connection, as a call sees it."""
+    """The part of the connection that a call uses."""
 
     @property
     def peer(self) -> str:
@@ -21,11 +21,11 @@ class ResponseWriter(Protocol):
 
     @property
     def closing(self) -> bool:
-        """This answer is its last."""
+        """Whether this answer is the connection's last."""
 
     @property
     def paused(self) -> bool:
-        """The other side reads slowly: await `drained` before more is sent."""
+        """Whether the other side reads slowly: await `drained` before more is sent."""
 
     def send(self, data: bytes) -> None: ...
 
@@ -97,7 +97,7 @@ class Http1Call:
         raise AbortError
 
     def fail(self, code: grpc.StatusCode, details: str, trailing_metadata: Pairs = ()) -> None:
-        """The call will end with this status."""
+        """Set the status with which the call will end."""
         self._code = code
         self._status = wire.status_lines(code, details, trailing_metadata)
 

@@ -30,7 +30,7 @@ log = logs.get(__name__)
 
 
 class Server(Protocol):
-    """The server, as a connection sees it."""
+    """The part of the server that a connection uses."""
 
     @property
     def serving(self) -> bool:
@@ -38,12 +38,12 @@ class Server(Protocol):
 
     @property
     def stopping(self) -> bool:
-        """No connection is kept after its present answer."""
+        """Whether no connection is kept after its present answer."""
 
     def method(self, path: bytes) -> Method | None: ...
 
     def forget(self, connection: "ServerConnection") -> None:
-        """It is closed and its call has ended. Called once."""
+        """Remove a connection that is closed and whose call has ended. Called once."""
 
 
 class _Unfit(Exception):
@@ -246,7 +246,7 @@ class ServerConnection(asyncio.Protocol):
         self._task = self._loop.create_task(self._serve(method, self._headers, self._body))
 
     def _refuse(self, status: bytes) -> None:
-        """Answer what is no request. Where a call is running, or has been answered, there is nothing left to say."""
+        """Refuse what is no request. Where a call is running, or has been answered, there is nothing left to say."""
         if self._answered or self._started or (self._task is not None and not self._receiving):
             self.abort()
             return
@@ -309,7 +309,7 @@ class ServerConnection(asyncio.Protocol):
             self._task.cancel()
 
     def _rest(self) -> None:
-        """Until the next request."""
+        """Wait for the next request."""
         if self.closing:
             self._transport.close()
         else:

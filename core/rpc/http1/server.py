@@ -96,7 +96,7 @@ class Http1Server:
 
 
 class _Surplus(asyncio.Protocol):
-    """A connection too many."""
+    """A connection beyond the limit, which is closed."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()

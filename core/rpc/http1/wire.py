@@ -1,4 +1,4 @@
-"""The bytes of a gRPC call on HTTP/1.1.
+"""The encoding of a gRPC call on HTTP/1.1.
 
 All is as on HTTP/2: messages stand in gRPC's frames of flag, length and content, metadata are headers, and the status
 and trailing metadata are trailers, which HTTP/1.1 has in chunked bodies. A call that ends without a message has the
@@ -63,13 +63,14 @@ OK = last(OK_STATUS)
 
 
 def seconds_of(timeout: str | None) -> float | None:
-    """What `grpc-timeout` says; None where it says nothing that can be read."""
+    """The seconds of a `grpc-timeout`; None where it cannot be read."""
     found = _TIMEOUT.fullmatch(timeout) if timeout else None
     return int(found[1]) * _SECONDS[found[2]] if found else None
 
 
 def header_lines(metadata: Pairs) -> bytes:
-    """Raises ValueError for what no header can carry: a line break in a value would begin a header of its own."""
+    """Encode headers. Raises ValueError for what no header can carry: a line break in a value would begin a header of
+    its own."""
     return b"".join(_line(name, value) for name, value in metadata)
 
 
