@@ -1,1 +1,1 @@
-"""What counts as a service: every package here is one deployable, all of the same shape."""
+"""The services: every package here is one deployable, all of the same shape."""

@@ -1,1 +1,1 @@
-"""Tenants, people, projects, API tokens and the keys that sign them; the record of who changed what."""
+"""Tenants, users, projects, API tokens and the keys that sign them; the record of who changed what."""

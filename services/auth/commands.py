@@ -1,4 +1,4 @@
-"""What operators do beside the running service, on the same store."""
+"""Commands that operators run beside the running service, on the same store."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ from services.auth.settings import Settings
 
 @dataclass(frozen=True)
 class CommandSettings:
-    """What the commands read."""
+    """The settings that the commands read."""
 
     store: StoreSettings
     auth: Settings
@@ -42,7 +42,7 @@ Work = Callable[[Domain, argparse.Namespace], Awaitable[str]]
 
 def _command(work: Work) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
     def run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
-        """The command's exit status: 0, or 1 where it was refused."""
+        """Run a command. Returns its exit status: 0, or 1 where it was refused."""
         settings = config.load(CommandSettings, env)
         logs.configure("auth", "warning", "pretty")
         try:

@@ -1,4 +1,4 @@
-"""What bounds the requests to auth, from the constants and settings that are checked."""
+"""The limits on requests to auth, from the constants and settings that enforce them."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What auth needs of the world beyond core's own ports."""
+"""The ports of auth, beyond core's own."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -16,7 +16,7 @@ _DAY = 86_400.0
 
 
 def _check_rates(*rates: str) -> None:
-    """Raises ValueError for a text that is none."""
+    """Check that a text lists rates. Raises ValueError where it does not."""
     for text in rates:
         try:
             parse_many(text)

@@ -1,1 +1,1 @@
-"""Auth's ports, filled."""
+"""The adapters of auth's ports."""

@@ -1,1 +1,1 @@
-"""What auth decides. Knows neither gRPC nor a driver."""
+"""The domain of auth, without gRPC and without drivers."""

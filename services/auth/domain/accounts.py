@@ -1,4 +1,4 @@
-"""People's own accounts: signing in and out, switching projects, changing the password."""
+"""Users' own accounts: signing in and out, switching projects, changing the password."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -88,7 +88,7 @@ class Accounts:
         self._settings = settings
 
     async def register(self, asked: NewTenant) -> SignedIn:
-        """Errors are the contract's: PermissionDenied, RateLimited, InvalidInput, Conflict."""
+        """Register a tenant. Raises PermissionDenied, RateLimited, InvalidInput, Conflict."""
         if not self._settings.registration_open:
             raise PermissionDenied("Registration is closed here. Ask the operator for a tenant.")
         asked = asked.checked()
@@ -99,8 +99,8 @@ class Accounts:
         return SignedIn(made.tenant, made.owner, session)
 
     async def login(self, email: str, password: str, slug: str = "", project: str = "") -> SignedIn:
-        """One answer, after one time and one hash, for an unknown account, a disabled one and a wrong password,
-        whatever the number of tenants in which somebody has this email."""
+        """Sign a user in. One answer, after one time and one hash, for an unknown account, a disabled one and a wrong
+        password, whatever the number of tenants in which somebody has this email."""
         async with _answered_after(self._settings.sign_in_seconds):
             return await self._login(email, password, slug, project)
 
@@ -136,7 +136,8 @@ class Accounts:
         return session
 
     async def change_password(self, current: str, new: str) -> Session:
-        """End every other session of the caller; the one that is returned takes the place of the caller's."""
+        """Change the caller's password, and end every other session of theirs; the one that is returned takes the place
+        of the caller's."""
         caller = await self._own_session()
         tenant, user = caller.tenant, caller.person
         audit.change().resource_id = user.id
@@ -169,9 +170,10 @@ class Accounts:
         return await self._callers.load(identity)
 
     async def _candidates(self, email_key: str, slug: str) -> list[_Candidate]:
-        """What the sign-in may mean: the tenant of the slug or else every one in which somebody has this email. If the
-        caller's network is known to some of these accounts, they alone are meant: otherwise somebody who has
-        registered another's email could try the other's password from a network that is known to his own account."""
+        """The accounts that a sign-in may mean: the tenant of the slug or else every one in which somebody has this
+        email. If the caller's network is known to some of these accounts, they alone are meant: otherwise somebody who
+        has registered another's email could try the other's password from a network that is known to his own
+        account."""
         if slug:
             tenant_record = await self._tenants.get(slug)
             tenants = [] if tenant_record is None else [tenant_record]
@@ -184,8 +186,8 @@ class Accounts:
         return [each for each in found if each.active and self._attempts.knows(each.active)] or found
 
     async def _matching(self, candidates: list[_Candidate], email_key: str, password: str) -> tuple[TenantRecord, User]:
-        """The one account that the password fits. A password that fits some of the accounts and not the others counts
-        as a wrong one for these, or registering another's email would be a way to guess without being counted."""
+        """The account that the password matches. A password that fits some of the accounts and not the others counts as
+        a wrong one for these, or registering another's email would be a way to guess without being counted."""
         accounts = [(each.tenant, each.active) for each in candidates if each.active]
         known = bool(accounts) and all(self._attempts.knows(user) for _, user in accounts)
         async with self._attempts.password(email_key, known=known) as attempt:
@@ -238,7 +240,7 @@ def _key_of(email: str) -> str:
 
 
 def _name_candidates(candidates: list[_Candidate]) -> None:
-    """For the audit logs of the tenants that the sign-in may have meant."""
+    """Name the candidates for the audit logs of the tenants that a sign-in may have meant."""
     if not candidates:
         log.info("sign-in refused: no such account")
     for each in candidates:

@@ -1,4 +1,4 @@
-"""How often somebody may try: by address, by account, and by both together.
+"""Limits on sign-in attempts: by address, by account, and by both together.
 
 Wrong passwords are counted, right ones are not. An account remembers the networks that its password was right from. A
 wrong password from one of those counts for that network alone; one from elsewhere counts for its address, for the
@@ -48,7 +48,7 @@ class Attempts:
 
     @asynccontextmanager
     async def password(self, email_key: str, *, known: bool) -> AsyncIterator[Attempt]:
-        """One try at the password of the accounts of an email; `known`: from a network that they know.
+        """Count an attempt at the password of the accounts of an email; `known`: from a network that they know.
 
         It counts until the block has found the password right, so that many tries at once are as many as one by one,
         and goes on to count where the caller hangs up. It does not count where it is refused unheard.
@@ -76,14 +76,14 @@ class Attempts:
             self._rate_limits.give_back(MAIN, bucket, limit)
 
     async def sign_in(self, tenant: Tenant, user: User) -> None:
-        """A sign-in with the right password, which costs a hash all the same."""
+        """Count a sign-in with the right password, which costs a hash all the same."""
         await self._rate_limits.hit(tenant, f"sign-in:{user.id}:{_address()}", self._limits.sign_ins)
 
     async def register(self) -> None:
         await self._rate_limits.hit(MAIN, f"register:{_address()}", self._limits.register)
 
     async def unknown_invitation(self) -> None:
-        """An invitation's secret that is none: those that are right are never refused because of it."""
+        """Count an invitation secret that is unknown: those that are right are never refused because of it."""
         await self._rate_limits.hit(MAIN, f"invitation:{_address()}", self._limits.accept)
 
     async def accept(self, tenant: Tenant, invitation_id: str) -> None:
@@ -94,7 +94,7 @@ class Attempts:
         return any(mark in user.known_networks for mark in networks_for(user.id))
 
     def remember(self, user: User) -> tuple[str, ...]:
-        """The account's known networks with the caller's first; those that were not used for longest are forgotten."""
+        """The account's known networks with the caller's first, without the least recently used ones."""
         here = networks_for(user.id)
         others = (mark for mark in user.known_networks if mark not in here)
         return (*here, *others)[: self._limits.known_networks]

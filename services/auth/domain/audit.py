@@ -1,4 +1,4 @@
-"""Reading the audit log, which all services write, and forgetting what is old."""
+"""Reading the audit log, which all services write, and removing old entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries; empty: any. Times are Unix seconds, `since` inclusive, `until` exclusive."""
+    """A filter of audit entries; empty: any. Times are Unix seconds, `since` inclusive, `until` exclusive."""
 
     action: str = ""
     actor_id: str = ""
@@ -33,7 +33,7 @@ class AuditFilter:
     until: float | None = None
 
     def where(self) -> dict[str, Any]:
-        """Raises InvalidInput."""
+        """The filter as a `where`. Raises InvalidInput."""
         if self.outcome and self.outcome not in _OUTCOMES:
             raise InvalidInput(f"An outcome is one of {', '.join(_OUTCOMES)}.", field="outcome")
         equal = {
@@ -71,14 +71,14 @@ class Audit:
         resource_id: str,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """For a command on the server, which no caller's token stands behind."""
+        """Record a command on the server, which no caller's token stands behind."""
         actor, now = Actor(kind=OPERATOR), self._log.clock()
         entry = new_entry(actor, action, SUCCESS, resource_type, resource_id, at=now, metadata=metadata)
         await self._log.write(tenant, entry)
 
 
 def _within(caller: Caller, project_id: str) -> dict[str, Any]:
-    """What the caller may see. Projects that were deleted count: their entries stay."""
+    """The entries that the caller may see. Projects that were deleted count: their entries stay."""
     if caller.sees_all:
         return {}
     if not project_id:

@@ -1,4 +1,4 @@
-"""Who calls, as auth knows them: the token's identity together with the account behind it.
+"""Callers: a token's identity together with the account behind it.
 
 A caller's reach is that of the token, not of the account behind it. A session reaches what its account does. An API
 token is bound to its project and reaches that one alone, whoever made it: nothing that it hands out reaches further.
@@ -40,12 +40,12 @@ class Caller:
 
     @property
     def sees_all(self) -> bool:
-        """Whether every project of the tenant is the caller's: of sessions of owners and admins."""
+        """Whether the caller sees every project of the tenant: true for sessions of owners and admins."""
         return self.identity.kind is Kind.SESSION and self.user is not None and self.user.role in SEE_ALL_PROJECTS
 
     @property
     def project_ids(self) -> tuple[str, ...]:
-        """The caller's projects where it does not see all."""
+        """The projects of a caller that does not see all."""
         if self.user is not None and self.identity.kind is Kind.SESSION:
             return self.user.project_ids
         return (self.identity.project.id,)
@@ -57,8 +57,8 @@ class Caller:
 
     @property
     def lives_until(self) -> float:
-        """When what the caller makes must end, in Unix seconds: with the API token that makes it. What a person makes
-        who has signed in is the account's and may outlive the session."""
+        """When tokens that the caller makes must expire, in Unix seconds: with the API token that makes it. What a
+        person makes who has signed in is the account's and may outlive the session."""
         ends = self.identity.expires_at if self.identity.kind is Kind.API else None
         return inf if ends is None else ends
 
@@ -127,7 +127,7 @@ class Callers:
 
 
 async def find_project(projects: Table[ProjectRecord], tenant: Tenant, reference: str) -> ProjectRecord | None:
-    """By id, else by key. An id goes first: a project cannot hide another by taking its id for a key."""
+    """Find a project by id, else by key. An id goes first: a project cannot hide another by taking its id for a key."""
     return await projects.get(tenant, reference) or await projects.find_one(tenant, {"key": reference})
 
 

@@ -1,4 +1,4 @@
-"""Keeps the revoked API tokens of each tenant few.
+"""Compaction of revocations: bounds the revoked API tokens of each tenant.
 
 A tenant that creates and deletes API tokens again and again would fill the memory of every service with its
 revocations. Where it has more than a number of them, one cut-off takes their place: every API token issued before it is
@@ -42,7 +42,8 @@ class Compaction:
                 await self._compact(slug)
 
     async def _compact(self, slug: str) -> None:
-        """Replicas may do so at the same time: the cut-off is written only if it is still as it was read here.
+        """Replace a tenant's revoked tokens by a cut-off. Replicas may do so at the same time: the cut-off is written
+        only if it is still as it was read here.
 
         The revocations are read before the tokens. A token that is revoked in between is kept by the cut-off, and its
         own revocation, which is not among those that are deleted, goes on refusing it.
@@ -82,7 +83,7 @@ class Compaction:
         return [token async for token in self._tables.tokens.scan(Tenant(slug), settled)]
 
     async def _write(self, cut_off: RevocationRecord, earlier: RevocationRecord | None) -> bool:
-        """Whether this was the one that did."""
+        """Write the cut-off. Returns whether this call did."""
         if earlier is None:
             try:
                 await self._tables.revocations.insert(MAIN, cut_off)

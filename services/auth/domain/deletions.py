@@ -1,4 +1,4 @@
-"""Deleted projects, which every service has to hear of: kept until the end of time, a record each.
+"""Records of deleted projects, which every service has to learn of. They are kept for good.
 
 The record is written before the project is closed and counts once it is. So a deletion that is cut off, anywhere, is
 finished by whoever finds it; and a project that turned out to be the last one, and stays, was never published.
@@ -28,7 +28,7 @@ class Deletions:
         self._clock = clock
 
     async def prepare(self, tenant: Tenant, project_id: str) -> None:
-        """The project is about to be deleted. Nobody acts on it before `publish`."""
+        """Record that the project is about to be deleted. No service acts on it before `publish`."""
         actor = to_document(audit.actor())
         with suppress(Conflict):  # a deletion that was cut off
             await self._table.insert(
@@ -36,20 +36,20 @@ class Deletions:
             )
 
     async def withdraw(self, tenant: Tenant, project_id: str) -> None:
-        """The project stays."""
+        """Withdraw a prepared deletion: the project stays."""
         await self._table.delete_where(MAIN, {"id": _id(tenant, project_id), "published": None})
 
     async def publish(self, tenant: Tenant, project_id: str) -> None:
-        """Every service will remove what it keeps of the project. There is no way back."""
+        """Publish the deletion, so that every service removes the project's records. It cannot be undone."""
         await self._table.update(MAIN, _id(tenant, project_id), published=True)
 
     async def unpublished(self, seconds: float) -> list[Deletion]:
-        """Those that were prepared longer ago than that, and not published: they were cut off."""
+        """Deletions that were prepared longer ago than that and not published: they were interrupted."""
         where = {"published": None, "createdAt": Cond(Op.LT, self._clock() - seconds)}
         return [each async for each in self._table.scan(MAIN, where)]
 
     async def pending(self, service: str, page_size: int = 0, page_token: str = "") -> tuple[list[Deletion], str]:
-        """Published ones that the service has not acknowledged, oldest first, and the token of the next page."""
+        """Published deletions that the service has not acknowledged, oldest first, and the token of the next page."""
         where = {"published": True, _field(service): None}
         return await self._table.page(
             MAIN, where, order=Order(descending=False), page_size=page_size, page_token=page_token
@@ -66,7 +66,7 @@ def _id(tenant: Tenant, project_id: str) -> str:
 
 
 def _field(service: str) -> str:
-    """Where the record says that the service has acknowledged it. Raises InvalidInput."""
+    """The field of the record that holds the service's acknowledgement. Raises InvalidInput."""
     if not _SERVICE.fullmatch(service):
         raise InvalidInput("A service's name is 1 to 32 of a-z and 0-9 and begins with a letter.", field="service")
     return f"doneBy{service.capitalize()}"

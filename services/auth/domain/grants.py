@@ -1,4 +1,4 @@
-"""Nobody gives a reach that they do not have: the checks before rights are handed out.
+"""Checks before rights are granted: nobody grants more than their own authority.
 
 Reach is projects, scopes and rank, and it is that of the token that is used: see `Caller`.
 """
@@ -13,8 +13,8 @@ _MAX_PROJECTS = 1000
 
 
 def require_authority(caller: Caller, role: str, overrides: Mapping[str, str]) -> None:
-    """The caller holds whatever this role with these overrides gives, sees all projects if the role does, and is of no
-    lower rank."""
+    """Require that the caller holds whatever this role with these overrides gives, sees all projects if the role does,
+    and is of no lower rank."""
     if role in SEE_ALL_PROJECTS and not caller.sees_all:
         raise PermissionDenied("This role sees every project, and your token does not. Sign in as an owner or admin.")
     if not caller.outranks(role) or not caller.holds(scopes_of(role, overrides)):
@@ -22,7 +22,7 @@ def require_authority(caller: Caller, role: str, overrides: Mapping[str, str]) -
 
 
 async def checked_projects(callers: Callers, caller: Caller, ids: Iterable[str]) -> tuple[str, ...]:
-    """Projects to make somebody a member of: all must be the caller's."""
+    """The projects that a user becomes a member of: all must be the caller's."""
     wanted = tuple(dict.fromkeys(ids))
     if len(wanted) > _MAX_PROJECTS:
         raise InvalidInput(f"A user is a member of at most {_MAX_PROJECTS} projects.", field="projectIds")
@@ -34,6 +34,6 @@ async def checked_projects(callers: Callers, caller: Caller, ids: Iterable[str])
 
 
 def require_projects_of(caller: Caller, project_ids: Iterable[str]) -> None:
-    """Whoever does not see all projects has no say over somebody who also works in others."""
+    """Require that the caller sees all projects that the other user is a member of."""
     if not all(map(caller.may_see, project_ids)):
         raise PermissionDenied("This user is also a member of projects that are not yours.")

@@ -1,4 +1,4 @@
-"""What callers may write into each field: one table, checked before anything else happens.
+"""Rules for the fields of requests: one table, checked before anything else happens.
 
 Every rule raises InvalidInput with the field's name as JSON spells it.
 """
@@ -62,7 +62,7 @@ def email(given: str) -> str:
 
 
 def email_key(address: str) -> str:
-    """What an address is found, counted and unique by: the same for every way to write it.
+    """The key by which an address is found, counted and unique: the same for every spelling of it.
 
     `address` comes from `email`, which has trimmed it and brought its domain to one spelling.
     """

@@ -1,4 +1,4 @@
-"""Invitations: somebody is asked to join a tenant, and joins with the secret that the inviter passed on."""
+"""Invitations to join a tenant, accepted with a secret that the inviter passes on."""
 
 import hashlib
 import secrets
@@ -32,7 +32,7 @@ _MAX_SECRET = 256
 
 @dataclass(frozen=True, slots=True)
 class NewInvitation:
-    """What an inviter asks for. No projects means the one of the inviter's token."""
+    """The values of a new invitation. No projects means the one of the inviter's token."""
 
     email: str
     name: str = ""
@@ -64,7 +64,7 @@ class Invitations:
         self._clock = clock
 
     async def invite(self, asked: NewInvitation) -> tuple[Invitation, str]:
-        """The invitation, and its secret. One that was made with an API token ends with it."""
+        """Create an invitation and its secret. One that was made with an API token ends with it."""
         caller = await self._callers.current()
         tenant, now = caller.tenant, self._clock()
         email = inputs.email(asked.email)
@@ -98,7 +98,8 @@ class Invitations:
         return invitation, secret
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[Invitation], str]:
-        """Those that the caller sees: a page may have fewer than `page_size`, and more may follow all the same."""
+        """One page of the invitations that the caller sees: a page may have fewer than `page_size`, and more may follow
+        all the same."""
         caller = await self._callers.current()
         open_ones = {"expiresAt": Cond(Op.GT, self._clock())}
         found, following = await self._invitations.page(
@@ -117,7 +118,8 @@ class Invitations:
             raise _unknown()
 
     async def accept(self, secret: str, password: str, name: str) -> SignedIn:
-        """The account is made under the invitation's own id, so that of several acceptances one alone can make it."""
+        """Accept an invitation. The account is made under the invitation's own id, so that of several acceptances one
+        alone can make it."""
         found = await self._find(secret)
         if found is None:
             await self._attempts.unknown_invitation()

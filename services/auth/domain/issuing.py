@@ -1,4 +1,4 @@
-"""Writes tokens: `ptc_` and a JWT that the current key signed."""
+"""Issuing of tokens: `ptc_` and a JWT signed with the current key."""
 
 import secrets
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from services.auth.domain.keys import Keys
 
 
 def new_id() -> str:
-    """For records and tokens: 128 random bits."""
+    """A new id for a record or token: 128 random bits."""
     return secrets.token_hex(16)
 
 
@@ -31,8 +31,8 @@ class Issuer:
         issued_at: float,
         expires_at: float | None,
     ) -> tuple[str, str]:
-        """The id of the key that signs it, and the token's text. `issued_at` keeps its fraction: sessions are ended by
-        comparing with it."""
+        """Issue a token: the id of the key that signs it, and the token's text. `issued_at` keeps its fraction:
+        sessions are ended by comparing with it."""
         signer = self._keys.signer
         claims: dict[str, object] = {
             "iss": ISSUER,

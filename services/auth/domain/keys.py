@@ -1,4 +1,4 @@
-"""The keys that sign Portico's tokens: one current, one next that signs nothing yet, any number retired.
+"""Signing keys of tokens: one current, one next that signs nothing yet, any number retired.
 
 All are published, so verifiers know a key before the first token carries it. A retired key stays published, without its
 private half, because API tokens live long: rotation logs nobody out. A key that was stolen is withdrawn: it is
@@ -56,7 +56,7 @@ class Rotation:
 
 
 class Keys:
-    """What the store holds of keys, kept in memory by `refresh`. `publish` gets the public keys at each change."""
+    """The signing keys of the store, kept in memory by `refresh`. `publish` gets the public keys at each change."""
 
     def __init__(
         self,
@@ -136,7 +136,8 @@ class Keys:
         return {key.slot or key.id: key async for key in self._table.scan(MAIN, {})}
 
     async def _fill(self, keys: Mapping[str, SigningKey]) -> None:
-        """Also finishes a rotation that somebody began: each step leaves a state from which this goes on."""
+        """Create missing keys, and finish a rotation that was interrupted: each step leaves a state from which this
+        goes on."""
         if CURRENT not in keys and NEXT in keys:
             await self._promote(keys[NEXT])
             keys = await self._load()
@@ -184,7 +185,7 @@ class Keys:
         )
 
     async def _reseal(self, keys: dict[str, SigningKey]) -> None:
-        """Private halves go under the primary sealing key, so that an older one can be taken away."""
+        """Seal private keys under the primary sealing key, so that an older one can be taken away."""
         for slot, key in keys.items():
             if key.sealed is not None and self._sealer.needs_reseal(key.sealed):
                 fresh = self._sealer.seal(MAIN, key.id, self._sealer.open(MAIN, key.id, key.sealed))

@@ -1,4 +1,4 @@
-"""What a change of rights brings about: sessions end, and what was handed out beyond the new rights is taken back."""
+"""Enforcement of changed rights: sessions end, and API tokens and invitations beyond the new rights are revoked."""
 
 from core.revocations import Revocation
 from core.storage.ports import Cond, Op
@@ -45,7 +45,7 @@ class Members:
                 await self._tables.invitations.delete(tenant, invitation.id)
 
     async def take_back(self, tenant: Tenant, tokens: list[ApiToken]) -> int:
-        """Revoke API tokens and all that was made with them, then forget them. How many tokens that were.
+        """Revoke API tokens and all that was made with them, then remove them. Returns how many tokens.
 
         Each generation is revoked before the next is looked for, and whoever makes a token looks for the revocation of
         its parent afterwards, so that none is missed. Parents are forgotten last: a repetition finds what is left.

@@ -1,4 +1,4 @@
-"""Passwords at rest: hashed in threads, a few at a time, since each costs a core for a while.
+"""Password hashing, in threads and a few at a time, since each hash occupies a core for a while.
 
 All accounts of one email share a salt, so one hash tells which of them a password fits, and a sign-in takes the same
 time whether the email has no account, one or eight. Salts are made from the email and a key of the installation.
@@ -52,7 +52,7 @@ class Passwords:
         return await self._run(self._hasher.hash, password, self._salt(email_key))
 
     async def fits(self, password: str, email_key: str, hashes: Sequence[str]) -> list[bool]:
-        """For each hash of an account of this email, whether it is of this password. Always makes exactly one hash.
+        """Whether each of the hashes, of accounts of one email, matches the password. Always computes exactly one hash.
 
         A hash of an earlier version or at another cost cannot be compared. Where all are such, the first alone is
         verified: signing in to one of the others takes the tenant's slug once, which renews its hash.

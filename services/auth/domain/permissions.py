@@ -81,7 +81,7 @@ def levels_from_scopes(scopes: Collection[str]) -> dict[str, str]:
 
 
 def covers(held: frozenset[str], wanted: Iterable[str]) -> bool:
-    """Whether everything wanted is held. Only "*" covers "*"."""
+    """Whether the held token scopes include all that is wanted. Only "*" covers "*"."""
     return all(each in held or (each != EVERYTHING and allows(held, each)) for each in wanted)
 
 

@@ -127,7 +127,7 @@ class Projects:
             await self._deletions.publish(tenant, project_id)
 
     async def _remove(self, tenant: Tenant, project_id: str) -> None:
-        """Auth's own part. Safe to repeat."""
+        """Remove auth's own records of the project. Safe to repeat."""
         if await self._tenants.get(tenant.slug) is not None:
             tokens = [token async for token in self._tables.tokens.scan(tenant, {"projectId": project_id})]
             await self._members.take_back(tenant, tokens)
@@ -138,7 +138,7 @@ class Projects:
         await self._deletions.acknowledge(AUTH, tenant.slug, project_id)
 
     async def _insert(self, tenant: Tenant, project: ProjectRecord) -> ProjectRecord:
-        """With a key made from the name, `-2`, `-3` and so on, where none is given."""
+        """Insert the project; where no key is given, one is made from the name, with `-2`, `-3` and so on."""
         base = inputs.slug_from(project.name) or "project"
         keys = [project.key] if project.key else [_numbered(base, number) for number in range(1, _KEY_TRIES + 1)]
         for key in keys:
@@ -151,7 +151,7 @@ class Projects:
         raise Conflict("A project with this key exists already.", field="key")
 
     async def _join(self, caller: Caller, project: ProjectRecord) -> None:
-        """Whoever makes a project is in it."""
+        """Make the creator of a project a member of it."""
         if caller.user is not None and not caller.user.in_project(project.id):
             user = caller.user
             await self._tables.users.update(
@@ -163,8 +163,8 @@ class Projects:
             )
 
     async def _close(self, tenant: Tenant, project_id: str) -> None:
-        """Nothing new begins in it from here on. Looks afterwards whether another is left, so that of two removals
-        at the same time none takes the last."""
+        """Close the project, so that nothing new begins in it. Looks afterwards whether another is left, so that of two
+        removals at the same time none takes the last."""
         await self._tables.projects.update(tenant, project_id, status=CLOSING)
         if await self._tables.projects.count(tenant, {"status": ACTIVE}) == 0:
             await self._tables.projects.update(tenant, project_id, status=ACTIVE)
@@ -180,7 +180,7 @@ class Projects:
 
 
 async def _attempt(work: Coroutine[Any, Any, None]) -> None:
-    """One tenant's trouble holds up no other's."""
+    """Attempt the work of one tenant: its failure does not hold up the others."""
     try:
         await work
     except PorticoError as error:

@@ -1,4 +1,4 @@
-"""What one tenant may have, and how fast it may change what all services have to know of."""
+"""Quotas of a tenant: how much it may have, and how fast it may change what all services have to learn."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Quotas:
         self._limits = limits
 
     async def new_token(self, tenant: Tenant) -> None:
-        """Whether the tenant may have one more API token."""
+        """Check that the tenant may have one more API token."""
         if await self._tables.tokens.count(tenant, {}) >= self._limits.tokens:
             raise FailedPrecondition(
                 f"Your tenant has {self._limits.tokens} API tokens, which is the most it may have. Delete some first.",
@@ -39,7 +39,7 @@ class Quotas:
         await self._hit(tenant, "tokens", self._limits.token_rate, "API tokens were made in your tenant")
 
     async def new_user(self, tenant: Tenant) -> None:
-        """Whether the tenant may have one more user. Open invitations count as users."""
+        """Check that the tenant may have one more user. Open invitations count as users."""
         count = await self._tables.users.count(tenant, {}) + await self._tables.invitations.count(tenant, {})
         if count >= self._limits.users:
             raise FailedPrecondition(
@@ -49,7 +49,7 @@ class Quotas:
         await self._hit(tenant, "invitations", self._limits.invitation_rate, "people were invited to your tenant")
 
     async def change(self, caller: Caller) -> None:
-        """Whether the caller may end or change what somebody holds once more.
+        """Check that the caller may revoke or change rights once more.
 
         All API tokens of the tenant share one budget and each person has their own: whoever has stolen a token cannot
         keep people from deleting it.

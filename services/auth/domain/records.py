@@ -1,4 +1,4 @@
-"""What auth keeps, as values. Times are Unix seconds."""
+"""Records of auth. Times are Unix seconds."""
 
 from collections.abc import Mapping
 from typing import ClassVar

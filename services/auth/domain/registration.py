@@ -1,4 +1,4 @@
-"""Registers a tenant: tenant, store, project "default" and owner, whole or not at all."""
+"""Registration of a tenant: tenant, store, project "default" and owner, whole or not at all."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ DEFAULT_PROJECT = "default"
 
 @dataclass(frozen=True, slots=True)
 class NewTenant:
-    """What a registration asks for, as the caller wrote it. An empty slug is made from the tenant's name."""
+    """The values of a registration, as the caller wrote them. An empty slug is made from the tenant's name."""
 
     email: str
     password: str
@@ -35,7 +35,7 @@ class NewTenant:
     must_change_password: bool = False
 
     def checked(self) -> "NewTenant":
-        """The same, in order. Raises InvalidInput."""
+        """The checked and normalised values. Raises InvalidInput."""
         company_name = inputs.COMPANY_NAME.check(self.company_name)
         return replace(
             self,
@@ -62,7 +62,8 @@ class Registration:
         self._clock = clock
 
     async def register(self, asked: NewTenant) -> Registered:
-        """Raises InvalidInput, or Conflict where the slug is taken. A crash half-way blocks nobody for long."""
+        """Register a tenant. Raises InvalidInput, or Conflict where the slug is taken. A crash half-way blocks nobody
+        for long."""
         asked = asked.checked()
         owner = await self._owner(asked)
         reserved = await self._tenants.reserve(asked.slug, asked.company_name)
@@ -93,7 +94,7 @@ class Registration:
 
     @asynccontextmanager
     async def _within_reservation(self, reserved: TenantRecord) -> AsyncIterator[None]:
-        """The block must end well before somebody else may take the reservation over."""
+        """Bound the block's time: it must end well before somebody else may take the reservation over."""
         try:
             async with asyncio.timeout(RESERVATION_SECONDS / 2):
                 yield

@@ -1,4 +1,4 @@
-"""What is refused before its time: kept in the store, held in memory, told to every watcher at once.
+"""Revocations of tokens: kept in the store, held in memory, and sent to every watcher at once.
 
 Replicas learn of each other's revocations by reading the store's newest again and again. Clocks of machines differ and
 inserts overtake each other, so a reading goes back to some time before the last one.
@@ -43,7 +43,7 @@ class Told:
 
 
 class Watcher:
-    """What one follower has yet to be told. It is bounded: who falls behind is cut off and begins anew."""
+    """The queue of one watcher. It is bounded: a watcher that falls behind is cut off and begins anew."""
 
     def __init__(self) -> None:
         self._pending: list[Revocation] = []
@@ -62,7 +62,8 @@ class Watcher:
         self._changed.set()
 
     async def next(self, heartbeat: float) -> list[Revocation] | None:
-        """What is new; empty after `heartbeat` seconds without any; None: it is over. Raises Unavailable if cut off."""
+        """The next revocations; empty after `heartbeat` seconds without any; None: it is over. Raises Unavailable if
+        cut off."""
         try:
             async with asyncio.timeout(heartbeat):
                 await self._changed.wait()
@@ -92,7 +93,7 @@ class RevocationLog:
         self._closed = False
 
     async def start(self) -> None:
-        """Read what is in force, a page at a time."""
+        """Read the revocations in force, page by page."""
         self._read_at = self._clock()
         loaded = Revocations()
         async for record in self._table.scan(MAIN, {}):
@@ -100,7 +101,8 @@ class RevocationLog:
         self._applied.adopt(loaded)
 
     async def revoke(self, *revocations: Revocation) -> None:
-        """Refused everywhere from the moment at which this returns, but for the way to the other services."""
+        """Revoke tokens, which are refused everywhere once this has returned and the other services have received
+        it."""
         records = [_kept(each, self._clock()) for each in revocations]
         single = [record for record in records if record.token_id]
         for start in range(0, len(single), _BATCH):
@@ -119,13 +121,13 @@ class RevocationLog:
         self._read_at = read_at
 
     async def prune(self) -> None:
-        """Forget what concerns only tokens that have expired by themselves."""
+        """Remove revocations that concern only expired tokens."""
         before = self._clock() - _KEEP_SECONDS
         await self._table.delete_where(MAIN, {"expiresAt": (Cond(Op.GT, 0), Cond(Op.LT, before))})
         self._applied.prune(before)
 
     async def watch(self) -> AsyncGenerator[Told, None]:
-        """All in force, then news as it comes, empty as a sign of life. Ends at `close`."""
+        """Watch revocations: all in force, then new ones as they come, empty as a heartbeat. Ends at `close`."""
         if self._closed:
             raise Unavailable("The auth service is stopping. Ask another replica.", retry_after=0.5)
         watcher = Watcher()
@@ -145,7 +147,7 @@ class RevocationLog:
             watcher.end()
 
     def learn(self, records: Iterable[RevocationRecord]) -> None:
-        """Apply what the store has, and tell the watchers what was news."""
+        """Apply revocations of the store, and send the watchers those that are new."""
         if news := self._applied.add(map(told, records)):
             for watcher in self._watchers:
                 watcher.push(news)

@@ -31,7 +31,7 @@ class ServiceTokens:
         self._clock = clock
 
     async def mint(self, service: str, slug: str, project_id: str, scopes: Iterable[str]) -> tuple[str, float]:
-        """The token, and when it ends. Raises NotFound for a tenant or project that is not there."""
+        """Mint a token; returns it and when it expires. Raises NotFound for a tenant or project that is not there."""
         subject = inputs.SERVICE.check(service)
         wanted = checked_scopes(scopes)
         if not wanted:

@@ -1,4 +1,4 @@
-"""Sessions: short tokens of people, bound to one project.
+"""Sessions: short-lived tokens of users, bound to one project.
 
 A user has a bounded number of them, the ended ones included until they expire: their revocations are state that all
 services hold. When one more begins, the oldest ends.
@@ -55,8 +55,8 @@ class Sessions:
         self._per_user = per_user
 
     async def issue(self, tenant: Tenant, user: User, project_id: str, read_at: float) -> Session:
-        """`read_at`: when the account was read, or earlier. The session counts as issued then, so that a change of
-        rights since has ended it already. Raises NotFound if the project was removed meanwhile."""
+        """Issue a session. `read_at`: when the account was read, or earlier. The session counts as issued then, so that
+        a change of rights since has ended it already. Raises NotFound if the project was removed meanwhile."""
         issued_at = max(read_at, user.sessions_from)
         expires_at = float(int(issued_at + self._seconds))
         record = SessionRecord(new_id(), user.id, project_id, self._clock(), expires_at, issued_at)

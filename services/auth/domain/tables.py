@@ -85,7 +85,7 @@ COLLECTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything that auth keeps. The first six belong to the installation, the others to a tenant."""
+    """All tables of auth. The first six belong to the installation, the others to a tenant."""
 
     tenants: Table[TenantRecord]
     directory: Table[DirectoryEntry]

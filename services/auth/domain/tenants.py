@@ -54,7 +54,8 @@ class Tenants:
         return [tenant_record for tenant_record in tenants if tenant_record is not None]
 
     async def list_email(self, tenant: Tenant, email_key: str) -> None:
-        """Make the email lead to the tenant. To do before the account: an entry that leads nowhere does no harm."""
+        """List the tenant in the directory under the email. To do before the account: an entry that leads nowhere does
+        no harm."""
         entry = DirectoryEntry(_entry_id(tenant, email_key), email_key, tenant.slug, self._clock())
         with suppress(Conflict):  # it is there already
             await self._directory.insert(MAIN, entry)
@@ -63,7 +64,8 @@ class Tenants:
         await self._directory.delete(MAIN, _entry_id(tenant, email_key))
 
     async def reserve(self, slug: str, company_name: str) -> TenantRecord:
-        """Hold the slug and make the tenant's store. Raises Conflict if it is taken, InvalidInput if it cannot be."""
+        """Reserve the slug and create the tenant's store. Raises Conflict if it is taken, InvalidInput if it cannot
+        be."""
         if not slug:
             raise InvalidInput("The name needs at least one Latin letter or digit.", field="companyName")
         if slug in RESERVED_SLUGS:
@@ -86,7 +88,8 @@ class Tenants:
         return wanted
 
     async def activate(self, reserved: TenantRecord, owner_id: str) -> TenantRecord:
-        """The last step of a registration. Raises Conflict if it took too long and lost its slug."""
+        """Activate the tenant: the last step of a registration. Raises Conflict if it took too long and lost its
+        slug."""
         active = await self._tenants.update(
             MAIN,
             reserved.id,
@@ -101,13 +104,13 @@ class Tenants:
         return active
 
     async def release(self, reserved: TenantRecord) -> None:
-        """Let the next registration take the slug at once."""
+        """Release the slug for the next registration."""
         await self._tenants.update(
             MAIN, reserved.id, where={"attempt": reserved.attempt, "status": PENDING}, reserved_until=0.0
         )
 
     async def _take_over(self, wanted: TenantRecord) -> None:
-        """Take the slug of a registration that died, and remove what it left."""
+        """Take over the slug of an interrupted registration, and remove what it left."""
         stale = await self._tenants.update(
             MAIN,
             wanted.id,

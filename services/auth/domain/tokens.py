@@ -32,7 +32,7 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What a caller asks for. An empty `project` means the one of the caller's own token."""
+    """The values of a new API token. An empty `project` means the one of the caller's own token."""
 
     label: str
     project: str = ""
@@ -76,7 +76,7 @@ class Tokens:
         return tokens, following, caller
 
     async def create(self, asked: NewToken) -> tuple[ApiToken, str]:
-        """The record, and the token itself."""
+        """Create an API token: the record, and the token's text."""
         caller = await self._callers.current()
         label = inputs.LABEL.check(asked.label)
         scopes = self._scopes(caller, asked)

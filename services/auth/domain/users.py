@@ -1,4 +1,4 @@
-"""The people of a tenant: their roles, permissions, projects and status."""
+"""The users of a tenant: their roles, permissions, projects and status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from services.auth.domain.tenants import Tenants
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What shall be different; None stays as it is."""
+    """Changes of a user. None: unchanged."""
 
     name: str | None = None
     role: str | None = None
@@ -31,7 +31,7 @@ class UserChange:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What is asked for, for the audit log."""
+        """The changed fields, for the audit log."""
         asked = {
             "role": self.role,
             "status": self.status,
@@ -51,7 +51,8 @@ class Users:
         self._quotas = quotas
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[User], str]:
-        """Those whom the caller sees: a page may have fewer than `page_size`, and more may follow all the same."""
+        """One page of the users whom the caller sees: a page may have fewer than `page_size`, and more may follow all
+        the same."""
         caller = await self._callers.current()
         users, following = await self._users.page(caller.tenant, {}, page_size=page_size, page_token=page_token)
         return [user for user in users if _sees(caller, user)], following
@@ -60,7 +61,8 @@ class Users:
         return await self._find(await self._callers.current(), id)
 
     async def update(self, id: str, change: UserChange) -> User:
-        """Sessions of the user end and API tokens beyond the new rights are revoked before this returns."""
+        """Change a user. Sessions of the user end and API tokens beyond the new rights are revoked before this
+        returns."""
         caller = await self._callers.current()
         user = await self._find(caller, id)
         audit.change().metadata |= change.fields
@@ -70,7 +72,8 @@ class Users:
         return await self._write(caller.tenant, user, wanted)
 
     async def delete(self, id: str) -> None:
-        """Disable first, so that the account cannot sign in while what it holds is taken back. Safe to repeat."""
+        """Delete a user, disabling first, so that the account cannot sign in while what it holds is taken back. Safe to
+        repeat."""
         caller = await self._callers.current()
         user = await self._find(caller, id)
         await self._quotas.change(caller)

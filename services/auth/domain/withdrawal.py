@@ -1,4 +1,4 @@
-"""Withdrawing a stolen signing key, with all that it signed."""
+"""Withdrawal of a stolen signing key and of all tokens that it signed."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass

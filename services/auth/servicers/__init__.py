@@ -1,1 +1,1 @@
-"""The contract's RPCs: read the request, call the domain, write the answer."""
+"""The servicers of auth: each RPC reads the request, calls the domain and writes the answer."""

@@ -16,10 +16,10 @@ class Cookies:
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
     def keep(self, token: str, context: CallContext) -> None:
-        """With the answer, let the browser keep the session."""
+        """Set the session cookie with the answer."""
         context.add_header("set-cookie", f"{self._names[0]}={token}; Max-Age={self._seconds}{self._attributes}")
 
     def forget(self, context: CallContext) -> None:
-        """With the answer, let the browser drop the session, one kept under the name of earlier versions too."""
+        """Delete the session cookie with the answer, also under the name of earlier versions."""
         for name in self._names:
             context.add_header("set-cookie", f"{name}=; Max-Age=0{self._attributes}")
