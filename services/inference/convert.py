@@ -1,4 +1,4 @@
-"""Between the contract's messages and the domain's values: pure functions. Chat has a file of its own."""
+"""Conversion between the contract's messages and the domain's values: pure functions. Chat has a file of its own."""
 
 from core import fields
 from core.providers.records import Provider

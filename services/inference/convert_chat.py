@@ -22,7 +22,8 @@ _REASONING = ("reasoning_content", "reasoning")
 
 
 def chat_body(request: pb.ChatRequest) -> Body:
-    """Raises InvalidInput where `extra` repeats a field, or a list holds too many entries."""
+    """OpenAI's chat request of a typed one. Raises InvalidInput where `extra` repeats a field, or a list holds too many
+    entries."""
     count("messages", request.messages, MAX_MESSAGES)
     count("messages.parts", range(sum(len(each.parts) for each in request.messages)), MAX_PARTS)
     count("tools", request.tools, MAX_TOOLS)
@@ -47,7 +48,8 @@ def chat_body(request: pb.ChatRequest) -> Body:
 
 
 def chat_response(completion: Completion) -> pb.ChatResponse:
-    """Raises UpstreamFailed for an answer whose parts have other types than OpenAI's."""
+    """The typed message of OpenAI's completion. Raises UpstreamFailed for an answer whose parts have other types than
+    OpenAI's."""
     body = completion.body
     with _Typed():
         return pb.ChatResponse(
@@ -75,7 +77,7 @@ def usage_response(last: pb.ChatStreamResponse, usage: TokenUsage) -> pb.ChatStr
 
 
 def embedding_body(request: pb.EmbedRequest) -> Body:
-    """Raises InvalidInput for too many inputs."""
+    """OpenAI's embedding request of a typed one. Raises InvalidInput for too many inputs."""
     count("inputs", request.inputs, MAX_INPUTS)
     body: Body = {"model": request.model, "input": list(request.inputs)}
     if request.HasField("dimensions"):
@@ -92,7 +94,7 @@ def embed_response(embedded: Embedded) -> pb.EmbedResponse:
 
 
 class _Typed:
-    """Makes of what protobuf refuses an error of the provider, which it is."""
+    """Turns values that protobuf refuses into errors of the provider."""
 
     def __enter__(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What bounds the requests to inference, from the constants and settings that are checked."""
+"""The limits on requests to inference, from the constants and settings that enforce them."""
 
 from core import json_shape
 from core.limits import Limit

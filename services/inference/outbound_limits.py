@@ -1,4 +1,4 @@
-"""What bounds the answers of model providers, from the constants and settings that are checked."""
+"""The limits on answers of model providers, from the constants and settings that enforce them."""
 
 from core.http import limits as http
 from core.http.limits import BAD, BUSY, LATE

@@ -1,4 +1,4 @@
-"""What inference needs of the outside, beyond the ports of core."""
+"""The ports of inference, beyond those of core."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +8,7 @@ from core.http.ports import Upstream
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a provider is: `url` without a trailing slash, and the headers that every request to it carries."""
+    """The endpoint of a provider: `url` without a trailing slash, and the headers that every request to it carries."""
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()

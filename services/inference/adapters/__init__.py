@@ -1,1 +1,1 @@
-"""What stands behind the ports."""
+"""The adapters of inference's ports."""

@@ -1,1 +1,1 @@
-"""What inference does, without gRPC and without drivers of stores or sockets."""
+"""The domain of inference, without gRPC and without drivers of stores or sockets."""

@@ -1,4 +1,4 @@
-"""One call from its beginning to its usage record."""
+"""A model call from its start to its usage record."""
 
 import time
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ now = time.monotonic
 
 
 def begin(operation: str, model: str) -> ModelCall:
-    """A call of the present caller. Raises Unauthenticated outside of one."""
+    """Begin a model call of the present caller. Raises Unauthenticated outside of one."""
     request = context.current()
     if request is None or request.identity is None:
         raise Unauthenticated("This call needs an identity.")

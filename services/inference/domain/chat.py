@@ -1,4 +1,4 @@
-"""Chat: one pipeline for the OpenAI-compatible call and the typed ones, whole and streamed."""
+"""The chat pipeline, for the OpenAI-compatible RPC and the typed ones, whole and streamed."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -1,4 +1,4 @@
-"""The kinds of model providers, as data: what each wants to know, and how its requests are addressed."""
+"""The drivers of model providers, as data: the fields of each, and how its requests are addressed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def _check_deployment(path: str, value: str) -> None:
 
 
 def _base_url_hosts(credentials: Values, settings: Values) -> Sequence[Host]:
-    """Of a URL that the tenant gave; the drivers' own are public."""
+    """The host of a base URL that the tenant gave; the drivers' own are public."""
     if "baseUrl" not in settings:
         return ()
     path = "settings.baseUrl"

@@ -57,7 +57,7 @@ class Refused(Exception):
 
 
 def answered(target: bytes, request: Mapping[str, Any]) -> bytes:
-    """JSON. Raises Refused."""
+    """The answer to a request, as JSON. Raises Refused."""
     return encode(embeddings(request) if target.endswith(b"/embeddings") else chat(request))
 
 
@@ -114,7 +114,7 @@ def frames_of(completion: Mapping[str, Any], *, with_usage: bool) -> Iterator[by
 
 
 def _deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """What a choice grows by, and its finish reason."""
+    """The deltas of a choice, and its finish reason."""
     message = choice["message"]
     yield {"role": "assistant", "content": ""}, None
     for word in _WORD.finditer(message["content"] or ""):
@@ -149,7 +149,7 @@ def embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def vector(text: str, dimensions: int) -> list[float]:
-    """Of length 1. Every word adds or takes 1 at `_PLACES` places that its hash gives."""
+    """The embedding of a text, of length 1. Every word adds or takes 1 at `_PLACES` places that its hash gives."""
     sums: Counter[int] = Counter()
     for word in _FEATURE.findall(text.lower()) or [text]:
         number = int.from_bytes(_digest(word.encode()), "big")

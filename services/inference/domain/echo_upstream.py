@@ -78,7 +78,7 @@ class EchoUpstream:
 
 
 class EchoStream:
-    """Implements `core.http.ports.Stream`. Pieces are made when they are asked for."""
+    """Implements `core.http.ports.Stream`. Chunks are made when they are asked for."""
 
     def __init__(self, status: int, chunks: Iterable[bytes], delay: float) -> None:
         self.status = status

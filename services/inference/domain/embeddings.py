@@ -1,4 +1,4 @@
-"""Embeddings: the vectors pass through unread, unless they have another form than the client asked for."""
+"""The embedding pipeline: vectors pass through unparsed, unless they have another form than the client asked for."""
 
 import base64
 import binascii
@@ -43,7 +43,7 @@ class Vector(msgspec.Struct):
     object: str = "embedding"
 
     def numbers(self) -> Sequence[float]:
-        """Raises UpstreamFailed."""
+        """The vector's numbers. Raises UpstreamFailed."""
         try:
             given = _EMBEDDING.decode(self.embedding)
             if isinstance(given, list):
@@ -155,7 +155,8 @@ def _answer_to(request: Body, data: bytes, route: Route, request_id: str) -> tup
 
 
 def _check_error(data: bytes, route: Route) -> None:
-    """Raises Refusal where the provider reports an error, UpstreamFailed for what is no JSON."""
+    """Check an answer for an error. Raises Refusal where the provider reports an error, UpstreamFailed for what is no
+    JSON."""
     try:
         answer = decode_leniently(data)
     except NotJson:
@@ -165,7 +166,7 @@ def _check_error(data: bytes, route: Route) -> None:
 
 
 def _form(data: Raw) -> str | None:
-    """How the first vector is written; providers write all of them alike."""
+    """The encoding of the first vector; providers encode all of them alike."""
     found = _FIRST_VECTOR.search(memoryview(data))
     return None if found is None else _FORMS[found[1]]
 

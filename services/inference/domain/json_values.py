@@ -24,9 +24,9 @@ class NotJson(ValueError):
 
 
 def decode_leniently(data: bytes) -> Any:
-    """What providers send that is nearly JSON: after a byte order mark, with infinite numbers, with half a surrogate
-    pair. An infinitely small number becomes the least logprob, other numbers that JSON lacks become None. Raises
-    NotJson."""
+    """Decode what is nearly JSON, as providers send it: after a byte order mark, with infinite numbers, with half a
+    surrogate pair. An infinitely small number becomes the least logprob, other numbers that JSON lacks become None.
+    Raises NotJson."""
     text = data.removeprefix(BYTE_ORDER_MARK)
     try:
         return decode(text)
@@ -40,7 +40,7 @@ def decode_leniently(data: bytes) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """Raises NotJson for nesting beyond 254 levels."""
+    """Encode a value as JSON. Raises NotJson for nesting beyond 254 levels."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError as error:

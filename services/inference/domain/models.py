@@ -1,4 +1,4 @@
-"""The models of a project: public keys, and what stands behind each."""
+"""The models of a project: public keys, and the provider's model behind each."""
 
 import math
 import re
@@ -90,7 +90,7 @@ class Model(Record, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """What a model is made from; an empty key is made from the name."""
+    """The values that a model is made from; an empty key is made from the name."""
 
     name: str
     category: str
@@ -106,7 +106,7 @@ class NewModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelChanges:
-    """None: stays as it is."""
+    """Changes of a model. None: unchanged."""
 
     name: str | None = None
     provider_key: str | None = None
@@ -145,7 +145,8 @@ class ModelPage:
 
 
 class Models:
-    """Use cases. Each takes the project first; what is another's is not there. `changes` tells of every change."""
+    """Use cases of models. Each takes the project first; another project's records do not exist for it. `changes` tells
+    of every change."""
 
     def __init__(self, store: DocumentStore, providers: ModelProviders) -> None:
         self._table = Table(store, MODELS, Model)
@@ -153,7 +154,7 @@ class Models:
         self.changes = ProjectChanges()
 
     async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider]:
-        """Raises Conflict (the key), NotFound (the provider), InvalidInput."""
+        """Create a model. Raises Conflict (the key), NotFound (the provider), InvalidInput."""
         name = fields.text("name", new.name, at_least=1, at_most=200)
         if new.key and not is_key(new.key):
             raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -", field="key")
@@ -186,7 +187,7 @@ class Models:
         return created, provider
 
     async def get(self, project: Project, id: str) -> Model:
-        """By key or record id. Raises NotFound."""
+        """The model of this key or record id. Raises NotFound."""
         model = await self.by_key(project, id) or await self._table.get(project, id)
         if model is None:
             raise NotFound("There is no such model in this project.", reason="MODEL_NOT_FOUND", field="id")
@@ -229,7 +230,7 @@ class Models:
         raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, id: str) -> None:
-        """Raises NotFound."""
+        """Delete a model. Raises NotFound."""
         model = await self.get(project, id)
         audit.change().resource_id = model.key
         await self._table.delete(project, model.id)

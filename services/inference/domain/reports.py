@@ -1,4 +1,4 @@
-"""Usage as its readers want it: totals by group, and single records."""
+"""Usage reports: totals by group, and single records."""
 
 import time
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ class UsageFilter:
 
 
 def usage_scope_of(identity: Identity, all_projects: bool) -> UsageScope:
-    """Whose usage a caller gets to see. Raises PermissionDenied."""
+    """The usage scope of a caller. Raises PermissionDenied."""
     if not all_projects:
         return identity.project
     if identity.kind is not Kind.SESSION:

@@ -1,4 +1,4 @@
-"""OpenAI's requests: read once, checked for what Portico itself needs, shaped for the model, passed on otherwise."""
+"""OpenAI's requests: parsed once, checked where Portico reads them, shaped for the model, passed on otherwise."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _MAYBE_BOOL, _MAYBE_OBJECT, _MAYBE_LIST = (bool, NoneType), (dict, NoneType), (l
 
 @dataclass(slots=True)
 class ClientOptions:
-    """What a caller asks of Portico itself, read from the request as it came."""
+    """Options of a request for Portico itself, read from the request as it came."""
 
     body: Body
     request_id: str
@@ -47,7 +47,7 @@ class ClientOptions:
 
 @dataclass(slots=True)
 class Shaped:
-    """A request as the provider gets it, and what Portico does to the answer."""
+    """A request shaped for the provider, and what Portico does to the answer."""
 
     body: Body
     stream: bool
@@ -77,7 +77,7 @@ def read_json(data: bytes) -> Body:
 
 
 def write_json(body: Body) -> bytes:
-    """Raises InvalidInput for what can be read but not written: nesting beyond 254 levels."""
+    """Encode a request body. Raises InvalidInput for what can be read but not written: nesting beyond 254 levels."""
     try:
         return encode(body)
     except NotJson:
@@ -87,7 +87,7 @@ def write_json(body: Body) -> bytes:
 
 
 def check_chat(body: Body) -> None:
-    """Raises InvalidInput where a field that Portico reads is missing or of the wrong type."""
+    """Check a chat request. Raises InvalidInput where a field that Portico reads is missing or of the wrong type."""
     _check_model(body)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -118,7 +118,8 @@ def check_chat(body: Body) -> None:
 
 
 def check_embedding(body: Body) -> None:
-    """Raises InvalidInput where a field that Portico reads is missing or of the wrong type."""
+    """Check an embedding request. Raises InvalidInput where a field that Portico reads is missing or of the wrong
+    type."""
     _check_model(body)
     inputs = body.get("input")
     if isinstance(inputs, list):
@@ -136,7 +137,7 @@ def check_embedding(body: Body) -> None:
 
 
 def client_options(body: Body, request_id: str) -> ClientOptions:
-    """Of a chat that was checked. `request_id` is for a caller who has none of their own."""
+    """The client options of a chat that was checked. `request_id` is for a caller who has none of their own."""
     own = own_request_id(body, request_id) if _REQUEST_ID in body else request_id
     if not body.get("stream"):
         return ClientOptions(body, own, False, False)

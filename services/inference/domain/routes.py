@@ -1,4 +1,4 @@
-"""Routes: everything that a call needs to know of its model and provider, compiled once and kept in memory.
+"""Routes: a model and its provider, compiled once for calls and kept in memory.
 
 A change in this process drops the project's routes at once. Changes by other processes are noticed by looking again,
 beside the calls, when a route is used that was last checked `REFRESH_SECONDS` ago; one that nobody checked for
@@ -97,7 +97,8 @@ class Routes:
             changes.subscribe(self.forget)
 
     async def find(self, project: Project, model: str, category: str) -> Route:
-        """Raises NotFound (the model), InvalidInput (another category), FailedPrecondition (disabled provider)."""
+        """Find the route of a model key. Raises NotFound (the model), InvalidInput (another category),
+        FailedPrecondition (disabled provider)."""
         key = (project.tenant.slug, project.id, model)
         route = self._pool.lookup(key)
         if route is None:
@@ -121,7 +122,7 @@ class Routes:
         return route
 
     def forget(self, project: Project) -> None:
-        """Something of the project has changed: no call that begins after this uses what was before."""
+        """Forget the project's routes after a change: no call that begins after this uses what was before."""
         self._changes += 1
         mine = (project.tenant.slug, project.id)
         self._pool.invalidate(lambda key: key[:2] == mine)
@@ -220,6 +221,6 @@ class Routes:
         return Timeouts(first_byte=seconds, idle=self._idle_seconds, body=max(seconds, BODY_SECONDS))
 
     def _drop_older(self, key: ClientKey) -> None:
-        """Clients of the provider as it was before hold credentials that nobody may use any more."""
+        """Drop clients of the provider as it was before, which hold credentials that nobody may use any more."""
         if self._clients.lookup(key) is None:
             self._clients.invalidate(lambda each: each[:3] == key[:3] and each != key)

@@ -1,4 +1,4 @@
-"""What must not reach a caller in a provider's words."""
+"""Removal of secrets from providers' texts before callers see them."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,8 @@ _KEY_LIKE = re.compile(r"(?i)\b(?:sk-|ptc_|gsk_|bearer\s+)[A-Za-z0-9_.*~+/=-]{6,
 
 
 def scrubber(secrets: tuple[str, ...], model_id: str, model_key: str) -> Scrub:
-    """Take the route's own secrets and whatever looks like a key out of a text, and say the public model key."""
+    """A function that removes the route's secrets and whatever looks like a key from a text, and puts the public model
+    key."""
     private = re.compile(rf"(?<![\w-]){re.escape(model_id)}(?![\w-])") if model_id != model_key else None
 
     def scrub(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests to providers: with retries and circuit breaker, and their refusals as our errors."""
+"""Sending of requests to providers, with retries and a circuit breaker; refusals become Portico's errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -40,8 +40,8 @@ class ProviderSender:
         self._retries = attempts - 1
 
     async def post(self, call: ModelCall, route: Route, target: bytes, body: bytes, read: Callable[[bytes], T]) -> T:
-        """What `read` makes of the whole answer, if that is large in the worker thread; it may raise Refusal, which is
-        then as good as a refusing status. Raises PorticoError."""
+        """Send a request and return what `read` makes of the whole answer, if that is large in the worker thread; it
+        may raise Refusal, which is then as good as a refusing status. Raises PorticoError."""
         with self._clients.lease(route.client_key) or await self._lease(route) as client:
 
             async def attempt() -> T:
@@ -63,8 +63,8 @@ class ProviderSender:
     async def stream(
         self, call: ModelCall, route: Route, target: bytes, body: bytes, begin: Callable[[Stream], Awaitable[T]]
     ) -> T:
-        """What `begin` makes of an answer whose head has come; it may raise Refusal as in `post`. Nothing is tried
-        again once it has returned. Raises PorticoError."""
+        """Send a request and return what `begin` makes of an answer whose head has come; it may raise Refusal as in
+        `post`. Nothing is tried again once it has returned. Raises PorticoError."""
         with self._clients.lease(route.client_key) or await self._lease(route) as client:
 
             async def attempt() -> T:
@@ -109,7 +109,7 @@ async def _drain(stream: Stream) -> None:
 
 
 def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
-    """What to raise. A rate limit is tried again only where the provider says when: sooner would make it worse."""
+    """The error to raise. A rate limit is tried again only where the provider says when: sooner would make it worse."""
     error, status = refused.error, refused.status
     error.headers = rate_limits(headers)
     if status == _TOO_MANY or status in _RETRYABLE or status >= 500:
@@ -121,6 +121,6 @@ def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
 
 
 def _give_up(call: ModelCall, route: Route) -> float:
-    """When the provider must have begun to answer, all attempts together; monotonic seconds."""
+    """The time until which a provider must have begun to answer, over all attempts; monotonic seconds."""
     limit = call.started + route.timeouts.first_byte
     return limit if call.deadline is None else min(limit, call.deadline)

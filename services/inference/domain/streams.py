@@ -40,7 +40,7 @@ class AnyChatStream(Protocol):
         after the chunks that came before."""
 
     def fail(self, error: PorticoError) -> None:
-        """What `next` gave out cannot be sent on: ends the call with this error."""
+        """End the call with this error: what `next` gave out cannot be sent on."""
 
     async def close(self) -> None:
         """End the call. If the stream has not ended, the client has gone."""

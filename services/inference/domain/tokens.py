@@ -39,7 +39,7 @@ def estimate(characters: int) -> int:
 
 
 def estimated(read: int, written: int) -> TokenUsage:
-    """Of so many characters."""
+    """The estimated tokens of so many characters."""
     return TokenUsage(estimate(read), estimate(written), estimated=True)
 
 

@@ -1,4 +1,4 @@
-"""Usage records: what each call took and cost."""
+"""Usage records: the tokens and cost of each model call."""
 
 import time
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ class Meter:
         self.records = WriteBehind(store, USAGE, tasks, "use", _document, capacity=capacity)
 
     def add(self, call: ModelCall) -> None:
-        """Never waits and never raises."""
+        """Add an ended call. Never waits and never raises."""
         call.ended = time.monotonic()
         self.records.add(call.identity.project, call)
 

@@ -1,4 +1,4 @@
-"""Models."""
+"""ModelService."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ _SEE_PROVIDERS = "models:read"
 
 
 class ModelServicer(ModelServiceServicer):
-    """See the contract."""
+    """The servicer of ModelService."""
 
     def __init__(self, models: Models, providers: ModelProviders) -> None:
         self._models = models
@@ -89,7 +89,8 @@ class ModelServicer(ModelServiceServicer):
 
 
 async def _included(providers: Iterable[Provider]) -> list[ProviderMessage]:
-    """Raises InvalidInput where they are too large to stand beside models."""
+    """The providers beside models, if asked for. Raises InvalidInput where they are too large to stand beside
+    models."""
     messages = await in_turns(provider_message, providers)
     if sum(each.ByteSize() for each in messages) > MAX_INCLUDED_BYTES:
         raise InvalidInput(

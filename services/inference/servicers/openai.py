@@ -26,7 +26,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class OpenAIServicer(OpenAIServiceServicer):
-    """See the contract."""
+    """The servicer of OpenAIService."""
 
     def __init__(self, chat: Chat, embeddings: Embeddings) -> None:
         self._chat = chat

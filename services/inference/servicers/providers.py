@@ -1,4 +1,4 @@
-"""Providers."""
+"""ProviderService."""
 
 from core import context as request_context
 from core.offload import in_turns
@@ -12,7 +12,7 @@ from services.inference.domain.providers import ModelProviders
 
 
 class ProviderServicer(ProviderServiceServicer):
-    """See the contract."""
+    """The servicer of ProviderService."""
 
     def __init__(self, providers: ModelProviders, models: Models) -> None:
         self._providers = providers

@@ -13,7 +13,7 @@ from services.inference.domain.requests import Body
 
 
 class InferenceServicer(InferenceServiceServicer):
-    """See the contract."""
+    """The servicer of InferenceService."""
 
     def __init__(self, chat: Chat, embeddings: Embeddings) -> None:
         self._chat = chat

@@ -1,4 +1,4 @@
-"""Usage."""
+"""UsageService."""
 
 from core import context as request_context
 from core.offload import in_turns
@@ -10,7 +10,7 @@ from services.inference.domain.reports import Reports, usage_scope_of
 
 
 class UsageServicer(UsageServiceServicer):
-    """See the contract."""
+    """The servicer of UsageService."""
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports

@@ -1,4 +1,4 @@
-"""A provider's stream of chat chunks, made into the one that clients get.
+"""Normalisation of a provider's stream of chat chunks into the stream that clients get.
 
 Providers differ: roles, finish reasons, usage, indexes of tool calls and `[DONE]` may be missing, ids may change, and
 an error may come in any form. What leaves here is always: the role first, one id, the public model key, numbered tool
@@ -34,7 +34,7 @@ _IN_EVERY_CHUNK = frozenset({"system_fingerprint", "service_tier", "obfuscation"
 
 
 class _Choice:
-    """What is known of one choice so far."""
+    """The state of one choice of a stream."""
 
     __slots__ = ("calls", "reason")
 
@@ -69,7 +69,7 @@ class ChunkStream:
 
     @property
     def finish_reason(self) -> str:
-        """Of the first choice; empty while it is open."""
+        """The finish reason of the first choice; empty while it is open."""
         first = self._choices.get(0)
         return (first.reason or "") if first else ""
 
@@ -79,7 +79,8 @@ class ChunkStream:
         return read_usage(self._usage)
 
     def feed(self, data: bytes) -> list[Chunk]:
-        """The chunks that `data` completes. Sets `done` or `error` when there will be no more."""
+        """Feed bytes of the provider; returns the chunks that they complete. Sets `done` or `error` when there will be
+        no more."""
         chunks: list[Chunk] = []
         try:
             self._take(self._events.feed(data), chunks)
@@ -88,7 +89,7 @@ class ChunkStream:
         return chunks
 
     def end(self) -> list[Chunk]:
-        """The provider closed the stream. Without `[DONE]` and without a finish reason, that is an error."""
+        """End the stream, which the provider closed. Without `[DONE]` and without a finish reason, that is an error."""
         chunks: list[Chunk] = []
         try:
             self._take(self._events.end(), chunks)
@@ -175,7 +176,7 @@ class ChunkStream:
                 self._usage = merged(None, report_beside(chunk, choice))
 
     def _add_part(self, delta: dict[str, Any], name: str, part: Any, state: _Choice) -> None:
-        """A part of a delta that is no text."""
+        """Add a content part of a delta that is no text."""
         if name == "tool_calls" and type(part) is list:
             if state.calls is None:
                 state.calls = ToolCalls()
@@ -202,7 +203,7 @@ class ChunkStream:
             raise malformed() from None
 
     def _check_error(self, chunk: Any, payload: bytes = b"") -> None:
-        """Raises Refusal or UpstreamFailed, unless what looked like an error is empty."""
+        """Check a payload for an error. Raises Refusal or UpstreamFailed, unless what looked like an error is empty."""
         report = report_from(chunk) if type(payload) is ErrorData else report_in(chunk)
         if report is not None:
             raise reported(report, self._scrub)
@@ -210,7 +211,8 @@ class ChunkStream:
             raise malformed()
 
     def _keep_fields(self, chunk: Chunk, usage: object) -> None:
-        """A chunk without a choice: the usage, notes on the prompt, or an error that is not called one."""
+        """Keep the fields of a chunk without a choice: the usage, notes on the prompt, or an error that is not called
+        one."""
         report = report_in(chunk) if usage is not None or "choices" in chunk else report_of(chunk)
         if report is not None:
             raise reported(report, self._scrub)
@@ -232,7 +234,7 @@ class ChunkStream:
         return self._head or self._begin({})
 
     def _finish(self, chunks: list[Chunk]) -> None:
-        """Give every choice that the provider left open its end. An answer without a choice is none."""
+        """End every choice that the provider left open. An answer without a choice is none."""
         if not self._choices:
             raise malformed()
         self.done = True

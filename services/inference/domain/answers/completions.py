@@ -1,4 +1,4 @@
-"""Whole answers: read from whatever bytes, completed, and turned into a stream or made from one."""
+"""Whole answers: parsed, normalised, and converted to and from streams."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -106,7 +106,7 @@ def _opening(choice: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_events(data: bytes, model: str, scrub: Scrub) -> Body:
-    """Raises Refusal or UpstreamFailed."""
+    """The completion of a stream's events. Raises Refusal or UpstreamFailed."""
     stream = ChunkStream(model, scrub, max_event_bytes=len(data))
     chunks = stream.feed(data)
     if not stream.done and stream.error is None:
@@ -135,7 +135,7 @@ def _assembled(chunks: Iterable[Chunk]) -> Body:
 
 
 def _merge(whole: dict[str, Any], part: Mapping[str, Any], *, calls: bool = False) -> None:
-    """Put one delta to those before it: texts and lists grow, with `calls` also tool calls by their number.
+    """Merge a delta into those before it: texts and lists grow, with `calls` also tool calls by their number.
 
     Only a delta's own tool calls have been checked; a field of that name anywhere else is a list like any other.
     """

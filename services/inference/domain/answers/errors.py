@@ -1,4 +1,4 @@
-"""What a provider's error means to the caller.
+"""Mapping of providers' errors to those that callers get.
 
 The caller's own mistakes come back as such, with the provider's explanation, and so do limits and failures; what is
 between Portico and the provider (credentials, credit) never looks like the caller's fault, and its text stays here.
@@ -77,8 +77,8 @@ _OVERFLOW_TEXT = re.compile(
 
 
 class Refusal(Exception):
-    """A provider said no, by its answer's status or in the answer: `error` is for the caller, `status` the HTTP status
-    that says the same; 0 where the provider gave no hint of one."""
+    """A refusal by a provider, by its answer's status or in the answer: `error` is for the caller, `status` the HTTP
+    status that says the same; 0 where the provider gave no hint of one."""
 
     def __init__(self, error: PorticoError, status: int) -> None:
         super().__init__(error.message)
@@ -87,7 +87,8 @@ class Refusal(Exception):
 
 
 def refusal(status: int, body: bytes, scrub: Scrub) -> Refusal:
-    """Of an answer that is not a success. A body that is no JSON may be a proxy's page, and is not passed on."""
+    """The refusal in an answer that is not a success. A body that is no JSON may be a proxy's page, and is not passed
+    on."""
     try:
         answer = decode_leniently(body)
     except NotJson:
@@ -96,7 +97,7 @@ def refusal(status: int, body: bytes, scrub: Scrub) -> Refusal:
 
 
 def reported(report: Report, scrub: Scrub) -> Refusal:
-    """Of an error within an answer whose status was a success."""
+    """The refusal of an error reported in an answer whose status was a success."""
     return _refusal(report.status, report, scrub)
 
 
@@ -134,7 +135,7 @@ def _classified(status: int, report: Report) -> tuple[int, str]:
 
 
 def _field(status: int, reason: str, report: Report, scrub: Scrub) -> str | None:
-    """What of the request the error is about."""
+    """The field of the request that the error is about."""
     if not 400 <= status < 500 or status in _OURS:
         return None
     return scrub(report.param) or ("messages" if reason == _OVERFLOW else None)

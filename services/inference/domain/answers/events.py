@@ -1,4 +1,4 @@
-"""Server-sent events out of bytes that were cut anywhere, and what kind of content bytes begin."""
+"""Parsing of server-sent events from a byte stream, and detection of a body's kind from its first bytes."""
 
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -11,7 +11,7 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 
 class Kind(Enum):
-    """What a body is by its first bytes. What its Content-Type says is often wrong."""
+    """The kind of a body by its first bytes, as its Content-Type is often wrong."""
 
     JSON = auto()
     EVENTS = auto()
@@ -20,7 +20,7 @@ class Kind(Enum):
 
 
 def kind_of(start: bytes) -> Kind | None:
-    """None while `start` does not tell."""
+    """The kind of a body; None while `start` does not tell."""
     if start.startswith(b"data:"):
         return Kind.EVENTS
     text = start.removeprefix(BYTE_ORDER_MARK).lstrip()
@@ -50,7 +50,7 @@ class EventSplitter:
         """What may be the beginning of a byte order mark; None once that is decided."""
 
     def feed(self, data: bytes) -> Sequence[bytes]:
-        """Raises UpstreamFailed for an event that does not end."""
+        """Feed bytes; returns the data of completed events. Raises UpstreamFailed for an event that does not end."""
         if self._start is not None:
             data = self._without_mark(data)
         if self._after_cr or b"\r" in data:

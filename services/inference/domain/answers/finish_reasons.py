@@ -1,4 +1,4 @@
-"""Why an answer ended, in OpenAI's words."""
+"""Finish reasons, in OpenAI's terms."""
 
 ERROR = "error"
 _STOP, _LENGTH, _TOOL_CALLS = "stop", "length", "tool_calls"
@@ -20,7 +20,7 @@ _WORDS = {
 
 
 def finish_reason(said: object, *, calls_tools: bool) -> str | None:
-    """None while the answer is open: where nothing is said, or an empty text."""
+    """OpenAI's finish reason; None while the answer is open: where nothing is said, or an empty text."""
     if type(said) is not str or not said:
         return None
     if said == _TURN_ENDED and calls_tools:
@@ -29,5 +29,5 @@ def finish_reason(said: object, *, calls_tools: bool) -> str | None:
 
 
 def default_reason(*, calls_tools: bool) -> str:
-    """Of an answer that ended without a reason."""
+    """The finish reason of an answer that ended without one."""
     return _TOOL_CALLS if calls_tools else _STOP

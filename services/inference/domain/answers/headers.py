@@ -1,4 +1,4 @@
-"""What a provider says in its answer's headers: when to come back, and how much of its limits is left."""
+"""The headers of a provider's answer: when to retry, and its rate limits."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Errors in JSON values, wherever and in whatever form a provider reports them."""
+"""Error reports of providers, in any of their forms."""
 
 import re
 from collections.abc import Mapping

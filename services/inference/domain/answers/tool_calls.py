@@ -1,4 +1,4 @@
-"""Tool calls as OpenAI's clients put them together: by their index, with arguments as text."""
+"""Tool calls in OpenAI's form: identified by their index, with arguments as text."""
 
 from collections.abc import Iterable
 from secrets import token_hex

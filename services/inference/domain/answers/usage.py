@@ -17,8 +17,9 @@ from services.inference.domain.tokens import MAX_TOKENS, TokenUsage
 
 
 def read_usage(usage: object, *, generates: bool = True) -> TokenUsage | None:
-    """What a report says; None where it says nothing usable. A total beyond input and output is output that was paid
-    for and not counted elsewhere; of a call that does not generate anything (`generates` False) it is the input."""
+    """The token counts of a report; None where it has none that can be used. A total beyond input and output is output
+    that was paid for and not counted elsewhere; of a call that does not generate anything (`generates` False) it is the
+    input."""
     if type(usage) is not dict:
         return None
     read = _count(usage.get("prompt_tokens") or usage.get("input_tokens"))
