@@ -68,7 +68,7 @@ class Domain:
     rules: Rules
 
     async def count_users(self, project: Project, provider: Provider) -> int:
-        """Buckets, and notes: what they are about could not be removed without the provider."""
+        """The buckets and upload intents of a provider: their objects could not be removed without it."""
         return await self.buckets.count_in(project, provider) + await self.orphan_collector.count(project, provider.id)
 
 

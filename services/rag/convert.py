@@ -1,4 +1,4 @@
-"""Between the contract's messages and the domain's values. Pure."""
+"""Conversion between the contract's messages and the domain's values. Pure."""
 
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields

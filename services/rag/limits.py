@@ -1,4 +1,4 @@
-"""What bounds the requests to rag, from the constants and settings that are checked."""
+"""The limits on requests to rag, from the constants and settings that enforce them."""
 
 from core.limits import Limit
 from services.rag.domain import files, names

@@ -1,4 +1,4 @@
-"""What bounds the answers of S3 servers, from the constants that are checked."""
+"""The limits on answers of S3 servers, from the constants that enforce them."""
 
 from core.http.limits import BAD, BUSY
 from core.limits import Limit

@@ -1,4 +1,4 @@
-"""What the rag service needs of the outside, beyond the ports of core."""
+"""The ports of rag, beyond those of core."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -17,7 +17,7 @@ _BUCKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class BucketLocation:
-    """Where the objects of one bucket lie. `bucket_id` is the bucket's record id, which is never used again."""
+    """The location of a bucket's objects. `bucket_id` is the bucket's record id, which is never used again."""
 
     scope: Project
     bucket_id: str
@@ -57,7 +57,8 @@ def etag_of(checksum: str) -> str:
 
 
 class FileStore(Protocol):
-    """Keeps objects. Every method takes the place first; what lies elsewhere is not there. Keys are any text.
+    """A store of objects. Every method takes the location first; objects of another location do not exist for it. Keys
+    are any text.
 
     Any method raises Unavailable where the store cannot be reached, and UpstreamFailed where it refuses us. Safe to
     use from many tasks at once.
@@ -87,7 +88,7 @@ class FileStore(Protocol):
         may fail, or leave its object."""
 
     async def check(self) -> None:
-        """Raises where the store cannot serve."""
+        """Check that the store can serve. Raises where it cannot."""
 
     async def close(self) -> None:
         """Let go of files and connections. May be called twice."""

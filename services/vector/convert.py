@@ -1,4 +1,4 @@
-"""Between the contract's messages and the domain's values. Pure."""
+"""Conversion between the contract's messages and the domain's values. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -109,7 +109,7 @@ def query_log(document: Document) -> index_service_pb2.QueryLog:
 
 
 def points(messages: Sequence[point_service_pb2.Point]) -> list[Point]:
-    """Raises InvalidInput."""
+    """The points of messages. Raises InvalidInput."""
     check_count(messages)
     return [
         Point(

@@ -1,4 +1,5 @@
-"""Between PointRestService's JSON and the domain's values, read once and straight into what engines take. Pure.
+"""Conversion between PointRestService's JSON and the domain's values, read once and straight into what engines take.
+Pure.
 
 Members that clients spell in two ways are taken in both; unknown ones are ignored.
 

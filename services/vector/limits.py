@@ -1,4 +1,4 @@
-"""What bounds the requests to vector, from the constants and settings that are checked."""
+"""The limits on requests to vector, from the constants and settings that enforce them."""
 
 from core.limits import Limit
 from services.vector import convert_json

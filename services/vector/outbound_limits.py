@@ -1,4 +1,4 @@
-"""What bounds the answers of Qdrant and PostgreSQL servers, from the constants and settings that are checked."""
+"""The limits on answers of Qdrant and PostgreSQL servers, from the constants and settings that enforce them."""
 
 from core.http.limits import BUSY
 from core.limits import Limit

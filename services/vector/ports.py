@@ -1,4 +1,4 @@
-"""What the vector service needs of an engine, and how a driver describes itself.
+"""The ports of vector: the engine, and the driver that opens one.
 
 Every method of an engine takes the place first; what lies elsewhere is not there. A place that was never created, or
 was dropped, is NotFound. Engines are safe to use from many tasks at once.
@@ -20,7 +20,7 @@ _INDEX_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class IndexLocation:
-    """Where one index lies. `index_id` is the index's record id, which is never used again: a dropped index and a
+    """The location of an index. `index_id` is the index's record id, which is never used again: a dropped index and a
     later one of the same name are two places."""
 
     scope: Project
@@ -102,7 +102,7 @@ class VectorEngine(Protocol):
         Raises InvalidInput for an `after` that no page gave."""
 
     async def check(self) -> None:
-        """Raises Unavailable where the engine cannot serve."""
+        """Check that the engine can serve. Raises Unavailable."""
 
     async def close(self) -> None:
         """Let go of files and connections, after the calls in progress. May be called twice."""

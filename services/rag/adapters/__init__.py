@@ -1,1 +1,1 @@
-"""What stands behind the ports."""
+"""The adapters of rag's ports."""

@@ -89,7 +89,7 @@ class LocalStore:
 
 
 def driver(store: FileStore) -> FileDriver:
-    """Every provider of this driver shares the one store: places keep them apart."""
+    """Every provider of this driver shares the one store: locations keep them apart."""
 
     return FileDriver(
         id="local",

@@ -76,7 +76,7 @@ class S3Options:
 
 
 def options(credentials: Values, settings: Values) -> S3Options:
-    """Raises InvalidInput."""
+    """The options of a provider's fields. Raises InvalidInput."""
     endpoint = settings.get("endpoint")
     return S3Options(
         bucket=settings["bucket"],

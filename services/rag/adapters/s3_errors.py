@@ -1,4 +1,4 @@
-"""What S3 and the way to it refuse, in the words of the one error tree."""
+"""Mapping of errors of S3 and its transport to the error tree."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -51,7 +51,7 @@ class S3Session:
             await client.close()
 
     async def send(self, request: Any) -> AioAWSResponse:
-        """Raises botocore's errors for what it tries again, PorticoError for all else."""
+        """Send a request. Raises botocore's errors for what it tries again, PorticoError for all else."""
         try:
             answer = _Answer(await self._ask(request), request.url)
             if not request.stream_output:

@@ -1,1 +1,1 @@
-"""What rag does, without gRPC and without the stores."""
+"""The domain of rag, without gRPC and without the stores."""

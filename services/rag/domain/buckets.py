@@ -49,7 +49,7 @@ class Bucket(Closable, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class NewBucket:
-    """What a bucket is made from; an empty key is made from the name."""
+    """The values that a bucket is made from; an empty key is made from the name."""
 
     name: str
     key: str = ""
@@ -60,14 +60,14 @@ class NewBucket:
 
 
 class Buckets:
-    """Use cases. Each takes the project first; what is another's is not there."""
+    """Use cases of buckets. Each takes the project first; another project's records do not exist for it."""
 
     def __init__(self, store: DocumentStore, providers: FileProviders) -> None:
         self._table = Table(store, BUCKETS, Bucket)
         self._providers = providers
 
     async def create(self, project: Project, new: NewBucket) -> Bucket:
-        """Raises Conflict (the key), NotFound (the provider), InvalidInput."""
+        """Create a bucket. Raises Conflict (the key), NotFound (the provider), InvalidInput."""
         name = fields.text("name", new.name, at_least=1, at_most=200)
         key = fields.key("key", new.key) if new.key else ""
         description = fields.text("description", new.description, at_most=2000)
@@ -117,7 +117,8 @@ class Buckets:
         return await self._table.page(project, page_size=limit, page_token=token)
 
     async def delete(self, project: Project, key: str, files_of: Callable[[str], Awaitable[int]]) -> None:
-        """`files_of` counts the files of a bucket's id. Raises NotFound, FailedPrecondition, Conflict."""
+        """Delete an empty bucket. `files_of` counts the files of a bucket's id. Raises NotFound, FailedPrecondition,
+        Conflict."""
         bucket = await self.get(project, key)
         if bucket.key == DEFAULT:
             raise FailedPrecondition("The default bucket stays.", reason="BUCKET_IS_DEFAULT")

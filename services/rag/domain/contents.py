@@ -1,4 +1,4 @@
-"""What files hold, read from the stores where they lie."""
+"""The contents of files, read from their file stores."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

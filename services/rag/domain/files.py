@@ -29,7 +29,7 @@ MOST_SCANNED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What can be downloaded of a file, as it was when it was looked up."""
+    """A file's content or Markdown for download, as it was when it was looked up."""
 
     file: File
     object_id: str
@@ -101,12 +101,12 @@ class Files:
         return found, _cursor_of(after)
 
     async def get(self, project: Project, bucket_key: str, key: str) -> File:
-        """Raises NotFound."""
+        """The file of this key. Raises NotFound."""
         _, file = await self._find(project, bucket_key, key)
         return file
 
     async def delete(self, project: Project, bucket_key: str, key: str) -> None:
-        """Raises NotFound."""
+        """Delete a file. Raises NotFound."""
         for _ in range(_ATTEMPTS):
             bucket, file = await self._find(project, bucket_key, key)
             audit.change().resource_id = file.path
@@ -119,7 +119,8 @@ class Files:
 
     @asynccontextmanager
     async def begin(self, project: Project, bucket_key: str) -> AsyncIterator[Upload]:
-        """An upload into the bucket; leaving without a commit leaves nothing. Raises NotFound, FailedPrecondition."""
+        """Begin an upload into the bucket; leaving without a commit leaves nothing. Raises NotFound,
+        FailedPrecondition."""
         bucket = await self._buckets.get(project, bucket_key)
         check_open(bucket)
         provider = await self._providers.active(project, bucket.provider_id)
@@ -130,7 +131,7 @@ class Files:
             await upload.abandon()
 
     async def content(self, project: Project, bucket_key: str, key: str, variant: str = ORIGINAL) -> Content:
-        """Raises NotFound, InvalidInput (variant), FailedPrecondition (no Markdown)."""
+        """The content of a file. Raises NotFound, InvalidInput (variant), FailedPrecondition (no Markdown)."""
         fields.one_of("variant", variant, (ORIGINAL, MARKDOWN))
         file = await self.get(project, bucket_key, key)
         if variant == ORIGINAL:
@@ -177,7 +178,7 @@ class Files:
             return b"".join([chunk async for chunk in opened.chunks]).decode(errors="replace")
 
     async def convert(self, project: Project, bucket_key: str, key: str) -> File:
-        """Raises NotFound, UnsupportedMedia."""
+        """Request the conversion of a file. Raises NotFound, UnsupportedMedia."""
         return await self._deps.conversions.request(project, await self.get(project, bucket_key, key))
 
     async def _find(self, project: Project, bucket_key: str, key: str) -> tuple[Bucket, File]:

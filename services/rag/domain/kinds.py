@@ -1,5 +1,5 @@
-"""Which files can be converted to Markdown: told from how the content begins, and from the name where that leaves a
-choice. What the client said of the content type decides only between kinds of text."""
+"""Detection of the kinds of files that can be converted to Markdown: told from how the content begins, and from the
+name where that leaves a choice. What the client said of the content type decides only between kinds of text."""
 
 import re
 from enum import StrEnum

@@ -39,7 +39,7 @@ def position_in(id: str) -> str:
 
 
 def purpose(value: str) -> str:
-    """Raises InvalidInput."""
+    """Check a purpose. Raises InvalidInput."""
     return fields.one_of("purpose", value, PURPOSES)
 
 
@@ -57,11 +57,11 @@ class OpenAIFiles:
             yield upload
 
     async def get(self, project: Project, id: str) -> File:
-        """Raises NotFound."""
+        """The file of this id. Raises NotFound."""
         return await self.files.get(project, OPENAI, id)
 
     async def delete(self, project: Project, id: str) -> None:
-        """Raises NotFound."""
+        """Delete a file. Raises NotFound."""
         await self.files.delete(project, OPENAI, id)
 
     async def list(

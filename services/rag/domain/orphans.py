@@ -1,4 +1,4 @@
-"""What keeps the stores free of content that belongs to no file.
+"""Removal of orphans: objects in file stores that belong to no file.
 
 Objects and records lie in two places, so no change of both is one step. Whoever is about to write an object, or to take
 one from a file, first notes it here; the note goes when all is done. A note that stays behind, because the process was
@@ -56,7 +56,7 @@ async def _ignore(project: Project, file: File) -> None:
 
 
 class OrphanCollector:
-    """`grace` is how long, in seconds, a note is left alone after it was last confirmed."""
+    """`grace` is how long, in seconds, an upload intent is left alone after it was last confirmed."""
 
     def __init__(
         self,
@@ -77,11 +77,11 @@ class OrphanCollector:
         self._clock = clock
 
     def handle_kept(self, kept: Kept) -> None:
-        """Await `kept` for every file that a note was about and that is there. Before the first sweep."""
+        """Await `kept` for every file that an upload intent was about and that exists. Before the first sweep."""
         self._kept = kept
 
     async def register(self, project: Project, bucket: Bucket, objects: Sequence[str]) -> UploadIntent:
-        """Durable on return: from now on these objects do not stay without a file."""
+        """Register an upload intent, durable on return: from now on these objects do not stay without a file."""
         due_at = self._clock() + self._grace
         id, tenant = f"lft_{uuid4().hex}", project.tenant.slug
         intent = UploadIntent(id, tenant, project.id, bucket.id, bucket.provider_id, tuple(objects), due_at)
@@ -89,12 +89,12 @@ class OrphanCollector:
         return intent
 
     def expiring(self, intent: UploadIntent) -> bool:
-        """Whether it is time to confirm it."""
+        """Whether it is time to confirm the upload intent."""
         return self._clock() > intent.due_at - 0.75 * self._grace
 
     async def confirm(self, intent: UploadIntent, objects: Sequence[str] = ()) -> UploadIntent:
-        """Still at work, now with these objects as well. Raises Unavailable where the sweep has taken the note, and the
-        objects may be gone."""
+        """Confirm an upload intent, now with these objects as well. Raises Unavailable where the sweep has taken it,
+        and the objects may be gone."""
         whole = tuple(dict.fromkeys((*intent.objects, *objects)))
         due_at = self._clock() + self._grace
         changed = await self._table.update(MAIN, intent.id, where={"swept": None}, objects=whole, due_at=due_at)
@@ -110,15 +110,15 @@ class OrphanCollector:
             log.warning("objects are left for later", reason=error.reason, provider=intent.provider_id)
 
     async def count(self, project: Project, provider_id: str = "") -> int:
-        """Notes of the project, or of one provider in it: work under way, or cut off and not settled yet."""
+        """Upload intents of the project, or of one provider in it: work under way, or cut off and not settled yet."""
         where = {"tenant": project.tenant.slug, "project": project.id}
         if provider_id:
             where["providerId"] = provider_id
         return await self._table.count(MAIN, where)
 
     async def sweep(self) -> int:
-        """Settle expired upload intents. Returns how many there were. A provider that fails is left alone until
-        the next sweep: the others' notes do not wait for it again and again."""
+        """Settle expired upload intents. Returns how many there were. A provider that fails is left alone until the
+        next sweep: the others' upload intents do not wait for it again and again."""
         due = {"dueAt": Cond(Op.LTE, self._clock())}
         failing: set[tuple[Project, str]] = set()
         count = 0

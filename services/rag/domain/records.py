@@ -19,7 +19,7 @@ NONE, PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED = "none", "pending", "running
 
 @dataclass(frozen=True, slots=True)
 class Markdown:
-    """What has become of the conversion. `object_id` is where the Markdown lies, once there is some."""
+    """The state of the conversion. `object_id` is where the Markdown lies, once there is some."""
 
     status: str = NONE
     error: str = ""

@@ -1,4 +1,4 @@
-"""What the installation lets in."""
+"""The installation's rules for uploads."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Rules:
     allowed_types: tuple[str, ...] = ()
 
     def check_size(self, size: int) -> None:
-        """Raises PayloadTooLarge."""
+        """Check the size of a file. Raises PayloadTooLarge."""
         if size > self.max_bytes:
             limit = (
                 f"{self.max_bytes // (1024 * 1024)} MiB" if self.max_bytes >= 1024 * 1024 else f"{self.max_bytes} bytes"
@@ -22,7 +22,7 @@ class Rules:
             raise PayloadTooLarge(f"A file may have at most {limit}.", reason="FILE_TOO_LARGE", field="file")
 
     def check_type(self, content_type: str) -> None:
-        """Raises UnsupportedMedia."""
+        """Check the type of a file. Raises UnsupportedMedia."""
         kind = essence(content_type)
         family = f"{kind.partition('/')[0]}/*"
         if self.allowed_types and not {kind, family} & {each.strip().lower() for each in self.allowed_types}:

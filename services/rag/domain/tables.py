@@ -1,4 +1,4 @@
-"""What the service keeps: in the tenants' stores, and one list for the whole installation."""
+"""The tables of the service: in the tenants' stores, and one for the whole installation."""
 
 from core.providers import records
 from core.storage.ports import JSON, TEXT, TIME, Collection, Level

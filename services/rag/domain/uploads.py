@@ -52,7 +52,7 @@ class NewFile:
     convert: bool = False
 
     def checked(self, rules: Rules) -> "NewFile":
-        """Raises InvalidInput, UnsupportedMedia."""
+        """The checked values. Raises InvalidInput, UnsupportedMedia."""
         name = names.file_name("fileName", self.name)
         content_type = names.content_type("contentType", self.content_type, name)
         rules.check_type(content_type)
@@ -67,7 +67,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class UploadDeps:
-    """What uploads work with."""
+    """The dependencies of uploads."""
 
     records: FileRecords
     buckets: Buckets
@@ -99,8 +99,9 @@ class Upload:
                 self._stored = await store.put(self._bucket.location(self._project), self._object_id, measured)
 
     async def commit(self, new: NewFile) -> File:
-        """Make it a file. It goes through to its end even if the caller is cancelled, for what it has begun must be
-        known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict, Unavailable."""
+        """Commit the upload, which makes it a file. It goes through to its end even if the caller is cancelled, for
+        what it has begun must be known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict,
+        Unavailable."""
         checked = new.checked(self._deps.rules)
         self._committing = True
         return await self._to_its_end("commit upload", self._commit(checked))

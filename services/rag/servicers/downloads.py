@@ -97,7 +97,7 @@ def disposition(name: str) -> str:
 
 
 def metadata(content: Content) -> str:
-    """A JSON object in ASCII; without the caller's notes, and then without the names, where they are long."""
+    """A JSON object in ASCII; without the caller's metadata, and then without the names, where they are long."""
     file = content.file
     facts = {"contentType": content.content_type, "size": content.size, "checksum": file.checksum}
     named = {"key": file.key, "bucketKey": file.bucket_key, "fileName": file.name, **facts}

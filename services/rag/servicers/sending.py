@@ -1,4 +1,4 @@
-"""A file on its way out."""
+"""Sending of downloads."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""A file on its way in: as a form, whose file goes straight to the store, or as JSON."""
+"""Receiving of uploads: as a form, whose file goes straight to the store, or as JSON."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager

@@ -1,1 +1,1 @@
-"""Engines, and what else the service reaches out to: one file, or folder, per thing."""
+"""The adapters of vector's ports: one file or folder per engine."""

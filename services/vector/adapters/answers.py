@@ -1,4 +1,4 @@
-"""What an engine that is a tenant's own may answer with."""
+"""Checks of answers from engines that belong to a tenant."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager

@@ -11,19 +11,19 @@ C = TypeVar("C")
 
 class Dialect(Protocol[C]):
     def term(self, terms: Sequence[int]) -> C:
-        """The point has one of these terms; there is at least one."""
+        """The condition that a point has one of these terms; there is at least one."""
 
     def number(self, path: str, order: Comparison, value: float) -> C:
-        """One of the field's numbers stands so to the value."""
+        """The condition that one of the field's numbers compares so with the value."""
 
     def every(self, of: Sequence[C]) -> C:
-        """All hold; without any, always."""
+        """The condition that all hold; without any, always."""
 
     def some(self, of: Sequence[C]) -> C:
-        """One holds; there is at least one."""
+        """The condition that one holds; there is at least one."""
 
     def none(self, of: C) -> C:
-        """It does not hold."""
+        """The condition that this one does not hold."""
 
 
 def compiled(filter: Filter, dialect: Dialect[C]) -> C:

@@ -1,4 +1,4 @@
-"""The drivers there are, with what each wants to know."""
+"""The drivers of vector providers, with the fields of each."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class RemoteAccess:
-    """How engines elsewhere are called: which addresses may be, and how long an answer may be."""
+    """Bounds on calls to remote engines: which addresses may be, and how long an answer may be."""
 
     guard: OutboundGuard
     max_answer_bytes: int
@@ -103,7 +103,7 @@ _PGVECTOR_FIELDS = (
 
 
 def drivers(embedded: VectorEngine, access: RemoteAccess) -> Mapping[str, VectorDriver]:
-    """By id. Every provider on the driver `embedded` is served by the one engine."""
+    """The drivers by id. Every provider on the driver `embedded` is served by the one engine."""
     everything = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=True)
     dense_only = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
     known = (

@@ -190,8 +190,8 @@ class PgvectorEngine:
             return await in_turns(match, rows)
 
     async def _tune(self, connection: Any, query: Query) -> None:
-        """A filter thins out what the graph gives. From 0.8 on the extension goes on until there is enough; before,
-        such queries compare every vector that meets the filter."""
+        """Tune a filtered search, as a filter thins out what the HNSW index gives. From 0.8 on the extension goes on
+        until there is enough; before, such queries compare every vector that meets the filter."""
         settings = {"hnsw.ef_search": str(min(max(_EF, query.top_k), _MAX_EF))}
         if query.filter is not None:
             if self._version >= (0, 8):
@@ -312,7 +312,7 @@ def _key(location: IndexLocation) -> tuple[str, str, str]:
 
 
 def _table_name(location: IndexLocation) -> str:
-    """No name holds a slash, so no two places give the same text to hash."""
+    """The name of a location's table. No name holds a slash, so no two locations give the same text to hash."""
     return f"i_{hashlib.sha256('/'.join(_key(location)).encode()).hexdigest()[:40]}"
 
 

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL server is and how to sign in, of a connection string or of single fields."""
+"""The target of a PostgreSQL connection, from a connection string or single fields."""
 
 import ipaddress
 import re
@@ -33,7 +33,7 @@ class TlsMode(StrEnum):
 
     @classmethod
     def parse(cls, text: str, field: str) -> "TlsMode":
-        """Raises InvalidInput, naming the field."""
+        """Parse a TLS mode. Raises InvalidInput, naming the field."""
         try:
             return cls.PREFER if text == "allow" else cls(text)
         except ValueError:
@@ -54,7 +54,7 @@ class PostgresTarget:
 
     @classmethod
     def of(cls, credentials: Values, settings: Values) -> Self:
-        """Raises InvalidInput, naming the field."""
+        """The target of a provider's fields. Raises InvalidInput, naming the field."""
         tls = TlsMode.parse(settings["ssl"], "settings.ssl") if "ssl" in settings else None
         if "connectionString" in credentials:
             return cls._of_string(credentials["connectionString"], tls)
@@ -68,7 +68,8 @@ class PostgresTarget:
 
     @classmethod
     def _of_string(cls, text: str, tls: TlsMode | None) -> Self:
-        """Raises InvalidInput. Parameters that name further hosts, or files of this machine, are refused."""
+        """The target of a connection string. Raises InvalidInput. Parameters that name further hosts, or files of this
+        machine, are refused."""
         try:
             parts = urlsplit(text)
         except ValueError:
@@ -105,7 +106,8 @@ def _host_of(server: str) -> Host:
 
 
 def _checked_host(host: str, field: str) -> str:
-    """Raises InvalidInput, naming the field, for what is neither a name nor an address: a socket's path, a list."""
+    """Check a host. Raises InvalidInput, naming the field, for what is neither a name nor an address: a socket's path,
+    a list."""
     if not host:
         raise InvalidInput(f"{field} names no host.", field=field)
     try:

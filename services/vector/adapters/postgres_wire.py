@@ -1,4 +1,4 @@
-"""What a PostgreSQL server sends, looked at message by message before the driver reads it.
+"""Checks of a PostgreSQL server's messages before the driver reads them.
 
 The driver takes messages of any length and number, and does what they ask: hash a password two thousand million times,
 decode text with a codec of the server's choice, look up types of its making. Its own parser trusts every length.

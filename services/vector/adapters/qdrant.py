@@ -58,7 +58,7 @@ class Server(Protocol):
     max_answer_bytes: int
 
     async def client(self) -> AsyncQdrantBase:
-        """For one call. Raises Unavailable."""
+        """The client for one call. Raises Unavailable."""
 
     def failed(self) -> None:
         """A call could not reach it."""
@@ -136,7 +136,8 @@ class QdrantEngine:
         await self._make(self._registry, lambda client: client.create_collection(self._registry, vectors))
 
     async def _make_collection(self, spec: IndexSpec) -> None:
-        """A graph per place, none over all of them; the place's index is how the server keeps tenants together."""
+        """Create a collection with an HNSW index per location and none over all; the location's payload index keeps
+        tenants together."""
         name = self._collection(spec)
         dense = models.VectorParams(size=spec.dimension, distance=_DISTANCES[spec.metric])
         sparse = {stored.KEYWORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)} if spec.hybrid else None

@@ -1,4 +1,4 @@
-"""What a refusal of a Qdrant server means."""
+"""Mapping of a Qdrant server's errors."""
 
 from collections.abc import Callable, Mapping
 

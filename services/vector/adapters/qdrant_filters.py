@@ -1,4 +1,4 @@
-"""Filters as a Qdrant server understands them."""
+"""Compilation of filters to a Qdrant server's."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,8 +23,8 @@ def registry_id(location: IndexLocation) -> str:
 
 
 def within(location: IndexLocation, filter: Filter | None = None, ids: Sequence[str] | None = None) -> models.Filter:
-    """The points of this place, of them those that meet the filter and have one of the ids. What every request on
-    points carries; nothing else makes a filter for one."""
+    """The filter for the points of this location, of them those that meet the filter and have one of the ids. What
+    every request on points carries; nothing else makes a filter for one."""
     must: list[Any] = [models.FieldCondition(key=LOCATION, match=models.MatchValue(value=name_of(location)))]
     if filter is not None:
         must.append(compiled(filter, _Qdrant()))

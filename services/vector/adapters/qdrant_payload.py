@@ -1,4 +1,4 @@
-"""How a point lies in Qdrant, embedded or as a server."""
+"""The representation of a point in Qdrant, embedded or as a server."""
 
 import math
 import uuid
@@ -71,7 +71,7 @@ def number_key(path: str) -> str:
 
 
 def length(fields: Mapping[str, Any]) -> int:
-    """Of the JSON of all that is given back."""
+    """The length of the JSON of all that is returned."""
     return len(fields[POINT])
 
 

@@ -53,7 +53,7 @@ class QdrantServer:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def client(self) -> AsyncQdrantBase:
-        """Raises AddressRefused."""
+        """The client of the server. Raises AddressRefused."""
         if self._client is not None and not self._doubtful:
             return self._client
         async with self._opening:
@@ -66,7 +66,7 @@ class QdrantServer:
             return self._client
 
     def failed(self) -> None:
-        """The server could not be reached."""
+        """Record that the server could not be reached."""
         self._doubtful = True
 
     async def close(self) -> None:

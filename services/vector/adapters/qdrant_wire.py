@@ -1,4 +1,4 @@
-"""The shape of a protobuf message, looked at before it is parsed.
+"""Bounds on protobuf messages, checked before they are parsed.
 
 A message of two bytes becomes an object of a hundred, at any depth: a server could send megabytes of them. Strings and
 packed numbers take what they are; so it is the number of fields that has to be bounded.
@@ -18,7 +18,8 @@ class Malformed(Exception):
 
 
 def check_fields(message: Descriptor, data: bytes, limit: int) -> None:
-    """Raises Malformed where `data`, read as such a message, has more than `limit` fields, nested ones included."""
+    """Count the fields of a message. Raises Malformed where `data`, read as such a message, has more than `limit`
+    fields, nested ones included."""
     if len(data) <= 2 * limit:  # a field takes two bytes at least
         return
     _checked(message, data, 0, len(data), limit, _MAX_DEPTH)

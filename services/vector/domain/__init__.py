@@ -1,1 +1,1 @@
-"""What vector does, without gRPC and without the engines."""
+"""The domain of vector, without gRPC and without the engines."""

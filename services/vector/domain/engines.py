@@ -19,7 +19,8 @@ class Engines(Runtimes[VectorEngine]):
     async def use(
         self, project: Project, provider: Provider, *, even_disabled: bool = False
     ) -> AbstractContextManager[VectorEngine]:
-        """Raises FailedPrecondition for a disabled provider, InvalidInput where its address is refused."""
+        """Use the engine of a provider. Raises FailedPrecondition for a disabled provider, InvalidInput where its
+        address is refused."""
         if not even_disabled:
             provider.check_enabled()
         return await super().use(project, provider)

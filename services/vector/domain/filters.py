@@ -78,7 +78,8 @@ _HOLDS: Mapping[Comparison, Callable[[Number, Number], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """The value is one of `values`, or an array that holds one; None among them is met by a missing field too."""
+    """A condition: the value is one of `values`, or an array that holds one; None among them is met by a missing field
+    too."""
 
     path: FieldPath
     values: tuple[Scalar, ...]
@@ -86,7 +87,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """The value, or an element of the array, is a number that stands so to `value`."""
+    """A comparison: the value, or an element of the array, is a number that compares so with `value`."""
 
     path: FieldPath
     order: Comparison
@@ -100,7 +101,7 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every one holds; without any it holds always."""
+    """A conjunction: every condition holds; without any it always holds."""
 
     of: tuple["Filter", ...]
 
@@ -124,8 +125,8 @@ def filterable(name: str) -> bool:
 
 
 def parse(raw: Any) -> Filter | None:
-    """The filter that the JSON object says; None for one that is absent or empty, which every point meets.
-    Raises InvalidInput whose field is the place of the mistake: `filter.year.$gte`."""
+    """Parse a filter from its JSON object; None for one that is absent or empty, which every point meets. Raises
+    InvalidInput whose field is the place of the mistake: `filter.year.$gte`."""
     if raw is None or raw == {}:
         return None
     return _Parser().filter(raw, "filter", 1)
@@ -231,7 +232,7 @@ def _scalar(value: Any, at: str) -> Scalar:
 
 
 def number(value: Number) -> Number:
-    """The one form of a finite number: -0.0 becomes 0, and 1.0 becomes 1."""
+    """The canonical form of a finite number: -0.0 becomes 0, and 1.0 becomes 1."""
     if isinstance(value, float) and value.is_integer() and -INT64 <= value < INT64:
         return int(value)
     return value

@@ -1,4 +1,4 @@
-"""From the keys of a call to the index it means, without asking the store each time."""
+"""Resolution of index references, cached for a short time."""
 
 import time
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class IndexResolver:
         indexes.changes.subscribe(self.forget)
 
     async def of(self, ref: IndexRef, *, fresh: bool = False) -> ResolvedIndex:
-        """Raises NotFound."""
+        """Resolve an index reference. Raises NotFound."""
         known = self._known.get(ref)
         if known is not None and not fresh and known.until > self._clock():
             return known
@@ -66,7 +66,7 @@ class IndexResolver:
         return resolved
 
     def forget(self, project: Project) -> None:
-        """Something of the project has changed."""
+        """Forget the project's resolved indexes after a change."""
         self._changes += 1
         for ref in [each for each in self._known if each.project == project]:
             del self._known[ref]

@@ -1,4 +1,4 @@
-"""Indexes: what a project calls them, what they are made for, and where they lie.
+"""The indexes of a project: their keys, dimensions and metrics, and their providers.
 
 The record's id is the engine's place, and is never used again, so an index of a deleted one's name begins empty. A
 record goes through `creating`, `active` and `deleting`: it is written before the engine makes the place and removed
@@ -99,7 +99,8 @@ class Indexes:
         providers.changes.subscribe(self.changes.publish)
 
     async def create(self, project: Project, provider_key: str, new: NewIndex) -> tuple[Index, bool]:
-        """The index, and whether it was there already. Raises NotFound (provider), Conflict, InvalidInput."""
+        """Create an index. Returns it, and whether it existed before. Raises NotFound (provider), Conflict,
+        InvalidInput."""
         name = fields.text("name", new.name, at_least=1, at_most=200)
         metadata = fields.small_json("metadata", new.metadata)
         spec = IndexSpec(new.dimension, Metric.parse(new.metric.lower()), new.hybrid)
@@ -134,7 +135,7 @@ class Indexes:
         raise Conflict("Too many indexes have names like this one. Choose another.", field="name")
 
     async def get(self, project: Project, provider_key: str, key: str) -> tuple[Index, Provider]:
-        """Raises NotFound."""
+        """The index of this key or record id. Raises NotFound."""
         provider = await self._providers.get(project, provider_key)
         index = await self._find(project, provider, key)
         if index is None or index.status != ACTIVE:
@@ -151,7 +152,7 @@ class Indexes:
     async def update(
         self, project: Project, provider_key: str, key: str, name: str | None, metadata: Mapping[str, Any] | None
     ) -> Index:
-        """None: stays as it is. Raises NotFound, InvalidInput, Conflict (the name)."""
+        """Change an index. None: unchanged. Raises NotFound, InvalidInput, Conflict (the name)."""
         if name is None and metadata is None:
             raise InvalidInput("There is nothing to change: give name or metadata.", field="name")
         changes: dict[str, Any] = {"updated_at": time.time()}
@@ -170,8 +171,8 @@ class Indexes:
         return updated
 
     async def delete(self, project: Project, provider_key: str, key: str) -> None:
-        """With all its points. Raises NotFound, FailedPrecondition, and Unavailable where the engine is away: the index
-        is gone from view then, and a job goes on trying."""
+        """Delete an index with all its points. Raises NotFound, FailedPrecondition, and Unavailable where the engine is
+        away: the index is gone from view then, and a job goes on trying."""
         provider = await self._providers.get(project, provider_key)
         index = await self._find(project, provider, key)
         if index is None or index.status == CREATING:
@@ -207,7 +208,7 @@ class Indexes:
         return await self._table.count(project, {"providerKey": provider.key})
 
     async def drop(self, project: Project, provider: Provider, index: Index) -> None:
-        """With all its points, whatever state it or its provider is in. For removing a project."""
+        """Drop an index with all its points, whatever state it or its provider is in. For removing a project."""
         await self._drop(project, provider, index, even_disabled=True)
 
     async def _reuse(
@@ -226,7 +227,7 @@ class Indexes:
         return await self._make(project, provider, existing)
 
     async def _make(self, project: Project, provider: Provider, index: Index) -> tuple[Index, bool]:
-        """Let the engine make the place, and the index appear; of several calls at once, one makes it."""
+        """Let the engine create the index, and then its record; of several calls at once, one makes it."""
         try:
             await self._providers.active(project, provider.key)
             with await self._engines.use(project, provider) as engine:

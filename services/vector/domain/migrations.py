@@ -78,7 +78,7 @@ class IndexMigrations:
         self._settle_seconds = settle_seconds
 
     async def create(self, project: Project, new: NewIndexMigration) -> IndexMigration:
-        """Raises NotFound, Conflict, InvalidInput, FailedPrecondition (a provider is disabled)."""
+        """Start a migration. Raises NotFound, Conflict, InvalidInput, FailedPrecondition (a provider is disabled)."""
         batch = fields.between("batchSize", new.batch_size, 1, _MAX_BATCH, default=_BATCH)
         with _fields_named(_SOURCE):
             source, _ = await self._indexes.get(project, new.source_provider, new.source_index)
@@ -107,7 +107,7 @@ class IndexMigrations:
         return IndexMigration(job)
 
     async def get(self, project: Project, id: str) -> IndexMigration:
-        """Raises NotFound."""
+        """The migration of this id. Raises NotFound."""
         return IndexMigration(await self._jobs.get(project, id, KIND))
 
     async def list(self, project: Project, size: int, token: str) -> tuple[list[IndexMigration], str]:
@@ -116,14 +116,14 @@ class IndexMigrations:
         return [IndexMigration(job) for job in jobs], following
 
     async def cancel(self, project: Project, id: str) -> IndexMigration:
-        """Raises NotFound, FailedPrecondition for one that has ended."""
+        """Cancel a migration. Raises NotFound, FailedPrecondition for one that has ended."""
         await self.get(project, id)
         job = await self._jobs.cancel(project, id)
         self._indexes.changes.publish(project)
         return IndexMigration(job)
 
     async def run(self, run: JobRun) -> None:
-        """The handler."""
+        """Copy an index: the handler of the job."""
         try:
             await self._copy(run)
         finally:

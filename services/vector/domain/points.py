@@ -1,4 +1,4 @@
-"""Points, queries and what is asked of them before an engine sees any.
+"""Points and queries, and their validation before an engine sees them.
 
 Vectors are 32-bit floats everywhere: what a caller sends in 64 bits is rounded once, here, so every engine scores
 the same numbers.
@@ -58,7 +58,7 @@ class Metric(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> "Metric":
-        """Empty: cosine; `dotproduct` is dot. Raises InvalidInput."""
+        """Parse a metric. Empty: cosine; `dotproduct` is dot. Raises InvalidInput."""
         try:
             return cls({"": "cosine", "dotproduct": "dot"}.get(text, text))
         except ValueError:
@@ -122,7 +122,7 @@ class KeywordQuery:
 
 
 def parse_fusion(text: str) -> FusionMethod:
-    """Empty: rrf. Raises InvalidInput."""
+    """Parse a fusion method. Empty: rrf. Raises InvalidInput."""
     try:
         return FusionMethod(text or "rrf")
     except ValueError:
@@ -141,7 +141,7 @@ def vector(values: Iterable[float], field: str = "vector") -> Vector:
 
 
 def check_vector(values: Vector, spec: IndexSpec, field: str = "vector") -> None:
-    """Raises InvalidInput where the vector does not fit the index."""
+    """Check a vector. Raises InvalidInput where the vector does not fit the index."""
     if len(values) != spec.dimension:
         raise InvalidInput(f"{field} has {len(values)} numbers, the index has dimension {spec.dimension}", field=field)
     if spec.metric is Metric.COSINE and not any(values):
@@ -176,7 +176,8 @@ def check_top_k(top_k: int) -> int:
 
 
 def check_numbers(points: int, spec: IndexSpec, field: str) -> None:
-    """Raises InvalidInput where so many vectors of the index are too many for one answer."""
+    """Check the numbers of an answer. Raises InvalidInput where so many vectors of the index are too many for one
+    answer."""
     if points * spec.dimension > MAX_ANSWER_NUMBERS:
         most = MAX_ANSWER_NUMBERS // spec.dimension
         raise InvalidInput(
@@ -212,7 +213,7 @@ def value_count(metadata: object) -> int:
 
 
 def check_ids(ids: Sequence[str], limit: int, field: str = "ids") -> None:
-    """Raises InvalidInput where there are none or too many, or one cannot be an id."""
+    """Check ids. Raises InvalidInput where there are none or too many, or one cannot be an id."""
     if not 1 <= len(ids) <= limit:
         raise InvalidInput(f"{field}: give 1 to {limit}", field=field)
     for at, id in enumerate(ids):
@@ -226,7 +227,7 @@ def check_id(id: str, field: str = "id") -> None:
 
 
 def check_count(points: Sized) -> None:
-    """For before they are read, too: an upsert holds so many and no more."""
+    """Check the number of points of an upsert, before they are parsed, too."""
     if not 1 <= len(points) <= MAX_POINTS:
         raise InvalidInput(f"vectors: give 1 to {MAX_POINTS} at once", field="vectors")
 

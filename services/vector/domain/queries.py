@@ -1,4 +1,4 @@
-"""The query log, and what it says of an index."""
+"""The query log, and statistics of an index made from it."""
 
 import time
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class QueryRecord:
 
 @dataclass(frozen=True, slots=True)
 class QueryStats:
-    """Of some hours. Means are over the queries, and the score's over those that found something."""
+    """Statistics of some hours. Means are over the queries, and the score's over those that found something."""
 
     queries: int = 0
     filtered: int = 0
@@ -80,7 +80,7 @@ class QueryLog:
         return page.items, page.next_token
 
     async def stats(self, project: Project, index_id: str, hours: int) -> QueryStats:
-        """Of the last `hours`; 0: a day. Raises InvalidInput."""
+        """The statistics of the last `hours`; 0: a day. Raises InvalidInput."""
         since = time.time() - fields.between("hours", hours, 1, _MAX_HOURS, default=24) * _HOUR
         where = {"indexId": index_id, "createdAt": Cond(Op.GTE, since)}
         rows = await self._store.totals(

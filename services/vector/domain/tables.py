@@ -1,4 +1,4 @@
-"""What the service keeps in the tenants' stores."""
+"""The tables of the service in the tenants' stores."""
 
 from core.providers import records
 from core.storage.ports import BOOLEAN, JSON, NUMBER, TEXT, TIME, Collection, Level

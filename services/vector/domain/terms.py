@@ -1,4 +1,4 @@
-"""Metadata as words and numbers: how every engine answers a filter alike.
+"""Terms and numbers derived from metadata, so that every engine answers a filter alike.
 
 Engines differ in what null, missing, mixed types, booleans and arrays mean to them. So each point carries, beside its
 metadata, two things made from it. `terms`: one says that the field `lang` is there, another that it is, or holds, "en";

@@ -1,4 +1,4 @@
-"""What is done with an index's vectors: checked here, stored and searched by its engine."""
+"""The use cases of an index's points: checked here, stored and searched by its engine."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CallerInfo:
-    """For the query log."""
+    """What the query log records of a caller."""
 
     request_id: str
     token_id: str
@@ -90,7 +90,8 @@ class Vectors:
         return await self._on(ref, find)
 
     async def delete(self, ref: IndexRef, ids: Sequence[str], filter: Filter | None) -> int:
-        """By ids or by a filter. How many are gone. Raises FailedPrecondition while a migration copies the index."""
+        """Delete points by ids or by a filter. Returns how many. Raises FailedPrecondition while a migration copies the
+        index."""
         if bool(ids) is (filter is not None):
             raise InvalidInput("Give either ids or a filter that is not empty.", field="ids")
         if filter is None:
@@ -126,7 +127,7 @@ class Vectors:
 
 
 def _begin_change(resolved: ResolvedIndex) -> None:
-    """Raises FailedPrecondition."""
+    """Check that points may be changed. Raises FailedPrecondition."""
     audit.change().resource_id = resolved.index.path
     if resolved.migrating:
         raise FailedPrecondition(

@@ -1,4 +1,4 @@
-"""What a worker process denies itself before it reads a document, for what is in one may take its parser over.
+"""The sandbox of a worker process: limits it sets on itself before it reads a document, which may exploit its parser.
 
 The operating system keeps the limits. The hook keeps Python code, that of the parsers, from the network, other programs
 and other files; it is no wall against native code.

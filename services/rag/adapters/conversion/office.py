@@ -1,4 +1,4 @@
-"""What an Office document is, and whether it is safe to open. Runs in the worker process only."""
+"""Inspection of Office documents: their kind, and whether they are safe to open. Runs in the worker process only."""
 
 import re
 import zipfile

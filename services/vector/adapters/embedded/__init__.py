@@ -1,4 +1,4 @@
-"""The embedded engine: Qdrant's, in processes of our own.
+"""The embedded engine: Qdrant's engine in engine workers.
 
 The engine's Python binding holds the interpreter's lock through every call but a query: 40 ms to write 5,000 points, a
 second to open a large index, half a minute to optimise one. So no call runs in the service's own process, but in host

@@ -1,4 +1,4 @@
-"""Where an index lies on disk. The service reads this too, without loading the engine.
+"""The layout of an index on disk. The service reads this too, without loading the engine.
 
     <folder>/index.json                 what the index was made for, and the generation that counts
     <folder>/<generation>/              the engine's files; a rebuild makes the next one beside it
@@ -36,7 +36,7 @@ def read_index(folder: Path) -> IndexFile | None:
 
 
 def write_index(folder: Path, index: IndexFile) -> None:
-    """In one step, and on disk when it returns."""
+    """Write `index.json` atomically; on disk when it returns."""
     beside = folder / "index.json.next"
     with beside.open("wb") as file:
         file.write(msgspec.json.encode(index))
@@ -58,7 +58,7 @@ class Tuning(msgspec.Struct, frozen=True, rename={"ef_search": "walk", "ef_searc
 
 
 def read_tuning(generation: Path) -> Tuning:
-    """The usual one where no graph has been built yet."""
+    """Read the tuning; the default where no HNSW index has been built yet."""
     try:
         return msgspec.json.decode((generation / "tuning.json").read_bytes(), type=Tuning)
     except FileNotFoundError:
@@ -70,6 +70,6 @@ def write_tuning(generation: Path, tuning: Tuning) -> None:
 
 
 def is_large(folder: Path) -> bool:
-    """Whether there is an index with a graph."""
+    """Whether the index has an HNSW index."""
     index = read_index(folder)
     return index is not None and (folder / index.generation / "tuning.json").exists()

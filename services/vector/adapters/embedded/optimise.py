@@ -36,8 +36,8 @@ def main(source: str, target: str) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    """With holes as holes, for the engine's files are mostly room for what is to come, and at once where the file
-    system can share blocks. `shutil` does neither: it took twice as long, and the disk of the holes."""
+    """Copy the files, with holes as holes, for the engine's files are mostly room for what is to come, and at once
+    where the file system can share blocks. `shutil` does neither: it took twice as long, and the disk of the holes."""
     command = ["cp", "--recursive", "--reflink=auto", "--", source, target]
     subprocess.run(command, check=True)  # noqa: S603  # no shell, and both paths are the pool's own
 

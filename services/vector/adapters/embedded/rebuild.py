@@ -1,4 +1,4 @@
-"""Gives a grown index its graph without standing in anybody's way.
+"""Rebuilds: the HNSW index of a grown index is built beside it, without blocking its calls.
 
 The engine would hold its process for as long as it optimises. So an optimising process copies the index (its writers,
 and nobody else, wait for the copy) and builds the graph in the copy, while the worker notes which points are written. A
@@ -48,7 +48,7 @@ class Rebuilds:
     def consider(
         self, pool: EngineWorkerPool, folder: Path, stale: int, writer: Callable[[Path], asyncio.Lock]
     ) -> None:
-        """How much of the index waits for a graph, as a call on it has just told; `writer` gives the lock of its
+        """Consider a rebuild, given how much of the index is not in the HNSW index; `writer` gives the lock of its
         writers."""
         if stale < self._stale_bytes:
             return
@@ -69,7 +69,7 @@ class Rebuilds:
             await asyncio.wait(list(self._tasks.values()))
 
     async def forget(self, folder: Path) -> None:
-        """The index is about to be dropped."""
+        """Forget an index that is about to be dropped."""
         task = self._tasks.get(folder)
         if task is not None:
             task.cancel()
@@ -101,7 +101,7 @@ class Rebuilds:
 
 
 async def _rebuild(pool: EngineWorkerPool, folder: Path, writing: asyncio.Lock) -> None:
-    """Wherever it ends, also by being cancelled, the index is whole: the old one or the new."""
+    """Rebuild an index. Wherever it ends, also by being cancelled, the index is whole: the old one or the new."""
     target, worker, following = folder / uuid4().hex, await pool.of(folder), pool.spare()
     try:
         async with AsyncExitStack() as optimising:
@@ -141,7 +141,7 @@ async def _copied(stack: AsyncExitStack, source: Path, target: Path) -> Child:
 
 
 async def _catch_up(worker: EngineWorkerProcess, following: EngineWorkerProcess, folder: Path) -> int:
-    """How many noted writes are left."""
+    """Repeat recorded writes. Returns how many are left."""
     ids, points, left = await worker.call("noted", folder, _BATCH)
     if ids:
         await following.call("catch_up", folder, ids, points)

@@ -75,7 +75,7 @@ def drop(folder: Path) -> None:
 
 
 def _remove_others(folder: Path, generation: str) -> None:
-    """What a rebuild that was interrupted has left."""
+    """Remove what an interrupted rebuild has left."""
     for entry in folder.iterdir():
         if entry.is_dir() and entry.name != generation:
             shutil.rmtree(entry, ignore_errors=True)
@@ -107,8 +107,8 @@ class Shard:
 
     @property
     def stale_bytes(self) -> int:
-        """Size of the vectors that no graph holds. A point that is written twice since then counts twice, but there
-        are never more than there are points."""
+        """Size of the vectors that are not in the HNSW index. A point that is written twice since then counts twice,
+        but there are never more than there are points."""
         return min(self.unindexed, self._engine.info().points_count) * self.spec.dimension * 4
 
     def close(self) -> None:
@@ -171,7 +171,7 @@ class Shard:
         return self._engine.count(edge.CountRequest(exact=True, filter=_filter(filter)))
 
     def fetch(self, ids: Sequence[str]) -> list[Point]:
-        """Raises InvalidInput where they are too large for one answer."""
+        """Points by id. Raises InvalidInput where they are too large for one answer."""
         records = self._retrieve(ids)
         check_lengths((stored.length(_fields(record)) for record in records), "ids")
         return _in_order(ids, records)

@@ -79,7 +79,7 @@ class EngineWorker:
         return self._shard(folder).spec
 
     def check(self, root: Path) -> None:
-        """Whether this process answers."""
+        """Answer, which shows that this process works."""
 
     # Points
 
@@ -109,14 +109,14 @@ class EngineWorker:
     # Rebuilding (see `rebuild`): what is asked of the process that keeps the index
 
     def begin_rebuild(self, folder: Path) -> Path:
-        """From now on writes are noted. Where the index lies, on disk as it is now."""
+        """Record writes from now on. Returns the path of the index, flushed to disk."""
         shard = self._shard(folder)
         shard.flush()
         shard.touched = {}
         return folder / shard.index.generation
 
     def noted(self, folder: Path, limit: int) -> tuple[list[str], list[Row], int]:
-        """Ids of some noted writes, the points that there are of them, and how many ids are left."""
+        """Ids of some recorded writes, the points that there are of them, and how many ids are left."""
         shard = self._open.get(folder)
         if shard is None or shard.touched is None:
             raise FailedPrecondition("no rebuild goes on")  # this process is not the one that began it
@@ -154,11 +154,11 @@ class EngineWorker:
             shard.upsert(there)
 
     def flush_next(self, folder: Path) -> None:
-        """What has been caught up with is on disk."""
+        """Flush the repeated writes to disk."""
         self._open[folder].flush()
 
     def adopt(self, folder: Path) -> None:
-        """The next index takes the place of the old one."""
+        """Replace the old index by the rebuilt one."""
         layout.write_index(folder, self._open[folder].index)
 
     # Open indexes

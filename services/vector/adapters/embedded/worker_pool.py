@@ -1,4 +1,4 @@
-"""Which engine worker keeps which index.
+"""The pool of engine workers, and which of them keeps which index.
 
 Small indexes share a few processes: a thousand of them cost no more than those that are open. One that has a graph is
 large, and gets a process of its own, for whatever is done to it takes long: to open it, to close it, to put another in
@@ -49,7 +49,7 @@ class EngineWorkerPool:
         return [*self._shared, *self._own.values()]
 
     async def of(self, folder: Path) -> EngineWorkerProcess:
-        """Ask it at once: after an `await` the index may be kept elsewhere."""
+        """The worker of an index. Call it at once: after an `await` the index may be kept elsewhere."""
         if (worker := self._small.get(folder)) is not None:
             return worker
         while (worker := self._own.get(folder)) is None:
@@ -75,7 +75,7 @@ class EngineWorkerPool:
         return before
 
     def release(self, folder: Path) -> None:
-        """The index is gone, or is to be kept where its files say."""
+        """Release an index that is dropped, or is to be kept where its files say."""
         self._small.pop(folder, None)
         if (worker := self._own.pop(folder, None)) is not None:
             self._leave(folder, worker)

@@ -38,7 +38,7 @@ class EngineWorkerProcess:
         """One batch of a write at a time: the most that a query may have to wait for."""
 
     async def call(self, method: str, folder: Path, *args: Any) -> Any:
-        """Raises what the method raises; Unavailable where the process died over it."""
+        """Call a method of the worker. Raises what the method raises; Unavailable where the process died over it."""
         link = self._link
         if link is None or link.broken:
             link = await self._start()
