@@ -21,7 +21,7 @@ _INDEX_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 @dataclass(frozen=True, slots=True)
 class IndexLocation:
     """The location of an index. `index_id` is the index's record id, which is never used again: a dropped index and a
-    later one of the same name are two places."""
+    later one of the same name are two locations."""
 
     scope: Project
     index_id: str

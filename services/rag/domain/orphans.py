@@ -1,8 +1,8 @@
 """Removal of orphans: objects in file stores that belong to no file.
 
 Objects and records lie in two places, so no change of both is one step. Whoever is about to write an object, or to take
-one from a file, first notes it here; the note goes when all is done. A note that stays behind, because the process was
-killed, is settled by the sweep: it removes those of its objects that no file has. Every content is an object of its
+one from a file, first records an upload intent, which goes when all is done. One that stays behind, because the process
+was killed, is settled by the sweep: it removes those of its objects that no file has. Every content is an object of its
 own, with an id that is never used again, so that what no file has is nobody's.
 """
 
@@ -26,10 +26,10 @@ from services.rag.ports import BucketLocation
 log = logs.get(__name__)
 
 Kept = Callable[[Project, File], Awaitable[object]]
-"""Told of a file that a note was about and that is there."""
+"""Called for a file that exists and that an upload intent was about."""
 
 SETTLE_SECONDS = 60.0
-"""For removing the objects of one note."""
+"""Seconds for removing the objects of one upload intent."""
 
 
 class UploadIntent(Record, frozen=True):

@@ -16,7 +16,7 @@ log = logs.get(__name__)
 
 class ProjectRemoval:
     """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
-    its content back. It needs the provider for that, so a provider stays while notes of such uploads do."""
+    its content back. It needs the provider for that, so a provider stays while intents of such uploads do."""
 
     def __init__(
         self, store: DocumentStore, providers: FileProviders, stores: Stores, orphan_collector: OrphanCollector

@@ -145,7 +145,7 @@ class Upload:
         if new.convert:
             file, begun = await self._convert(file)
             if not begun:
-                return file  # the sweep begins it, for the sake of the note
+                return file  # the sweep begins it, because of the upload intent
         await orphan_collector.finish(self._intent, gone)
         return file
 

@@ -1,7 +1,7 @@
 """PostgreSQL with the pgvector extension.
 
-Every index has a table of its own, named after a hash of its place: the place is in the table's name before any
-condition is, dropping an index gives its space back at once, and no index pays for another's. One table for all would
+Every index has a table of its own, named after a hash of its location, so the table's name separates indexes before
+any condition does, dropping one gives its space back at once, and no index pays for another's. One table for all would
 need a partial graph per index, each of which PostgreSQL weighs in every plan and every write. A registry says which
 table is whose. Values and names from callers are bound parameters, all of them; what is written into a statement is
 made here.
@@ -47,7 +47,7 @@ MAX_DIMENSION = 16_000
 """What the extension can keep."""
 
 _MAX_GRAPH_DIMENSION = 2_000
-"""Beyond it the extension makes no graph, and every vector is compared."""
+"""Beyond it the extension makes no HNSW index, and every vector is compared."""
 
 _KNOWN = 10_000
 
@@ -58,7 +58,7 @@ _READ = "id, embedding, metadata, text, exact"
 _EF = 200
 _MAX_EF = 1_000
 _SCANNED = 1_000_000
-"""Points that a filtered search looks at in the graph before it takes what it has."""
+"""Points that a filtered search visits in the HNSW index before it takes what it has."""
 
 
 @dataclass(frozen=True, slots=True)

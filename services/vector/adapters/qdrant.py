@@ -2,7 +2,7 @@
 
 Indexes of one dimension, metric and kind share a collection, as Qdrant advises for many tenants: thousands of small
 indexes cost one collection. What keeps them apart is `qdrant_filters.within`: every request on points names the place,
-in a filter that is written there and nowhere else, and a point's id is made from the place as well. A further
+in a filter that is written there and nowhere else, and a point's id is made from the location as well. A further
 collection holds one entry per index, so that an empty index and none are two things.
 """
 

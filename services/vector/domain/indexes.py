@@ -1,6 +1,6 @@
 """The indexes of a project: their keys, dimensions and metrics, and their providers.
 
-The record's id is the engine's place, and is never used again, so an index of a deleted one's name begins empty. A
+The record's id is the engine's location, and is never used again, so an index of a deleted one's name begins empty. A
 record goes through `creating`, `active` and `deleting`: it is written before the engine makes the place and removed
 after the engine has dropped it, so a crash leaves a record that somebody finishes rather than data that nobody knows.
 """

@@ -31,14 +31,14 @@ _KNOWN = 4_096
 """Places whose folder is remembered: to work it out anew costs a tenth of a query."""
 
 _STALE_BYTES = 20 * 1024 * 1024
-"""Size of vectors without a graph at which an index is rebuilt; comparing with each of them takes about 2 ms."""
+"""Size of vectors outside the HNSW index at which an index is rebuilt; comparing with each of them takes about 2 ms."""
 
 
 class EmbeddedEngine:
     """Indexes under `root`, one folder each: <root>/<tenant>/<project>/<index>.
 
     `workers`: processes that small indexes share, of which `open_indexes` are open at once; `large_indexes`: how many
-    of those with a graph have a process of their own at once. Others are opened when they are asked for. `keep_free`:
+    of those with an HNSW index have a process of their own at once. Others are opened on demand. `keep_free`:
     bytes of disk below which writes are refused. Nothing is started before the first call.
     """
 

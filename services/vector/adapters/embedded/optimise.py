@@ -2,7 +2,7 @@
 
     python -m services.vector.adapters.embedded.optimise <from> <to>
 
-Prints a line once the copy is made, after which the original may change; ends with 0 once the graph is built.
+Prints a line once the copy is made, after which the original may change; ends with 0 once the HNSW index is built.
 """
 
 import os

@@ -3,7 +3,7 @@
 The engine would hold its process for as long as it optimises. So an optimising process copies the index (its writers,
 and nobody else, wait for the copy) and builds the graph in the copy, while the worker notes which points are written. A
 new engine worker opens the copy, is given those points in batches, and then keeps the index in the old one's place.
-One index at a time: the graph is built with all cores, at low priority.
+One index at a time: the HNSW index is built with all cores, at low priority.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ log = logs.get(__name__)
 
 
 class Rebuilds:
-    """`stale_bytes`: how much of an index must wait for a graph before it is rebuilt. `quiet_seconds`: a rebuild waits
+    """`stale_bytes`: how much may lie outside the HNSW index before a rebuild. `quiet_seconds`: a rebuild waits
     until writes pause for so long, or until eight times as much waits."""
 
     def __init__(self, stale_bytes: int, quiet_seconds: float) -> None:

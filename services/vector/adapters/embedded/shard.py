@@ -28,7 +28,7 @@ FLUSH_EVERY = 10_000
 """Points written between flushes: bounds how much log is read again when the index is opened after a crash."""
 
 INDEXING_KB = 10_000
-"""Vectors of this size are worth a graph; below, comparing with each is as fast."""
+"""Vectors of this size are worth an HNSW index; below, comparing with each is as fast."""
 
 _MAPPED = edge.Memory.Cached
 """Indexes of fields are mapped files, and as fast. Otherwise they are built anew in memory when an index is opened: for

@@ -1,6 +1,6 @@
 """Tune ef_search by measuring on the index itself.
 
-How much of a graph must be walked to find nearly all of the nearest depends on the vectors: a few percent suffices
+How much of an HNSW index must be searched to find most of the nearest depends on the vectors: a few percent suffices
 for embeddings of text, and no graph is worth its while for noise. So after a graph is built, some queries like those
 that will come are answered exactly and by wider and wider walks, and the narrowest that finds enough is kept. Once
 with a filter, which thins the graph out, and once without.
