@@ -157,7 +157,7 @@ class Models:
         """Create a model. Raises Conflict (the key), NotFound (the provider), InvalidInput."""
         name = fields.text("name", new.name, at_least=1, at_most=200)
         if new.key and not is_key(new.key):
-            raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -", field="key")
+            raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -.", field="key")
         provider = await self._open_provider(project, new.provider_key)
         now = time.time()
         model = Model(

@@ -97,7 +97,7 @@ class PgvectorEngine:
         if spec.hybrid:
             raise InvalidInput("pgvector has no keyword search (BM25).", field="hybrid")
         if spec.dimension > MAX_DIMENSION:
-            raise InvalidInput(f"pgvector keeps at most {MAX_DIMENSION} dimensions", field="dimension")
+            raise InvalidInput(f"dimension must be at most {MAX_DIMENSION} with pgvector.", field="dimension")
         async with self._server.operation() as connection, transaction(connection):
             new = await connection.fetchval(
                 f'INSERT INTO "{self._schema}".indexes VALUES ($1, $2, $3, $4, $5, $6) '
@@ -108,7 +108,7 @@ class PgvectorEngine:
                 for statement in self._table_statements(location, spec):
                     await connection.execute(statement)
             elif await self._registered(connection, location) != spec:
-                raise Conflict("the index is there with another dimension or metric")
+                raise Conflict("The index exists with another dimension or metric.")
 
     def _table_statements(self, location: IndexLocation, spec: IndexSpec) -> Sequence[str]:
         table = self._table(location)
@@ -135,7 +135,7 @@ class PgvectorEngine:
         async with self._at(location) as (connection, _):
             spec = await self._registered(connection, location)
         if spec is None:
-            raise NotFound("no such index")
+            raise NotFound("There is no such index.")
         return spec
 
     async def _registered(self, connection: Any, location: IndexLocation) -> IndexSpec | None:
@@ -277,7 +277,7 @@ class PgvectorEngine:
                 yield connection, self._table(location)
             except asyncpg.UndefinedTableError:
                 self._specs.pop(location, None)
-                raise NotFound("no such index") from None
+                raise NotFound("There is no such index.") from None
 
     async def _prepare(self, connection: Any) -> None:
         """Schema, extension and registry, made once; two processes may try at a time."""
@@ -367,5 +367,5 @@ def _decoded(after: str) -> str:
     except (binascii.Error, ValueError):
         id = "\0"
     if "\0" in id:
-        raise InvalidInput("this page token was not made here", field="pageToken")
+        raise InvalidInput("pageToken must be the nextPageToken of a page of this list.", field="pageToken")
     return id

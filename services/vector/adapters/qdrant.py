@@ -84,7 +84,7 @@ class QdrantEngine:
         known = await self._registered(location)
         if known is not None:
             if known != spec:
-                raise Conflict("the index is there with another dimension, metric or hybrid")
+                raise Conflict("The index exists with another dimension, metric or hybrid setting.")
             return
         await self._make_collection(spec)
         await self._make_registry()
@@ -110,7 +110,7 @@ class QdrantEngine:
         if spec is None:
             spec = await self._registered(location)
             if spec is None:
-                raise NotFound("no such index")
+                raise NotFound("There is no such index.")
             self._specs[location] = spec
         return spec
 
@@ -118,7 +118,7 @@ class QdrantEngine:
         """Another process may have dropped what this one remembers; nothing found is the sign to look."""
         if await self._registered(location) is None:
             self._specs.pop(location, None)
-            raise NotFound("no such index")
+            raise NotFound("There is no such index.")
 
     async def _registered(self, location: IndexLocation) -> IndexSpec | None:
         try:

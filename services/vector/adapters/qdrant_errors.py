@@ -14,7 +14,7 @@ def _not_qdrant() -> PorticoError:
 
 
 _REFUSALS: Mapping[grpc.StatusCode, Callable[[], PorticoError]] = {
-    grpc.StatusCode.NOT_FOUND: lambda: NotFound("no such index"),
+    grpc.StatusCode.NOT_FOUND: lambda: NotFound("There is no such index."),
     grpc.StatusCode.UNAUTHENTICATED: lambda: UpstreamFailed("the Qdrant server refuses the API key"),
     grpc.StatusCode.PERMISSION_DENIED: lambda: UpstreamFailed("the Qdrant server refuses the API key"),
     grpc.StatusCode.INVALID_ARGUMENT: lambda: UpstreamFailed("the Qdrant server refuses the request"),
@@ -30,7 +30,7 @@ def translated(error: Exception) -> PorticoError:
     if "no space left" in text or "disk is full" in text or "out of disk" in text:
         return InsufficientStorage("the disk of the Qdrant server is full")
     if isinstance(error, ValueError) and "not found" in text:  # as local mode says it
-        return NotFound("no such index")
+        return NotFound("There is no such index.")
     if "larger than max" in text or "exceeds hard limit" in text:  # as gRPC says of an answer, and of its headers
         return AnswerTooLarge()
     if "failed parsing http/2" in text:  # as gRPC says of a server that answers in HTTP/1.1
@@ -43,4 +43,8 @@ def translated(error: Exception) -> PorticoError:
     elif isinstance(error, ValueError) and not isinstance(error, ResponseHandlingException):
         code = grpc.StatusCode.INVALID_ARGUMENT
     refusal = None if code is None else _REFUSALS.get(code)
-    return Unavailable("the Qdrant server cannot be reached now", retry_after=1.0) if refusal is None else refusal()
+    return (
+        Unavailable("The Qdrant server cannot be reached now. Try again in a moment.", retry_after=1.0)
+        if refusal is None
+        else refusal()
+    )

@@ -39,7 +39,7 @@ def cursor(after: str) -> str | None:
     try:
         return str(uuid.UUID(after)) if after else None
     except ValueError:
-        raise InvalidInput("this page token was not made here", field="pageToken") from None
+        raise InvalidInput("pageToken must be the nextPageToken of a page of this list.", field="pageToken") from None
 
 
 def entry(point: Point, spec: IndexSpec) -> tuple[list[float], dict[str, Any]]:

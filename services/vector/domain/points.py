@@ -62,7 +62,7 @@ class Metric(StrEnum):
         try:
             return cls({"": "cosine", "dotproduct": "dot"}.get(text, text))
         except ValueError:
-            raise InvalidInput("metric is cosine, dot or euclidean", field="metric") from None
+            raise InvalidInput("metric must be cosine, dot or euclidean.", field="metric") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class IndexSpec:
 
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= MAX_DIMENSION:
-            raise InvalidInput(f"dimension is 1 to {MAX_DIMENSION}", field="dimension")
+            raise InvalidInput(f"dimension must be 1 to {MAX_DIMENSION}.", field="dimension")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,9 @@ class KeywordQuery:
 
     def __post_init__(self) -> None:
         if not 0 <= self.dense_weight <= 1:
-            raise InvalidInput("denseWeight is 0 to 1", field="denseWeight")
+            raise InvalidInput("denseWeight must be 0 to 1.", field="denseWeight")
         if len(self.text) > MAX_TEXT:
-            raise InvalidInput(f"text is at most {MAX_TEXT} characters", field="text")
+            raise InvalidInput(f"text must have at most {MAX_TEXT} characters.", field="text")
         _check_text(self.text, "text")
 
 
@@ -126,7 +126,7 @@ def parse_fusion(text: str) -> FusionMethod:
     try:
         return FusionMethod(text or "rrf")
     except ValueError:
-        raise InvalidInput("fusion is rrf or weighted", field="fusion") from None
+        raise InvalidInput("fusion must be rrf or weighted.", field="fusion") from None
 
 
 def vector(values: Iterable[float], field: str = "vector") -> Vector:
@@ -171,7 +171,7 @@ def _has_large(values: Vector) -> bool:
 
 def check_top_k(top_k: int) -> int:
     if not 1 <= top_k <= MAX_TOP_K:
-        raise InvalidInput(f"topK is 1 to {MAX_TOP_K}", field="topK")
+        raise InvalidInput(f"topK must be 1 to {MAX_TOP_K}.", field="topK")
     return top_k
 
 
@@ -229,7 +229,7 @@ def check_id(id: str, field: str = "id") -> None:
 def check_count(points: Sized) -> None:
     """Check the number of points of an upsert, before they are parsed, too."""
     if not 1 <= len(points) <= MAX_POINTS:
-        raise InvalidInput(f"vectors: give 1 to {MAX_POINTS} at once", field="vectors")
+        raise InvalidInput(f"vectors must hold 1 to {MAX_POINTS} vectors.", field="vectors")
 
 
 def check_points(points: Sequence[Point], spec: IndexSpec) -> None:

@@ -88,7 +88,7 @@ class Shard:
         """`generation`: the one that a rebuild has made; otherwise the one that counts, and others are removed."""
         index = read_index(folder)
         if index is None:
-            raise NotFound("no such index")
+            raise NotFound("There is no such index.")
         if generation:
             index = msgspec.structs.replace(index, generation=generation)
         else:

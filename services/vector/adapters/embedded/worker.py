@@ -66,7 +66,7 @@ class EngineWorker:
         known = layout.read_index(folder)
         if known is not None:
             if known.spec != spec:
-                raise Conflict("the index is there with another dimension, metric or hybrid")
+                raise Conflict("The index exists with another dimension, metric or hybrid setting.")
             return
         self._check_space(folder, 0)
         shards.create(folder, spec)
@@ -175,14 +175,14 @@ class EngineWorker:
         """The engine writes through mapped files, where a full disk is not an error but the end of the process."""
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         if shutil.disk_usage(there).free < self._keep_free + _GROWTH * size:
-            raise InsufficientStorage("the disk that keeps the vectors is full")
+            raise InsufficientStorage("The disk that keeps the vectors is full. Ask the operator.")
 
 
 def _failed(error: Exception) -> PorticoError:
     text = str(error).lower()
     if "no space left" in text or "os error 28" in text:
-        return InsufficientStorage("the disk that keeps the vectors is full")
-    return Unavailable("the vector index cannot be read or written now")
+        return InsufficientStorage("The disk that keeps the vectors is full. Ask the operator.")
+    return Unavailable("The vector index cannot be read or written now. Try again later.")
 
 
 def main(descriptor: int, max_open: int, keep_free: int) -> None:

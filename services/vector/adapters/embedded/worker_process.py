@@ -83,7 +83,7 @@ async def _started(arguments: tuple[str, ...]) -> "_Link":
 
 
 def _stopped() -> Unavailable:
-    return Unavailable("the vector engine has stopped and is being started again", retry_after=_RETRY)
+    return Unavailable("The vector engine is being restarted. Try again in a moment.", retry_after=_RETRY)
 
 
 class _Link(asyncio.Protocol):
