@@ -73,6 +73,8 @@ class ProjectRecord(Record, frozen=True):
     created_at: float
     description: str = ""
     status: str = ACTIVE
+    service_tokens_until: float | None = None
+    """When the last service token that was minted for it expires."""
 
 
 class ApiToken(Record, frozen=True):

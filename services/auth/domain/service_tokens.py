@@ -36,15 +36,15 @@ class ServiceTokens:
         wanted = checked_scopes(scopes)
         if not wanted:
             raise InvalidInput("A token needs at least one scope.", field="scopes")
-        now = self._clock()  # before the project is read: `end_in_project` counts on it
+        now = self._clock()
         tenant_record = await self._tenants.get(slug)
         if tenant_record is None:
             raise NotFound("There is no such tenant.", field="tenant")
         tenant = Tenant(tenant_record.slug)
-        project = await self._projects.get(tenant, project_id)
+        expires_at = float(int(now + _LIFE_SECONDS))
+        project = await self._projects.update(tenant, project_id, service_tokens_until=expires_at)
         if project is None or project.status != ACTIVE:
             raise NotFound("There is no such project.", field="project")
-        expires_at = float(int(now + _LIFE_SECONDS))
         _, token = self._issuer.issue(
             Project(tenant, project.id),
             subject,
@@ -57,8 +57,13 @@ class ServiceTokens:
         return token, expires_at
 
     async def end_in_project(self, tenant: Tenant, project_id: str) -> None:
-        """Refuse all service tokens of a project that takes no new ones: it is not active any more."""
-        issued_before = self._clock() + _SKEW_SECONDS
+        """Refuse all service tokens of a project that is not active any more. Without any, nothing is written: each
+        revocation is held in the memory of every service."""
+        now = self._clock()
+        project = await self._projects.get(tenant, project_id)
+        if project is None or (project.service_tokens_until or 0.0) < now - _SKEW_SECONDS:
+            return
+        issued_before = now + _SKEW_SECONDS
         expires_at = issued_before + _LIFE_SECONDS
         await self._revocations.revoke(
             Revocation(tenant.slug, subject=project_id, issued_before=issued_before, expires_at=expires_at)

@@ -198,25 +198,39 @@ async def test_no_service_token_for_a_project_that_is_being_removed(process: Pro
         await mint("rag", "acme", project_id, ["rag:read"])
 
 
+@pytest.mark.parametrize("removed", ["before", "after"])
 async def test_a_service_token_that_is_minted_while_its_project_is_removed_is_refused(
-    process: Process, owner: SignedIn, store: Interrupted, harness: Harness, monkeypatch: pytest.MonkeyPatch
+    process: Process,
+    owner: SignedIn,
+    store: Interrupted,
+    harness: Harness,
+    monkeypatch: pytest.MonkeyPatch,
+    removed: str,
 ) -> None:
-    """Its project was read before it was closed, and the token issued after all others had been revoked."""
+    """It was issued after all others had been revoked."""
     harness.clock.now = time.time()
     made = await as_(process, owner, partial(process.domain.projects.create, "gone", "gone", ""))()
     remove = as_(process, owner, lambda: process.domain.projects.delete("gone"))
-    get = store.get
+    update = store.update
 
-    async def removed_after_it_is_read(scope: Scope, collection: Collection, id: str) -> Document | None:
-        found = await get(scope, collection, id)
-        if collection.name == "projects":
-            monkeypatch.setattr(store, "get", get)
-            harness.clock.now += 2 * 60
+    async def removed_meanwhile(scope: Scope, collection: Collection, id: str, *args: Any, **more: Any) -> Any:
+        if collection.name != "projects":
+            return await update(scope, collection, id, *args, **more)
+        monkeypatch.setattr(store, "update", update)
+        if removed == "before":
+            await remove()
+        found = await update(scope, collection, id, *args, **more)
+        if removed == "after":
             await remove()
         return found
 
-    monkeypatch.setattr(store, "get", removed_after_it_is_read)
-    token, _ = await process.domain.service_tokens.mint("rag", "acme", made.id, ["rag:read"])
+    monkeypatch.setattr(store, "update", removed_meanwhile)
+    mint = process.domain.service_tokens.mint
+    if removed == "before":
+        with pytest.raises(NotFound):
+            await mint("rag", "acme", made.id, ["rag:read"])
+        return
+    token, _ = await mint("rag", "acme", made.id, ["rag:read"])
     with pytest.raises(Unauthenticated) as refused:
         process.verifier.verify(token)
     assert refused.value.reason == "TOKEN_REVOKED"
