@@ -172,11 +172,11 @@ class TestProcesses:
     ) -> None:
         with monkeypatch.context() as patched:
             killed = kill_children(patched, "embedded.worker")
-            with pytest.raises(Unavailable, match="being started again"):
+            with pytest.raises(Unavailable, match="is being restarted"):
                 await engine.create(HERE, IndexSpec(8))
             assert len(killed) == 3
             patched.setattr(children, "_popen", no_process)
-            with pytest.raises(Unavailable, match="being started again"):
+            with pytest.raises(Unavailable, match="is being restarted"):
                 await engine.create(HERE, IndexSpec(8))
         await engine.create(HERE, IndexSpec(8))
 
