@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -90,6 +91,7 @@ _TAKEN: Mapping[FieldType, tuple[frozenset[type], tuple[type, ...], str]] = {
     BOOLEAN: (frozenset({bool}), (bool,), "true or false"),
 }
 """Of each scalar type: the classes that values usually have, the classes they may have, and its name for people."""
+_SCALARS = frozenset({str, int, float, bool, NoneType})
 
 
 def check_typed(name: str, type_: FieldType, value: Any) -> None:
@@ -104,18 +106,32 @@ def check_typed(name: str, type_: FieldType, value: Any) -> None:
 
 
 def check_fields(collection: Collection, fields: Mapping[str, Any]) -> None:
-    types = collection.types
-    for name, value in fields.items():
-        check_field(name)
-        type_ = types.get(name)
-        if type_ is None:
-            kind = type(value)
-            if kind is int and value not in INT64:
-                raise _too_large(name)
-            if kind is dict or kind is list or kind is tuple:
-                _check_nested(name, value, 2)
-        elif type_ is not JSON:
-            check_typed(name, type_, value)
+    """Check names and values. Raises InvalidInput for what some engine could not hold."""
+    usual = collection.usual
+    for name, value in fields.items():  # for each field of each record that is written: usage, traces, logs
+        kind = type(value)
+        classes = usual.get(name)
+        if kind is int and value not in INT64:
+            _check_value(collection, name, value)
+        elif classes is not None:
+            if kind not in classes:
+                _check_value(collection, name, value)
+        elif kind not in _SCALARS or type(name) is not str or len(name) > 64 or not _is_field(name):
+            check_field(name)
+            _check_value(collection, name, value)
+
+
+def _check_value(collection: Collection, name: str, value: Any) -> None:
+    type_ = collection.types.get(name)
+    if type_ is None:
+        kind = type(value)
+        if kind is int and value not in INT64:
+            check_field(name)
+            raise _too_large(name)
+        if kind is dict or kind is list or kind is tuple:
+            _check_nested(name, value, 2)
+    elif type_ is not JSON:
+        check_typed(name, type_, value)
 
 
 def _check_nested(field: str, value: Any, depth: int) -> None:

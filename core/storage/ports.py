@@ -14,6 +14,7 @@ look into it. A document has at most `documents.MAX_DOCUMENT_BYTES`, as JSON and
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import NoneType
 from typing import Any, Protocol
 
 from core.tenancy import AllProjects, Main, Project, Scope, Tenant
@@ -47,6 +48,15 @@ class FieldType(Enum):
 TEXT, INTEGER, NUMBER = FieldType.TEXT, FieldType.INTEGER, FieldType.NUMBER
 BOOLEAN, TIME, JSON = FieldType.BOOLEAN, FieldType.TIME, FieldType.JSON
 
+_USUAL: Mapping[FieldType, frozenset[type]] = {
+    TEXT: frozenset({str, NoneType}),
+    INTEGER: frozenset({int, NoneType}),
+    NUMBER: frozenset({int, float, NoneType}),
+    BOOLEAN: frozenset({bool, NoneType}),
+    TIME: frozenset({int, float, NoneType}),
+    JSON: frozenset({str, int, float, bool, NoneType, list, dict}),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -65,10 +75,14 @@ class Collection:
     expiry: str = ""
     types: Mapping[str, FieldType] = field(init=False, repr=False, compare=False)
     """`fields`, and those that every document of the level has."""
+    usual: Mapping[str, frozenset[type]] = field(init=False, repr=False, compare=False)
+    """Of each of these, the classes of values that it holds as they are, but for integers of more than 64 bits."""
 
     def __post_init__(self) -> None:
         own = {"id": TEXT, "project": TEXT} if self.level is Level.PROJECT else {"id": TEXT}
-        object.__setattr__(self, "types", {**self.fields, **own})
+        types = {**self.fields, **own}
+        object.__setattr__(self, "types", types)
+        object.__setattr__(self, "usual", {name: _USUAL[type_] for name, type_ in types.items()})
 
 
 class Op(Enum):
