@@ -33,7 +33,7 @@ test: $(STAMP) check ## Run the checks and the whole test suite
 	$(PYTEST) $(PARALLEL)
 
 test-unit: $(STAMP) ## Run the tests of single modules, in seconds
-	$(PYTEST) tests/unit
+	$(PYTEST) $(PARALLEL) tests/unit
 
 test-contract: $(STAMP) ## Run the tests of services and adapters on real servers and stores
 	$(PYTEST) $(PARALLEL) tests/contract
