@@ -1,7 +1,5 @@
 """AccountService."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from typing import Any
 
 from core.rpc.call import CallContext

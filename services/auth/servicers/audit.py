@@ -1,7 +1,5 @@
 """AuditService."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from core.rpc.call import CallContext
 from portico.auth.v1 import audit_service_pb2 as pb
 from portico.auth.v1 import audit_service_pb2_grpc

@@ -1,7 +1,5 @@
 """TrustService."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 

@@ -30,9 +30,7 @@ class ModelServicer(ModelServiceServicer):
         self._models = models
         self._providers = providers
 
-    async def ListModels(  # noqa: N802
-        self, request: pb.ListModelsRequest, context: CallContext
-    ) -> pb.ListModelsResponse:
+    async def ListModels(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:
         identity = request_context.identity()
         if request.include_providers:
             _may_see_providers(identity)
@@ -50,7 +48,7 @@ class ModelServicer(ModelServiceServicer):
             next_page_token=page.next_token,
         )
 
-    async def GetModel(self, request: pb.GetModelRequest, context: CallContext) -> pb.GetModelResponse:  # noqa: N802
+    async def GetModel(self, request: pb.GetModelRequest, context: CallContext) -> pb.GetModelResponse:
         project = request_context.identity().project
         model = await self._models.get(project, request.id)
         return pb.GetModelResponse(
@@ -61,22 +59,16 @@ class ModelServicer(ModelServiceServicer):
             model=await self._message(project, model),
         )
 
-    async def CreateModel(  # noqa: N802
-        self, request: pb.CreateModelRequest, context: CallContext
-    ) -> pb.CreateModelResponse:
+    async def CreateModel(self, request: pb.CreateModelRequest, context: CallContext) -> pb.CreateModelResponse:
         model, provider = await self._models.create(request_context.identity().project, convert.new_model(request))
         return pb.CreateModelResponse(model=convert.model_message(model, provider.driver))
 
-    async def UpdateModel(  # noqa: N802
-        self, request: pb.UpdateModelRequest, context: CallContext
-    ) -> pb.UpdateModelResponse:
+    async def UpdateModel(self, request: pb.UpdateModelRequest, context: CallContext) -> pb.UpdateModelResponse:
         project = request_context.identity().project
         model = await self._models.update(project, request.id, convert.model_changes(request))
         return pb.UpdateModelResponse(model=await self._message(project, model))
 
-    async def DeleteModel(  # noqa: N802
-        self, request: pb.DeleteModelRequest, context: CallContext
-    ) -> pb.DeleteModelResponse:
+    async def DeleteModel(self, request: pb.DeleteModelRequest, context: CallContext) -> pb.DeleteModelResponse:
         await self._models.delete(request_context.identity().project, request.id)
         return pb.DeleteModelResponse(success=True)
 

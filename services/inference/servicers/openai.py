@@ -32,7 +32,7 @@ class OpenAIServicer(OpenAIServiceServicer):
         self._chat = chat
         self._embeddings = embeddings
 
-    async def CreateChatCompletion(  # noqa: N802  # the contract's name
+    async def CreateChatCompletion(
         self, request: pb.CreateChatCompletionRequest, context: CallContext
     ) -> AsyncIterator[HttpBody]:
         body = await requests.read(request.body.data)
@@ -51,9 +51,7 @@ class OpenAIServicer(OpenAIServiceServicer):
         finally:
             await answer.close()
 
-    async def CreateEmbedding(  # noqa: N802  # the contract's name
-        self, request: pb.CreateEmbeddingRequest, context: CallContext
-    ) -> HttpBody:
+    async def CreateEmbedding(self, request: pb.CreateEmbeddingRequest, context: CallContext) -> HttpBody:
         body = await requests.read(request.body.data)
         del request  # it may be large, and the answer may take long
         answer = await self._embeddings.answer(body)

@@ -18,16 +18,12 @@ class ProviderServicer(ProviderServiceServicer):
         self._providers = providers
         self._models = models
 
-    async def ListDrivers(  # noqa: N802
-        self, request: pb.ListDriversRequest, context: CallContext
-    ) -> pb.ListDriversResponse:
+    async def ListDrivers(self, request: pb.ListDriversRequest, context: CallContext) -> pb.ListDriversResponse:
         return pb.ListDriversResponse(
             drivers=[convert.driver_message(each) for each in self._providers.drivers.values()]
         )
 
-    async def ListProviders(  # noqa: N802
-        self, request: pb.ListProvidersRequest, context: CallContext
-    ) -> pb.ListProvidersResponse:
+    async def ListProviders(self, request: pb.ListProvidersRequest, context: CallContext) -> pb.ListProvidersResponse:
         providers, token = await self._providers.list(
             request_context.identity().project,
             status=request.status,
@@ -38,26 +34,24 @@ class ProviderServicer(ProviderServiceServicer):
         messages = await in_turns(convert.provider_message, providers)
         return pb.ListProvidersResponse(providers=messages, next_page_token=token)
 
-    async def GetProvider(  # noqa: N802
-        self, request: pb.GetProviderRequest, context: CallContext
-    ) -> pb.GetProviderResponse:
+    async def GetProvider(self, request: pb.GetProviderRequest, context: CallContext) -> pb.GetProviderResponse:
         provider = await self._providers.get(request_context.identity().project, request.id, field="id")
         return pb.GetProviderResponse(provider=convert.provider_message(provider))
 
-    async def CreateProvider(  # noqa: N802
+    async def CreateProvider(
         self, request: pb.CreateProviderRequest, context: CallContext
     ) -> pb.CreateProviderResponse:
         provider = await self._providers.create(request_context.identity().project, new_provider(request))
         return pb.CreateProviderResponse(provider=convert.provider_message(provider))
 
-    async def UpdateProvider(  # noqa: N802
+    async def UpdateProvider(
         self, request: pb.UpdateProviderRequest, context: CallContext
     ) -> pb.UpdateProviderResponse:
         changes = provider_changes(request)
         provider = await self._providers.update(request_context.identity().project, request.id, changes, field="id")
         return pb.UpdateProviderResponse(provider=convert.provider_message(provider))
 
-    async def DeleteProvider(  # noqa: N802
+    async def DeleteProvider(
         self, request: pb.DeleteProviderRequest, context: CallContext
     ) -> pb.DeleteProviderResponse:
         await self._providers.delete(request_context.identity().project, request.id, self._models.count_on, field="id")

@@ -19,7 +19,7 @@ class InferenceServicer(InferenceServiceServicer):
         self._chat = chat
         self._embeddings = embeddings
 
-    async def Chat(self, request: pb.ChatRequest, context: CallContext) -> pb.ChatResponse:  # noqa: N802
+    async def Chat(self, request: pb.ChatRequest, context: CallContext) -> pb.ChatResponse:
         body = await _chat_body(request)
         del request  # it may be large, and the answer may take long
         answer = await self._chat.answer(body)
@@ -27,7 +27,7 @@ class InferenceServicer(InferenceServiceServicer):
             raise TypeError("a request without `stream` has a whole answer")
         return convert.chat_response(answer)
 
-    async def ChatStream(  # noqa: N802
+    async def ChatStream(
         self, request: pb.ChatStreamRequest, context: CallContext
     ) -> AsyncIterator[pb.ChatStreamResponse]:
         body = await _chat_body(request.chat) | {"stream": True}
@@ -47,7 +47,7 @@ class InferenceServicer(InferenceServiceServicer):
         finally:
             await stream.close()
 
-    async def Embed(self, request: pb.EmbedRequest, context: CallContext) -> pb.EmbedResponse:  # noqa: N802
+    async def Embed(self, request: pb.EmbedRequest, context: CallContext) -> pb.EmbedResponse:
         answer = await self._embeddings.answer(convert.embedding_body(request))
         return await offload(lambda: convert.embed_response(answer), answer.size)
 

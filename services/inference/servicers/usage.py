@@ -15,14 +15,14 @@ class UsageServicer(UsageServiceServicer):
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
 
-    async def GetUsage(self, request: pb.GetUsageRequest, context: CallContext) -> pb.GetUsageResponse:  # noqa: N802
+    async def GetUsage(self, request: pb.GetUsageRequest, context: CallContext) -> pb.GetUsageResponse:
         scope = usage_scope_of(request_context.identity(), request.all_projects)
         rows, totals = await self._reports.totals(scope, convert.totals_filter(request), request.group_by)
         return pb.GetUsageResponse(
             rows=await in_turns(convert.row_message, rows), totals=await in_turns(convert.row_message, totals)
         )
 
-    async def ListUsageRecords(  # noqa: N802
+    async def ListUsageRecords(
         self, request: pb.ListUsageRecordsRequest, context: CallContext
     ) -> pb.ListUsageRecordsResponse:
         records, token = await self._reports.records(

@@ -1,7 +1,5 @@
 """OpenAIFileService: OpenAI's shapes over the same store."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from collections.abc import AsyncIterator, Mapping
 
 from google.api.httpbody_pb2 import HttpBody

@@ -1,7 +1,5 @@
 """FileProviderService."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from core import context as request_context
 from core.offload import in_turns
 from core.providers.providers import CountUsers

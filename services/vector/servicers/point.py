@@ -1,7 +1,5 @@
 """PointService: vectors over gRPC."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 

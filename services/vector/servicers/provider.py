@@ -1,7 +1,5 @@
 """ProviderService."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from core.context import identity
 from core.offload import in_turns
 from core.providers.records import Provider

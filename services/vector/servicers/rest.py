@@ -1,7 +1,5 @@
 """PointRestService: vectors over REST, whose JSON comes through the edge untouched."""
 
-# ruff: noqa: N802  # RPCs are named by the contract
-
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
