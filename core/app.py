@@ -92,6 +92,31 @@ class Platform:
     service_tokens: AuthServiceTokens
     """For jobs that call other services."""
 
+    @classmethod
+    def on(cls, service: str, settings: CoreSettings, store: DocumentStore, cache: Cache) -> "Platform":
+        """The platform of a service on its store and cache. Nothing runs yet."""
+        tasks, health, rpc = Tasks(), Health(), settings.rpc
+        keys, revocations = KeyRing(), Revocations()
+        verifier = TokenVerifier(keys, revocations)
+        health.add("store", store.check)
+        health.add("cache", cache.check)
+        return cls(
+            service=service,
+            settings=settings,
+            store=store,
+            cache=cache,
+            rate_limits=RateLimits(),
+            tasks=tasks,
+            health=health,
+            lifecycle=Lifecycle(),
+            keys=keys,
+            revocations=revocations,
+            verifier=verifier,
+            audit=AuditLog(store, tasks),
+            removals=Removals(service, store),
+            service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, cache),
+        )
+
     def follow_auth(self) -> None:
         """Learn keys, revocations and deleted projects from the auth service: for every service but auth itself. Raises
         RuntimeError for a service that has not said how it removes a project (`removals.handle`)."""
@@ -178,8 +203,10 @@ def load(settings_class: type[S], env: Mapping[str, str]) -> tuple[CoreSettings,
 
 async def start(service: str, core_settings: CoreSettings, settings: S, build: Build[S], schema: Schema) -> Running:
     """Bring the service up. `Running.platform.lifecycle.stop()` takes it down again."""
-    platform = _platform(service, core_settings, schema)
+    store, cache = make_store(core_settings.store, schema), make_cache(core_settings.cache)
+    platform = Platform.on(service, core_settings, store, cache)
     lifecycle = platform.lifecycle
+    lifecycle.install()
     registrations = [recorded(registration, platform.audit) for registration in await build(platform, settings)]
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     chain = _chain(platform)
@@ -239,34 +266,6 @@ async def _serve(service: str, core_settings: CoreSettings, settings: S, build: 
     gc.collect()
     gc.freeze()
     return await running.platform.lifecycle.run_until_stopped()
-
-
-def _platform(service: str, settings: CoreSettings, schema: Schema) -> Platform:
-    lifecycle = Lifecycle()
-    lifecycle.install()
-    store, tasks = make_store(settings.store, schema), Tasks()
-    keys, revocations = KeyRing(), Revocations()
-    health = Health()
-    cache = make_cache(settings.cache)
-    health.add("store", store.check)
-    health.add("cache", cache.check)
-    rpc, verifier = settings.rpc, TokenVerifier(keys, revocations)
-    return Platform(
-        service=service,
-        settings=settings,
-        store=store,
-        cache=cache,
-        rate_limits=RateLimits(),
-        tasks=tasks,
-        health=health,
-        lifecycle=lifecycle,
-        keys=keys,
-        revocations=revocations,
-        verifier=verifier,
-        audit=AuditLog(store, tasks),
-        removals=Removals(service, store),
-        service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, cache),
-    )
 
 
 def _chain(platform: Platform) -> Chain:

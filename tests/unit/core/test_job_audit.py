@@ -20,6 +20,7 @@ from core.jobs.run import JobRun
 from core.lifecycle import Lifecycle
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
+from tests.support.platforms import tidy
 from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
@@ -49,8 +50,7 @@ class Harness:
 async def harness() -> AsyncIterator[Harness]:
     made = Harness()
     yield made
-    await made.lifecycle.stop()
-    await made.tasks.drain(0.1)
+    await tidy(made)
 
 
 async def submitted(harness: Harness, handler: Any, audit: JobAudit | None) -> Job:

@@ -19,6 +19,7 @@ from core.lifecycle import Lifecycle
 from core.rpc.channel import caller_metadata
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
+from tests.support.platforms import tidy
 from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
@@ -61,8 +62,7 @@ class Harness:
 async def harness() -> AsyncIterator[Harness]:
     made = Harness()
     yield made
-    await made.lifecycle.stop()
-    await made.tasks.drain(0.1)
+    await tidy(made)
 
 
 async def test_a_job_calls_others_with_the_token_of_its_kind(harness: Harness) -> None:

@@ -18,6 +18,7 @@ from core.removals import Removals
 from core.storage.closed_projects import check_project_open
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
+from tests.support.platforms import tidy
 from tests.support.stores import MemoryStore
 
 GONE, KEPT = Project(Tenant("acme"), "gone"), Project(Tenant("acme"), "kept")
@@ -62,8 +63,7 @@ class Harness:
 async def harness() -> AsyncIterator[Harness]:
     made = Harness()
     yield made
-    await made.lifecycle.stop()
-    await made.tasks.drain(0.1)
+    await tidy(made)
 
 
 async def test_a_project_is_gone_over_twice_and_recorded_once(harness: Harness) -> None:
