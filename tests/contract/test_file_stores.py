@@ -65,6 +65,9 @@ class Backend(Protocol):
     def remains(self) -> list[str]:
         """Everything that lies there, finished or not."""
 
+    def arguments(self) -> list[str]:
+        """Where it is, for another process."""
+
 
 class Folder:
     def __init__(self, root: Path) -> None:
@@ -75,6 +78,9 @@ class Folder:
 
     def remains(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+    def arguments(self) -> list[str]:
+        return [str(self.root)]
 
 
 class Bucket:
@@ -95,6 +101,9 @@ class Bucket:
         objects = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
         uploads = self._client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
         return sorted(each["Key"] for each in (*objects, *uploads))
+
+    def arguments(self) -> list[str]:
+        return [self.endpoint, self.name]
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -351,8 +360,7 @@ async def test_check(store: FileStore) -> None:
 
 def test_64_mib_go_through_without_being_held(backend: Backend) -> None:
     """In a process of its own, for the memory of this one is everybody's; the server is here."""
-    target = [backend.endpoint, backend.name] if isinstance(backend, Bucket) else [str(backend.root)]  # type: ignore[attr-defined]
-    result = process(*target)
+    result = process(*backend.arguments())
     assert result.returncode == 0, result.stderr
     grown, size = map(int, result.stdout.split())
     assert size == 64 * MIB

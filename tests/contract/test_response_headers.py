@@ -89,8 +89,9 @@ async def collected(call: Any) -> Answer:
         else:
             await call
             messages = 1
-    except Exception as failure:
-        error, trailing = True, list(failure.trailing_metadata())  # type: ignore[attr-defined]
+    except Exception as failure:  # each transport's client has a class of its own
+        answered: Any = failure
+        error, trailing = True, list(answered.trailing_metadata())
     return Answer(messages, list(await call.initial_metadata()), trailing, error)
 
 
