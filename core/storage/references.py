@@ -68,8 +68,13 @@ async def delete_unreferenced(
         closing = before or uuid4().hex
         if await table.update(project, id, where={"closing": before}, closing=closing) is None:
             continue
-        if references := await count_references():
-            await table.update(project, id, where={"closing": closing}, closing=None)
+        references = -1  # not counted
+        try:
+            references = await count_references()
+        finally:
+            if references:  # or what could not be counted would take no new references any more
+                await table.update(project, id, where={"closing": closing}, closing=None)
+        if references:
             return references
         if await table.delete_where(project, {"id": id, "closing": closing}):
             return 0

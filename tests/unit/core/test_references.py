@@ -70,6 +70,18 @@ async def test_what_is_used_stays_and_is_open_again(family: Family) -> None:
     assert "closing" not in (await family.store.get(PROJECT, PARENTS, "p") or {"closing": "gone"})
 
 
+async def test_what_cannot_be_counted_is_open_again(family: Family) -> None:
+    """It took no new references until somebody tried to delete it once more."""
+
+    async def away() -> None:
+        raise Unavailable("Away.")
+
+    family.meanwhile = away
+    with pytest.raises(Unavailable):
+        await family.delete()
+    assert "closing" not in (await family.store.get(PROJECT, PARENTS, "p") or {"closing": "gone"})
+
+
 async def test_what_was_opened_again_meanwhile_is_counted_again(family: Family) -> None:
     """A change of a provider opens it. It was deleted all the same, from under an index that had begun in it."""
     family.meanwhile = family.reopen
