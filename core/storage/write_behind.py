@@ -112,9 +112,7 @@ class WriteBehind(Generic[T]):
 
     async def _write(self, scope: RecordScope) -> None:
         held = self._held[scope]
-        left = len(
-            held
-        )  # what comes meanwhile waits for the next time, or a busy service would write ever smaller batches
+        left = len(held)  # not what comes meanwhile: a busy service would write batches of a few records without end
         while held and left > 0:
             batch = [held.popleft() for _ in range(min(BATCH, left, len(held)))]
             left -= len(batch)
