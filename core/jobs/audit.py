@@ -1,6 +1,5 @@
 """Audit entries of jobs: one at a job's end, with whoever asked for it as the actor."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core import logs
@@ -27,16 +26,14 @@ class JobAudit:
 
 
 class JobRecorder:
-    """`rules` are by kind; a kind without one leaves no entries."""
+    """`audit_log` None: nothing is recorded."""
 
-    def __init__(self, audit_log: AuditLog | None, rules: Mapping[str, JobAudit]) -> None:
+    def __init__(self, audit_log: AuditLog | None) -> None:
         self._log = audit_log
-        self._rules = rules
 
-    async def record(self, scope: Project, job: Job, change: Change, reason: str) -> None:
+    async def record(self, scope: Project, job: Job, rule: JobAudit | None, change: Change, reason: str) -> None:
         """Write the entry, before the job's end is written; empty `reason`: it succeeded. A job that ends twice,
         because its process was killed in between, leaves one entry. Never fails."""
-        rule = self._rules.get(job.kind)
         if self._log is None or rule is None or not change.recorded:
             return
         entry = new_entry(

@@ -47,11 +47,8 @@ class Jobs:
         clock: Clock = time.time,
     ) -> None:
         self._kinds = {kind: JobKind(handler) for kind, handler in (handlers or {}).items()}
-        self._hooked: set[str] = set()
-        self._job_store = JobStore(store, clock, self._hooked)
-        self._audits: dict[str, JobAudit] = {}
-        recorder = JobRecorder(audit_log, self._audits)
-        self._worker = Worker(self._job_store, tasks, self._kinds, recorder, limits, tokens)
+        self._job_store = JobStore(store, clock, self._has_hook)
+        self._worker = Worker(self._job_store, tasks, self._kinds, JobRecorder(audit_log), limits, tokens)
         self._lifecycle = lifecycle
         self._limits = limits
         self._tokens = tokens
@@ -75,11 +72,10 @@ class Jobs:
             raise ValueError(f"the jobs {kind} must name the scopes that they need, not all")
         if scopes and self._tokens is None:
             raise ValueError(f"the jobs {kind} name scopes, and there is nobody to get a token from")
-        self._kinds[kind] = JobKind(handler, on_end, frozenset(scopes))
-        if on_end is not None:
-            self._hooked.add(kind)
-        if audit is not None:
-            self._audits[kind] = audit
+        self._kinds[kind] = JobKind(handler, audit, on_end, frozenset(scopes))
+
+    def _has_hook(self, kind: str) -> bool:
+        return kind in self._kinds and self._kinds[kind].on_end is not None
 
     async def start(self) -> None:
         """Start the worker, first on jobs that a crash has interrupted. Registers the drain."""

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
+from core.jobs.audit import JobAudit
 from core.jobs.ends import EndHook
 from core.jobs.run import Handler
 
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """`scopes`: what the token of its jobs holds, "area:level" each; none: they have no token."""
+    """`audit` None: its jobs leave no entries. `scopes`: what the token of its jobs holds, "area:level" each; without
+    any they have no token."""
 
     handler: Handler
+    audit: JobAudit | None = None
     on_end: EndHook | None = None
     scopes: frozenset[str] = frozenset()

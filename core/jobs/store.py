@@ -27,12 +27,14 @@ Clock = Callable[[], float]
 
 
 class JobStore:
-    """`hooked`: the kinds of jobs with an end hook, which may grow until the first job."""
+    """`has_hook` says which kinds of jobs have an end hook."""
 
-    def __init__(self, store: DocumentStore, clock: Clock = time.time, hooked: Collection[str] = ()) -> None:
+    def __init__(
+        self, store: DocumentStore, clock: Clock = time.time, has_hook: Callable[[str], bool] = lambda kind: False
+    ) -> None:
         self._store = store
         self.clock = clock
-        self._hooked = hooked
+        self._kind_has_hook = has_hook
 
     # -- for those who ask
 
@@ -52,7 +54,7 @@ class JobStore:
             due_at=now,
             unique_key=unique_key or None,
             actor=to_document(audit.actor()),
-            hooked=kind in self._hooked,
+            hooked=self._kind_has_hook(kind),
         )
         await self._store.insert(MAIN, JOB_INDEX, JobIndexEntry(job.id, scope, kind, now, now).document())
         try:
@@ -269,7 +271,7 @@ class JobStore:
         return {**ended, "endPending": True} if self._has_hook(job) else {**ended, "uniqueKey": None}
 
     def _has_hook(self, job: Job) -> bool:
-        return job.hooked or job.kind in self._hooked
+        return job.hooked or self._kind_has_hook(job.kind)
 
     def _due(self, kinds: Collection[str]) -> dict[str, Any]:
         return {"kind": Cond(Op.IN, sorted(kinds)), "dueAt": Cond(Op.LTE, self.clock())}

@@ -218,7 +218,7 @@ class Worker:
         await self._finish(run, Status.FAILED, known.message, reason=known.reason)
 
     async def _finish(self, run: JobRun, status: Status, error: str = "", *, reason: str = "") -> None:
-        await self._recorder.record(run.scope, run.job, run.change, reason)
+        await self._recorder.record(run.scope, run.job, self._kinds[run.job.kind].audit, run.change, reason)
         ended = await self._job_store.finish(
             run.scope, run.job, status, error, reason=reason, lease_seconds=self._limits.lease
         )

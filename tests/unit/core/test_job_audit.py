@@ -127,10 +127,10 @@ async def test_jobs_of_jobs_are_done_for_whoever_asked_for_the_first(harness: Ha
 
 async def test_a_job_whose_end_was_not_written_leaves_one_entry(harness: Harness) -> None:
     """Its process was killed between the entry and the job's end, and another one did it again."""
-    recorder = JobRecorder(harness.log, {"copy": COPY})
+    recorder = JobRecorder(harness.log)
     job = Job("job_1", "copy", {}, Status.RUNNING, 0.0, 0.0, 5)
     for _ in range(2):
-        await recorder.record(ACME, job, Change(), "")
+        await recorder.record(ACME, job, COPY, Change(), "")
     assert len(await harness.entries()) == 1
 
 

@@ -179,7 +179,7 @@ async def test_a_hook_acts_for_whoever_asked_for_the_job_in_another_process_too(
 
 async def test_a_crash_between_the_end_and_the_hook_leaves_the_hook_to_another_process() -> None:
     store, now = MemoryStore(), [1000.0]
-    job_store = JobStore(store, lambda: now[0], {"work"})
+    job_store = JobStore(store, lambda: now[0], lambda kind: kind == "work")
     submitted = await job_store.submit(ACME, "work", {}, "k", 5)
     entry = JobIndexEntry(submitted.id, ACME, "work", 1000.0, 1000.0)
     job = await job_store.claim(entry, 10)
