@@ -1,6 +1,7 @@
 """Document stores for tests, with everything that the services declare."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from core.collections import CORE_COLLECTIONS
@@ -40,8 +41,13 @@ def whole_schema(*collections: Collection) -> Schema:
 class MemoryStore(memory.MemoryStore):
     """With the collections of all services, and some of the test's own."""
 
-    def __init__(self, *collections: Collection, tenants: Iterable[Tenant] = TENANTS) -> None:
-        super().__init__(whole_schema(*collections), tenants=tenants)
+    def __init__(
+        self,
+        *collections: Collection,
+        tenants: Iterable[Tenant] = TENANTS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(whole_schema(*collections), tenants=tenants, clock=clock)
 
 
 def sqlite_store(folder: Path, *collections: Collection) -> SqliteStore:

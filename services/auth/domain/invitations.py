@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from core.audit import changes as audit
 from core.errors import Conflict, NotFound, PermissionDenied
-from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.accounts import SignedIn
@@ -101,10 +100,7 @@ class Invitations:
         """One page of the invitations that the caller sees: a page may have fewer than `page_size`, and more may follow
         all the same."""
         caller = await self._callers.current()
-        open_ones = {"expiresAt": Cond(Op.GT, self._clock())}
-        found, following = await self._invitations.page(
-            caller.tenant, open_ones, page_size=page_size, page_token=page_token
-        )
+        found, following = await self._invitations.page(caller.tenant, page_size=page_size, page_token=page_token)
         return [each for each in found if caller.may_see_member(each.role, each.project_ids)], following
 
     async def revoke(self, id: str) -> None:
@@ -159,7 +155,6 @@ class Invitations:
 
     async def _insert(self, tenant: Tenant, invitation: Invitation) -> None:
         same = {"emailLower": invitation.email_lower}
-        await self._invitations.delete_where(tenant, {**same, "expiresAt": Cond(Op.LTE, self._clock())})
         if await self._users.find_one(tenant, same) is not None:
             raise Conflict("Somebody with this email has an account already.", field="email")
         try:
@@ -173,9 +168,7 @@ class Invitations:
         if tenant_record is None:
             return None
         invitation = await self._invitations.find_one(Tenant(tenant_record.slug), {"secretHash": _digest(secret)})
-        if invitation is None or invitation.expires_at <= self._clock():
-            return None
-        return tenant_record, invitation
+        return None if invitation is None else (tenant_record, invitation)
 
 
 def _digest(secret: str) -> str:

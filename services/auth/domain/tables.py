@@ -67,6 +67,7 @@ _INVITATIONS = Collection(
     Level.TENANT,
     {"emailLower": TEXT, "secretHash": TEXT, "createdAt": TIME, "expiresAt": TIME, "overrides": JSON},
     unique=(("emailLower",), ("secretHash",)),
+    expiry="expiresAt",
 )
 
 COLLECTIONS = (

@@ -161,17 +161,6 @@ async def test_an_invitation_accepted_while_it_is_taken_back(
     assert await process.domain.tenants.of_email("m@example.com") == []
 
 
-async def test_an_invitation_ends_after_seven_days(process: Process, owner: SignedIn, harness: Harness) -> None:
-    asked = NewInvitation("m@example.com")
-    _, secret = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
-    harness.clock.now += 7 * 86_400 + 1
-    with pytest.raises(NotFound):
-        await process.domain.invitations.accept(secret, PASSWORD, "")
-    listed = await as_(process, owner, lambda: process.domain.invitations.page(0, ""))()
-    assert listed == ([], "")
-    await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
-
-
 async def test_of_two_removals_at_once_none_takes_the_last_project(
     process: Process, owner: SignedIn, store: Interrupted
 ) -> None:
