@@ -25,18 +25,17 @@ from core.collections import CORE_COLLECTIONS
 from core.commands import Command
 from core.config import ConfigError
 from core.health import Health
-from core.identity import KeyRing, TokenVerifier
 from core.lifecycle import Lifecycle, Phase
 from core.logs import LogSettings
 from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
+from core.project_removal import Removals
 from core.rate_limits import RateLimits
-from core.removals import Removals
 from core.revocations import Revocations
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
 from core.rpc.chain import Chain
 from core.rpc.limits import MIB
-from core.rpc.removals import RemovalFeed
+from core.rpc.removal_feed import RemovalFeed
 from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
@@ -46,13 +45,14 @@ from core.rpc.stages.quota import Quota
 from core.rpc.stages.refusals import Refusals
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import Stage
-from core.rpc.trust import TrustFeed
+from core.rpc.trust_feed import TrustFeed
 from core.storage.factory import StoreSettings, make_store
 from core.storage.migrations import NO_MIGRATIONS, Migrations
 from core.storage.ports import Collection, DocumentStore
 from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.telemetry import TelemetrySettings
+from core.token_verifier import KeyRing, TokenVerifier
 
 _SWEEP_SECONDS = 60.0
 

@@ -20,7 +20,7 @@ from core.storage.ports import Collection, DocumentStore
 from core.storage.scan import scan
 from core.storage.schema import Schema
 from core.storage.table import from_document
-from core.storage.tenants import TENANTS, iter_tenants
+from core.storage.tenant_registry import TENANTS, iter_tenants
 from core.tenancy import AllProjects, Project, Tenant
 
 

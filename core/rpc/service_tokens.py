@@ -8,11 +8,11 @@ import grpc
 from core.cache.ports import Cache
 from core.config import Secret
 from core.errors import NotFound, Unauthenticated, Unavailable
-from core.identity import TokenVerifier
 from core.jobs.identity import RENEW_SECONDS, ServiceToken
 from core.rpc.channel import open_channel
 from core.rpc.headers import SERVICE_SECRET
 from core.tenancy import Project
+from core.token_verifier import TokenVerifier
 from portico.auth.v1 import trust_service_pb2 as pb
 from portico.auth.v1 import trust_service_pb2_grpc
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from core.app import Platform
 from core.audit.log import AuditLog
-from core.identity import KeyRing
 from core.lifecycle import Phase
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.rpc.server import ServiceRegistration
 from core.storage.ports import DocumentStore
+from core.token_verifier import KeyRing
 from portico.auth.v1 import (
     account_service_pb2_grpc,
     audit_service_pb2_grpc,
@@ -27,23 +27,23 @@ from services.auth.domain.attempts import Attempts
 from services.auth.domain.audit import Audit, AuditRetention
 from services.auth.domain.callers import Callers
 from services.auth.domain.compaction import Compaction
-from services.auth.domain.deletions import Deletions
+from services.auth.domain.deleted_projects import Deletions
 from services.auth.domain.invitations import Invitations
 from services.auth.domain.issuing import Issuer
+from services.auth.domain.key_withdrawal import Withdrawal
 from services.auth.domain.keys import Keys, Rotation
 from services.auth.domain.members import Members
 from services.auth.domain.passwords import Passwords, salt_key
 from services.auth.domain.projects import Projects
 from services.auth.domain.quotas import Quotas
 from services.auth.domain.registration import Registration
-from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.revocation_log import RevocationLog
 from services.auth.domain.service_tokens import ServiceTokens
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
 from services.auth.domain.tokens import Tokens
 from services.auth.domain.users import Users
-from services.auth.domain.withdrawal import Withdrawal
 from services.auth.ports import Clock, PasswordHasher
 from services.auth.servicers.account import AccountServicer
 from services.auth.servicers.audit import AuditServicer

@@ -15,13 +15,13 @@ from core.audit.log import AuditLog
 from core.collections import CORE_COLLECTIONS
 from core.commands import Command
 from core.errors import PorticoError
-from core.identity import KeyRing
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.storage.factory import StoreSettings, make_store
 from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.tenancy import Tenant
+from core.token_verifier import KeyRing
 from services.auth.app import Domain, assemble
 from services.auth.domain import inputs
 from services.auth.domain.registration import NewTenant

@@ -19,7 +19,7 @@ from services.auth.domain.audit import AuditFilter
 from services.auth.domain.callers import Caller
 from services.auth.domain.permissions import levels, levels_from_scopes
 from services.auth.domain.records import ApiToken, Deletion, Invitation, ProjectRecord, SigningKey, TenantRecord, User
-from services.auth.domain.revocations import Told
+from services.auth.domain.revocation_log import Told
 from services.auth.domain.sessions import Session
 from services.auth.domain.tokens import NewToken, may_delete
 from services.auth.domain.users import UserChange

@@ -20,16 +20,16 @@ from portico.inference.v1 import (
 )
 from services.inference.adapters.http import HttpClientFactory
 from services.inference.domain.chat import Chat
-from services.inference.domain.drivers import DRIVERS, ECHO, ModelDriver
+from services.inference.domain.drivers import ModelDriver, offered_drivers
 from services.inference.domain.embeddings import Embeddings
+from services.inference.domain.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.models import Models
+from services.inference.domain.project_removal import ProjectRemoval
 from services.inference.domain.providers import ModelProviders
-from services.inference.domain.removal import ProjectRemoval
-from services.inference.domain.reports import Reports
 from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
 from services.inference.domain.sending import ProviderSender
 from services.inference.domain.streams import COMMENT_TICKS, KeepAlive
-from services.inference.domain.usage import FLUSH_SECONDS, Meter
+from services.inference.domain.usage_reports import Reports
 from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
@@ -87,7 +87,10 @@ def assemble(
     pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
     clients: RuntimePool[ClientKey, Client] = RuntimePool(settings.max_clients, _IDLE_SECONDS, _close)
     providers = ModelProviders(
-        store, settings.sealing.sealer(), guard or settings.outbound.guard(), drivers or _drivers(settings)
+        store,
+        settings.sealing.sealer(),
+        guard or settings.outbound.guard(),
+        drivers or offered_drivers(echo=settings.echo_driver),
     )
     models = Models(store, providers)
     routes = Routes(
@@ -129,11 +132,6 @@ def _http_clients(settings: Settings) -> HttpClientFactory:
         max_connections=settings.provider_connections,
         max_response_bytes=_max_answer_bytes(settings),
     )
-
-
-def _drivers(settings: Settings) -> dict[str, ModelDriver]:
-    """Those that the installation offers."""
-    return {id: driver for id, driver in DRIVERS.items() if id != ECHO or settings.echo_driver}
 
 
 def _resilience(settings: Settings) -> Resilience:

@@ -10,6 +10,7 @@ from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
 from services.inference.domain.drivers import ModelDriver
+from services.inference.domain.metering import NANOS
 from services.inference.domain.models import (
     EMBEDDING,
     MAX_PARAMS,
@@ -20,9 +21,8 @@ from services.inference.domain.models import (
     NewModel,
     Pricing,
 )
-from services.inference.domain.reports import Row, UsageFilter
 from services.inference.domain.tokens import TokenUsage
-from services.inference.domain.usage import NANOS
+from services.inference.domain.usage_reports import Row, UsageFilter
 
 
 def provider_message(provider: Provider) -> provider_pb.Provider:

@@ -3,7 +3,7 @@
 from core import json_shape
 from core.limits import Limit
 from core.storage.checks import MAX_TOTALS
-from services.inference.domain import echo, reports, requests
+from services.inference.domain import echo, requests, usage_reports
 from services.inference.domain.models import MAX_PARAMS
 from services.inference.servicers.models import MAX_INCLUDED_BYTES
 from services.inference.settings import Settings
@@ -21,7 +21,7 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("input", requests.MAX_INPUTS, "inputs", "embedding call"),
         Limit("settings.unsupportedParams", MAX_PARAMS, "names", "model"),
         Limit("Providers beside models (includeProviders)", MAX_INCLUDED_BYTES, "bytes", "page"),
-        Limit("Time between from and to", reports.MAX_SPAN_DAYS, "days", "usage report"),
+        Limit("Time between from and to", usage_reports.MAX_SPAN_DAYS, "days", "usage report"),
         Limit("Rows", MAX_TOTALS, "rows", "usage report", "the first of them; totals are over everything"),
         Limit("A provider's answer", settings.provider_max_response_mb, "MiB", "call", "502"),
         Limit("Driver echo: words read", echo.MAX_WORDS_READ, "words", "chat"),

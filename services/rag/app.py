@@ -24,7 +24,7 @@ from portico.rag.v1 import (
 )
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
-from services.rag.adapters.conversion.limits import Limits
+from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
 from services.rag.domain.buckets import Buckets
 from services.rag.domain.contents import Contents
@@ -33,9 +33,9 @@ from services.rag.domain.files import Files
 from services.rag.domain.markdown import MarkdownFiles
 from services.rag.domain.openai_files import OpenAIFiles
 from services.rag.domain.orphans import OrphanCollector
+from services.rag.domain.project_removal import ProjectRemoval
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.records import FileRecords
-from services.rag.domain.removal import ProjectRemoval
 from services.rag.domain.rules import Rules
 from services.rag.domain.stores import Stores
 from services.rag.domain.uploads import UploadDeps

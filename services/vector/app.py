@@ -25,12 +25,12 @@ from services.vector.adapters.drivers import RemoteAccess
 from services.vector.adapters.drivers import drivers as all_drivers
 from services.vector.adapters.embedded.engine import EmbeddedEngine
 from services.vector.domain.engines import Engines
+from services.vector.domain.index_migrations import KIND, IndexMigrations
 from services.vector.domain.index_resolver import IndexResolver
 from services.vector.domain.indexes import DROP, Indexes
-from services.vector.domain.migrations import KIND, IndexMigrations
+from services.vector.domain.project_removal import ProjectRemoval
 from services.vector.domain.providers import VectorProviders
-from services.vector.domain.queries import FLUSH_SECONDS, QueryLog
-from services.vector.domain.removal import ProjectRemoval
+from services.vector.domain.query_log import FLUSH_SECONDS, QueryLog
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import LocalVectorEngine, VectorDriver, VectorEngine
 from services.vector.servicers.index import IndexServicer

@@ -16,8 +16,8 @@ from portico.common.v1 import job_pb2
 from portico.vector.v1 import index_service_pb2, migration_service_pb2, point_service_pb2, provider_service_pb2
 from services.vector.domain import filters
 from services.vector.domain.filters import MAX_FILTER_BYTES, Filter
+from services.vector.domain.index_migrations import IndexMigration, NewIndexMigration
 from services.vector.domain.indexes import Index, NewIndex
-from services.vector.domain.migrations import IndexMigration, NewIndexMigration
 from services.vector.domain.points import (
     MAX_DIMENSION,
     MAX_METADATA_BYTES,
@@ -29,7 +29,7 @@ from services.vector.domain.points import (
     parse_fusion,
     vector,
 )
-from services.vector.domain.queries import QueryStats
+from services.vector.domain.query_log import QueryStats
 from services.vector.ports import EngineCapabilities, Query, VectorDriver
 
 DEFAULT_TOP_K = 5

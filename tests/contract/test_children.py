@@ -94,7 +94,7 @@ def test_services_start_children_in_one_way(folder: str) -> None:
     starts = re.compile(r"\b(subprocess_exec|subprocess_shell|os\.fork|os\.system|multiprocessing|subprocess\.\w+\()")
     allowed = {"core/children.py", "services/vector/adapters/embedded/optimise.py"}
     sources = {str(each.relative_to(ROOT)): each.read_text() for each in (ROOT / folder).rglob("*.py")}
-    guard = "services/rag/adapters/conversion/limits.py"  # names what it forbids
+    guard = "services/rag/adapters/conversion/sandbox.py"  # names what it forbids
     assert not [name for name, text in sources.items() if name not in {*allowed, guard} and starts.search(text)]
 
 

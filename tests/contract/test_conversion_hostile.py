@@ -5,7 +5,7 @@ import io
 import pytest
 
 from services.rag.adapters.conversion import formats
-from services.rag.adapters.conversion.tables import TooLong
+from services.rag.adapters.conversion.document_tables import TooLong
 from services.rag.domain.kinds import HEAD_BYTES, Kind, kind_of
 from tests.support import documents
 from tests.support.hostile import HOSTILE

@@ -14,7 +14,7 @@ import pytest
 from core.errors import InsufficientStorage, PorticoError, Unavailable, Unprocessable, UnsupportedMedia
 from services.rag.adapters.conversion import converter
 from services.rag.adapters.conversion.converter import ProcessConverter
-from services.rag.adapters.conversion.limits import MIB, Limits
+from services.rag.adapters.conversion.sandbox import MIB, Limits
 from services.rag.domain.kinds import HEAD_BYTES, kind_of
 from tests.support import documents
 from tests.support.hostile import HOSTILE
@@ -167,8 +167,8 @@ async def test_documents_read_no_other_file(tmp_path: Path) -> None:
 )
 async def test_parsers_are_kept_from_the_outside(tmp_path: Path, attempt: str) -> None:
     program = f"""
-from services.rag.adapters.conversion import limits
-limits.lock_down()
+from services.rag.adapters.conversion import sandbox
+sandbox.lock_down()
 try:
     {attempt}
 except PermissionError:

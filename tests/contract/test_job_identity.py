@@ -26,7 +26,7 @@ from core.revocations import Revocation
 from core.rpc.channel import caller_metadata, open_channel
 from core.rpc.server import ServiceRegistration
 from core.rpc.service_tokens import AuthServiceTokens
-from core.storage.tenants import TENANTS
+from core.storage.tenant_registry import TENANTS
 from core.tenancy import MAIN, Project, Tenant
 from portico.auth.v1 import project_service_pb2 as projects_pb
 from portico.inference.v1 import model_service_pb2 as models_pb

@@ -12,7 +12,7 @@ import grpc
 import jwt
 import pytest
 
-from core.identity import PREFIX
+from core.token_verifier import PREFIX
 from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from tests.support.cluster import Cluster, Rest, Tenant, until
 from tests.support.tokens import Signer

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import jwt
 
-from core.identity import ALGORITHM, PREFIX
 from core.storage.ports import Collection, Document, Level
 from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import MAIN, Tenant
+from core.token_verifier import ALGORITHM, PREFIX
 from services.auth.app import Domain
 
 REVOCATIONS = Collection("revocations", Level.MAIN)

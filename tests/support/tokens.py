@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from core.identity import ALGORITHM, ISSUER, PREFIX, KeyRing, TokenVerifier
 from core.revocations import Revocations
+from core.token_verifier import ALGORITHM, ISSUER, PREFIX, KeyRing, TokenVerifier
 
 
 class Signer:

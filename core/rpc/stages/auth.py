@@ -5,11 +5,11 @@ import hmac
 from core.config import Secret
 from core.context import Identity, RequestContext
 from core.errors import PermissionDenied, Unauthenticated
-from core.identity import TokenVerifier
 from core.permissions import allows
 from core.rpc.call import RpcCall
 from core.rpc.headers import SERVICE_SECRET
 from core.rpc.stages.stage import Outcome
+from core.token_verifier import TokenVerifier
 
 _BEARER = "Bearer "
 

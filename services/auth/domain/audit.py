@@ -9,7 +9,7 @@ from core.audit.log import AuditLog
 from core.audit.records import DENIED, FAILURE, OPERATOR, SUCCESS, UNKNOWN, Actor, AuditEntry, new_entry
 from core.errors import InvalidInput, NotFound, PorticoError
 from core.storage.ports import Cond, DocumentStore, Op
-from core.storage.tenants import iter_tenants
+from core.storage.tenant_registry import iter_tenants
 from core.tenancy import Tenant
 from services.auth.domain.callers import Caller, Callers
 

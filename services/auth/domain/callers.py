@@ -15,7 +15,7 @@ from core.storage.table import Table
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.permissions import LIMITED, RANK, SEE_ALL_PROJECTS, covers
 from services.auth.domain.records import ACTIVE, ProjectRecord, User
-from services.auth.domain.revocations import record_id
+from services.auth.domain.revocation_log import record_id
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
 

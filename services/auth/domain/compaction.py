@@ -11,7 +11,7 @@ from core.revocations import Revocations
 from core.storage.ports import Cond, Op
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.records import ApiToken, RevocationRecord
-from services.auth.domain.revocations import RevocationLog, api_cut_off_id, told
+from services.auth.domain.revocation_log import RevocationLog, api_cut_off_id, told
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock

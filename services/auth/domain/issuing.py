@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import jwt
 
 from core.context import Kind
-from core.identity import ALGORITHM, ISSUER, PREFIX
 from core.tenancy import Project
+from core.token_verifier import ALGORITHM, ISSUER, PREFIX
 from services.auth.domain.keys import Keys
 
 

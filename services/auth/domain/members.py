@@ -5,7 +5,7 @@ from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain.permissions import covers, scopes_of
 from services.auth.domain.records import ACTIVE, ApiToken, User
-from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.revocation_log import RevocationLog
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock

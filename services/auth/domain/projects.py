@@ -12,7 +12,7 @@ from core.storage.ports import Cond, Op
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.callers import Caller, Callers
-from services.auth.domain.deletions import AUTH, Deletions
+from services.auth.domain.deleted_projects import AUTH, Deletions
 from services.auth.domain.issuing import new_id
 from services.auth.domain.members import Members
 from services.auth.domain.quotas import Quotas

@@ -10,7 +10,7 @@ from services.auth.domain import inputs
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.permissions import checked_scopes
 from services.auth.domain.records import ACTIVE
-from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.revocation_log import RevocationLog
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock

@@ -16,7 +16,7 @@ from services.auth.domain.callers import find_project
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.permissions import LIMITED, SEE_ALL_PROJECTS
 from services.auth.domain.records import ACTIVE, ProjectRecord, SessionRecord, User
-from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.revocation_log import RevocationLog
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 

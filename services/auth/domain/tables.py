@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.storage.ports import JSON, TEXT, TIME, Collection, DocumentStore, Level
 from core.storage.table import Table
-from core.storage.tenants import TENANTS
+from core.storage.tenant_registry import TENANTS
 from services.auth.domain.records import (
     ApiToken,
     Deletion,

@@ -7,8 +7,8 @@ from core.rpc.call import CallContext
 from portico.auth.v1 import trust_service_pb2 as pb
 from portico.auth.v1 import trust_service_pb2_grpc
 from services.auth import convert
-from services.auth.domain.deletions import Deletions
-from services.auth.domain.revocations import RevocationLog
+from services.auth.domain.deleted_projects import Deletions
+from services.auth.domain.revocation_log import RevocationLog
 from services.auth.domain.service_tokens import ServiceTokens
 
 

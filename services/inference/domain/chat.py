@@ -10,15 +10,15 @@ from services.inference.domain import calls, requests, tokens
 from services.inference.domain.answers.chunks import ChunkStream
 from services.inference.domain.answers.completions import read_completion
 from services.inference.domain.answers.headers import Pairs
-from services.inference.domain.answers.usage import as_openai, read_usage
+from services.inference.domain.answers.token_counts import as_openai, read_usage
 from services.inference.domain.calls import CANCELLED, ModelCall
+from services.inference.domain.metering import Meter
 from services.inference.domain.models import LLM
 from services.inference.domain.requests import Body, ClientOptions
 from services.inference.domain.routes import Route, Routes
 from services.inference.domain.sending import ProviderSender
 from services.inference.domain.streams import AnyChatStream, ChatStream, KeepAlive, WholeAsStream
 from services.inference.domain.tokens import TokenUsage
-from services.inference.domain.usage import Meter
 
 
 @dataclass(slots=True)

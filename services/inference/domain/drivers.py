@@ -1,6 +1,6 @@
 """The drivers of model providers, as data: the fields of each, and how its requests are addressed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -167,3 +167,8 @@ DRIVERS: dict[str, ModelDriver] = {
         ),
     )
 }
+
+
+def offered_drivers(*, echo: bool) -> Mapping[str, ModelDriver]:
+    """The drivers that an installation offers, by id; without `echo` it has turned that one off."""
+    return {id: driver for id, driver in DRIVERS.items() if echo or id != ECHO}

@@ -16,18 +16,18 @@ from core import json_bodies
 from core.errors import InvalidInput, PorticoError
 from core.limits import MAX_ANSWER_BYTES
 from services.inference.domain import calls, requests, tokens
+from services.inference.domain.answers.error_reports import report_of
 from services.inference.domain.answers.errors import malformed, reported
 from services.inference.domain.answers.headers import Pairs
-from services.inference.domain.answers.reports import report_of
-from services.inference.domain.answers.usage import read_usage
+from services.inference.domain.answers.token_counts import read_usage
 from services.inference.domain.calls import CANCELLED
 from services.inference.domain.json_values import BYTE_ORDER_MARK, NotJson, decode_leniently
+from services.inference.domain.metering import Meter
 from services.inference.domain.models import EMBEDDING
 from services.inference.domain.requests import Body
 from services.inference.domain.routes import Route, Routes
 from services.inference.domain.sending import ProviderSender
 from services.inference.domain.tokens import TokenUsage
-from services.inference.domain.usage import Meter
 
 FLOAT, BASE64 = "float", "base64"
 

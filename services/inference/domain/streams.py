@@ -12,10 +12,10 @@ from services.inference.domain.answers.errors import malformed
 from services.inference.domain.answers.events import Kind, kind_of
 from services.inference.domain.answers.headers import Pairs
 from services.inference.domain.calls import CANCELLED, ModelCall
+from services.inference.domain.metering import Meter
 from services.inference.domain.requests import ClientOptions
 from services.inference.domain.sending import ProviderSender
 from services.inference.domain.tokens import TokenUsage
-from services.inference.domain.usage import Meter
 
 HEAD_TICKS = 2
 COMMENT_TICKS = 3

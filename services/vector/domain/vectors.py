@@ -22,7 +22,7 @@ from services.vector.domain.points import (
     check_top_k,
     check_vector,
 )
-from services.vector.domain.queries import QueryLog, QueryRecord
+from services.vector.domain.query_log import QueryLog, QueryRecord
 from services.vector.ports import Query, VectorEngine
 
 MAX_FETCH = 1_000

@@ -9,7 +9,7 @@ from services.vector import convert
 from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import Indexes
 from services.vector.domain.providers import VectorProviders
-from services.vector.domain.queries import QueryLog
+from services.vector.domain.query_log import QueryLog
 from services.vector.domain.vectors import Vectors
 
 

@@ -6,7 +6,7 @@ from core.rpc.call import CallContext
 from portico.vector.v1 import migration_service_pb2 as pb
 from portico.vector.v1 import migration_service_pb2_grpc
 from services.vector import convert
-from services.vector.domain.migrations import IndexMigrations
+from services.vector.domain.index_migrations import IndexMigrations
 
 
 class MigrationServicer(migration_service_pb2_grpc.MigrationServiceServicer):

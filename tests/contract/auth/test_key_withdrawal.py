@@ -12,8 +12,8 @@ import pytest
 
 from core import config
 from core.errors import Unauthenticated
-from core.identity import KeyRing, TokenVerifier
-from core.rpc.trust import _public_key
+from core.rpc.trust_feed import _public_key
+from core.token_verifier import KeyRing, TokenVerifier
 from portico.auth.v1 import audit_service_pb2 as audit
 from portico.auth.v1 import key_service_pb2 as keys
 from portico.auth.v1 import token_service_pb2 as tokens

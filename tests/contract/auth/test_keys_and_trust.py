@@ -12,9 +12,9 @@ from jwt import PyJWKSet
 from core import config
 from core.app import load, start
 from core.context import Kind
-from core.identity import KeyRing, TokenVerifier
 from core.revocations import Revocations
 from core.rpc.headers import SERVICE_SECRET
+from core.token_verifier import KeyRing, TokenVerifier
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import key_service_pb2 as keys
 from portico.auth.v1 import project_service_pb2 as projects

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from core.config import Secret
 from core.context import Identity, Kind
-from core.identity import KeyRing
 from core.revocations import Revocations
-from core.rpc.trust import TrustFeed
+from core.rpc.trust_feed import TrustFeed
 from core.storage.ports import Document
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
+from core.token_verifier import KeyRing
 from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import trust_service_pb2 as trust
 from tests.support.auth_service import SECRET, AuthClient, auth_service

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from core.app import load
 from core.audit.log import AuditLog
-from core.identity import KeyRing
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.tasks import Tasks
 from core.tenancy import MAIN, Tenant
+from core.token_verifier import KeyRing
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import project_service_pb2 as projects
 from portico.auth.v1 import token_service_pb2 as tokens

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from core import config
-from core.identity import PREFIX
+from core.token_verifier import PREFIX
 from portico.auth.v1 import account_service_pb2 as accounts
 from portico.auth.v1 import token_service_pb2 as tokens
 from portico.auth.v1 import user_service_pb2 as users

@@ -206,7 +206,7 @@ async def test_totals_are_over_everything_where_rows_are_not(
 ) -> None:
     """They were added up from the rows, of which there are at most 10,000."""
     monkeypatch.setattr("core.storage.sqlite.MAX_TOTALS", 2)
-    monkeypatch.setattr("services.inference.domain.reports.MAX_TOTALS", 2)
+    monkeypatch.setattr("services.inference.domain.usage_reports.MAX_TOTALS", 2)
     for key in ("a", "b", "c"):
         await caller.model(key=key)
         await caller.chat(model=key)

@@ -6,8 +6,8 @@ import pytest
 
 from core.context import Kind
 from core.errors import Unauthenticated, Unavailable
-from core.identity import PREFIX, KeyRing, TokenVerifier
 from core.revocations import Revocation, Revocations
+from core.token_verifier import PREFIX, KeyRing, TokenVerifier
 from tests.support.tokens import Signer
 
 
@@ -85,7 +85,7 @@ def test_a_cached_token_still_expires(signer: Signer, monkeypatch: pytest.Monkey
     verifier, token = signer.verifier(), signer.token(exp=time.time() + 60)
     verifier.verify(token)
     now = time.time()
-    monkeypatch.setattr("core.identity.time.time", lambda: now + 61)
+    monkeypatch.setattr("core.token_verifier.time.time", lambda: now + 61)
     with pytest.raises(Unauthenticated, match="expired"):
         verifier.verify(token)
 

@@ -12,7 +12,7 @@ from core.providers.providers import Providers
 from core.providers.records import NewProvider
 from core.sealing import Sealer, generate_key
 from core.storage.ports import DocumentStore
-from core.storage.tenants import TENANTS
+from core.storage.tenant_registry import TENANTS
 from core.tenancy import MAIN, Project, Tenant
 from tests.support.providers import AnyHost
 from tests.support.stores import MemoryStore, sqlite_store

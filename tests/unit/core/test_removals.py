@@ -14,7 +14,7 @@ from core.jobs.limits import JobLimits
 from core.jobs.records import JOBS, Job
 from core.jobs.run import JobRun, Postponed
 from core.lifecycle import Lifecycle
-from core.removals import Removals
+from core.project_removal import Removals
 from core.storage.closed_projects import check_project_open
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant

@@ -4,11 +4,11 @@ import pytest
 
 from core.config import Secret
 from core.context import Identity, Kind
-from core.identity import KeyRing
 from core.revocations import Revocation, Revocations
-from core.rpc.trust import TrustFeed
+from core.rpc.trust_feed import TrustFeed
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
+from core.token_verifier import KeyRing
 from portico.auth.v1.trust_service_pb2 import Revocation as Message
 from portico.auth.v1.trust_service_pb2 import WatchRevocationsResponse as Response
 

@@ -20,9 +20,9 @@ from core.errors import (
     UnsupportedMedia,
     UpstreamFailed,
 )
-from services.inference.domain.answers.reports import NOTHING, Report, report_of
+from services.inference.domain.answer_scrubbing import Scrub, scrub_values
+from services.inference.domain.answers.error_reports import NOTHING, Report, report_of
 from services.inference.domain.json_values import NotJson, decode_leniently, encode
-from services.inference.domain.scrubbing import Scrub, scrub_values
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAX_DETAILS_BYTES = 4096

@@ -15,7 +15,7 @@ from core import children, logs
 from core.children import Child
 from core.disk import on_disk, scratch_file, write_all
 from core.errors import PorticoError, Unavailable, Unprocessable, UnsupportedMedia
-from services.rag.adapters.conversion.limits import MIB, START_SECONDS, Limits
+from services.rag.adapters.conversion.sandbox import MIB, START_SECONDS, Limits
 from services.rag.adapters.conversion.worker import READY, Outcome
 from services.rag.domain.kinds import Kind
 

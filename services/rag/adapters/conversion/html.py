@@ -14,7 +14,7 @@ from lxml import etree
 from markdownify import ATX, MarkdownConverter
 
 from services.rag.adapters.conversion import encodings
-from services.rag.adapters.conversion.tables import Sparse, cell, sparse_table
+from services.rag.adapters.conversion.document_tables import Sparse, cell, sparse_table
 
 _UNSEEN = ("script", "style", "template", "noscript", "head", "title", "object", "iframe", "datalist")
 _TABLE_PARTS = ("table", "thead", "tbody", "tfoot", "tr")

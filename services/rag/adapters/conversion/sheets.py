@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from services.rag.adapters.conversion import ooxml
+from services.rag.adapters.conversion.document_tables import cell, sparse_table, table
 from services.rag.adapters.conversion.ooxml import Package
-from services.rag.adapters.conversion.tables import cell, sparse_table, table
 from services.rag.adapters.conversion.workbook import Workbook
 
 

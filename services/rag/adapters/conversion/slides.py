@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import pptx
 
 from services.rag.adapters.conversion import ooxml
-from services.rag.adapters.conversion.tables import cell, table
+from services.rag.adapters.conversion.document_tables import cell, table
 
 _SAME_HEIGHT = 0.25
 """Part of its own height by which a shape may lie lower and still stand beside another."""

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import BinaryIO
 
 from services.rag.adapters.conversion import encodings
-from services.rag.adapters.conversion.tables import TooLong, cell, table
+from services.rag.adapters.conversion.document_tables import TooLong, cell, table
 
 _SHRINKS = 2
 """By how much a text may: in UTF-16, or where it is nothing but quotation marks."""

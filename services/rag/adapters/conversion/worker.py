@@ -12,8 +12,8 @@ import zipfile
 from enum import StrEnum
 from traceback import extract_tb
 
-from services.rag.adapters.conversion import encodings, formats, limits, office, tables
-from services.rag.adapters.conversion.limits import Limits
+from services.rag.adapters.conversion import document_tables, encodings, formats, office, sandbox
+from services.rag.adapters.conversion.sandbox import Limits
 
 READY = b"ready\n"
 
@@ -48,13 +48,13 @@ _BY_TYPE: dict[type[BaseException], Outcome] = {
     office.Encrypted: Outcome.ENCRYPTED,
     office.NotOffice: Outcome.UNSUPPORTED,
     encodings.NotText: Outcome.UNSUPPORTED,
-    tables.TooLong: Outcome.TOO_LONG,
+    document_tables.TooLong: Outcome.TOO_LONG,
     zipfile.BadZipFile: Outcome.DAMAGED,
 }
 
 
 def main(kind: str, output: int, bounds: Limits) -> None:
-    limits.apply(bounds)
+    sandbox.apply(bounds)
     status = os.dup(sys.stdout.fileno())
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what libraries print goes nowhere
     try:
@@ -69,7 +69,7 @@ def _convert(kind: str, output: int, at_most: int, status: int) -> Outcome:
         format = office.inspect(document) if kind == _OFFICE else kind
         document.seek(0)
         convert = formats.load(format, at_most)
-        limits.lock_down()
+        sandbox.lock_down()
         os.write(status, READY)
         markdown = convert(document).encode(errors="replace")
     if not markdown.strip():

@@ -7,12 +7,12 @@ import pytest
 
 from core.audit.log import AuditLog
 from core.config import load
-from core.identity import KeyRing, TokenVerifier
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.sealing import generate_key
 from core.storage.ports import DocumentStore
 from core.tasks import Tasks
+from core.token_verifier import KeyRing, TokenVerifier
 from services.auth.app import Domain, assemble
 from services.auth.ports import PasswordHasher
 from services.auth.settings import Settings

@@ -8,8 +8,8 @@ import pytest
 from core.errors import Unavailable
 from core.revocations import Revocation
 from core.tenancy import MAIN
-from services.auth.domain import revocations as module
-from services.auth.domain.revocations import Told, Watcher
+from services.auth.domain import revocation_log as module
+from services.auth.domain.revocation_log import Told, Watcher
 from tests.unit.services.auth.conftest import Harness, Process
 
 Watch = AsyncGenerator[Told, None]

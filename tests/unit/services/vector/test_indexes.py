@@ -228,7 +228,7 @@ async def test_an_index_that_is_deleted_while_it_is_made_leaves_nothing(harness:
 async def test_an_index_under_migration_is_not_deleted(harness: Harness) -> None:
     await harness.index()
     await harness.index("copy")
-    from services.vector.domain.migrations import NewIndexMigration
+    from services.vector.domain.index_migrations import NewIndexMigration
 
     migration = await harness.migrations.create(ACME, NewIndexMigration("default", "docs", "default", "copy"))
     with pytest.raises(FailedPrecondition):

@@ -9,9 +9,9 @@ from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Po
 from core.jobs.records import Job, Status
 from core.providers.records import NewProvider
 from core.tenancy import Project, Tenant
+from services.vector.domain.index_migrations import IndexMigration, NewIndexMigration
 from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import NewIndex
-from services.vector.domain.migrations import IndexMigration, NewIndexMigration
 from services.vector.ports import IndexLocation, PointPage
 from tests.unit.services.vector.conftest import ACME, Harness, point
 

@@ -9,10 +9,10 @@ import pytest
 from core.errors import FailedPrecondition, InvalidInput, NotFound
 from core.tenancy import Project, Tenant
 from services.vector.domain import filters
+from services.vector.domain.index_migrations import NewIndexMigration
 from services.vector.domain.index_resolver import IndexRef
-from services.vector.domain.migrations import NewIndexMigration
 from services.vector.domain.points import KeywordQuery, Match, Point, vector
-from services.vector.domain.queries import QueryLog, QueryRecord
+from services.vector.domain.query_log import QueryLog, QueryRecord
 from services.vector.domain.tables import QUERY_LOGS
 from services.vector.domain.vectors import CallerInfo
 from services.vector.ports import IndexLocation, Query

@@ -27,7 +27,7 @@ class ProjectRemoval:
         self._orphan_collector = orphan_collector
 
     async def remove(self, project: Project, last: bool) -> bool:
-        """See core.removals.Remove."""
+        """See core.project_removal.Remove."""
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]

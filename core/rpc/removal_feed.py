@@ -10,7 +10,7 @@ from core import logs
 from core.audit.records import actor_from
 from core.config import Secret
 from core.errors import PorticoError
-from core.removals import Removals
+from core.project_removal import Removals
 from core.rpc.channel import open_channel
 from core.rpc.headers import SERVICE_SECRET
 from core.tasks import Tasks

@@ -11,11 +11,11 @@ from jwt.algorithms import ECAlgorithm
 from core import logs
 from core.config import Secret
 from core.errors import Unavailable
-from core.identity import KeyRing
 from core.revocations import Revocation, Revocations
 from core.rpc.channel import open_channel
 from core.rpc.headers import SERVICE_SECRET
 from core.tasks import Tasks
+from core.token_verifier import KeyRing
 from portico.auth.v1 import key_service_pb2, key_service_pb2_grpc, trust_service_pb2, trust_service_pb2_grpc
 
 log = logs.get(__name__)

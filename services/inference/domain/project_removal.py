@@ -13,7 +13,7 @@ class ProjectRemoval:
         self._providers = providers
 
     async def remove(self, project: Project, last: bool) -> bool:
-        """See core.removals.Remove."""
+        """See core.project_removal.Remove."""
         await self._store.delete_where(project, MODELS, {})
         await self._providers.delete_all(project)
         return True

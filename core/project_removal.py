@@ -1,8 +1,9 @@
 """Removal of a deleted project's records and contents from one service.
 
-Auth keeps the list of deleted projects; `core.rpc.removals` brings it to every service, which turns each into a durable
-job here. What a service removes is its own to say. The job closes the project first, so that a call that is still under
-way leaves nothing behind, and goes over it twice: the second pass finds what such a call had written meanwhile.
+Auth keeps the list of deleted projects; `core.rpc.removal_feed` brings it to every service, which turns each into a
+durable job here. What a service removes is its own to say. The job closes the project first, so that a call that is
+still under way leaves nothing behind, and goes over it twice: the second pass finds what such a call had written
+meanwhile.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Verification of Portico's bearer tokens, without a call to another service.
 
 A token is `ptc_` and an ES256 JWT. Its key comes from auth's JWKS, and revoked ids from auth's stream; both are held in
-memory (`KeyRing`, `Revocations`), filled by auth itself in its own process and by `core.rpc.trust` in every other.
+memory (`KeyRing`, `Revocations`), filled by auth itself in its own process and by `core.rpc.trust_feed` in every other.
 """
 
 import time

@@ -33,7 +33,7 @@ class ProjectRemoval:
         self._clear = clear
 
     async def remove(self, project: Project, last: bool) -> bool:
-        """See core.removals.Remove."""
+        """See core.project_removal.Remove."""
         providers = {provider.key: provider async for provider in self._providers.every(project)}
         gone = True
         async for index in self._table.scan(project):
