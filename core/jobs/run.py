@@ -63,7 +63,7 @@ class JobRun:
     async def checkpoint(self, done: float, total: float | None = None, state: Mapping[str, Any] | None = None) -> None:
         """Save progress and `state` (JSON; None: as before) together, durably. The handler ends here when it is to."""
         total = self.total if total is None else total
-        changes: dict[str, Any] = {"done": done, "total": total, "updatedAt": self._job_store.clock()}
+        changes: dict[str, Any] = {"done": done, "total": total, "updated_at": self._job_store.clock()}
         if state is not None:
             changes["state"] = dict(state)
         if done > self.job.furthest:

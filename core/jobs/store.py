@@ -13,9 +13,9 @@ from uuid import uuid4
 from core.audit import changes as audit
 from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
-from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status, index_entry_of, job_of
+from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
-from core.storage.scan import scan
+from core.storage.table import Table
 from core.tenancy import MAIN, AllProjects, Project, Tenant
 
 _ORPHAN_SECONDS = 60.0
@@ -33,6 +33,8 @@ class JobStore:
         self, store: DocumentStore, clock: Clock = time.time, has_hook: Callable[[str], bool] = lambda kind: False
     ) -> None:
         self._store = store
+        self._jobs = Table(store, JOBS, Job)
+        self._index = Table(store, JOB_INDEX, JobIndexEntry)
         self.clock = clock
         self._kind_has_hook = has_hook
 
@@ -56,28 +58,26 @@ class JobStore:
             actor=to_document(audit.actor()),
             hooked=self._kind_has_hook(kind),
         )
-        await self._store.insert(MAIN, JOB_INDEX, JobIndexEntry(job.id, scope, kind, now, now).document())
+        await self._index.insert(MAIN, JobIndexEntry(job.id, scope.tenant.slug, scope.id, kind, now, now))
         try:
-            await self._store.insert(scope, JOBS, job.document())
+            await self._jobs.insert(scope, job)
         except Conflict:
-            await self._store.delete(MAIN, JOB_INDEX, job.id)
+            await self._index.delete(MAIN, job.id)
             raise Conflict("The same work is under way already.", reason="JOB_EXISTS") from None
         return job
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
         """The job of this id; an empty kind means any. Raises NotFound."""
-        document = await self._store.get(scope, JOBS, id)
-        if document is None or kind not in ("", document["kind"]):
+        job = await self._jobs.get(scope, id)
+        if job is None or kind not in ("", job.kind):
             raise NotFound("There is no such job in this project.", reason="JOB_NOT_FOUND", field="id")
-        return job_of(document)
+        return job
 
     async def find(self, scope: Project, unique_key: str) -> Job | None:
-        document = await self._store.find_one(scope, JOBS, {"uniqueKey": unique_key})
-        return None if document is None else job_of(document)
+        return await self._jobs.find_one(scope, {"uniqueKey": unique_key})
 
     async def page(self, scope: Project, kind: str, size: int, token: str) -> tuple[list[Job], str]:
-        page = await self._store.find(scope, JOBS, {"kind": kind}, page_size=size, page_token=token)
-        return [job_of(each) for each in page.items], page.next_token
+        return await self._jobs.page(scope, {"kind": kind}, page_size=size, page_token=token)
 
     async def cancel(self, scope: Project, id: str) -> Job:
         """End a job that no worker holds, or ask its worker to stop it. Raises NotFound, FailedPrecondition."""
@@ -85,23 +85,23 @@ class JobStore:
             job = await self.get(scope, id)
             if job.status.ended:
                 raise FailedPrecondition(f"This has ended already: {job.status}.", reason="JOB_ENDED", field="id")
-            worked_on = job.status is Status.RUNNING and job.lease_until > self.clock()
-            changes = {"cancelRequested": True} if worked_on else self._ended(job, Status.CANCELLED)
-            changed = await self._store.update(scope, JOBS, id, changes, where=_unchanged(job, lease_until=False))
+            worked_on = job.status is Status.RUNNING and job.held_until > self.clock()
+            changes = {"cancel_requested": True} if worked_on else self._ended(job, Status.CANCELLED)
+            changed = await self._jobs.update(scope, id, where=_unchanged(job, lease_until=False), **changes)
             if changed is not None:  # or it was just taken, ended or put back: look again
                 if not worked_on:
-                    await self._leave_index(job_of(changed))
-                return job_of(changed)
+                    await self._leave_index(changed)
+                return changed
 
     async def forget(self, scope: Project, kinds: Collection[str], *, but: str) -> int:
         """Cancel what has not ended of these kinds and remove what has, all but one job. How many are left, because
         somebody works on them and has yet to notice, or because their end hook has yet to return."""
         theirs = {"kind": Cond(Op.IN, sorted(kinds)), "id": Cond(Op.NE, but)}
-        async for document in scan(self._store, scope, JOBS, {**theirs, "endedAt": None}):
+        async for job in self._jobs.scan(scope, {**theirs, "endedAt": None}):
             with suppress(NotFound, FailedPrecondition):  # it has ended meanwhile
-                await self.cancel(scope, document["id"])
-        await self._store.delete_where(scope, JOBS, {**theirs, "endedAt": Cond(Op.GT, 0), "endPending": None})
-        return await self._store.count(scope, JOBS, theirs)
+                await self.cancel(scope, job.id)
+        await self._jobs.delete_where(scope, {**theirs, "endedAt": Cond(Op.GT, 0), "endPending": None})
+        return await self._jobs.count(scope, theirs)
 
     # -- for workers
 
@@ -114,8 +114,7 @@ class JobStore:
         """A tenant's entries to look at, the longest due first."""
         where = {**self._due(kinds), "tenant": tenant}
         order = Order("dueAt", descending=False)
-        page = await self._store.find(MAIN, JOB_INDEX, where, order=order, page_size=limit)
-        return [index_entry_of(each) for each in page.items]
+        return (await self._index.page(MAIN, where, order=order, page_size=limit))[0]
 
     async def claim(self, entry: JobIndexEntry, lease_seconds: float) -> Job | None:
         """Claim the entry's job: the job with a lease that is ours; None where there is nothing to do now, or others
@@ -127,11 +126,11 @@ class JobStore:
             return await self._claim_end(entry, job, lease_seconds)
         if job is None or job.status.ended:
             if job is not None or entry.created_at + _ORPHAN_SECONDS < now:
-                await self._store.delete(MAIN, JOB_INDEX, entry.id)
+                await self._index.delete(MAIN, entry.id)
             else:
                 await self.reschedule_entry(entry.id, now + _MISSING_SECONDS)
             return None
-        wait_until = job.due_at if job.status is Status.QUEUED else job.lease_until
+        wait_until = job.due_at if job.status is Status.QUEUED else job.held_until
         if wait_until > now:
             await self.reschedule_entry(entry.id, wait_until)
             return None
@@ -141,23 +140,23 @@ class JobStore:
             await self._end(entry.scope, job)
             return None
         changes = {
-            "status": Status.RUNNING.value,
+            "status": Status.RUNNING,
             "attempts": job.attempts + 1,
             "failures": failures,
-            "leaseOwner": uuid4().hex,
-            "leaseUntil": now + lease_seconds,
-            "updatedAt": now,
+            "lease_owner": uuid4().hex,
+            "lease_until": now + lease_seconds,
+            "updated_at": now,
         }
-        claimed = await self._store.update(entry.scope, JOBS, job.id, changes, where=_unchanged(job))
+        claimed = await self._jobs.update(entry.scope, job.id, where=_unchanged(job), **changes)
         if claimed is None:
             return None
         await self.reschedule_entry(entry.id, now + lease_seconds)
-        return job_of(claimed)
+        return claimed
 
     async def save(self, scope: Project, job: Job, changes: Mapping[str, Any], lease_seconds: float) -> Job | None:
         """Extend the lease and save progress with it. None: the lease is lost."""
         now = self.clock()
-        whole = {**changes, "leaseUntil": now + lease_seconds}
+        whole = {**changes, "lease_until": now + lease_seconds}
         return await self._while_ours(scope, job, whole)
 
     async def finish(
@@ -167,34 +166,34 @@ class JobStore:
         end hook, the lease stays ours for as long as the hook may take, and `settle` or `postpone_end` comes next."""
         changes = self._ended(job, status, error, reason)
         if self._has_hook(job):
-            changes |= {"leaseOwner": job.lease_owner, "leaseUntil": self.clock() + lease_seconds, "endAttempts": 1}
+            changes |= {"lease_owner": job.lease_owner, "lease_until": self.clock() + lease_seconds, "end_attempts": 1}
         ended = await self._while_ours(scope, job, changes)
         if ended is not None and not ended.end_pending:
-            await self._store.delete(MAIN, JOB_INDEX, job.id)
+            await self._index.delete(MAIN, job.id)
         return ended
 
     async def settle(self, scope: Project, job: Job) -> None:
         """Remove an ended job from the index once its end hook has returned."""
-        done = {"endPending": None, "uniqueKey": None, "leaseOwner": None, "leaseUntil": None}
-        if await self._store.update(scope, JOBS, job.id, done, where=_unchanged(job)) is not None:
-            await self._store.delete(MAIN, JOB_INDEX, job.id)
+        done = {"end_pending": None, "unique_key": None, "lease_owner": None, "lease_until": None}
+        if await self._jobs.update(scope, job.id, where=_unchanged(job), **done) is not None:
+            await self._index.delete(MAIN, job.id)
 
     async def postpone_end(self, scope: Project, job: Job, delay: float) -> None:
         """Let the end hook of the job be called again after `delay` seconds."""
         at = self.clock() + delay
-        changes = {"leaseOwner": None, "leaseUntil": at}
-        if await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job)) is not None:
+        changes = {"lease_owner": None, "lease_until": at}
+        if await self._jobs.update(scope, job.id, where=_unchanged(job), **changes) is not None:
             await self.reschedule_entry(job.id, at)
 
     async def requeue(self, scope: Project, job: Job, *, delay: float = 0.0, failures: int | None = None) -> bool:
         """Put the job back in the queue, to be claimed after `delay` seconds. False: the lease is lost."""
         now = self.clock()
         changes = {
-            "status": Status.QUEUED.value,
-            "leaseOwner": None,
-            "leaseUntil": None,
-            "dueAt": now + delay,
-            "updatedAt": now,
+            "status": Status.QUEUED,
+            "lease_owner": None,
+            "lease_until": None,
+            "due_at": now + delay,
+            "updated_at": now,
         }
         if failures is not None:
             changes["failures"] = failures
@@ -209,66 +208,64 @@ class JobStore:
 
     async def prune(self, tenant: Tenant, seconds: float) -> None:
         """Remove the tenant's jobs that ended longer ago."""
-        await self._store.delete_where(AllProjects(tenant), JOBS, {"endedAt": Cond(Op.LT, self.clock() - seconds)})
+        await self._jobs.delete_where(AllProjects(tenant), {"endedAt": Cond(Op.LT, self.clock() - seconds)})
 
     async def reschedule_entry(self, id: str, at: float) -> None:
-        await self._store.update(MAIN, JOB_INDEX, id, {"dueAt": at})
+        await self._index.update(MAIN, id, due_at=at)
 
     async def _find(self, entry: JobIndexEntry) -> Job | None:
         try:
-            document = await self._store.get(entry.scope, JOBS, entry.id)
+            return await self._jobs.get(entry.scope, entry.id)
         except FailedPrecondition:  # the tenant is gone
             return None
-        return None if document is None else job_of(document)
 
     async def _claim_end(self, entry: JobIndexEntry, job: Job, lease_seconds: float) -> Job | None:
         """Claim a job that has ended, in order to call its end hook."""
         now = self.clock()
-        if job.lease_until > now:
-            await self.reschedule_entry(entry.id, job.lease_until)
+        if job.held_until > now:
+            await self.reschedule_entry(entry.id, job.held_until)
             return None
         changes = {
-            "leaseOwner": uuid4().hex,
-            "leaseUntil": now + lease_seconds,
-            "endAttempts": job.end_attempts + 1,
+            "lease_owner": uuid4().hex,
+            "lease_until": now + lease_seconds,
+            "end_attempts": job.end_attempts + 1,
         }
-        claimed = await self._store.update(entry.scope, JOBS, job.id, changes, where=_unchanged(job))
+        claimed = await self._jobs.update(entry.scope, job.id, where=_unchanged(job), **changes)
         if claimed is None:
             return None
         await self.reschedule_entry(entry.id, now + lease_seconds)
-        return job_of(claimed)
+        return claimed
 
     async def _end(self, scope: Project, job: Job) -> None:
         """End a job as cancelled that nobody works on."""
         changes = self._ended(job, Status.CANCELLED)
-        ended = await self._store.update(scope, JOBS, job.id, changes, where=_unchanged(job))
+        ended = await self._jobs.update(scope, job.id, where=_unchanged(job), **changes)
         if ended is not None:
-            await self._leave_index(job_of(ended))
+            await self._leave_index(ended)
 
     async def _leave_index(self, ended: Job) -> None:
         """Remove the job's index entry, unless it has an end hook that a worker is to call."""
         if ended.end_pending:
             await self.reschedule_entry(ended.id, self.clock())
         else:
-            await self._store.delete(MAIN, JOB_INDEX, ended.id)
+            await self._index.delete(MAIN, ended.id)
 
     async def _while_ours(self, scope: Project, job: Job, changes: Mapping[str, Any]) -> Job | None:
         where = {"status": Status.RUNNING.value, "leaseOwner": job.lease_owner}
-        changed = await self._store.update(scope, JOBS, job.id, changes, where=where)
-        return None if changed is None else job_of(changed)
+        return await self._jobs.update(scope, job.id, where=where, **changes)
 
     def _ended(self, job: Job, status: Status, error: str = "", reason: str = "") -> Document:
         now = self.clock()
         ended: Document = {
-            "status": status.value,
+            "status": status,
             "error": error or None,
             "reason": reason or ("CANCELLED" if status is Status.CANCELLED else None),
-            "endedAt": now,
-            "updatedAt": now,
-            "leaseOwner": None,
-            "leaseUntil": None,
+            "ended_at": now,
+            "updated_at": now,
+            "lease_owner": None,
+            "lease_until": None,
         }
-        return {**ended, "endPending": True} if self._has_hook(job) else {**ended, "uniqueKey": None}
+        return {**ended, "end_pending": True} if self._has_hook(job) else {**ended, "unique_key": None}
 
     def _has_hook(self, job: Job) -> bool:
         return job.hooked or self._kind_has_hook(job.kind)

@@ -175,7 +175,7 @@ class Worker:
         """Extend the lease by heartbeats. Stops the handler before the lease runs out where the store takes none."""
         while run.stopped is None:
             await asyncio.sleep(self._limits.heartbeat)
-            left = run.job.lease_until - self._job_store.clock() - self._limits.heartbeat
+            left = run.job.held_until - self._job_store.clock() - self._limits.heartbeat
             try:
                 async with asyncio.timeout(left):
                     await run.extend()

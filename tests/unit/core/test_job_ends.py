@@ -22,6 +22,12 @@ from core.tenancy import MAIN, Project, Tenant
 from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
+
+
+def _entry(id: str, kind: str, at: float) -> JobIndexEntry:
+    return JobIndexEntry(id, ACME.tenant.slug, ACME.id, kind, created_at=at, due_at=at)
+
+
 LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2, max_attempts=2)
 
 
@@ -109,7 +115,7 @@ async def test_the_hook_is_told_once_how_the_job_ended(
     job = await process.settled(await process.jobs.submit(ACME, "work", {"what": 1}))
     state = None if status is Status.SUCCEEDED else {"at": 1}
     assert process.ends == [JobEnd(ACME, job.id, {"what": 1}, state, status, error, reason)]
-    assert (job.status, job.end_pending, job.end_attempts, job.unique_key) == (status, False, 1, None)
+    assert (job.status, job.end_pending, job.end_attempts, job.unique_key) == (status, None, 1, None)
 
 
 async def test_a_running_job_that_is_cancelled_has_its_hook_called(process: Process) -> None:
@@ -181,7 +187,7 @@ async def test_a_crash_between_the_end_and_the_hook_leaves_the_hook_to_another_p
     store, now = MemoryStore(), [1000.0]
     job_store = JobStore(store, lambda: now[0], lambda kind: kind == "work")
     submitted = await job_store.submit(ACME, "work", {}, "k", 5)
-    entry = JobIndexEntry(submitted.id, ACME, "work", 1000.0, 1000.0)
+    entry = _entry(submitted.id, "work", 1000.0)
     job = await job_store.claim(entry, 10)
     assert job is not None
     ended = await job_store.finish(ACME, job, Status.FAILED, "No.", reason="NO", lease_seconds=10)

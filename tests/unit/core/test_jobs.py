@@ -14,11 +14,18 @@ from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status
 from core.jobs.run import Handler, JobRun
 from core.jobs.store import JobStore
 from core.lifecycle import Lifecycle
+from core.storage.table import to_document
 from core.tasks import Tasks
 from core.tenancy import MAIN, Project, Tenant
 from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
+
+
+def _entry(id: str, kind: str, at: float) -> JobIndexEntry:
+    return JobIndexEntry(id, ACME.tenant.slug, ACME.id, kind, created_at=at, due_at=at)
+
+
 GLOBEX = Project(Tenant("globex"), "p1")
 LIMITS = JobLimits(heartbeat=0.05, poll=0.02, first_retry=0.001, drain=0.2)
 
@@ -341,7 +348,7 @@ async def test_a_worker_that_lost_its_lease_can_write_nothing() -> None:
     store, now = MemoryStore(), [1000.0]
     job_store = JobStore(store, lambda: now[0])
     job = await job_store.submit(ACME, "x", {}, "", 5)
-    entry = JobIndexEntry(job.id, ACME, "x", 1000.0, 1000.0)
+    entry = _entry(job.id, "x", 1000.0)
     first = await job_store.claim(entry, 10)
     assert first is not None
     assert await job_store.claim(entry, 10) is None
@@ -360,7 +367,7 @@ async def test_a_job_that_kills_its_process_every_time_fails_at_the_limit() -> N
     store, now = MemoryStore(), [1000.0]
     job_store = JobStore(store, lambda: now[0])
     job = await job_store.submit(ACME, "x", {}, "", 2)
-    entry = JobIndexEntry(job.id, ACME, "x", 1000.0, 1000.0)
+    entry = _entry(job.id, "x", 1000.0)
     for _ in range(2):
         assert await job_store.claim(entry, 10) is not None
         now[0] += 11
@@ -374,11 +381,11 @@ async def test_a_cancelled_job_whose_worker_died_ends_without_a_worker() -> None
     job_store = JobStore(store, lambda: now[0])
     one, two = [await job_store.submit(ACME, "x", {}, "", 2) for _ in range(2)]
     for job in (one, two):
-        assert await job_store.claim(JobIndexEntry(job.id, ACME, "x", 1000.0, 1000.0), 10) is not None
+        assert await job_store.claim(_entry(job.id, "x", 1000.0), 10) is not None
     assert (await job_store.cancel(ACME, one.id)).status is Status.RUNNING
     now[0] += 11
     assert (await job_store.cancel(ACME, two.id)).status is Status.CANCELLED
-    assert await job_store.claim(JobIndexEntry(one.id, ACME, "x", 1000.0, 1000.0), 10) is None
+    assert await job_store.claim(_entry(one.id, "x", 1000.0), 10) is None
     assert (await job_store.get(ACME, one.id)).status is Status.CANCELLED
 
 
@@ -386,8 +393,8 @@ async def test_an_entry_without_a_job_is_removed_in_time_and_not_before() -> Non
     """A crash between the two leaves one; so does, for a moment, every submission."""
     store, now = MemoryStore(), [1000.0]
     job_store = JobStore(store, lambda: now[0])
-    entry = JobIndexEntry("job_1", ACME, "x", 1000.0, 1000.0)
-    await store.insert(MAIN, JOB_INDEX, entry.document())
+    entry = _entry("job_1", "x", 1000.0)
+    await store.insert(MAIN, JOB_INDEX, to_document(entry))
     assert await job_store.claim(entry, 10) is None
     assert await store.get(MAIN, JOB_INDEX, "job_1") is not None
     now[0] += 61
@@ -399,7 +406,7 @@ async def test_an_entry_without_a_job_does_not_keep_others_waiting() -> None:
     """It was the first in its tenant's queue again and again, for a minute: no later job of the tenant was begun."""
     store, now = MemoryStore(), [1000.0]
     job_store = JobStore(store, lambda: now[0])
-    await store.insert(MAIN, JOB_INDEX, JobIndexEntry("job_1", ACME, "x", 999.0, 999.0).document())
+    await store.insert(MAIN, JOB_INDEX, to_document(_entry("job_1", "x", 999.0)))
     job = await job_store.submit(ACME, "x", {}, "", 2)
     (first,) = await job_store.due("acme", ["x"], 1)
     assert await job_store.claim(first, 10) is None
