@@ -42,16 +42,38 @@ class FreedMemory:
 
     def __init__(self) -> None:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if _STATM.exists() else None
-        self._settled = 0
-        """Bytes of the process after the last time."""
+        self._resident, self._free = 0, 0
+        """Bytes after the last time."""
 
     async def give_back(self) -> None:
-        """Return freed memory, unless the size of the process has not changed since the last time."""
-        if self._trim is not None and abs(_resident() - self._settled) > CHANGE:
+        """Return freed memory, if there may be more of it than after the last time: because the size of the process has
+        changed, or because what was in use then has been freed since, which does not change the size."""
+        if self._trim is None:
+            return
+        if abs(_resident() - self._resident) > CHANGE or _free() - self._free > CHANGE:
             await asyncio.to_thread(self._trim, 0)
-            self._settled = _resident()
+            self._resident, self._free = _resident(), _free()
+
+
+class _Mallinfo2(ctypes.Structure):
+    """Of glibc's malloc.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks")),
+        *((name, ctypes.c_size_t) for name in ("uordblks", "fordblks", "keepcost")),
+    ]
+
+
+_mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
+if _mallinfo2 is not None:
+    _mallinfo2.restype = _Mallinfo2
 
 
 def _resident() -> int:
     """Bytes of the process in memory."""
     return int(_STATM.read_text().split()[1]) * _PAGE
+
+
+def _free() -> int:
+    """Bytes of the heaps that are not in use, whether they have been returned or not. 0 where glibc is too old."""
+    return int(_mallinfo2().fordblks) if _mallinfo2 is not None else 0

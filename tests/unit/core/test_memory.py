@@ -15,9 +15,11 @@ class Process:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.size = 100 * CHANGE
+        self.free = 0
         self.trims = 0
         self.freed = FreedMemory()
         monkeypatch.setattr(memory, "_resident", lambda: self.size)
+        monkeypatch.setattr(memory, "_free", lambda: self.free)
         monkeypatch.setattr(self.freed, "_trim", self.trim)
 
     def trim(self, padding: int) -> None:
@@ -39,6 +41,34 @@ async def test_it_works_when_the_size_has_changed(monkeypatch: pytest.MonkeyPatc
     assert await process.at(base + 20 * CHANGE) == 2
     assert await process.at(base + 15 * CHANGE) == 3
     assert await process.at(base + 15 * CHANGE) == 3
+
+
+async def test_it_works_when_much_was_freed_since_the_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was as large as now when it looked, in the middle of a burst, stayed so for ever."""
+    process = Process(monkeypatch)
+    size = 100 * CHANGE
+    assert await process.at(size) == 1
+    process.free = 20 * CHANGE
+    assert await process.at(size) == 2
+    assert await process.at(size) == 2
+    process.free = 5 * CHANGE  # in use again
+    assert await process.at(size) == 2
+
+
+async def test_what_is_freed_between_two_looks_is_given_back() -> None:
+    """The real library: it looked while the burst was in use, and the process was no larger afterwards."""
+    if FreedMemory()._trim is None:
+        pytest.skip("needs glibc")
+    freed = FreedMemory()
+    chunks = [bytes(16_000) for _ in range(5_000)]
+    fragments = chunks[::200]
+    await freed.give_back()
+    grown = memory._resident()
+    del chunks
+    assert abs(memory._resident() - grown) < CHANGE
+    await freed.give_back()
+    assert memory._resident() < grown - 40 * 1024 * 1024
+    assert len(fragments) == 25
 
 
 async def test_where_the_library_cannot_do_it_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
