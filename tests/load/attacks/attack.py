@@ -27,6 +27,7 @@ class Target:
 
 Strike = Callable[[Target, Counter[str]], Awaitable[None]]
 """Attack once, or until cancelled, and count in the second argument how it was answered."""
+WarmUp = Callable[[Target], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +43,7 @@ class Attack:
     """An earlier version of Portico failed under it."""
     records: bool = False
     """It reads records that have to be made before."""
+    warm_up: WarmUp | None = None
+    """Called before memory is read: loads what the attacked service keeps from its first use of a feature."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Settings of the suite for this attack."""

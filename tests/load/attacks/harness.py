@@ -152,6 +152,8 @@ class Run:
 
     async def measure(self, attack: Attack | None) -> Outcome:
         """Attack while the second tenant chats and calls the attacked service; without an attack, for comparison."""
+        if attack is not None and attack.warm_up is not None:
+            await attack.warm_up(self.target)
         noticed, over = Noticed(), asyncio.Event()
         kinds = {"chat"} | ({attack.target} & self.asks.keys() if attack else self.asks.keys())
         before = processes.tree(self.root).rss

@@ -7,7 +7,8 @@ import aiohttp
 
 from tests.load.attacks.attack import Attack, Strike, Target
 from tests.support.cluster import Rest
-from tests.support.hostile_servers import SERVERS, prepare
+from tests.support.hostile_qdrant import HostileQdrant
+from tests.support.hostile_servers import HERE, PATHS, SERVERS, at, prepare
 
 _AT_A_TIME = 4
 
@@ -30,8 +31,25 @@ def led_to(driver: str) -> Strike:
     return strike
 
 
+async def load_qdrant_client(target: Target) -> None:
+    """Create an index on a well-behaved Qdrant: loading the client library, some 60 MiB, is not the attack."""
+    async with HostileQdrant({}, address=f"{HERE}:0") as server, aiohttp.ClientSession() as http:
+        rest = Rest(f"http://127.0.0.1:{target.ports['edge']}", http)
+        provider = {**at("qdrant", HERE, server.port), "key": "well-behaved"}
+        await rest.ok("POST", PATHS["qdrant"], provider, token=target.insider)
+        index = {"name": "before", "dimension": 4}
+        await rest.ok("POST", f"{PATHS['qdrant']}/well-behaved/indexes", index, token=target.insider)
+
+
 ATTACKS = [
     Attack("rag", "S3: an error of 200 MiB", led_to("s3"), workers=1, known=True),
     Attack("vector", "PostgreSQL: a notice of 80 MiB", led_to("pgvector"), workers=1, known=True),
-    Attack("vector", "Qdrant: a point of 64 MiB", led_to("qdrant"), workers=1, known=True),
+    Attack(
+        "vector",
+        "Qdrant: a point of 64 MiB",
+        led_to("qdrant"),
+        workers=1,
+        known=True,
+        warm_up=load_qdrant_client,
+    ),
 ]
