@@ -8,13 +8,14 @@ import contextlib
 import random
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 import orjson
 
 from tests.load import load, portico, programs
+from tests.load.load import Cost
 from tests.load.portico import ROOT, Portico
 from tests.load.streams import Target
 
@@ -32,18 +33,19 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2, help="how long each lasts (default %(default)s)")
     options = parser.parse_args()
     try:
-        costs = _measure({"this checkout": ROOT, options.beside.name: options.beside.resolve()}, options)
+        measured = _measure({"this checkout": ROOT, options.beside.name: options.beside.resolve()}, options)
     except (programs.Failed, programs.Missing) as problem:
         print(problem, file=sys.stderr)
         return 1
-    print("| call | checkout | CPU ms a call (least) |\n|---|---|--:|")
-    for (kind, checkout), each in costs.items():
-        print(f"| {kind} | {checkout} | {median(each) * 1000:.3f} ({min(each) * 1000:.3f}) |")
+    print("| call | checkout | CPU ms a call (least) | by process |\n|---|---|--:|---|")
+    for (kind, checkout), costs in measured.items():
+        whole = [cost.each * 1000 for cost in costs]
+        print(f"| {kind} | {checkout} | {median(whole):.3f} ({min(whole):.3f}) | {_by_process(costs)} |")
     return 0
 
 
-def _measure(checkouts: Mapping[str, Path], options: argparse.Namespace) -> Mapping[tuple[str, str], list[float]]:
-    """CPU seconds a call, by kind of call and checkout, a value for each round."""
+def _measure(checkouts: Mapping[str, Path], options: argparse.Namespace) -> Mapping[tuple[str, str], list[Cost]]:
+    """The cost of each round, by kind of call and checkout."""
     with contextlib.ExitStack() as stack:
         running: dict[str, Portico] = {}
         for number, (name, checkout) in enumerate(checkouts.items()):
@@ -51,15 +53,22 @@ def _measure(checkouts: Mapping[str, Path], options: argparse.Namespace) -> Mapp
             running[name] = stack.enter_context(portico.local(folder, checkout=checkout))
         targets = {name: _prepare(each) for name, each in running.items()}
         kinds = list(next(iter(targets.values())))
-        costs: dict[tuple[str, str], list[float]] = {(kind, name): [] for kind in kinds for name in running}
+        costs: dict[tuple[str, str], list[Cost]] = {(kind, name): [] for kind in kinds for name in running}
         for kind in kinds:
             for name, each in running.items():
                 load.requests(targets[name][kind], each.pid, seconds=1)  # warm
             for number in range(options.rounds):
                 for name in list(running)[:: -1 if number % 2 else 1]:
                     cost = load.requests(targets[name][kind], running[name].pid, seconds=options.seconds)
-                    costs[kind, name].append(cost.each)
+                    costs[kind, name].append(cost)
         return costs
+
+
+def _by_process(costs: Sequence[Cost]) -> str:
+    """Milliseconds a call of each process that takes part, the least of all rounds."""
+    least = {label: min(cost.cpu.get(label, 0.0) / cost.count for cost in costs) * 1000 for label in costs[0].cpu}
+    shown = sorted(((ms, label) for label, ms in least.items() if ms >= 0.01), reverse=True)
+    return ", ".join(f"{label} {ms:.3f}" for ms, label in shown)
 
 
 def _prepare(running: Portico) -> Mapping[str, Target]:
