@@ -5,7 +5,7 @@ import os
 from core.app import main
 from core.providers import rotation
 from services.inference.app import build
-from services.inference.domain.migrations import MIGRATIONS
+from services.inference.domain.catalogue.migrations import MIGRATIONS
 from services.inference.domain.tables import COLLECTIONS, PROVIDERS
 from services.inference.settings import Settings
 

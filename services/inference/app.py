@@ -19,17 +19,17 @@ from portico.inference.v1 import (
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
-from services.inference.domain.chat import Chat
-from services.inference.domain.drivers import ModelDriver, offered_drivers
-from services.inference.domain.embeddings import Embeddings
-from services.inference.domain.metering import FLUSH_SECONDS, Meter
-from services.inference.domain.models import Models
+from services.inference.domain.catalogue.drivers import ModelDriver, offered_drivers
+from services.inference.domain.catalogue.models import Models
+from services.inference.domain.catalogue.providers import ModelProviders
+from services.inference.domain.codecs.openai.embeddings import Embeddings
+from services.inference.domain.pipeline.chat import Chat
 from services.inference.domain.project_removal import ProjectRemoval
-from services.inference.domain.providers import ModelProviders
-from services.inference.domain.routes import ClientKey, Route, RouteKey, Routes
-from services.inference.domain.sending import ProviderSender
-from services.inference.domain.streams import COMMENT_TICKS, KeepAlive
-from services.inference.domain.usage_reports import Reports
+from services.inference.domain.routing.routes import ClientKey, Route, RouteKey, Routes
+from services.inference.domain.routing.sending import ProviderSender
+from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
+from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
+from services.inference.domain.usage.reports import Reports
 from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer

@@ -9,9 +9,8 @@ from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
-from services.inference.domain.drivers import ModelDriver
-from services.inference.domain.metering import NANOS
-from services.inference.domain.models import (
+from services.inference.domain.catalogue.drivers import ModelDriver
+from services.inference.domain.catalogue.models import (
     EMBEDDING,
     MAX_PARAMS,
     Model,
@@ -21,8 +20,9 @@ from services.inference.domain.models import (
     NewModel,
     Pricing,
 )
-from services.inference.domain.tokens import TokenUsage
-from services.inference.domain.usage_reports import Row, UsageFilter
+from services.inference.domain.usage.metering import NANOS
+from services.inference.domain.usage.reports import Row, UsageFilter
+from services.inference.domain.usage.tokens import TokenUsage
 
 
 def provider_message(provider: Provider) -> provider_pb.Provider:

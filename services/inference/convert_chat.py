@@ -8,12 +8,12 @@ from core.fields import count
 from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.convert import usage_message
-from services.inference.domain.answers.chunks import Chunk
-from services.inference.domain.answers.errors import malformed
-from services.inference.domain.chat import Completion
-from services.inference.domain.embeddings import Embedded
-from services.inference.domain.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS, Body
-from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.codecs.errors import malformed
+from services.inference.domain.codecs.openai.chunks import Chunk
+from services.inference.domain.codecs.openai.embeddings import Embedded
+from services.inference.domain.pipeline.chat import Completion
+from services.inference.domain.pipeline.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS, Body
+from services.inference.domain.usage.tokens import TokenUsage
 
 _PLAIN = ("temperature", "top_p", "max_completion_tokens", "n", "seed")
 _CHOICES = ("auto", "none", "required")

@@ -3,8 +3,10 @@
 from core import json_shape
 from core.limits import Limit
 from core.storage.checks import MAX_TOTALS
-from services.inference.domain import echo, requests, usage_reports
-from services.inference.domain.models import MAX_PARAMS
+from services.inference.domain.catalogue.models import MAX_PARAMS
+from services.inference.domain.echo import answers as echo
+from services.inference.domain.pipeline import requests
+from services.inference.domain.usage import reports as usage_reports
 from services.inference.servicers.models import MAX_INCLUDED_BYTES
 from services.inference.settings import Settings
 

@@ -3,7 +3,7 @@
 from core.http import limits as http
 from core.http.limits import BAD, BUSY, LATE
 from core.limits import Limit
-from services.inference.domain import sending
+from services.inference.domain.routing import sending
 from services.inference.settings import Settings
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.storage.sqlite import SqliteStore
 from core.tenancy import AllProjects, Tenant
-from services.inference.domain.migrations import MIGRATIONS
+from services.inference.domain.catalogue.migrations import MIGRATIONS
 from services.inference.domain.tables import MODELS
 from tests.support.stores import schema_of
 

@@ -12,8 +12,8 @@ from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from core.tenancy import Tenant
 from services.auth.domain import tables as auth
-from services.inference.domain import migrations as inference_migrations
 from services.inference.domain import tables as inference
+from services.inference.domain.catalogue import migrations as inference_migrations
 from services.rag.domain import tables as rag
 from services.vector.domain import tables as vector
 

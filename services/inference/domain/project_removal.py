@@ -3,7 +3,7 @@ billed by them."""
 
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
-from services.inference.domain.providers import ModelProviders
+from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.tables import MODELS
 
 

@@ -15,8 +15,8 @@ from portico.inference.v1.model_service_pb2_grpc import ModelServiceServicer
 from portico.inference.v1.provider_service_pb2 import Provider as ProviderMessage
 from services.inference import convert
 from services.inference.convert import provider_message
-from services.inference.domain.models import LLM, Model, ModelFilter, Models
-from services.inference.domain.providers import ModelProviders
+from services.inference.domain.catalogue.models import LLM, Model, ModelFilter, Models
+from services.inference.domain.catalogue.providers import ModelProviders
 
 MAX_INCLUDED_BYTES = 8 * 1024 * 1024
 """Of the providers that stand beside a page of models."""

@@ -9,13 +9,13 @@ from core.rpc.call import CallContext
 from core.rpc.error_formats import ErrorContent, openai_body
 from portico.inference.v1 import openai_service_pb2 as pb
 from portico.inference.v1.openai_service_pb2_grpc import OpenAIServiceServicer
-from services.inference.domain import requests
-from services.inference.domain.answers.chunks import Chunk
-from services.inference.domain.answers.errors import malformed
-from services.inference.domain.chat import Chat, Completion
-from services.inference.domain.embeddings import Embedded, Embeddings
+from services.inference.domain.codecs.errors import malformed
+from services.inference.domain.codecs.openai.chunks import Chunk
+from services.inference.domain.codecs.openai.embeddings import Embedded, Embeddings
 from services.inference.domain.json_values import NotJson, encode
-from services.inference.domain.streams import AnyChatStream
+from services.inference.domain.pipeline import requests
+from services.inference.domain.pipeline.chat import Chat, Completion
+from services.inference.domain.routing.streams import AnyChatStream
 
 JSON = "application/json"
 EVENTS = "text/event-stream"

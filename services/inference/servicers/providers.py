@@ -7,8 +7,8 @@ from core.rpc.provider_messages import new_provider, provider_changes
 from portico.inference.v1 import provider_service_pb2 as pb
 from portico.inference.v1.provider_service_pb2_grpc import ProviderServiceServicer
 from services.inference import convert
-from services.inference.domain.models import Models
-from services.inference.domain.providers import ModelProviders
+from services.inference.domain.catalogue.models import Models
+from services.inference.domain.catalogue.providers import ModelProviders
 
 
 class ProviderServicer(ProviderServiceServicer):

@@ -7,9 +7,9 @@ from core.rpc.call import CallContext
 from portico.inference.v1 import inference_service_pb2 as pb
 from portico.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from services.inference import convert_chat as convert
-from services.inference.domain.chat import Chat, Completion
-from services.inference.domain.embeddings import Embeddings
-from services.inference.domain.requests import Body
+from services.inference.domain.codecs.openai.embeddings import Embeddings
+from services.inference.domain.pipeline.chat import Chat, Completion
+from services.inference.domain.pipeline.requests import Body
 
 
 class InferenceServicer(InferenceServiceServicer):

@@ -6,7 +6,7 @@ from core.rpc.call import CallContext
 from portico.inference.v1 import usage_service_pb2 as pb
 from portico.inference.v1.usage_service_pb2_grpc import UsageServiceServicer
 from services.inference import convert
-from services.inference.domain.usage_reports import Reports, usage_scope_of
+from services.inference.domain.usage.reports import Reports, usage_scope_of
 
 
 class UsageServicer(UsageServiceServicer):

@@ -10,7 +10,7 @@ import grpc
 import orjson
 import pytest
 
-from services.inference.domain.streams import KeepAlive
+from services.inference.domain.routing.streams import KeepAlive
 from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_harness import Caller, frames_of, inference, reason_of, refused, text_of

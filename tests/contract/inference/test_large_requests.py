@@ -206,7 +206,7 @@ async def test_totals_are_over_everything_where_rows_are_not(
 ) -> None:
     """They were added up from the rows, of which there are at most 10,000."""
     monkeypatch.setattr("core.storage.sqlite.MAX_TOTALS", 2)
-    monkeypatch.setattr("services.inference.domain.usage_reports.MAX_TOTALS", 2)
+    monkeypatch.setattr("services.inference.domain.usage.reports.MAX_TOTALS", 2)
     for key in ("a", "b", "c"):
         await caller.model(key=key)
         await caller.chat(model=key)
@@ -238,7 +238,7 @@ async def test_an_answer_that_grows_too_large_is_refused(
     caller: Caller, provider: FakeProvider, monkeypatch: Any
 ) -> None:
     """Base64 is a quarter of the numbers that the client asked for: they were too many to send, a 500."""
-    monkeypatch.setattr("services.inference.domain.embeddings.MAX_ANSWER_BYTES", 50)
+    monkeypatch.setattr("services.inference.domain.codecs.openai.embeddings.MAX_ANSWER_BYTES", 50)
     provider.behaviour = fake.embeds(as_base64=True)
     await caller.model(key="e", category="embedding")
     error = await refused(caller.post_embeddings({"model": "e", "input": ["a", "b"]}))

@@ -13,7 +13,7 @@ from core.providers.providers import Providers
 from core.providers.records import NewProvider, ProviderChanges, collection
 from core.sealing import Sealer, generate_key
 from core.tenancy import Project, Tenant
-from services.inference.domain.drivers import DRIVERS
+from services.inference.domain.catalogue.drivers import DRIVERS
 from services.rag.adapters import s3
 from tests.support.providers import AnyHost, configure
 from tests.support.remote_engines import drivers_at

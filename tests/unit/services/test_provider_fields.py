@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput
 from core.http.guard import OutboundGuard
 from core.providers.drivers import Driver, Field
-from services.inference.domain.drivers import DRIVERS
+from services.inference.domain.catalogue.drivers import DRIVERS
 from services.rag.adapters import s3
 from tests.support.remote_engines import drivers_at
 

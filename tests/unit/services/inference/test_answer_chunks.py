@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UpstreamFailed
-from services.inference.domain.answers.chunks import Chunk, ChunkStream
-from services.inference.domain.tokens import NO_USAGE, TokenUsage
+from services.inference.domain.codecs.openai.chunks import Chunk, ChunkStream
+from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12, "prompt_tokens_details": {"cached_tokens": 3}}
 

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import PorticoError, RateLimited, UpstreamFailed
-from services.inference.domain.answers.completions import chunks_of, read_completion
-from services.inference.domain.answers.errors import Refusal
+from services.inference.domain.codecs.errors import Refusal
+from services.inference.domain.codecs.openai.completions import chunks_of, read_completion
 from services.inference.domain.json_values import encode
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}

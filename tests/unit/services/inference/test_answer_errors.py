@@ -17,9 +17,9 @@ from core.errors import (
     Unprocessable,
     UpstreamFailed,
 )
-from services.inference.domain.answer_scrubbing import scrubber
-from services.inference.domain.answers.error_reports import Report, report_in, report_of
-from services.inference.domain.answers.errors import Refusal, refusal, reported
+from services.inference.domain.codecs.error_reports import Report, report_in, report_of
+from services.inference.domain.codecs.errors import Refusal, refusal, reported
+from services.inference.domain.codecs.scrubbing import scrubber
 
 SECRET = "my-provider-key"
 SCRUB = scrubber((SECRET,), "gpt-4o", "our-model")

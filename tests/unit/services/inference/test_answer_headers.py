@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 import pytest
 
-from services.inference.domain.answers.headers import forbids_retry, rate_limits, retry_after
+from services.inference.domain.codecs.headers import forbids_retry, rate_limits, retry_after
 
 
 @pytest.mark.parametrize(

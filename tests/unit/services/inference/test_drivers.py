@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.providers.drivers import CREDENTIALS, SETTINGS
-from services.inference.domain.drivers import DRIVERS
+from services.inference.domain.catalogue.drivers import DRIVERS
 
 
 def test_openai_has_a_default_address() -> None:

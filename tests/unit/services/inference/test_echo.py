@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.domain import echo
-from services.inference.domain.echo import Refused
-from services.inference.domain.echo_upstream import EchoUpstream
+from services.inference.domain.echo import answers as echo
+from services.inference.domain.echo.answers import Refused
+from services.inference.domain.echo.upstream import EchoUpstream
 
 INTS = st.integers(-(2**63), 2**63 - 1)
 

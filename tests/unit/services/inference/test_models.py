@@ -11,8 +11,8 @@ from core.providers.records import NewProvider
 from core.sealing import Sealer, generate_key
 from core.storage.ports import Collection, Document, Where
 from core.tenancy import Project, Scope, Tenant
-from services.inference.domain.models import ModelChanges, Models, NewModel
-from services.inference.domain.providers import ModelProviders
+from services.inference.domain.catalogue.models import ModelChanges, Models, NewModel
+from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.tables import MODELS
 from tests.support.providers import AnyHost
 from tests.support.stores import MemoryStore

@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 
 from core.errors import InvalidInput
-from services.inference.domain import requests
-from services.inference.domain.routes import Route
+from services.inference.domain.pipeline import requests
+from services.inference.domain.routing.routes import Route
 
 
 class Settings:

@@ -10,10 +10,10 @@ from core.providers.records import NewProvider, ProviderChanges
 from core.sealing import generate_key
 from core.tenancy import Project, Tenant
 from services.inference.app import assemble
-from services.inference.domain import routes
-from services.inference.domain.echo_upstream import EchoUpstream
-from services.inference.domain.models import ModelChanges, ModelSettings, NewModel
-from services.inference.domain.routes import REFRESH_SECONDS, STALE_SECONDS, Route
+from services.inference.domain.catalogue.models import ModelChanges, ModelSettings, NewModel
+from services.inference.domain.echo.upstream import EchoUpstream
+from services.inference.domain.routing import routes
+from services.inference.domain.routing.routes import REFRESH_SECONDS, STALE_SECONDS, Route
 from services.inference.ports import Client, Endpoint
 from services.inference.settings import Settings
 from tests.support.platforms import memory_platform

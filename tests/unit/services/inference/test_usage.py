@@ -11,12 +11,12 @@ from core.context import Identity, Kind, RequestContext
 from core.errors import Unavailable
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
-from services.inference.domain import calls, tokens
-from services.inference.domain.answers.token_counts import read_usage
-from services.inference.domain.metering import Meter, cost_nanos
-from services.inference.domain.models import Pricing
+from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.codecs.openai.token_counts import read_usage
 from services.inference.domain.tables import USAGE
-from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.usage import calls, tokens
+from services.inference.domain.usage.metering import Meter, cost_nanos
+from services.inference.domain.usage.tokens import TokenUsage
 from tests.support.stores import MemoryStore
 
 

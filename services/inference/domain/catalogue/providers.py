@@ -6,7 +6,7 @@ from core.providers import providers
 from core.providers.providers import HostGuard
 from core.sealing import Sealer
 from core.storage.ports import DocumentStore
-from services.inference.domain.drivers import DRIVERS, ModelDriver
+from services.inference.domain.catalogue.drivers import DRIVERS, ModelDriver
 from services.inference.domain.tables import PROVIDERS
 
 

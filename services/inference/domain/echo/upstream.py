@@ -9,8 +9,8 @@ from typing import Any, Self
 from core.http.limits import READ_SECONDS
 from core.http.ports import Response, Timeouts
 from core.offload import offload
-from services.inference.domain import echo
-from services.inference.domain.echo import Refused
+from services.inference.domain.echo import answers as echo
+from services.inference.domain.echo.answers import Refused
 from services.inference.domain.json_values import decode, encode
 
 _FRAMES_A_TURN = 32

@@ -15,19 +15,20 @@ from msgspec import Raw
 from core import json_bodies
 from core.errors import InvalidInput, PorticoError
 from core.limits import MAX_ANSWER_BYTES
-from services.inference.domain import calls, requests, tokens
-from services.inference.domain.answers.error_reports import report_of
-from services.inference.domain.answers.errors import malformed, reported
-from services.inference.domain.answers.headers import Pairs
-from services.inference.domain.answers.token_counts import read_usage
-from services.inference.domain.calls import CANCELLED
+from services.inference.domain.catalogue.models import EMBEDDING
+from services.inference.domain.codecs.error_reports import report_of
+from services.inference.domain.codecs.errors import malformed, reported
+from services.inference.domain.codecs.headers import Pairs
+from services.inference.domain.codecs.openai.token_counts import read_usage
 from services.inference.domain.json_values import BYTE_ORDER_MARK, NotJson, decode_leniently
-from services.inference.domain.metering import Meter
-from services.inference.domain.models import EMBEDDING
-from services.inference.domain.requests import Body
-from services.inference.domain.routes import Route, Routes
-from services.inference.domain.sending import ProviderSender
-from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.pipeline import requests
+from services.inference.domain.pipeline.requests import Body
+from services.inference.domain.routing.routes import Route, Routes
+from services.inference.domain.routing.sending import ProviderSender
+from services.inference.domain.usage import calls, tokens
+from services.inference.domain.usage.calls import CANCELLED
+from services.inference.domain.usage.metering import Meter
+from services.inference.domain.usage.tokens import TokenUsage
 
 FLOAT, BASE64 = "float", "base64"
 

@@ -6,19 +6,20 @@ from typing import Any
 
 from core.errors import PorticoError
 from core.http.ports import Stream
-from services.inference.domain import calls, requests, tokens
-from services.inference.domain.answers.chunks import ChunkStream
-from services.inference.domain.answers.completions import read_completion
-from services.inference.domain.answers.headers import Pairs
-from services.inference.domain.answers.token_counts import as_openai, read_usage
-from services.inference.domain.calls import CANCELLED, ModelCall
-from services.inference.domain.metering import Meter
-from services.inference.domain.models import LLM
-from services.inference.domain.requests import Body, ClientOptions
-from services.inference.domain.routes import Route, Routes
-from services.inference.domain.sending import ProviderSender
-from services.inference.domain.streams import AnyChatStream, ChatStream, KeepAlive, WholeAsStream
-from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.catalogue.models import LLM
+from services.inference.domain.codecs.headers import Pairs
+from services.inference.domain.codecs.openai.chunks import ChunkStream
+from services.inference.domain.codecs.openai.completions import read_completion
+from services.inference.domain.codecs.openai.token_counts import as_openai, read_usage
+from services.inference.domain.pipeline import requests
+from services.inference.domain.pipeline.requests import Body, ClientOptions
+from services.inference.domain.routing.routes import Route, Routes
+from services.inference.domain.routing.sending import ProviderSender
+from services.inference.domain.routing.streams import AnyChatStream, ChatStream, KeepAlive, WholeAsStream
+from services.inference.domain.usage import calls, tokens
+from services.inference.domain.usage.calls import CANCELLED, ModelCall
+from services.inference.domain.usage.metering import Meter
+from services.inference.domain.usage.tokens import TokenUsage
 
 
 @dataclass(slots=True)

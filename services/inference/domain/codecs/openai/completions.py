@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.inference.domain.answer_scrubbing import Scrub
-from services.inference.domain.answers.chunks import Chunk, ChunkStream, new_id
-from services.inference.domain.answers.error_reports import NOTHING, report_in, report_of
-from services.inference.domain.answers.errors import malformed, reported
-from services.inference.domain.answers.events import Kind, kind_of
-from services.inference.domain.answers.finish_reasons import ERROR, default_reason, finish_reason
-from services.inference.domain.answers.tool_calls import whole_calls
+from services.inference.domain.codecs.error_reports import NOTHING, report_in, report_of
+from services.inference.domain.codecs.errors import malformed, reported
+from services.inference.domain.codecs.events import Kind, kind_of
+from services.inference.domain.codecs.openai.chunks import Chunk, ChunkStream, new_id
+from services.inference.domain.codecs.openai.finish_reasons import ERROR, default_reason, finish_reason
+from services.inference.domain.codecs.openai.tool_calls import whole_calls
+from services.inference.domain.codecs.scrubbing import Scrub
 from services.inference.domain.json_values import UNREADABLE, NotJson, decode, decode_leniently
 
 Body = dict[str, Any]

@@ -20,7 +20,7 @@ from core.storage.ports import Cond, DocumentStore, Op
 from core.storage.references import referring
 from core.storage.table import Record, Table
 from core.tenancy import Project
-from services.inference.domain.providers import ModelProviders
+from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.tables import MODELS
 
 LLM, EMBEDDING = "llm", "embedding"

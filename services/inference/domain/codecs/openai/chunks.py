@@ -14,16 +14,16 @@ from secrets import token_hex
 from typing import Any
 
 from core.errors import PorticoError, UpstreamFailed
-from services.inference.domain import tokens
-from services.inference.domain.answer_scrubbing import Scrub
-from services.inference.domain.answers.error_reports import NOTHING, report_from, report_in, report_of, text_report
-from services.inference.domain.answers.errors import Refusal, malformed, reported
-from services.inference.domain.answers.events import MAX_EVENT_BYTES, ErrorData, EventSplitter
-from services.inference.domain.answers.finish_reasons import ERROR, default_reason, finish_reason
-from services.inference.domain.answers.token_counts import as_openai, merged, read_usage, report_beside
-from services.inference.domain.answers.tool_calls import ToolCalls
+from services.inference.domain.codecs.error_reports import NOTHING, report_from, report_in, report_of, text_report
+from services.inference.domain.codecs.errors import Refusal, malformed, reported
+from services.inference.domain.codecs.events import MAX_EVENT_BYTES, ErrorData, EventSplitter
+from services.inference.domain.codecs.openai.finish_reasons import ERROR, default_reason, finish_reason
+from services.inference.domain.codecs.openai.token_counts import as_openai, merged, read_usage, report_beside
+from services.inference.domain.codecs.openai.tool_calls import ToolCalls
+from services.inference.domain.codecs.scrubbing import Scrub
 from services.inference.domain.json_values import UNREADABLE, NotJson, decode, decode_leniently
-from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.usage import tokens
+from services.inference.domain.usage.tokens import TokenUsage
 
 Chunk = dict[str, Any]
 

@@ -12,7 +12,7 @@ from core.errors import InvalidInput, PorticoError
 from core.fields import count
 from core.offload import offload_request
 from services.inference.domain.json_values import NotJson, encode
-from services.inference.domain.routes import Route
+from services.inference.domain.routing.routes import Route
 
 Body = dict[str, Any]
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from core.storage.ports import Document, DocumentStore
 from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
-from services.inference.domain.calls import ModelCall
-from services.inference.domain.models import Pricing
+from services.inference.domain.catalogue.models import Pricing
 from services.inference.domain.tables import USAGE
-from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.usage.calls import ModelCall
+from services.inference.domain.usage.tokens import TokenUsage
 
 FLUSH_SECONDS = 0.5
 NANOS = 1_000_000_000

@@ -20,8 +20,8 @@ from core.errors import (
     UnsupportedMedia,
     UpstreamFailed,
 )
-from services.inference.domain.answer_scrubbing import Scrub, scrub_values
-from services.inference.domain.answers.error_reports import NOTHING, Report, report_of
+from services.inference.domain.codecs.error_reports import NOTHING, Report, report_of
+from services.inference.domain.codecs.scrubbing import Scrub, scrub_values
 from services.inference.domain.json_values import NotJson, decode_leniently, encode
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

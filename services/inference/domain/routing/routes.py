@@ -20,10 +20,10 @@ from core.providers.records import ACTIVE, Provider
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
-from services.inference.domain.answer_scrubbing import Scrub, scrubber
-from services.inference.domain.echo_upstream import EchoUpstream
-from services.inference.domain.models import DEFAULT_TIMEOUT, Model, Models, Pricing
-from services.inference.domain.providers import ModelProviders
+from services.inference.domain.catalogue.models import DEFAULT_TIMEOUT, Model, Models, Pricing
+from services.inference.domain.catalogue.providers import ModelProviders
+from services.inference.domain.codecs.scrubbing import Scrub, scrubber
+from services.inference.domain.echo.upstream import EchoUpstream
 from services.inference.ports import Client, ClientFactory
 
 REFRESH_SECONDS = 5.0

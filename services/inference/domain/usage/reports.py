@@ -13,8 +13,8 @@ from core.permissions import allows
 from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import AllProjects
-from services.inference.domain.calls import CANCELLED, ERROR
 from services.inference.domain.tables import USAGE, UsageScope
+from services.inference.domain.usage.calls import CANCELLED, ERROR
 
 GROUPS: Mapping[str, str] = {
     "model": "model",

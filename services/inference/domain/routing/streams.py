@@ -5,17 +5,17 @@ from typing import Any, Protocol
 
 from core.errors import PorticoError
 from core.http.ports import Stream
-from services.inference.domain import calls, tokens
-from services.inference.domain.answers.chunks import Chunk, ChunkStream
-from services.inference.domain.answers.completions import chunks_of
-from services.inference.domain.answers.errors import malformed
-from services.inference.domain.answers.events import Kind, kind_of
-from services.inference.domain.answers.headers import Pairs
-from services.inference.domain.calls import CANCELLED, ModelCall
-from services.inference.domain.metering import Meter
-from services.inference.domain.requests import ClientOptions
-from services.inference.domain.sending import ProviderSender
-from services.inference.domain.tokens import TokenUsage
+from services.inference.domain.codecs.errors import malformed
+from services.inference.domain.codecs.events import Kind, kind_of
+from services.inference.domain.codecs.headers import Pairs
+from services.inference.domain.codecs.openai.chunks import Chunk, ChunkStream
+from services.inference.domain.codecs.openai.completions import chunks_of
+from services.inference.domain.pipeline.requests import ClientOptions
+from services.inference.domain.routing.sending import ProviderSender
+from services.inference.domain.usage import calls, tokens
+from services.inference.domain.usage.calls import CANCELLED, ModelCall
+from services.inference.domain.usage.metering import Meter
+from services.inference.domain.usage.tokens import TokenUsage
 
 HEAD_TICKS = 2
 COMMENT_TICKS = 3

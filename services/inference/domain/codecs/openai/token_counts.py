@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from services.inference.domain.tokens import MAX_TOKENS, TokenUsage
+from services.inference.domain.usage.tokens import MAX_TOKENS, TokenUsage
 
 
 def read_usage(usage: object, *, generates: bool = True) -> TokenUsage | None:

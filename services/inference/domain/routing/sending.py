@@ -12,10 +12,10 @@ from core.offload import offload
 from core.resilience import RETRYABLE_STATUSES, Resilience, Retryable, RetryBudget
 from core.runtime_pool import Lease, RuntimePool
 from core.tasks import Tasks
-from services.inference.domain.answers.errors import Refusal, refusal
-from services.inference.domain.answers.headers import Headers, forbids_retry, rate_limits, retry_after
-from services.inference.domain.calls import ModelCall
-from services.inference.domain.routes import ClientKey, Route
+from services.inference.domain.codecs.errors import Refusal, refusal
+from services.inference.domain.codecs.headers import Headers, forbids_retry, rate_limits, retry_after
+from services.inference.domain.routing.routes import ClientKey, Route
+from services.inference.domain.usage.calls import ModelCall
 from services.inference.ports import Client
 
 T = TypeVar("T")

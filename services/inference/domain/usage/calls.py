@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from core import context
 from core.context import Identity
 from core.errors import PorticoError, Unauthenticated
-from services.inference.domain.answers.headers import Pairs
-from services.inference.domain.routes import Route
-from services.inference.domain.tokens import NO_USAGE, TokenUsage
+from services.inference.domain.codecs.headers import Pairs
+from services.inference.domain.routing.routes import Route
+from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 SUCCESS, ERROR, CANCELLED = "success", "error", "cancelled"
 CHAT, EMBEDDING = "chat", "embedding"

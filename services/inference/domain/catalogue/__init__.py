@@ -1,0 +1,1 @@
+"""What a project can call: providers, models and their prices."""

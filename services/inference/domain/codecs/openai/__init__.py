@@ -1,0 +1,1 @@
+"""The codec of OpenAI's format and its dialects: chat completions and embeddings."""

@@ -1,0 +1,1 @@
+"""The echo driver: a provider inside the process."""

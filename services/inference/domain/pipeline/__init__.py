@@ -1,0 +1,1 @@
+"""The pipeline that answers model calls: the exchange, the steps, and their order."""

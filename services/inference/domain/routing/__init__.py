@@ -1,0 +1,1 @@
+"""Where a call goes: routes, targets, sending, and the streams that come back."""

@@ -1,0 +1,1 @@
+"""Token counts, usage records and reports."""
