@@ -1,0 +1,1 @@
+"""The wire formats of callers: their requests become canonical, canonical answers become theirs."""

@@ -1,0 +1,125 @@
+"""Answers: what a step gets from the next one and returns, whole and streamed alike."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from core.errors import PorticoError
+from services.inference.domain.usage.calls import CANCELLED, ERROR, SUCCESS
+from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
+
+Chunk = dict[str, Any]
+"""Of a streamed chat: OpenAI's chunk, with `choices[].delta`. Of a whole one: the completion, with `choices[].message`.
+Of another operation: its whole answer."""
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Answer(ABC):
+    """An answer that is read chunk by chunk. A whole answer is a stream of one complete chunk.
+
+    Call `next` until it has `ended`, then look at `error`; call `close` in any case.
+    """
+
+    __slots__ = ("_watchers", "dropped", "ended", "error", "finish_reason", "limits", "status", "usage")
+
+    def __init__(self, dropped: tuple[str, ...] = (), limits: Pairs = ()) -> None:
+        self.dropped = dropped
+        """Fields of the request that were not sent to the provider."""
+        self.limits = limits
+        """Headers that tell the provider's rate limits."""
+        self.ended = False
+        self.error: PorticoError | None = None
+        """What broke the answer off, after the chunks that came before."""
+        self.status = SUCCESS
+        """Known once it has ended, as are `usage` and `finish_reason`."""
+        self.usage: TokenUsage = NO_USAGE
+        self.finish_reason = ""
+        """Of the first choice."""
+        self._watchers: list[Callable[[Answer], None]] = []
+
+    @abstractmethod
+    async def next(self) -> list[Chunk]:
+        """The chunks that came together, as soon as there are any. None at the end, or because nothing has come for so
+        long that the client should hear something. Never raises PorticoError: see `error`."""
+
+    def fail(self, error: PorticoError) -> None:
+        """End the answer with this error, because what `next` gave out cannot be used."""
+        self.error = error
+        if not self.ended:
+            self._end(ERROR)
+
+    async def close(self) -> None:
+        """Release what the answer holds. If it has not ended, the client has gone."""
+        if not self.ended:
+            self._end(CANCELLED)
+
+    def when_ended(self, watcher: Callable[["Answer"], None]) -> None:
+        """Call the watcher once, when the answer has ended, in whatever way. It must not raise."""
+        self._watchers.append(watcher)
+
+    def _end(self, status: str) -> None:
+        """Set what is known at the end before this is called."""
+        self.ended = True
+        self.status = status
+        for watcher in self._watchers:
+            watcher(self)
+
+
+class WholeAnswer(Answer):
+    """An answer that is there already, in one chunk or more."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(
+        self,
+        chunks: list[Chunk],
+        usage: TokenUsage,
+        finish_reason: str = "",
+        dropped: tuple[str, ...] = (),
+        limits: Pairs = (),
+    ) -> None:
+        super().__init__(dropped, limits)
+        self.usage = usage
+        self.finish_reason = finish_reason
+        self._chunks = chunks
+
+    async def next(self) -> list[Chunk]:
+        if self.ended:
+            return []
+        self._end(SUCCESS)
+        return self._chunks
+
+
+class WrappedAnswer(Answer):
+    """An answer that a step changes on its way out: implement `change`."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Answer) -> None:
+        super().__init__(inner.dropped, inner.limits)
+        self.inner = inner
+
+    async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+        """What goes out for these chunks; `last`: there will be no more. To break the answer off, return what may still
+        go out after a call of `fail`."""
+        return chunks
+
+    async def next(self) -> list[Chunk]:
+        inner = self.inner
+        if self.ended:
+            return []
+        found = await inner.next()
+        if inner.ended:
+            self.usage, self.finish_reason = inner.usage, inner.finish_reason
+        elif not found:
+            return found
+        changed = list(await self.change(found, last=inner.ended))
+        if inner.ended and not self.ended:
+            self.error = inner.error
+            self._end(inner.status)
+        return changed
+
+    async def close(self) -> None:
+        await super().close()
+        await self.inner.close()
