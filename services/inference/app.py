@@ -22,12 +22,14 @@ from services.inference.adapters.http import HttpClientFactory
 from services.inference.domain.catalogue.drivers import ModelDriver, offered_drivers
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
-from services.inference.domain.codecs.openai.embeddings import Embeddings
-from services.inference.domain.pipeline.chat import Chat
+from services.inference.domain.codecs.formats import codecs
+from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
-from services.inference.domain.routing.routes import ClientKey, Route, RouteKey, Routes
+from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
+from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.reports import Reports
 from services.inference.ports import Client, ClientFactory
@@ -55,8 +57,7 @@ class Domain:
     routes: Routes
     meter: Meter
     keep_alive: KeepAlive
-    chat: Chat
-    embeddings: Embeddings
+    pipeline: Pipeline
     reports: Reports
 
 
@@ -93,6 +94,10 @@ def assemble(
         drivers or offered_drivers(echo=settings.echo_driver),
     )
     models = Models(store, providers)
+    meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    keep_alive = KeepAlive()
+    max_bytes = _max_answer_bytes(settings)
+    sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)
     routes = Routes(
         providers,
         models,
@@ -100,11 +105,11 @@ def assemble(
         pool,
         clients,
         tasks,
+        codecs=codecs(max_event_bytes=max_bytes),
+        steps=steps(),
+        send=sender.send,
         idle_seconds=settings.provider_idle_seconds,
     )
-    meter = Meter(store, tasks, capacity=settings.usage_buffer)
-    sender = ProviderSender(_resilience(settings), clients, tasks, attempts=settings.retry_attempts)
-    keep_alive = KeepAlive()
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     return Domain(
@@ -116,8 +121,7 @@ def assemble(
         routes=routes,
         meter=meter,
         keep_alive=keep_alive,
-        chat=Chat(routes, sender, meter, keep_alive, max_answer_bytes=_max_answer_bytes(settings)),
-        embeddings=Embeddings(routes, sender, meter),
+        pipeline=Pipeline(routes, Metering(meter), attempts=settings.retry_attempts),
         reports=Reports(store),
     )
 
@@ -170,12 +174,12 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
         ServiceRegistration(
             f"{package}.OpenAIService",
             openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
-            OpenAIServicer(domain.chat, domain.embeddings),
+            OpenAIServicer(domain.pipeline),
         ),
         ServiceRegistration(
             f"{package}.InferenceService",
             inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-            InferenceServicer(domain.chat, domain.embeddings),
+            InferenceServicer(domain.pipeline),
         ),
         ServiceRegistration(
             f"{package}.ProviderService",

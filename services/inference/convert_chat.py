@@ -9,10 +9,10 @@ from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.convert import usage_message
 from services.inference.domain.codecs.errors import malformed
-from services.inference.domain.codecs.openai.chunks import Chunk
-from services.inference.domain.codecs.openai.embeddings import Embedded
-from services.inference.domain.pipeline.chat import Completion
-from services.inference.domain.pipeline.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS, Body
+from services.inference.domain.codecs.openai.embeddings import vectors
+from services.inference.domain.pipeline.answer import Chunk
+from services.inference.domain.pipeline.exchange import Body
+from services.inference.domain.pipeline.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS
 from services.inference.domain.usage.tokens import TokenUsage
 
 _PLAIN = ("temperature", "top_p", "max_completion_tokens", "n", "seed")
@@ -47,17 +47,16 @@ def chat_body(request: pb.ChatRequest) -> Body:
     return body | extra
 
 
-def chat_response(completion: Completion) -> pb.ChatResponse:
+def chat_response(body: Chunk, usage: TokenUsage) -> pb.ChatResponse:
     """The typed message of OpenAI's completion. Raises UpstreamFailed for an answer whose parts have other types than
     OpenAI's."""
-    body = completion.body
     with _Typed():
         return pb.ChatResponse(
             id=body.get("id") or "",
             model=body["model"],
             created=body.get("created") or 0,
             choices=[_choice(each) for each in body["choices"]],
-            usage=usage_message(completion.usage),
+            usage=usage_message(usage),
         )
 
 
@@ -85,11 +84,11 @@ def embedding_body(request: pb.EmbedRequest) -> Body:
     return body
 
 
-def embed_response(embedded: Embedded) -> pb.EmbedResponse:
+def embed_response(answer: Chunk, usage: TokenUsage) -> pb.EmbedResponse:
     return pb.EmbedResponse(
-        model=embedded.fields["model"],
-        embeddings=[pb.Embedding(values=each.numbers()) for each in embedded.vectors()],
-        usage=usage_message(embedded.usage),
+        model=answer["model"],
+        embeddings=[pb.Embedding(values=each.numbers()) for each in vectors(answer)],
+        usage=usage_message(usage),
     )
 
 

@@ -11,6 +11,8 @@ from core.providers.drivers import Field, Host, Values, whole_number
 from services.inference.ports import Endpoint
 
 ECHO = "echo"
+OPENAI = "openai"
+"""The wire format; see `codecs/formats.py`."""
 MAX_DELAY_MS = 10_000
 _OPENAI_URL = "https://api.openai.com/v1"
 _AZURE_VERSION = "2024-10-21"
@@ -19,10 +21,12 @@ _AZURE_VERSION = "2024-10-21"
 @dataclass(frozen=True)
 class ModelDriver(drivers.Driver):
     """`endpoint` makes the address from settings and credentials; None: the driver needs no network.
-    `paths` gives chat's and embeddings' path, with the query, for a model's name at the provider."""
+    `paths` gives chat's and embeddings' path, with the query, for a model's name at the provider. `format` is the wire
+    format that its servers speak."""
 
     endpoint: Callable[[Values, Values], Endpoint] | None
     paths: Callable[[Values, str], tuple[str, str]]
+    format: str = OPENAI
 
     async def check(self, credentials: Values, settings: Values) -> None:
         if self.endpoint is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from core.errors import PorticoError
+from core.errors import FailedPrecondition, PorticoError
 from services.inference.domain.codecs.errors import Refusal
 from services.inference.domain.codecs.scrubbing import Scrub
 from services.inference.domain.pipeline.answer import Chunk
@@ -94,3 +94,22 @@ class Codec(Protocol):
 
     def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:
         """What an answer of this HTTP status, which is not 2xx, means to the caller."""
+
+
+class Unserved:
+    """Stands for the codec that a driver does not have: refuses every request."""
+
+    def __init__(self, driver: str, category: str) -> None:
+        self._message = f"The driver {driver} cannot call models of the category {category}."
+
+    def encode(self, exchange: Exchange, model: TargetModel) -> Encoded:
+        raise FailedPrecondition(self._message, reason="CATEGORY_NOT_SERVED", field="model")
+
+    def whole(self, data: bytes, exchange: Exchange, model: TargetModel) -> Decoded:
+        raise NotImplementedError
+
+    def stream(self, exchange: Exchange, model: TargetModel) -> ChunkReader:
+        raise NotImplementedError
+
+    def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:
+        raise NotImplementedError

@@ -123,3 +123,16 @@ class WrappedAnswer(Answer):
     async def close(self) -> None:
         await super().close()
         await self.inner.close()
+
+
+async def read_whole(answer: Answer) -> Chunk:
+    """The one chunk of an answer that is not streamed. Closes the answer. Raises PorticoError."""
+    chunks: list[Chunk] = []
+    try:
+        while not answer.ended:
+            chunks += await answer.next()
+    finally:
+        await answer.close()
+    if answer.error is not None:
+        raise answer.error
+    return chunks[0]

@@ -1,9 +1,7 @@
-"""OpenAI's requests: parsed once, checked where Portico reads them, shaped for the model, passed on otherwise."""
+"""Canonical requests: parsed once, checked where Portico reads them, passed on otherwise."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from types import NoneType
-from typing import Any
 
 import msgspec
 
@@ -11,10 +9,7 @@ from core import json_bodies, json_shape
 from core.errors import InvalidInput, PorticoError
 from core.fields import count
 from core.offload import offload_request
-from services.inference.domain.json_values import NotJson, encode
-from services.inference.domain.routing.routes import Route
-
-Body = dict[str, Any]
+from services.inference.domain.pipeline.exchange import Body
 
 LARGE_BODY_BYTES = 256 * 1024
 """Of a body that is read in the worker thread, and only if it holds no more values than json_shape.DEFAULT allows. To
@@ -27,33 +22,11 @@ MAX_STOPS = 256
 MAX_INPUTS = 2_048
 """Texts, or lists of token ids, of one embedding call."""
 _MAX_REQUEST_ID = 128
-_REQUEST_ID = "request_id"
+REQUEST_ID = "request_id"
 """Portico's own field, which providers reject."""
 _JSON = msgspec.json.Decoder()
 _MAYBE_BOOL, _MAYBE_OBJECT, _MAYBE_LIST = (bool, NoneType), (dict, NoneType), (list, NoneType)
 """Made once: a union such as `bool | None` is made anew wherever it stands."""
-
-
-@dataclass(slots=True)
-class ClientOptions:
-    """Options of a request for Portico itself, read from the request as it came."""
-
-    body: Body
-    request_id: str
-    stream: bool
-    usage: bool
-    """Whether a stream is to end with its usage."""
-
-
-@dataclass(slots=True)
-class Shaped:
-    """A request shaped for the provider, and what Portico does to the answer."""
-
-    body: Body
-    stream: bool
-    """Whether the provider is asked for a stream."""
-    dropped: tuple[str, ...]
-    """Fields that were removed because the model rejects them."""
 
 
 async def read(data: bytes) -> Body:
@@ -76,14 +49,9 @@ def read_json(data: bytes) -> Body:
     return body
 
 
-def write_json(body: Body) -> bytes:
-    """Encode a request body. Raises InvalidInput for what can be read but not written: nesting beyond 254 levels."""
-    try:
-        return encode(body)
-    except NotJson:
-        raise InvalidInput(
-            "The body is not valid JSON: it is nested too deeply.", reason="INVALID_JSON", field="body"
-        ) from None
+def too_deep() -> PorticoError:
+    """The error for a body that can be read but not written."""
+    return InvalidInput("The body is not valid JSON: it is nested too deeply.", reason="INVALID_JSON", field="body")
 
 
 def check_chat(body: Body) -> None:
@@ -136,51 +104,16 @@ def check_embedding(body: Body) -> None:
         raise _invalid("dimensions", "must be a positive integer")
 
 
-def client_options(body: Body, request_id: str) -> ClientOptions:
-    """The client options of a chat that was checked. `request_id` is for a caller who has none of their own."""
-    own = own_request_id(body, request_id) if _REQUEST_ID in body else request_id
-    if not body.get("stream"):
-        return ClientOptions(body, own, False, False)
+def wants_usage(body: Body) -> bool:
+    """Whether a streamed chat is to end with its usage."""
     options = body.get("stream_options")
-    return ClientOptions(body, own, True, bool(options and options.get("include_usage")))
+    return bool(options and options.get("include_usage"))
 
 
 def own_request_id(body: Body, default: str) -> str:
     """The caller's own `request_id`; the default where there is none."""
-    given = body.get(_REQUEST_ID)
+    given = body.get(REQUEST_ID)
     return given if isinstance(given, str) and 0 < len(given) <= _MAX_REQUEST_ID else default
-
-
-def shape_chat(body: Body, route: Route) -> Shaped:
-    """The request as the model's settings want it, which asks for a stream's usage in any case."""
-    shaped = shape(body, route)
-    sent = shaped.body
-    if sent.get("stream") and route.whole_with_tools and sent.get("tools"):
-        del sent["stream"]
-    if not sent.get("stream"):
-        sent.pop("stream_options", None)
-        return shaped
-    shaped.stream = True
-    if "stream_options" not in route.unsupported:
-        sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    return shaped
-
-
-def shape(body: Body, route: Route) -> Shaped:
-    """The request with the model's settings and its name at the provider. `body` stays what the caller asked for: its
-    wishes for the answer are read from there."""
-    sent = {**body, "model": route.model_id}
-    for name, value in route.defaults:
-        sent.setdefault(name, value)
-    if route.extra:
-        sent.update(route.extra)
-    sent.pop(_REQUEST_ID, None)
-    if not route.unsupported:
-        return Shaped(sent, False, ())
-    dropped = tuple(name for name in route.unsupported if name in sent)
-    for name in dropped:
-        del sent[name]
-    return Shaped(sent, False, dropped)
 
 
 def _check_model(body: Body) -> None:

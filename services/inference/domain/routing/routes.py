@@ -6,10 +6,9 @@ beside the calls, when a route is used that was last checked `REFRESH_SECONDS` a
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from core import logs
@@ -20,10 +19,16 @@ from core.providers.records import ACTIVE, Provider
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
-from services.inference.domain.catalogue.models import DEFAULT_TIMEOUT, Model, Models, Pricing
+from services.inference.domain.catalogue.models import DEFAULT_TIMEOUT, EMBEDDING, Model, Models
 from services.inference.domain.catalogue.providers import ModelProviders
-from services.inference.domain.codecs.scrubbing import Scrub, scrubber
+from services.inference.domain.codecs.codec import Unserved
+from services.inference.domain.codecs.formats import Codecs
+from services.inference.domain.codecs.scrubbing import scrubber
 from services.inference.domain.echo.upstream import EchoUpstream
+from services.inference.domain.pipeline.answer import Answer
+from services.inference.domain.pipeline.exchange import Exchange
+from services.inference.domain.pipeline.step import Next, StepFactory, compile_steps
+from services.inference.domain.routing.targets import ClientKey, Target
 from services.inference.ports import Client, ClientFactory
 
 REFRESH_SECONDS = 5.0
@@ -35,9 +40,6 @@ log = logs.get(__name__)
 RouteKey = tuple[str, str, str]
 """Tenant, project, model key."""
 
-ClientKey = tuple[str, str, str, float]
-"""Tenant, project, provider, and when it was last changed."""
-
 
 @dataclass(slots=True, eq=False)
 class Route:
@@ -45,25 +47,11 @@ class Route:
 
     project: Project
     model_key: str
-    model_id: str
     category: str
-    provider_key: str
+    target: Target
     provider_active: bool
-    breaker: tuple[str, str, str, str]
-    """Tenant, project, provider and its model: whose calls fail together. One model that is out of order says nothing
-    of the provider's others."""
-    client_key: ClientKey
-    make_client: Callable[[], Awaitable[Client]]
-    """Makes the client, where the pool has none of `client_key`."""
-    chat_target: bytes
-    embeddings_target: bytes
-    defaults: tuple[tuple[str, Any], ...]
-    extra: dict[str, Any]
-    unsupported: tuple[str, ...]
-    whole_with_tools: bool
-    timeouts: Timeouts
-    pricing: Pricing
-    scrub: Scrub
+    answer: Next
+    """The pipeline's steps, compiled for this model."""
     version: tuple[float, ...]
     checked: float = 0.0
     """Monotonic seconds."""
@@ -72,7 +60,8 @@ class Route:
 
 class Routes:
     """Finds routes. `pool` holds them; `clients` the connections of each version of a provider, which are used under a
-    lease. A provider may be silent within an answer for `idle_seconds`."""
+    lease. `steps` are compiled into each route; `send` is what follows the last of them. A provider may be silent
+    within an answer for `idle_seconds`."""
 
     def __init__(
         self,
@@ -83,6 +72,9 @@ class Routes:
         clients: RuntimePool[ClientKey, Client],
         tasks: Tasks,
         *,
+        codecs: Codecs,
+        steps: Sequence[StepFactory],
+        send: Callable[[Exchange, Target], Awaitable[Answer]],
         idle_seconds: float,
     ) -> None:
         self._providers = providers
@@ -91,6 +83,9 @@ class Routes:
         self._pool = pool
         self._clients = clients
         self._tasks = tasks
+        self._codecs = codecs
+        self._steps = steps
+        self._send = send
         self._idle_seconds = idle_seconds
         self._changes = 0
         for changes in (providers.changes, models.changes):
@@ -180,6 +175,19 @@ class Routes:
             ) from None
 
     def _route(self, project: Project, model: Model, provider: Provider, now: float) -> Route:
+        target = self._target(project, model, provider)
+        return Route(
+            project=project,
+            model_key=model.key,
+            category=model.category,
+            target=target,
+            provider_active=provider.status == ACTIVE,
+            answer=compile_steps(self._steps, project, model, lambda exchange: self._send(exchange, target)),
+            version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
+            checked=now,
+        )
+
+    def _target(self, project: Project, model: Model, provider: Provider) -> Target:
         driver, settings = self._providers.driver_of(provider, field="model"), model.settings
         credentials = self._providers.credentials(project, provider)
         endpoint = driver.endpoint(provider.settings, credentials) if driver.endpoint else None
@@ -193,27 +201,22 @@ class Routes:
 
         key_prefix = (project.tenant.slug, project.id, provider.id)
         self._drop_older((*key_prefix, provider.updated_at))
-        return Route(
-            project=project,
+        return Target(
             model_key=model.key,
             model_id=model.model_id,
-            category=model.category,
-            provider_key=provider.key,
-            provider_active=provider.status == ACTIVE,
-            breaker=(*key_prefix, model.model_id),
-            client_key=(*key_prefix, provider.updated_at),
-            make_client=make_client,
-            chat_target=(base + chat).encode(),
-            embeddings_target=(base + embeddings).encode(),
             defaults=tuple(settings.request_defaults.items()),
             extra=dict(settings.extra_body),
             unsupported=settings.unsupported_params,
             whole_with_tools=settings.disable_streaming_with_tools,
+            scrub=scrubber(tuple(credentials.values()), model.model_id, model.key),
+            provider_key=provider.key,
+            codec=self._codecs.get((driver.format, model.category)) or Unserved(driver.id, model.category),
+            breaker=(*key_prefix, model.model_id),
+            client_key=(*key_prefix, provider.updated_at),
+            make_client=make_client,
+            path=(base + (embeddings if model.category == EMBEDDING else chat)).encode(),
             timeouts=self._timeouts(settings.timeout or DEFAULT_TIMEOUT),
             pricing=model.pricing,
-            scrub=scrubber(tuple(credentials.values()), model.model_id, model.key),
-            version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
-            checked=now,
         )
 
     def _timeouts(self, seconds: float) -> Timeouts:

@@ -1,24 +1,25 @@
 """Sending of requests to providers, with retries and a circuit breaker; refusals become Portico's errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
 
 from core import logs
 from core.errors import PorticoError
 from core.http.ports import Stream
 from core.offload import offload
-from core.resilience import RETRYABLE_STATUSES, Resilience, Retryable, RetryBudget
+from core.resilience import RETRYABLE_STATUSES, Resilience, Retryable
 from core.runtime_pool import Lease, RuntimePool
 from core.tasks import Tasks
-from services.inference.domain.codecs.errors import Refusal, refusal
+from services.inference.domain.codecs.codec import Encoded
+from services.inference.domain.codecs.errors import Refusal
 from services.inference.domain.codecs.headers import Headers, forbids_retry, rate_limits, retry_after
-from services.inference.domain.routing.routes import ClientKey, Route
-from services.inference.domain.usage.calls import ModelCall
+from services.inference.domain.codecs.openai.completions import chunks_of
+from services.inference.domain.pipeline.answer import Answer, WholeAnswer
+from services.inference.domain.pipeline.exchange import Exchange
+from services.inference.domain.routing.streams import KeepAlive, ProviderStream
+from services.inference.domain.routing.targets import ClientKey, Target
+from services.inference.domain.usage import calls
 from services.inference.ports import Client
-
-T = TypeVar("T")
 
 _TOO_MANY, _OVERLOADED = 429, 529
 _RETRYABLE = (RETRYABLE_STATUSES | {_OVERLOADED}) - {_TOO_MANY}
@@ -29,68 +30,99 @@ log = logs.get(__name__)
 
 
 class ProviderSender:
-    """Sends a call's request to its route: `attempts` times at most, the first one included."""
+    """Sends an exchange to a target. A body of more than `max_answer_bytes` is refused."""
 
     def __init__(
-        self, resilience: Resilience, clients: RuntimePool[ClientKey, Client], tasks: Tasks, *, attempts: int
+        self,
+        resilience: Resilience,
+        clients: RuntimePool[ClientKey, Client],
+        tasks: Tasks,
+        keep_alive: KeepAlive,
+        *,
+        max_answer_bytes: int,
     ) -> None:
         self._resilience = resilience
         self._clients = clients
         self._tasks = tasks
-        self._retries = attempts - 1
+        self._keep_alive = keep_alive
+        self._max_answer_bytes = max_answer_bytes
 
-    async def post(self, call: ModelCall, route: Route, target: bytes, body: bytes, read: Callable[[bytes], T]) -> T:
-        """Send a request and return what `read` makes of the whole answer, if that is large in the worker thread; it
-        may raise Refusal, which is then as good as a refusing status. Raises PorticoError."""
-        with self._clients.lease(route.client_key) or await self._lease(route) as client:
-
-            async def attempt() -> T:
-                answer = await client.upstream.post(
-                    target, client.headers, body, timeouts=route.timeouts, deadline=call.deadline
-                )
-                try:
-                    if not 200 <= answer.status < 300:
-                        raise refusal(answer.status, answer.body, route.scrub)
-                    call.limits = rate_limits(answer.headers)
-                    return await offload(partial(read, answer.body), len(answer.body))
-                except Refusal as refused:
-                    raise _error(refused, answer.headers) from None
-
+    async def send(self, exchange: Exchange, target: Target) -> Answer:
+        """The target's answer: of a stream, once its first chunk has come. Nothing is tried again after that. Raises
+        PorticoError."""
+        exchange.call.target = target
+        encoded = target.codec.encode(exchange, target)
+        with self._clients.lease(target.client_key) or await self._lease(target) as client:
+            attempt = self._stream if encoded.stream else self._post
             return await self._resilience.call(
-                route.breaker, attempt, budget=RetryBudget(self._retries), deadline=_give_up(call, route)
+                target.breaker,
+                partial(attempt, exchange, target, encoded, client),
+                budget=exchange.retries,
+                deadline=_give_up(exchange, target),
             )
 
-    async def stream(
-        self, call: ModelCall, route: Route, target: bytes, body: bytes, begin: Callable[[Stream], Awaitable[T]]
-    ) -> T:
-        """Send a request and return what `begin` makes of an answer whose head has come; it may raise Refusal as in
-        `post`. Nothing is tried again once it has returned. Raises PorticoError."""
-        with self._clients.lease(route.client_key) or await self._lease(route) as client:
+    async def _post(self, exchange: Exchange, target: Target, encoded: Encoded, client: Client) -> Answer:
+        answer = await client.upstream.post(
+            target.path,
+            client.headers,
+            encoded.data,
+            extra_headers=encoded.headers,
+            timeouts=target.timeouts,
+            deadline=exchange.call.deadline,
+        )
+        try:
+            if not 200 <= answer.status < 300:
+                raise target.codec.refusal(answer.status, answer.body, target)
+            return await self._whole(exchange, target, encoded, answer.body, answer.headers)
+        except Refusal as refused:
+            raise _error(refused, answer.headers) from None
 
-            async def attempt() -> T:
-                answer = await client.upstream.stream(
-                    target, client.headers, body, timeouts=route.timeouts, deadline=call.deadline
-                )
-                try:
-                    if not 200 <= answer.status < 300:
-                        raise refusal(answer.status, await answer.read(MAX_ERROR_BYTES), route.scrub)
-                    call.limits = rate_limits(answer.headers)
-                    return await begin(answer)
-                except Refusal as refused:
-                    await answer.aclose()
-                    raise _error(refused, answer.headers) from None
-                except BaseException:
-                    await answer.aclose()
-                    raise
-
-            return await self._resilience.call(
-                route.breaker, attempt, budget=RetryBudget(self._retries), deadline=_give_up(call, route)
+    async def _stream(self, exchange: Exchange, target: Target, encoded: Encoded, client: Client) -> Answer:
+        answer = await client.upstream.stream(
+            target.path,
+            client.headers,
+            encoded.data,
+            extra_headers=encoded.headers,
+            timeouts=target.timeouts,
+            deadline=exchange.call.deadline,
+        )
+        try:
+            if not 200 <= answer.status < 300:
+                raise target.codec.refusal(answer.status, await answer.read(MAX_ERROR_BYTES), target)
+            stream = ProviderStream(
+                exchange,
+                answer,
+                target.codec.stream(exchange, target),
+                self._keep_alive,
+                self._drain,
+                encoded.dropped,
+                rate_limits(answer.headers),
             )
+            start = await stream.open()
+            if start is None:
+                return stream
+            rest = await answer.read(self._max_answer_bytes, seconds=target.timeouts.body)
+            return await self._whole(exchange, target, encoded, start + rest, answer.headers)
+        except Refusal as refused:
+            await answer.aclose()
+            raise _error(refused, answer.headers) from None
+        except BaseException:
+            await answer.aclose()
+            raise
 
-    async def _lease(self, route: Route) -> Lease[Client]:
-        return await self._clients.acquire(route.client_key, route.make_client)
+    async def _whole(
+        self, exchange: Exchange, target: Target, encoded: Encoded, data: bytes, headers: Headers
+    ) -> WholeAnswer:
+        """A whole answer, read in the worker thread if it is large. Raises Refusal, UpstreamFailed."""
+        exchange.call.first_byte = exchange.call.first_byte or calls.now()
+        read = await offload(partial(target.codec.whole, data, exchange, target), len(data))
+        chunks = chunks_of(read.body, with_usage=exchange.with_usage) if exchange.stream else [read.body]
+        return WholeAnswer(chunks, read.usage, read.finish_reason, encoded.dropped, rate_limits(headers))
 
-    def drain(self, stream: Stream) -> None:
+    async def _lease(self, target: Target) -> Lease[Client]:
+        return await self._clients.acquire(target.client_key, target.make_client)
+
+    def _drain(self, stream: Stream) -> None:
         """Read what follows the last event, so that the connection can be used again; nobody waits for it."""
         try:
             self._tasks.spawn("drain stream", _drain(stream))
@@ -120,7 +152,8 @@ def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
     return Retryable(error, error.retry_after) if again and not error.final else error
 
 
-def _give_up(call: ModelCall, route: Route) -> float:
+def _give_up(exchange: Exchange, target: Target) -> float:
     """The time until which a provider must have begun to answer, over all attempts; monotonic seconds."""
-    limit = call.started + route.timeouts.first_byte
+    call = exchange.call
+    limit = call.started + target.timeouts.first_byte
     return limit if call.deadline is None else min(limit, call.deadline)

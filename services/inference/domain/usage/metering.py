@@ -39,8 +39,8 @@ class Meter:
 
 
 def _document(call: ModelCall) -> Document:
-    route, usage = call.route, call.usage
-    pricing = Pricing() if route is None else route.pricing
+    target, usage = call.target, call.usage
+    pricing = Pricing() if target is None else target.pricing
     return {
         "createdAt": call.began,
         "day": datetime.fromtimestamp(call.began, UTC).strftime("%Y-%m-%d"),
@@ -48,8 +48,8 @@ def _document(call: ModelCall) -> Document:
         "tokenId": call.identity.token_id,
         "userId": call.identity.subject,
         "model": call.model[:_MAX_MODEL],
-        "modelId": "" if route is None else route.model_id,
-        "providerKey": "" if route is None else route.provider_key,
+        "modelId": "" if target is None else target.model_id,
+        "providerKey": "" if target is None else target.provider_key,
         "operation": call.operation,
         "status": call.status,
         "errorReason": call.error_reason,

@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 from core import context
 from core.context import Identity, Kind, RequestContext
 from core.errors import Unavailable
+from core.resilience import RetryBudget
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.inference.domain.catalogue.models import Pricing
 from services.inference.domain.codecs.openai.token_counts import read_usage
+from services.inference.domain.pipeline.answer import Answer
+from services.inference.domain.pipeline.exchange import Exchange
+from services.inference.domain.pipeline.metering import Metering
 from services.inference.domain.tables import USAGE
 from services.inference.domain.usage import calls, tokens
 from services.inference.domain.usage.metering import Meter, cost_nanos
@@ -132,8 +136,12 @@ async def test_a_call_is_recorded_as_it_ended() -> None:
     meter = Meter(store, Tasks(), capacity=10)
     context.bind(RequestContext("r", Identity(project, "u", Kind.API, frozenset("*"), "t", 0.0, None)))
     call = calls.begin(calls.CHAT, "m" * 300)
-    call.failed(Unavailable("away", reason="AWAY"))
-    meter.add(call)
+
+    async def away(exchange: Exchange) -> Answer:
+        raise Unavailable("away", reason="AWAY")
+
+    with pytest.raises(Unavailable):
+        await Metering(meter)(Exchange(call, {}, "r", False, False, RetryBudget()), away)
     await meter.flush()
     (record,) = (await store.find(project, USAGE)).items
     assert record["id"].startswith("use_")

@@ -1,4 +1,4 @@
-"""The embedding pipeline: vectors pass through unparsed, unless they have another form than the client asked for."""
+"""OpenAI's embeddings: vectors pass through unparsed, unless they have another form than the client asked for."""
 
 import base64
 import binascii
@@ -6,28 +6,24 @@ import re
 import sys
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from core import json_bodies
-from core.errors import InvalidInput, PorticoError
+from core.errors import InvalidInput
 from core.limits import MAX_ANSWER_BYTES
-from services.inference.domain.catalogue.models import EMBEDDING
+from services.inference.domain.codecs.codec import ChunkReader, Decoded, Encoded, TargetModel
 from services.inference.domain.codecs.error_reports import report_of
-from services.inference.domain.codecs.errors import malformed, reported
-from services.inference.domain.codecs.headers import Pairs
+from services.inference.domain.codecs.errors import Refusal, malformed, refusal, reported
+from services.inference.domain.codecs.openai.shaping import shaped, written
 from services.inference.domain.codecs.openai.token_counts import read_usage
+from services.inference.domain.codecs.scrubbing import Scrub
 from services.inference.domain.json_values import BYTE_ORDER_MARK, NotJson, decode_leniently
-from services.inference.domain.pipeline import requests
-from services.inference.domain.pipeline.requests import Body
-from services.inference.domain.routing.routes import Route, Routes
-from services.inference.domain.routing.sending import ProviderSender
-from services.inference.domain.usage import calls, tokens
-from services.inference.domain.usage.calls import CANCELLED
-from services.inference.domain.usage.metering import Meter
+from services.inference.domain.pipeline.answer import Chunk
+from services.inference.domain.pipeline.exchange import Exchange
+from services.inference.domain.usage import tokens
 from services.inference.domain.usage.tokens import TokenUsage
 
 FLOAT, BASE64 = "float", "base64"
@@ -77,85 +73,52 @@ _EMBEDDING = msgspec.json.Decoder(list[float] | str)
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(slots=True)
-class Embedded:
-    """The answer: OpenAI's object with the public model key, its `data` still JSON."""
+class OpenAIEmbeddings:
+    """The codec `openai` for embeddings. The answer's `data` stays JSON, see `vectors` and `as_json`."""
 
-    fields: dict[str, Any]
-    usage: TokenUsage
-    dropped: tuple[str, ...]
-    limits: Pairs = ()
+    def encode(self, exchange: Exchange, model: TargetModel) -> Encoded:
+        request, dropped = shaped(exchange.request, model)
+        return Encoded(written(request), False, dropped)
 
-    @property
-    def size(self) -> int:
-        """Bytes of JSON, but for some."""
-        return len(self.fields["data"])
-
-    def json(self) -> bytes:
-        return _ENCODER.encode(self.fields)
-
-    def vectors(self) -> list[Vector]:
-        """In the order of the inputs. Raises UpstreamFailed."""
-        return sorted(_vectors(self.fields["data"]), key=lambda each: each.index)
-
-
-class Embeddings:
-    """The pipeline: check, find the route, shape, send, make the answer the client's, record."""
-
-    def __init__(self, routes: Routes, sender: ProviderSender, meter: Meter) -> None:
-        self._routes = routes
-        self._sender = sender
-        self._meter = meter
-
-    async def answer(self, body: Body) -> Embedded:
-        """Answer OpenAI's request. Raises PorticoError."""
-        requests.check_embedding(body)
-        call = calls.begin(calls.EMBEDDING, body["model"])
-        request_id = requests.own_request_id(body, call.request_id)
+    def whole(self, data: bytes, exchange: Exchange, model: TargetModel) -> Decoded:
+        """Vectors have the form that the request asks for."""
+        request = exchange.request
         try:
-            route = call.route = await self._routes.find(call.identity.project, call.model, EMBEDDING)
-            shaped = requests.shape(body, route)
-            data = requests.write_json(shaped.body)
+            fields: dict[str, Any] = _ANSWER.decode(data.removeprefix(BYTE_ORDER_MARK))
+            usage = read_usage(msgspec.json.decode(fields["usage"]), generates=False) if "usage" in fields else None
+        except json_bodies.UNREADABLE:
+            fields = {}
+        form = _form(fields["data"]) if "data" in fields else None
+        if form is None or "error" in fields:
+            _check_error(data, model.scrub)
+        if form is None:
+            raise malformed()
+        wanted = request.get("encoding_format") or FLOAT
+        if form != wanted:
+            fields["data"] = Raw(_converted(fields["data"], wanted))
+        if usage is None:
+            usage = TokenUsage(tokens.estimate(tokens.input_characters(request["input"])), estimated=True)
+            fields["usage"] = {"prompt_tokens": usage.input, "total_tokens": usage.total}
+        fields.update(object="list", model=model.model_key)
+        return Decoded(fields, usage)
 
-            def read(answer: bytes) -> tuple[dict[str, Any], TokenUsage]:
-                call.first_byte = calls.now()
-                return _answer_to(body, answer, route, request_id)
+    def stream(self, exchange: Exchange, model: TargetModel) -> ChunkReader:
+        raise TypeError("embeddings are not streamed")
 
-            fields, call.usage = await self._sender.post(call, route, route.embeddings_target, data, read)
-        except PorticoError as error:
-            call.failed(error)
-            raise
-        except BaseException:  # cancelled: the client has gone
-            call.status = CANCELLED
-            raise
-        finally:
-            self._meter.add(call)
-        return Embedded(fields, call.usage, shaped.dropped, call.limits)
-
-
-def _answer_to(request: Body, data: bytes, route: Route, request_id: str) -> tuple[dict[str, Any], TokenUsage]:
-    """The answer as the client gets it, and its usage. Raises Refusal, UpstreamFailed."""
-    try:
-        fields: dict[str, Any] = _ANSWER.decode(data.removeprefix(BYTE_ORDER_MARK))
-        usage = read_usage(msgspec.json.decode(fields["usage"]), generates=False) if "usage" in fields else None
-    except json_bodies.UNREADABLE:
-        fields = {}
-    form = _form(fields["data"]) if "data" in fields else None
-    if form is None or "error" in fields:
-        _check_error(data, route)
-    if form is None:
-        raise malformed()
-    wanted = request.get("encoding_format") or FLOAT
-    if form != wanted:
-        fields["data"] = Raw(_converted(fields["data"], wanted))
-    if usage is None:
-        usage = TokenUsage(tokens.estimate(tokens.input_characters(request["input"])), estimated=True)
-        fields["usage"] = {"prompt_tokens": usage.input, "total_tokens": usage.total}
-    fields.update(object="list", model=route.model_key, request_id=request_id)
-    return fields, usage
+    def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:
+        return refusal(status, body, model.scrub)
 
 
-def _check_error(data: bytes, route: Route) -> None:
+def vectors(answer: Chunk) -> list[Vector]:
+    """The vectors of an answer in the order of the inputs. Raises UpstreamFailed."""
+    return sorted(_vectors(answer["data"]), key=lambda each: each.index)
+
+
+def as_json(answer: Chunk) -> bytes:
+    return _ENCODER.encode(answer)
+
+
+def _check_error(data: bytes, scrub: Scrub) -> None:
     """Check an answer for an error. Raises Refusal where the provider reports an error, UpstreamFailed for what is no
     JSON."""
     try:
@@ -163,7 +126,7 @@ def _check_error(data: bytes, route: Route) -> None:
     except NotJson:
         raise malformed() from None
     if (report := report_of(answer)) is not None:
-        raise reported(report, route.scrub)
+        raise reported(report, scrub)
 
 
 def _form(data: Raw) -> str | None:

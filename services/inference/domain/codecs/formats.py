@@ -1,0 +1,20 @@
+"""The codecs of the service, by provider format and category of model."""
+
+from collections.abc import Mapping
+
+from services.inference.domain.catalogue.drivers import OPENAI
+from services.inference.domain.catalogue.models import EMBEDDING, LLM
+from services.inference.domain.codecs.codec import Codec
+from services.inference.domain.codecs.openai.chat import OpenAIChat
+from services.inference.domain.codecs.openai.embeddings import OpenAIEmbeddings
+
+Codecs = Mapping[tuple[str, str], Codec]
+"""By a driver's `format` and a model's category."""
+
+
+def codecs(*, max_event_bytes: int) -> Codecs:
+    """`max_event_bytes` bounds one event of a stream."""
+    return {
+        (OPENAI, LLM): OpenAIChat(max_event_bytes=max_event_bytes),
+        (OPENAI, EMBEDDING): OpenAIEmbeddings(),
+    }

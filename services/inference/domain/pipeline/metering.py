@@ -1,0 +1,41 @@
+"""Metering, the outermost step: a usage record of every call, whatever became of it."""
+
+from functools import partial
+
+from core.errors import PorticoError
+from services.inference.domain.pipeline.answer import Answer
+from services.inference.domain.pipeline.exchange import Exchange
+from services.inference.domain.pipeline.step import Next
+from services.inference.domain.usage import tokens
+from services.inference.domain.usage.calls import CANCELLED, CHAT, ERROR, ModelCall
+from services.inference.domain.usage.metering import Meter
+
+
+class Metering:
+    """The step. Nothing of it runs per chunk: the answer tells when it has ended."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    async def __call__(self, exchange: Exchange, call_next: Next) -> Answer:
+        call = exchange.call
+        try:
+            answer = await call_next(exchange)
+        except PorticoError as error:
+            call.status, call.error_reason = ERROR, error.reason
+            self._meter.add(call)
+            raise
+        except BaseException:  # cancelled: the client has gone
+            call.status = CANCELLED
+            if call.operation == CHAT:
+                call.usage = tokens.estimated(tokens.request_characters(exchange.request), 0)
+            self._meter.add(call)
+            raise
+        answer.when_ended(partial(self._add, call))
+        return answer
+
+    def _add(self, call: ModelCall, answer: Answer) -> None:
+        call.status, call.usage, call.finish_reason = answer.status, answer.usage, answer.finish_reason
+        if answer.error is not None:
+            call.error_reason = answer.error.reason
+        self._meter.add(call)

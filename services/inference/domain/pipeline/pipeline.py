@@ -1,0 +1,68 @@
+"""The pipeline: every call to a model, of every frontend, goes through here.
+
+The order of the steps, outermost first:
+
+    metering            a usage record of every call, refused ones too; before the model is looked up
+    admission           quotas and budgets: reserve before, settle when the answer has ended
+    prompt              a prompt that the request names becomes messages
+    memory
+    input guardrails
+    cache
+    output guardrails
+    routing             the innermost: it sends the request to a target
+
+`steps` is the list of those between metering and routing that the service has. They are compiled for a model when its
+route is made, so one that does not apply to a model is not even called for it.
+"""
+
+from collections.abc import Sequence
+
+from core.resilience import RetryBudget
+from services.inference.domain.pipeline import requests
+from services.inference.domain.pipeline.answer import Answer
+from services.inference.domain.pipeline.exchange import Body, Exchange
+from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.step import StepFactory
+from services.inference.domain.routing.routes import Routes
+from services.inference.domain.usage import calls
+
+
+def steps() -> Sequence[StepFactory]:
+    """The steps of a route in their order, without the first and the last."""
+    return ()
+
+
+class Pipeline:
+    """Answers exchanges. `attempts` is the most that one of them may send to providers, the first included."""
+
+    def __init__(self, routes: Routes, metering: Metering, *, attempts: int) -> None:
+        self._routes = routes
+        self._metering = metering
+        self._retries = attempts - 1
+
+    async def chat(self, request: Body) -> tuple[Exchange, Answer]:
+        """Answer a canonical chat of the present caller. Raises PorticoError."""
+        requests.check_chat(request)
+        streamed = bool(request.get("stream"))
+        exchange = self._begin(calls.CHAT, request, streamed, streamed and requests.wants_usage(request))
+        return exchange, await self.answer(exchange)
+
+    async def embeddings(self, request: Body) -> tuple[Exchange, Answer]:
+        """Answer a canonical embedding request of the present caller. Raises PorticoError."""
+        requests.check_embedding(request)
+        exchange = self._begin(calls.EMBEDDING, request, False, False)
+        return exchange, await self.answer(exchange)
+
+    async def answer(self, exchange: Exchange) -> Answer:
+        """Answer an exchange. Raises PorticoError."""
+        return await self._metering(exchange, self._routed)
+
+    async def _routed(self, exchange: Exchange) -> Answer:
+        call = exchange.call
+        route = await self._routes.find(call.identity.project, call.model, calls.CATEGORIES[call.operation])
+        return await route.answer(exchange)
+
+    def _begin(self, operation: str, request: Body, stream: bool, with_usage: bool) -> Exchange:
+        call = calls.begin(operation, request["model"], streamed=stream)
+        own = requests.own_request_id(request, call.request_id)
+        return Exchange(call, request, own, stream, with_usage, RetryBudget(self._retries))

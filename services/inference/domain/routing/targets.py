@@ -1,0 +1,30 @@
+"""Targets: a provider's model, compiled for calls."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from core.http.ports import Timeouts
+from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.codecs.codec import Codec, TargetModel
+from services.inference.ports import Client
+
+ClientKey = tuple[str, str, str, float]
+"""Tenant, project, provider, and when it was last changed."""
+
+
+@dataclass(slots=True, eq=False)
+class Target(TargetModel):
+    """One model of one provider, ready to be called."""
+
+    provider_key: str
+    codec: Codec
+    breaker: tuple[str, str, str, str]
+    """Tenant, project, provider and its model: whose calls fail together. One model that is out of order says nothing
+    of the provider's others."""
+    client_key: ClientKey
+    make_client: Callable[[], Awaitable[Client]]
+    """Makes the client, where the pool has none of `client_key`."""
+    path: bytes
+    """With the query."""
+    timeouts: Timeouts
+    pricing: Pricing

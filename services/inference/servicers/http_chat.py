@@ -1,0 +1,70 @@
+"""Chat over HTTP, for every frontend."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from google.api.httpbody_pb2 import HttpBody
+
+from core.errors import PorticoError
+from core.rpc.call import CallContext
+from services.inference.domain.frontends.frontend import EventWriter, Frontend
+from services.inference.domain.pipeline.answer import Answer, Chunk, read_whole
+from services.inference.domain.pipeline.pipeline import Pipeline
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+DROPPED = "x-portico-dropped-params"
+
+
+class HasBody(Protocol):
+    """A request that is an HTTP body."""
+
+    @property
+    def body(self) -> HttpBody: ...
+
+
+class HttpChat:
+    """Answers the requests of a frontend: with one message, or a message for all chunks that came together."""
+
+    def __init__(self, pipeline: Pipeline, frontend: Frontend) -> None:
+        self._pipeline = pipeline
+        self._frontend = frontend
+
+    async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
+        frontend = self._frontend
+        body = await frontend.read(request.body.data)
+        del request  # it may be large, and the answer may take long
+        exchange, answer = await self._pipeline.chat(body)
+        del body
+        if not exchange.stream:
+            completion = await read_whole(answer)
+            add_headers(answer, context)
+            yield HttpBody(content_type=JSON, data=frontend.whole(exchange, completion, answer))
+            return
+        try:
+            add_headers(answer, context)
+            events = frontend.events(exchange)
+            while not answer.ended:
+                chunks = await answer.next()
+                data = _written(events, answer, chunks)
+                yield HttpBody(
+                    content_type=EVENTS, data=data + events.end(answer) if answer.ended else data or frontend.keep_alive
+                )
+        finally:
+            await answer.close()
+
+
+def _written(events: EventWriter, answer: Answer, chunks: list[Chunk]) -> bytes:
+    try:
+        return events.write(chunks)
+    except PorticoError as error:
+        answer.fail(error)
+        return b""
+
+
+def add_headers(answer: Answer, context: CallContext) -> None:
+    """Tell the client which parameters were not passed on, and the provider's rate limits."""
+    if answer.dropped:
+        context.add_header(DROPPED, ",".join(answer.dropped), native=True)
+    for name, value in answer.limits:
+        context.add_header(name, value, native=True)
