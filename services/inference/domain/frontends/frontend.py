@@ -1,5 +1,6 @@
 """The frontend: one format that callers speak over HTTP."""
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from services.inference.domain.pipeline.answer import Answer, Chunk
@@ -22,7 +23,7 @@ class Frontend(Protocol):
     keep_alive: bytes
     """An event that clients skip."""
 
-    async def read(self, data: bytes) -> Body:
+    def read(self, data: bytes) -> Awaitable[Body]:
         """The canonical request of a body. Raises InvalidInput, whose field is the caller's name of it."""
 
     def whole(self, exchange: Exchange, completion: Chunk, answer: Answer) -> bytes:

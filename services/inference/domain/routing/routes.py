@@ -91,6 +91,14 @@ class Routes:
         for changes in (providers.changes, models.changes):
             changes.subscribe(self.forget)
 
+    def known(self, project: Project, model: str, category: str) -> Route | None:
+        """The route of a model key where it is in memory and need not be checked now; else `find` it. Raises as
+        `find`."""
+        route = self._pool.lookup((project.tenant.slug, project.id, model))
+        if route is None or time.monotonic() - route.checked > REFRESH_SECONDS:
+            return None
+        return _usable(route, category)
+
     async def find(self, project: Project, model: str, category: str) -> Route:
         """Find the route of a model key. Raises NotFound (the model), InvalidInput (another category),
         FailedPrecondition (disabled provider)."""
@@ -104,17 +112,7 @@ class Routes:
                 route = await self._checked(key, route)
             elif age > REFRESH_SECONDS and not route.checking:
                 self._check_beside(key, route)
-        if route.category != category:
-            raise InvalidInput(
-                f"The model {route.model_key} is of the category {route.category}; this call needs {category}.",
-                reason="WRONG_MODEL_CATEGORY",
-                field="model",
-            )
-        if not route.provider_active:
-            raise FailedPrecondition(
-                f"The provider of the model {route.model_key} is disabled.", reason="PROVIDER_DISABLED", field="model"
-            )
-        return route
+        return _usable(route, category)
 
     def forget(self, project: Project) -> None:
         """Forget the project's routes after a change: no call that begins after this uses what was before."""
@@ -227,3 +225,18 @@ class Routes:
         """Drop clients of the provider as it was before, which hold credentials that nobody may use any more."""
         if self._clients.lookup(key) is None:
             self._clients.invalidate(lambda each: each[:3] == key[:3] and each != key)
+
+
+def _usable(route: Route, category: str) -> Route:
+    """The route. Raises InvalidInput, FailedPrecondition where this call cannot use it."""
+    if route.category != category:
+        raise InvalidInput(
+            f"The model {route.model_key} is of the category {route.category}; this call needs {category}.",
+            reason="WRONG_MODEL_CATEGORY",
+            field="model",
+        )
+    if not route.provider_active:
+        raise FailedPrecondition(
+            f"The provider of the model {route.model_key} is disabled.", reason="PROVIDER_DISABLED", field="model"
+        )
+    return route

@@ -10,7 +10,7 @@ from core.offload import offload
 from core.resilience import RETRYABLE_STATUSES, Resilience, Retryable
 from core.runtime_pool import Lease, RuntimePool
 from core.tasks import Tasks
-from services.inference.domain.codecs.codec import Encoded
+from services.inference.domain.codecs.codec import Decoded, Encoded
 from services.inference.domain.codecs.errors import Refusal
 from services.inference.domain.codecs.headers import Headers, forbids_retry, rate_limits, retry_after
 from services.inference.domain.codecs.openai.completions import chunks_of
@@ -73,7 +73,8 @@ class ProviderSender:
         try:
             if not 200 <= answer.status < 300:
                 raise target.codec.refusal(answer.status, answer.body, target)
-            return await self._whole(exchange, target, encoded, answer.body, answer.headers)
+            read = await offload(partial(target.codec.whole, answer.body, exchange, target), len(answer.body))
+            return _whole(exchange, encoded, read, answer.headers)
         except Refusal as refused:
             raise _error(refused, answer.headers) from None
 
@@ -102,22 +103,15 @@ class ProviderSender:
             if start is None:
                 return stream
             rest = await answer.read(self._max_answer_bytes, seconds=target.timeouts.body)
-            return await self._whole(exchange, target, encoded, start + rest, answer.headers)
+            data = start + rest
+            read = await offload(partial(target.codec.whole, data, exchange, target), len(data))
+            return _whole(exchange, encoded, read, answer.headers)
         except Refusal as refused:
             await answer.aclose()
             raise _error(refused, answer.headers) from None
         except BaseException:
             await answer.aclose()
             raise
-
-    async def _whole(
-        self, exchange: Exchange, target: Target, encoded: Encoded, data: bytes, headers: Headers
-    ) -> WholeAnswer:
-        """A whole answer, read in the worker thread if it is large. Raises Refusal, UpstreamFailed."""
-        exchange.call.first_byte = exchange.call.first_byte or calls.now()
-        read = await offload(partial(target.codec.whole, data, exchange, target), len(data))
-        chunks = chunks_of(read.body, with_usage=exchange.with_usage) if exchange.stream else [read.body]
-        return WholeAnswer(chunks, read.usage, read.finish_reason, encoded.dropped, rate_limits(headers))
 
     async def _lease(self, target: Target) -> Lease[Client]:
         return await self._clients.acquire(target.client_key, target.make_client)
@@ -150,6 +144,13 @@ def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
     error.final = error.final or forbids_retry(headers)
     again = status in _RETRYABLE or (status == _TOO_MANY and error.retry_after is not None)
     return Retryable(error, error.retry_after) if again and not error.final else error
+
+
+def _whole(exchange: Exchange, encoded: Encoded, read: Decoded, headers: Headers) -> WholeAnswer:
+    call = exchange.call
+    call.first_byte = call.first_byte or calls.now()
+    chunks = chunks_of(read.body, with_usage=exchange.with_usage) if exchange.stream else [read.body]
+    return WholeAnswer(chunks, read.usage, read.finish_reason, encoded.dropped, rate_limits(headers))
 
 
 def _give_up(exchange: Exchange, target: Target) -> float:

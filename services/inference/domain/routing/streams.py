@@ -39,19 +39,6 @@ class ProviderStream(Answer):
     """A provider's stream as an answer. `open` it first. `drain` reads what follows the last event, so that the
     connection can be used again."""
 
-    __slots__ = (
-        "_body",
-        "_chunks",
-        "_drain",
-        "_exchange",
-        "_first",
-        "_keep_alive",
-        "_opened",
-        "_silent_ticks",
-        "_stream",
-        "_woken",
-    )
-
     def __init__(
         self,
         exchange: Exchange,
