@@ -26,6 +26,7 @@ from services.inference.domain.codecs.formats import codecs
 from services.inference.domain.pipeline.metering import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
+from services.inference.domain.routing.innermost import Routing
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
@@ -95,6 +96,7 @@ def assemble(
     )
     models = Models(store, providers)
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    metering = Metering(meter)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
     sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)
@@ -107,7 +109,7 @@ def assemble(
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(),
-        send=sender.send,
+        innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
@@ -121,7 +123,7 @@ def assemble(
         routes=routes,
         meter=meter,
         keep_alive=keep_alive,
-        pipeline=Pipeline(routes, Metering(meter), attempts=settings.retry_attempts),
+        pipeline=Pipeline(routes, metering, attempts=settings.retry_attempts),
         reports=Reports(store),
     )
 
