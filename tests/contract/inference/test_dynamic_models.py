@@ -85,7 +85,7 @@ async def test_the_first_rule_that_holds_chooses_and_the_record_says_so(
     await dynamic(caller, rules=[first, second])
     answer = await caller.chat()
     assert (said(answer), answer["model"]) == ("large", "large")
-    assert caller.headers["x-portico-route"].endswith("model=large; decision=rule; label=greeting%3B polite")
+    assert str(caller.headers["x-portico-route"]).endswith("model=large; decision=rule; label=greeting%3B polite")
     (record,) = await caller.records(1)
     assert (record.model, record.provider_key) == ("m", "large")
     (choice,) = record.decision.dynamic
@@ -130,8 +130,8 @@ async def test_a_chosen_model_that_was_deleted_falls_back(caller: Caller) -> Non
     assert said(await caller.chat()) == "large"
 
 
-DECIDER = {"modelKey": "judge", "labels": [{"label": "Hard", "targetModelKey": "large", "description": "?"}]}
-ASKING = {"strategy": "model-based", "decider": DECIDER}
+DECIDER: dict[str, Any] = {"modelKey": "judge", "labels": [{"label": "Hard", "targetModelKey": "large", "description": "?"}]}
+ASKING: dict[str, Any] = {"strategy": "model-based", "decider": DECIDER}
 
 
 class TestDeciders:
@@ -207,5 +207,5 @@ async def test_it_is_listed_and_changed_as_a_model(caller: Caller) -> None:
     await caller.harness.models.UpdateModel(changed, metadata=caller.metadata)
     assert said(await caller.chat()) == "large"
     for wrong in ({"settings": pb.ModelSettings()}, {"model_id": "x"}, {"provider_key": "small"}):
-        request = pb.UpdateModelRequest(id="m", **wrong)  # type: ignore[arg-type]  # one field each
+        request = pb.UpdateModelRequest(id="m", **wrong)
         await refused(caller.harness.models.UpdateModel(request, metadata=caller.metadata))
