@@ -157,12 +157,16 @@ def check_vector(values: Vector, spec: IndexSpec, field: str = "vector") -> None
 def normalised(values: Vector, metric: Metric) -> Vector:
     """The values as an engine is to compare them: for cosine, a vector that is too short or too long to be normalised
     in 32 bits becomes a unit vector, calculated in 64 bits; every other vector stays as it is."""
-    if metric is not Metric.COSINE:
-        return values
+    return values if metric is not Metric.COSINE else with_length(values)[0]
+
+
+def with_length(values: Vector) -> tuple[Vector, float]:
+    """`normalised` for the cosine metric, and the Euclidean length of what it returns."""
     length = math.hypot(*values)
     if _SAFE_LENGTHS[0] <= length <= _SAFE_LENGTHS[1]:
-        return values
-    return array("f", [value / length for value in values])
+        return values, length
+    unit = array("f", [value / length for value in values])
+    return unit, math.hypot(*unit)
 
 
 def _has_large(values: Vector) -> bool:
