@@ -51,7 +51,7 @@ class AuditLog:
         self._refusals = Tally(refusals, clock)
         self._writer = WriteBehind(store, AUDIT_LOG, tasks, "aud", to_document, capacity=_CAPACITY)
         self._unsettled: BoundedDict[str, tuple[Tenant, Document]] = BoundedDict(_CAPACITY)
-        """By entry: outcomes that the store has not taken yet."""
+        """Outcomes that the store has not taken yet, by entry."""
         self._going: set[asyncio.Task[None]] = set()
 
     # -- written ahead
@@ -162,7 +162,7 @@ class AuditLog:
         return done
 
     async def _try(self, tenant: Tenant, id: str, changes: Mapping[str, Any]) -> bool:
-        """Whether the store has taken the changes, or never will."""
+        """Write the changes. True if the store has taken them or never will; False to try again."""
         try:
             await self._store.update(tenant, AUDIT_LOG, id, changes)
         except FailedPrecondition:  # the tenant has been removed meanwhile

@@ -52,7 +52,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Actor(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """Who asked, and by which call. `id` is a user's, or the name of a service."""
+    """Actor of a change and the call that it was made by. `id` is a user's, or the name of a service."""
 
     kind: str = Kind.SERVICE.value
     id: str = ""
@@ -96,7 +96,7 @@ class AuditEntry(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True
     ip_address: str = ""
     user_agent: str = ""
     reason: str = ""
-    """Of the error, where the outcome is no success."""
+    """Reason of the error, where the outcome is no success."""
     count: int = 1
     last_at: float | None = None
     metadata: Mapping[str, str] = {}

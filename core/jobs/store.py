@@ -21,7 +21,7 @@ from core.tenancy import MAIN, AllProjects, Project, Tenant
 _ORPHAN_SECONDS = 60.0
 """An entry whose job has not appeared after this long was left by a crash."""
 _MISSING_SECONDS = 0.5
-"""Until then, one whose job has not appeared is looked at again after so long, and does not keep others waiting."""
+"""Delay before an entry whose job has not appeared is looked at again; it keeps no others waiting."""
 
 Clock = Callable[[], float]
 

@@ -25,7 +25,7 @@ from core.tenancy import Tenant
 log = logs.get(__name__)
 
 _CANCEL_SECONDS = 1.5
-"""How long a handler that is stopped gets to clean up."""
+"""Time that a stopped handler gets to clean up."""
 _PRUNE_SECONDS = 3600.0
 _INTERRUPTED = "The service was interrupted while it worked on this, too often to try again."
 _OUR_FAULT = "Something went wrong on our side. Quote the job's id when you report it."
@@ -53,7 +53,7 @@ class Worker:
         self._runs: dict[str, JobRun] = {}
         self._per_tenant: Counter[str] = Counter()
         self._served: dict[str, float] = {}
-        """When each tenant with work last got a turn, on the monotonic clock."""
+        """Time of the last turn of each tenant with work, on the monotonic clock."""
         self._pruned: BoundedDict[Tenant, float] = BoundedDict(10_000)
 
     def start(self) -> None:
@@ -110,7 +110,7 @@ class Worker:
         return len(self._running) < self._limits.running
 
     async def _turn_of(self, tenant: str) -> bool:
-        """Whether a job of the tenant was begun, so that another turn may find one more."""
+        """Begin a due job of the tenant. True if there was one, so that another turn may find one more."""
         running = self._per_tenant[tenant]
         if not self._room or running >= self._limits.running_per_tenant or self._stopping:
             return False

@@ -52,7 +52,7 @@ class RemovalFeed:
             log.warning("deleted projects not removed yet", reason=error.reason)
 
     async def _listed(self) -> list[pb.DeletedProject]:
-        """Those that are acknowledged are no longer listed, so the first page is all that is ever asked for."""
+        """List deleted projects. Acknowledged ones are no longer listed, so the first page suffices."""
         request = pb.ListDeletedProjectsRequest(service=self._service, page_size=_PAGE)
         answer = await self._auth.ListDeletedProjects(request, metadata=self._metadata, timeout=_CALL_SECONDS)
         return list(answer.projects)

@@ -104,7 +104,7 @@ class Table(Generic[T]):
         return await self.set_fields(scope, id, fields, where=where)
 
     async def set_fields(self, scope: Scope, id: str, fields: Document, *, where: Where | None = None) -> T | None:
-        """As `update`, for fields of a document that the record may not know."""
+        """Update as `update`, for fields of a document that the record may not know."""
         document = await self._store.update(scope, self._collection, id, fields, where=where)
         return None if document is None else from_document(self._record, document)
 

@@ -1,4 +1,4 @@
-"""What the contract suites run on. A further store is one more entry of WORLDS."""
+"""Backends of the contract suites. A further store is one more entry of WORLDS."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.support.unreliable_store import unreliable
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[dict[str, Any]]:
-    """What asyncpg's `connect` takes."""
+    """Arguments of asyncpg's `connect` for a running server."""
     with postgres() as connection:
         yield connection
 
@@ -52,7 +52,7 @@ class Backend(Protocol):
     def open(self, schema: Schema) -> DocumentStore: ...
 
     def traces(self, slug: str) -> bool:
-        """Whether anything of the tenant is kept."""
+        """Return whether anything of the tenant is kept."""
 
 
 class SqliteBackend:

@@ -45,11 +45,11 @@ class Step:
     rpc: str
     fields: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
     resource: str | Callable[[dict[str, Any]], str]
-    """What its entry must name."""
+    """Resource that its entry must name."""
     denied_resource: str | None = None
-    """What the entry of a refusal names, where that is not the same."""
+    """Resource that the entry of a refusal names, where that is not the same."""
     keep: Callable[[Any], Mapping[str, Any]] = lambda answer: {}
-    """What later steps need of the answer."""
+    """Choice of what later steps need of the answer."""
 
 
 class Walk:

@@ -21,7 +21,7 @@ from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
 MAX_SESSION_SECONDS = 30 * 86_400.0
-"""More than any session may live, whatever the setting was when it began."""
+"""Longest life of any session, whatever the setting was when it began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ class Tokens:
         return float(int(self._clock() + self._max_days * _DAY))
 
     def _expiry(self, caller: Caller, asked: float | None) -> float:
-        """When a token ends for which this was asked: as late as may be where nothing was."""
+        """Return the expiry of a token for which this one was asked; where none was, the latest allowed."""
         latest = min(self._latest_expiry, caller.lives_until)
         if asked is None:
             return latest

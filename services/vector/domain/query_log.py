@@ -66,7 +66,7 @@ class QueryLog:
         )
 
     def add(self, record: QueryRecord) -> None:
-        """Never waits and never raises. Of the matches nothing is held but their number and the first one's score."""
+        """Log a query. Never waits and never raises. Keeps only the number of matches and the first one's score."""
         self.records.add(record.location.scope, record.document(time.time()))
 
     async def flush(self) -> None:

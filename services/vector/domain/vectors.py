@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CallerInfo:
-    """What the query log records of a caller."""
+    """The caller, as the query log records it."""
 
     request_id: str
     token_id: str
@@ -80,7 +80,7 @@ class Vectors:
         return await self._on(ref, search)
 
     async def fetch(self, ref: IndexRef, ids: Sequence[str]) -> list[Point]:
-        """Those that there are, in the order asked for."""
+        """Fetch the points that exist, in the order asked for."""
         check_ids(ids, MAX_FETCH)
 
         async def find(resolved: ResolvedIndex, engine: VectorEngine) -> list[Point]:

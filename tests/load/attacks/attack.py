@@ -31,7 +31,7 @@ Strike = Callable[[Target, Counter[str]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """Something that is cheap to send and would be expensive to serve, repeated by `workers` at a time."""
+    """An attack: calls that are cheap to send and would be expensive to serve, repeated by `workers` at a time."""
 
     target: str
     """`edge`, or the service that is attacked."""

@@ -1,4 +1,4 @@
-"""Who may create and drop tenants' databases."""
+"""Right to create and drop tenants' databases."""
 
 import ast
 from pathlib import Path

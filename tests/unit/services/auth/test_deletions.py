@@ -1,4 +1,4 @@
-"""Deleting a project, cut off at every point: it is finished, or has not happened."""
+"""Project deletions cut off at every point: finished, or not begun."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

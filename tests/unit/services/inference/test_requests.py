@@ -10,7 +10,7 @@ from services.inference.domain.routes import Route
 
 
 class Settings:
-    """What shaping reads of a route."""
+    """Settings of a route that shaping reads."""
 
     model_id = "upstream-model"
     defaults: tuple[tuple[str, Any], ...] = ()

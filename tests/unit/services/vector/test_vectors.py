@@ -1,4 +1,4 @@
-"""What is asked of vectors before an engine sees them, and what is kept of queries."""
+"""Checks of vectors before an engine sees them, and records of queries."""
 
 import asyncio
 import threading
