@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import sha256
+from math import inf
 from typing import Protocol
 
 from core.providers import drivers
@@ -99,6 +100,8 @@ class FileDriver(drivers.Driver):
     """A kind of provider. `open` makes a store from credentials and settings and connects to nothing yet."""
 
     open: Callable[[Values, Values], FileStore]
+    max_object_bytes: float = inf
+    """Size of the largest object that its stores take."""
 
 
 class Converter(Protocol):

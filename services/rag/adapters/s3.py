@@ -44,7 +44,9 @@ from services.rag.ports import BucketLocation, FileDriver, StoredObject, project
 log = logs.get(__name__)
 
 PART_BYTES = 8 * 1024 * 1024
-"""Size of a part of a multipart upload, which is what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
+"""Size of a part of a multipart upload, which is what one upload holds in memory."""
+MAX_PARTS = 10_000
+"""Most parts that S3 takes of a multipart upload."""
 _READ = 256 * 1024
 _DEFAULT_REGION = "us-east-1"
 
@@ -322,6 +324,7 @@ def driver(guard: OutboundGuard) -> FileDriver:
             ),
         ),
         open=lambda credentials, settings: S3Store(options(credentials, settings), guard),
+        max_object_bytes=MAX_PARTS * PART_BYTES,
         hosts=_hosts,
     )
 

@@ -140,6 +140,19 @@ class TestProvidersAndModels:
         listed = await harness.models.ListModels(request, metadata=caller.metadata)
         assert [each.key for each in listed.providers] == ["p"]
 
+    async def test_providers_and_drivers_tell_the_categories_of_models(self, harness: Harness, caller: Caller) -> None:
+        listed = await harness.providers.ListProviders(
+            provider_service_pb2.ListProvidersRequest(), metadata=caller.metadata
+        )
+        request = provider_service_pb2.GetProviderRequest(id="p")
+        got = await harness.providers.GetProvider(request, metadata=caller.metadata)
+        drivers = await harness.providers.ListDrivers(
+            provider_service_pb2.ListDriversRequest(), metadata=caller.metadata
+        )
+        described = [*listed.providers, got.provider, *drivers.drivers]
+        assert len(described) > 2
+        assert {tuple(each.capabilities.categories) for each in described} == {("llm", "embedding")}
+
     async def test_a_provider_in_use_stays(self, harness: Harness, caller: Caller) -> None:
         delete = provider_service_pb2.DeleteProviderRequest(id="p")
         error = await refused(harness.providers.DeleteProvider(delete, metadata=caller.metadata))
