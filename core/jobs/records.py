@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from core.audit.records import Actor
 from core.storage.ports import JSON, TEXT, TIME, Collection, Level
 from core.storage.table import Record
 from core.tenancy import Project, Tenant
@@ -76,7 +77,7 @@ class Job(Record, frozen=True):
     lease_owner: str | None = None
     """Made anew with every claim, so it tells apart two holders in one process too."""
     lease_until: float | None = None
-    actor: Mapping[str, Any] = {}
+    actor: Actor = Actor()
     """Actor who asked for it, in the form of the audit log."""
     hooked: bool = False
     """True if its kind has an end hook."""

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 from core.audit import changes as audit
-from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
@@ -55,7 +54,7 @@ class JobStore:
             max_attempts=max_attempts,
             due_at=now,
             unique_key=unique_key or None,
-            actor=to_document(audit.actor()),
+            actor=audit.actor(),
             hooked=self._kind_has_hook(kind),
         )
         await self._index.insert(MAIN, JobIndexEntry(job.id, scope.tenant.slug, scope.id, kind, now, now))

@@ -11,7 +11,7 @@ from core.audit import changes as audit
 from core.bounded import BoundedDict
 from core.context import JobContext, RequestContext
 from core.errors import PorticoError, Unavailable
-from core.jobs.audit import JobRecorder, actor_of
+from core.jobs.audit import JobRecorder
 from core.jobs.ends import call_end_hook
 from core.jobs.identity import ServiceTokens, acting
 from core.jobs.kinds import JobKind
@@ -139,7 +139,7 @@ class Worker:
             return
         kind = self._kinds[job.kind]
         context.bind(RequestContext(request_id=job.id, job=JobContext(job.id, job.kind, entry.scope)))
-        audit.act_for(actor_of(job))
+        audit.act_for(job.actor)
         if job.status.ended:
             await call_end_hook(self._job_store, kind.on_end, entry.scope, job, self._limits)
             return

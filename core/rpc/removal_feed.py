@@ -7,12 +7,13 @@ acknowledged when its removal is a durable job here.
 import grpc
 
 from core import logs
-from core.audit.records import actor_from
+from core.audit.records import Actor
 from core.config import Secret
 from core.errors import PorticoError
 from core.project_removal import Removals
 from core.rpc.channel import open_channel
 from core.rpc.headers import SERVICE_SECRET
+from core.storage.table import from_document
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from portico.auth.v1 import trust_service_pb2 as pb
@@ -59,7 +60,7 @@ class RemovalFeed:
 
     async def _begin(self, deleted: pb.DeletedProject) -> None:
         project = Project(Tenant(deleted.tenant), deleted.project)
-        await self._removals.begin(project, actor_from(dict(deleted.actor)))
+        await self._removals.begin(project, from_document(Actor, dict(deleted.actor)))
         request = pb.AcknowledgeDeletedProjectRequest(
             service=self._service, tenant=deleted.tenant, project=deleted.project
         )

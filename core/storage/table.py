@@ -23,7 +23,8 @@ _PAGE = 50
 
 class Record(msgspec.Struct, frozen=True, rename="camel"):
     """Base of stored records. A document spells the fields in lowerCamelCase and leaves out what is None; what it has
-    beyond the fields, of a later version, is ignored."""
+    beyond the fields, of a later version, is ignored. Where a subclass omits defaults, `msgspec.to_builtins` alone
+    makes its documents, in half the time of `to_document`: for records that are written often."""
 
     hidden: ClassVar[frozenset[str]] = frozenset()
     """Names of fields that `repr` must not show."""

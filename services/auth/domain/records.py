@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from core.audit.records import Actor
 from core.storage.table import Record
 from services.auth.domain.permissions import SEE_ALL_PROJECTS, scopes_of
 
@@ -135,7 +136,7 @@ class Deletion(Record, frozen=True):
     tenant: str
     project: str
     created_at: float
-    actor: Mapping[str, str] = {}
+    actor: Actor = Actor()
     published: bool | None = None
 
 
