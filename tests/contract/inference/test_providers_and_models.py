@@ -12,6 +12,8 @@ from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_harness import API_KEY, Caller, Harness, field_of, reason_of, refused
 
+pytestmark = pytest.mark.each_store
+
 
 class TestProvidersAndModels:
     async def test_credentials_never_come_out(

@@ -22,6 +22,8 @@ from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.each_store
+
 
 async def test_every_project_has_the_default_bucket_and_provider(client: RagClient) -> None:
     page = await client.call(client.buckets.ListBuckets, bucket_pb.ListBucketsRequest())
