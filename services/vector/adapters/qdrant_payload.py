@@ -34,7 +34,7 @@ def engine_id(id: str, location: str = "") -> str:
 
 
 def cursor(after: str) -> str | None:
-    """Where a scroll goes on: the engine's id of the next point. Raises InvalidInput."""
+    """Return where a scroll goes on: the engine's id of the next point. Raises InvalidInput."""
     try:
         return str(uuid.UUID(after)) if after else None
     except ValueError:
