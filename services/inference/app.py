@@ -15,6 +15,7 @@ from portico.inference.v1 import (
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
+    prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
@@ -26,6 +27,8 @@ from services.inference.domain.codecs.formats import codecs
 from services.inference.domain.pipeline.metering import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
+from services.inference.domain.prompts.comments import Comments
+from services.inference.domain.prompts.prompts import Prompts
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
@@ -35,6 +38,7 @@ from services.inference.domain.usage.reports import Reports
 from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
+from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
@@ -59,6 +63,8 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    prompts: Prompts
+    comments: Comments
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -110,6 +116,7 @@ def assemble(
         send=sender.send,
         idle_seconds=settings.provider_idle_seconds,
     )
+    prompts = Prompts(store)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     return Domain(
@@ -123,6 +130,8 @@ def assemble(
         keep_alive=keep_alive,
         pipeline=Pipeline(routes, Metering(meter), attempts=settings.retry_attempts),
         reports=Reports(store),
+        prompts=prompts,
+        comments=Comments(store, prompts),
     )
 
 
@@ -195,5 +204,10 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.PromptService",
+            prompt_service_pb2_grpc.add_PromptServiceServicer_to_server,
+            PromptServicer(domain.prompts, domain.comments),
         ),
     ]

@@ -18,6 +18,8 @@ WRITING = [binding for binding in bindings() if binding.verb != "GET"]
 READING = [binding for binding in bindings() if binding.verb == "GET"]
 BOUND_BY_QUERY_TOO = {"provider_key"}
 """A variable of paths that GET /v1/models has in its query: there the query of a GET still wins over the path."""
+MEANT = {"RenderPromptOverRest": {"version": 7, "environment": "*"}}
+"""What a query may say of a write, by RPC: its path and body cannot say it."""
 SAMPLES: dict[int, str] = {
     FieldDescriptor.CPPTYPE_STRING: "*",
     FieldDescriptor.CPPTYPE_BOOL: "true",
@@ -66,6 +68,8 @@ def _expected(binding: Binding, body: bytes) -> Any:
     if binding.is_raw:
         expected.body.content_type = "application/json"
         expected.body.data = body
+    for name, value in MEANT.get(binding.rpc.method.name, {}).items():
+        setattr(expected, name, value)
     return expected
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from core import fields
-from core.audit import changes as audit
 from core.errors import NotFound
 from core.storage.ports import Cond, DocumentStore, Op
 from core.storage.references import referring
@@ -66,6 +65,5 @@ class Comments:
     async def delete(self, project: Project, key: str, id: str) -> None:
         """Raises NotFound."""
         prompt = await self._prompts.get(project, key)
-        audit.change().resource_id = f"{prompt.key}/{id}"
         if not await self._table.delete_where(project, {"id": id, "promptId": prompt.id}):
             raise NotFound("The prompt has no such comment.", reason="COMMENT_NOT_FOUND", field="commentId")
