@@ -137,7 +137,7 @@ async def test_a_rendering_over_grpc(mine: Prompting) -> None:
         ("ListPrompts", {"search": "x" * 201}, "INVALID_ARGUMENT", "search"),
         ("ListPromptVersions", {"key": "hello", "page_token": "x"}, "INVALID_ARGUMENT", "pageToken"),
         ("ListPromptVersions", {"key": "hello", "page_token": "9" * 30}, "INVALID_ARGUMENT", "pageToken"),
-        ("SetCurrentPromptVersion", {"key": "hello", "version_id": ""}, "NOT_FOUND", "versionId"),
+        ("SetCurrentPromptVersion", {"key": "hello", "version_id": ""}, "INVALID_ARGUMENT", "versionId"),
         ("ComparePromptVersions", {"key": "hello", "from_version_id": "x"}, "NOT_FOUND", "fromVersionId"),
         ("DeployPrompt", {"key": "hello", "action": "push"}, "INVALID_ARGUMENT", "action"),
         ("DeployPrompt", {"key": "hello", "action": "plan", "environment": "x"}, "INVALID_ARGUMENT", "environment"),

@@ -155,7 +155,9 @@ class Prompts:
         return Rendered(prompt, version, await compile_template(version.template).render_fairly(data))
 
     async def version(self, project: Project, prompt: Prompt, id: str, field: str = "versionId") -> PromptVersion:
-        """The version of this id. Raises NotFound, naming `field`."""
+        """The version of this id. Raises NotFound, InvalidInput where there is none, both naming `field`."""
+        if not id:
+            raise InvalidInput(f"{field} is missing: it names a version.", field=field)
         version = prompt.current if prompt.current.id == id else await self._versions.get(project, id)
         if version is None or version.prompt_id != prompt.id:
             raise _no_version(prompt, field)
