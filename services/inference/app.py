@@ -28,7 +28,10 @@ from services.inference.domain.pipeline.metering import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
 from services.inference.domain.prompts.comments import Comments
+from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, CompiledKey, CompiledPrompts
 from services.inference.domain.prompts.prompts import Prompts
+from services.inference.domain.prompts.step import PromptStep
+from services.inference.domain.prompts.templates import Template
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
@@ -64,6 +67,7 @@ class Domain:
     pipeline: Pipeline
     reports: Reports
     prompts: Prompts
+    compiled_prompts: RuntimePool[CompiledKey, Template]
     comments: Comments
 
 
@@ -100,6 +104,10 @@ def assemble(
         drivers or offered_drivers(echo=settings.echo_driver),
     )
     models = Models(store, providers)
+    prompts = Prompts(store)
+    compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
+        settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
+    )
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
@@ -112,11 +120,10 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(),
+        steps=steps(prompt=PromptStep(CompiledPrompts(prompts, compiled)).of),
         send=sender.send,
         idle_seconds=settings.provider_idle_seconds,
     )
-    prompts = Prompts(store)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     return Domain(
@@ -131,6 +138,7 @@ def assemble(
         pipeline=Pipeline(routes, Metering(meter), attempts=settings.retry_attempts),
         reports=Reports(store),
         prompts=prompts,
+        compiled_prompts=compiled,
         comments=Comments(store, prompts),
     )
 
@@ -161,14 +169,15 @@ async def _close(client: Client) -> None:
     await client.upstream.close()
 
 
-async def _nothing(route: Route) -> None:
-    """A route holds nothing that needs closing."""
+async def _nothing(value: object) -> None:
+    """Routes and templates hold nothing that needs closing."""
 
 
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
+    tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
