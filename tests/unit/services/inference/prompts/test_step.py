@@ -62,7 +62,10 @@ def exchange_of(request: dict[str, Any]) -> Exchange:
 
 def test_a_request_without_a_prompt_goes_on_as_it_is() -> None:
     """Nothing is awaited, copied or wrapped."""
-    exchange, awaited = exchange_of({"model": "m", "messages": []}), asyncio.Future[Answer](loop=asyncio.new_event_loop())
+    exchange, awaited = (
+        exchange_of({"model": "m", "messages": []}),
+        asyncio.Future[Answer](loop=asyncio.new_event_loop()),
+    )
     seen: list[Exchange] = []
 
     def call_next(given: Exchange) -> "asyncio.Future[Answer]":
