@@ -27,6 +27,21 @@ local function canonical(path)
   end
 end
 
+-- The query of a write that is kept: `version` and `environment` of a rendering, which its path and body cannot say.
+local function kept_query(path, query)
+  if not path:find("/prompts/[^/]+/render/?$") then
+    return ""
+  end
+  local kept = {}
+  for _, name in ipairs({"version", "environment"}) do
+    local value = ("&" .. query):match("&" .. name .. "=([^&]*)")
+    if value then
+      kept[#kept + 1] = name .. "=" .. value
+    end
+  end
+  return #kept > 0 and "?" .. table.concat(kept, "&") or ""
+end
+
 -- The session's token in a Cookie header. Browsers accept a `__Host-` cookie only over TLS and only from this very host,
 -- so no neighbouring host can plant one; the plain name is for laptops without TLS, and does not count where TLS is.
 local function session(headers)
@@ -124,7 +139,8 @@ function envoy_on_request(handle)
   local target = path
   local query = path:find("?", 1, true)
   if query and not READING[headers:get(":method")] then
-    target = path:sub(1, query - 1)  -- the transcoder would let it change what path and body say
+    -- the transcoder would let it change what path and body say
+    target = path:sub(1, query - 1) .. kept_query(path:sub(1, query - 1), path:sub(query + 1))
   end
   local first = target:byte(2)
   if first == A or first == T then

@@ -14,7 +14,9 @@ _LINK = re.compile(r"\]\(((?!https?:)[^)#]+)")
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md")))
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/vectors.md", "docs/files.md", "docs/audit.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/vectors.md", "docs/files.md", "docs/prompts.md", "docs/audit.md"]
+)
 def test_commands(cluster: Cluster, document: str, tmp_path: Path) -> None:
     blocks = _SHELL.findall((ROOT / document).read_text())
     script = "set -euo pipefail\n" + "\n".join(blocks)
