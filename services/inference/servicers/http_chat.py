@@ -9,6 +9,8 @@ from core.errors import PorticoError
 from core.rpc.call import CallContext
 from services.inference.domain.frontends.frontend import EventWriter, Frontend
 from services.inference.domain.pipeline.answer import Answer, Chunk, read_whole
+from services.inference.domain.pipeline.exchange import Body
+from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.pipeline import Pipeline
 
 JSON = "application/json"
@@ -31,9 +33,14 @@ class HttpChat:
         self._frontend = frontend
 
     async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
-        frontend = self._frontend
-        body = await frontend.read(request.body.data)
+        body = await self._frontend.read(request.body.data)
         del request  # it may be large, and the answer may take long
+        async for message in self.respond(body, context):
+            yield message
+
+    async def respond(self, body: Body | NativeRequest, context: CallContext) -> AsyncIterator[HttpBody]:
+        """Answer a request that has been read."""
+        frontend = self._frontend
         exchange, answer = await self._pipeline.chat(body)
         del body
         if not exchange.stream:

@@ -50,6 +50,8 @@ class NativeRequest:
     """Fields that only this format has and without which the answer would be another."""
     hints: tuple[str, ...] = ()
     """Fields that only this format has and that can be left out."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of the request that belong to the format."""
 
 
 def left_out(native: NativeRequest | None, format: str) -> tuple[str, ...]:

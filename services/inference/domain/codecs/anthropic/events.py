@@ -59,6 +59,7 @@ class MessageStream:
         self._json_tool = json_tool
         self._native = native
         self._events = EventSplitter(max_event_bytes)
+        self._held: list[Chunk] | None = []
         self._counts: dict[str, Any] = {}
         self._blocks: dict[object, _Block] = {}
         self._calls = 0
@@ -119,7 +120,18 @@ class MessageStream:
                 continue
             delta = read(self, event)
             if delta is not None or (self._native and event["type"] not in _SILENT):
-                chunks.append(self._chunk(delta or {}, event))
+                self._give_out(self._chunk(delta or {}, event), event["type"], chunks)
+
+    def _give_out(self, chunk: Chunk, kind: str, chunks: list[Chunk]) -> None:
+        """Give a chunk out, but the first ones together with the first that says something: until then another
+        provider can be asked."""
+        if kind in _OPENING and self._held is not None:
+            self._held.append(chunk)
+            return
+        if self._held is not None:
+            chunks += self._held
+            self._held = None
+        chunks.append(chunk)
 
     def _event(self, payload: bytes) -> Event:
         try:
@@ -283,6 +295,7 @@ _READERS = {
     "message_stop": MessageStream._message_stop,
     "ping": MessageStream._ping,
 }
+_OPENING = frozenset({"message_start", "content_block_start"})
 _SILENT = frozenset({"ping", "message_stop"})
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.inference.domain.catalogue.drivers import ANTHROPIC
 from services.inference.domain.codecs.anthropic.abilities import has_output_format, thinks_adaptively
 from services.inference.domain.codecs.anthropic.content import unsupported, wrong
 from services.inference.domain.codecs.anthropic.tools import called_tools, choice_of, tools_of
@@ -14,7 +15,6 @@ from services.inference.domain.pipeline.native import NativeRequest
 
 Body = dict[str, Any]
 
-FORMAT = "anthropic"
 DEFAULT_MAX_TOKENS = 16_384
 """Where neither the request nor the model's defaults say: the API wants a number."""
 JSON_TOOL = "json_answer"
@@ -96,7 +96,7 @@ def request_of(exchange: Exchange, model: TargetModel) -> tuple[Body, tuple[str,
 
 def speaks_native(exchange: Exchange) -> bool:
     """Whether the caller speaks this format too."""
-    return exchange.native is not None and exchange.native.format == FORMAT
+    return exchange.native is not None and exchange.native.format == ANTHROPIC
 
 
 def wants_json_tool(exchange: Exchange, model: TargetModel) -> bool:

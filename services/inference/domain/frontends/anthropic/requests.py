@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.fields import count
+from services.inference.domain.catalogue.drivers import ANTHROPIC
 from services.inference.domain.frontends.anthropic.fields import listed, optional, text, wrong
 from services.inference.domain.frontends.anthropic.messages import Conversation
 from services.inference.domain.pipeline.native import Native, NativeRequest
@@ -11,7 +12,6 @@ from services.inference.domain.pipeline.requests import MAX_MESSAGES, MAX_STOPS,
 
 Body = dict[str, Any]
 
-FORMAT = "anthropic"
 _TRANSLATED = frozenset(
     {"model", "messages", "max_tokens", "system", "stop_sequences", "stream", "temperature", "top_p", "tools"}
     | {"tool_choice", "metadata", "thinking", "output_config"}
@@ -44,7 +44,7 @@ def read_request(body: Body, *, counting: bool = False) -> NativeRequest:
     for name, value in body.items():
         if name not in _TRANSLATED and value is not None:
             (exclusive if name in _EXCLUSIVE else hints).append(name)
-    return NativeRequest(FORMAT, body, canonical, tuple(exclusive), tuple(dict.fromkeys(hints)))
+    return NativeRequest(ANTHROPIC, body, canonical, tuple(exclusive), tuple(dict.fromkeys(hints)))
 
 
 def _check(body: Body, *, counting: bool) -> None:
