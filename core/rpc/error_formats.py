@@ -15,8 +15,6 @@ from core.errors import PorticoError
 from core.rpc.errors import ErrorMapping, field_of, fitting, mapping_of, status_of
 from core.rpc.headers import ERROR_BODY, HTTP_STATUS, SHOULD_RETRY
 
-ANTHROPIC_REQUEST_ID = "request-id"
-"""The header in which Anthropic's clients look for the id of a request."""
 _MAX_BODY_BYTES = 24 * 1024
 """Of an error body in a header. The edge takes 60 KiB of headers from a service."""
 
@@ -98,8 +96,6 @@ def trailing_metadata(
     if rest and (write := BODY_WRITERS.get(format)) is not None:
         metadata.append((HTTP_STATUS, str(mapping_of(error).http)))
         metadata.append((ERROR_BODY, _body_text(ErrorContent.of(error, request_id), write)))
-        if format is ErrorFormat.ANTHROPIC:
-            metadata.append((ANTHROPIC_REQUEST_ID, request_id))
         if error.retry_after is not None:
             metadata.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
         if error.final:

@@ -7,10 +7,9 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from core import context as calls
 from core.errors import PorticoError
 from core.rpc.call import CallContext
-from core.rpc.error_formats import ANTHROPIC_REQUEST_ID, ErrorContent, anthropic_body
+from core.rpc.error_formats import ErrorContent, anthropic_body
 from portico.inference.v1 import anthropic_service_pb2 as pb
 from portico.inference.v1.anthropic_service_pb2_grpc import AnthropicServiceServicer
 from services.inference.domain.frontends.anthropic.frontend import AnthropicFrontend
@@ -31,14 +30,12 @@ class AnthropicServicer(HttpChat, AnthropicServiceServicer):
         super().__init__(pipeline, self._messages)
 
     async def CreateMessage(self, request: pb.CreateMessageRequest, context: CallContext) -> AsyncIterator[HttpBody]:
-        _add_request_id(context)
         native = _with_betas(await self._messages.read(request.body.data), context)
         del request  # it may be large, and the answer may take long
         async for message in self.respond(native, context):
             yield message
 
     async def CountMessageTokens(self, request: pb.CountMessageTokensRequest, context: CallContext) -> HttpBody:
-        _add_request_id(context)
         native = _with_betas(await self._messages.read(request.body.data, counting=True), context)
         count = await self._pipeline.count_tokens(native)
         return HttpBody(content_type=JSON, data=encode({"input_tokens": count}))
@@ -48,11 +45,6 @@ def _with_betas(native: NativeRequest, context: CallContext) -> NativeRequest:
     """The request with the caller's `anthropic-beta`, for a provider that speaks the format."""
     betas = context.header(BETA)
     return replace(native, headers=((BETA, betas),)) if _BETAS.fullmatch(betas) else native
-
-
-def _add_request_id(context: CallContext) -> None:
-    if (request := calls.current()) is not None:
-        context.add_header(ANTHROPIC_REQUEST_ID, request.request_id)
 
 
 def _error_body(error: PorticoError, request_id: str) -> dict[str, Any]:
