@@ -13,10 +13,13 @@ import grpc
 from core import context
 from core.addresses import network_of
 from core.context import RequestContext
+from core.rpc.error_formats import ErrorFormat
 from core.rpc.headers import CLIENT_ADDRESS, EDGE_SECRET, HTTP_STATUS, REST
 from core.rpc.policy import Policy
 
 _REQUEST_ID = "x-request-id"
+_ANTHROPIC_REQUEST_ID = "request-id"
+"""Where Anthropic's clients look for the id, in answers and errors."""
 _MAX_REQUEST_ID = 128
 _INTERNAL = "internal"
 
@@ -172,7 +175,10 @@ def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> RpcCa
         deadline=None if left is None else started + left,
     )
     context.bind(request)
-    return RpcCall(policy, metadata, request, started, by_edge and REST in metadata, transport)
+    call = RpcCall(policy, metadata, request, started, by_edge and REST in metadata, transport)
+    if policy.error_format is ErrorFormat.ANTHROPIC:
+        call.add_header(_ANTHROPIC_REQUEST_ID, request.request_id)
+    return call
 
 
 def _by_edge(given: str | bytes | None, secret: bytes) -> bool:
