@@ -12,9 +12,11 @@ from core.resilience import Resilience, RetryPolicy
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from portico.inference.v1 import (
+    anthropic_service_pb2_grpc,
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
+    prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
@@ -26,6 +28,11 @@ from services.inference.domain.codecs.formats import codecs
 from services.inference.domain.pipeline.metering import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
+from services.inference.domain.prompts.comments import Comments
+from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, CompiledKey, CompiledPrompts
+from services.inference.domain.prompts.prompts import Prompts
+from services.inference.domain.prompts.step import PromptStep
+from services.inference.domain.prompts.templates import Template
 from services.inference.domain.routing.innermost import Routing
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
@@ -34,8 +41,10 @@ from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.reports import Reports
 from services.inference.ports import Client, ClientFactory
+from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
+from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
@@ -60,6 +69,9 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    prompts: Prompts
+    compiled_prompts: RuntimePool[CompiledKey, Template]
+    comments: Comments
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -95,6 +107,10 @@ def assemble(
         drivers or offered_drivers(echo=settings.echo_driver),
     )
     models = Models(store, providers)
+    prompts = Prompts(store)
+    compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
+        settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
+    )
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     metering = Metering(meter)
     keep_alive = KeepAlive()
@@ -108,7 +124,7 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(),
+        steps=steps(prompt=PromptStep(CompiledPrompts(prompts, compiled)).of),
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
@@ -125,6 +141,9 @@ def assemble(
         keep_alive=keep_alive,
         pipeline=Pipeline(routes, metering, attempts=settings.retry_attempts),
         reports=Reports(store),
+        prompts=prompts,
+        compiled_prompts=compiled,
+        comments=Comments(store, prompts),
     )
 
 
@@ -154,14 +173,15 @@ async def _close(client: Client) -> None:
     await client.upstream.close()
 
 
-async def _nothing(route: Route) -> None:
-    """A route holds nothing that needs closing."""
+async def _nothing(value: object) -> None:
+    """Routes and templates hold nothing that needs closing."""
 
 
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
+    tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
@@ -177,6 +197,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.OpenAIService",
             openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
             OpenAIServicer(domain.pipeline),
+        ),
+        ServiceRegistration(
+            f"{package}.AnthropicService",
+            anthropic_service_pb2_grpc.add_AnthropicServiceServicer_to_server,
+            AnthropicServicer(domain.pipeline),
         ),
         ServiceRegistration(
             f"{package}.InferenceService",
@@ -197,5 +222,10 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.PromptService",
+            prompt_service_pb2_grpc.add_PromptServiceServicer_to_server,
+            PromptServicer(domain.prompts, domain.comments),
         ),
     ]

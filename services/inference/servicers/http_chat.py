@@ -1,15 +1,17 @@
 """Chat over HTTP, for every frontend."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 from google.api.httpbody_pb2 import HttpBody
 
 from core.errors import PorticoError
 from core.rpc.call import CallContext
+from core.rpc.headers import EVENT_STREAM
 from services.inference.domain.frontends.frontend import EventWriter, Frontend
 from services.inference.domain.pipeline.answer import Answer, Chunk, read_whole
-from services.inference.domain.pipeline.exchange import Exchange
+from services.inference.domain.pipeline.exchange import Body, Exchange
+from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.pipeline import Pipeline
 from services.inference.domain.routing.headers import route_header
 
@@ -33,9 +35,13 @@ class HttpChat:
         self._pipeline = pipeline
         self._frontend = frontend
 
+    def read(self, request: HasBody, context: CallContext) -> Awaitable[Body | NativeRequest]:
+        """The request of a body, and of its headers where the format has some. Raises InvalidInput."""
+        return self._frontend.read(request.body.data)
+
     async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
         frontend = self._frontend
-        body = await frontend.read(request.body.data)
+        body = await self.read(request, context)
         del request  # it may be large, and the answer may take long
         exchange, answer = await self._pipeline.chat(body)
         del body
@@ -46,6 +52,8 @@ class HttpChat:
             return
         try:
             add_headers(exchange, answer, context)
+            for name, value in EVENT_STREAM:
+                context.add_header(name, value)
             events = frontend.events(exchange)
             while not answer.ended:
                 chunks = await answer.next()

@@ -130,7 +130,10 @@ async def test_a_chosen_model_that_was_deleted_falls_back(caller: Caller) -> Non
     assert said(await caller.chat()) == "large"
 
 
-DECIDER: dict[str, Any] = {"modelKey": "judge", "labels": [{"label": "Hard", "targetModelKey": "large", "description": "?"}]}
+DECIDER: dict[str, Any] = {
+    "modelKey": "judge",
+    "labels": [{"label": "Hard", "targetModelKey": "large", "description": "?"}],
+}
 ASKING: dict[str, Any] = {"strategy": "model-based", "decider": DECIDER}
 
 

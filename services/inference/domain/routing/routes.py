@@ -6,7 +6,7 @@ beside the calls, when a route is used that was last checked `REFRESH_SECONDS` a
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -51,6 +51,9 @@ RouteKey = tuple[str, str, str]
 """Tenant, project, model key."""
 
 
+Count = Callable[[Exchange], Awaitable[int]]
+
+
 @dataclass(slots=True, eq=False)
 class Route:
     """One model, ready to be called. Only `checked` and `checking` ever change."""
@@ -64,6 +67,8 @@ class Route:
     """False where every provider is disabled."""
     answer: Next
     """The pipeline's steps, compiled for this model."""
+    count: Count
+    """Counts the tokens of a chat."""
     version: tuple[float, ...]
     checked: float = 0.0
     """Monotonic seconds."""
@@ -74,6 +79,8 @@ class Innermost(Protocol):
     """Makes the last step of a route."""
 
     def targets(self, model: Model, targets: Sequence[Target], shadow: Target | None) -> Next: ...
+
+    def count(self, project: Project, model: Model, targets: Sequence[Target], routes: "Routes") -> Count: ...
 
     def dynamic(self, project: Project, model: Model, dynamic: DynamicSettings, routes: "Routes") -> Next: ...
 
@@ -205,6 +212,7 @@ class Routes:
             targets=targets,
             usable=bool(targets) or dynamic is not None,
             answer=compile_steps(self._steps, project, model, innermost),
+            count=self._innermost.count(project, model, targets, self),
             version=(model.updated_at, model.created_at, *changed),
             checked=now,
         )
