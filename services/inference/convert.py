@@ -253,7 +253,7 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
         finish_reason=record["finishReason"],
         cost=record["costNanos"] / NANOS,
         currency=record["currency"],
-        attempts=record.get("attempts", 0),
+        attempts=record.get("attempts", 1),
         failed_attempts=[usage_service_pb.FailedAttempt(**each) for each in record.get("failedAttempts", ())],
         decision=convert_routing.decision_message(decision) if (decision := record.get("decision")) else None,
     )

@@ -124,7 +124,7 @@ class Routes:
         route = self._pool.lookup((project.tenant.slug, project.id, model))
         if route is None or time.monotonic() - route.checked > REFRESH_SECONDS:
             return None
-        return _usable(route, category)
+        return route if route.usable and route.category == category else _usable(route, category)
 
     async def find(self, project: Project, model: str, category: str) -> Route:
         """Find the route of a model key. Raises NotFound (the model), InvalidInput (another category),
