@@ -12,6 +12,7 @@ from core.resilience import Resilience, RetryPolicy
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from portico.inference.v1 import (
+    anthropic_service_pb2_grpc,
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
@@ -39,6 +40,7 @@ from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.reports import Reports
 from services.inference.ports import Client, ClientFactory
+from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.prompts import PromptServicer
@@ -193,6 +195,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.OpenAIService",
             openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
             OpenAIServicer(domain.pipeline),
+        ),
+        ServiceRegistration(
+            f"{package}.AnthropicService",
+            anthropic_service_pb2_grpc.add_AnthropicServiceServicer_to_server,
+            AnthropicServicer(domain.pipeline),
         ),
         ServiceRegistration(
             f"{package}.InferenceService",

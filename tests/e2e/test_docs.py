@@ -1,4 +1,4 @@
-"""What the documents tell a reader to type works as it stands there, but for the address and the data folder."""
+"""Commands of the documents, run as they stand there, but for the address and the data folder."""
 
 import re
 import subprocess

@@ -10,6 +10,8 @@ from core.rpc.call import CallContext
 from core.rpc.headers import EVENT_STREAM
 from services.inference.domain.frontends.frontend import EventWriter, Frontend
 from services.inference.domain.pipeline.answer import Answer, Chunk, read_whole
+from services.inference.domain.pipeline.exchange import Body
+from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.pipeline import Pipeline
 
 JSON = "application/json"
@@ -32,9 +34,14 @@ class HttpChat:
         self._frontend = frontend
 
     async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
-        frontend = self._frontend
-        body = await frontend.read(request.body.data)
+        body = await self._frontend.read(request.body.data)
         del request  # it may be large, and the answer may take long
+        async for message in self.respond(body, context):
+            yield message
+
+    async def respond(self, body: Body | NativeRequest, context: CallContext) -> AsyncIterator[HttpBody]:
+        """Answer a request that has been read."""
+        frontend = self._frontend
         exchange, answer = await self._pipeline.chat(body)
         del body
         if not exchange.stream:

@@ -18,10 +18,12 @@ route is made, so one that does not apply to a model is not even called for it.
 from collections.abc import Sequence
 
 from core.resilience import RetryBudget
+from services.inference.domain.catalogue.models import LLM
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
 from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.step import StepFactory
 from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
@@ -40,12 +42,24 @@ class Pipeline:
         self._metering = metering
         self._retries = attempts - 1
 
-    async def chat(self, request: Body) -> tuple[Exchange, Answer]:
-        """Answer a canonical chat of the present caller. Raises PorticoError."""
-        requests.check_chat(request)
-        streamed = bool(request.get("stream"))
-        exchange = self._begin(calls.CHAT, request, streamed, streamed and requests.wants_usage(request))
+    async def chat(self, request: Body | NativeRequest) -> tuple[Exchange, Answer]:
+        """Answer a chat of the present caller. Raises PorticoError."""
+        native = request if isinstance(request, NativeRequest) else None
+        body = request.canonical if isinstance(request, NativeRequest) else request
+        requests.check_chat(body)
+        streamed = bool(body.get("stream"))
+        exchange = self._begin(calls.CHAT, body, streamed, streamed and requests.wants_usage(body))
+        exchange.native = native
         return exchange, await self.answer(exchange)
+
+    async def count_tokens(self, request: NativeRequest) -> int:
+        """Count the tokens that a chat would let the model read. It is no call to a model, so nothing is recorded.
+        Raises PorticoError."""
+        requests.check_chat(request.canonical)
+        exchange = self._begin(calls.CHAT, request.canonical, False, False)
+        exchange.native = request
+        route = await self._routes.find(exchange.call.identity.project, exchange.call.model, LLM)
+        return await route.count(exchange)
 
     async def embeddings(self, request: Body) -> tuple[Exchange, Answer]:
         """Answer a canonical embedding request of the present caller. Raises PorticoError."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 from core import logs
@@ -28,6 +29,7 @@ from services.inference.domain.echo.upstream import EchoUpstream
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange
 from services.inference.domain.pipeline.step import Next, StepFactory, compile_steps
+from services.inference.domain.routing.counting import count_tokens
 from services.inference.domain.routing.targets import ClientKey, Target
 from services.inference.ports import Client, ClientFactory
 
@@ -52,6 +54,8 @@ class Route:
     provider_active: bool
     answer: Next
     """The pipeline's steps, compiled for this model."""
+    count: Callable[[Exchange], Awaitable[int]]
+    """Counts the tokens of a chat."""
     version: tuple[float, ...]
     checked: float = 0.0
     """Monotonic seconds."""
@@ -183,6 +187,7 @@ class Routes:
             target=target,
             provider_active=provider.status == ACTIVE,
             answer=compile_steps(self._steps, project, model, lambda exchange: self._send(exchange, target)),
+            count=partial(count_tokens, target=target, send=self._send),
             version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
             checked=now,
         )
