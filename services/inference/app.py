@@ -110,6 +110,7 @@ def assemble(
     compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
+    prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
@@ -122,7 +123,7 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(prompt=PromptStep(CompiledPrompts(prompts, compiled)).of),
+        steps=steps(prompt=prompt_step.of),
         send=sender.send,
         idle_seconds=settings.provider_idle_seconds,
     )
@@ -137,7 +138,7 @@ def assemble(
         routes=routes,
         meter=meter,
         keep_alive=keep_alive,
-        pipeline=Pipeline(routes, Metering(meter), attempts=settings.retry_attempts),
+        pipeline=Pipeline(routes, Metering(meter), prompt_step.applied, attempts=settings.retry_attempts),
         reports=Reports(store),
         prompts=prompts,
         compiled_prompts=compiled,
