@@ -111,6 +111,7 @@ def assemble(
     compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
+    prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     metering = Metering(meter)
     keep_alive = KeepAlive()
@@ -124,7 +125,7 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(prompt=PromptStep(CompiledPrompts(prompts, compiled)).of),
+        steps=steps(prompt=prompt_step.of),
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
@@ -139,7 +140,7 @@ def assemble(
         routes=routes,
         meter=meter,
         keep_alive=keep_alive,
-        pipeline=Pipeline(routes, metering, attempts=settings.retry_attempts),
+        pipeline=Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts),
         reports=Reports(store),
         prompts=prompts,
         compiled_prompts=compiled,

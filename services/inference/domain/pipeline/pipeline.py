@@ -15,7 +15,7 @@ The order of the steps, outermost first:
 route is made, so one that does not apply to a model is not even called for it.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from core.resilience import RetryBudget
 from services.inference.domain.catalogue.models import LLM
@@ -35,10 +35,19 @@ def steps(*, prompt: StepFactory) -> Sequence[StepFactory]:
 
 
 class Pipeline:
-    """Answers exchanges. `attempts` is the most that one of them may send to providers, the first included."""
+    """Answers exchanges. `attempts` is the most that one of them may send to providers, the first included.
+    `apply_prompt` gives a request that is to be counted the text of its prompt."""
 
-    def __init__(self, routes: Routes, metering: Metering, *, attempts: int) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        metering: Metering,
+        apply_prompt: Callable[[Exchange], Awaitable[Exchange]],
+        *,
+        attempts: int,
+    ) -> None:
         self._routes = routes
+        self._apply_prompt = apply_prompt
         self._metering = metering
         self._retries = attempts - 1
 
@@ -59,7 +68,7 @@ class Pipeline:
         exchange = self._begin(calls.CHAT, request.canonical, False, False)
         exchange.native = request
         route = await self._routes.find(exchange.call.identity.project, exchange.call.model, LLM)
-        return await route.count(exchange)
+        return await route.count(await self._apply_prompt(exchange))
 
     async def embeddings(self, request: Body) -> tuple[Exchange, Answer]:
         """Answer a canonical embedding request of the present caller. Raises PorticoError."""

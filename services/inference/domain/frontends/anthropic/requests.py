@@ -8,7 +8,7 @@ from services.inference.domain.catalogue.drivers import ANTHROPIC
 from services.inference.domain.frontends.anthropic.fields import listed, optional, text, wrong
 from services.inference.domain.frontends.anthropic.messages import Conversation
 from services.inference.domain.pipeline.native import Native, NativeRequest
-from services.inference.domain.pipeline.requests import MAX_MESSAGES, MAX_STOPS, MAX_TOOLS
+from services.inference.domain.pipeline.requests import MAX_MESSAGES, MAX_STOPS, MAX_TOOLS, PROMPT
 
 Body = dict[str, Any]
 
@@ -28,8 +28,11 @@ def read_request(body: Body, *, counting: bool = False) -> NativeRequest:
     """The request with its canonical form. `counting`: it is to be counted only, and needs no `max_tokens`. Raises
     InvalidInput, with the field's name in this format."""
     _check(body, counting=counting)
-    talk = Conversation(body.get("system"), body["messages"])
+    talk = Conversation(body.get("system"), body.get("messages") or ())
     canonical: Body = {"model": body["model"], "messages": talk.messages}
+    if PROMPT in body:  # Portico's own, which no provider is to see
+        canonical[PROMPT] = body[PROMPT]
+        body = {name: value for name, value in body.items() if name != PROMPT}
     exclusive, hints = list(talk.exclusive), list(talk.hints)
     if (most := body.get("max_tokens")) is not None:
         canonical["max_completion_tokens"] = most
@@ -55,8 +58,10 @@ def _check(body: Body, *, counting: bool) -> None:
         raise wrong("max_tokens", "must be a positive integer")
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise wrong("messages", "must be a list of at least one message")
-    count("messages", messages, MAX_MESSAGES)
+        if not isinstance(messages, list | None) or body.get(PROMPT) is None:
+            raise wrong("messages", "must be a list of at least one message")
+    else:
+        count("messages", messages, MAX_MESSAGES)
     count("tools", listed(body, "tools"), MAX_TOOLS)
     count("stop_sequences", listed(body, "stop_sequences"), MAX_STOPS)
     if not isinstance(body.get("stream"), bool | None):
