@@ -180,8 +180,9 @@ class TestAnthropicSdk:
         assert provider.asked == 2
 
     async def test_bad_requests_name_the_field(self, messages: AsyncAnthropic, model: str) -> None:
+        wrong: Any = [{"role": "x", "content": "x"}]
         with pytest.raises(anthropic.BadRequestError, match=r"messages\.0\.role"):
-            await messages.messages.create(model=model, max_tokens=9, messages=[{"role": "x", "content": "x"}])  # type: ignore[typeddict-item]
+            await messages.messages.create(model=model, max_tokens=9, messages=wrong)
         with pytest.raises(anthropic.NotFoundError):
             await messages.messages.create(model="no-such-model", max_tokens=9, messages=ASK)
 

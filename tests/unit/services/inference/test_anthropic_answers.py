@@ -351,7 +351,7 @@ async def test_a_broken_stream_ends_with_an_error_event() -> None:
 
 
 async def test_an_openai_completion_as_a_message() -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "a", "arguments": '{"x":1}'}}
+    call: Any = {"id": "call_1", "type": "function", "function": {"name": "a", "arguments": '{"x":1}'}}
     said = {"role": "assistant", "content": "Hi", "reasoning_content": "Hm", "tool_calls": [call]}
     usage = {"prompt_tokens": 5, "completion_tokens": 6, "completion_tokens_details": {"reasoning_tokens": 2}}
     body = {

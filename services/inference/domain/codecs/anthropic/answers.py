@@ -32,7 +32,7 @@ def finish_reason(said: object, *, json_tool: bool = False) -> str:
     """OpenAI's finish reason; a word that is new here passes as it is."""
     if json_tool and said == "tool_use":
         return "stop"
-    return FINISH_REASONS.get(said, said) if isinstance(said, str) else "stop"
+    return FINISH_REASONS.get(said, said) if isinstance(said, str) and said else "stop"
 
 
 def read_message(data: bytes, scrub: Scrub) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from core.fields import count
 from services.inference.domain.catalogue.drivers import ANTHROPIC
-from services.inference.domain.frontends.anthropic.fields import listed, optional, text, wrong
+from services.inference.domain.frontends.anthropic.fields import listed, optional, text, word, wrong
 from services.inference.domain.frontends.anthropic.messages import Conversation
 from services.inference.domain.pipeline.native import Native, NativeRequest
 from services.inference.domain.pipeline.requests import MAX_MESSAGES, MAX_STOPS, MAX_TOOLS
@@ -79,7 +79,7 @@ def _add_tools(canonical: Body, body: Mapping[str, Any], exclusive: list[str]) -
     choice = body.get("tool_choice")
     if not choice or not tools:
         return
-    kind = choice.get("type")
+    kind = word(choice, "type")
     if kind == "tool":
         canonical["tool_choice"] = {"type": "function", "function": {"name": text(choice, "name", "tool_choice")}}
     elif kind in _CHOICES:
@@ -122,7 +122,8 @@ def _add_output(canonical: Body, body: Mapping[str, Any], hints: list[str]) -> N
         if type(budget) is not int:
             raise wrong("thinking.budget_tokens", "must be an integer")
         canonical["reasoning_effort"] = "low" if budget < 4096 else "medium" if budget < 16_384 else "high"
-    elif (effort := config.get("effort")) is not None:
+    elif config.get("effort") is not None:
+        effort = word(config, "effort")
         if effort not in _EFFORTS:
             raise wrong("output_config.effort", f"must be one of {', '.join(_EFFORTS)}")
         if thinking.get("type") != "disabled":
