@@ -109,7 +109,7 @@ def _usage(message: Mapping[str, Any], said: Mapping[str, Any], read: int) -> tu
     counts = message.get("usage")
     counts = counts if isinstance(counts, dict) else {}
     usage = read_usage(counts) or estimated(read, len(encode(said)))
-    return usage, usage_object(usage, counts)
+    return usage, usage_object(usage)
 
 
 def _text(block: Mapping[str, Any]) -> str:

@@ -102,7 +102,7 @@ class MessageStream:
         return chunks
 
     def usage_chunk(self, usage: TokenUsage) -> Chunk:
-        return {**self._head, "choices": [], "usage": usage_object(usage, self._counts)}
+        return {**self._head, "choices": [], "usage": usage_object(usage)}
 
     def _fail(self, error: PorticoError | Refusal) -> None:
         if isinstance(error, Refusal):
