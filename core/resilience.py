@@ -41,7 +41,7 @@ class RetryPolicy:
 
 
 class RetryBudget:
-    """How many retries one request of a caller has, however many calls and layers it is made of."""
+    """Number of retries that one request of a caller may spend, over all its calls and layers."""
 
     __slots__ = ("left",)
 

@@ -15,7 +15,7 @@ _OVERLOAD = {
     "stop_accepting_requests": "503",
     "reject_incoming_connections": "new connections are closed",
 }
-"""What a client sees of each action of the overload manager."""
+"""Answer to a client for each action of the overload manager."""
 _TIMERS = {
     "HTTP_DOWNSTREAM_CONNECTION_IDLE": "idle time",
     "HTTP_DOWNSTREAM_STREAM_FLUSH": "time for a client to read the rest of an answer",

@@ -34,7 +34,7 @@ class Transport(Protocol):
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
 
     def peer(self) -> str:
-        """As gRPC writes it: "ipv4:127.0.0.1:5000"."""
+        """Return the peer's address as gRPC writes it: "ipv4:127.0.0.1:5000"."""
 
     def time_remaining(self) -> float | None:
         """Seconds until the caller's deadline; None: there is none."""
@@ -44,11 +44,11 @@ class Transport(Protocol):
 
     @property
     def arrived(self) -> bool:
-        """Whether `read` has nothing to wait for. Only a transport that refuses messages by the RPC's own limit has
+        """True if `read` has nothing to wait for. Only a transport that refuses messages by the RPC's own limit has
         this."""
 
     async def send_initial_metadata(self, metadata: Pairs) -> None:
-        """At most once, before the first message."""
+        """Send the initial metadata: at most once, before the first message."""
 
     async def write(self, message: Any) -> None: ...
 
@@ -68,7 +68,7 @@ class CallContext(Protocol):
 
     @property
     def rest(self) -> bool:
-        """Whether the edge transcoded the call from REST."""
+        """True if the edge transcoded the call from REST."""
 
     def header(self, name: str) -> str:
         """A header of the request as text; empty where there is none."""
@@ -119,8 +119,8 @@ class RpcCall:
         self._http_status = status
 
     def take_headers(self, *, success: bool) -> Headers:
-        """What was added to the answer, as initial metadata of a `success`, or to go with an error. Empty at the second
-        call, and nothing can be added any more."""
+        """Return the headers added to the answer, as initial metadata of a `success`, or to go with an error. Empty at
+        the second call, and nothing can be added any more."""
         if self._answered:
             return ()
         self._answered = True
@@ -182,7 +182,7 @@ def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> RpcCa
 
 
 def _by_edge(given: str | bytes | None, secret: bytes) -> bool:
-    """Whether the call has proved that it comes from the edge."""
+    """Return whether the call has proved that it comes from the edge."""
     return isinstance(given, str) and secret != b"" and hmac.compare_digest(given.encode(), secret)
 
 

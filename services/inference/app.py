@@ -16,6 +16,7 @@ from portico.inference.v1 import (
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
+    prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
@@ -27,6 +28,11 @@ from services.inference.domain.codecs.formats import codecs
 from services.inference.domain.pipeline.metering import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
+from services.inference.domain.prompts.comments import Comments
+from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, CompiledKey, CompiledPrompts
+from services.inference.domain.prompts.prompts import Prompts
+from services.inference.domain.prompts.step import PromptStep
+from services.inference.domain.prompts.templates import Template
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
@@ -37,6 +43,7 @@ from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
+from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
@@ -61,6 +68,9 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    prompts: Prompts
+    compiled_prompts: RuntimePool[CompiledKey, Template]
+    comments: Comments
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -96,6 +106,10 @@ def assemble(
         drivers or offered_drivers(echo=settings.echo_driver),
     )
     models = Models(store, providers)
+    prompts = Prompts(store)
+    compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
+        settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
+    )
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
@@ -108,7 +122,7 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(),
+        steps=steps(prompt=PromptStep(CompiledPrompts(prompts, compiled)).of),
         send=sender.send,
         idle_seconds=settings.provider_idle_seconds,
     )
@@ -125,6 +139,9 @@ def assemble(
         keep_alive=keep_alive,
         pipeline=Pipeline(routes, Metering(meter), attempts=settings.retry_attempts),
         reports=Reports(store),
+        prompts=prompts,
+        compiled_prompts=compiled,
+        comments=Comments(store, prompts),
     )
 
 
@@ -154,14 +171,15 @@ async def _close(client: Client) -> None:
     await client.upstream.close()
 
 
-async def _nothing(route: Route) -> None:
-    """A route holds nothing that needs closing."""
+async def _nothing(value: object) -> None:
+    """Routes and templates hold nothing that needs closing."""
 
 
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
+    tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
@@ -202,5 +220,10 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.PromptService",
+            prompt_service_pb2_grpc.add_PromptServiceServicer_to_server,
+            PromptServicer(domain.prompts, domain.comments),
         ),
     ]

@@ -1,4 +1,4 @@
-"""How large a body may be at each path: large where it passes as it is, small where it is parsed or has no token."""
+"""Limits of bodies at each path: large where it passes as it is, small where it is parsed or has no token."""
 
 import functools
 import json

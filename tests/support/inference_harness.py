@@ -22,6 +22,7 @@ from portico.inference.v1 import (
     model_service_pb2_grpc,
     openai_service_pb2,
     openai_service_pb2_grpc,
+    prompt_service_pb2_grpc,
     provider_service_pb2,
     provider_service_pb2_grpc,
     usage_service_pb2,
@@ -139,6 +140,7 @@ class Harness(serving.Harness):
         self.typed = inference_service_pb2_grpc.InferenceServiceStub(self.channel)
         self.providers = provider_service_pb2_grpc.ProviderServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.prompts = prompt_service_pb2_grpc.PromptServiceStub(self.channel)
         self.usage = usage_service_pb2_grpc.UsageServiceStub(self.channel)
 
     def caller(self, *, rest: bool = False, request_id: str = "req-1", **claims: Any) -> Caller:

@@ -1,9 +1,10 @@
-"""Remove a deleted project's models and providers, with their sealed credentials. Usage records stay: the tenant is
-billed by them."""
+"""Remove a deleted project's models, prompts and providers, with their sealed credentials. Usage records stay: the
+tenant is billed by them."""
 
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.inference.domain.catalogue.providers import ModelProviders
+from services.inference.domain.prompts import tables as prompt_tables
 from services.inference.domain.tables import MODELS
 
 
@@ -14,6 +15,7 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
-        await self._store.delete_where(project, MODELS, {})
+        for collection in (MODELS, *prompt_tables.COLLECTIONS):
+            await self._store.delete_where(project, collection, {})
         await self._providers.delete_all(project)
         return True

@@ -11,6 +11,7 @@ from core.storage.ports import (
     Level,
 )
 from core.tenancy import AllProjects, Project
+from services.inference.domain.prompts import tables as prompt_tables
 
 PROVIDERS = records.collection("providers")
 MODELS = Collection(
@@ -44,6 +45,6 @@ USAGE = Collection(
     indexes=(("createdAt",), ("model", "createdAt"), ("tokenId", "createdAt")),
 )
 
-COLLECTIONS = (PROVIDERS, MODELS, USAGE)
+COLLECTIONS = (PROVIDERS, MODELS, USAGE, *prompt_tables.COLLECTIONS)
 
 UsageScope = Project | AllProjects

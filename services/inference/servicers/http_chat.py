@@ -7,6 +7,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from core.errors import PorticoError
 from core.rpc.call import CallContext
+from core.rpc.headers import EVENT_STREAM
 from services.inference.domain.frontends.frontend import EventWriter, Frontend
 from services.inference.domain.pipeline.answer import Answer, Chunk, read_whole
 from services.inference.domain.pipeline.exchange import Body
@@ -50,6 +51,8 @@ class HttpChat:
             return
         try:
             add_headers(answer, context)
+            for name, value in EVENT_STREAM:
+                context.add_header(name, value)
             events = frontend.events(exchange)
             while not answer.ended:
                 chunks = await answer.next()

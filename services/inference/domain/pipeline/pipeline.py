@@ -29,9 +29,9 @@ from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
 
-def steps() -> Sequence[StepFactory]:
+def steps(*, prompt: StepFactory) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
-    return ()
+    return (prompt,)
 
 
 class Pipeline:
