@@ -57,9 +57,10 @@ class HttpChat:
             while not answer.ended:
                 chunks = await answer.next()
                 data = _written(events, answer, chunks)
-                yield HttpBody(
-                    content_type=EVENTS, data=data + events.end(answer) if answer.ended else data or frontend.keep_alive
-                )
+                if answer.ended:
+                    yield HttpBody(content_type=EVENTS, data=data + events.end(answer))
+                elif data or not chunks:  # chunks that the format has no event for are no silence
+                    yield HttpBody(content_type=EVENTS, data=data or frontend.keep_alive)
         finally:
             await answer.close()
 
