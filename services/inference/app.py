@@ -33,6 +33,7 @@ from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, Compiled
 from services.inference.domain.prompts.prompts import Prompts
 from services.inference.domain.prompts.step import PromptStep
 from services.inference.domain.prompts.templates import Template
+from services.inference.domain.routing.innermost import Routing
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
@@ -110,7 +111,9 @@ def assemble(
     compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
+    prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    metering = Metering(meter)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
     sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)
@@ -122,8 +125,8 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(prompt=PromptStep(CompiledPrompts(prompts, compiled)).of),
-        send=sender.send,
+        steps=steps(prompt=prompt_step.of),
+        innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
@@ -137,7 +140,7 @@ def assemble(
         routes=routes,
         meter=meter,
         keep_alive=keep_alive,
-        pipeline=Pipeline(routes, Metering(meter), attempts=settings.retry_attempts),
+        pipeline=Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts),
         reports=Reports(store),
         prompts=prompts,
         compiled_prompts=compiled,

@@ -29,7 +29,12 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("Sections of a template inside each other", parsing.MAX_DEPTH, "sections", "version of a prompt"),
         Limit("Name in a template", parsing.MAX_NAME, "characters", "tag"),
         Limit("Rendered template", templates.MAX_OUTPUT, "characters", "rendering"),
-        Limit("Texts, tags and turns of sections", templates.MAX_STEPS, "steps", "rendering"),
+        Limit(
+            "Texts, turns of sections, and contexts that names are looked up in",
+            templates.MAX_STEPS,
+            "steps",
+            "rendering",
+        ),
         Limit("Templates of a list", prompts.MAX_PAGE_CHARACTERS, "characters", "page", "a page of fewer entries"),
         Limit("note", deployments.MAX_NOTE, "characters", "deployment of a prompt"),
         Limit("Deployment history", records.MAX_HISTORY, "events", "prompt", "the latest of them"),

@@ -59,7 +59,7 @@ def _check(body: Body, *, counting: bool) -> None:
     if not (counting and most is None) and (type(most) is not int or most < 1):
         raise wrong("max_tokens", "must be a positive integer")
     messages = body.get("messages")
-    if not isinstance(messages, list | None) or (not messages and not body.get(PROMPT)):
+    if not isinstance(messages, list | None) or (not messages and body.get(PROMPT) is None):
         raise wrong("messages", "must be a list of at least one message")
     count("messages", messages or (), MAX_MESSAGES)
     count("tools", listed(body, "tools"), MAX_TOOLS)
