@@ -89,6 +89,15 @@ async def test_what_the_provider_cannot_take_is_refused_or_named(caller: Caller,
     assert provider.asked == 1
 
 
+async def test_fields_of_any_name_cannot_break_the_header_that_names_them(caller: Caller) -> None:
+    odd = {"ключ": 1, "a\r\nset-cookie: x": 1, "": 1, "fine": 1, **{f"f{number}": 1 for number in range(1000)}}
+    await caller.post_messages({**ASK, "model": "o", **odd})
+    named = str(dict(caller.headers)["x-portico-dropped-params"]).split(",")
+    assert named == ["fine", *(f"f{number}" for number in range(63))]
+    await caller.chat(**odd)
+    assert str(dict(caller.headers)["x-portico-dropped-params"]).startswith("fine,f0,")
+
+
 async def _all(call: Any) -> list[Any]:
     return [message async for message in call]
 
