@@ -156,6 +156,7 @@ def _pricing(message: model_pb.ModelPricing) -> Pricing:
         input=message.input_token_per_1m,
         output=message.output_token_per_1m,
         cached=message.cached_token_per_1m if message.HasField("cached_token_per_1m") else None,
+        cache_write=message.cache_write_token_per_1m if message.HasField("cache_write_token_per_1m") else None,
     )
 
 
@@ -165,6 +166,7 @@ def _pricing_message(pricing: Pricing) -> model_pb.ModelPricing:
         input_token_per_1m=pricing.input,
         output_token_per_1m=pricing.output,
         cached_token_per_1m=pricing.cached,
+        cache_write_token_per_1m=pricing.cache_write,
     )
 
 
@@ -191,6 +193,7 @@ def usage_message(usage: TokenUsage) -> usage_pb2.TokenUsage:
         reasoning_tokens=usage.reasoning,
         total_tokens=usage.total,
         estimated=usage.estimated,
+        cache_write_input_tokens=usage.cache_write or None,
     )
 
 
@@ -249,6 +252,7 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
             reasoning_tokens=record["reasoningTokens"],
             total_tokens=record["totalTokens"],
             estimated=record["estimated"],
+            cache_write_input_tokens=record.get("cacheWriteInputTokens") or None,
         ),
         finish_reason=record["finishReason"],
         cost=record["costNanos"] / NANOS,
