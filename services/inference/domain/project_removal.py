@@ -1,10 +1,10 @@
-"""Remove a deleted project's models and providers, with their sealed credentials. Usage records stay: the tenant is
-billed by them."""
+"""Remove a deleted project's models, guardrails and providers, with their sealed credentials. Usage records stay: the
+tenant is billed by them."""
 
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.inference.domain.catalogue.providers import ModelProviders
-from services.inference.domain.tables import MODELS
+from services.inference.domain.tables import EVALUATIONS, GUARDRAILS, MODELS, PII_POLICIES, WORD_LISTS
 
 
 class ProjectRemoval:
@@ -14,6 +14,7 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
-        await self._store.delete_where(project, MODELS, {})
+        for collection in (MODELS, GUARDRAILS, WORD_LISTS, PII_POLICIES, EVALUATIONS):
+            await self._store.delete_where(project, collection, {})
         await self._providers.delete_all(project)
         return True

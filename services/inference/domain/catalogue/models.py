@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -38,6 +38,9 @@ _OURS = frozenset({"model", "messages", "input", "stream", "stream_options"})
 """Fields that a model's settings must not set: Portico and the caller decide them."""
 _NEEDED = frozenset({"model", "messages", "input", "stream"})
 _ATTEMPTS = 20
+
+CheckOpen = Callable[[Project, str, str], Awaitable[object]]
+"""Checks that a model may refer to the record of a key, which the named field gives. Raises NotFound."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
@@ -86,6 +89,10 @@ class Model(Record, frozen=True):
     metadata: Mapping[str, Any] = {}
     created_at: float = 0.0
     updated_at: float = 0.0
+    input_guardrail_key: str = ""
+    """Empty: none, as of the two that follow."""
+    output_guardrail_key: str = ""
+    pii_policy_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +109,14 @@ class NewModel:
     pricing: Pricing = Pricing()
     capabilities: ModelCapabilities = ModelCapabilities()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    input_guardrail_key: str = ""
+    output_guardrail_key: str = ""
+    pii_policy_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChanges:
-    """Changes of a model. None: unchanged."""
+    """Changes of a model. None: unchanged; an empty key of a guardrail or policy: none any more."""
 
     name: str | None = None
     provider_key: str | None = None
@@ -116,6 +126,9 @@ class ModelChanges:
     pricing: Pricing | None = None
     capabilities: ModelCapabilities | None = None
     metadata: Mapping[str, Any] | None = None
+    input_guardrail_key: str | None = None
+    output_guardrail_key: str | None = None
+    pii_policy_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +159,14 @@ class ModelPage:
 
 class Models:
     """Use cases of models. Each takes the project first; another project's records do not exist for it. `changes` tells
-    of every change."""
+    of every change. `references` check what else a model refers to, by the field's name in JSON."""
 
-    def __init__(self, store: DocumentStore, providers: ModelProviders) -> None:
+    def __init__(
+        self, store: DocumentStore, providers: ModelProviders, references: Mapping[str, CheckOpen] | None = None
+    ) -> None:
         self._table = Table(store, MODELS, Model)
         self._providers = providers
+        self._references = {"providerKey": self._check_provider, **(references or {})}
         self.changes = ProjectChanges()
 
     async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider]:
@@ -174,13 +190,17 @@ class Models:
             metadata=fields.small_json("metadata", new.metadata),
             created_at=now,
             updated_at=now,
+            input_guardrail_key=new.input_guardrail_key,
+            output_guardrail_key=new.output_guardrail_key,
+            pii_policy_key=new.pii_policy_key,
         )
+        await self._check_references(project, model, self._references)
         stem = fields.slug(name, "model", 120)
         created = await referring(
             lambda: insert_with_key(
                 self._table, project, lambda key: msgspec.structs.replace(model, key=key), model.key, stem
             ),
-            check=lambda _: self._open_provider(project, provider.key),
+            check=lambda made: self._check_references(project, made, self._references),
             undo=lambda made: self._table.delete(project, made.id),
         )
         self.changes.publish(project)
@@ -220,10 +240,7 @@ class Models:
         fresh = await self._changes_of(project, changes)
         for _ in range(_ATTEMPTS):
             old = await self.get(project, id)
-            if changes.provider_key is None:
-                updated = await self._table.update(project, old.id, **fresh)
-            else:
-                updated = await self._move(project, old, changes.provider_key, fresh)
+            updated = await self._change(project, old, fresh)
             if updated is not None:
                 self.changes.publish(project)
                 return updated
@@ -239,19 +256,33 @@ class Models:
     async def count_on(self, project: Project, provider: Provider) -> int:
         return await self._table.count(project, {"providerKey": provider.key})
 
-    async def _move(self, project: Project, old: Model, provider_key: str, fresh: Mapping[str, Any]) -> Model | None:
-        """Change a model and its provider. It moves back where the new one is being deleted."""
+    async def _change(self, project: Project, old: Model, fresh: Mapping[str, Any]) -> Model | None:
+        """Change a model. It refers to what it referred to before where what it refers to now is being deleted."""
+        changed = msgspec.structs.replace(old, **fresh)
+        moved = [name for name in self._references if _named(old, name) != _named(changed, name)]
+        if not moved:
+            return await self._table.update(project, old.id, **fresh)
+        await self._check_references(project, changed, moved)
 
         async def move_back(_: Model | None) -> None:
-            where = {"providerKey": provider_key}
-            await self._table.update(project, old.id, where=where, provider_key=old.provider_key)
+            where = {name: _named(changed, name) for name in moved}
+            await self._table.set_fields(project, old.id, {name: _named(old, name) for name in moved}, where=where)
             self.changes.publish(project)
 
         return await referring(
             lambda: self._table.update(project, old.id, **fresh),
-            check=lambda _: self._open_provider(project, provider_key),
+            check=lambda _: self._check_references(project, changed, moved),
             undo=move_back,
         )
+
+    async def _check_references(self, project: Project, model: Model, names: Iterable[str]) -> None:
+        """Raises NotFound, naming the field."""
+        for name in names:
+            if key := _named(model, name):
+                await self._references[name](project, key, name)
+
+    async def _check_provider(self, project: Project, key: str, field: str) -> None:
+        await self._open_provider(project, key)
 
     async def _open_provider(self, project: Project, key: str) -> Provider:
         provider = await self._providers.get(project, key)
@@ -276,7 +307,18 @@ class Models:
             fresh["metadata"] = fields.small_json("metadata", changes.metadata)
         if changes.provider_key is not None:
             fresh["provider_key"] = (await self._open_provider(project, changes.provider_key)).key
+        for name in ("input_guardrail_key", "output_guardrail_key", "pii_policy_key"):
+            if (key := getattr(changes, name)) is not None:
+                fresh[name] = key
         return fresh
+
+
+def _named(model: Model, name: str) -> str:
+    """A field by its name in JSON."""
+    return str(getattr(model, _FIELDS[name]))
+
+
+_FIELDS = dict(zip(Model.__struct_encode_fields__, Model.__struct_fields__, strict=True))
 
 
 def is_key(text: str) -> bool:

@@ -7,6 +7,7 @@ The order of the steps, outermost first:
     prompt              a prompt that the request names becomes messages
     memory
     input guardrails
+    PII policy          after the guardrails, which see what was said; before all that leaves the service
     cache
     output guardrails
     routing             the innermost: it sends the request to a target
@@ -18,6 +19,7 @@ route is made, so one that does not apply to a model is not even called for it.
 from collections.abc import Sequence
 
 from core.resilience import RetryBudget
+from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
@@ -27,9 +29,9 @@ from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
 
-def steps() -> Sequence[StepFactory]:
+def steps(guardrails: GuardrailSteps, pii: PiiSteps) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
-    return ()
+    return (guardrails.input, pii.step, guardrails.output)
 
 
 class Pipeline:
