@@ -55,6 +55,16 @@ INFERENCE_STEPS = [
         "m",
     ),
     Step("ProviderService/DeleteProvider", {"id": "p"}, "p"),
+    Step("GuardrailService/CreateWordList", {"key": "w", "name": PLANTED, "words": [PLANTED]}, "w"),
+    Step("GuardrailService/UpdateWordList", {"key": "w", "description": PLANTED}, "w"),
+    Step("GuardrailService/UploadWordList", {"key": "w", "body": HttpBody(data=PLANTED.encode())}, "w"),
+    Step("GuardrailService/CreateGuardrail", {"key": "g", "name": PLANTED, "type": "preset"}, "g"),
+    Step("GuardrailService/UpdateGuardrail", {"key": "g", "description": PLANTED}, "g"),
+    Step("GuardrailService/DeleteGuardrail", {"key": "g"}, "g"),
+    Step("GuardrailService/DeleteWordList", {"key": "w"}, "w"),
+    Step("PiiService/CreatePiiPolicy", {"key": "pii", "name": PLANTED}, "pii"),
+    Step("PiiService/UpdatePiiPolicy", {"key": "pii", "description": PLANTED}, "pii"),
+    Step("PiiService/DeletePiiPolicy", {"key": "pii"}, "pii"),
 ]
 
 

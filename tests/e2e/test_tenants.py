@@ -76,6 +76,9 @@ async def make_victim(rest: Rest) -> Victim:
         {"key": f"{MARK}.model", "name": MARK, "category": "llm", "providerKey": MARK, "modelId": MARK},
         token=session,
     )
+    guardrail = await rest.ok("POST", "/v1/guardrails", {"key": MARK, "name": MARK, "type": "preset"}, token=session)
+    words = await rest.ok("POST", "/v1/guardrails/word-lists", {"key": MARK, "name": MARK}, token=session)
+    policy = await rest.ok("POST", "/v1/pii/policies", {"key": MARK, "name": MARK}, token=session)
     project = await rest.ok("POST", "/v1/projects", {"name": MARK, "key": MARK}, token=session)
     token = await rest.ok("POST", "/v1/tokens", {"label": MARK, "scopes": ["*"]}, token=session)
     invitation = await rest.ok(
@@ -88,6 +91,9 @@ async def make_victim(rest: Rest) -> Victim:
         {
             provider["provider"]["id"],
             model["model"]["id"],
+            guardrail["guardrail"]["id"],
+            words["wordList"]["id"],
+            policy["policy"]["id"],
             project["project"]["id"],
             token["id"],
             invitation["invitation"]["id"],
@@ -104,7 +110,18 @@ async def make_victim(rest: Rest) -> Victim:
 
 async def snapshot(rest: Rest, victim: Victim) -> str:
     """All that the victim can see of itself, less what its own look adds."""
-    paths = ("models", "models/providers", "projects", "tokens", "users", "users/invitations", "audit")
+    paths = (
+        "models",
+        "models/providers",
+        "guardrails",
+        "guardrails/word-lists",
+        "pii/policies",
+        "projects",
+        "tokens",
+        "users",
+        "users/invitations",
+        "audit",
+    )
     seen = [await rest.ok("GET", f"/v1/{path}", token=victim.tenant.session) for path in paths]
     return json.dumps(seen, sort_keys=True)
 

@@ -66,12 +66,10 @@ class GuardrailServicer(GuardrailServiceServicer):
         evaluated = await self._evaluator.evaluate(project, request.guardrail_key, request.text, request.target)
         return convert.evaluated_message(evaluated)
 
-    async def CreateModeration(
-        self, request: pb.CreateModerationRequest, context: CallContext
-    ) -> pb.CreateModerationResponse:
+    async def ModerateTexts(self, request: pb.ModerateTextsRequest, context: CallContext) -> pb.ModerateTextsResponse:
         texts = convert.moderation_texts(request.input)
         id, record, results = await self._evaluator.moderate(request_context.identity().project, texts, request.model)
-        return pb.CreateModerationResponse(id=id, model=record.key, results=map(convert.moderated_message, results))
+        return pb.ModerateTextsResponse(id=id, model=record.key, results=map(convert.moderated_message, results))
 
     async def ListGuardrailEvaluations(
         self, request: pb.ListGuardrailEvaluationsRequest, context: CallContext

@@ -267,7 +267,7 @@ class EvaluateGuardrailResponse(_message.Message):
     redacted_text: _struct_pb2.Value
     def __init__(self, passed: _Optional[bool] = ..., guardrail_key: _Optional[str] = ..., guardrail_name: _Optional[str] = ..., action: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[GuardrailFinding, _Mapping]]] = ..., message: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., disabled: _Optional[bool] = ..., redacted_text: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
 
-class CreateModerationRequest(_message.Message):
+class ModerateTextsRequest(_message.Message):
     __slots__ = ("input", "model")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -301,7 +301,7 @@ class ModerationResult(_message.Message):
     findings: _containers.RepeatedCompositeFieldContainer[GuardrailFinding]
     def __init__(self, flagged: _Optional[bool] = ..., categories: _Optional[_Mapping[str, bool]] = ..., category_scores: _Optional[_Mapping[str, float]] = ..., findings: _Optional[_Iterable[_Union[GuardrailFinding, _Mapping]]] = ...) -> None: ...
 
-class CreateModerationResponse(_message.Message):
+class ModerateTextsResponse(_message.Message):
     __slots__ = ("id", "model", "results")
     ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]

@@ -66,10 +66,10 @@ class GuardrailServiceStub:
                 request_serializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.EvaluateGuardrailRequest.SerializeToString,
                 response_deserializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.EvaluateGuardrailResponse.FromString,
                 _registered_method=True)
-        self.CreateModeration = channel.unary_unary(
-                '/portico.inference.v1.GuardrailService/CreateModeration',
-                request_serializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.CreateModerationRequest.SerializeToString,
-                response_deserializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.CreateModerationResponse.FromString,
+        self.ModerateTexts = channel.unary_unary(
+                '/portico.inference.v1.GuardrailService/ModerateTexts',
+                request_serializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.ModerateTextsRequest.SerializeToString,
+                response_deserializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.ModerateTextsResponse.FromString,
                 _registered_method=True)
         self.ListGuardrailEvaluations = channel.unary_unary(
                 '/portico.inference.v1.GuardrailService/ListGuardrailEvaluations',
@@ -161,7 +161,7 @@ class GuardrailServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateModeration(self, request, context):
+    def ModerateTexts(self, request, context):
         """Classifies texts as OpenAI's moderations do, with a guardrail in the place of the model. Errors: NOT_FOUND,
         INVALID_ARGUMENT.
         """
@@ -258,10 +258,10 @@ def add_GuardrailServiceServicer_to_server(servicer, server):
                     request_deserializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.EvaluateGuardrailRequest.FromString,
                     response_serializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.EvaluateGuardrailResponse.SerializeToString,
             ),
-            'CreateModeration': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateModeration,
-                    request_deserializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.CreateModerationRequest.FromString,
-                    response_serializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.CreateModerationResponse.SerializeToString,
+            'ModerateTexts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ModerateTexts,
+                    request_deserializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.ModerateTextsRequest.FromString,
+                    response_serializer=portico_dot_inference_dot_v1_dot_guardrail__service__pb2.ModerateTextsResponse.SerializeToString,
             ),
             'ListGuardrailEvaluations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListGuardrailEvaluations,
@@ -479,7 +479,7 @@ class GuardrailService:
             _registered_method=True)
 
     @staticmethod
-    def CreateModeration(request,
+    def ModerateTexts(request,
             target,
             options=(),
             channel_credentials=None,
@@ -492,9 +492,9 @@ class GuardrailService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/portico.inference.v1.GuardrailService/CreateModeration',
-            portico_dot_inference_dot_v1_dot_guardrail__service__pb2.CreateModerationRequest.SerializeToString,
-            portico_dot_inference_dot_v1_dot_guardrail__service__pb2.CreateModerationResponse.FromString,
+            '/portico.inference.v1.GuardrailService/ModerateTexts',
+            portico_dot_inference_dot_v1_dot_guardrail__service__pb2.ModerateTextsRequest.SerializeToString,
+            portico_dot_inference_dot_v1_dot_guardrail__service__pb2.ModerateTextsResponse.FromString,
             options,
             channel_credentials,
             insecure,
