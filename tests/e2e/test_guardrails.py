@@ -30,7 +30,6 @@ async def guarded(rest: Rest, token: str, action: str = "block", **keys: str) ->
 
 @pytest.fixture
 async def owner(rest: Rest, tenant: Tenant) -> str:
-    await rest.echo(tenant.session)
     return await rest.token(tenant.session)
 
 
