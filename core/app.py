@@ -74,7 +74,7 @@ class CoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What the services of one process share. Made once, by `start`."""
+    """Resources shared by the services of one process. Made once, by `start`."""
 
     service: str
     settings: CoreSettings
@@ -90,7 +90,7 @@ class Platform:
     audit: AuditLog
     removals: Removals
     service_tokens: AuthServiceTokens
-    """For jobs that call other services."""
+    """Service tokens for jobs that call other services."""
 
     @classmethod
     def on(cls, service: str, settings: CoreSettings, store: DocumentStore, cache: Cache) -> "Platform":
@@ -143,7 +143,7 @@ class Running:
     server: Server
     port: int
     edge_port: int | None = None
-    """Where the edge finds the hot calls, if that is on."""
+    """Port of the HTTP/1.1 server for the edge's hot calls; None if it is off."""
 
 
 def main(
@@ -202,7 +202,7 @@ def load(settings_class: type[S], env: Mapping[str, str]) -> tuple[CoreSettings,
 
 
 async def start(service: str, core_settings: CoreSettings, settings: S, build: Build[S], schema: Schema) -> Running:
-    """Bring the service up. `Running.platform.lifecycle.stop()` takes it down again."""
+    """Start the service. `Running.platform.lifecycle.stop()` takes it down again."""
     store, cache = make_store(core_settings.store, schema), make_cache(core_settings.cache)
     platform = Platform.on(service, core_settings, store, cache)
     lifecycle = platform.lifecycle

@@ -22,7 +22,7 @@ class Outcome(Enum):
     ANSWERED = auto()
     FAILED = auto()
     UNKNOWN = auto()
-    """Nothing: it was cancelled, or never got there."""
+    """No result: the call was cancelled, or never reached the provider."""
 
 
 @dataclass(slots=True)

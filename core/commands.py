@@ -14,7 +14,8 @@ def _none(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What operators do beside the running service. `run` gives the exit status, and may raise ConfigError."""
+    """A command of an operator, run beside the running service. `run` gives the exit status, and may raise
+    ConfigError."""
 
     name: str
     help: str

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class ConfigError(Exception):
-    """Everything that is wrong with the configuration, one line for each variable. Holds no secret."""
+    """All errors of the configuration, one line for each variable. Holds no secret."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = tuple(dict.fromkeys(problems))
@@ -99,7 +99,7 @@ def setting(
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """How a text becomes a value. `parse` raises ValueError; `allowed` finishes the sentence "allowed: ..."."""
+    """Conversion of a text to a value. `parse` raises ValueError; `allowed` finishes the sentence "allowed: ..."."""
 
     parse: Callable[[str], Any]
     allowed: str
@@ -263,7 +263,7 @@ def _misspelt(cls: type, env: Mapping[str, str]) -> list[str]:
 
 
 def _one_slip(a: str, b: str) -> bool:
-    """Whether one letter differs or two are swapped, missing or added."""
+    """Return whether the two differ by one letter: replaced, missing, added, or two swapped."""
     same = sum(block.size for block in SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks())
     return len(a) + len(b) - 2 * same <= 2
 
@@ -305,7 +305,7 @@ def _plain(value: Any) -> str:
 
 
 def describe(settings: Any) -> dict[str, str]:
-    """What is in force, by variable, with secrets masked: for a line of the log when a service starts."""
+    """Return the settings in force, by variable, with secrets masked: for a line of the log when a service starts."""
     found = {each.declared.env: _plain(getattr(settings, each.field)) for each in _variables(type(settings))}
     for name, _ in _nested(type(settings)):
         found |= describe(getattr(settings, name))

@@ -1,4 +1,5 @@
-"""Who is calling, and until when: one immutable record in one ContextVar, set by the interceptor chain alone.
+"""Caller and deadline of the present request: one immutable record in one ContextVar, set by the interceptor chain
+alone.
 
 It is set and never reset: every RPC runs in a task of its own, and resetting fails when a client cancels a stream.
 """

@@ -83,7 +83,7 @@ def _check_text(field: str, text: str) -> None:
 
 
 def _names(value: Any) -> int:
-    """How many names the objects of an object or list have, without repetitions."""
+    """Count the distinct names in the objects of an object or list."""
     count = len(value) if type(value) is dict else 0
     for item in value.values() if type(value) is dict else value:
         if type(item) is dict or type(item) is list:
@@ -92,7 +92,7 @@ def _names(value: Any) -> int:
 
 
 def _most_names(text: bytes) -> int:
-    """At least as many as the text has names: the colons behind a quotation mark or white space."""
+    """Count at least as many names as the text has: the colons behind a quotation mark or white space."""
     count = text.count
     return count(b'":') + count(b" :") + count(b"\t:") + count(b"\n:") + count(b"\r:")
 

@@ -85,12 +85,12 @@ class Health:
 
     @property
     def serving(self) -> bool:
-        """Whether the checks last found the service ready."""
+        """True if the checks last found the service ready."""
         return not self.stopping and all(check.value == OK for check in self._checks)
 
     @property
     def stopping(self) -> bool:
-        """Whether `shutting_down` was called."""
+        """True once `shutting_down` was called."""
         return self._stopping
 
     def add(self, name: str, check: Callable[[], Awaitable[object]], *, timeout: float = 2.0, ttl: float = 5.0) -> None:

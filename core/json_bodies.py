@@ -1,4 +1,4 @@
-"""Decoding of JSON bodies into typed values. Pure."""
+"""Decoder of JSON bodies into typed values. Pure."""
 
 import re
 from mmap import mmap
@@ -21,7 +21,7 @@ _COMPRESSED = {
     b"x\x01": "deflate",
     b"x\xda": "deflate",
 }
-"""How bodies begin that a client compressed; no JSON does."""
+"""First bytes of compressed bodies; no JSON begins like that."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
@@ -55,7 +55,7 @@ def _check_compression(body: bytes | bytearray | mmap, part: str) -> None:
 
 
 def _unfit(text: str, part: str) -> InvalidInput:
-    """From msgspec's text, in which alone it says which field it is about."""
+    """Return the error for a body that does not fit, from msgspec's text, which alone names the field."""
     what, _, where = text.partition(" - at `$")
     where = where.replace("[...]", "")  # some value of an object of any shape
     field = f"{part}{where.rstrip('`')}".lstrip(".")

@@ -19,7 +19,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Phase(IntEnum):
-    """In the order in which they stop: each phase needs what the later ones close."""
+    """Phases of a stop, in their order: each needs what the later ones close."""
 
     NOT_SERVING = 1
     """Health says so, and balancers send no new calls..."""
@@ -30,7 +30,7 @@ class Phase(IntEnum):
     TASKS = 4
     """Background work ends."""
     FLUSH = 5
-    """What is batched is written."""
+    """Batched records are written."""
     POOLS = 6
     """Clients of providers and of other services close."""
     CACHE = 7

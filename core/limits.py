@@ -6,7 +6,7 @@ from typing import Final
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (0, "bytes"))
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
-"""What the edge passes on of an answer that comes as one message."""
+"""Most bytes that the edge passes on of an answer that comes as one message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,7 @@ def masked(text: str) -> str:
 
 
 def _unicode(text: str) -> str:
-    """Without lone surrogates, which UTF-8 cannot hold."""
+    """Replace lone surrogates, which UTF-8 cannot hold."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 

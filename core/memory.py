@@ -26,7 +26,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def limit_kept_memory() -> None:
-    """Let glibc keep little of what large requests have used. To be called before threads start.
+    """Make glibc keep little of the memory that large requests have used. Call it before threads start.
 
     By itself glibc raises its idea of a large block with every one that is freed, up to 32 MiB: from then on such
     blocks lie in the heap, which grows with the fragments between them. Does nothing with another C library.

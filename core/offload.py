@@ -17,9 +17,9 @@ from core import context
 from core.errors import RateLimited
 
 LARGE_BYTES: Final = 64 * 1024
-"""Of a request that is worth a thread: to read a smaller one takes a few milliseconds at worst."""
+"""Least size of a request that is worth a thread: to read a smaller one takes a few milliseconds at worst."""
 MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
-"""Of one tenant's requests that wait to be read, which are held in memory meanwhile."""
+"""Most bytes of one tenant's requests that wait to be read, which are held in memory meanwhile."""
 
 _TURN_SECONDS = 0.005
 
@@ -33,7 +33,7 @@ class _Queue:
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.request_bytes = 0
-        """Of those that wait or are being read."""
+        """Bytes of the requests that wait or are being read."""
 
 
 _WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offload")
@@ -49,7 +49,7 @@ async def offload(work: Callable[[], T], size: int, *, above: int = LARGE_BYTES)
 
 
 async def offload_request(work: Callable[[], T], size: int, *, above: int = LARGE_BYTES) -> T:
-    """As `offload`, for work that reads a request of `size` bytes. Raises RateLimited where too much of the tenant's
+    """Do as `offload`, for work that reads a request of `size` bytes. Raises RateLimited where too much of the tenant's
     waits already."""
     if size <= above:
         return work()

@@ -10,7 +10,8 @@ _RANK = {level: rank for rank, level in enumerate(LEVELS)}
 
 @lru_cache(maxsize=4096)
 def allows(scopes: frozenset[str], needed: str) -> bool:
-    """Whether the token scopes include `needed`, "area:level"; a higher level includes the lower, "*" everything."""
+    """Return whether the token scopes include `needed`, "area:level"; a higher level includes the lower, "*"
+    everything."""
     if EVERYTHING in scopes:
         return True
     area, _, level = needed.partition(":")

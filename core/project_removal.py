@@ -29,7 +29,7 @@ attempt: what a provider still refuses to remove is left there and logged, and i
 idempotent, and must not raise for one provider's refusal what would keep it from the others."""
 
 PATIENCE_SECONDS = 24 * 3600.0
-"""How long a provider that refuses is tried again."""
+"""Time for which a provider that refuses is tried again."""
 
 _AGAIN_SECONDS = 60.0
 _LONGEST_SECONDS = 1800.0
@@ -59,7 +59,7 @@ class Removals:
 
     @property
     def ready(self) -> bool:
-        """Whether the service has said how it removes a project."""
+        """True once the service has said how it removes a project."""
         return self._remove is not None
 
     def handle(self, jobs: Jobs, remove: Remove) -> None:

@@ -68,7 +68,7 @@ class RateLimits:
 
 @dataclass(slots=True)
 class _Counter:
-    """What was counted in the fixed window `number` of `length` seconds, and in the one before."""
+    """Counts of the fixed window `number` of `length` seconds, and in the one before."""
 
     length: int
     number: int
@@ -81,7 +81,7 @@ class _Counter:
         return (self.number + 2) * self.length
 
     def advance(self, time: float) -> float:
-        """Begin the window of that time, if it is a later one. Returns the seconds that are left of it."""
+        """Start the window of that time, if it is a later one. Return the seconds that are left of it."""
         number = int(time // self.length)
         if number > self.number:
             self.before = self.now if number == self.number + 1 else 0

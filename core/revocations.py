@@ -26,13 +26,13 @@ class Revocation:
     subject: str = ""
     api: bool = False
     issued_at: float = inf
-    """When the token was issued, or a later time; infinite where that is not known."""
+    """Time at which the token was issued, or a later one; infinite where that is not known."""
     issued_before: float = 0.0
     """The cut-off: all tokens issued before it are revoked."""
     kept: tuple[str, ...] = ()
     """Ids of tokens from before the cut-off that it does not revoke."""
     expires_at: float = 0.0
-    """When all that is revoked has expired by itself; 0: never."""
+    """Time at which everything revoked has expired by itself; 0: never."""
 
 
 class _Group:
@@ -165,13 +165,13 @@ class Revocations:
         return others + [each for key, group in held.groups.items() for each in _of_group(tenant, key, group)]
 
     def revoked_api_tokens(self) -> Mapping[str, int]:
-        """How many API tokens are revoked one by one, by tenant."""
+        """Count the API tokens that are revoked one by one, by tenant."""
         counts = {slug: tenant.groups.get(_API_TOKENS) for slug, tenant in self._tenants.items()}
         return {slug: len(group.tokens) for slug, group in counts.items() if group is not None}
 
     @property
     def size(self) -> int:
-        """How many tokens, cut-offs and kept tokens are held."""
+        """Number of tokens, cut-offs and kept tokens that are held."""
         return sum(
             len(tenant.others)
             + sum(bool(group.before) + len(group.tokens) + len(group.kept) for group in tenant.groups.values())

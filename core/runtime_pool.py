@@ -104,8 +104,8 @@ class RuntimePool(Generic[K, V]):
         return lease
 
     async def acquire(self, key: K, build: Callable[[], Awaitable[V]]) -> Lease[V]:
-        """As `lease`, building the value if need be. Concurrent callers share one build; its error reaches them all and
-        is not kept; the caller who began it may be cancelled without harm to the others.
+        """Lease as `lease`, building the value if need be. Concurrent callers share one build; its error reaches them
+        all and is not kept; the caller who began it may be cancelled without harm to the others.
 
         A value whose key is invalidated while it is built serves those who wait and nobody after them.
         """
@@ -135,7 +135,7 @@ class RuntimePool(Generic[K, V]):
         return lease.value
 
     async def get(self, key: K, build: Callable[[], Awaitable[V]]) -> V:
-        """As `lookup`, building the value if need be."""
+        """Look up as `lookup`, building the value if need be."""
         lease = await self.acquire(key, build)
         lease.release()
         return lease.value

@@ -87,7 +87,7 @@ class Sealer:
             raise SealBroken from None
 
     def needs_reseal(self, sealed: str) -> bool:
-        """Whether another key than the primary one sealed it."""
+        """Return whether it was sealed with another key than the primary one."""
         return not sealed.startswith(f"{_VERSION}.{self._primary}.")
 
 

@@ -11,7 +11,7 @@ _OTHERS = 0o077
 
 
 def set_umask() -> None:
-    """Give others no rights on whatever this process, and those that it starts, will make: to be called first."""
+    """Make the files of this process and its children readable by their owner alone. Call it first."""
     os.umask(_OTHERS)
 
 

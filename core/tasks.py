@@ -14,7 +14,7 @@ log = logs.get(__name__)
 T = TypeVar("T")
 
 _CANCEL_SECONDS = 1.0
-"""How long cancelled tasks get to clean up."""
+"""Time that cancelled tasks get to clean up."""
 
 
 class Tasks:

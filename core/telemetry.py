@@ -51,7 +51,7 @@ class TelemetrySettings:
 
 
 class Metrics:
-    """What is counted. Further collectors register with `registry`."""
+    """Metrics of the process. Further collectors register with `registry`."""
 
     def __init__(self, service: str, durations: "OtelHistogram | None" = None) -> None:
         self.registry = CollectorRegistry()
@@ -93,12 +93,12 @@ class Metrics:
 
 @dataclass(slots=True)
 class Telemetry:
-    """What `configure` set up. `close` sends what is left and stops the threads."""
+    """Telemetry as set up by `configure`. `close` sends what is left and stops the threads."""
 
     metrics: Metrics
     tracer: Tracer | None = None
     metrics_port: int | None = None
-    """Where Prometheus reads: the port that was given, or the one that the system chose for 0."""
+    """Port that Prometheus reads: the one that was given, or the one that the system chose for 0."""
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -167,7 +167,7 @@ def metrics() -> Metrics:
 
 
 def active() -> Telemetry | None:
-    """What `configure` set up last, until it is closed."""
+    """Return the telemetry that `configure` set up last, until it is closed."""
     return _active
 
 
@@ -219,7 +219,7 @@ def extract(metadata: Iterable[tuple[str, str | bytes]]) -> Context | None:
 
 
 def inject() -> tuple[tuple[str, str], ...]:
-    """What to add to the metadata of an outgoing call so that its trace continues ours; empty when tracing is off."""
+    """Return the metadata that lets an outgoing call continue our trace; empty when tracing is off."""
     if tracer() is None:
         return ()
     carrier: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Whose data: the scopes that every storage call takes first.
+"""Scopes, which every storage call takes first: whose data it reads or writes.
 
 A scope can only be made from a checked slug or id, so a path or a database name that is derived from one cannot
 escape its folder. The four kinds are separate types: what is declared for one cannot be read with another by mistake.

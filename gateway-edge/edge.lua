@@ -27,6 +27,21 @@ local function canonical(path)
   end
 end
 
+-- The query of a write that is kept: `version` and `environment` of a rendering, which its path and body cannot say.
+local function kept_query(path, query)
+  if not path:find("/prompts/[^/]+/render/?$") then
+    return ""
+  end
+  local kept = {}
+  for _, name in ipairs({"version", "environment"}) do
+    local value = ("&" .. query):match("&" .. name .. "=([^&]*)")
+    if value then
+      kept[#kept + 1] = name .. "=" .. value
+    end
+  end
+  return #kept > 0 and "?" .. table.concat(kept, "&") or ""
+end
+
 -- The session's token in a Cookie header. Browsers accept a `__Host-` cookie only over TLS and only from this very host,
 -- so no neighbouring host can plant one; the plain name is for laptops without TLS, and does not count where TLS is.
 local function session(headers)
@@ -124,7 +139,8 @@ function envoy_on_request(handle)
   local target = path
   local query = path:find("?", 1, true)
   if query and not READING[headers:get(":method")] then
-    target = path:sub(1, query - 1)  -- the transcoder would let it change what path and body say
+    -- the transcoder would let it change what path and body say
+    target = path:sub(1, query - 1) .. kept_query(path:sub(1, query - 1), path:sub(query + 1))
   end
   local first = target:byte(2)
   if first == A or first == T then
@@ -164,7 +180,7 @@ end
 local function answer(handle, headers, status, body)
   headers:replace(":status", status)
   headers:replace("content-type", "application/json")
-  for _, name in ipairs({"x-http-status", "x-error-body", "grpc-status", "grpc-message", "grpc-status-details-bin"}) do
+  for _, name in ipairs({"x-http-status", "x-error-body", "x-content-length", "grpc-status-details-bin"}) do
     headers:remove(name)
   end
   if status == "401" then
@@ -173,15 +189,9 @@ local function answer(handle, headers, status, body)
   handle:body(true):setBytes(body)
 end
 
--- What the transcoder leaves on the answer of a unary call; on native gRPC the same headers are the answer.
-local function tidy(headers)
-  headers:remove("grpc-status")
-  headers:remove("grpc-message")
-end
-
 -- The answer to a HEAD: with the length of the body that a GET would have.
 local function remove_body(handle, headers)
-  local length = headers:get("content-length")
+  local length = headers:get("x-content-length") or headers:get("content-length")
   local body = handle:body(true)  -- waits for it, and what was fetched before cannot be used any more
   length = length or tostring(body:length())
   body:setBytes("")
@@ -191,11 +201,6 @@ local function remove_body(handle, headers)
 end
 
 local function shape(handle, headers)
-  local length = headers:get("x-content-length")
-  if length then  -- of a download: the transcoder has removed the length of what it has unwrapped
-    headers:replace("content-length", length)
-    headers:remove("x-content-length")
-  end
   local wanted = headers:get("x-http-status")
   if wanted then
     local body = headers:get("x-error-body")
@@ -204,21 +209,12 @@ local function shape(handle, headers)
     else
       headers:replace(":status", wanted)
       headers:remove("x-http-status")
-      tidy(headers)
     end
     return
   end
 
   local status = headers:get(":status")
-  if status == "200" then
-    local kind = headers:get("content-type")
-    if kind == "application/json" then
-      tidy(headers)
-    elseif kind == "text/event-stream" then
-      headers:replace("cache-control", "no-cache, no-transform")
-      headers:replace("x-accel-buffering", "no")
-    end
-  elseif headers:get("grpc-status") then
+  if status ~= "200" and headers:get("grpc-status") then
     answer(handle, headers, status, refusal(status, headers:get("x-request-id") or ""))
   end
 end

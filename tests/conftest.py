@@ -11,9 +11,9 @@ from hypothesis import settings
 from core import logs
 
 # Tests count, they do not time: a busy machine must not fail them. Every run tries the same examples, so that a change
-# is to blame for a failure; `pytest --hypothesis-profile=search` tries new ones.
+# is to blame for a failure; `pytest --hypothesis-profile=search` tries new ones, and twice as many.
 settings.register_profile("search", deadline=None)
-settings.register_profile("portico", settings.get_profile("search"), derandomize=True)
+settings.register_profile("portico", settings.get_profile("search"), derandomize=True, max_examples=50)
 settings.load_profile("portico")
 
 # Rich tracebacks, the default where no service has configured the logs, take 0.2 s of CPU each.

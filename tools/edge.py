@@ -73,7 +73,7 @@ def render(
 
 
 def add_readiness(out: Path, address: Address) -> None:
-    """Let /health/ready also ask whether somebody listens at this address. For files that Envoy has not read yet."""
+    """Make /health/ready also ask whether this address listens. For files that Envoy has not read yet."""
     listeners, members = load(out / "listener.yaml"), load(out / "clusters.yaml")
     http_filter(connection_manager(listeners), "ready")["cluster_min_healthy_percentages"][_LAUNCHER] = {"value": 100}
     host, port = address
@@ -131,7 +131,7 @@ def _manager(listener: Yaml) -> Yaml:
 
 
 def connection_limit(listeners: Yaml) -> Yaml:
-    """How many connections one group of addresses may have, in a parsed listener file."""
+    """Return the most connections of one group of addresses, in a parsed listener file."""
     limit: Yaml = listeners["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"]  # one for all chains
     return limit
 
@@ -212,7 +212,8 @@ def _patch_clusters(members: Yaml, addresses: Mapping[str, Address], own_port: i
 
 
 def _keys_path(port: int) -> str:
-    """Where one edge of this machine asks itself for the keys; the names of such sockets are as unique as ports."""
+    """Return the socket where one edge of this machine asks itself for the keys; the names of such sockets are as
+    unique as ports."""
     return f"@portico-edge-keys-{port}"
 
 
@@ -222,7 +223,8 @@ def _socket(owner: Yaml) -> Yaml:
 
 
 def allowed_origins(manager: Yaml) -> Yaml:
-    """Which web pages may call: one expression, which stands in several places of the YAML under one anchor."""
+    """Return the origins of web pages that may call: one expression, which stands in several places of the YAML under
+    one anchor."""
     policy = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.cors"]
     matcher: Yaml
     [matcher] = policy["allow_origin_string_match"]

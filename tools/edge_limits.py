@@ -15,7 +15,7 @@ _OVERLOAD = {
     "stop_accepting_requests": "503",
     "reject_incoming_connections": "new connections are closed",
 }
-"""What a client sees of each action of the overload manager."""
+"""Answer to a client for each action of the overload manager."""
 _TIMERS = {
     "HTTP_DOWNSTREAM_CONNECTION_IDLE": "idle time",
     "HTTP_DOWNSTREAM_STREAM_FLUSH": "time for a client to read the rest of an answer",
@@ -92,7 +92,7 @@ def _sizes(listeners: edge.Yaml, manager: edge.Yaml, routes: edge.Yaml) -> Itera
     default = edge.http_filter(manager, f"{_FILTER}buffer")["max_request_bytes"]
     yield Limit("JSON body", default, "bytes", "request", "413")
     for name, what in (
-        ("raw", "body that is not parsed: chat, embeddings, vectors"),
+        ("raw", "body that is not parsed: chat, embeddings, vectors, data of a prompt"),
         ("public", "body of a call without a token"),
         ("unsized", "JSON body without a Content-Length"),
     ):

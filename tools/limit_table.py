@@ -41,7 +41,7 @@ def sections() -> Iterator[tuple[str, Iterable[Limit]]]:
 
 
 def _policies() -> Iterator[Policy]:
-    """Those of every RPC."""
+    """Policies of every RPC."""
     generated = ROOT / "gen"
     for path in sorted(generated.glob("portico/*/v1/*_service_pb2.py")):
         module = importlib.import_module(".".join(path.relative_to(generated).with_suffix("").parts))

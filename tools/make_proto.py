@@ -13,7 +13,7 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 ERROR_DETAILS = ("google/rpc/status.proto", "google/rpc/error_details.proto")
-"""No proto imports them, but errors carry them: whoever reads errors by the descriptor set needs them."""
+"""Protos of error details. No proto imports them, but whoever reads errors by the descriptor set needs them."""
 
 
 def includes() -> list[str]:

@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 class NotUpYet(Exception):
-    """Something on the way to the API does not answer; trying again may help."""
+    """A part of the way to the API does not answer; trying again may help."""
 
 
 def seed(url: str, data: Path) -> str:

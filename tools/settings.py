@@ -1,4 +1,5 @@
-"""What `make run` itself reads from the environment; everything else there goes on to the services and the edge."""
+"""Settings that `make run` itself reads from the environment; everything else there goes on to the services and the
+edge."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -32,7 +32,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 Prepare = Callable[[], Awaitable[bool]]
-"""What is tried again and again until it says that it is done."""
+"""Step that is repeated until it says that it is done."""
 
 _LAPTOP = {
     # Model servers on one's own machine are the rule here, and plain HTTP cannot carry Secure cookies.
@@ -200,7 +200,7 @@ class Supervisor:
             self._note_processes()
 
     def _note_processes(self) -> None:
-        """For whoever watches or measures the run: names, process ids, ports."""
+        """Write down, for whoever watches or measures the run: names, process ids, ports."""
         processes = {
             child.name: {"pid": child.process.pid, "port": self.ports.get(child.name, self.port)}
             for child in self.children
@@ -223,7 +223,7 @@ class Supervisor:
 
 
 def _die_with_parent() -> None:
-    """No orphans: the kernel sends SIGTERM to the child when the launcher is killed."""
+    """Make the kernel send SIGTERM to the child when the launcher is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

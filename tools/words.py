@@ -16,15 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = ROOT / "docs" / "glossary.md"
 # tests/compat records what clients send and receive, in the words of its day
 _SKIPPED = ("gen/", "docs/glossary.md", "requirements.lock", "tests/compat/", "tests/e2e/node/package-lock.json")
-_ROW = re.compile(r"\| `(?P<pattern>(?:[^`|]|\\\|)+)`(?: \(in (?P<folder>[^)]+)\))? \| (?P<say>.+) \|")
+_ROW = re.compile(r"\| `(?P<pattern>(?:[^`|]|\\\|)+)`(?: \(in (?P<folders>[^)]+)\))? \| (?P<say>.+) \|")
 
 
 @dataclass(frozen=True)
 class Retired:
-    """A row of the table: what must not be written, in which folder, and what to say instead."""
+    """A row of the table: what must not be written, below which paths, and what to say instead."""
 
     pattern: re.Pattern[str]
-    folder: str
+    folders: tuple[str, ...]
     say: str
 
 
@@ -36,10 +36,14 @@ def retired_words(glossary: str) -> list[Retired]:
     if not found or (bad := [row for row, match in found if match is None]):
         raise ValueError(f"rows of {GLOSSARY.name} that cannot be read: {bad if found else 'there are none'}")
     return [
-        Retired(re.compile(match["pattern"].replace(r"\|", "|")), match["folder"] or "", match["say"])
+        Retired(re.compile(match["pattern"].replace(r"\|", "|")), _folders(match["folders"]), match["say"])
         for _, match in found
         if match is not None
     ]
+
+
+def _folders(listed: str | None) -> tuple[str, ...]:
+    return tuple(folder.strip() for folder in (listed or "").split(","))
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -56,7 +60,7 @@ def texts() -> Iterator[tuple[str, str]]:
 def violations(words: list[Retired]) -> Iterator[tuple[Retired, str]]:
     for path, text in texts():
         for word in words:
-            if not path.startswith(word.folder):
+            if not path.startswith(word.folders):
                 continue
             for match in word.pattern.finditer(f"{path}\n{text}"):
                 line = text.count("\n", 0, max(match.start() - len(path) - 1, 0)) + 1

@@ -31,9 +31,9 @@ class Change:
     resource_id: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     subjects: list[Subject] = field(default_factory=list)
-    """For calls without a token: each gets an entry in its own tenant's log."""
+    """Subjects of a call without a token: each gets an entry in its own tenant's log."""
     outcome: str = SUCCESS
-    """Of a job that ended well by itself: what became of its work."""
+    """Outcome of the work of a job that ended well by itself."""
     reason: str = ""
     recorded: bool = True
     """False: there turned out to be nothing to do, and nothing to tell."""
@@ -69,7 +69,7 @@ def act_for(actor: Actor) -> None:
 
 
 def actor() -> Actor:
-    """Who the present work is done for: whoever a job's worker named, else the caller, else the service itself."""
+    """Actor of the present work: whoever a job's worker named, else the caller, else the service itself."""
     named = _actor.get()
     if named is not None:
         return named

@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import msgspec
+
 from core import logs
-from core.audit.records import AUDIT_LOG, UNKNOWN, AuditEntry, entry_of, to_document
+from core.audit.records import AUDIT_LOG, UNKNOWN, AuditEntry
 from core.audit.tally import Counted, Tally, TallyLimits
 from core.bounded import BoundedDict
 from core.errors import FailedPrecondition, PorticoError
-from core.storage.ports import Cond, Document, DocumentStore, Op
+from core.storage.ports import Cond, DocumentStore, Op
+from core.storage.table import Table
 from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
 from core.tenancy import Tenant
@@ -28,6 +31,9 @@ log = logs.get(__name__)
 FLUSH_SECONDS = 0.5
 _CAPACITY = 50_000
 """Entries held while the store does not take them."""
+
+Changes = Mapping[str, Any]
+"""Changed fields of an entry, by name."""
 
 _CHANGES = TallyLimits()
 _REFUSALS = TallyLimits(of_tenant=200, of_caller=40)
@@ -46,12 +52,12 @@ class AuditLog:
         refusals: TallyLimits = _REFUSALS,
     ) -> None:
         self.clock = clock
-        self._store = store
+        self._table = Table(store, AUDIT_LOG, AuditEntry)
         self._changes = Tally(changes, clock)
         self._refusals = Tally(refusals, clock)
-        self._writer = WriteBehind(store, AUDIT_LOG, tasks, "aud", to_document, capacity=_CAPACITY)
-        self._unsettled: BoundedDict[str, tuple[Tenant, Document]] = BoundedDict(_CAPACITY)
-        """By entry: outcomes that the store has not taken yet."""
+        self._writer = WriteBehind(store, AUDIT_LOG, tasks, "aud", msgspec.to_builtins, capacity=_CAPACITY)
+        self._unsettled: BoundedDict[str, tuple[Tenant, Changes]] = BoundedDict(_CAPACITY)
+        """Outcomes that the store has not taken yet, by entry."""
         self._going: set[asyncio.Task[None]] = set()
 
     # -- written ahead
@@ -59,13 +65,13 @@ class AuditLog:
     async def begin(self, tenant: Tenant, entry: AuditEntry) -> None:
         """Write an entry before its change is made. Durable on return, with the outcome `unknown`. Raises what the
         store raises."""
-        await self._store.insert(tenant, AUDIT_LOG, {**to_document(entry), "outcome": UNKNOWN})
+        await self._table.insert(tenant, msgspec.structs.replace(entry, outcome=UNKNOWN))
 
     async def settle(self, tenant: Tenant, entry: AuditEntry) -> None:
         """Record the outcome of an entry that was begun. Never fails: what the store does not take is tried again."""
-        changes: Document = {
+        changes: Changes = {
             "outcome": entry.outcome,
-            "resourceId": entry.resource_id,
+            "resource_id": entry.resource_id,
             "reason": entry.reason or None,
             "metadata": entry.metadata or None,
         }
@@ -76,13 +82,13 @@ class AuditLog:
         """Remove an entry that was begun: the call was refused and nothing was changed. Never fails: an entry that
         cannot be removed stays `unknown`."""
         try:
-            await self._store.delete(tenant, AUDIT_LOG, entry.id)
+            await self._table.delete(tenant, entry.id)
         except Exception as error:  # the store's, whatever its driver calls it: the caller's answer comes first
             log.warning("audit entry of a refused call stays", error=type(error).__name__)
 
     async def write(self, tenant: Tenant, *entries: AuditEntry) -> None:
         """Write entries. Durable on return; known ids are skipped. Raises what the store raises."""
-        await self._store.insert_many(tenant, AUDIT_LOG, [to_document(entry) for entry in entries])
+        await self._table.insert_many(tenant, entries)
 
     async def to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
         """Finish a write even if the caller is cancelled meanwhile; `close` waits for it. Raises what they raise."""
@@ -122,13 +128,11 @@ class AuditLog:
         self, tenant: Tenant, where: Mapping[str, Any], *, page_size: int, page_token: str
     ) -> tuple[list[AuditEntry], str]:
         """One page, newest first, and the token of the next. Raises InvalidInput."""
-        page = await self._store.find(tenant, AUDIT_LOG, where, page_size=page_size, page_token=page_token)
-        return [entry_of(each) for each in page.items], page.next_token
+        return await self._table.page(tenant, where, page_size=page_size, page_token=page_token)
 
     async def prune(self, tenant: Tenant, keep_seconds: float) -> int:
         """Remove older entries. Returns how many."""
-        old = {"createdAt": Cond(Op.LT, self.clock() - keep_seconds)}
-        return await self._store.delete_where(tenant, AUDIT_LOG, old)
+        return await self._table.delete_where(tenant, {"createdAt": Cond(Op.LT, self.clock() - keep_seconds)})
 
     # -- within
 
@@ -150,21 +154,21 @@ class AuditLog:
 
     async def _tell(self, tally: Tally, counted: Counted) -> bool:
         count = counted.count
-        done = await self._try(counted.tenant, counted.id, {"count": count, "lastAt": counted.last_at})
+        done = await self._try(counted.tenant, counted.id, {"count": count, "last_at": counted.last_at})
         if done:
             tally.told(counted, count)
         return done
 
-    async def _update(self, id: str, tenant: Tenant, changes: Document) -> bool:
+    async def _update(self, id: str, tenant: Tenant, changes: Changes) -> bool:
         done = await self._try(tenant, id, changes)
         if done:
             self._unsettled.pop(id, None)
         return done
 
-    async def _try(self, tenant: Tenant, id: str, changes: Mapping[str, Any]) -> bool:
-        """Whether the store has taken the changes, or never will."""
+    async def _try(self, tenant: Tenant, id: str, changes: Changes) -> bool:
+        """Write the changes. True if the store has taken them or never will; False to try again."""
         try:
-            await self._store.update(tenant, AUDIT_LOG, id, changes)
+            await self._table.update(tenant, id, **changes)
         except FailedPrecondition:  # the tenant has been removed meanwhile
             return True
         except PorticoError as error:

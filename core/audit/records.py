@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import count
 from secrets import token_hex
-from typing import Any
-
-import msgspec
 
 from core.context import Kind, RequestContext
 from core.logs import masked
-from core.storage.ports import JSON, TEXT, TIME, Collection, Document, Level
+from core.storage.ports import JSON, TEXT, TIME, Collection, Level
+from core.storage.table import Record
 
 SUCCESS, FAILURE, DENIED, UNKNOWN = "success", "failure", "denied", "unknown"
 """UNKNOWN: the change was begun, and its end is not recorded: it goes on, or its process was killed."""
@@ -51,8 +49,8 @@ _IDS = (f"aud_{_OURS}{number:010x}" for number in count())
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Actor(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """Who asked, and by which call. `id` is a user's, or the name of a service."""
+class Actor(Record, frozen=True, omit_defaults=True):
+    """Actor of a change and the call that it was made by. `id` is a user's, or the name of a service."""
 
     kind: str = Kind.SERVICE.value
     id: str = ""
@@ -78,7 +76,7 @@ def actor_of(request: RequestContext) -> Actor:
     )
 
 
-class AuditEntry(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+class AuditEntry(Record, frozen=True, omit_defaults=True):
     """One change or refusal; or `count` of them between `created_at` and `last_at` (Unix seconds), of which the first
     is described. `metadata` holds names of fields and harmless values, never secrets or contents."""
 
@@ -96,7 +94,7 @@ class AuditEntry(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True
     ip_address: str = ""
     user_agent: str = ""
     reason: str = ""
-    """Of the error, where the outcome is no success."""
+    """Reason of the error, where the outcome is no success."""
     count: int = 1
     last_at: float | None = None
     metadata: Mapping[str, str] = {}
@@ -142,17 +140,3 @@ def clean(text: str) -> str:
 
 def clean_values(metadata: Mapping[str, str]) -> dict[str, str]:
     return {name: clean(value) for name, value in metadata.items()}
-
-
-def to_document(record: Actor | AuditEntry) -> Document:
-    """Fields in lowerCamelCase; what is as if it were not given is left out."""
-    document: Document = msgspec.to_builtins(record)
-    return document
-
-
-def entry_of(document: Document) -> AuditEntry:
-    return msgspec.convert(document, AuditEntry)
-
-
-def actor_from(document: Mapping[str, Any]) -> Actor:
-    return msgspec.convert(document, Actor)

@@ -31,7 +31,7 @@ class TallyLimits:
 
     window_seconds: float = 3600.0
     refresh_seconds: float = 30.0
-    """How long a count may lag behind in the store."""
+    """Longest time, in seconds, that a count in the store may be out of date."""
     entries: int = 20_000
     of_tenant: int = 0
     of_caller: int = 0
@@ -47,7 +47,7 @@ class Counted:
     principal: str
     last_at: float
     told_at: float
-    """When the store last heard of `count`, or of the entry itself."""
+    """Time of the last write of `count`, or of the entry itself, to the store."""
     count: int = 1
 
 
@@ -61,7 +61,7 @@ class Tally:
         self._counted: BoundedDict[Key, Counted] = BoundedDict(limits.entries, evicted=self._forgotten)
         """The oldest window first."""
         self._grown: dict[str, Counted] = {}
-        """By the entry's id: what the store has yet to be told of."""
+        """Counts that the store has yet to be told of, by the entry's id."""
         self._of_tenant: Counter[Tenant] = Counter()
         self._of_caller: Counter[tuple[Tenant, str]] = Counter()
 

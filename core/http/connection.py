@@ -75,7 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self._used = False
         self.closed = False
         self.deadline = math.inf
-        """When `expire` is due, on the loop's clock."""
+        """Time at which `expire` is due, on the loop's clock."""
         self.keep_alive = math.inf
         """Seconds that the server keeps an idle connection, if it said so."""
         # The exchange; `send` sets these anew.

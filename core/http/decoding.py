@@ -22,7 +22,7 @@ class Decoder(Protocol):
     """A decompressor that works chunk by chunk and never yields more at a time than the caller takes."""
 
     pending: bool
-    """Whether there is more to get without further data."""
+    """True if there is more output to get without further data."""
 
     def feed(self, data: bytes, limit: int) -> bytes:
         """Decompress the next `limit` bytes or so; brotli rounds up to 32 KiB. Raises BadResponse."""
@@ -39,7 +39,7 @@ class _Codec(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What followed the end."""
+        """Data after the end of the compressed stream."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
@@ -89,7 +89,7 @@ _CODINGS: dict[bytes, tuple[Callable[[], _Codec], bytes]] = {
     b"br": (_Brotli, b""),
     b"zstd": (_zstd, b"\x28\xb5\x2f\xfd"),
 }
-"""What decompresses a coding, and how its data begin where several compressed members may follow each other."""
+"""Decompressor of each coding, and the first bytes of its data where several members may follow each other."""
 _BROKEN = (zlib.error, brotli.error, zstd.ZstdError)
 
 
@@ -124,7 +124,7 @@ class _CodecDecoder:
 
 
 def known(coding: bytes | None) -> bool:
-    """Whether `decoder_for` takes it."""
+    """Return whether `decoder_for` takes the coding."""
     return coding is None or _name(coding) in _CODINGS or _name(coding) == b"identity"
 
 

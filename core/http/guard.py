@@ -42,7 +42,7 @@ _NEVER = tuple(
         ),
     )
 )
-"""What the standard library's tables call public, in one Python version or another."""
+"""Networks that the standard library's tables wrongly call public, in one Python version or another."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 """Bits 64 to 95 of an IPv6 address that carries an IPv4 address for ISATAP, under any prefix."""

@@ -9,9 +9,10 @@ from core.http.origin import Origin
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t !-~\x80-\xff]*[!-~\x80-\xff])?)?")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "upgrade"})
-"""What the client itself decides; a second opinion would let a request be read in two ways."""
+"""Headers that the client itself sets; a second opinion would let a request be read in two ways."""
 _NO_COMPRESSION = b"Accept-Encoding: identity\r\n"
-"""Without the header a server may compress as it likes (RFC 9110, 12.5.3), and some then hold events back."""
+"""Header against compression. Without it a server may compress as it likes (RFC 9110, 12.5.3), and some then hold
+events back."""
 
 
 def header_block(origin: Origin, headers: Mapping[str, str]) -> bytes:

@@ -3,11 +3,11 @@
 from core.limits import Limit
 
 MAX_HEAD_BYTES = 64 * 1024
-"""For all that is not body in a row: headers, interim responses, trailers, chunk extensions."""
+"""Most bytes in a row that are not body: headers, interim responses, trailers, chunk extensions."""
 MAX_FRAMING = 32
 """Bytes of framing that one byte of the body makes up for; a chunk of one byte has 5 or 6."""
 MAX_BUFFERED_BYTES = 256 * 1024
-"""What a slow reader of a stream leaves with us before the socket is no longer read."""
+"""Most bytes of a stream buffered for a slow reader before the socket is no longer read."""
 
 BAD = "502 upstream_bad_response"
 BUSY = "503 upstream_busy"
@@ -19,7 +19,7 @@ FIRST_BYTE_SECONDS = 120.0
 IDLE_SECONDS = 60.0
 BODY_SECONDS = 600.0
 READ_SECONDS = 30.0
-"""For what is short, as the text of an error."""
+"""Time to read a short body, such as the text of an error."""
 
 LOOKUP_SECONDS = 5.0
 """The longest a name lookup may take; a name that takes longer has no address."""
@@ -27,7 +27,8 @@ REFUSAL_SECONDS = 0.5
 """The least time until a host is refused, so that the time does not tell a name that exists from one that does not."""
 LOOKUP_THREADS = 64
 LOOKUPS_PER_TENANT = 8
-"""At a time. A name server that a tenant runs may answer late or never, and each such lookup holds a thread."""
+"""Lookups of one tenant at a time. A name server that a tenant runs may answer late or never, and each such lookup
+holds a thread."""
 
 
 def rows() -> tuple[Limit, ...]:

@@ -35,6 +35,6 @@ class SystemLookup:
 
 
 def _tenant() -> str:
-    """Who is calling; empty outside a call, as for background work."""
+    """Return the slug of the calling tenant; empty outside a call, as for background work."""
     request = context.current()
     return "" if request is None or request.identity is None else request.identity.tenant.slug

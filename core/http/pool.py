@@ -32,7 +32,7 @@ class ConnectionPool:
         self._slots = 0
         """Connections that are open, being opened, or promised to a waiter."""
         self._waiters: dict[asyncio.Future[ClientConnection | None], None] = {}
-        """In order of arrival. Each gets a connection, or None: a slot to open one in."""
+        """Waiting callers, in order of arrival. Each gets a connection, or None: a slot to open one in."""
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = math.inf
         self._closed = False

@@ -17,14 +17,14 @@ from core.http.limits import (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """In seconds. The time for the whole exchange is the caller's `deadline`."""
+    """Timeouts of a request, in seconds. The time for the whole exchange is the caller's `deadline`."""
 
     pool: float = POOL_SECONDS
-    """Waiting for a free connection."""
+    """Longest wait for a free connection."""
     connect: float = CONNECT_SECONDS
     """Name lookup, TCP and TLS together."""
     first_byte: float = FIRST_BYTE_SECONDS
-    """From sending the request to the end of the response's headers."""
+    """Time from sending the request to the end of the response's headers."""
     idle: float = IDLE_SECONDS
     """Seconds between two chunks of the body."""
     body: float = BODY_SECONDS
@@ -73,7 +73,8 @@ class Stream(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     def wake(self) -> None:
-        """Give the reader that waits for the next chunk b"" at once; the body goes on. Nothing if nobody waits."""
+        """Wake the reader that waits for the next chunk: it gets b"" at once; the body goes on. Nothing if nobody
+        waits."""
 
     async def read(self, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
         """The rest of the body. Raises BadResponse when it is longer than `limit` bytes, UpstreamTimeout when it takes

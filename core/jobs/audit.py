@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from core import logs
 from core.audit.changes import Change
 from core.audit.log import AuditLog
-from core.audit.records import FAILURE, Actor, actor_from, new_entry
+from core.audit.records import FAILURE, new_entry
 from core.errors import PorticoError
 from core.jobs.records import Job
 from core.tenancy import Project
@@ -37,7 +37,7 @@ class JobRecorder:
         if self._log is None or rule is None or not change.recorded:
             return
         entry = new_entry(
-            actor_of(job),
+            job.actor,
             rule.action,
             FAILURE if reason else change.outcome,
             rule.resource_type,
@@ -55,7 +55,3 @@ class JobRecorder:
             else:
                 return
         self._log.add_once(scope.tenant, entry)
-
-
-def actor_of(job: Job) -> Actor:
-    return actor_from(job.actor)

@@ -23,16 +23,16 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """How a job ended: succeeded, failed for good, or cancelled."""
+    """End of a job: succeeded, failed for good, or cancelled."""
 
     scope: Project
     id: str
     payload: Mapping[str, Any]
     state: Mapping[str, Any] | None
-    """What its last checkpoint saved; None: there was none."""
+    """State saved by its last checkpoint; None: there was none."""
     status: Status
     error: str
-    """Why it failed, written for the caller of the API; empty unless it failed."""
+    """Reason of the failure, written for the caller of the API; empty unless it failed."""
     reason: str
     """The same as UPPER_SNAKE, also of one that was cancelled. INTERRUPTED: its process was killed again and again.
     INTERNAL: the handler raised what is no PorticoError."""

@@ -20,7 +20,7 @@ from core.tenancy import Project
 log = logs.get(__name__)
 
 RENEW_SECONDS = 60.0
-"""How long before its end a token is renewed: longer than any one call that is made with it."""
+"""Time before its expiry at which a token is renewed: longer than any one call that is made with it."""
 _RETRY_SECONDS = 5.0
 """Pause after a renewal that failed, and until a job is begun again while there is no token to be had."""
 

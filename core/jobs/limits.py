@@ -15,17 +15,17 @@ class JobLimits:
     end_attempts: int = 20
     """Calls of a job's end hook, after which it is given up: an hour and more, with the pauses below."""
     lease: float = 15.0
-    """How long after a crash another may take over."""
+    """Seconds after a crash until another worker may take over."""
     heartbeat: float = 2.0
     poll: float = 1.0
-    """How soon jobs of other processes are noticed."""
+    """Seconds between looks for jobs of other processes."""
     first_retry: float = 2.0
     """Pause after the first failure; it doubles."""
     longest_retry: float = 300.0
     keep_days: float = 90.0
-    """How long jobs that have ended can be looked at."""
+    """Days that jobs are kept after their end."""
     drain: float = 3.0
-    """How long handlers get to reach a checkpoint when the service ends."""
+    """Seconds that handlers get to reach a checkpoint when the service ends."""
 
     def retry_delay(self, failures: int) -> float:
         """The pause after so many failures, with some jitter."""

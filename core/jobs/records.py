@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from core.audit.records import Actor
 from core.storage.ports import JSON, TEXT, TIME, Collection, Level
 from core.storage.table import Record
 from core.tenancy import Project, Tenant
@@ -43,8 +44,8 @@ JOB_INDEX = Collection(
     {"kind": TEXT, "tenant": TEXT, "dueAt": TIME},
     indexes=(("kind", "dueAt"), ("tenant", "dueAt")),
 )
-"""Where to look for work. An entry is written before its job and removed after the job's end, so that a crash leaves an
-entry too many rather than a job that nobody finds; what a job's state is, the job alone says."""
+"""Index of the jobs that may want work. An entry is written before its job and removed after the job's end, so that a
+crash leaves an entry too many rather than a job that nobody finds; what a job's state is, the job alone says."""
 
 
 class Job(Record, frozen=True):
@@ -58,17 +59,17 @@ class Job(Record, frozen=True):
     updated_at: float
     max_attempts: int
     attempts: int = 0
-    """How often it was begun."""
+    """Number of times it was begun."""
     failures: int = 0
-    """How often it failed since it last got further than ever before."""
+    """Number of failures since its progress last grew."""
     done: float = 0.0
     total: float = 0.0
     furthest: float = 0.0
     state: Mapping[str, Any] | None = None
-    """What its handler saved last."""
+    """State that its handler saved last."""
     error: str = ""
     reason: str = ""
-    """Why it failed or was cancelled, as UPPER_SNAKE for programs."""
+    """Reason of the failure or cancellation, as UPPER_SNAKE for programs."""
     due_at: float = 0.0
     ended_at: float | None = None
     unique_key: str | None = None
@@ -76,18 +77,18 @@ class Job(Record, frozen=True):
     lease_owner: str | None = None
     """Made anew with every claim, so it tells apart two holders in one process too."""
     lease_until: float | None = None
-    actor: Mapping[str, Any] = {}
-    """Who asked for it, as the audit log tells it."""
+    actor: Actor = Actor()
+    """Actor who asked for it, in the form of the audit log."""
     hooked: bool = False
-    """Its kind has an end hook."""
+    """True if its kind has an end hook."""
     end_pending: bool | None = None
-    """It has ended, and its end hook has yet to return. It keeps its unique key until then."""
+    """True if it has ended and its end hook has yet to return. It keeps its unique key until then."""
     end_attempts: int = 0
-    """How often the end hook was begun."""
+    """Number of times the end hook was begun."""
 
     @property
     def held_until(self) -> float:
-        """When the lease ends; 0: nobody has one."""
+        """End of the lease; 0: nobody has one."""
         return self.lease_until or 0.0
 
 

@@ -19,11 +19,11 @@ class Stop(Enum):
     """The reason for stopping a handler."""
 
     CANCELLED = auto()
-    """Somebody asked for it."""
+    """Cancellation was requested."""
     DRAINED = auto()
     """The service ends; another will go on."""
     LEASE_LOST = auto()
-    """Somebody else may be working on it."""
+    """The lease is lost: another worker may be working on the job."""
 
 
 class Postponed(Exception):
@@ -35,7 +35,7 @@ class Postponed(Exception):
 
 
 class JobRun:
-    """What a handler works with. It may be stopped at any `await`: then it sees asyncio.CancelledError.
+    """One run of a job, as its handler sees it. It may be stopped at any `await`: then it sees asyncio.CancelledError.
 
     A handler begins where `state` says, and what it does after the last checkpoint it may have to do again: that has
     to be idempotent.
@@ -46,7 +46,7 @@ class JobRun:
         self.id = job.id
         self.payload = job.payload
         self.state = job.state
-        """What the last checkpoint saved; None: there was none."""
+        """State saved by the last checkpoint; None: there was none."""
         self.done = job.done
         self.total = job.total
         self.attempt = job.attempts
@@ -55,7 +55,7 @@ class JobRun:
         self.stopped: Stop | None = None
         self.job = job
         self.change = Change()
-        """What it does, for the audit log."""
+        """The run's change, for the audit log."""
         self._job_store = job_store
         self._lease_seconds = lease_seconds
         self._work: asyncio.Task[None] | None = None

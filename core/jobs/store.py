@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 from core.audit import changes as audit
-from core.audit.records import to_document
 from core.errors import Conflict, FailedPrecondition, NotFound
 from core.jobs.records import JOB_INDEX, JOBS, Job, JobIndexEntry, Status
 from core.storage.ports import Cond, Document, DocumentStore, Op, Order
@@ -21,7 +20,7 @@ from core.tenancy import MAIN, AllProjects, Project, Tenant
 _ORPHAN_SECONDS = 60.0
 """An entry whose job has not appeared after this long was left by a crash."""
 _MISSING_SECONDS = 0.5
-"""Until then, one whose job has not appeared is looked at again after so long, and does not keep others waiting."""
+"""Delay before an entry whose job has not appeared is looked at again; it keeps no others waiting."""
 
 Clock = Callable[[], float]
 
@@ -55,7 +54,7 @@ class JobStore:
             max_attempts=max_attempts,
             due_at=now,
             unique_key=unique_key or None,
-            actor=to_document(audit.actor()),
+            actor=audit.actor(),
             hooked=self._kind_has_hook(kind),
         )
         await self._index.insert(MAIN, JobIndexEntry(job.id, scope.tenant.slug, scope.id, kind, now, now))

@@ -11,7 +11,7 @@ from core.audit import changes as audit
 from core.bounded import BoundedDict
 from core.context import JobContext, RequestContext
 from core.errors import PorticoError, Unavailable
-from core.jobs.audit import JobRecorder, actor_of
+from core.jobs.audit import JobRecorder
 from core.jobs.ends import call_end_hook
 from core.jobs.identity import ServiceTokens, acting
 from core.jobs.kinds import JobKind
@@ -25,7 +25,7 @@ from core.tenancy import Tenant
 log = logs.get(__name__)
 
 _CANCEL_SECONDS = 1.5
-"""How long a handler that is stopped gets to clean up."""
+"""Time that a stopped handler gets to clean up."""
 _PRUNE_SECONDS = 3600.0
 _INTERRUPTED = "The service was interrupted while it worked on this, too often to try again."
 _OUR_FAULT = "Something went wrong on our side. Quote the job's id when you report it."
@@ -53,7 +53,7 @@ class Worker:
         self._runs: dict[str, JobRun] = {}
         self._per_tenant: Counter[str] = Counter()
         self._served: dict[str, float] = {}
-        """When each tenant with work last got a turn, on the monotonic clock."""
+        """Time of the last turn of each tenant with work, on the monotonic clock."""
         self._pruned: BoundedDict[Tenant, float] = BoundedDict(10_000)
 
     def start(self) -> None:
@@ -110,7 +110,7 @@ class Worker:
         return len(self._running) < self._limits.running
 
     async def _turn_of(self, tenant: str) -> bool:
-        """Whether a job of the tenant was begun, so that another turn may find one more."""
+        """Begin a due job of the tenant. True if there was one, so that another turn may find one more."""
         running = self._per_tenant[tenant]
         if not self._room or running >= self._limits.running_per_tenant or self._stopping:
             return False
@@ -139,7 +139,7 @@ class Worker:
             return
         kind = self._kinds[job.kind]
         context.bind(RequestContext(request_id=job.id, job=JobContext(job.id, job.kind, entry.scope)))
-        audit.act_for(actor_of(job))
+        audit.act_for(job.actor)
         if job.status.ended:
             await call_end_hook(self._job_store, kind.on_end, entry.scope, job, self._limits)
             return

@@ -28,7 +28,7 @@ DEFAULT = "default"
 """Key of the provider that every project has without any set-up, where a service has one."""
 
 MAX_PROVIDERS = 1_000
-"""Of a project, in one service: some calls read them all."""
+"""Most providers of a project, in one service: some calls read them all."""
 
 _ATTEMPTS = 20
 
@@ -36,7 +36,7 @@ D = TypeVar("D", bound=Driver)
 W = TypeVar("W")
 
 CountUsers = Callable[[Project, Provider], Awaitable[int]]
-"""How many use a provider."""
+"""Count the records that use a provider."""
 
 
 class HostGuard(Protocol):
@@ -115,7 +115,7 @@ class Providers(Generic[D]):
         return made
 
     async def get(self, project: Project, key: str, *, field: str = "providerKey") -> Provider:
-        """By key or record id. Raises NotFound, which names `field`."""
+        """Return a provider by key or record id. Raises NotFound, which names `field`."""
         provider = await self._table.find_one(project, {"key": key})
         if provider is None and key == DEFAULT and self._default is not None:
             await self._make_default(project)
@@ -177,12 +177,12 @@ class Providers(Generic[D]):
         self.changes.publish(project)
 
     async def every(self, project: Project) -> AsyncIterator[Provider]:
-        """As they are: none is made for being asked for. For removing a project."""
+        """Iterate the stored providers, without making the default ones, for the removal of a project."""
         async for provider in self._table.scan(project):
             yield provider
 
     async def delete_all(self, project: Project) -> None:
-        """With their sealed credentials, whoever uses them. For removing a project."""
+        """Delete all providers with their sealed credentials, even those in use, for the removal of a project."""
         await self._table.delete_where(project, {})
         self.changes.publish(project)
 

@@ -16,7 +16,7 @@ from core.errors import RateLimited, RequestTimeout
 from core.rpc.limits import MAX_WAITING, MIB
 
 SWEEP_SECONDS = 1.0
-"""How late the end of a message's time may be noticed."""
+"""Longest delay before a message that takes too long is noticed."""
 
 Task = asyncio.Task[Any]
 
@@ -28,7 +28,7 @@ class Kind:
     max_bytes: int
     """The limit, that of the RPC."""
     arriving_bytes: int
-    """What the transport may take in of one message before it is refused."""
+    """Bytes that the transport may take in of one message before it is refused."""
 
 
 class Arrivals:
@@ -40,14 +40,14 @@ class Arrivals:
         self.times = ArrivalTimes(seconds)
 
     def slots(self, kind: Kind) -> "Slots":
-        """Those of all callers."""
+        """Return the slots of all callers."""
         if kind not in self._slots:
             self._slots[kind] = Slots(max(1, self._memory // kind.arriving_bytes))
         return self._slots[kind]
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is arriving."""
+        """True if nothing is arriving."""
         return not any(slots.callers for slots in self._slots.values()) and not len(self.times)
 
 
@@ -61,7 +61,7 @@ class Slots:
 
     @property
     def callers(self) -> int:
-        """Those that hold slots."""
+        """Number of callers that hold slots."""
         return len(self._held)
 
     def take(self, caller: str) -> bool:
@@ -117,7 +117,7 @@ class ArrivalTimes:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._due: dict[Task, float] = {}
-        """In that order: all have the same time."""
+        """Deadline of each task, the first to end first: all have the same time."""
         self._late: set[Task] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 

@@ -91,7 +91,8 @@ class _Recorded:
             self._log.add(request.identity.tenant, entry)
 
     async def _begin(self, rule: AuditRule, change: Change) -> AuditEntry | None:
-        """Begin the entry; None for a call without a token, of which it is not known yet whose log it belongs to."""
+        """Write the entry before the change; None for a call without a token, of which it is not known yet whose log it
+        belongs to."""
         request = _request()
         if request.identity is None:
             return None

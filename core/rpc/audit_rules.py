@@ -61,7 +61,7 @@ def audit_rule_of(method: MethodDescriptor) -> AuditRule | None:
 
 
 def unaudited_reason(method: MethodDescriptor) -> str:
-    """Why the RPC leaves no entry; empty where its contract does not say."""
+    """Return the reason why the RPC leaves no entry; empty where its contract does not say."""
     options: Any = method.GetOptions()
     reason: str = options.Extensions[access_pb2.audit].none
     return reason

@@ -13,10 +13,13 @@ import grpc
 from core import context
 from core.addresses import network_of
 from core.context import RequestContext
+from core.rpc.error_formats import ErrorFormat
 from core.rpc.headers import CLIENT_ADDRESS, EDGE_SECRET, HTTP_STATUS, REST
 from core.rpc.policy import Policy
 
 _REQUEST_ID = "x-request-id"
+_ANTHROPIC_REQUEST_ID = "request-id"
+"""Where Anthropic's clients look for the id, in answers and errors."""
 _MAX_REQUEST_ID = 128
 _INTERNAL = "internal"
 
@@ -31,7 +34,7 @@ class Transport(Protocol):
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
 
     def peer(self) -> str:
-        """As gRPC writes it: "ipv4:127.0.0.1:5000"."""
+        """Return the peer's address as gRPC writes it: "ipv4:127.0.0.1:5000"."""
 
     def time_remaining(self) -> float | None:
         """Seconds until the caller's deadline; None: there is none."""
@@ -41,11 +44,11 @@ class Transport(Protocol):
 
     @property
     def arrived(self) -> bool:
-        """Whether `read` has nothing to wait for. Only a transport that refuses messages by the RPC's own limit has
+        """True if `read` has nothing to wait for. Only a transport that refuses messages by the RPC's own limit has
         this."""
 
     async def send_initial_metadata(self, metadata: Pairs) -> None:
-        """At most once, before the first message."""
+        """Send the initial metadata: at most once, before the first message."""
 
     async def write(self, message: Any) -> None: ...
 
@@ -65,7 +68,7 @@ class CallContext(Protocol):
 
     @property
     def rest(self) -> bool:
-        """Whether the edge transcoded the call from REST."""
+        """True if the edge transcoded the call from REST."""
 
     def header(self, name: str) -> str:
         """A header of the request as text; empty where there is none."""
@@ -116,8 +119,8 @@ class RpcCall:
         self._http_status = status
 
     def take_headers(self, *, success: bool) -> Headers:
-        """What was added to the answer, as initial metadata of a `success`, or to go with an error. Empty at the second
-        call, and nothing can be added any more."""
+        """Return the headers added to the answer, as initial metadata of a `success`, or to go with an error. Empty at
+        the second call, and nothing can be added any more."""
         if self._answered:
             return ()
         self._answered = True
@@ -172,11 +175,14 @@ def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> RpcCa
         deadline=None if left is None else started + left,
     )
     context.bind(request)
-    return RpcCall(policy, metadata, request, started, by_edge and REST in metadata, transport)
+    call = RpcCall(policy, metadata, request, started, by_edge and REST in metadata, transport)
+    if policy.error_format is ErrorFormat.ANTHROPIC:
+        call.add_header(_ANTHROPIC_REQUEST_ID, request.request_id)
+    return call
 
 
 def _by_edge(given: str | bytes | None, secret: bytes) -> bool:
-    """Whether the call has proved that it comes from the edge."""
+    """Return whether the call has proved that it comes from the edge."""
     return isinstance(given, str) and secret != b"" and hmac.compare_digest(given.encode(), secret)
 
 

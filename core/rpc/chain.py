@@ -57,7 +57,7 @@ class Chain:
     def __init__(
         self, stages: Sequence[Stage], *, arrivals: Arrivals | None = None, edge_secret: Secret | None = None
     ) -> None:
-        """Without `edge_secret` no call is taken to come from the edge."""
+        """Set up the chain. Without `edge_secret` no call is taken to come from the edge."""
         self._begin = tuple(stage.begin for stage in stages)
         self._end = tuple(stage.end for stage in reversed(stages))
         self._arrivals = Arrivals() if arrivals is None else arrivals
@@ -149,14 +149,14 @@ class Chain:
 
 
 def _bare(error: PorticoError) -> PorticoError:
-    """Without the traceback, whose frames hold the request: gRPC keeps what ends a call in a cycle, which stays until
-    the garbage collector comes by."""
+    """Copy the error without its traceback, whose frames hold the request: gRPC keeps what ends a call in a cycle,
+    which stays until the garbage collector comes by."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error
 
 
 def _concerns_a_resource(policy: Policy) -> bool:
-    """Whether the audit log names the resource of a call that is refused before it is read."""
+    """Return whether the audit log names the resource of a call that is refused before it is read."""
     return policy.audit is not None and bool(policy.audit.resource)
 
 
@@ -169,7 +169,7 @@ _CODE_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusC
 
 
 def _late(call: RpcCall) -> bool:
-    """Whether the caller's deadline has passed."""
+    """Return whether the caller's deadline has passed."""
     deadline = call.request.deadline
     return deadline is not None and time.monotonic() >= deadline
 

@@ -16,7 +16,7 @@ from core.rpc.errors import ErrorMapping, field_of, fitting, mapping_of, status_
 from core.rpc.headers import ERROR_BODY, HTTP_STATUS, SHOULD_RETRY
 
 _MAX_BODY_BYTES = 24 * 1024
-"""Of an error body in a header. The edge takes 60 KiB of headers from a service."""
+"""Most bytes of an error body in a header. The edge takes 60 KiB of headers from a service."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -79,7 +79,7 @@ _ANTHROPIC_TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
-"""By HTTP status; every other 4xx is an invalid_request_error, every other 5xx an api_error."""
+"""Anthropic's error types by HTTP status; every other 4xx is an invalid_request_error, every other 5xx an api_error."""
 
 BODY_WRITERS: dict[ErrorFormat, BodyWriter] = {
     ErrorFormat.OPENAI: openai_body,
@@ -90,7 +90,7 @@ BODY_WRITERS: dict[ErrorFormat, BodyWriter] = {
 def trailing_metadata(
     error: PorticoError, request_id: str, *, rest: bool, format: ErrorFormat = ErrorFormat.OPENAI
 ) -> Metadata:
-    """What goes with the status: its details, and for `rest` what the edge needs to answer in the format."""
+    """Return what is sent with the status: its details, and for `rest` what the edge needs for the format."""
     status = status_of(error, request_id).SerializeToString()
     metadata: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status)]
     if rest and (write := BODY_WRITERS.get(format)) is not None:

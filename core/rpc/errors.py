@@ -18,8 +18,8 @@ from core import errors
 DOMAIN = "portico"
 
 _MAX_STATUS_BYTES = 2560
-"""Of `grpc-message` as it is sent. With the details, which repeat it in base64, it must fit into the 8 KiB of metadata
-that a gRPC client takes if it is not told otherwise."""
+"""Most bytes of `grpc-message` as it is sent. With the details, which repeat it in base64, it must fit into the 8 KiB
+of metadata that a gRPC client takes if it is not told otherwise."""
 _DESCRIPTION = 250
 """Characters of the message that a field violation repeats."""
 _MAX_FIELD_BYTES = 250
@@ -28,7 +28,7 @@ _ESCAPED = re.compile(rb"[^ -$&-~]")
 
 @dataclass(frozen=True, slots=True)
 class ErrorMapping:
-    """Of an error class: the gRPC status code, the HTTP status, and the `type` in OpenAI's error body."""
+    """Mapping of an error class: the gRPC status code, the HTTP status, and the `type` in OpenAI's error body."""
 
     code: grpc.StatusCode
     http: int

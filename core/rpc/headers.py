@@ -13,4 +13,6 @@ HTTP_STATUS = "x-http-status"
 ERROR_BODY = "x-error-body"
 """Body of an error over REST."""
 SHOULD_RETRY = "x-should-retry"
-"""Whether another attempt is of use. OpenAI's and Anthropic's clients obey it."""
+"""Header that tells whether another attempt is of use. OpenAI's and Anthropic's clients obey it."""
+EVENT_STREAM = (("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"))
+"""Headers of an answer that is a stream of server-sent events: nothing between may hold it back."""

@@ -1,4 +1,4 @@
-"""Parsing of request messages, within bounds and without blocking the event loop.
+"""Parser of request messages, within bounds and without blocking the event loop.
 
 A message costs by the number of its fields, not by its length: 30 MiB may be one text, or fifteen million empty
 messages that take seconds and a gigabyte. So the fields of a large message are counted on the wire first, and if they
@@ -18,7 +18,7 @@ from core.rpc.limits import KIB, MAX_REQUEST_BYTES, MAX_REQUEST_FIELDS, MIB
 from core.rpc.protobuf_wire import FieldCounter, chunks
 
 _FEW_FIELDS = 1_000
-"""What is parsed at once, however long the texts in them are."""
+"""Most fields that are parsed on the event loop, however long the texts in them are."""
 
 Deserialize = Callable[[bytes], Any]
 """`FromString` of a message's class."""
@@ -60,7 +60,8 @@ class Parser:
         return None
 
     def is_large(self, data: bytes) -> bool:
-        """Whether a message takes so long to parse that it must not be done on the event loop. Raises DecodeError."""
+        """Return whether a message takes so long to parse that it must not be done on the event loop. Raises
+        DecodeError."""
         return self._counter.exceeds(data, _FEW_FIELDS)
 
     def _in_chunks(self, data: bytes) -> Message:

@@ -27,11 +27,11 @@ class Policy:
     audit: AuditRule | None = None
     """None: it leaves no entry."""
     max_request_bytes: int = MAX_REQUEST_BYTES
-    """Of a request message on the wire; of a stream, of each message."""
+    """Most bytes of a request message on the wire; of a stream, of each message."""
     max_request_fields: int = MAX_REQUEST_FIELDS
-    """As `core.rpc.protobuf_wire` counts them."""
+    """Most fields of a request message, as `core.rpc.protobuf_wire` counts them."""
     error_format: ErrorFormat = ErrorFormat.OPENAI
-    """Of errors over REST."""
+    """Format of errors over REST."""
 
 
 def policies_of(service: ServiceDescriptor) -> dict[str, Policy]:

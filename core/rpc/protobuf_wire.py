@@ -30,8 +30,8 @@ class FieldCounter:
         self._table = _table_of(message, {})
 
     def exceeds(self, data: bytes, limit: int) -> bool:
-        """Whether `data` holds more than `limit` fields; stops at the first one above. Raises DecodeError where `data`
-        is no protobuf message, or has groups."""
+        """Return whether `data` holds more than `limit` fields; stops at the first one above. Raises DecodeError where
+        `data` is no protobuf message, or has groups."""
         try:
             return _exceeds(data, self._table, limit)
         except IndexError:

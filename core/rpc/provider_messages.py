@@ -13,7 +13,7 @@ from core.rpc.values import small_json_of, struct_of, timestamp_of
 _MAX_VALUES = 64
 """Credentials, or settings: no driver has a third of them."""
 _MAX_VALUES_BYTES = _MAX_VALUES * 2048
-"""Of the JSON of all of them together, the longest of which has 8192 characters."""
+"""Most bytes of the JSON of all of them together, the longest of which has 8192 characters."""
 
 
 def provider_fields(provider: Provider) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def driver_fields(driver: Driver) -> dict[str, Any]:
 
 
 def new_provider(request: Any) -> NewProvider:
-    """What a CreateProviderRequest asks for."""
+    """Read a CreateProviderRequest."""
     return NewProvider(
         driver=request.driver,
         label=request.label,
@@ -64,7 +64,7 @@ def new_provider(request: Any) -> NewProvider:
 
 
 def provider_changes(request: Any) -> ProviderChanges:
-    """What an UpdateProviderRequest asks for."""
+    """Read an UpdateProviderRequest."""
     return ProviderChanges(
         label=request.label if request.HasField("label") else None,
         description=request.description if request.HasField("description") else None,

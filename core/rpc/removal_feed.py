@@ -7,12 +7,13 @@ acknowledged when its removal is a durable job here.
 import grpc
 
 from core import logs
-from core.audit.records import actor_from
+from core.audit.records import Actor
 from core.config import Secret
 from core.errors import PorticoError
 from core.project_removal import Removals
 from core.rpc.channel import open_channel
 from core.rpc.headers import SERVICE_SECRET
+from core.storage.table import from_document
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from portico.auth.v1 import trust_service_pb2 as pb
@@ -52,14 +53,14 @@ class RemovalFeed:
             log.warning("deleted projects not removed yet", reason=error.reason)
 
     async def _listed(self) -> list[pb.DeletedProject]:
-        """Those that are acknowledged are no longer listed, so the first page is all that is ever asked for."""
+        """List deleted projects. Acknowledged ones are no longer listed, so the first page suffices."""
         request = pb.ListDeletedProjectsRequest(service=self._service, page_size=_PAGE)
         answer = await self._auth.ListDeletedProjects(request, metadata=self._metadata, timeout=_CALL_SECONDS)
         return list(answer.projects)
 
     async def _begin(self, deleted: pb.DeletedProject) -> None:
         project = Project(Tenant(deleted.tenant), deleted.project)
-        await self._removals.begin(project, actor_from(dict(deleted.actor)))
+        await self._removals.begin(project, from_document(Actor, dict(deleted.actor)))
         request = pb.AcknowledgeDeletedProjectRequest(
             service=self._service, tenant=deleted.tenant, project=deleted.project
         )

@@ -64,7 +64,7 @@ class _Call(NamedTuple):
 
 
 class _Collector:
-    """What a generated `add_...Servicer_to_server` is given instead of a server: keeps the handlers."""
+    """Stand-in for a server that a generated `add_...Servicer_to_server` gets: keeps the handlers."""
 
     def __init__(self) -> None:
         self._services: list[grpc.ServiceRpcHandler] = []
@@ -76,7 +76,7 @@ class _Collector:
         """The same handlers by name, which code from generators before 1.64 does not add."""
 
     def handler(self, path: str) -> grpc.RpcMethodHandler:
-        """By the method's name, under whatever name the service was added. Raises LookupError."""
+        """Find the handler by the method's name, under whatever name the service was added. Raises LookupError."""
         method = path.rpartition("/")[2]
         for service in self._services:
             handler = service.service(_Call(f"/{service.service_name()}/{method}"))

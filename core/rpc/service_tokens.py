@@ -17,7 +17,7 @@ from portico.auth.v1 import trust_service_pb2 as pb
 from portico.auth.v1 import trust_service_pb2_grpc
 
 _LIFE_SECONDS = 300.0
-"""Of a token that auth mints, at most."""
+"""Longest life of a token that auth mints."""
 _CALL_SECONDS = 5.0
 
 

@@ -26,7 +26,7 @@ _SILENCE_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
 _PRUNE_SECONDS = 600.0
 _KEEP_SECONDS = 60.0
-"""For which an expired revocation stays, since clocks differ."""
+"""Time that an expired revocation stays, since clocks differ."""
 
 
 class TrustFeed:
@@ -43,7 +43,7 @@ class TrustFeed:
         self._channel = open_channel(address)
         self._connected = False
         self._staged: Revocations | None = None
-        """What has come of a snapshot that is not whole yet."""
+        """Received part of a snapshot that is not whole yet."""
 
     def start(self) -> None:
         self._tasks.every("follow auth", _RETRY_SECONDS, self._follow)
@@ -59,7 +59,7 @@ class TrustFeed:
         await self._channel.close()
 
     async def _follow(self) -> None:
-        """Until the stream ends: the keys, then the revocations as they come."""
+        """Follow auth until the stream ends: the keys, then the revocations as they come."""
         try:
             await self._load_keys()
             await self._follow_stream()

@@ -25,8 +25,8 @@ def json_of(struct: Struct, field: str) -> dict[str, Any]:
 
 
 def small_json_of(struct: Struct, field: str, at_most: int = MAX_SMALL_JSON_BYTES) -> dict[str, Any]:
-    """As `json_of`, for small JSON. What cannot be `at_most` bytes of JSON is not converted: raises InvalidInput,
-    naming the field."""
+    """Convert as `json_of`, for small JSON. What cannot be `at_most` bytes of JSON is not converted: raises
+    InvalidInput, naming the field."""
     try:
         if struct.ByteSize() > at_most * _LONGEST_WIRE:
             raise _TooManyValues
@@ -52,12 +52,12 @@ def timestamp_of(seconds: float | None) -> Timestamp | None:
 
 
 def seconds_of(timestamp: Timestamp) -> float:
-    """By hand, because the library's own conversion raises for what no timestamp may be."""
+    """Convert a timestamp, by hand because the library's own conversion raises for what no timestamp may be."""
     return float(timestamp.seconds) + timestamp.nanos / 1e9
 
 
 class _TooManyValues(Exception):
-    """More than there may be."""
+    """There are more values than allowed."""
 
 
 class _Reader:

@@ -25,7 +25,7 @@ def check_listing(collection: Collection, order: Order, page_size: int) -> None:
 
 
 def fitting(lengths: Iterable[int]) -> int:
-    """How many documents of these lengths make a page; one at least, if there is one."""
+    """Count the documents of these lengths that make a page; one at least, if there is one."""
     count = whole = 0
     for length in lengths:
         whole += length

@@ -1,4 +1,4 @@
-"""What every adapter takes as a document, and the JSON text in which it is kept.
+"""Checks of documents, the same for every adapter, and the JSON text in which they are kept.
 
 SQLite's JSON functions end a text at NUL, so two texts that differ behind one would be equal to an index. NUL is
 therefore written as U+0001 U+0001, and U+0001 itself as U+0001 U+0002, which keeps every text's order and is undone on
@@ -18,7 +18,8 @@ from core.errors import InvalidInput, PayloadTooLarge
 from core.storage.ports import BOOLEAN, INTEGER, JSON, NUMBER, TEXT, TIME, Collection, Document, FieldType, Level
 
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024 - 64 * 1024
-"""Of JSON text, and of BSON, of which MongoDB takes 16 MiB: the rest is for what its adapter adds."""
+"""Most bytes of a document's JSON text, and of its BSON, of which MongoDB takes 16 MiB: the rest is for what its
+adapter adds."""
 
 _SURELY_FITS = 2 * 1024 * 1024
 """Characters of JSON that have at most MAX_DOCUMENT_BYTES as BSON. A list of one-digit numbers grows most: from 2 bytes
@@ -90,7 +91,7 @@ _TAKEN: Mapping[FieldType, tuple[frozenset[type], tuple[type, ...], str]] = {
     TIME: (frozenset({int, float}), (int, float), "a time in Unix seconds"),
     BOOLEAN: (frozenset({bool}), (bool,), "true or false"),
 }
-"""Of each scalar type: the classes that values usually have, the classes they may have, and its name for people."""
+"""Each scalar type's usual classes of values, its allowed classes, and its name for people."""
 _SCALARS = frozenset({str, int, float, bool, NoneType})
 
 
@@ -135,7 +136,7 @@ def _check_value(collection: Collection, name: str, value: Any) -> None:
 
 
 def _check_nested(field: str, value: Any, depth: int) -> None:
-    """What some engine could not hold, within an object or list at this level."""
+    """Refuse what some engine could not hold within an object or list at this level."""
     if depth > MAX_DEPTH:
         raise InvalidInput(f"{field} must be nested at most {MAX_DEPTH} levels deep.", field=field)
     if isinstance(value, dict):

@@ -12,7 +12,7 @@ from core.storage.sqlite import SqliteStore
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where documents are kept."""
+    """Settings of the document store."""
 
     provider: Literal["sqlite"] = setting("DB_PROVIDER", default="sqlite", help="The engine of the document store.")
     data_dir: Path = setting("PORTICO_DATA_DIR", default=Path("data"), help="Folder of everything that is kept.")

@@ -217,11 +217,11 @@ class MemoryStore:
         )
 
     async def scrub(self, tenant: Tenant) -> None:
-        """Nothing is on a disk."""
+        """Do nothing: no document is on a disk."""
         self._database(tenant)
 
     async def check(self) -> None:
-        """Always serves."""
+        """Do nothing: memory always serves."""
 
     async def close(self) -> None:
         """Keep its data, so that a test may open it again."""
@@ -241,7 +241,7 @@ class MemoryStore:
         return table
 
     def _delete_expired(self, collection: Collection, table: Table) -> int:
-        """How many documents that were."""
+        """Delete the expired documents, and return their number."""
         if not collection.expiry:
             return 0
         now = self._clock()
@@ -291,7 +291,7 @@ def _new(scope: Scope, collection: Collection, document: Document) -> tuple[Key,
 
 
 def _copy(document: Document) -> Document:
-    """Nobody shares a stored document: what is done to an answer must not change the store."""
+    """Copy a document, so that a change of an answer does not change the store."""
     copied: Document = decode(encode(document))
     return copied
 

@@ -40,7 +40,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """Of one service. `owner` keeps its versions apart from those of the services that share the database.
+    """Migrations of one service. `owner` keeps its versions apart from those of the services that share the database.
 
     A process that dies while it migrates holds up the others for `lease_seconds`.
     """

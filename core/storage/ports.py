@@ -23,7 +23,7 @@ Document = dict[str, Any]
 
 
 class Level(Enum):
-    """Whose the records of a collection are; decides which scope its calls must carry."""
+    """Owner of a collection's records, which decides the scope that its calls must carry."""
 
     MAIN = "main"
     TENANT = "tenant"
@@ -31,11 +31,11 @@ class Level(Enum):
 
 
 class FieldType(Enum):
-    """What a declared field holds, unless it is missing or None."""
+    """Type of a declared field's values that are neither missing nor None."""
 
     TEXT = "text"
     INTEGER = "integer"
-    """Of 64 bits. 1.0 is none."""
+    """An integer of 64 bits. 1.0 is none."""
     NUMBER = "number"
     """Integer or float, finite. It cannot be grouped by."""
     BOOLEAN = "boolean"
@@ -76,7 +76,7 @@ class Collection:
     types: Mapping[str, FieldType] = field(init=False, repr=False, compare=False)
     """`fields`, and those that every document of the level has."""
     usual: Mapping[str, frozenset[type]] = field(init=False, repr=False, compare=False)
-    """Of each of these, the classes of values that it holds as they are, but for integers of more than 64 bits."""
+    """Classes of values that each field holds as they are, but for integers of more than 64 bits."""
 
     def __post_init__(self) -> None:
         own = {"id": TEXT, "project": TEXT} if self.level is Level.PROJECT else {"id": TEXT}

@@ -1,4 +1,4 @@
-"""Reading every document of a list, page by page, so that neither end holds them all at once."""
+"""Scan of every document of a list, page by page, so that neither end holds them all at once."""
 
 from collections.abc import AsyncIterator
 

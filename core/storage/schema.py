@@ -1,4 +1,4 @@
-"""What one process keeps in the document store: its collections and its migrations.
+"""Schema of one process in the document store: its collections and its migrations.
 
 A service declares both once, at start-up. The adapter applies them to each database when it first uses it: the main
 one, and each tenant's.

@@ -251,7 +251,7 @@ class SqliteStore:
             await asyncio.to_thread(sqlite_files.create, path)
 
     async def _apply(self, scope: Main | Tenant, database: Database) -> None:
-        """Bring the database to what is declared. Others who want this handle wait; other processes are kept out by
+        """Apply what is declared to the database. Others who want this handle wait; other processes are kept out by
         transactions, and by the lease of the migrations."""
         async with database.applying:
             if database.owner is not None:
@@ -282,7 +282,7 @@ class SqliteStore:
         return await database.write(statement)
 
     async def _delete_expired(self, database: Database, collection: Collection) -> int:
-        """How many documents that were."""
+        """Delete the expired documents, and return their number."""
         if not collection.expiry:
             return 0
         return await database.write_counting(statements.delete(collection, expired(collection, self._clock())))

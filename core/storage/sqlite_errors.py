@@ -1,4 +1,4 @@
-"""What SQLite refuses, in the words of the one error tree."""
+"""Mapping of SQLite's errors to the error tree."""
 
 import errno
 import sqlite3

@@ -1,4 +1,4 @@
-"""Making, opening and removing database files, so that no process ever sees one half made or half removed.
+"""Creation, opening and removal of database files, never seen half made or half removed by any process.
 
 A database is its file and, while open, its `-wal` and `-shm` beside it. A `-wal` left behind must never meet a new
 database of the same name: SQLite would replay it. So making and removing hold one advisory lock of the folder,
@@ -28,7 +28,8 @@ _PRAGMAS = """
 
 
 def inode(path: Path) -> int | None:
-    """Which file is at this path now; None if there is none. Numbers are not reused while a file is open."""
+    """Return the inode of the file at this path now; None if there is none. Numbers are not reused while a file is
+    open."""
     try:
         return os.stat(path).st_ino
     except FileNotFoundError:

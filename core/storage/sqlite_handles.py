@@ -31,8 +31,8 @@ class Database:
     users: int = 0
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     owner: Main | Tenant | None = None
-    """Whose it is, once it holds what is declared. That is looked at for every handle, so that a new file is never
-    taken for one that was looked at."""
+    """Owner, set once the database holds what is declared. That is looked at for every handle, so that a new file is
+    never taken for one that was looked at."""
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
@@ -80,7 +80,8 @@ class Database:
             return done
 
     async def insert_all(self, sql: str, rows: Sequence[Row]) -> int:
-        """How many rows were new. Where some break a unique group, the others are inserted and the error is raised."""
+        """Insert the rows, and return the number of new ones. Where some break a unique group, the others are inserted
+        and the error is raised."""
 
         async def insert(connection: aiosqlite.Connection) -> int:
             before = connection.total_changes
@@ -99,7 +100,8 @@ class Database:
 async def _insert_each(
     connection: aiosqlite.Connection, sql: str, rows: Sequence[Row]
 ) -> tuple[int, sqlite3.IntegrityError | None]:
-    """How many were new, and the first error. A statement that breaks a constraint undoes itself alone."""
+    """Insert the rows one by one. Return the number of new ones, and the first error. A statement that breaks a
+    constraint undoes itself alone."""
     before = connection.total_changes
     first: sqlite3.IntegrityError | None = None
     for row in rows:
@@ -141,7 +143,7 @@ class Databases:
         return len(self._open) + len(self._replaced)
 
     def owners(self) -> list[Main | Tenant]:
-        """Whose databases are open."""
+        """List the owners of the open databases."""
         return [database.owner for database in self._open.values() if database.owner is not None]
 
     @asynccontextmanager

@@ -65,7 +65,8 @@ def statements(
     *,
     only_new: bool,
 ) -> Iterator[str]:
-    """What turns the database into what is declared. `only_new` leaves the indexes of existing tables as they are."""
+    """Return the statements that apply what is declared. `only_new` leaves the indexes of existing tables as they
+    are."""
     have: dict[str, set[str]] = {}
     for of, name in existing:
         have.setdefault(of, set()).add(name)

@@ -14,7 +14,7 @@ _PAIRS_IN_A_CALL = 40
 _LEAST, _MOST = INT64.start, INT64.stop - 1
 
 Position = tuple[Sortable, str, str]
-"""Of the last document of a page: its order value, id and project."""
+"""Position of the last document of a page: its order value, id and project."""
 
 
 def table(collection: Collection) -> str:
@@ -83,7 +83,7 @@ def select_page(collection: Collection, by: Column, rows: Clause, segment: Segme
 
 
 def segments_after(by: Column, descending: bool, position: Position | None) -> list[Segment]:
-    """What comes after the position, to be read one segment after the other.
+    """Return the segments after the position, to be read one after the other.
 
     Rows without the field come first in an ascending order and last in a descending one. One condition for both would
     be an OR, for which no index is used.

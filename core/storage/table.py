@@ -23,7 +23,8 @@ _PAGE = 50
 
 class Record(msgspec.Struct, frozen=True, rename="camel"):
     """Base of stored records. A document spells the fields in lowerCamelCase and leaves out what is None; what it has
-    beyond the fields, of a later version, is ignored."""
+    beyond the fields, of a later version, is ignored. Where a subclass omits defaults, `msgspec.to_builtins` alone
+    makes its documents, in half the time of `to_document`: for records that are written often."""
 
     hidden: ClassVar[frozenset[str]] = frozenset()
     """Names of fields that `repr` must not show."""
@@ -104,7 +105,7 @@ class Table(Generic[T]):
         return await self.set_fields(scope, id, fields, where=where)
 
     async def set_fields(self, scope: Scope, id: str, fields: Document, *, where: Where | None = None) -> T | None:
-        """As `update`, for fields of a document that the record may not know."""
+        """Update as `update`, for fields of a document that the record may not know."""
         document = await self._store.update(scope, self._collection, id, fields, where=where)
         return None if document is None else from_document(self._record, document)
 

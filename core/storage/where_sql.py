@@ -47,7 +47,7 @@ def joined(clauses: Iterable[Clause], word: str = " AND ", empty: str = "1") -> 
 
 
 def filtered(collection: Collection, conds: Iterable[Condition]) -> Clause:
-    """What follows WHERE; true for every document if there are no conditions."""
+    """Return the clause after WHERE; true for every document if there are no conditions."""
     return joined(_condition(collection, *each) for each in conds)
 
 

@@ -17,7 +17,7 @@ from core.tenancy import AllProjects, Project, Tenant
 BATCH = 500
 _PRUNE_SECONDS = 3600.0
 _UNWRITABLE = (InvalidInput, Conflict, TypeError, ValueError, OverflowError)
-"""What a store raises about a record itself; writing it again would end in the same way."""
+"""Errors of a store about a record itself; writing it again would end in the same way."""
 
 log = logs.get(__name__)
 
@@ -56,7 +56,7 @@ class WriteBehind(Generic[T]):
         self._keep_seconds = keep_seconds
         self._held: dict[RecordScope, deque[Held[T]]] = {}
         self._count = 0
-        """Of all that are held, a batch that is being written included."""
+        """Number of records that are held, a batch that is being written included."""
         self._fresh = 0
         """Taken since the last flush."""
         self._flushing = asyncio.Lock()
@@ -67,12 +67,12 @@ class WriteBehind(Generic[T]):
         self.lost = 0
         """Entries for which there was no room, since the start."""
         self._reported = 0
-        """How many of them the log has reported."""
+        """Number of them that the log has reported."""
         self.unwritable = 0
         """Records that the store can never take, since the start."""
 
     def add(self, scope: RecordScope, entry: T) -> None:
-        """Never waits and never raises. `scope` is a scope of the collection's level."""
+        """Queue a record. Never waits and never raises. `scope` is a scope of the collection's level."""
         if self._count >= self._capacity:
             self.lost += 1
             if not self._make_room(scope):

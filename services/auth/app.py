@@ -88,7 +88,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What the parts of the domain share, loaded from the store."""
+    """Dependencies shared by the domain classes, loaded from the store."""
 
     store: DocumentStore
     tables: Tables

@@ -6,6 +6,7 @@ from core.audit.records import AuditEntry
 from core.context import Identity
 from core.revocations import Revocation
 from core.rpc.values import seconds_of, timestamp_of
+from core.storage.table import to_document
 from portico.auth.v1 import (
     account_service_pb2,
     audit_service_pb2,
@@ -204,4 +205,5 @@ def told(message: Told) -> trust_service_pb2.WatchRevocationsResponse:
 
 
 def deleted_project(deletion: Deletion) -> trust_service_pb2.DeletedProject:
-    return trust_service_pb2.DeletedProject(tenant=deletion.tenant, project=deletion.project, actor=deletion.actor)
+    actor = to_document(deletion.actor)
+    return trust_service_pb2.DeletedProject(tenant=deletion.tenant, project=deletion.project, actor=actor)

@@ -16,4 +16,4 @@ class PasswordHasher(Protocol):
     def verify(self, hashed: str, password: str) -> bool: ...
 
     def is_current(self, hashed: str, salt: bytes) -> bool:
-        """Whether it was made with this salt and at the present cost."""
+        """Return whether the hash was made with this salt and at the present cost."""

@@ -26,7 +26,7 @@ def _check_rates(*rates: str) -> None:
 
 @dataclass(frozen=True)
 class AttemptSettings:
-    """How often anybody may try, as "10/15 minutes" """
+    """Limits on attempts, as "10/15 minutes" """
 
     login: str = setting(
         "PORTICO_AUTH_LOGIN_LIMIT", default="10/15 minutes", help="Wrong passwords for one account from one address."
@@ -84,7 +84,7 @@ class AttemptSettings:
 
 @dataclass(frozen=True)
 class TenantLimitSettings:
-    """What one tenant may have, so that it takes nothing from the others"""
+    """Limits of one tenant, so that it takes nothing from the others"""
 
     tokens: int = setting(
         "PORTICO_MAX_TOKENS_PER_TENANT", default=1000, min=1, max=5000, help="API tokens of one tenant."

@@ -12,11 +12,13 @@ from core.resilience import Resilience, RetryPolicy
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from portico.inference.v1 import (
+    anthropic_service_pb2_grpc,
     guardrail_service_pb2_grpc,
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
     pii_service_pb2_grpc,
+    prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
@@ -35,6 +37,12 @@ from services.inference.domain.guardrails.word_lists_store import WordLists
 from services.inference.domain.pipeline.metering import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
+from services.inference.domain.prompts.comments import Comments
+from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, CompiledKey, CompiledPrompts
+from services.inference.domain.prompts.prompts import Prompts
+from services.inference.domain.prompts.step import PromptStep
+from services.inference.domain.prompts.templates import Template
+from services.inference.domain.routing.innermost import Routing
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
@@ -42,10 +50,12 @@ from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.reports import Reports
 from services.inference.ports import Client, ClientFactory
+from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.pii import PiiServicer
+from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
@@ -75,6 +85,9 @@ class Domain:
     pii_policies: PiiPolicies
     evaluator: Evaluator
     evaluations: EvaluationLog
+    prompts: Prompts
+    compiled_prompts: RuntimePool[CompiledKey, Template]
+    comments: Comments
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -120,7 +133,13 @@ def assemble(
     models = Models(store, providers, references)
     evaluations = EvaluationLog(store, tasks, capacity=settings.usage_buffer)
     judge, guards = PipelineJudge(), sources.guards(guardrails, word_lists)
+    prompts = Prompts(store)
+    compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
+        settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
+    )
+    prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    metering = Metering(meter)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
     sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)
@@ -132,13 +151,17 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(GuardrailSteps(guards, judge, evaluations), PiiSteps(sources.policies(pii_policies))),
-        send=sender.send,
+        steps=steps(
+            prompt=prompt_step.of,
+            guardrails=GuardrailSteps(guards, judge, evaluations),
+            pii=PiiSteps(sources.policies(pii_policies)),
+        ),
+        innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
-    judge.pipeline = pipeline = Pipeline(routes, Metering(meter), attempts=settings.retry_attempts)
+    judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
     return Domain(
         jobs=jobs,
         pool=pool,
@@ -155,6 +178,9 @@ def assemble(
         pii_policies=pii_policies,
         evaluator=Evaluator(guardrails, guards, judge, evaluations),
         evaluations=evaluations,
+        prompts=prompts,
+        compiled_prompts=compiled,
+        comments=Comments(store, prompts),
     )
 
 
@@ -184,14 +210,15 @@ async def _close(client: Client) -> None:
     await client.upstream.close()
 
 
-async def _nothing(route: Route) -> None:
-    """A route holds nothing that needs closing."""
+async def _nothing(value: object) -> None:
+    """Routes and templates hold nothing that needs closing."""
 
 
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
+    tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
     tasks.every("write evaluations", FLUSH_SECONDS, domain.evaluations.flush)
@@ -209,6 +236,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.OpenAIService",
             openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
             OpenAIServicer(domain.pipeline),
+        ),
+        ServiceRegistration(
+            f"{package}.AnthropicService",
+            anthropic_service_pb2_grpc.add_AnthropicServiceServicer_to_server,
+            AnthropicServicer(domain.pipeline),
         ),
         ServiceRegistration(
             f"{package}.InferenceService",
@@ -239,5 +271,10 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.PiiService",
             pii_service_pb2_grpc.add_PiiServiceServicer_to_server,
             PiiServicer(domain.pii_policies),
+        ),
+        ServiceRegistration(
+            f"{package}.PromptService",
+            prompt_service_pb2_grpc.add_PromptServiceServicer_to_server,
+            PromptServicer(domain.prompts, domain.comments),
         ),
     ]

@@ -1,6 +1,7 @@
 """Conversion between the contract's messages and the domain's values: pure functions. Chat has a file of its own."""
 
 from core import fields
+from core.errors import InvalidInput
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import seconds_of, small_json_of, struct_of, timestamp_of
@@ -9,9 +10,11 @@ from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
+from services.inference import convert_routing
 from services.inference.domain.catalogue.drivers import ModelDriver
 from services.inference.domain.catalogue.models import (
     EMBEDDING,
+    LLM,
     MAX_PARAMS,
     Model,
     ModelCapabilities,
@@ -97,6 +100,23 @@ def new_model(request: model_pb.CreateModelRequest) -> NewModel:
     )
 
 
+def new_dynamic_model(request: model_pb.CreateDynamicModelRequest) -> NewModel:
+    """Raises InvalidInput where it says nothing of how to choose."""
+    if not request.settings.HasField("dynamic"):
+        raise InvalidInput("settings.dynamic must be given.", field="settings.dynamic")
+    return NewModel(
+        name=request.name,
+        category=LLM,
+        provider_key="",
+        model_id="",
+        key=request.key,
+        description=request.description,
+        settings=_settings(request.settings),
+        capabilities=_capabilities(request.capabilities),
+        metadata=small_json_of(request.metadata, "metadata"),
+    )
+
+
 def model_changes(request: model_pb.UpdateModelRequest) -> ModelChanges:
     return ModelChanges(
         name=request.name if request.HasField("name") else None,
@@ -121,16 +141,21 @@ def _settings(message: model_pb.ModelSettings) -> ModelSettings:
         unsupported_params=tuple(message.unsupported_params),
         disable_streaming_with_tools=message.disable_streaming_with_tools,
         timeout=message.timeout_seconds,
+        routing=convert_routing.routing(message.routing) if message.HasField("routing") else None,
+        dynamic=convert_routing.dynamic(message.dynamic) if message.HasField("dynamic") else None,
     )
 
 
 def _settings_message(settings: ModelSettings) -> model_pb.ModelSettings:
+    routing, dynamic = settings.routing, settings.dynamic
     return model_pb.ModelSettings(
         request_defaults=struct_of(settings.request_defaults),
         extra_body=struct_of(settings.extra_body),
         unsupported_params=settings.unsupported_params,
         disable_streaming_with_tools=settings.disable_streaming_with_tools,
         timeout_seconds=settings.timeout,
+        routing=None if routing is None else convert_routing.routing_message(routing),
+        dynamic=None if dynamic is None else convert_routing.dynamic_message(dynamic),
     )
 
 
@@ -237,4 +262,7 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
         finish_reason=record["finishReason"],
         cost=record["costNanos"] / NANOS,
         currency=record["currency"],
+        attempts=record.get("attempts", 0),
+        failed_attempts=[usage_service_pb.FailedAttempt(**each) for each in record.get("failedAttempts", ())],
+        decision=convert_routing.decision_message(decision) if (decision := record.get("decision")) else None,
     )

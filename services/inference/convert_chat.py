@@ -39,6 +39,8 @@ def chat_body(request: pb.ChatRequest) -> Body:
         body["tool_choice"] = choice if choice in _CHOICES else named
     if request.HasField("response_format"):
         body["response_format"] = json_of(request.response_format, "response_format")
+    if request.HasField("prompt"):
+        body["prompt"] = _prompt(request.prompt)
     extra = json_of(request.extra, "extra")
     if repeated := sorted(
         extra.keys() & {field.name for field in request.DESCRIPTOR.fields} | extra.keys() & {"stream"}
@@ -100,6 +102,13 @@ class _Typed:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, TypeError | ValueError | AttributeError | KeyError | OverflowError | RecursionError):
             raise malformed() from None
+
+
+def _prompt(use: pb.PromptUse) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": use.id, "environment": use.environment}
+    if use.HasField("version"):
+        body["version"] = use.version
+    return {**body, "variables": json_of(use.variables, "prompt.variables")}
 
 
 def _message(message: pb.ChatMessage) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from services.inference.domain.guardrails import (
     words,
 )
 from services.inference.domain.pipeline import requests
+from services.inference.domain.prompts import comments, deployments, parsing, prompts, records, templates
 from services.inference.domain.usage import reports as usage_reports
 from services.inference.servicers.models import MAX_INCLUDED_BYTES
 from services.inference.settings import Settings
@@ -46,6 +47,22 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("text", pii_policies.MAX_TEXT, "characters", "PII call"),
         Limit("A text that a judge sees", judges.MAX_JUDGED, "characters", "judge", "its first and last half"),
         Limit("Time between from and to", evaluations.MAX_SPAN_DAYS, "days", "guardrail statistics"),
+        Limit("template", parsing.MAX_CHARACTERS, "characters", "version of a prompt"),
+        Limit("Tags of a template", parsing.MAX_TAGS, "tags", "version of a prompt"),
+        Limit("Sections of a template inside each other", parsing.MAX_DEPTH, "sections", "version of a prompt"),
+        Limit("Name in a template", parsing.MAX_NAME, "characters", "tag"),
+        Limit("Rendered template", templates.MAX_OUTPUT, "characters", "rendering"),
+        Limit(
+            "Texts, turns of sections, and contexts that names are looked up in",
+            templates.MAX_STEPS,
+            "steps",
+            "rendering",
+        ),
+        Limit("Templates of a list", prompts.MAX_PAGE_CHARACTERS, "characters", "page", "a page of fewer entries"),
+        Limit("note", deployments.MAX_NOTE, "characters", "deployment of a prompt"),
+        Limit("Deployment history", records.MAX_HISTORY, "events", "prompt", "the latest of them"),
+        Limit("content", comments.MAX_COMMENT, "characters", "comment on a prompt"),
+        Limit("Comments beside a comparison", comments.COMPARED, "comments", "comparison", "the latest of them"),
         Limit("Time between from and to", usage_reports.MAX_SPAN_DAYS, "days", "usage report"),
         Limit("Rows", MAX_TOTALS, "rows", "usage report", "the first of them; totals are over everything"),
         Limit("A provider's answer", settings.provider_max_response_mb, "MiB", "call", "502"),

@@ -59,6 +59,9 @@ class Settings:
         "PORTICO_PROVIDER_BREAKER_RESET_SECONDS", default=30.0, min=0, help="Pause before an open circuit is tried."
     )
     max_routes: int = setting("PORTICO_MAX_ROUTES", default=10_000, min=1, help="Models kept ready in memory.")
+    max_prompts: int = setting(
+        "PORTICO_MAX_PROMPTS", default=500, min=1, help="Versions of prompts kept ready in memory for chats."
+    )
     max_clients: int = setting(
         "PORTICO_MAX_PROVIDER_CLIENTS", default=1000, min=1, help="Providers whose connections are kept open."
     )

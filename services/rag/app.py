@@ -190,7 +190,7 @@ def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceReg
         ServiceRegistration(
             f"{package}.FileProviderService",
             provider_service_pb2_grpc.add_FileProviderServiceServicer_to_server,
-            FileProviderServicer(domain.providers, domain.count_users),
+            FileProviderServicer(domain.providers, domain.count_users, domain.rules),
         ),
         ServiceRegistration(
             f"{package}.BucketService",

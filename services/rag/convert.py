@@ -1,20 +1,28 @@
 """Conversion between the contract's messages and the domain's values. Pure."""
 
+from collections.abc import Mapping
+
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import small_json_of, struct_of, timestamp_of
 from portico.rag.v1 import bucket_service_pb2, file_service_pb2, provider_service_pb2
 from services.rag.domain.buckets import Bucket, NewBucket
 from services.rag.domain.records import File
+from services.rag.domain.rules import Rules
 from services.rag.ports import FileDriver
 
 
-def driver(value: FileDriver) -> provider_service_pb2.FileDriver:
-    return provider_service_pb2.FileDriver(**driver_fields(value))
+def capabilities(driver: FileDriver, rules: Rules) -> provider_service_pb2.FileCapabilities:
+    return provider_service_pb2.FileCapabilities(max_file_bytes=min(driver.max_object_bytes, rules.max_bytes))
 
 
-def provider(record: Provider) -> provider_service_pb2.FileProvider:
-    return provider_service_pb2.FileProvider(**provider_fields(record))
+def driver(value: FileDriver, rules: Rules) -> provider_service_pb2.FileDriver:
+    return provider_service_pb2.FileDriver(**driver_fields(value), capabilities=capabilities(value, rules))
+
+
+def provider(record: Provider, drivers: Mapping[str, FileDriver], rules: Rules) -> provider_service_pb2.FileProvider:
+    able = capabilities(drivers[record.driver], rules)
+    return provider_service_pb2.FileProvider(**provider_fields(record), capabilities=able)
 
 
 def bucket(record: Bucket) -> bucket_service_pb2.Bucket:

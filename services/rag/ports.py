@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import sha256
+from math import inf
 from typing import Protocol
 
 from core.providers import drivers
@@ -27,21 +28,21 @@ class BucketLocation:
             raise ValueError("a bucket's id is 1 to 64 letters, digits, '_' or '-'")
 
     def path(self, key: str) -> str:
-        """Where a store keeps the object, whatever its key holds: names of fixed form and length, so that no key leads
-        elsewhere, and none meets another one where upper and lower case are the same."""
+        """Return the path of the object in a store, whatever its key holds: names of fixed form and length, so that no
+        key leads elsewhere, and none meets another one where upper and lower case are the same."""
         whole = "\0".join((self.scope.tenant.slug, self.scope.id, self.bucket_id, key))
         name = sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{project_path(self.scope)}/{self.bucket_id}/{name[:2]}/{name[2:]}"
 
 
 def project_path(project: Project) -> str:
-    """What the paths of all objects of a project begin with, before a slash, and no other project's."""
+    """Return the prefix, before a slash, of the paths of all objects of a project, and no other's."""
     return f"{project.tenant.slug}/{project.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What `put` has written. `sha256` is hexadecimal."""
+    """Object written by `put`. `sha256` is hexadecimal."""
 
     size: int
     sha256: str
@@ -91,7 +92,7 @@ class FileStore(Protocol):
         """Check that the store can serve. Raises where it cannot."""
 
     async def close(self) -> None:
-        """Let go of files and connections. May be called twice."""
+        """Release files and connections. May be called twice."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class FileDriver(drivers.Driver):
     """A kind of provider. `open` makes a store from credentials and settings and connects to nothing yet."""
 
     open: Callable[[Values, Values], FileStore]
+    max_object_bytes: float = inf
+    """Size of the largest object that its stores take."""
 
 
 class Converter(Protocol):

@@ -11,7 +11,6 @@ from core.jobs.records import Job
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import small_json_of, struct_of, timestamp_of
-from core.storage.ports import Document
 from portico.common.v1 import job_pb2
 from portico.vector.v1 import index_service_pb2, migration_service_pb2, point_service_pb2, provider_service_pb2
 from services.vector.domain import filters
@@ -29,7 +28,7 @@ from services.vector.domain.points import (
     parse_fusion,
     vector,
 )
-from services.vector.domain.query_log import QueryStats
+from services.vector.domain.query_log import QueryRecord, QueryStats
 from services.vector.ports import EngineCapabilities, Query, VectorDriver
 
 DEFAULT_TOP_K = 5
@@ -93,18 +92,18 @@ def stats(vectors: int, of_queries: QueryStats) -> index_service_pb2.GetIndexSta
     )
 
 
-def query_log(document: Document) -> index_service_pb2.QueryLog:
+def query_log(record: QueryRecord) -> index_service_pb2.QueryLog:
     return index_service_pb2.QueryLog(
-        id=document["id"],
-        created_at=timestamp_of(document["createdAt"]),
-        request_id=document["requestId"],
-        token_id=document["tokenId"],
-        top_k=document["topK"],
-        match_count=document["matchCount"],
-        latency_ms=document["latencyMs"],
-        top_score=document.get("topScore", 0.0),
-        filtered=document["filtered"],
-        hybrid=document["hybrid"],
+        id=record.id,
+        created_at=timestamp_of(record.created_at),
+        request_id=record.request_id,
+        token_id=record.token_id,
+        top_k=record.top_k,
+        match_count=record.match_count,
+        latency_ms=record.latency_ms,
+        top_score=record.top_score,
+        filtered=record.filtered,
+        hybrid=record.hybrid,
     )
 
 

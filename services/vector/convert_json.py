@@ -38,10 +38,10 @@ from services.vector.ports import Query
 
 _MIB = 1024 * 1024
 MAX_BODY_BYTES = 8 * _MIB
-"""Of all but upserts."""
+"""Most bytes of all bodies but upserts."""
 LARGE_BODY_BYTES = 256 * 1024
-"""Of a body, other than an upsert's, that is read in the worker thread, and only if it is within bounds: to read a
-smaller one takes a few milliseconds at worst."""
+"""Least size of a body, other than an upsert's, that is read in the worker thread, and only if it is within bounds: to
+read a smaller one takes a few milliseconds at worst."""
 _ID_BOUNDS = Bounds(nodes=10_000, entries=100_000)
 _QUERY_BOUNDS = Bounds(nodes=10_000, entries=MAX_BODY_BYTES)
 _UPSERT_BOUNDS = Bounds(nodes=1_000_000, entries=32 * _MIB)

@@ -53,7 +53,7 @@ class PointPage:
 
 @dataclass(frozen=True, slots=True)
 class EngineCapabilities:
-    """What an engine can do. What it cannot is refused with InvalidInput."""
+    """Features of an engine. What it cannot do is refused with InvalidInput."""
 
     metrics: tuple[Metric, ...]
     filter_operators: tuple[str, ...]
@@ -77,7 +77,7 @@ class VectorEngine(Protocol):
         """Remove the index and its points for good. No error where there is none."""
 
     async def spec(self, location: IndexLocation) -> IndexSpec:
-        """What the index was made for."""
+        """Return the properties that the index was made with."""
 
     async def upsert(self, location: IndexLocation, points: Sequence[Point]) -> None:
         """Write points; one with a known id is replaced whole. `points` repeat no id and fit the spec."""
@@ -95,7 +95,7 @@ class VectorEngine(Protocol):
         """Remove the points that meet the filter. Returns how many there were."""
 
     async def count(self, location: IndexLocation, filter: Filter | None = None) -> int:
-        """How many points there are, exactly."""
+        """Count the points, exactly."""
 
     async def scroll(self, location: IndexLocation, after: str = "", limit: int = 256) -> PointPage:
         """Points in an order that stays: following `after` meets each point that is there all the while exactly once.
@@ -105,7 +105,7 @@ class VectorEngine(Protocol):
         """Check that the engine can serve. Raises Unavailable."""
 
     async def close(self) -> None:
-        """Let go of files and connections, after the calls in progress. May be called twice."""
+        """Release files and connections, after the calls in progress. May be called twice."""
 
 
 class LocalVectorEngine(VectorEngine, Protocol):

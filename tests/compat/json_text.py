@@ -1,4 +1,4 @@
-"""Rewriting of scalar values in a JSON text, with all other bytes kept."""
+"""Rewriter of scalar values in a JSON text, with all other bytes kept."""
 
 import re
 from collections.abc import Callable, Collection

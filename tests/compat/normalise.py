@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 from tests.compat.json_text import Path, rewrite
 
-UNORDERED = {"servicePermissions", "metadata", "settings", "group"}
+UNORDERED = {"servicePermissions", "metadata", "settings", "group", "deployments"}
 """Members that are protobuf maps or Structs, whose order is not defined."""
 MILLISECONDS = {"latencyMs", "meanLatencyMs", "firstByteMs"}
 OPAQUE = {"x": "x", "y": "y", "kid": "kid", "tokenPrefix": "prefix", "nextPageToken": "page", "nextCursor": "page"}

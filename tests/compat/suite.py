@@ -1,4 +1,4 @@
-"""Running Portico for the corpus, from this checkout or another one, with a scripted model provider."""
+"""A Portico run for the corpus, from this checkout or another one, with a scripted model provider."""
 
 import tempfile
 from collections.abc import Iterator, Mapping

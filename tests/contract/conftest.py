@@ -1,4 +1,4 @@
-"""What the contract suites run on. A further store is one more entry of WORLDS."""
+"""Backends of the contract suites. A further store is one more entry of BACKENDS."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pytest
 from moto.server import ThreadedMotoServer
 
+from core.storage import factory
 from core.storage.memory import MemoryStore
 from core.storage.ports import DocumentStore
 from core.storage.schema import Schema
@@ -15,12 +16,36 @@ from tests.contract.documents import ACME, GLOBEX, SCHEMA
 from tests.support.postgres import postgres
 from tests.support.tokens import Signer
 from tests.support.transports import Transport, by_http1, by_http2
-from tests.support.unreliable_store import unreliable
+from tests.support.unreliable_store import UnreliableStore, unreliable
+
+LATENCY_SECONDS = 0.002
+"""Longest latency of a slow store, before a call and after it."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests with the marker `each_store` on services with a local store, and with a slow one."""
+    if metafunc.definition.get_closest_marker("each_store"):
+        metafunc.parametrize("service_store", ["local store", "slow store"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def service_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[UnreliableStore]:
+    """Slow stores of the services that the test has started: they can be turned off."""
+    switches: list[UnreliableStore] = []
+    if getattr(request, "param", "local store") == "slow store":
+
+        def slow(*arguments: Any) -> DocumentStore:
+            store, switch = unreliable(factory.make_store(*arguments), seconds=LATENCY_SECONDS)
+            switches.append(switch)
+            return store
+
+        monkeypatch.setattr("core.app.make_store", slow)
+    return switches
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[dict[str, Any]]:
-    """What asyncpg's `connect` takes."""
+    """Arguments of asyncpg's `connect` for a running server."""
     with postgres() as connection:
         yield connection
 
@@ -52,7 +77,7 @@ class Backend(Protocol):
     def open(self, schema: Schema) -> DocumentStore: ...
 
     def traces(self, slug: str) -> bool:
-        """Whether anything of the tenant is kept."""
+        """Return whether anything of the tenant is kept."""
 
 
 class SqliteBackend:
@@ -80,30 +105,30 @@ class MemoryBackend:
 
 
 class SlowBackend:
-    """Another world's stores, as if they stood behind a network."""
+    """The stores of another backend, as if they stood behind a network."""
 
     def __init__(self, backend: Backend) -> None:
-        self._world = backend
+        self._backend = backend
 
     def open(self, schema: Schema) -> DocumentStore:
-        return unreliable(self._world.open(schema), seconds=0.001)[0]
+        return unreliable(self._backend.open(schema), seconds=0.001)[0]
 
     def traces(self, slug: str) -> bool:
-        return self._world.traces(slug)
+        return self._backend.traces(slug)
 
 
 BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": MemoryBackend, "sqlite": SqliteBackend}
 """Of every adapter."""
 
-SLOW_WORLDS: dict[str, Callable[[Path], Backend]] = {
+SLOW_BACKENDS: dict[str, Callable[[Path], Backend]] = {
     f"slow {name}": lambda folder, make=make: SlowBackend(make(folder))  # type: ignore[misc]  # the name is bound now
     for name, make in BACKENDS.items()
 }
 
 
-@pytest.fixture(params=[*BACKENDS, *SLOW_WORLDS])
+@pytest.fixture(params=[*BACKENDS, *SLOW_BACKENDS])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return (BACKENDS | SLOW_WORLDS)[request.param](tmp_path)
+    return (BACKENDS | SLOW_BACKENDS)[request.param](tmp_path)
 
 
 @pytest.fixture

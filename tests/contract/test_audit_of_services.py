@@ -65,6 +65,48 @@ INFERENCE_STEPS = [
     Step("PiiService/CreatePiiPolicy", {"key": "pii", "name": PLANTED}, "pii"),
     Step("PiiService/UpdatePiiPolicy", {"key": "pii", "description": PLANTED}, "pii"),
     Step("PiiService/DeletePiiPolicy", {"key": "pii"}, "pii"),
+    Step(
+        "PromptService/CreatePrompt",
+        {"key": "hello", "name": PLANTED, "template": PLANTED, "description": PLANTED},
+        "hello",
+        keep=lambda answer: {"version": answer.prompt.latest_version_id, "prompt": answer.prompt.id},
+    ),
+    Step("PromptService/UpdatePrompt", {"key": "hello", "template": PLANTED + "2"}, "hello"),
+    Step(
+        "PromptService/SetCurrentPromptVersion",
+        lambda known: {"key": "hello", "version_id": known.get("version", "v")},
+        "hello",
+    ),
+    Step(
+        "PromptService/DeployPrompt",
+        lambda known: {
+            "key": "hello",
+            "action": "promote",
+            "environment": "prod",
+            "version_id": known.get("version", "v"),
+            "note": PLANTED,
+        },
+        "hello",
+    ),
+    Step(
+        "PromptService/CreatePromptComment",
+        {"key": "hello", "content": PLANTED},
+        lambda known: str(known.get("comment")),
+        denied_resource="hello",
+        keep=lambda answer: {"comment": answer.comment.id},
+    ),
+    Step(
+        "PromptService/DeletePromptComment",
+        lambda known: {"key": "hello", "comment_id": known.get("comment", "c")},
+        lambda known: str(known.get("comment")),
+        denied_resource="c",
+    ),
+    # By its record id: the entry names it as the others do.
+    Step(
+        "PromptService/DeletePrompt",
+        lambda known: {"key": known.get("prompt", "hello")},
+        "hello",
+    ),
 ]
 
 

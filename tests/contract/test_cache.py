@@ -1,4 +1,4 @@
-"""What every cache does; one that keeps nothing still loads once for all who ask at once."""
+"""Contract of every cache; one that keeps nothing still loads once for all who ask at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -197,7 +197,7 @@ class TestLoad:
 
     @pytest.mark.parametrize("change", ["delete", "set"])
     async def test_a_change_during_the_load_is_not_undone_by_it(self, keeping: Cache, change: str) -> None:
-        """What had been read before the change was kept after it, until it expired."""
+        """A value read before the change was kept after it, until it expired."""
         stale = Loader("stale")
         loading = asyncio.create_task(keeping.load(RED, "k", 10, stale))
         await stale.started.wait()

@@ -132,7 +132,7 @@ async def test_nothing_is_left_of_a_program_that_was_running() -> None:
 
 
 def ended(stat: Path) -> bool:
-    """Whether the process is gone, or a zombie that nobody waits for."""
+    """Return whether the process is gone, or a zombie that nobody waits for."""
     try:
         return stat.read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What every proto has to hold, whichever service it belongs to."""
+"""Rules for every proto, whichever service it belongs to."""
 
 import re
 from collections.abc import Iterator

@@ -145,7 +145,7 @@ class Service:
 
     @property
     def objects(self) -> int:
-        """Everything that lies in the local folder, unfinished or not."""
+        """Number of files in the local folder, unfinished or not."""
         return sum(each.is_file() for each in (self.data / "files").rglob("*") if each.name != ".probe")
 
     async def has_a_worker(self) -> int:

@@ -38,7 +38,7 @@ async def pieces(document: bytes) -> AsyncIterator[bytes]:
 
 
 async def refusal(folder: Path, name: str, document: bytes, limits: Limits = LIMITS) -> PorticoError:
-    """What it is refused with. Nothing of it stays: no file, no process."""
+    """Return the error of a refused conversion, of which nothing stays: no file, no process."""
     with pytest.raises(PorticoError) as caught:
         await markdown(folder, name, document, limits)
     assert_clean(folder)
@@ -114,7 +114,7 @@ LOCKED_DOWN = ("equation.docx", "chart.pptx", "types.xlsx", "hidden.html", "in g
 
 @pytest.mark.parametrize("hostile", [each for each in HOSTILE if each.name in LOCKED_DOWN], ids=lambda each: each.name)
 async def test_hostile_documents_in_a_worker(tmp_path: Path, hostile: Hostile) -> None:
-    """What `test_conversion_hostile` asks of all, where libraries are kept from files and threads."""
+    """The same as `test_conversion_hostile`, where libraries are kept from files and threads."""
     assert not hostile.faults(await markdown(tmp_path, hostile.name, hostile.content))
 
 

@@ -1,4 +1,4 @@
-"""What every document store does, whatever the engine."""
+"""Contract of every document store, whatever the engine."""
 
 import asyncio
 import inspect
@@ -506,7 +506,7 @@ class TestScopes:
 
 
 class TestSchema:
-    """What is declared is applied to each database when it is first used."""
+    """The declared schema is applied to each database when it is first used."""
 
     async def test_a_collection_that_was_added_later(self, backend: Backend, store: DocumentStore) -> None:
         later = Collection("later", Level.PROJECT, {"key": TEXT}, unique=(("key",),))

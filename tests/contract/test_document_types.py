@@ -90,7 +90,7 @@ class TestTypes:
 
 
 class TestNested:
-    """What one engine alone could hold is refused, but for free JSON."""
+    """Values that one engine alone could hold are refused, but for free JSON."""
 
     AWKWARD: ClassVar[dict[str, Any]] = {
         "a name that begins with $": {"$set": 1},

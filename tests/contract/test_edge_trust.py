@@ -1,4 +1,5 @@
-"""What only the edge may say of a call, and who is believed to be the edge. On real servers and connections."""
+"""Headers that only the edge may set, and the proof that a call comes from the edge. On real servers and
+connections."""
 
 from collections.abc import AsyncIterator
 from typing import Any

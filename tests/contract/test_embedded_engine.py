@@ -1,4 +1,4 @@
-"""What only the embedded engine promises: to survive crashes, to bound what is open, to rebuild in nobody's way."""
+"""Guarantees of the embedded engine alone: to survive crashes, to bound what is open, to rebuild in nobody's way."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from tests.support.processes import alive
 from tests.support.vector_writer import BATCH, LOCATION, batch
 
 WIDE = 1024
-"""Dimensions with which few points are worth a graph."""
+"""Dimensions with which few points are worth an HNSW index."""
 
 HERE = IndexLocation(Project(Tenant("red"), "p1"), "idx")
 OTHER = IndexLocation(Project(Tenant("blue"), "p2"), "idx")
@@ -233,7 +233,7 @@ class TestDisk:
 
 
 async def fill(engine: EmbeddedEngine) -> int:
-    """How many points there was room for."""
+    """Insert points until there is no more room; return their number."""
     some = points(500)
     for turn in range(100):
         try:
@@ -302,7 +302,7 @@ class TestRebuild:
     async def test_an_index_that_has_grown_gets_an_hnsw_index_and_serves_meanwhile(
         self, engine: EmbeddedEngine
     ) -> None:
-        """Queries and writes, here and elsewhere, are answered while the graph is built, and none of them is lost."""
+        """Queries and writes, here and elsewhere, are answered while the HNSW index is built; none is lost."""
         for at in (HERE, OTHER):
             await engine.create(at, IndexSpec(WIDE))
         await engine.upsert(OTHER, points(50))
@@ -418,7 +418,7 @@ class TestRebuild:
 
 
 class TestLargeIndexes:
-    """One with a graph has a process of its own, so that nobody waits for what is done to it."""
+    """One with an HNSW index has a process of its own, so that nobody waits for what is done to it."""
 
     async def test_it_moves_out_and_is_opened_by_itself_after_a_restart(self, root: Path) -> None:
         for turn in range(2):

@@ -63,10 +63,10 @@ class Backend(Protocol):
     def open(self) -> FileStore: ...
 
     def remains(self) -> list[str]:
-        """Everything that lies there, finished or not."""
+        """List all that the store holds, finished or not."""
 
     def arguments(self) -> list[str]:
-        """Where it is, for another process."""
+        """Arguments that lead another process to it."""
 
 
 class Folder:
@@ -373,7 +373,7 @@ def process(*arguments: str, before: Sequence[str] = ()) -> "subprocess.Complete
 
 
 async def pass_64_mib(store: FileStore) -> int:
-    """How much memory the process grew at most."""
+    """Pass 64 MiB through the store; return the largest growth of the process's memory, in bytes."""
 
     async def content(size: int) -> AsyncIterator[bytes]:
         for _ in range(size):

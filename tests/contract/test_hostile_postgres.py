@@ -25,7 +25,8 @@ HERE = IndexLocation(Project(Tenant("red"), "p"), "idx")
 SPEC = IndexSpec(4)
 QUERY = Query(vector([1, 0, 0, 0]))
 TAKEN = 24 * MIB
-"""What a server gets rid of before it notices that nobody reads: an answer's limit, and the buffers of two sockets."""
+"""Bytes that a server can send before it notices that nobody reads: an answer's limit, and the buffers of two
+sockets."""
 
 SELECT = b"embedding <=>"
 TEXT, JSON, DOUBLE, NUMERIC_ARRAY, UNKNOWN = 25, 114, 701, 1231, 99_999
@@ -174,7 +175,7 @@ async def test_an_attack_on_a_new_connection_is_refused(
 async def test_an_attack_in_an_answer_is_refused(
     postgres_server: dict[str, Any], schema: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What cannot be read was an internal error of ours; an answer without end was read to its end."""
+    """An unreadable answer was an internal error of ours; an answer without end was read to its end."""
     async with indexed(postgres_server, schema) as (relay, engine):
         assert await engine.count(HERE) == 1  # it is connected
         relay.attack = AT_QUERY[name]

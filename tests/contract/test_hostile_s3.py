@@ -19,7 +19,7 @@ LOCATION = BucketLocation(Project(Tenant("red"), "p"), "bkt_1")
 SECRET = "s3cr3t-of-the-tenant"
 ENDLESS = 64 * MIB
 TAKEN = 24 * MIB
-"""What a server gets rid of before it notices that nobody reads: the buffers of two sockets."""
+"""Bytes that a server can send before it notices that nobody reads: the buffers of two sockets."""
 
 Behaviour = Callable[[Peer, Request], Awaitable[None]]
 
@@ -252,7 +252,7 @@ def listing(keys: int) -> bytes:
 
 
 async def test_a_list_without_end_does_not_hold_the_removal_of_a_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was removed is listed again, for ever."""
+    """The server lists removed objects again, for ever."""
     monkeypatch.setattr(s3, "CLEAR_SECONDS", 3.0)
     async with attacked(whole(200, listing(1)), "GET") as (server, store), asyncio.timeout(60):
         await store.check()  # the client is there now

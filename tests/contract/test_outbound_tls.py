@@ -65,7 +65,7 @@ class FakePostgres:
 
 
 async def connect(port: int, host: str, mode: str) -> PorticoError:
-    """How it ends, which is never well: the server is none."""
+    """Return the error of a connection, which always fails: the server is none."""
     engine = pgvector({"host": host, "port": port, "user": "marie", "database": "d"}, GUARD, ssl=mode)
     with pytest.raises((Unavailable, UpstreamFailed)) as caught:
         await asyncio.wait_for(engine.check(), 30)

@@ -1,4 +1,4 @@
-"""What the stages learn of the end of a call, on both transports."""
+"""Outcome of a call as its stages learn it, on both transports."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

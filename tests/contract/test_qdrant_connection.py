@@ -1,4 +1,4 @@
-"""What a Qdrant server's connection says when nobody, or somebody else, answers at its address."""
+"""Errors of a connection to a Qdrant server when nobody, or somebody else, answers at its address."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

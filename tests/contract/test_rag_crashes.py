@@ -80,7 +80,7 @@ def service(tmp_path: Path) -> Service:
 
 
 class Ledger:
-    """What the callers know. By key, the contents that a file may have; None: that there is none."""
+    """State that the callers know: by key, the contents that a file may have; None: that there is none."""
 
     def __init__(self) -> None:
         self.may: dict[str, set[bytes | None]] = {}

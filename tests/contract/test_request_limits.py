@@ -1,4 +1,4 @@
-"""What a request may be: its size, its fields, the time it takes to arrive, and what happens before it is read.
+"""Limits of a request: its size, its fields, its time to arrive, and checks before it is read.
 
 Each test is an attack that once took a service's memory, on real servers and connections.
 """

@@ -1,4 +1,4 @@
-"""What is SQLite's alone: files, processes, handles, and what can be wrong with them."""
+"""Behaviour of SQLite alone: files, processes, handles, and what can be wrong with them."""
 
 import asyncio
 import logging
@@ -471,7 +471,7 @@ async def test_what_was_deleted_or_replaced_is_not_in_the_files_any_more(folder:
 async def test_a_scrub_waits_for_nobody_for_ever(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody reads what the log still holds."""
+    """A reader needs what the log still holds."""
     monkeypatch.setattr(sqlite_files, "BUSY_SECONDS", 0.05)
     other = SqliteStore(path.parent, SCHEMA)
     await store.insert(RED, NOTES, {"id": "a"})

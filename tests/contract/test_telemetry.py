@@ -123,7 +123,7 @@ async def test_an_error_shows_its_class_and_nothing_of_its_text(collector: tuple
 async def test_a_stream_closed_from_another_context_ends_its_span(
     collector: tuple[Collector, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Detaching there fails, and the library logs an error for each client that goes away."""
+    """A detach in another context fails, and the library logs an error for each client that goes away."""
     received, endpoint = collector
     active = telemetry.configure("auth", endpoint)
 

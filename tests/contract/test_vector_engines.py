@@ -207,7 +207,7 @@ class TestIndexes:
                 await call()
 
     async def test_another_process_drops_what_this_one_has_used(self, opened: Opened) -> None:
-        """What an engine remembers of an index must not outlive it."""
+        """An engine's memory of an index must not outlive it."""
         if opened.__qualname__.startswith(("open_embedded", "open_local")):
             pytest.skip("one process at a time")
         async with running(opened) as one, running(opened) as other:

@@ -159,7 +159,7 @@ async def test_a_large_filter_is_answered(client: Client) -> None:
 
 
 class TestAnswers:
-    """What an answer would hold is bounded before it is made."""
+    """Answers are bounded before they are made."""
 
     async def test_too_many_numbers_of_a_query(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         """They were made, for seconds, and then too large to send: a 500."""

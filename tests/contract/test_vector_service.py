@@ -29,6 +29,8 @@ from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.vector_client import Client, point, served, struct
 
+pytestmark = pytest.mark.each_store
+
 CODE = grpc.StatusCode
 
 

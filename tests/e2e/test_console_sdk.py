@@ -10,7 +10,7 @@ from tests.support.cluster import Cluster
 
 @pytest.fixture(scope="module", params=["", "/api/client/v1"])
 def answers(cluster: Cluster, request: pytest.FixtureRequest) -> Any:
-    """What the SDK's calls brought, for each form of base URL that its users have."""
+    """Answers to the SDK's calls, for each form of base URL that its users have."""
     node.install()
     return node.run("inference.mjs", {"PORTICO_URL": cluster.url + request.param, "PORTICO_TOKEN": cluster.dev_token})
 

@@ -1,4 +1,4 @@
-"""What the documents tell a reader to type works as it stands there, but for the address and the data folder."""
+"""Commands of the documents, run as they stand there, but for the address and the data folder."""
 
 import re
 import subprocess
@@ -14,7 +14,9 @@ _LINK = re.compile(r"\]\(((?!https?:)[^)#]+)")
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md")))
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/vectors.md", "docs/files.md", "docs/audit.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/vectors.md", "docs/files.md", "docs/prompts.md", "docs/audit.md"]
+)
 def test_commands(cluster: Cluster, document: str, tmp_path: Path) -> None:
     blocks = _SHELL.findall((ROOT / document).read_text())
     script = "set -euo pipefail\n" + "\n".join(blocks)

@@ -29,7 +29,7 @@ def model(**more: object) -> dict[str, Any]:
 
 
 Entrance = tuple[str, Callable[[Any], Any], str, Callable[[Any], Any]]
-"""Where to POST what, where to GET it, alone or in a list, and the place in the answer."""
+"""Path and body of a POST, path of the GET, alone or in a list, and the place in the answer."""
 
 ENTRANCES: dict[str, Entrance] = {
     "file": (

@@ -18,12 +18,24 @@ from tests.support.cluster import Cluster, Rest, Tenant
 Route = tuple[str, str, MethodDescriptor]
 
 RAW_FIELDS = (
-    *("model", "messages", "input", "stream", "n", "tools", "stream_options", "encoding_format", "dimensions"),
+    *(
+        "model",
+        "messages",
+        "prompt",
+        "input",
+        "stream",
+        "n",
+        "tools",
+        "stream_options",
+        "encoding_format",
+        "dimensions",
+    ),
     *("vectors", "query", "ids", "filter", "fileName", "data", "metadata", "keyHint", "convertToMarkdown"),
 )
 """Of bodies that no message describes: a service reads their JSON itself."""
 REAL = "default"
-"""The key of a vector provider, of an index in it, of a file provider and of a bucket: bodies are read behind those."""
+"""The key of a vector provider, of an index in it, of a file provider, of a bucket and of a prompt: bodies are read
+behind those."""
 SPARED = {"Logout", "ChangePassword", "SwitchProject"}
 """Their success would end the session of the test."""
 
@@ -87,11 +99,15 @@ HOSTILE_VALUES = {
 """JSON that is not to be read, or not by everybody."""
 SHAPES = (
     b'{"model":"echo","messages":[{"role":"user","content":%s}]}',
+    b'{"model":"echo","prompt":{"id":"default","variables":{"a":%s}}}',
+    b'{"model":"echo","messages":[],"prompt":%s}',
     b'{"model":"echo-embedding","input":%s}',
     b'{"vectors":[{"id":"a","values":[1,0],"metadata":%s}]}',
     b'{"query":{"vector":[1,0],"filter":%s}}',
     b'{"ids":[%s]}',
     b'{"filter":%s}',
+    b'{"data":{"a":%s}}',
+    b'{"template":"a","metadata":%s}',
     b'{"fileName":"a","data":"YQ==","metadata":%s}',
     b'{"name":"a","key":"a","dimension":2,"driver":"echo","label":"a","metadata":%s}',
 )
@@ -136,12 +152,14 @@ def check(connection: http.client.HTTPConnection, token: str, verb: str, path: s
 
 
 @pytest.fixture
-async def real_index(rest: Rest, cluster: Cluster) -> None:
+async def real_records(rest: Rest, cluster: Cluster) -> None:
     index = {"name": REAL, "dimension": 2}
     await rest.ok("POST", f"/v1/vector/providers/{REAL}/indexes", index, token=cluster.dev_token)
+    prompt = {"name": REAL, "key": REAL, "template": "{{#a}}{{b}}{{/a}}{{a}}"}
+    assert (await rest.call("POST", "/v1/prompts", prompt, token=cluster.dev_token)).status in (201, 409)
 
 
-@pytest.mark.usefixtures("real_index")
+@pytest.mark.usefixtures("real_records")
 @pytest.mark.parametrize(
     ("verb", "template", "method"), list(routes()), ids=lambda value: value if isinstance(value, str) else ""
 )
@@ -167,7 +185,7 @@ def test_no_input_is_a_server_error(
     fuzz()
 
 
-@pytest.mark.usefixtures("real_index")
+@pytest.mark.usefixtures("real_records")
 @pytest.mark.parametrize("value", HOSTILE_VALUES.values(), ids=HOSTILE_VALUES)
 def test_one_hostile_value_in_a_good_body(
     connection: http.client.HTTPConnection, cluster: Cluster, value: bytes

@@ -1,4 +1,4 @@
-"""Stopping, killing and healing of the whole, with work in flight. Each test has a Portico of its own."""
+"""Stop, kill and recovery of the whole, with work in flight. Each test has a Portico of its own."""
 
 import asyncio
 import os

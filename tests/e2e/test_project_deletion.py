@@ -22,7 +22,7 @@ QUICK = {
     "PORTICO_FILES_GRACE_SECONDS": "2",
     "PORTICO_FILES_SWEEP_SECONDS": "0.5",
 }
-"""How soon what a killed process was doing is taken up."""
+"""Settings with which the work of a killed process is taken up soon."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
 
 
 async def fill(rest: Rest, token: str) -> None:
-    """Everything that a project can hold, the marker in all of it."""
+    """Fill a project with all that it can hold, the marker in all of it."""
     noted = {"metadata": {"note": MARKER}, "description": MARKER}
     provider = {"key": "p", "driver": "openai", "label": MARKER, "credentials": {"apiKey": MARKER}, **noted}
     await rest.ok("POST", "/v1/models/providers", provider, token=token)
@@ -112,7 +112,7 @@ async def test_nothing_of_it_remains_though_everything_is_killed_half_way(starte
 
 
 async def _recorded(rest: Rest, session: str, project: str) -> bool:
-    """Who deleted it, and nothing of what was in it."""
+    """Return whether the audit log names who deleted it, and nothing of what was in it."""
     entries = (await rest.ok("GET", f"/v1/audit?resourceId={project}", token=session))["entries"]
     assert {each["outcome"] for each in entries} <= {"success"}
     return "project.delete" in {each["action"] for each in entries}

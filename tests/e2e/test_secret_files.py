@@ -14,7 +14,7 @@ OBJECTS = "/v1/files/buckets/default/objects"
 
 
 def readable_by_others(folder: Path) -> dict[str, str]:
-    """Everything below the folder, with its mode, that others may read, write or enter."""
+    """List all below the folder, with its mode, that others may read, write or enter."""
     found = {path: path.lstat().st_mode for path in (folder, *folder.rglob("*"))}
     return {
         str(path.relative_to(folder)): stat.filemode(mode)
@@ -44,7 +44,7 @@ async def _use_everything(rest: Rest, token: str) -> None:
     chat = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
     await rest.ok("POST", "/v1/chat/completions", chat, token=token)
     await rest.ok("POST", INDEX, {"name": "docs", "dimension": 768, "hybrid": True}, token=token)
-    for start in range(0, 7000, 1000):  # enough for a graph, which a process of its own builds
+    for start in range(0, 7000, 1000):  # enough for an HNSW index, which a process of its own builds
         vectors = [
             {"id": f"{n}", "values": [n % 7 + 1.0, n % 5, n % 3, *[0] * 765], "metadata": {"n": n}, "text": "word"}
             for n in range(start, start + 1000)

@@ -79,6 +79,12 @@ async def make_victim(rest: Rest) -> Victim:
     guardrail = await rest.ok("POST", "/v1/guardrails", {"key": MARK, "name": MARK, "type": "preset"}, token=session)
     words = await rest.ok("POST", "/v1/guardrails/word-lists", {"key": MARK, "name": MARK}, token=session)
     policy = await rest.ok("POST", "/v1/pii/policies", {"key": MARK, "name": MARK}, token=session)
+    prompt = await rest.ok("POST", "/v1/prompts", {"key": MARK, "name": MARK, "template": MARK}, token=session)
+    first = prompt["prompt"]["latestVersionId"]
+    await rest.ok("PATCH", f"/v1/prompts/{MARK}", {"template": f"{MARK} 2"}, token=session)
+    deployed = {"action": "promote", "environment": "prod", "versionId": first}
+    await rest.ok("POST", f"/v1/prompts/{MARK}/deployments", deployed, token=session)
+    comment = await rest.ok("POST", f"/v1/prompts/{MARK}/comments", {"content": MARK}, token=session)
     project = await rest.ok("POST", "/v1/projects", {"name": MARK, "key": MARK}, token=session)
     token = await rest.ok("POST", "/v1/tokens", {"label": MARK, "scopes": ["*"]}, token=session)
     invitation = await rest.ok(
@@ -94,6 +100,9 @@ async def make_victim(rest: Rest) -> Victim:
             guardrail["guardrail"]["id"],
             words["wordList"]["id"],
             policy["policy"]["id"],
+            prompt["prompt"]["id"],
+            first,
+            comment["comment"]["id"],
             project["project"]["id"],
             token["id"],
             invitation["invitation"]["id"],
@@ -110,18 +119,9 @@ async def make_victim(rest: Rest) -> Victim:
 
 async def snapshot(rest: Rest, victim: Victim) -> str:
     """All that the victim can see of itself, less what its own look adds."""
-    paths = (
-        "models",
-        "models/providers",
-        "guardrails",
-        "guardrails/word-lists",
-        "pii/policies",
-        "projects",
-        "tokens",
-        "users",
-        "users/invitations",
-        "audit",
-    )
+    prompts = ("prompts", *(f"prompts/{MARK}/{part}" for part in ("versions", "deployments", "comments")))
+    kinds = ("guardrails", "guardrails/word-lists", "pii/policies", *prompts)
+    paths = (*kinds, "models", "models/providers", "projects", "tokens", "users", "users/invitations", "audit")
     seen = [await rest.ok("GET", f"/v1/{path}", token=victim.tenant.session) for path in paths]
     return json.dumps(seen, sort_keys=True)
 

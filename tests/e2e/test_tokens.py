@@ -171,7 +171,7 @@ async def test_a_withdrawn_key_is_refused_by_every_service(own_cluster: Cluster)
 
 
 def command(cluster: Cluster, *arguments: str) -> str:
-    """What an operator's command says, which runs beside the services on their data."""
+    """Run an operator's command beside the services, on their data, and return its output."""
     env = {**os.environ, **json.loads((cluster.data / "dev-secrets.json").read_text())}
     env["PORTICO_DATA_DIR"] = str(cluster.data)
     line = [sys.executable, "-m", "services.auth", *arguments]

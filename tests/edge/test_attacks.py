@@ -18,7 +18,7 @@ from tests.support.waiting import until
 MIB = 1024 * 1024
 SECONDS = 8
 GROWTH = 150 * MIB
-"""How much memory an attack without a token may cost."""
+"""Most memory that an attack without a token may cost."""
 KEPT = 60 * MIB
 """Of that, how much may stay."""
 SIGN_INS = 20

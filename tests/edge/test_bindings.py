@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
+from portico.inference.v1 import prompt_service_pb2
 from tests.support.contracts import Binding, bindings
 from tests.support.edge import Edge, Reply, running
 from tools import edge as tool
@@ -18,6 +19,8 @@ WRITING = [binding for binding in bindings() if binding.verb != "GET"]
 READING = [binding for binding in bindings() if binding.verb == "GET"]
 BOUND_BY_QUERY_TOO = {"provider_key"}
 """A variable of paths that GET /v1/models has in its query: there the query of a GET still wins over the path."""
+MEANT = {"RenderPromptOverRest": {"version": 7, "environment": "*"}}
+"""What a query may say of a write, by RPC: its path and body cannot say it."""
 SAMPLES: dict[int, str] = {
     FieldDescriptor.CPPTYPE_STRING: "*",
     FieldDescriptor.CPPTYPE_BOOL: "true",
@@ -66,6 +69,8 @@ def _expected(binding: Binding, body: bytes) -> Any:
     if binding.is_raw:
         expected.body.content_type = "application/json"
         expected.body.data = body
+    for name, value in MEANT.get(binding.rpc.method.name, {}).items():
+        setattr(expected, name, value)
     return expected
 
 
@@ -109,3 +114,29 @@ def test_queries_that_name_variables_of_paths_are_ignored() -> None:
         for spelling in (name, each.rpc.method.input_type.fields_by_name[name].json_name)
     }
     assert set(ignored) == spellings
+
+
+@pytest.mark.parametrize(
+    ("query", "version", "environment"),
+    [
+        ("version=3", 3, ""),
+        ("environment=prod&version=3", 3, "prod"),
+        ("environment=pr%6Fd&key=other&body.data=eA==", None, "prod"),
+        ("xversion=3&environment", None, ""),
+        ("version=3&version=4", 3, ""),
+        ("", None, ""),
+    ],
+)
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_rendering_says_its_version_in_the_query(
+    recorded: Edge, prefix: str, query: str, version: int | None, environment: str
+) -> None:
+    """The query of every write was removed: the SDK rendered the current version whichever it named."""
+    headers = {"content-type": "application/json"}
+    reply = recorded.request("POST", f"{prefix}/prompts/x1/render?{query}", {"data": {}}, headers)
+    assert reply.status == 200
+    called = json.loads(recorded.stub_services["recorder"].wait_for("called "))
+    received = prompt_service_pb2.RenderPromptOverRestRequest.FromString(base64.b64decode(called["message"]))
+    assert (received.key, received.environment) == ("x1", environment)
+    assert (received.version if received.HasField("version") else None) == version
+    assert received.body.data == b'{"data": {}}'

@@ -1,4 +1,4 @@
-"""How large a body may be at each path: large where it passes as it is, small where it is parsed or has no token."""
+"""Limits of bodies at each path: large where it passes as it is, small where it is parsed or has no token."""
 
 import functools
 import json
@@ -19,13 +19,14 @@ from tools import edge as tool
 KIB, MIB = 1024, 1024 * 1024
 LIMITS = [
     ("/v1/chat/completions", 32 * MIB, "32 MiB"),
+    ("/v1/messages", 32 * MIB, "32 MiB"),
     ("/v1/models", 128 * KIB, "128 KiB"),
     ("/api/client/v1/models/providers", 128 * KIB, "128 KiB"),
     ("/v1/auth/change-password", 128 * KIB, "128 KiB"),
     ("/v1/auth/login", 64 * KIB, "64 KiB"),
     ("/api/client/v1/auth/register", 64 * KIB, "64 KiB"),
 ]
-LONG = {"InferenceService", "OpenAIService", "FileService", "OpenAIFileService"}
+LONG = {"InferenceService", "OpenAIService", "AnthropicService", "FileService", "OpenAIFileService"}
 """Services with calls that may take any time."""
 
 

@@ -210,6 +210,7 @@ def test_every_package_has_a_cluster_and_readiness_asks_it() -> None:
     hot = {prefix: cluster for prefix, cluster in routed.items() if cluster.endswith("_http1")}
     assert hot == {
         "/portico.inference.v1.OpenAIService/": "inference_http1",
+        "/portico.inference.v1.AnthropicService/": "inference_http1",
         "/portico.vector.v1.PointRestService/": "vector_http1",
     }
     schema = {f"/{name}/" for name in (schema_of_services.V1, schema_of_services.ALPHA)}

@@ -43,7 +43,7 @@ FOREIGN: list[dict[str, str]] = [
     {"x-portico-page": "http://localhost:3000"},  # only the edge may say this
 ]
 TLS = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
-"""What a load balancer adds that has ended TLS."""
+"""Headers added by a load balancer that has ended TLS."""
 NAMES = ["__Host-portico_session", "portico_session"]
 
 

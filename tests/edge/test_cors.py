@@ -1,4 +1,4 @@
-"""Which pages may call from a browser."""
+"""Pages that may call from a browser."""
 
 import pytest
 

@@ -57,7 +57,7 @@ def test_some_kilobytes_of_a_message_survive_with_their_details(edge: Edge, how:
 
 
 def test_a_long_message_fits_a_native_clients_metadata(channel: grpc.Channel, edge: Edge) -> None:
-    """Which takes 8 KiB where the edge takes 60."""
+    """A native client's metadata takes 8 KiB where the edge takes 60."""
     stub = model_service_pb2_grpc.ModelServiceStub(channel)
     metadata = (("authorization", f"Bearer {edge.token}"), ("x-request-id", "mine"))
     with pytest.raises(grpc.RpcError) as caught:

@@ -1,4 +1,4 @@
-"""What clients see while a part is down. Every test has an edge of its own, with limits small enough to reach."""
+"""Answers to clients while a service is down. Every test has an edge of its own, with limits small enough to reach."""
 
 from collections.abc import Iterator
 from pathlib import Path

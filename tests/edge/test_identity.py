@@ -1,4 +1,4 @@
-"""Who gets in, and what reaches the services of what a client says about itself."""
+"""Authentication at the edge, and the headers about itself that a client gets through to the services."""
 
 import base64
 import hmac

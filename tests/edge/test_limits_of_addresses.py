@@ -1,4 +1,4 @@
-"""What one address may have at a time: connections, and calls of RPCs that need no token."""
+"""Limits of one address at a time: connections, and calls of RPCs that need no token."""
 
 import socket
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 
 
 def _is_open(connection: socket.socket, edge: Edge) -> bool:
-    """Whether the edge has kept it: it answers, or it has hung up."""
+    """Return whether the edge has kept the connection: it answers, or it has hung up."""
     try:
         connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
         return connection.recv(100).startswith(b"HTTP/1.1 200")

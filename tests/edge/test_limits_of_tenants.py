@@ -1,4 +1,4 @@
-"""How much large JSON one tenant may send: nobody else is served while the edge transcodes it."""
+"""Limits of large JSON of one tenant: nobody else is served while the edge transcodes it."""
 
 from collections.abc import Iterator
 

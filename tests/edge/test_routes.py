@@ -1,4 +1,4 @@
-"""Which path reaches which RPC, over REST and native gRPC, and which reaches none."""
+"""Paths and the RPCs that they reach, over REST and native gRPC, and paths that reach none."""
 
 import json
 import re

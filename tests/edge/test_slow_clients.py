@@ -75,7 +75,7 @@ def _dripping(connection: socket.socket) -> Iterator[None]:
 
 
 def _everything(connection: socket.socket) -> bytes:
-    """What comes until the other side closes. Raises TimeoutError if it does not."""
+    """Read until the other side closes. Raises TimeoutError if it does not."""
     received = b""
     try:
         while piece := connection.recv(65536):
@@ -100,7 +100,7 @@ def _head(edge: Edge, path: str, *, token: bool, length: int = 60000) -> bytes:
 
 
 SETTINGS = attacks.PREFACE + attacks.frame(attacks.SETTINGS, 0, 0)
-"""How an HTTP/2 client begins."""
+"""First bytes of an HTTP/2 client."""
 HALF = attacks.frame(attacks.HEADERS, 0, 1, attacks.header_block({":method": "POST"}))
 """Headers to which more belong."""
 
@@ -178,7 +178,7 @@ def test_a_call_over_grpc_whose_message_never_comes(patient: Edge, method: str, 
 
 
 def _refusal(call: grpc.StreamUnaryMultiCallable, metadata: tuple[tuple[str, str], ...]) -> grpc.StatusCode:
-    """How a call without a message ends."""
+    """Return the status of a call without a message."""
     never = threading.Event()
 
     def messages() -> Iterator[bytes]:

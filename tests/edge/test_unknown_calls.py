@@ -17,7 +17,7 @@ versions = pytest.mark.parametrize("version", [schema.V1, schema.ALPHA])
 
 
 def open_stream(channel: grpc.Channel, path: str, metadata: Any, stop: threading.Event) -> grpc.StatusCode:
-    """How a call ends that has sent one message and may send more."""
+    """Return the status of a call that has sent one message and may send more."""
 
     def messages() -> Iterator[bytes]:
         yield b""

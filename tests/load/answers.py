@@ -1,4 +1,4 @@
-"""What the stand-in providers answer: fixed bytes in the shapes of the OpenAI API."""
+"""Answers of the stand-in providers: fixed bytes in the shapes of the OpenAI API."""
 
 import json
 

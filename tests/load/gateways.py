@@ -1,4 +1,4 @@
-"""How each gateway is installed, configured, started and asked. The versions are pinned here.
+"""Installation, configuration, start and requests of each gateway. The versions are pinned here.
 
 Every gateway runs on loopback with nothing beside it: one process of its own (Portico: its edge and services), no
 database server, no telemetry. Peers get the configuration that their own manuals advise for production.
@@ -46,7 +46,7 @@ class Gateway:
     does: str
     start: Callable[[Workplace], contextlib.AbstractContextManager[Running]]
     checkout: Path | None = None
-    """Where it is another Portico than this one."""
+    """Checkout of another Portico; None: this one."""
 
 
 def _targets(port: int, headers: Callable[[str], Mapping[str, str]]) -> dict[str, Target]:

@@ -53,7 +53,7 @@ class Portico:
         self.call("POST", "/models", {**names, "category": "llm", "pricing": pricing})
 
     def recorded_calls(self) -> int:
-        """How many calls its usage knows of, in all."""
+        """Count the calls that its usage knows of, in all."""
         return sum(row["requests"] for row in self.call("GET", "/usage")["totals"])
 
 

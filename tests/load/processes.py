@@ -1,4 +1,4 @@
-"""What a tree of processes has used, read from the kernel's own counters.
+"""Resources used by a tree of processes, read from the kernel's own counters.
 
 CPU time holds still on a busy machine, where seconds and requests a second do not: the benchmark compares it.
 """

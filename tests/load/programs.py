@@ -1,4 +1,4 @@
-"""Starting other programs, waiting until they listen, and stopping them with everything they started."""
+"""Programs under test: start, wait until they listen, stop with all that they started."""
 
 import contextlib
 import os

@@ -47,7 +47,7 @@ class Figures:
         return min(map(_chat_ms, self.rounds))
 
     def times(self, ours: "Figures") -> float:
-        """How many times the CPU of `ours` a chat takes: the median over the rounds, each compared with its own."""
+        """Factor over the CPU per chat of `ours`: the median over the rounds, each compared with its own."""
         return median(_chat_ms(a) / _chat_ms(b) for a, b in zip(self.rounds, ours.rounds, strict=True))
 
     @property
@@ -137,7 +137,7 @@ def table(figures: Sequence[Figures]) -> str:
 
 
 def shares(figures: Sequence[Figures]) -> list[str]:
-    """Which process of a gateway uses its CPU, for gateways of several."""
+    """Share of each process in a gateway's CPU, for gateways of several."""
     return [
         f"{one.gateway.title}, by process: " + ", ".join(f"{label} {ms:.3f} ms" for label, ms in parts.items())
         for one in figures
@@ -179,7 +179,7 @@ def ratio(figures: Sequence[Figures]) -> str:
 
 
 def text(results: Results) -> str:
-    """What the benchmark prints, the ratio last."""
+    """Text that the benchmark prints, the ratio last."""
     return "\n".join(["", table(results.figures), "", *_lines(results), ratio(results.figures)])
 
 

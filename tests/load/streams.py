@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(slots=True)
 class Streams:
-    """What came of a run: `events` counts server-sent events without `[DONE]`, `reads` how many chunks brought them."""
+    """Result of a run: `events` counts server-sent events without `[DONE]`, `reads` how many chunks brought them."""
 
     started: int = 0
     finished: int = 0
@@ -48,7 +48,7 @@ class Streams:
 
 
 More = Callable[[Streams], bool]
-"""Whether another stream shall start, given what came of those so far."""
+"""Decision to start another stream, given the result so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ class Untuned:
 
 
 def index_folder(data: Path, tenant: str) -> Path:
-    """Where the embedded engine keeps the tenant's one index."""
+    """Return the folder where the embedded engine keeps the tenant's one index."""
     (found,) = (data / "vectors" / tenant).glob("*/*/index.json")
     return found.parent
 

@@ -2,7 +2,7 @@
 
 Unit vectors in clusters of unequal size, whose spread within a cluster falls off from direction to direction, as that
 of embeddings does: they fill some tens of dimensions, not all. (Uniform noise would have no near neighbours to find, so
-that no graph could help; real collections are not like that.) The same seed makes the same vectors everywhere.
+that no HNSW index could help; real collections are not like that.) The same seed makes the same vectors everywhere.
 """
 
 from collections.abc import Mapping, Sequence

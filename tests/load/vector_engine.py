@@ -1,4 +1,4 @@
-"""What the embedded engine does in this process's presence: `python -m tests.load.vector_engine [points] [dimension]`.
+"""Benchmark of the embedded engine in this process: `python -m tests.load.vector_engine [points] [dimension]`.
 
 Points come in clusters, as embeddings do; recall is against exact search by numpy over the same points.
 """

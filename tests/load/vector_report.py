@@ -107,7 +107,7 @@ class Results:
 
 
 def text(results: Results) -> str:
-    """What the benchmark prints."""
+    """Text that the benchmark prints."""
     return "\n".join(["", *_tables(results), "", *_lines(results), *_verdicts(results)])
 
 

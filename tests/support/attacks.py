@@ -24,7 +24,7 @@ INITIAL_WINDOW_SIZE = 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_BYTES = 16384
 RAMP_SECONDS = 3.0
-"""How long an attack takes to open all it wants; what is closed after that is opened again."""
+"""Time that an attack takes to open all it wants; what is closed after that is opened again."""
 DRIP_SECONDS = 1.0
 PAUSE_SECONDS = 0.05
 """Between two rounds of opening: these attacks are after memory, not after time of the CPU."""
@@ -86,7 +86,7 @@ def _length(number: int) -> bytes:
 
 @dataclass(slots=True)
 class Request:
-    """What every stream of an attack sends: this head, then `size` bytes of a body that never ends."""
+    """Request that every stream of an attack sends: this head, then `size` bytes of a body that never ends."""
 
     headers: dict[str, str]
     size: int

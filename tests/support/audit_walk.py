@@ -11,10 +11,11 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
 from core.app import Running
-from core.audit.records import AUDIT_LOG, AuditEntry, entry_of
+from core.audit.records import AUDIT_LOG, AuditEntry
 from core.rpc.audit_rules import AuditRule
 from core.rpc.policy import policies_of
 from core.storage.scan import scan
+from core.storage.table import from_document
 from core.tenancy import Tenant
 from tests.contract.test_contracts import METHODS
 
@@ -45,11 +46,11 @@ class Step:
     rpc: str
     fields: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
     resource: str | Callable[[dict[str, Any]], str]
-    """What its entry must name."""
+    """Resource that its entry must name."""
     denied_resource: str | None = None
-    """What the entry of a refusal names, where that is not the same."""
+    """Resource that the entry of a refusal names, where that is not the same."""
     keep: Callable[[Any], Mapping[str, Any]] = lambda answer: {}
-    """What later steps need of the answer."""
+    """Choice of what later steps need of the answer."""
 
 
 class Walk:
@@ -81,7 +82,7 @@ class Walk:
         """The tenant's log, oldest first, once all that has ended is in it."""
         platform = self._running.platform
         await platform.audit.close()
-        return [entry_of(each) async for each in scan(platform.store, Tenant(tenant), AUDIT_LOG)]
+        return [from_document(AuditEntry, each) async for each in scan(platform.store, Tenant(tenant), AUDIT_LOG)]
 
     def rule(self, rpc: str) -> AuditRule:
         return audited(self._package)[self.path(rpc)]

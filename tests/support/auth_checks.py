@@ -1,4 +1,4 @@
-"""What the auth service's tests ask of its answers and tokens."""
+"""Checks of the auth service's answers and tokens."""
 
 from typing import Any
 

@@ -82,7 +82,7 @@ class Refused(Exception):
 
 @dataclass
 class Person:
-    """Somebody signed in."""
+    """A user who has signed in."""
 
     tenant: str
     user: str
@@ -147,7 +147,7 @@ class AuthClient:
         return await self.call(self.tokens.CreateToken, tokens_pb.CreateTokenRequest(**fields), token)
 
     async def works(self, token: str) -> bool:
-        """Whether the service still takes the token."""
+        """Return whether the service still takes the token."""
         try:
             await self.call(self.accounts.GetSession, accounts_pb.GetSessionRequest(), token)
         except Refused as refused:

@@ -110,7 +110,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a REST call brought."""
+    """Answer to a REST call."""
 
     status: int
     headers: Mapping[str, str]

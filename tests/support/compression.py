@@ -1,4 +1,4 @@
-"""What a server that compresses would send."""
+"""Compressed bodies, as a server would send them."""
 
 import gzip
 import sys

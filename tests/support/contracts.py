@@ -1,4 +1,4 @@
-"""What the contracts say, read from the descriptors that the edge reads."""
+"""Contracts, read from the descriptors that the edge reads."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Rpc:
 
     @property
     def streams(self) -> bool:
-        """Whether it takes or gives more than one message."""
+        """True if the RPC takes or gives more than one message."""
         return bool(self.method.client_streaming or self.method.server_streaming)
 
     @cached_property
@@ -76,7 +76,7 @@ class Binding:
 
     @property
     def is_raw(self) -> bool:
-        """Whether the body passes as it is, without being parsed."""
+        """True if the body passes as it is, without being parsed."""
         field = self.rpc.method.input_type.fields_by_name.get(self.body)
         kind = field.message_type if field else None
         return kind is not None and kind.full_name == "google.api.HttpBody"

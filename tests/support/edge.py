@@ -71,7 +71,7 @@ class Program:
             self._lines.put(line.strip())
 
     def wait_for(self, prefix: str, seconds: float = START_SECONDS) -> str:
-        """What follows `prefix` on the next line that begins with it. Raises queue.Empty after `seconds`."""
+        """Return the rest of the next line that begins with `prefix`. Raises queue.Empty after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -221,7 +221,7 @@ def _reply(response: HTTPResponse) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a test may change before the edge reads it."""
+    """Configuration that a test may change before the edge reads it."""
 
     bootstrap: dict[str, Any]
     listeners: dict[str, Any]

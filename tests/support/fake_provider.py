@@ -24,7 +24,7 @@ USAGE = {
 DONE = b"data: [DONE]\n\n"
 
 Behaviour = Callable[["FakeProvider", Peer, dict[str, Any]], Awaitable[None]]
-"""What happens on one request, whose body is the last argument."""
+"""Answer to one request, whose body is the last argument."""
 
 
 class FakeProvider:

@@ -39,7 +39,7 @@ class Peer:
 
     @property
     def closing(self) -> bool:
-        """Whether the connection has ended, as far as we know."""
+        """True if the connection has ended, as far as we know."""
         return self._writer.is_closing()
 
     async def request(self, *, body: bool = True) -> Request | None:
@@ -100,7 +100,7 @@ class Peer:
 
 
 Script = Callable[[Peer], Awaitable[None]]
-"""What happens on one connection. It is closed when the script returns."""
+"""Script of one connection. It is closed when the script returns."""
 
 
 def each(handler: Callable[[Peer, Request], Awaitable[None]]) -> Script:

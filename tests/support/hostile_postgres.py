@@ -35,7 +35,7 @@ def row(*values: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Attack:
-    """What is sent instead of an answer, once the client has sent `trigger` (empty: as soon as it connects), or, with
+    """Bytes sent instead of an answer, once the client has sent `trigger` (empty: as soon as it connects), or, with
     `next`, what it sends after that. The last chunk is sent `forever`, or else the connection stays open and silent."""
 
     trigger: bytes

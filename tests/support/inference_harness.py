@@ -15,6 +15,8 @@ from google.rpc import error_details_pb2, status_pb2
 from core.app import Platform
 from core.rpc.server import ServiceRegistration
 from portico.inference.v1 import (
+    anthropic_service_pb2,
+    anthropic_service_pb2_grpc,
     guardrail_service_pb2,
     guardrail_service_pb2_grpc,
     inference_service_pb2_grpc,
@@ -24,6 +26,7 @@ from portico.inference.v1 import (
     openai_service_pb2_grpc,
     pii_service_pb2,
     pii_service_pb2_grpc,
+    prompt_service_pb2_grpc,
     provider_service_pb2,
     provider_service_pb2_grpc,
     usage_service_pb2,
@@ -67,6 +70,25 @@ class Caller:
             body=HttpBody(content_type="application/json", data=data)
         )
         return self.harness.openai.CreateChatCompletion(request, metadata=self.metadata)
+
+    async def post_messages(self, body: Any, *headers: tuple[str, str]) -> list[HttpBody]:
+        """All messages of the answer to a request of the Messages API."""
+        call = self.open_messages(body, *headers)
+        messages = [message async for message in call]
+        self.headers = dict(await call.initial_metadata())
+        return messages
+
+    def open_messages(self, body: Any, *headers: tuple[str, str]) -> Any:
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        request = anthropic_service_pb2.CreateMessageRequest(body=HttpBody(content_type="application/json", data=data))
+        return self.harness.anthropic.CreateMessage(request, metadata=(*self.metadata, *headers))
+
+    async def count_message_tokens(self, body: Any) -> int:
+        request = anthropic_service_pb2.CountMessageTokensRequest(
+            body=HttpBody(content_type="application/json", data=orjson.dumps(body))
+        )
+        message = await self.harness.anthropic.CountMessageTokens(request, metadata=self.metadata)
+        return int(orjson.loads(message.data)["input_tokens"])
 
     async def chat(self, text: str = "Hi", model: str = "m", **more: Any) -> dict[str, Any]:
         (message,) = await self.post_chat({"model": model, "messages": [{"role": "user", "content": text}], **more})
@@ -136,9 +158,11 @@ class Harness(serving.Harness):
 
     def __post_init__(self) -> None:
         self.openai = openai_service_pb2_grpc.OpenAIServiceStub(self.channel)
+        self.anthropic = anthropic_service_pb2_grpc.AnthropicServiceStub(self.channel)
         self.typed = inference_service_pb2_grpc.InferenceServiceStub(self.channel)
         self.providers = provider_service_pb2_grpc.ProviderServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.prompts = prompt_service_pb2_grpc.PromptServiceStub(self.channel)
         self.usage = usage_service_pb2_grpc.UsageServiceStub(self.channel)
         self.guardrails = guardrail_service_pb2_grpc.GuardrailServiceStub(self.channel)
         self.pii = pii_service_pb2_grpc.PiiServiceStub(self.channel)

@@ -1,4 +1,4 @@
-"""What earlier versions of auth wrote, for tests that its successors still take it."""
+"""Records of earlier versions of auth, for tests that its successors still take them."""
 
 from pathlib import Path
 

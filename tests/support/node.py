@@ -17,7 +17,7 @@ _NPM = _ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 def install() -> None:
-    """What package-lock.json says, unless it is there already."""
+    """Install the packages of package-lock.json, unless they are there already."""
     mark = FOLDER / "node_modules" / ".installed"
     lock = (FOLDER / "package-lock.json").read_text()
     if not mark.exists() or mark.read_text() != lock:

@@ -20,7 +20,7 @@ def memory_platform(service: str, store: DocumentStore | None = None, folder: Pa
 
 
 class Started(Protocol):
-    """What has been started in a test."""
+    """A platform started in a test."""
 
     @property
     def lifecycle(self) -> Lifecycle: ...

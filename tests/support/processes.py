@@ -1,4 +1,4 @@
-"""What the kernel says of processes."""
+"""Facts about processes from the kernel."""
 
 from pathlib import Path
 

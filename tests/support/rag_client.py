@@ -38,7 +38,7 @@ async def served(folder: Path, signer: Signer, **env: str) -> AsyncIterator[Runn
 
 
 def objects_in(folder: Path) -> list[Path]:
-    """Everything that lies in the data folder's files, while folders come and go."""
+    """List all files in the data folder's file store, while folders come and go."""
     walked = os.walk(folder / "files")
     return [Path(at, name) for at, _, names in walked for name in names if name != ".probe"]
 

@@ -34,7 +34,7 @@ class Harness(serving.Harness):
         return RagClient(self.channel, self.signer.token(tenant=tenant, project=project, **claims))
 
     def objects(self) -> list[Path]:
-        """Everything that lies in the folder of files."""
+        """All files in the file store's folder."""
         return objects_in(self.folder)
 
     async def upload_intents(self) -> int:
@@ -61,7 +61,7 @@ class SlowForm:
 
 
 async def outcome(call: Any) -> str:
-    """How a call ended that may have been cancelled."""
+    """Return the outcome of a call that may have been cancelled."""
     try:
         await call
     except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:

@@ -1,4 +1,4 @@
-"""Deleting projects in a service that has no auth beside it."""
+"""Project deletions for a service that has no auth beside it."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ async def delete_project(running: Running, tenant: str = "acme", project: str = 
 
 
 async def passes(running: Running, tenant: str = "acme", project: str = "p1") -> tuple[int, bool]:
-    """How often the last removal has gone over the project, and whether it has ended."""
+    """Return the passes of the last removal over the project, and whether it has ended."""
     scope = Project(Tenant(tenant), project)
     jobs = [each async for each in scan(running.platform.store, scope, JOBS)]
     job = [each for each in jobs if each["kind"].endswith(".project.removal")][-1]

@@ -28,13 +28,13 @@ TENANTS = (Tenant("acme"), Tenant("globex"))
 
 
 def schema_of(service: str, migrations: Migrations | None = None) -> Schema:
-    """What a service's process declares, or the same with other migrations. A test's own service has nothing."""
+    """Schema of a service, or the same with other migrations. A test's own service has none."""
     own = MIGRATIONS.get(service, NO_MIGRATIONS) if migrations is None else migrations
     return Schema((*CORE_COLLECTIONS, *COLLECTIONS.get(service, ())), own)
 
 
 def whole_schema(*collections: Collection) -> Schema:
-    """What all services declare, and `collections`."""
+    """Schema of all services, and `collections`."""
     return Schema((*CORE_COLLECTIONS, *(each for some in COLLECTIONS.values() for each in some), *collections))
 
 

@@ -20,6 +20,7 @@ from core.config import Secret
 from core.health import Health
 from core.rpc.call import CallContext
 from core.rpc.chain import Chain
+from core.rpc.headers import EVENT_STREAM
 from core.rpc.http1.server import Http1Server
 from core.rpc.limits import MIB
 from core.rpc.server import ServiceRegistration, make_server, server_options
@@ -78,6 +79,8 @@ class OpenAI(openai_service_pb2_grpc.OpenAIServiceServicer):
             case "refuse":
                 raise REFUSALS[argument]
             case "stream":
+                for name, value in EVENT_STREAM:
+                    context.add_header(name, value)
                 for number in range(int(argument)):
                     yield frame(str(number))
                 yield frame("[DONE]")

@@ -1,4 +1,4 @@
-"""Waiting for what a test cannot get an event for."""
+"""Polls for conditions that a test cannot get an event for."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the documents say of the tree is there: paths, targets of make, and the functions that a request is followed
+"""References of the documents to the tree: paths, targets of make, and the functions that a request is followed
 through."""
 
 import ast

@@ -80,7 +80,7 @@ class Body:
 
     @property
     def _refusable(self) -> bool:
-        """Whether more is announced, or has arrived, than is allowed."""
+        """True if more is announced, or has arrived, than is allowed."""
         announced = _announced(self._content)
         return announced is not None and (announced > self._max_bytes or len(self._content) > FRAME_BYTES + announced)
 

@@ -17,15 +17,15 @@ class ResponseWriter(Protocol):
 
     @property
     def peer(self) -> str:
-        """As gRPC names it: "ipv4:127.0.0.1:5000"."""
+        """The peer's address as gRPC writes it: "ipv4:127.0.0.1:5000"."""
 
     @property
     def closing(self) -> bool:
-        """Whether this answer is the connection's last."""
+        """True if this answer is the connection's last."""
 
     @property
     def paused(self) -> bool:
-        """Whether the other side reads slowly: await `drained` before more is sent."""
+        """True if the other side reads slowly: await `drained` before more is sent."""
 
     def send(self, data: bytes) -> None: ...
 

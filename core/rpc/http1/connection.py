@@ -17,13 +17,13 @@ from core.rpc.http1.wire import Refused
 from core.rpc.limits import MAX_HEAD_BYTES, MIB
 
 REQUEST_SECONDS = 60.0
-"""For a request's head, and for the rest of a request that is answered before all of it has come."""
+"""Time for a request's head, and for the rest of a request that is answered before all of it has come."""
 IDLE_SECONDS = 300.0
-"""Without a request. The edge closes what is idle long before, so that the two never meet half-way."""
+"""Time that a connection may be idle. The edge closes what is idle long before, so that the two never meet half-way."""
 READY_PATH = b"/health/ready"
 
 _MAX_BODY = 40 * MIB
-"""More than any RPC takes. Who sends this is not the edge, and gets no answer of an RPC."""
+"""Most bytes of a body: more than any RPC takes. Who sends this is not the edge, and gets no answer of an RPC."""
 _GRPC = "application/grpc"
 
 log = logs.get(__name__)
@@ -34,11 +34,11 @@ class Server(Protocol):
 
     @property
     def serving(self) -> bool:
-        """Whether the edge shall send calls."""
+        """True if the edge may send calls."""
 
     @property
     def stopping(self) -> bool:
-        """Whether no connection is kept after its present answer."""
+        """True if every connection ends after its present answer."""
 
     def method(self, path: bytes) -> Method | None: ...
 
@@ -66,7 +66,7 @@ class ServerConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._persistent = True
         self._held = False
-        """Reading is paused."""
+        """True while reading is paused."""
         self._lost = False
         self._writable: asyncio.Future[None] | None = None
         self._unfit = b""
@@ -75,16 +75,16 @@ class ServerConnection(asyncio.Protocol):
         """The task has taken its first step, and will hence take its last."""
         self._expired = False
         self.deadline = loop.time() + IDLE_SECONDS
-        """When `expire` is due, on the loop's clock."""
+        """Time at which `expire` is due, on the loop's clock."""
         # The request; `on_message_begin` sets these anew.
         self._receiving = self._in_head = False
         self._answered = False
-        """Before all of it has come."""
+        """True once the request is answered before all of it has come."""
         self._path = b""
         self._headers: dict[str, str] = {}
         self._body: Body | None = None
         self._size = 0
-        """Of the body, in bytes."""
+        """Size of the body so far, in bytes."""
         self._silent = 0
         """Bytes received since the last of a body."""
 
@@ -167,7 +167,8 @@ class ServerConnection(asyncio.Protocol):
             writable.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Also when only the edge's half is closed: it never does that to a connection on which it waits."""
+        """End the connection, also when only the edge's half is closed: it never does that to a connection on which it
+        waits."""
         self._parser = None  # it holds our methods: a cycle
         self._lost = True
         if self._task is not None:

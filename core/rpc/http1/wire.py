@@ -13,7 +13,7 @@ from urllib.parse import quote
 import grpc
 
 FRAME_BYTES = 5
-"""What stands before a message: a flag, and the length in four bytes."""
+"""Length of the prefix of a message: a flag, and the length in four bytes."""
 
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n"
 CHUNKED = _ANSWER + b"transfer-encoding: chunked\r\n"

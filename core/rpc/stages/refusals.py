@@ -45,6 +45,6 @@ class Refusals:
 
 @lru_cache
 def _rule_of_scope(scope: str) -> AuditRule | None:
-    """For refusals of what would have changed nothing: "audit:read" is told as audit.read."""
+    """Return the rule for refusals of what would have changed nothing: "audit:read" is told as audit.read."""
     area, _, level = scope.partition(":")
     return AuditRule(f"{area}.{level}", area) if scope else None

@@ -18,7 +18,7 @@ class Shares:
     """
 
     def __init__(self, load: LoadShedding, percent: int) -> None:
-        """Must begin after `load` and after whoever verifies the token."""
+        """Set up the stage, which must begin after `load` and after whoever verifies the token."""
         self._load = load
         self._tenants = _Pool(percent)
         self._anonymous = _Pool(ADDRESS_SHARE_PERCENT)

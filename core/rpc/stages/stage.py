@@ -1,4 +1,4 @@
-"""What a stage of the chain is, and what it learns of the end of a call."""
+"""Interface of a stage of the chain, and the outcome of a call that it learns."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ class Outcome:
     code: str
     """Name of the gRPC status code."""
     error: PorticoError | None = None
-    """What the caller is told; None for a success, a cancelled call, and a status that gRPC's own code has set."""
+    """Error that the caller is told; None for a success, a cancelled call, and a status that gRPC's own code has
+    set."""
     cancelled: bool = False
     """The caller hung up, or its deadline passed, before the call was answered."""
 

@@ -90,7 +90,7 @@ class Attempts:
         await self._rate_limits.hit(tenant, f"accept:{invitation_id}", self._limits.accept)
 
     def knows(self, user: User) -> bool:
-        """Whether the account's password has been right from the caller's network before."""
+        """Return whether the account's password has been right from the caller's network before."""
         return any(mark in user.known_networks for mark in networks_for(user.id))
 
     def remember(self, user: User) -> tuple[str, ...]:

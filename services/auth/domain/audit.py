@@ -1,4 +1,4 @@
-"""Reading the audit log, which all services write, and removing old entries."""
+"""Reader of the audit log, which all services write; removes old entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

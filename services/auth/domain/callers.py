@@ -40,7 +40,7 @@ class Caller:
 
     @property
     def sees_all(self) -> bool:
-        """Whether the caller sees every project of the tenant: true for sessions of owners and admins."""
+        """True if the caller sees every project of the tenant: sessions of owners and admins."""
         return self.identity.kind is Kind.SESSION and self.user is not None and self.user.role in SEE_ALL_PROJECTS
 
     @property
@@ -57,7 +57,7 @@ class Caller:
 
     @property
     def lives_until(self) -> float:
-        """When tokens that the caller makes must expire, in Unix seconds: with the API token that makes it. What a
+        """Latest expiry, in Unix seconds, of tokens that the caller makes: that of the API token itself. What a
         person makes who has signed in is the account's and may outlive the session."""
         ends = self.identity.expires_at if self.identity.kind is Kind.API else None
         return inf if ends is None else ends
@@ -66,11 +66,11 @@ class Caller:
         return self.sees_all or project_id in self.project_ids
 
     def may_see_member(self, role: str, project_ids: Iterable[str]) -> bool:
-        """Whether somebody with this role and these projects shares a project with the caller."""
+        """Return whether a member with this role and these projects shares a project with the caller."""
         return self.sees_all or role in SEE_ALL_PROJECTS or any(map(self.may_see, project_ids))
 
     def holds(self, scopes: frozenset[str]) -> bool:
-        """Whether both the token and the account behind it hold all of these."""
+        """Return whether both the token and the account behind it hold all of these."""
         return covers(self.identity.scopes, scopes) and covers(self.person.scopes, scopes)
 
     def outranks(self, role: str) -> bool:
@@ -105,7 +105,7 @@ class Callers:
         return Caller(identity, user)
 
     async def still_holds(self, caller: Caller) -> bool:
-        """Whether the account is as it was when the call began, and an API token has not been revoked since. To ask
+        """Return whether account and token are as they were when the call began, none of them revoked. To ask
         after handing out rights, so that a change of rights at the same time either sees what was handed out or is seen
         here."""
         user = await self._users.get(caller.tenant, caller.person.id)
@@ -113,7 +113,7 @@ class Callers:
         return unchanged and (caller.identity.kind is not Kind.API or await self._lives(caller.identity))
 
     async def _lives(self, token: Identity) -> bool:
-        """Whether an API token exists and is not being revoked."""
+        """Return whether an API token exists and is not being revoked."""
         if await self._tokens.get(token.tenant, token.token_id) is None:
             return False
         return await self._revocations.get(MAIN, record_id(token.tenant.slug, token.token_id)) is None

@@ -102,5 +102,5 @@ class Compaction:
 
 
 def _is_cut_off(token: ApiToken, cut_off: RevocationRecord | None) -> bool:
-    """Whether it was revoked already, though whoever deleted it died before it was gone."""
+    """Return whether the cut-off covers the token, though whoever revoked it died before it was deleted."""
     return cut_off is not None and token.created_at < cut_off.issued_before and token.id not in cut_off.kept

@@ -8,7 +8,6 @@ import re
 from contextlib import suppress
 
 from core.audit import changes as audit
-from core.audit.records import to_document
 from core.errors import Conflict, InvalidInput, NotFound
 from core.storage.ports import Cond, Op, Order
 from core.tenancy import MAIN, Tenant
@@ -29,10 +28,9 @@ class Deletions:
 
     async def prepare(self, tenant: Tenant, project_id: str) -> None:
         """Record that the project is about to be deleted. No service acts on it before `publish`."""
-        actor = to_document(audit.actor())
         with suppress(Conflict):  # a deletion that was cut off
             await self._table.insert(
-                MAIN, Deletion(_id(tenant, project_id), tenant.slug, project_id, self._clock(), actor)
+                MAIN, Deletion(_id(tenant, project_id), tenant.slug, project_id, self._clock(), audit.actor())
             )
 
     async def withdraw(self, tenant: Tenant, project_id: str) -> None:

@@ -25,7 +25,7 @@ class Text:
     low: int
     high: int
     lines: bool = False
-    """Whether it may hold line breaks and tabs."""
+    """True if it may hold line breaks and tabs."""
 
     def check(self, given: str) -> str:
         text = unicodedata.normalize("NFC", given[: 4 * self.high + 1]).strip()

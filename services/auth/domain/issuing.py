@@ -1,4 +1,4 @@
-"""Issuing of tokens: `ptc_` and a JWT signed with the current key."""
+"""Issuer of tokens: `ptc_` and a JWT signed with the current key."""
 
 import secrets
 from collections.abc import Iterable

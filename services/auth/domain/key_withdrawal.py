@@ -40,7 +40,7 @@ class Withdrawal:
         return Withdrawn(self._keys.signer.key_id, lost)
 
     async def signed(self) -> Mapping[str, int]:
-        """How many API tokens each key has signed."""
+        """Count the API tokens that each key has signed."""
         counts = {key.id: 0 for key in self._keys.published}
         async for tenant in self._active_tenants():
             for key in self._keys.published:

@@ -1,4 +1,4 @@
-"""Signing keys of tokens: one current, one next that signs nothing yet, any number retired.
+"""Keys that sign tokens: one current, one next that signs nothing yet, any number retired.
 
 All are published, so verifiers know a key before the first token carries it. A retired key stays published, without its
 private half, because API tokens live long: rotation logs nobody out. A key that was stolen is withdrawn: it is

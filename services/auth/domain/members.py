@@ -33,7 +33,8 @@ class Members:
         await self._sessions.end_before(tenant, user.id, user.sessions_from)
 
     async def enforce(self, tenant: Tenant, user: User) -> None:
-        """Bring what the user holds in line with the rights as they are now. The account itself is already changed."""
+        """End sessions and revoke tokens that exceed the user's rights as they are now. The account itself is already
+        changed."""
         await self.end_sessions(tenant, user)
         theirs = {"userId": user.id}
         excess = [token async for token in self._tables.tokens.scan(tenant, theirs) if not _may_hold(user, token)]

@@ -52,7 +52,7 @@ class Passwords:
         return await self._run(self._hasher.hash, password, self._salt(email_key))
 
     async def fits(self, password: str, email_key: str, hashes: Sequence[str]) -> list[bool]:
-        """Whether each of the hashes, of accounts of one email, matches the password. Always computes exactly one hash.
+        """Match the password with each of the hashes, of accounts of one email. Always computes exactly one hash.
 
         A hash of an earlier version or at another cost cannot be compared. Where all are such, the first alone is
         verified: signing in to one of the others takes the tenant's slug once, which renews its hash.
@@ -65,7 +65,7 @@ class Passwords:
         return [hmac.compare_digest(made, each) for each in hashes]
 
     def needs_rehash(self, hashed: str, email_key: str) -> bool:
-        """Whether it was made at another cost than the present one, or with another salt."""
+        """Return whether the hash was made at another cost than the present one, or with another salt."""
         return not self._hasher.is_current(hashed, self._salt(email_key))
 
     def _salt(self, email_key: str) -> bytes:

@@ -30,7 +30,7 @@ AREAS = (
 
 OWNER, ADMIN, PROJECT_ADMIN, USER = "owner", "admin", "project_admin", "user"
 RANK: Mapping[str, int] = {USER: 1, PROJECT_ADMIN: 2, ADMIN: 3, OWNER: 4}
-"""Nobody changes an account of a higher rank, or gives a rank above their own."""
+"""Rank of each role. Nobody changes an account of a higher rank, or gives a rank above their own."""
 
 SEE_ALL_PROJECTS = frozenset({OWNER, ADMIN})
 
@@ -81,7 +81,7 @@ def levels_from_scopes(scopes: Collection[str]) -> dict[str, str]:
 
 
 def covers(held: frozenset[str], wanted: Iterable[str]) -> bool:
-    """Whether the held token scopes include all that is wanted. Only "*" covers "*"."""
+    """Return whether the held token scopes include all that is wanted. Only "*" covers "*"."""
     return all(each in held or (each != EVERYTHING and allows(held, each)) for each in wanted)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from core.audit.records import Actor
 from core.storage.table import Record
 from services.auth.domain.permissions import SEE_ALL_PROJECTS, scopes_of
 
@@ -23,7 +24,7 @@ class TenantRecord(Record, frozen=True):
 
 
 class DirectoryEntry(Record, frozen=True):
-    """That somebody with this email has an account in this tenant."""
+    """Entry of an email's directory: an account with it exists in this tenant."""
 
     id: str
     email_lower: str
@@ -54,7 +55,7 @@ class User(Record, frozen=True):
     revision: int = 1
     last_login_at: float | None = None
     known_networks: tuple[str, ...] = ()
-    """Where its password was right from, the latest first: see `Attempts`."""
+    """Networks from which its password was right, the latest first: see `Attempts`."""
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -74,7 +75,7 @@ class ProjectRecord(Record, frozen=True):
     description: str = ""
     status: str = ACTIVE
     service_tokens_until: float | None = None
-    """When the last service token that was minted for it expires."""
+    """Expiry of the last service token that was minted for it."""
 
 
 class ApiToken(Record, frozen=True):
@@ -135,7 +136,7 @@ class Deletion(Record, frozen=True):
     tenant: str
     project: str
     created_at: float
-    actor: Mapping[str, str] = {}
+    actor: Actor = Actor()
     published: bool | None = None
 
 

@@ -26,7 +26,7 @@ log = logs.get(__name__)
 
 _OVERLAP_SECONDS = 60.0
 _KEEP_SECONDS = 60.0
-"""For which an expired revocation stays, for verifiers whose clocks are behind."""
+"""Time that an expired revocation stays, for verifiers whose clocks are behind."""
 _MAX_BEHIND = 10_000
 _BATCH = 1000
 """Revocations that are written at a time, and tokens that one message to a watcher names: some 100 KB, where gRPC takes

@@ -17,7 +17,7 @@ from services.auth.ports import Clock
 
 _LIFE_SECONDS = 300.0
 _SKEW_SECONDS = 60.0
-"""More than clocks of two replicas differ."""
+"""Largest difference between the clocks of two replicas."""
 
 
 class ServiceTokens:

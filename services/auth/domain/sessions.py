@@ -21,7 +21,7 @@ from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
 MAX_SESSION_SECONDS = 30 * 86_400.0
-"""More than any session may live, whatever the setting was when it began."""
+"""Longest life of any session, whatever the setting was when it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,6 @@ class Sessions:
         issued_at = max(read_at, user.sessions_from)
         expires_at = float(int(issued_at + self._seconds))
         record = SessionRecord(new_id(), user.id, project_id, self._clock(), expires_at, issued_at)
-        await self._sessions.delete_where(tenant, {"expiresAt": Cond(Op.LT, self._clock())})
         await referring(
             lambda: self._sessions.insert(tenant, record),
             check=lambda _: self._check_project(tenant, project_id),

@@ -53,14 +53,15 @@ _API_TOKENS = Collection(
         ("userId", "createdAt"),
         ("projectId", "createdAt"),
         ("parentId", "createdAt"),
-        ("expiresAt",),
     ),
+    expiry="expiresAt",
 )
 _SESSIONS = Collection(
     "sessions",
     Level.TENANT,
     {"userId": TEXT, "projectId": TEXT, "createdAt": TIME, "issuedAt": TIME, "expiresAt": TIME},
-    indexes=(("projectId",), ("expiresAt",), ("userId", "issuedAt")),
+    indexes=(("projectId",), ("userId", "issuedAt")),
+    expiry="expiresAt",
 )
 _INVITATIONS = Collection(
     "invitations",

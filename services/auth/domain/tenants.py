@@ -18,10 +18,10 @@ RESERVED_SLUGS = frozenset(
     {"main", "portico", "admin", "api", "auth", "www", "root", "system", "internal", "public", "static", "health"}
 )
 RESERVATION_SECONDS = 30.0
-"""For which a registration holds its slug. It gives up by itself well before that."""
+"""Time for which a registration holds its slug. It gives up by itself well before that."""
 
 _MAX_TENANTS_OF_EMAIL = 8
-"""Whose passwords a sign-in without a slug tries. The oldest first, so that nobody is crowded out by newcomers."""
+"""Most tenants that a sign-in without a slug tries, the oldest first, so that nobody is crowded out by newcomers."""
 
 
 class Tenants:

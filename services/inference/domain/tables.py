@@ -12,6 +12,7 @@ from core.storage.ports import (
     Level,
 )
 from core.tenancy import AllProjects, Project
+from services.inference.domain.prompts import tables as prompt_tables
 
 PROVIDERS = records.collection("providers")
 MODELS = Collection(
@@ -86,6 +87,15 @@ USAGE = Collection(
     indexes=(("createdAt",), ("model", "createdAt"), ("tokenId", "createdAt")),
 )
 
-COLLECTIONS = (PROVIDERS, MODELS, USAGE, GUARDRAILS, WORD_LISTS, PII_POLICIES, EVALUATIONS)
+COLLECTIONS = (
+    PROVIDERS,
+    MODELS,
+    USAGE,
+    GUARDRAILS,
+    WORD_LISTS,
+    PII_POLICIES,
+    EVALUATIONS,
+    *prompt_tables.COLLECTIONS,
+)
 
 UsageScope = Project | AllProjects

@@ -7,13 +7,18 @@ from google.api.httpbody_pb2 import HttpBody
 
 from core.errors import PorticoError
 from core.rpc.call import CallContext
+from core.rpc.headers import EVENT_STREAM
 from services.inference.domain.frontends.frontend import EventWriter, Frontend
 from services.inference.domain.pipeline.answer import Answer, Chunk, read_whole
+from services.inference.domain.pipeline.exchange import Body, Exchange
+from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.pipeline import Pipeline
+from services.inference.domain.routing.headers import route_header
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
+ROUTE = "x-portico-route"
 
 
 class HasBody(Protocol):
@@ -31,18 +36,25 @@ class HttpChat:
         self._frontend = frontend
 
     async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
-        frontend = self._frontend
-        body = await frontend.read(request.body.data)
+        body = await self._frontend.read(request.body.data)
         del request  # it may be large, and the answer may take long
+        async for message in self.respond(body, context):
+            yield message
+
+    async def respond(self, body: Body | NativeRequest, context: CallContext) -> AsyncIterator[HttpBody]:
+        """Answer a request that has been read."""
+        frontend = self._frontend
         exchange, answer = await self._pipeline.chat(body)
         del body
         if not exchange.stream:
             completion = await read_whole(answer)
-            add_headers(answer, context)
+            add_headers(exchange, answer, context)
             yield HttpBody(content_type=JSON, data=frontend.whole(exchange, completion, answer))
             return
         try:
-            add_headers(answer, context)
+            add_headers(exchange, answer, context)
+            for name, value in EVENT_STREAM:
+                context.add_header(name, value)
             events = frontend.events(exchange)
             while not answer.ended:
                 chunks = await answer.next()
@@ -62,8 +74,11 @@ def _written(events: EventWriter, answer: Answer, chunks: list[Chunk]) -> bytes:
         return b""
 
 
-def add_headers(answer: Answer, context: CallContext) -> None:
-    """Tell the client which parameters were not passed on, and the provider's rate limits."""
+def add_headers(exchange: Exchange, answer: Answer, context: CallContext) -> None:
+    """Tell the client which parameters were not passed on, the provider's rate limits, and how the target was chosen
+    where there was a choice."""
+    if exchange.call.decision is not None:
+        context.add_header(ROUTE, route_header(exchange.call), native=True)
     if answer.dropped:
         context.add_header(DROPPED, ",".join(answer.dropped), native=True)
     for name, value in answer.limits:

@@ -147,7 +147,7 @@ class _NewFile:
         return StoredObject(self._size, self._hash.hexdigest())
 
     def discard(self) -> None:
-        """What has not become the object, if there is anything."""
+        """Delete the temporary file, unless it has become the object."""
         self._close()
         self._part.unlink(missing_ok=True)
 

@@ -44,7 +44,9 @@ from services.rag.ports import BucketLocation, FileDriver, StoredObject, project
 log = logs.get(__name__)
 
 PART_BYTES = 8 * 1024 * 1024
-"""Of a multipart upload, and what one upload holds in memory. S3 takes 10,000 parts: 80 GB."""
+"""Size of a part of a multipart upload, which is what one upload holds in memory."""
+MAX_PARTS = 10_000
+"""Most parts that S3 takes of a multipart upload."""
 _READ = 256 * 1024
 _DEFAULT_REGION = "us-east-1"
 
@@ -55,7 +57,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()/-]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """Where the bucket is and who asks. `endpoint` None: Amazon's own."""
+    """Address of the bucket and credentials. `endpoint` None: Amazon's own."""
 
     bucket: str
     region: str
@@ -67,7 +69,7 @@ class S3Options:
     session_token: str | None
 
     def url(self) -> str:
-        """What the requests go to; its host is what the guard has to see."""
+        """Return the URL that requests go to, whose host the guard has to see."""
         base = self.endpoint or f"https://s3.{self.region}.amazonaws.com"
         if self.path_style:
             return base
@@ -322,6 +324,7 @@ def driver(guard: OutboundGuard) -> FileDriver:
             ),
         ),
         open=lambda credentials, settings: S3Store(options(credentials, settings), guard),
+        max_object_bytes=MAX_PARTS * PART_BYTES,
         hosts=_hosts,
     )
 

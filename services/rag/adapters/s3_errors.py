@@ -1,4 +1,4 @@
-"""Mapping of errors of S3 and its transport to the error tree."""
+"""Error mapping of S3 and its transport to the error tree."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def absent() -> NotFound:
 
 @contextmanager
 def provider_errors() -> Iterator[None]:
-    """What a server says goes neither to the caller nor to the log: it may name hosts and keys. Whatever else fails on
+    """Map errors, without the server's texts, which may name hosts and keys. Whatever else fails on
     the answer's way through the client's parsers is its fault as well."""
     try:
         yield

@@ -32,7 +32,7 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", 
 
 
 class S3Session:
-    """What botocore sends its requests through. Neither proxies nor settings of the machine have a say."""
+    """HTTP session that botocore sends its requests through. Neither proxies nor settings of the machine have a say."""
 
     def __init__(self, guard: OutboundGuard, **options: Any) -> None:
         """`options` is what botocore gives every session: nothing in it is needed here."""
@@ -99,7 +99,8 @@ class _Answer:
         self._rest = b""
 
     async def read(self, size: int | None = None) -> bytes:
-        """At most `size` bytes; b"" at the end. Without a size, the whole body of what is not an object's content."""
+        """Read at most `size` bytes; b"" at the end. Without a size, the whole body of what is not an object's
+        content."""
         if size is not None:
             chunk = self._rest or await anext(self._stream, b"")
             self._rest = chunk[size:]
@@ -125,8 +126,8 @@ class _Answer:
 
 
 def _is_plain(xml: bytes) -> bool:
-    """Of few elements, and without declarations: a few hundred bytes of entities expand to megabytes, and NUL bytes
-    could hide them."""
+    """Return whether the XML has few elements and no declarations: a few hundred bytes of entities expand to megabytes,
+    and NUL bytes could hide them."""
     return b"<!" not in xml and b"\0" not in xml and xml.count(b"<") <= MAX_TAGS
 
 

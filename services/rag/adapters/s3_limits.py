@@ -2,10 +2,10 @@
 
 CONNECTIONS = 50
 POOL_SECONDS = 30.0
-"""For which a call waits for one of them."""
+"""Time that a call waits for one of them."""
 CONNECT_SECONDS = 5.0
 FIRST_BYTE_SECONDS = 60.0
-"""From sending a request, a part of an upload with it, to the answer's head."""
+"""Time from sending a request, a part of an upload with it, to the answer's head."""
 IDLE_SECONDS = 60.0
 """Seconds between two chunks of an answer."""
 CALL_SECONDS = 60.0
@@ -13,16 +13,16 @@ CALL_SECONDS = 60.0
 UPLOAD_SECONDS = 300.0
 """One call that brings a part of an upload."""
 CLEAR_SECONDS = 300.0
-"""Removing a deleted project's objects; it goes on where it ended when it is tried again."""
+"""Time for a removal of a deleted project's objects; the next try goes on where it ended."""
 ATTEMPTS = 3
 
 MAX_ERROR_BYTES = 16 * 1024
-"""Of an error's body. Beyond it the status alone says what is wrong."""
+"""Most bytes of an error's body. Beyond it the status alone says what is wrong."""
 MAX_ANSWER_BYTES = 64 * 1024
-"""Of an answer that is not the content of an object."""
+"""Most bytes of an answer that is not the content of an object."""
 MAX_TAGS = 600
-"""Of the XML in either: reading one costs thousands of times what sending it does."""
+"""Most tags of the XML in either: reading one costs thousands of times what sending it does."""
 MAX_LISTED = 16
 """Objects, or unfinished uploads, of one list: what is removed at a time."""
 MAX_HOSTS = 4
-"""That one store talks to: its own, and those of other regions that Amazon names."""
+"""Most hosts that one store talks to: its own, and those of other regions that Amazon names."""

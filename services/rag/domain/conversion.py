@@ -29,13 +29,13 @@ KIND: Final = "file.conversion"
 
 _MIB = 1024 * 1024
 _ATTEMPTS = 4
-"""After which a conversion is given up that fails by our own fault, or over which the service is killed."""
+"""Attempts before a conversion is given up that fails by our own fault or over which the service is killed."""
 _OUR_FAULT = frozenset({"INTERNAL", "INTERRUPTED"})
 """Reasons of a failed job whose texts say nothing about the file."""
 CONVERT_SECONDS = 900.0
-"""For reading the file, converting it and writing the Markdown: so long may a slow provider hold a worker."""
+"""Time for reading the file, converting it and writing the Markdown: so long may a slow provider hold a worker."""
 _WATCH_SECONDS = 1.0
-"""How soon a conversion ends whose file has been replaced or deleted."""
+"""Longest time until a conversion notices that its file has been replaced or deleted."""
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ class FileConversions:
         self._max_bytes = max_bytes
 
     async def request(self, scope: Project, file: File) -> File:
-        """Begin, or begin again, the conversion of a file: its record as it is then, usually pending. Asking twice for
+        """Start or restart the conversion of a file: its record as it is then, usually pending. Asking twice for
         the same content is no mistake. Raises UnsupportedMedia for a kind that cannot be converted."""
         try:
             await self._kind(scope, file)

@@ -38,7 +38,7 @@ class Content:
     content_type: str
     etag: str
     modified_at: float
-    """Never before the content's last change; Unix seconds."""
+    """Time of the last change, never before the content's; Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Opened:
 
 
 Select = Callable[[Content], Span | None]
-"""Which bytes are wanted; None: not any."""
+"""Choice of the bytes to read; None: none."""
 
 
 class Files:

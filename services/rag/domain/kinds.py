@@ -9,7 +9,7 @@ from core.errors import UnsupportedMedia
 from services.rag.domain.names import essence
 
 HEAD_BYTES: Final = 4096
-"""How much of the beginning `kind_of` wants to see."""
+"""Bytes of the beginning that `kind_of` wants to see."""
 
 
 class Kind(StrEnum):
@@ -41,7 +41,7 @@ _BY_TYPE = {
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-"""What the one part of an Office document with a password is called."""
+"""Name of the one part of an Office document with a password."""
 _PDF = b"%PDF-"
 _PDF_WITHIN = 1024
 """Readers accept this much before a PDF's first line."""
@@ -85,7 +85,8 @@ def _ascii(head: bytes) -> bytes:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether this is how a text begins, in UTF-8, in UTF-16 with a mark, or in an old encoding of one byte each."""
+    """Return whether this is the beginning of a text, in UTF-8, in UTF-16 with a mark, or in an old encoding of one
+    byte each."""
     if head.startswith(_UNICODE_MARKS):
         return True
     if b"\0" in head:

@@ -14,8 +14,8 @@ from services.rag.domain.stores import Stores
 
 
 class MarkdownFiles:
-    """What a conversion writes. Every method takes the file as the conversion read it, and does nothing where its
-    content has been replaced since."""
+    """The Markdown of files, which conversions write. Every method takes the file as the conversion read it, and does
+    nothing where its content has been replaced since."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ def object_key(field: str, value: str) -> str:
 
 
 def prefix(field: str, value: str) -> str:
-    """What stands before a bucket's automatic keys, without a slash at its end; may be empty."""
+    """Check the prefix of a bucket's automatic keys, without a slash at its end; may be empty."""
     return _checked(field, value.removesuffix("/"), _MAX_PREFIX) if value else ""
 
 
@@ -50,7 +50,8 @@ def file_name(field: str, value: str) -> str:
 
 
 def content_type(field: str, value: str, name: str) -> str:
-    """As given, or else as the name suggests: clients say octet-stream of what they do not know, curl of a CSV."""
+    """Return the type as given, or else as the name suggests: clients say octet-stream of what they do not know, curl
+    of a CSV."""
     value = value.strip()
     if essence(value) in ("", _DEFAULT_TYPE):
         value = mimetypes.guess_type(name, strict=False)[0] or _DEFAULT_TYPE

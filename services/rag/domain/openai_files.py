@@ -33,7 +33,7 @@ def new_id() -> str:
 
 
 def position_in(id: str) -> str:
-    """Where a file with this id stands or stood; empty: not an id of ours."""
+    """Return the list position of the file with this id, which may be deleted; empty: not an id of ours."""
     found = _ID.fullmatch(id)
     return found[1] if found else ""
 

@@ -42,9 +42,9 @@ class UploadIntent(Record, frozen=True):
     provider_id: str
     objects: tuple[str, ...]
     due_at: float
-    """When the sweep looks at it, unless whoever wrote it is still at work."""
+    """Time at which the sweep looks at it, unless whoever wrote it is still at work."""
     swept: bool | None = None
-    """Whether a sweep has taken it."""
+    """True if a sweep has taken it."""
 
     @property
     def location(self) -> BucketLocation:
@@ -52,7 +52,7 @@ class UploadIntent(Record, frozen=True):
 
 
 async def _ignore(project: Project, file: File) -> None:
-    """Nobody has asked to be told."""
+    """Default listener: do nothing."""
 
 
 class OrphanCollector:
@@ -89,7 +89,7 @@ class OrphanCollector:
         return intent
 
     def expiring(self, intent: UploadIntent) -> bool:
-        """Whether it is time to confirm the upload intent."""
+        """Return whether it is time to confirm the upload intent."""
         return self._clock() > intent.due_at - 0.75 * self._grace
 
     async def confirm(self, intent: UploadIntent, objects: Sequence[str] = ()) -> UploadIntent:

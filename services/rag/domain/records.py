@@ -27,7 +27,7 @@ class Markdown:
     size: int = 0
 
     def fields(self) -> dict[str, Any]:
-        """Of the file's record; None for what there is not."""
+        """Fields of the file's record; None for those that it lacks."""
         return {
             "markdown_status": self.status,
             "markdown_error": self.error or None,
@@ -61,7 +61,7 @@ class File(Record, frozen=True):
     markdown_object_id: str | None = None
     markdown_size: int | None = None
     stored_at: float | None = None
-    """When its content was stored; None: not known."""
+    """Time at which its content was stored; None: not known."""
 
     @property
     def markdown(self) -> Markdown:
@@ -80,7 +80,7 @@ class File(Record, frozen=True):
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """Everything of it that lies in the store."""
+        """Ids of all its objects in the file store."""
         return tuple(each for each in (self.object_id, self.markdown.object_id) if each)
 
 

@@ -39,7 +39,7 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """What a caller says of a file. An empty type is taken from the name, an empty key made from it."""
+    """Description of a new file by its caller. An empty type is taken from the name, an empty key made from it."""
 
     name: str
     created_by: str

@@ -18,7 +18,7 @@ from core.fields import MAX_SMALL_JSON_BYTES, too_long
 from core.offload import offload
 
 _MIB = 1024 * 1024
-"""What is handled at once, of base64 too: it is a multiple of 4."""
+"""Bytes that are handled at once, of base64 too: it is a multiple of 4."""
 MAX_JSON_BYTES = 32 * _MIB
 _HELD = _MIB
 """Bytes of a body that are kept in memory."""

@@ -18,11 +18,11 @@ _MAX_METADATA_HEADER = 4096
 
 
 Headers = Mapping[str, str]
-"""Of a request, names in lower case."""
+"""Headers of a request, names in lower case."""
 
 
 def select(content: Content, asked: Headers) -> Span | None:
-    """What the conditions and the range ask for, as RFC 9110 has it; None: the caller has it already.
+    """Return the span that conditions and range ask for, as RFC 9110 has it; None: the caller has it already.
     Raises PreconditionFailed, RangeNotSatisfiable."""
     _check_conditions(content, asked)
     if _is_known(content, asked):
@@ -65,7 +65,7 @@ def _is_known(content: Content, asked: Headers) -> bool:
 
 
 def _time(date: str) -> float | None:
-    """Of an HTTP date, in Unix seconds; None: it is no date, and then the header is to be ignored."""
+    """Return the time of an HTTP date, in Unix seconds; None: it is no date, and then the header is to be ignored."""
     try:
         return parsedate_to_datetime(date).timestamp() if date else None
     except (ValueError, OverflowError):
@@ -91,7 +91,7 @@ def add_headers(content: Content, span: Span | None, context: CallContext) -> No
 
 
 def disposition(name: str) -> str:
-    """As an attachment, with the name in both spellings of RFC 6266."""
+    """Return the header of an attachment, with the name in both spellings of RFC 6266."""
     plain = "".join(each if " " <= each <= "~" and each not in '"\\%' else "_" for each in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 

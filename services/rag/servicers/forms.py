@@ -26,7 +26,7 @@ _MAX_HEADER_BYTES = 8 * 1024
 _MAX_PREAMBLE = 64 * 1024
 _MAX_EPILOGUE = 1024 * 1024
 _SLICE = 64 * 1024
-"""What is parsed at once."""
+"""Bytes that are parsed at once."""
 _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=")
 
 Headers = dict[str, bytes]
@@ -114,7 +114,7 @@ class Form:
             yield event
 
     async def _more(self) -> bool:
-        """Whether there is another event, for which more of the body may have to come."""
+        """Return whether there is another event, reading more of the body where it must."""
         while not self._events and not self._ended:
             if self._unparsed:
                 await asyncio.sleep(0)  # others want the loop, too
@@ -139,7 +139,7 @@ class Form:
         return memoryview(chunk)
 
     async def _read_epilogue(self) -> None:
-        """What may follow the last part, so that the sender can end; nobody needs much of it."""
+        """Read a little behind the last part, so that the sender can end."""
         left = _MAX_EPILOGUE - len(self._unparsed)
         while left >= 0:
             chunk = await anext(self._chunks, None)
@@ -179,14 +179,14 @@ class Form:
 
 
 class _Preamble:
-    """What may stand before the first boundary, and is for nobody."""
+    """Text before the first boundary, which is ignored."""
 
     def __init__(self, boundary: bytes) -> None:
         self._first = re.compile(rb"[\r\n]--" + re.escape(boundary))
         self._read = bytearray(b"\n")  # as if a line had ended here
 
     def skip(self, chunk: bytes) -> bytes:
-        """What of the body so far begins with the boundary; empty: it has not come yet. Raises InvalidInput."""
+        """Return the body so far from the boundary on; empty: it has not come yet. Raises InvalidInput."""
         self._read += chunk
         if found := self._first.search(self._read):
             return bytes(self._read[found.start() + 1 :])

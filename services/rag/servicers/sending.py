@@ -1,4 +1,4 @@
-"""Sending of downloads."""
+"""Sender of downloads."""
 
 from collections.abc import AsyncIterator
 
@@ -16,7 +16,7 @@ _HEAD = "x-portico-head"
 async def send(
     files: Files, project: Project, bucket_key: str, key: str, variant: str, context: CallContext
 ) -> AsyncIterator[HttpBody]:
-    """What the call's headers ask for, in chunks; the first, which may be empty, carries the type."""
+    """Send what the call's headers ask for, in chunks; the first, which may be empty, carries the type."""
     asked = {name: value for name, value in context.metadata.items() if isinstance(value, str)}
     if _HEAD in asked:
         content = await files.content(project, bucket_key, key, variant)

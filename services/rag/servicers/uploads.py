@@ -1,4 +1,4 @@
-"""Receiving of uploads: as a form, whose file goes straight to the store, or as JSON."""
+"""Receiver of uploads: as a form, whose file goes straight to the store, or as JSON."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -23,13 +23,13 @@ Begin = Callable[[Any], AbstractAsyncContextManager[Upload]]
 """Opens the upload that the first message asks for."""
 
 FromJson = Callable[[Json, str], NewFile]
-"""What the body says of the file; the text is the type that its data URL names."""
+"""Read the file's description from the body; the text is the type that its data URL names."""
 
 
 class FromForm(Protocol):
     def __call__(self, fields: Mapping[str, str], file_name: str, content_type: str, *, complete: bool) -> NewFile:
-        """What the form says of the file; name and type as the file's own part gives them. Not `complete`: more fields
-        may come behind the file. Raises InvalidInput."""
+        """Read the file's description from the form; name and type as the file's own part gives them. Not `complete`:
+        more fields may come behind the file. Raises InvalidInput."""
 
 
 class UploadReader:
@@ -71,7 +71,7 @@ class UploadReader:
             return await upload.commit(new)
 
     async def _read_form(self, form: Form, upload: Upload, from_form: FromForm) -> NewFile:
-        """What stands before the file is checked before it is read; fields may also stand behind it."""
+        """Read the form. Fields before the file are checked before it is read; others may follow it."""
         fields: dict[str, str] = {}
         file: tuple[str, str] | None = None
         async for part in form.parts():

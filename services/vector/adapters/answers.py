@@ -10,11 +10,12 @@ from services.vector.domain.points import MAX_ID, MAX_METADATA_BYTES, MAX_TEXT, 
 from services.vector.ports import PointPage
 
 MAX_POINT_BYTES = 1024 * 1024
-"""Of a point's id, metadata, text and, where it is kept, vector as JSON; what is written is at most some 970 KiB."""
+"""Most bytes of a point's id, metadata, text and, where it is kept, vector as JSON; what is written is at most some 970
+KiB."""
 _FLAT = free_json.MAX_DEPTH
 """Brackets in the JSON text of a point that is looked at no further."""
 _POINT_BYTES = 2048
-"""Of a point that is not unusual, without its numbers."""
+"""Bytes of a usual point, without its numbers."""
 
 log = logs.get(__name__)
 
@@ -35,8 +36,8 @@ def malformed() -> UpstreamFailed:
 
 
 def unreadable(engine: str, error: Exception) -> UpstreamFailed:
-    """What to raise instead of an error of reading. Its text may hold what the server said: neither the log nor the
-    traceback of what is raised may have it."""
+    """Return the error to raise instead of one of reading. Its text may hold what the server said: neither the log nor
+    the traceback of what is raised may have it."""
     log.warning("an answer cannot be read", engine=engine, error=type(error).__name__, location=logs.location_of(error))
     return malformed()
 

@@ -36,7 +36,7 @@ class Bm25:
 
 
 def _normal(text: str, *, singles: bool) -> str:
-    """In Unicode's form NFKC, so that one word is one word however its accents and widths are written."""
+    """Normalize to Unicode's form NFKC, so that one word is one word however its accents and widths are written."""
     if text.isascii():
         return text
 

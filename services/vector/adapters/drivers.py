@@ -50,7 +50,7 @@ def _check_prefix(path: str, value: str) -> None:
 
 
 def _check_schema(path: str, value: str) -> None:
-    """Others would need quoting."""
+    """Refuse schema names that would need quoting."""
     if not _SCHEMA.fullmatch(value):
         raise InvalidInput(f"{path} is a letter a-z, then letters, digits or _, at most 63.", field=path)
 

@@ -1,8 +1,8 @@
 """PostgreSQL with the pgvector extension.
 
-Every index has a table of its own, named after a hash of its location, so the table's name separates indexes before
-any condition does, dropping one gives its space back at once, and no index pays for another's. One table for all would
-need a partial graph per index, each of which PostgreSQL weighs in every plan and every write. A registry says which
+Every index has a table of its own, named after a hash of its location, so the table's name separates indexes before any
+condition does, dropping one gives its space back at once, and no index pays for another's. One table for all would need
+a partial HNSW index per index, each of which PostgreSQL weighs in every plan and every write. A registry says which
 table is whose. Values and names from callers are bound parameters, all of them; what is written into a statement is
 made here.
 """
@@ -44,9 +44,9 @@ from services.vector.ports import EngineCapabilities, IndexLocation, PointPage, 
 CAPABILITIES = EngineCapabilities(tuple(Metric), OPERATORS, hybrid=False)
 
 MAX_DIMENSION = 16_000
-"""What the extension can keep."""
+"""Most dimensions that the extension can keep."""
 
-_MAX_GRAPH_DIMENSION = 2_000
+_MAX_HNSW_DIMENSION = 2_000
 """Beyond it the extension makes no HNSW index, and every vector is compared."""
 
 _KNOWN = 10_000
@@ -118,7 +118,7 @@ class PgvectorEngine:
             f"{_EXACT})",
             f"CREATE INDEX ON {table} USING gin (terms)",
         ]
-        if spec.dimension <= _MAX_GRAPH_DIMENSION and self._version >= (0, 5):
+        if spec.dimension <= _MAX_HNSW_DIMENSION and self._version >= (0, 5):
             statements.append(f"CREATE INDEX ON {table} USING hnsw (embedding {_DISTANCES[spec.metric].operators})")
         return statements
 
@@ -297,7 +297,7 @@ class PgvectorEngine:
             self._version = (int(major), int(minor))
 
     def _add_column(self) -> str:
-        """To tables that were made before the column was. The server does it by itself: no answer names a table."""
+        """Add the column to tables that were made before it. The server does it by itself: no answer names a table."""
         return (
             "DO $$DECLARE name text; BEGIN FOR name IN "
             f'SELECT "table" FROM "{self._schema}".indexes WHERE NOT EXISTS (SELECT FROM information_schema.columns '
@@ -346,7 +346,7 @@ def _metadata(row: Any) -> Any:
 
 
 def _check_lengths(rows: Sequence[Any], field: str) -> None:
-    """Before they are read. Raises InvalidInput where they are too large for one answer."""
+    """Check the lengths of rows before they are read. Raises InvalidInput where they are too large for one answer."""
     with readable("pgvector"):
         lengths = [len(row["metadata"]) + len(row["text"]) for row in rows]
     check_lengths(lengths, field)

@@ -52,7 +52,7 @@ class PostgresServer:
         self._opening = asyncio.Lock()
 
     def prepare(self, first: Prepare, each: Prepare) -> None:
-        """What is done once, on a connection of its own, before all operations, and what with every new connection."""
+        """Set what is done once, on a connection of its own, before all operations, and with every new one."""
         self._first, self._each = first, each
 
     @asynccontextmanager
@@ -132,7 +132,8 @@ class PostgresServer:
 
 @asynccontextmanager
 async def transaction(connection: Any, *, readonly: bool = False) -> AsyncIterator[None]:
-    """As asyncpg's, but that a server which does not roll back keeps nobody waiting, nor is it the error then."""
+    """Run a transaction as asyncpg does, but that a server which does not roll back keeps nobody waiting, nor is it the
+    error then."""
     begun = connection.transaction(readonly=readonly)
     await begun.start()
     try:
@@ -166,7 +167,7 @@ class _GuardedLoop:
 
     def __init__(self, guard: OutboundGuard, target: PostgresTarget) -> None:
         self.checked: CheckedProtocol | None = None
-        """Of the last connection."""
+        """Protocol of the last connection."""
         self._loop = asyncio.get_running_loop()
         self._guard = guard
         self._tls = target.tls
@@ -220,7 +221,8 @@ class _GuardedLoop:
 
 
 class _Greeting(asyncio.Protocol):
-    """Before the driver says its first word. The server says one byte, where it is asked for TLS, and nothing else."""
+    """Protocol before the driver sends its first message. The server says one byte, where it is asked for TLS, and
+    nothing else."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -292,8 +294,8 @@ _SOUND: tuple[type[BaseException], ...] = (PorticoError, asyncio.CancelledError,
 
 
 def _refuse(error: Exception, checked: CheckedProtocol | None) -> NoReturn:
-    """What the server says is not passed on, not even to the log: it may name hosts and users, or hold what it was
-    told."""
+    """Raise the mapped error. The server's texts are not even logged: they may name hosts and users, or hold what it
+    was told."""
     if checked is not None and checked.refusal is not None:
         raise checked.refusal from None
     if isinstance(error, PorticoError):

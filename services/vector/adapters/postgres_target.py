@@ -21,11 +21,11 @@ _MAX_SERVERS = 8
 
 
 class TlsMode(StrEnum):
-    """As in libpq, whose `allow` is `prefer` here."""
+    """TLS modes as in libpq, whose `allow` is `prefer` here."""
 
     DISABLE = "disable"
     PREFER = "prefer"
-    """Without TLS where the server has none. Certificates are not verified."""
+    """TLS, unless the server has none. Certificates are not verified."""
     REQUIRE = "require"
     """Certificates are not verified."""
     VERIFY_CA = "verify-ca"
@@ -50,7 +50,7 @@ class PostgresTarget:
     password: str = field(default="", repr=False)
     tls: TlsMode = TlsMode.PREFER
     settings: Mapping[str, str] = field(default_factory=dict)
-    """That the server is told at the beginning."""
+    """Settings sent to the server when a connection starts."""
 
     @classmethod
     def of(cls, credentials: Values, settings: Values) -> Self:
@@ -95,7 +95,7 @@ class PostgresTarget:
 
 
 def _host_of(server: str) -> Host:
-    """Of host, host:port or [address]:port."""
+    """Parse host, host:port or [address]:port."""
     found = _SERVER.fullmatch(server)
     if found is None:
         raise _refusal("names a host that is none")

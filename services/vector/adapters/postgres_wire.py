@@ -28,7 +28,7 @@ _COLUMN = struct.Struct(">ihihih")
 _ROW_CODE = ord("D")
 _ROW, _SIGN_IN, _PARAMETER, _COLUMNS = b"D", b"R", b"S", b"T"
 _KNOWN = frozenset(b"RKZSNAECDTtn123Isv")
-"""No COPY: nothing here asks for it."""
+"""Types of messages that are read. No COPY: nothing here asks for it."""
 _METHODS = frozenset({0, 3, 5, 10, 11, 12})
 """Success, password, MD5, SCRAM. Not Kerberos: that would be an identity of this machine's."""
 _SCRAM_CHALLENGE = 11
@@ -49,12 +49,12 @@ class CheckedProtocol(asyncio.Protocol):
         self._driver = driver
         self._transport: asyncio.Transport
         self._head = b""
-        """Of a message whose first bytes alone have come."""
+        """Head of a message whose first bytes alone have come."""
         self._left = 0
         """Bytes of the present message that have not come."""
         self._kind = b""
         self._body: bytearray | None = None
-        """Of a message whose content matters."""
+        """Body of a message whose content matters."""
         self._sign_ins = MAX_SIGN_IN_MESSAGES
         self._bytes = self._messages = 0
         self.allow()

@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 class Server(Protocol):
-    """Where the collections lie."""
+    """The server that holds the collections."""
 
     max_answer_bytes: int
 
@@ -141,12 +141,10 @@ class QdrantEngine:
         name = self._collection(spec)
         dense = models.VectorParams(size=spec.dimension, distance=_DISTANCES[spec.metric])
         sparse = {stored.KEYWORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)} if spec.hybrid else None
-        graphs = models.HnswConfigDiff(m=0, payload_m=16)
+        hnsw = models.HnswConfigDiff(m=0, payload_m=16)
 
         async def make(client: AsyncQdrantBase) -> None:
-            await client.create_collection(
-                name, {stored.DENSE: dense}, sparse_vectors_config=sparse, hnsw_config=graphs
-            )
+            await client.create_collection(name, {stored.DENSE: dense}, sparse_vectors_config=sparse, hnsw_config=hnsw)
 
         await self._make(name, make)
         for field, params in _INDEXED.items():
@@ -347,7 +345,7 @@ def _point(record: models.Record | models.ScoredPoint) -> Mapping[str, Any]:
 def _check_lengths(
     records: Sequence[models.Record | models.ScoredPoint], field: str, *, candidates: bool = False
 ) -> None:
-    """Before they are read. Raises InvalidInput where they are too large for one answer."""
+    """Check the lengths of points before they are read. Raises InvalidInput where they are too large for one answer."""
     with readable("qdrant"):
         lengths = [stored.length(_fields(record)) for record in records]
     check_lengths(lengths, field, candidates=candidates)

@@ -1,4 +1,4 @@
-"""Mapping of a Qdrant server's errors."""
+"""Error mapping of a Qdrant server."""
 
 from collections.abc import Callable, Mapping
 
@@ -25,7 +25,7 @@ _STATUSES = {404: grpc.StatusCode.NOT_FOUND, 401: grpc.StatusCode.UNAUTHENTICATE
 
 
 def translated(error: Exception) -> PorticoError:
-    """What the server says is neither for the caller nor for the log: it may hold anything."""
+    """Map the error. The server's text is neither for the caller nor for the log: it may hold anything."""
     text = str(error).lower()
     if "no space left" in text or "disk is full" in text or "out of disk" in text:
         return InsufficientStorage("the disk of the Qdrant server is full")

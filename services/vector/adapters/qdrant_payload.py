@@ -1,6 +1,5 @@
 """The representation of a point in Qdrant, embedded or as a server."""
 
-import math
 import uuid
 from array import array
 from base64 import b64decode, b64encode
@@ -11,7 +10,7 @@ from typing import Any
 import orjson
 
 from core.errors import InvalidInput
-from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, normalised
+from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, with_length
 from services.vector.domain.terms import derive
 
 DENSE = "dense"
@@ -35,7 +34,7 @@ def engine_id(id: str, location: str = "") -> str:
 
 
 def cursor(after: str) -> str | None:
-    """Where a scroll goes on: the engine's id of the next point. Raises InvalidInput."""
+    """Return where a scroll goes on: the engine's id of the next point. Raises InvalidInput."""
     try:
         return str(uuid.UUID(after)) if after else None
     except ValueError:
@@ -44,10 +43,8 @@ def cursor(after: str) -> str | None:
 
 def entry(point: Point, spec: IndexSpec) -> tuple[list[float], dict[str, Any]]:
     """The dense vector and the payload."""
-    given = normalised(point.values, spec.metric)
-    dense = given.tolist()
     # The engine keeps unit vectors for cosine; with the length the caller's come back.
-    length = math.hypot(*dense) if spec.metric is Metric.COSINE else 1.0
+    given, length = with_length(point.values) if spec.metric is Metric.COSINE else (point.values, 1.0)
     kept: tuple[Any, ...] = (point.id, length, point.metadata, point.text)
     if given is not point.values:
         kept = (*kept, b64encode(point.values.tobytes()).decode())
@@ -57,7 +54,7 @@ def entry(point: Point, spec: IndexSpec) -> tuple[list[float], dict[str, Any]]:
         fields[TERMS] = derived.terms
         for path, found in derived.numbers.items():
             fields[NUMBER + path] = _shortest(found[0]) if len(found) == 1 else list(map(_shortest, found))
-    return dense, fields
+    return given.tolist(), fields
 
 
 def _shortest(number: float) -> float | int:

@@ -108,7 +108,8 @@ class QdrantServer:
 
 
 def _target(addresses: Sequence[str], port: int) -> str:
-    """What gRPC connects to without a lookup of its own. All are of one family: that of the preferred address."""
+    """Return the target that gRPC connects to without a lookup of its own. All are of one family: that of the preferred
+    address."""
     versions = [ipaddress.ip_address(each).version for each in addresses]
     same = [each for each, version in zip(addresses, versions, strict=True) if version == versions[0]]
     if versions[0] == 6:
@@ -146,7 +147,8 @@ class _Reply(Protocol):
 
 
 class _Channel:
-    """As much of a gRPC channel as the client uses: calls with one answer, which is looked at before it is parsed."""
+    """The part of a gRPC channel that the client uses: calls with one answer, which is looked at before it is
+    parsed."""
 
     def __init__(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> None:
         self._inner = channel
@@ -197,7 +199,7 @@ class _Channel:
 
 
 def _points(request: Any) -> int:
-    """How many points an answer to this request may have."""
+    """Return the most points that an answer to this request may have."""
     if hasattr(request, "limit"):
         return int(request.limit)
     return len(request.ids) if hasattr(request, "ids") else 0

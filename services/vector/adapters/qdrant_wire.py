@@ -14,7 +14,7 @@ _MAX_DEPTH = 32
 
 
 class Malformed(Exception):
-    """It is no message of this type, or has more fields than it may."""
+    """The bytes are no message of this type, or have more fields than allowed."""
 
 
 def check_fields(message: Descriptor, data: bytes, limit: int) -> None:
@@ -26,7 +26,7 @@ def check_fields(message: Descriptor, data: bytes, limit: int) -> None:
 
 
 def _checked(message: Descriptor, data: bytes, at: int, end: int, limit: int, depth: int) -> int:
-    """What is left of `limit`."""
+    """Check the fields of a message. Return what is left of `limit`."""
     nested = _nested(message)
     if not depth:
         raise Malformed("nested too deeply")

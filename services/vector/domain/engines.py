@@ -1,4 +1,5 @@
-"""Which engine serves a provider: the embedded one is the process's own, connections to others are kept and bounded."""
+"""Choice of the engine that serves a provider: the embedded one is the process's own, connections to others are kept
+and bounded."""
 
 from contextlib import AbstractContextManager
 

@@ -30,11 +30,11 @@ from core.errors import InvalidInput
 MAX_DEPTH = 8
 MAX_CLAUSES = 200
 MAX_VALUES = 1_000
-"""Of one `$in` or `$nin`."""
+"""Most values of one `$in` or `$nin`."""
 MAX_ALL_VALUES = 10_000
-"""Of all of them together: each is hashed where the filter is run."""
+"""Most values of all of them together: each is hashed where the filter is run."""
 MAX_FILTER_BYTES = 256 * 1024
-"""Of a filter's JSON: a longer one is not read."""
+"""Most bytes of a filter's JSON: a longer one is not read."""
 MAX_PATH = 512
 MAX_LARGE_BOUNDS = 16
 """Bounds beyond EXACT in one filter; each costs an engine up to a thousand terms (`terms.rounded_alike`)."""
@@ -120,7 +120,8 @@ Filter = AnyOf | Compare | Exists | All | Some | Not
 
 
 def filterable(name: str) -> bool:
-    """Whether a filter can name this key: not empty, no `.`, `"`, backslash or control character, no `$` in front."""
+    """Return whether a filter can name this key: not empty, no `.`, `"`, backslash or control character, no `$` in
+    front."""
     return _NAME.fullmatch(name) is not None
 
 

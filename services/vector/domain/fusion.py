@@ -13,7 +13,7 @@ Ranking = Sequence[tuple[str, float]]
 
 
 def candidates(top_k: int) -> int:
-    """How deep both rankings must reach, so that what is good in both but top in neither is still seen."""
+    """Length of both rankings, enough to see what is good in both but top in neither."""
     return max(4 * top_k, 100)
 
 

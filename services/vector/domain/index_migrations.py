@@ -1,4 +1,4 @@
-"""Copying an index into another provider, as a durable job.
+"""Copies of indexes into other providers, as durable jobs.
 
 The source takes no writes while the job is under way, so that the copy is whole and the counts can be compared. Points
 go over in batches, in the source's own order; each batch is saved in the destination before its checkpoint, and writing
@@ -36,7 +36,7 @@ _DESTINATION = {
     "metric": "destinationProviderKey",  # its engine lacks what the source has
     "hybrid": "destinationProviderKey",
 }
-"""What a migration calls the fields of the calls that it makes."""
+"""Names of a migration's fields in place of those of the calls that it makes."""
 
 
 @dataclass(frozen=True, slots=True)

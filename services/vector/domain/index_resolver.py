@@ -14,7 +14,7 @@ from services.vector.ports import IndexLocation
 
 @dataclass(frozen=True, slots=True)
 class IndexRef:
-    """How a caller names an index."""
+    """An index as a caller names it."""
 
     project: Project
     provider_key: str
@@ -29,7 +29,7 @@ class ResolvedIndex:
     migrating: bool
     """A migration copies it, so it must not change."""
     until: float
-    """When it has to be looked up again, on the monotonic clock."""
+    """Time at which it has to be looked up again, on the monotonic clock."""
 
 
 class IndexResolver:

@@ -199,7 +199,7 @@ class Indexes:
             await self._drop(run.scope, provider, index)
 
     async def count_in(self, project: Project, provider: Provider) -> int:
-        """How many indexes lie in the provider, after finishing what was begun and not ended."""
+        """Count the indexes in the provider, after finishing what was begun and not ended."""
         for status in (CREATING, DELETING):
             where = {"providerKey": provider.key, "status": status}
             while page := (await self._table.page(project, where))[0]:
@@ -227,7 +227,7 @@ class Indexes:
         return await self._make(project, provider, existing)
 
     async def _make(self, project: Project, provider: Provider, index: Index) -> tuple[Index, bool]:
-        """Let the engine create the index, and then its record; of several calls at once, one makes it."""
+        """Create the index in the engine, then its record; of several calls at once, one makes it."""
         try:
             await self._providers.active(project, provider.key)
             with await self._engines.use(project, provider) as engine:
@@ -257,7 +257,7 @@ class Indexes:
 
 
 def _fits(there: IndexSpec, wanted: IndexSpec) -> bool:
-    """Whether an index that is there serves whoever wants one; one with keyword search serves too."""
+    """Return whether an existing index serves the wanted one; one with keyword search serves too."""
     same = (there.dimension, there.metric) == (wanted.dimension, wanted.metric)
     return same and (there.hybrid or not wanted.hybrid)
 

@@ -32,7 +32,7 @@ MAX_LENGTH = 1e18
 """Euclidean length of a vector that is compared by dot product or distance: the square of twice as much still is a
 finite 32-bit float, in which engines calculate."""
 MAX_ANSWER_NUMBERS = 4 * 1024 * 1024
-"""Of all vectors of an answer together."""
+"""Most numbers of all vectors of an answer together."""
 MAX_ANSWER_METADATA_BYTES = 4 * 1024 * 1024
 """JSON of the metadata and texts of an answer's points together."""
 ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE"
@@ -67,7 +67,7 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
-    """What an index is made for; never changes afterwards. `hybrid`: it has keyword search (BM25) as well."""
+    """Properties of an index that never change. `hybrid`: it has keyword search (BM25) as well."""
 
     dimension: int
     metric: Metric = Metric.COSINE
@@ -157,12 +157,16 @@ def check_vector(values: Vector, spec: IndexSpec, field: str = "vector") -> None
 def normalised(values: Vector, metric: Metric) -> Vector:
     """The values as an engine is to compare them: for cosine, a vector that is too short or too long to be normalised
     in 32 bits becomes a unit vector, calculated in 64 bits; every other vector stays as it is."""
-    if metric is not Metric.COSINE:
-        return values
+    return values if metric is not Metric.COSINE else with_length(values)[0]
+
+
+def with_length(values: Vector) -> tuple[Vector, float]:
+    """`normalised` for the cosine metric, and the Euclidean length of what it returns."""
     length = math.hypot(*values)
     if _SAFE_LENGTHS[0] <= length <= _SAFE_LENGTHS[1]:
-        return values
-    return array("f", [value / length for value in values])
+        return values, length
+    unit = array("f", [value / length for value in values])
+    return unit, math.hypot(*unit)
 
 
 def _has_large(values: Vector) -> bool:
@@ -188,8 +192,8 @@ def check_numbers(points: int, spec: IndexSpec, field: str) -> None:
 
 
 def check_lengths(lengths: Iterable[int], field: str, *, candidates: bool = False) -> None:
-    """For the JSON of points that an engine has found, before it is read. `candidates`: a quarter of them makes
-    the answer, or less. Raises InvalidInput."""
+    """Check the lengths of the JSON of points that an engine has found, before it is read. `candidates`: a quarter of
+    them makes the answer, or less. Raises InvalidInput."""
     limit = MAX_ANSWER_METADATA_BYTES * (4 if candidates else 1)
     if sum(lengths) > limit:
         raise answer_too_large(field, limit, "of metadata and texts")
@@ -204,7 +208,7 @@ def answer_too_large(field: str, limit: int, of_what: str) -> InvalidInput:
 
 
 def value_count(metadata: object) -> int:
-    """How many values metadata holds, at all depths: what it costs an engine to take it."""
+    """Count the values that metadata holds, at all depths: what it costs an engine to take it."""
     if isinstance(metadata, Mapping):
         return 1 + sum(map(value_count, metadata.values()))
     if isinstance(metadata, list):
@@ -252,7 +256,8 @@ def check_points(points: Sequence[Point], spec: IndexSpec) -> None:
 
 
 def _check_text(text: str, field: str) -> None:
-    """What every engine can keep: no NUL (PostgreSQL has none), no half of a surrogate pair (UTF-8 has none)."""
+    """Refuse text that some engine cannot keep: no NUL (PostgreSQL has none), no half of a surrogate pair (UTF-8 has
+    none)."""
     if "\0" in text:
         raise InvalidInput(f"{field} holds a NUL character", field=field)
     if not text.isascii():

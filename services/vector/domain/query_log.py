@@ -4,46 +4,57 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from core import fields
 from core.storage.ports import Cond, Document, DocumentStore, Op
+from core.storage.table import Record, Table
 from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
 from core.tenancy import Project
 from services.vector.domain.points import Match
 from services.vector.domain.tables import QUERY_LOGS
-from services.vector.ports import IndexLocation, Query
+from services.vector.ports import Query
 
 FLUSH_SECONDS = 0.5
 _HOUR, _DAY = 3600.0, 86_400.0
 _MAX_HOURS = 720
 
 
-@dataclass(slots=True)
-class QueryRecord:
-    """One query as it ended."""
+class QueryRecord(Record, frozen=True, omit_defaults=True):
+    """One query as it ended. Keeps only the number of matches and the first one's score."""
 
-    location: IndexLocation
+    created_at: float
+    index_id: str
     request_id: str
     token_id: str
-    query: Query
-    matches: Sequence[Match]
+    top_k: int
+    match_count: int
     latency_ms: float
+    filtered: bool
+    hybrid: bool
+    found: bool
+    top_score: float | None = None
+    id: str = ""
+    """Given by the writer."""
 
-    def document(self, at: float) -> Document:
-        top = {"topScore": self.matches[0].score} if self.matches else {}
-        return {
-            "createdAt": at,
-            "indexId": self.location.index_id,
-            "requestId": self.request_id,
-            "tokenId": self.token_id,
-            "topK": self.query.top_k,
-            "matchCount": len(self.matches),
-            "latencyMs": round(self.latency_ms, 3),
-            "filtered": self.query.filter is not None,
-            "hybrid": self.query.keywords is not None,
-            "found": bool(self.matches),
-            **top,
-        }
+
+def query_record(
+    index_id: str, request_id: str, token_id: str, query: Query, matches: Sequence[Match], latency_ms: float
+) -> QueryRecord:
+    return QueryRecord(
+        time.time(),
+        index_id,
+        request_id,
+        token_id,
+        query.top_k,
+        len(matches),
+        round(latency_ms, 3),
+        query.filter is not None,
+        query.keywords is not None,
+        bool(matches),
+        matches[0].score if matches else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +72,22 @@ class QueryLog:
 
     def __init__(self, store: DocumentStore, tasks: Tasks, *, capacity: int, keep_days: float) -> None:
         self._store = store
-        self.records: WriteBehind[Document] = WriteBehind(
-            store, QUERY_LOGS, tasks, "vql", dict, capacity=capacity, keep_seconds=keep_days * _DAY
+        self._table = Table(store, QUERY_LOGS, QueryRecord)
+        self.records: WriteBehind[QueryRecord] = WriteBehind(
+            store, QUERY_LOGS, tasks, "vql", msgspec.to_builtins, capacity=capacity, keep_seconds=keep_days * _DAY
         )
 
-    def add(self, record: QueryRecord) -> None:
-        """Never waits and never raises. Of the matches nothing is held but their number and the first one's score."""
-        self.records.add(record.location.scope, record.document(time.time()))
+    def add(self, project: Project, record: QueryRecord) -> None:
+        """Log a query. Never waits and never raises."""
+        self.records.add(project, record)
 
     async def flush(self) -> None:
         await self.records.flush()
 
-    async def page(self, project: Project, index_id: str, size: int, token: str) -> tuple[list[Document], str]:
+    async def page(self, project: Project, index_id: str, size: int, token: str) -> tuple[list[QueryRecord], str]:
         """Newest first, and the token of the next page. Raises InvalidInput."""
-        page = await self._store.find(
-            project, QUERY_LOGS, {"indexId": index_id}, page_size=fields.page_size(size), page_token=token
-        )
-        return page.items, page.next_token
+        where = {"indexId": index_id}
+        return await self._table.page(project, where, page_size=fields.page_size(size), page_token=token)
 
     async def stats(self, project: Project, index_id: str, hours: int) -> QueryStats:
         """The statistics of the last `hours`; 0: a day. Raises InvalidInput."""

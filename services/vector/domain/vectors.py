@@ -22,7 +22,7 @@ from services.vector.domain.points import (
     check_top_k,
     check_vector,
 )
-from services.vector.domain.query_log import QueryLog, QueryRecord
+from services.vector.domain.query_log import QueryLog, query_record
 from services.vector.ports import Query, VectorEngine
 
 MAX_FETCH = 1_000
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CallerInfo:
-    """What the query log records of a caller."""
+    """The caller, as the query log records it."""
 
     request_id: str
     token_id: str
@@ -72,15 +72,15 @@ class Vectors:
             began = time.perf_counter()
             matches = await engine.query(resolved.location, query)
             took = (time.perf_counter() - began) * 1000
-            self._log.add(
-                QueryRecord(resolved.location, caller_info.request_id, caller_info.token_id, query, matches, took)
-            )
+            location, request_id, token_id = resolved.location, caller_info.request_id, caller_info.token_id
+            record = query_record(location.index_id, request_id, token_id, query, matches, took)
+            self._log.add(location.scope, record)
             return matches
 
         return await self._on(ref, search)
 
     async def fetch(self, ref: IndexRef, ids: Sequence[str]) -> list[Point]:
-        """Those that there are, in the order asked for."""
+        """Fetch the points that exist, in the order asked for."""
         check_ids(ids, MAX_FETCH)
 
         async def find(resolved: ResolvedIndex, engine: VectorEngine) -> list[Point]:

@@ -57,5 +57,5 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
     async def ListQueryLogs(self, request: pb.ListQueryLogsRequest, context: CallContext) -> pb.ListQueryLogsResponse:
         project = identity().project
         index, _ = await self._indexes.get(project, request.provider_key, request.index_id)
-        documents, following = await self._log.page(project, index.id, request.page_size, request.page_token)
-        return pb.ListQueryLogsResponse(queries=await in_turns(convert.query_log, documents), next_page_token=following)
+        records, following = await self._log.page(project, index.id, request.page_size, request.page_token)
+        return pb.ListQueryLogsResponse(queries=await in_turns(convert.query_log, records), next_page_token=following)

@@ -1,4 +1,4 @@
-"""What parts tenants from each other, and which scope each RPC asks for."""
+"""Isolation of tenants, and the scope that each RPC asks for."""
 
 from collections.abc import Callable
 from typing import Any

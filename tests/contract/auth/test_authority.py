@@ -1,4 +1,4 @@
-"""Nobody gives or sees beyond the reach of the token that they use: an API token reaches its own project alone."""
+"""Limits of a token's authority: nobody gives or sees beyond it, and an API token reaches its own project alone."""
 
 from dataclasses import dataclass
 from typing import Any

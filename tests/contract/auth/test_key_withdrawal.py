@@ -42,7 +42,7 @@ def domain_of(folder: Path, **env: str) -> AbstractAsyncContextManager[Domain]:
 
 class TestWithdrawal:
     async def test_what_the_current_key_signed_is_refused_and_the_next_one_signs(self, tmp_path: Path) -> None:
-        """Rotating keeps the old key published for ever: whoever had stolen it could sign tokens for ever."""
+        """A rotation keeps the old key published for ever: whoever had stolen it could sign tokens for ever."""
         folder = tmp_path / "data"
         async with auth_service(folder, **QUICK) as one, auth_service(folder, **QUICK) as two:
             owner = await one.register("acme")
@@ -152,7 +152,7 @@ class TestCommands:
 
 
 async def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What an operator's command says, which is a process of its own."""
+    """Run an operator's command, a process of its own, and return its output."""
     line = [sys.executable, "-m", "services.auth", *arguments]
     env = {**os.environ, **environment(folder)}
     run = partial(subprocess.run, line, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)

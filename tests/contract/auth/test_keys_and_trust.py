@@ -1,4 +1,4 @@
-"""What other services build on: revocations, service tokens, and the keys that verify."""
+"""Interface for other services: revocations, service tokens, and the keys that verify."""
 
 import asyncio
 import json

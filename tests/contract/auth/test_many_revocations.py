@@ -30,7 +30,7 @@ TENANTS = 200
 
 @asynccontextmanager
 async def following(auth: AuthClient) -> AsyncIterator[Revocations]:
-    """What a service knows that follows this auth, from its first snapshot on."""
+    """Revocations that a service holds which follows this auth, from its first snapshot on."""
     revocations, work = Revocations(), Tasks()
     feed = TrustFeed("test", f"127.0.0.1:{auth.running.port}", Secret(SECRET), KeyRing(), revocations, work)
     feed.start()

@@ -8,6 +8,8 @@ from portico.auth.v1 import project_service_pb2 as projects
 from tests.support.auth_checks import C, refusal
 from tests.support.auth_service import AuthClient, Person, Refused
 
+pytestmark = pytest.mark.each_store
+
 
 class TestProjects:
     async def test_life_of_a_project(self, auth: AuthClient, owner: Person) -> None:

@@ -10,6 +10,8 @@ from portico.auth.v1 import project_service_pb2 as projects
 from tests.support.auth_checks import NEW_PASSWORD, C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, auth_service
 
+pytestmark = pytest.mark.each_store
+
 
 class TestSessions:
     async def test_get_session_says_what_the_token_says(self, auth: AuthClient, owner: Person) -> None:

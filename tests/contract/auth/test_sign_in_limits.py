@@ -1,4 +1,4 @@
-"""Guessing passwords meets limits, and locks nobody out who signs in from where they usually do."""
+"""Limits on guessed passwords, which lock nobody out who signs in from where they usually do."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

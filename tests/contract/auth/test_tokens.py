@@ -15,6 +15,8 @@ from portico.auth.v1 import user_service_pb2 as users
 from tests.support.auth_checks import C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, Refused
 
+pytestmark = pytest.mark.each_store
+
 
 class TestTokens:
     async def test_life_of_a_token(self, auth: AuthClient, owner: Person) -> None:

@@ -12,6 +12,8 @@ from portico.auth.v1 import user_service_pb2 as users
 from tests.support.auth_checks import C, identity_of, refusal
 from tests.support.auth_service import PASSWORD, AuthClient, Person, Refused
 
+pytestmark = pytest.mark.each_store
+
 
 class TestInvitations:
     async def test_an_invitation_becomes_an_account(self, auth: AuthClient, owner: Person) -> None:

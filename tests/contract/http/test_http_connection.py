@@ -1,4 +1,4 @@
-"""What only shows between two callbacks of the loop: a connection whose transport and owner the test plays."""
+"""States between two callbacks of the loop: a connection whose transport and owner the test plays."""
 
 import asyncio
 import random

@@ -41,7 +41,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 
 def call_of(tenant: str) -> None:
-    """What follows in this task is done for a call of the tenant."""
+    """Make the rest of this task part of a call of the tenant."""
     identity = Identity(Project(Tenant(tenant), "p"), "someone", Kind.API, frozenset(), "t", 0.0, None)
     context.bind(RequestContext("r", identity))
 

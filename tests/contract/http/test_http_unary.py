@@ -309,7 +309,7 @@ async def test_a_fresh_connection_that_breaks_is_not_replaced(connect: Connect) 
 
 
 async def test_a_request_is_repeated_once_at_most(connect: Connect) -> None:
-    """When the pool is full, the second connection may be a kept one as well, and break as well."""
+    """With a full pool, the second connection may be a kept one as well, and break as well."""
 
     async def serve(peer: Peer) -> None:
         await peer.request()

@@ -12,6 +12,8 @@ from tests.support import fake_provider as fake
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_harness import API_KEY, Caller, Harness, field_of, reason_of, refused
 
+pytestmark = pytest.mark.each_store
+
 
 class TestProvidersAndModels:
     async def test_credentials_never_come_out(
@@ -139,6 +141,19 @@ class TestProvidersAndModels:
         assert error.code() is grpc.StatusCode.PERMISSION_DENIED
         listed = await harness.models.ListModels(request, metadata=caller.metadata)
         assert [each.key for each in listed.providers] == ["p"]
+
+    async def test_providers_and_drivers_tell_the_categories_of_models(self, harness: Harness, caller: Caller) -> None:
+        listed = await harness.providers.ListProviders(
+            provider_service_pb2.ListProvidersRequest(), metadata=caller.metadata
+        )
+        request = provider_service_pb2.GetProviderRequest(id="p")
+        got = await harness.providers.GetProvider(request, metadata=caller.metadata)
+        drivers = await harness.providers.ListDrivers(
+            provider_service_pb2.ListDriversRequest(), metadata=caller.metadata
+        )
+        described = [*listed.providers, got.provider, *drivers.drivers]
+        assert len(described) > 2
+        assert {tuple(each.capabilities.categories) for each in described} == {("llm", "embedding")}
 
     async def test_a_provider_in_use_stays(self, harness: Harness, caller: Caller) -> None:
         delete = provider_service_pb2.DeleteProviderRequest(id="p")

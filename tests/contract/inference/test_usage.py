@@ -9,6 +9,8 @@ from portico.inference.v1 import model_service_pb2, usage_service_pb2
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_harness import Caller, Harness, field_of, inference, refused
 
+pytestmark = pytest.mark.each_store
+
 
 class TestUsage:
     async def test_totals_are_the_sums_of_the_records(

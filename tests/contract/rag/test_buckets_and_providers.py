@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -13,9 +15,14 @@ from portico.rag.v1 import provider_service_pb2 as provider_pb
 from tests.support.rag_client import (
     FORM,
     RagClient,
+    served,
 )
 from tests.support.rag_harness import CODE, MIB, Harness, SlowForm, outcome, refused, s3_client, s3_provider, struct
+from tests.support.serving import connect
+from tests.support.tokens import Signer
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.each_store
 
 
 async def test_every_project_has_the_default_bucket_and_provider(client: RagClient) -> None:
@@ -28,6 +35,22 @@ async def test_every_project_has_the_default_bucket_and_provider(client: RagClie
     assert bucket.id == bucket.record_id
     listed = await client.call(client.providers.ListFileProviders, provider_pb.ListFileProvidersRequest())
     assert [(each.key, each.driver, each.has_credentials) for each in listed.providers] == [("default", "local", False)]
+
+
+async def test_providers_and_drivers_tell_the_largest_file(tmp_path: Path, signer: Signer, s3_endpoint: str) -> None:
+    """The lower one of the installation's limit and the file store's: S3 takes a number of parts."""
+    async with (
+        served(tmp_path, signer, PORTICO_FILES_MAX_MB="81920") as running,
+        connect(running.port) as channel,
+    ):
+        client = RagClient(channel, signer.token(tenant="acme", project="p1"))
+        drivers = await client.call(client.providers.ListFileDrivers, provider_pb.ListFileDriversRequest())
+        made = await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint))
+        listed = await client.call(client.providers.ListFileProviders, provider_pb.ListFileProvidersRequest())
+    expected = {"local": 81920 * MIB, "s3": 80000 * MIB}
+    assert {each.id: each.capabilities.max_file_bytes for each in drivers.drivers} == expected
+    assert {each.driver: each.capabilities.max_file_bytes for each in listed.providers} == expected
+    assert made.provider.capabilities.max_file_bytes == expected["s3"]
 
 
 async def test_lists_that_ask_for_no_page_are_complete(client: RagClient) -> None:
@@ -186,10 +209,11 @@ async def test_providers_are_listed_by_status_and_driver(client: RagClient, s3_e
 
 
 async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(client: RagClient, s3_endpoint: str) -> None:
-    s3 = s3_client(s3_endpoint)
-    for name in ("before", "after"):
+    s3, unique = s3_client(s3_endpoint), uuid4().hex
+    old, new = f"old-{unique}", f"new-{unique}"
+    for name in (old, new):
         s3.create_bucket(Bucket=name)
-    await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint, "before"))
+    await client.call(client.providers.CreateFileProvider, s3_provider(s3_endpoint, old))
     await client.call(
         client.buckets.CreateBucket, bucket_pb.CreateBucketRequest(name="Far", key="far", provider_key="ours")
     )
@@ -201,22 +225,22 @@ async def test_a_provider_is_changed_and_the_next_call_goes_where_it_leads(clien
         return answer.provider
 
     renewed = await change(credentials=struct({"secretAccessKey": "other"}), label="Renewed")
-    assert (renewed.label, renewed.has_credentials, renewed.settings["bucket"]) == ("Renewed", True, "before")
+    assert (renewed.label, renewed.has_credentials, renewed.settings["bucket"]) == ("Renewed", True, old)
     assert (await client.download("a", "far")).content == b"here"
-    after = struct({"bucket": "after", "endpoint": s3_endpoint})
+    after = struct({"bucket": new, "endpoint": s3_endpoint})
     await refused(change(settings=after), CODE.INVALID_ARGUMENT, "credentials.accessKeyId")
     both = struct({"accessKeyId": "id", "secretAccessKey": "other"})
     await change(settings=after, credentials=both)
     await refused(client.download("a", "far"), CODE.UNAVAILABLE)
     await client.upload(b"there", bucket="far", keyHint="b")
-    assert len(s3.list_objects_v2(Bucket="after")["Contents"]) == 1
+    assert len(s3.list_objects_v2(Bucket=new)["Contents"]) == 1
     await change(status="disabled")
     await refused(client.upload(b"x", bucket="far"), CODE.FAILED_PRECONDITION)
     got = await client.call(client.providers.GetFileProvider, provider_pb.GetFileProviderRequest(provider_key="ours"))
     assert got.provider.status == "disabled"
     await refused(change(credentials=struct({"accessKeyId": ""})), CODE.INVALID_ARGUMENT, "credentials.accessKeyId")
     await refused(change(settings=struct({"bucket": "../x"})), CODE.INVALID_ARGUMENT, "settings.bucket")
-    before = struct({"bucket": "before", "endpoint": s3_endpoint})
+    before = struct({"bucket": old, "endpoint": s3_endpoint})
     await change(status="active", settings=before, credentials=both)
     assert (await client.download("a", "far")).content == b"here"
 

@@ -10,6 +10,8 @@ from tests.support.rag_client import (
 )
 from tests.support.rag_harness import CODE, Harness, refused
 
+pytestmark = pytest.mark.each_store
+
 
 async def test_a_list_is_by_key_and_paged(client: RagClient) -> None:
     keys = [f"k{number:02}" for number in range(25)]

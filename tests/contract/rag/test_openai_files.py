@@ -17,6 +17,8 @@ from tests.support.rag_client import (
 )
 from tests.support.rag_harness import CODE, Harness, refused
 
+pytestmark = pytest.mark.each_store
+
 
 async def test_openais_files(client: RagClient, harness: Harness) -> None:
     made = await client.send([form(b'{"a": 1}\n', "train.jsonl", purpose="fine-tune")], bucket="")

@@ -1,4 +1,4 @@
-"""What one project or tenant sees of another, and what scopes allow."""
+"""Isolation of projects and tenants, and token scopes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -32,7 +32,7 @@ WarmUp = Callable[[Target], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """Something that is cheap to send and would be expensive to serve, repeated by `workers` at a time."""
+    """An attack: calls that are cheap to send and would be expensive to serve, repeated by `workers` at a time."""
 
     target: str
     """`edge`, or the service that is attacked."""

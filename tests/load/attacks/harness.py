@@ -43,7 +43,7 @@ Ask = Callable[[], Awaitable[str]]
 
 @dataclass(slots=True)
 class Noticed:
-    """What the second tenant noticed."""
+    """Measurements of the second tenant."""
 
     waits: list[float] = field(default_factory=list)
     """Seconds of each call."""
@@ -66,7 +66,7 @@ class Outcome:
     answers: str
 
     def over(self) -> list[str]:
-        """What exceeds its bound."""
+        """List the measurements that exceed their bounds."""
         checks = {
             "errors": bool(self.noticed.errors),
             "wait": max(self.noticed.waits) > LONGEST_WAIT,

@@ -15,7 +15,7 @@ class Hostile:
     hides: Sequence[str] = ()
 
     def faults(self, markdown: str) -> list[str]:
-        """What is missing, out of order, or too much."""
+        """List what is missing, out of order, or too much."""
         text, at, found = " ".join(markdown.split()), 0, list[str]()
         for each in self.shows:
             there = text.find(each, at)

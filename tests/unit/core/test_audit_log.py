@@ -15,12 +15,11 @@ from core.audit.records import (
     Actor,
     AuditEntry,
     clean,
-    entry_of,
     new_entry,
-    to_document,
 )
 from core.errors import Unavailable
 from core.storage.ports import Collection, Document, Where
+from core.storage.table import from_document, to_document
 from core.tasks import Tasks
 from core.tenancy import Scope, Tenant
 from tests.support.stores import MemoryStore
@@ -84,7 +83,7 @@ def entry(outcome: str = SUCCESS, resource: str = "m", **more: Any) -> AuditEntr
 
 def test_an_entry_is_the_same_after_the_store() -> None:
     made = entry(metadata={"fields": "name"}, reason="X")
-    assert entry_of(to_document(made)) == made
+    assert from_document(AuditEntry, to_document(made)) == made
 
 
 def test_entries_of_before_there_were_more_fields_can_be_read() -> None:
@@ -102,7 +101,7 @@ def test_entries_of_before_there_were_more_fields_can_be_read() -> None:
         "ipAddress": "",
         "metadata": {"label": "ci"},
     }
-    read = entry_of(old)
+    read = from_document(AuditEntry, old)
     assert (read.actor_id, read.count, read.last_at, read.token_id, read.metadata) == (
         "u",
         1,

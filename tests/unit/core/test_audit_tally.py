@@ -1,4 +1,4 @@
-"""Counting what repeats, so that nobody can fill the audit log or keep others out of it."""
+"""Counts of repeated entries, so that nobody can fill the audit log or keep others out of it."""
 
 from dataclasses import dataclass
 from itertools import count

@@ -241,7 +241,7 @@ def test_a_secret_shows_itself_to_reveal_alone() -> None:
 
 
 def test_copies_of_settings_keep_their_secrets() -> None:
-    """Copying goes through pickling by default, which would put the mask in the secret's place."""
+    """A copy is made by pickling by default, which would put the mask in the secret's place."""
     settings = load(Outer, MINIMAL)
     assert copy.deepcopy(settings).key.reveal() == copy.copy(settings.key).reveal() == "long enough"
     assert asdict(settings)["key"].reveal() == "long enough"

@@ -21,7 +21,7 @@ class Clock:
 
 
 class Dependency:
-    """Something that answers or not, and counts how often it was asked."""
+    """A dependency that answers or not, and counts how often it was asked."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None

@@ -1,4 +1,4 @@
-"""What jobs leave in the audit log."""
+"""Entries of jobs in the audit log."""
 
 import asyncio
 from collections.abc import AsyncIterator

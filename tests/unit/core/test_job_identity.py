@@ -1,4 +1,4 @@
-"""What a running job is bound to, and the token it calls others with. With real services: tests/contract."""
+"""Context of a running job, and the token it calls others with. With real services: tests/contract."""
 
 import asyncio
 from collections.abc import AsyncIterator

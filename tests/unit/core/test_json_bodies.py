@@ -1,4 +1,4 @@
-"""What a caller is told of a JSON body that does not fit."""
+"""Errors for JSON bodies that do not fit."""
 
 from contextlib import suppress
 from typing import Any

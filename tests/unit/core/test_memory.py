@@ -1,4 +1,4 @@
-"""What the process has freed goes back to the system, and only when there may be some."""
+"""Return of freed memory to the system, only when there may be some."""
 
 import ctypes
 import subprocess

@@ -1,4 +1,4 @@
-"""What is kept in memory hears of changes."""
+"""Notices of changes to what is kept in memory."""
 
 from core.project_changes import ProjectChanges
 from core.tenancy import Project, Tenant

@@ -1,4 +1,4 @@
-"""What a driver wants to know of a provider."""
+"""Fields that a driver declares."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Rotating the key that seals credentials: `python -m services.<name> rotate-credentials`."""
+"""Rotation of the key that seals credentials: `python -m services.<name> rotate-credentials`."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Following auth: what is in force while a snapshot comes in chunks."""
+"""Trust feed: revocations in force while a snapshot comes in chunks."""
 
 import pytest
 

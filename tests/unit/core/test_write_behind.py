@@ -208,7 +208,7 @@ async def test_a_record_that_cannot_be_written_now_is_kept_though_its_batch_was_
 
 
 async def test_a_project_without_room_takes_none_from_another(store: Store) -> None:
-    """What one project could not write counted against the capacity of all."""
+    """Records that one project could not write counted against the capacity of all."""
     other = Project(Tenant("globex"), "p1")
     events = writer(store, capacity=10)
     for _ in range(30):

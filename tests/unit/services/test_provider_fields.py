@@ -1,4 +1,4 @@
-"""What tenants may write into the fields of any driver, of whichever service."""
+"""Values that tenants may write into the fields of any driver, of whichever service."""
 
 import pytest
 from hypothesis import given, settings

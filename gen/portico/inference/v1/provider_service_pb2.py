@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+portico/inference/v1/provider_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\xce\x02\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\trecord_id\x18\x02 \x01(\tR\x03_id\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\r\n\x05label\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x17\n\x0fhas_credentials\x18\x08 \x01(\x08\x12)\n\x08settings\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x08metadata\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x06\x44river\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x31\n\x06\x66ields\x18\x04 \x03(\x0b\x32!.portico.inference.v1.DriverField\"`\n\x0b\x44riverField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\";\n\x12ListDriversRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x13ListDriversResponse\x12-\n\x07\x64rivers\x18\x01 \x03(\x0b\x32\x1c.portico.inference.v1.Driver\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\"c\n\x15ListProvidersResponse\x12\x31\n\tproviders\x18\x01 \x03(\x0b\x32\x1e.portico.inference.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x12GetProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\"G\n\x13GetProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.portico.inference.v1.Provider\"\xc5\x02\n\x15\x43reateProviderRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12Q\n\x0b\x63redentials\x18\x04 \x03(\x0b\x32<.portico.inference.v1.CreateProviderRequest.CredentialsEntry\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12)\n\x08settings\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06status\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x32\n\x10\x43redentialsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"J\n\x16\x43reateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.portico.inference.v1.Provider\"\xe8\x02\n\x15UpdateProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\x05label\x18\x02 \x01(\tH\x00\x88\x01\x01\x12Q\n\x0b\x63redentials\x18\x03 \x03(\x0b\x32<.portico.inference.v1.UpdateProviderRequest.CredentialsEntry\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x01\x88\x01\x01\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06status\x18\x06 \x01(\tH\x02\x88\x01\x01\x12)\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x32\n\x10\x43redentialsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_labelB\x0e\n\x0c_descriptionB\t\n\x07_status\"J\n\x16UpdateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.portico.inference.v1.Provider\"#\n\x15\x44\x65leteProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\")\n\x16\x44\x65leteProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x32\x9a\t\n\x0fProviderService\x12\x99\x01\n\x0bListDrivers\x12(.portico.inference.v1.ListDriversRequest\x1a).portico.inference.v1.ListDriversResponse\"5\xa2\xbb\x18\r\x1a\x0bmodels:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/models/providers/drivers\x12\x97\x01\n\rListProviders\x12*.portico.inference.v1.ListProvidersRequest\x1a+.portico.inference.v1.ListProvidersResponse\"-\xa2\xbb\x18\r\x1a\x0bmodels:read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/models/providers\x12\x96\x01\n\x0bGetProvider\x12(.portico.inference.v1.GetProviderRequest\x1a).portico.inference.v1.GetProviderResponse\"2\xa2\xbb\x18\r\x1a\x0bmodels:read\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/models/providers/{id}\x12\xe1\x01\n\x0e\x43reateProvider\x12+.portico.inference.v1.CreateProviderRequest\x1a,.portico.inference.v1.CreateProviderResponse\"t\xa2\xbb\x18\x0e\x1a\x0cmodels:write\xa8\xbb\x18\xc9\x01\xba\xbb\x18:\n\x15model_provider.create\x12\x0emodel_provider\x1a\x03key\"\x0cprovider.key\x82\xd3\xe4\x93\x02\x19\"\x14/v1/models/providers:\x01*\x12\x81\x02\n\x0eUpdateProvider\x12+.portico.inference.v1.UpdateProviderRequest\x1a,.portico.inference.v1.UpdateProviderResponse\"\x93\x01\xa2\xbb\x18\x0e\x1a\x0cmodels:write\xba\xbb\x18\x39\n\x15model_provider.update\x12\x0emodel_provider\x1a\x02id\"\x0cprovider.key\x82\xd3\xe4\x93\x02>2\x19/v1/models/providers/{id}:\x01*Z\x1e\x1a\x19/v1/models/providers/{id}:\x01*\x12\xcf\x01\n\x0e\x44\x65leteProvider\x12+.portico.inference.v1.DeleteProviderRequest\x1a,.portico.inference.v1.DeleteProviderResponse\"b\xa2\xbb\x18\x0e\x1a\x0cmodels:write\xba\xbb\x18+\n\x15model_provider.delete\x12\x0emodel_provider\x1a\x02id\x82\xd3\xe4\x93\x02\x1b*\x19/v1/models/providers/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+portico/inference/v1/provider_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\x88\x03\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\trecord_id\x18\x02 \x01(\tR\x03_id\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\r\n\x05label\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x17\n\x0fhas_credentials\x18\x08 \x01(\x08\x12)\n\x08settings\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x38\n\x0c\x63\x61pabilities\x18\r \x01(\x0b\x32\".portico.inference.v1.Capabilities\x12)\n\x08metadata\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\"\n\x0c\x43\x61pabilities\x12\x12\n\ncategories\x18\x01 \x03(\t\"\xa5\x01\n\x06\x44river\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x31\n\x06\x66ields\x18\x04 \x03(\x0b\x32!.portico.inference.v1.DriverField\x12\x38\n\x0c\x63\x61pabilities\x18\x05 \x01(\x0b\x32\".portico.inference.v1.Capabilities\"`\n\x0b\x44riverField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\";\n\x12ListDriversRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x13ListDriversResponse\x12-\n\x07\x64rivers\x18\x01 \x03(\x0b\x32\x1c.portico.inference.v1.Driver\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\"c\n\x15ListProvidersResponse\x12\x31\n\tproviders\x18\x01 \x03(\x0b\x32\x1e.portico.inference.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x12GetProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\"G\n\x13GetProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.portico.inference.v1.Provider\"\xc5\x02\n\x15\x43reateProviderRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12Q\n\x0b\x63redentials\x18\x04 \x03(\x0b\x32<.portico.inference.v1.CreateProviderRequest.CredentialsEntry\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12)\n\x08settings\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06status\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x32\n\x10\x43redentialsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"J\n\x16\x43reateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.portico.inference.v1.Provider\"\xe8\x02\n\x15UpdateProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\x05label\x18\x02 \x01(\tH\x00\x88\x01\x01\x12Q\n\x0b\x63redentials\x18\x03 \x03(\x0b\x32<.portico.inference.v1.UpdateProviderRequest.CredentialsEntry\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x01\x88\x01\x01\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06status\x18\x06 \x01(\tH\x02\x88\x01\x01\x12)\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a\x32\n\x10\x43redentialsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_labelB\x0e\n\x0c_descriptionB\t\n\x07_status\"J\n\x16UpdateProviderResponse\x12\x30\n\x08provider\x18\x01 \x01(\x0b\x32\x1e.portico.inference.v1.Provider\"#\n\x15\x44\x65leteProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\")\n\x16\x44\x65leteProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x32\x9a\t\n\x0fProviderService\x12\x99\x01\n\x0bListDrivers\x12(.portico.inference.v1.ListDriversRequest\x1a).portico.inference.v1.ListDriversResponse\"5\xa2\xbb\x18\r\x1a\x0bmodels:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/models/providers/drivers\x12\x97\x01\n\rListProviders\x12*.portico.inference.v1.ListProvidersRequest\x1a+.portico.inference.v1.ListProvidersResponse\"-\xa2\xbb\x18\r\x1a\x0bmodels:read\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/models/providers\x12\x96\x01\n\x0bGetProvider\x12(.portico.inference.v1.GetProviderRequest\x1a).portico.inference.v1.GetProviderResponse\"2\xa2\xbb\x18\r\x1a\x0bmodels:read\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/models/providers/{id}\x12\xe1\x01\n\x0e\x43reateProvider\x12+.portico.inference.v1.CreateProviderRequest\x1a,.portico.inference.v1.CreateProviderResponse\"t\xa2\xbb\x18\x0e\x1a\x0cmodels:write\xa8\xbb\x18\xc9\x01\xba\xbb\x18:\n\x15model_provider.create\x12\x0emodel_provider\x1a\x03key\"\x0cprovider.key\x82\xd3\xe4\x93\x02\x19\"\x14/v1/models/providers:\x01*\x12\x81\x02\n\x0eUpdateProvider\x12+.portico.inference.v1.UpdateProviderRequest\x1a,.portico.inference.v1.UpdateProviderResponse\"\x93\x01\xa2\xbb\x18\x0e\x1a\x0cmodels:write\xba\xbb\x18\x39\n\x15model_provider.update\x12\x0emodel_provider\x1a\x02id\"\x0cprovider.key\x82\xd3\xe4\x93\x02>2\x19/v1/models/providers/{id}:\x01*Z\x1e\x1a\x19/v1/models/providers/{id}:\x01*\x12\xcf\x01\n\x0e\x44\x65leteProvider\x12+.portico.inference.v1.DeleteProviderRequest\x1a,.portico.inference.v1.DeleteProviderResponse\"b\xa2\xbb\x18\x0e\x1a\x0cmodels:write\xba\xbb\x18+\n\x15model_provider.delete\x12\x0emodel_provider\x1a\x02id\x82\xd3\xe4\x93\x02\x1b*\x19/v1/models/providers/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,39 +52,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._serialized_options = b'\242\273\030\016\032\014models:write\272\273\030+\n\025model_provider.delete\022\016model_provider\032\002id\202\323\344\223\002\033*\031/v1/models/providers/{id}'
   _globals['_PROVIDER']._serialized_start=195
-  _globals['_PROVIDER']._serialized_end=529
-  _globals['_DRIVER']._serialized_start=531
-  _globals['_DRIVER']._serialized_end=638
-  _globals['_DRIVERFIELD']._serialized_start=640
-  _globals['_DRIVERFIELD']._serialized_end=736
-  _globals['_LISTDRIVERSREQUEST']._serialized_start=738
-  _globals['_LISTDRIVERSREQUEST']._serialized_end=797
-  _globals['_LISTDRIVERSRESPONSE']._serialized_start=799
-  _globals['_LISTDRIVERSRESPONSE']._serialized_end=892
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=894
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=987
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=989
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1088
-  _globals['_GETPROVIDERREQUEST']._serialized_start=1090
-  _globals['_GETPROVIDERREQUEST']._serialized_end=1122
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=1124
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=1195
-  _globals['_CREATEPROVIDERREQUEST']._serialized_start=1198
-  _globals['_CREATEPROVIDERREQUEST']._serialized_end=1523
-  _globals['_CREATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_start=1473
-  _globals['_CREATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_end=1523
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=1525
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=1599
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=1602
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=1962
-  _globals['_UPDATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_start=1473
-  _globals['_UPDATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_end=1523
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=1964
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=2038
-  _globals['_DELETEPROVIDERREQUEST']._serialized_start=2040
-  _globals['_DELETEPROVIDERREQUEST']._serialized_end=2075
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=2077
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=2118
-  _globals['_PROVIDERSERVICE']._serialized_start=2121
-  _globals['_PROVIDERSERVICE']._serialized_end=3299
+  _globals['_PROVIDER']._serialized_end=587
+  _globals['_CAPABILITIES']._serialized_start=589
+  _globals['_CAPABILITIES']._serialized_end=623
+  _globals['_DRIVER']._serialized_start=626
+  _globals['_DRIVER']._serialized_end=791
+  _globals['_DRIVERFIELD']._serialized_start=793
+  _globals['_DRIVERFIELD']._serialized_end=889
+  _globals['_LISTDRIVERSREQUEST']._serialized_start=891
+  _globals['_LISTDRIVERSREQUEST']._serialized_end=950
+  _globals['_LISTDRIVERSRESPONSE']._serialized_start=952
+  _globals['_LISTDRIVERSRESPONSE']._serialized_end=1045
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1047
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1140
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1142
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1241
+  _globals['_GETPROVIDERREQUEST']._serialized_start=1243
+  _globals['_GETPROVIDERREQUEST']._serialized_end=1275
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=1277
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=1348
+  _globals['_CREATEPROVIDERREQUEST']._serialized_start=1351
+  _globals['_CREATEPROVIDERREQUEST']._serialized_end=1676
+  _globals['_CREATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_start=1626
+  _globals['_CREATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_end=1676
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=1678
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=1752
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=1755
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=2115
+  _globals['_UPDATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_start=1626
+  _globals['_UPDATEPROVIDERREQUEST_CREDENTIALSENTRY']._serialized_end=1676
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=2117
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=2191
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=2193
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=2228
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=2230
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=2271
+  _globals['_PROVIDERSERVICE']._serialized_start=2274
+  _globals['_PROVIDERSERVICE']._serialized_end=3452
 # @@protoc_insertion_point(module_scope)

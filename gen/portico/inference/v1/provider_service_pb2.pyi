@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Provider(_message.Message):
-    __slots__ = ("id", "record_id", "key", "driver", "label", "description", "status", "has_credentials", "settings", "metadata", "created_at", "updated_at")
+    __slots__ = ("id", "record_id", "key", "driver", "label", "description", "status", "has_credentials", "settings", "capabilities", "metadata", "created_at", "updated_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     RECORD_ID_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class Provider(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     HAS_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -35,22 +36,31 @@ class Provider(_message.Message):
     status: str
     has_credentials: bool
     settings: _struct_pb2.Struct
+    capabilities: Capabilities
     metadata: _struct_pb2.Struct
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., key: _Optional[str] = ..., driver: _Optional[str] = ..., label: _Optional[str] = ..., description: _Optional[str] = ..., status: _Optional[str] = ..., has_credentials: _Optional[bool] = ..., settings: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., key: _Optional[str] = ..., driver: _Optional[str] = ..., label: _Optional[str] = ..., description: _Optional[str] = ..., status: _Optional[str] = ..., has_credentials: _Optional[bool] = ..., settings: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Capabilities(_message.Message):
+    __slots__ = ("categories",)
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    categories: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, categories: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Driver(_message.Message):
-    __slots__ = ("id", "label", "description", "fields")
+    __slots__ = ("id", "label", "description", "fields", "capabilities")
     ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     FIELDS_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     id: str
     label: str
     description: str
     fields: _containers.RepeatedCompositeFieldContainer[DriverField]
-    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., description: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[DriverField, _Mapping]]] = ...) -> None: ...
+    capabilities: Capabilities
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., description: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[DriverField, _Mapping]]] = ..., capabilities: _Optional[_Union[Capabilities, _Mapping]] = ...) -> None: ...
 
 class DriverField(_message.Message):
     __slots__ = ("name", "label", "scope", "required", "description")

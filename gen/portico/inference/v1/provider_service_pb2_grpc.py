@@ -72,7 +72,7 @@ class ProviderServiceServicer:
     """
 
     def ListDrivers(self, request, context):
-        """The drivers there are, and the fields that each wants.
+        """The drivers there are, the fields that each wants, and what can be done with each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%portico/rag/v1/provider_service.proto\x12\x0eportico.rag.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\xd2\x02\n\x0c\x46ileProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\trecord_id\x18\x02 \x01(\tR\x03_id\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\r\n\x05label\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x17\n\x0fhas_credentials\x18\x08 \x01(\x08\x12)\n\x08settings\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x08metadata\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\nFileDriver\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1f.portico.rag.v1.FileDriverField\"d\n\x0f\x46ileDriverField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\"?\n\x16ListFileDriversRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x17ListFileDriversResponse\x12+\n\x07\x64rivers\x18\x01 \x03(\x0b\x32\x1a.portico.rag.v1.FileDriver\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x18ListFileProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\"e\n\x19ListFileProvidersResponse\x12/\n\tproviders\x18\x01 \x03(\x0b\x32\x1c.portico.rag.v1.FileProvider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16GetFileProviderRequest\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\"I\n\x17GetFileProviderResponse\x12.\n\x08provider\x18\x01 \x01(\x0b\x32\x1c.portico.rag.v1.FileProvider\"\xf0\x01\n\x19\x43reateFileProviderRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12,\n\x0b\x63redentials\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12)\n\x08settings\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06status\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"L\n\x1a\x43reateFileProviderResponse\x12.\n\x08provider\x18\x01 \x01(\x0b\x32\x1c.portico.rag.v1.FileProvider\"\x9d\x02\n\x19UpdateFileProviderRequest\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\x12\x12\n\x05label\x18\x02 \x01(\tH\x00\x88\x01\x01\x12,\n\x0b\x63redentials\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x01\x88\x01\x01\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06status\x18\x06 \x01(\tH\x02\x88\x01\x01\x12)\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructB\x08\n\x06_labelB\x0e\n\x0c_descriptionB\t\n\x07_status\"L\n\x1aUpdateFileProviderResponse\x12.\n\x08provider\x18\x01 \x01(\x0b\x32\x1c.portico.rag.v1.FileProvider\"1\n\x19\x44\x65leteFileProviderRequest\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\"-\n\x1a\x44\x65leteFileProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x32\x9e\t\n\x13\x46ileProviderService\x12\x97\x01\n\x0fListFileDrivers\x12&.portico.rag.v1.ListFileDriversRequest\x1a\'.portico.rag.v1.ListFileDriversResponse\"3\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/files/providers/drivers\x12\x95\x01\n\x11ListFileProviders\x12(.portico.rag.v1.ListFileProvidersRequest\x1a).portico.rag.v1.ListFileProvidersResponse\"+\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/files/providers\x12\x9e\x01\n\x0fGetFileProvider\x12&.portico.rag.v1.GetFileProviderRequest\x1a\'.portico.rag.v1.GetFileProviderResponse\":\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02$\x12\"/v1/files/providers/{provider_key}\x12\xdd\x01\n\x12\x43reateFileProvider\x12).portico.rag.v1.CreateFileProviderRequest\x1a*.portico.rag.v1.CreateFileProviderResponse\"p\xa2\xbb\x18\r\x1a\x0b\x66iles:admin\xa8\xbb\x18\xc9\x01\xba\xbb\x18\x38\n\x14\x66ile_provider.create\x12\rfile_provider\x1a\x03key\"\x0cprovider.key\x82\xd3\xe4\x93\x02\x18\"\x13/v1/files/providers:\x01*\x12\xf1\x01\n\x12UpdateFileProvider\x12).portico.rag.v1.UpdateFileProviderRequest\x1a*.portico.rag.v1.UpdateFileProviderResponse\"\x83\x01\xa2\xbb\x18\r\x1a\x0b\x66iles:admin\xba\xbb\x18\x41\n\x14\x66ile_provider.update\x12\rfile_provider\x1a\x0cprovider_key\"\x0cprovider.key\x82\xd3\xe4\x93\x02\'2\"/v1/files/providers/{provider_key}:\x01*\x12\xdf\x01\n\x12\x44\x65leteFileProvider\x12).portico.rag.v1.DeleteFileProviderRequest\x1a*.portico.rag.v1.DeleteFileProviderResponse\"r\xa2\xbb\x18\r\x1a\x0b\x66iles:admin\xba\xbb\x18\x33\n\x14\x66ile_provider.delete\x12\rfile_provider\x1a\x0cprovider_key\x82\xd3\xe4\x93\x02$*\"/v1/files/providers/{provider_key}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%portico/rag/v1/provider_service.proto\x12\x0eportico.rag.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\"\x8a\x03\n\x0c\x46ileProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\trecord_id\x18\x02 \x01(\tR\x03_id\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\r\n\x05label\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x17\n\x0fhas_credentials\x18\x08 \x01(\x08\x12)\n\x08settings\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x36\n\x0c\x63\x61pabilities\x18\r \x01(\x0b\x32 .portico.rag.v1.FileCapabilities\x12)\n\x08metadata\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x10\x46ileCapabilities\x12\x16\n\x0emax_file_bytes\x18\x01 \x01(\x01\"\xa5\x01\n\nFileDriver\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1f.portico.rag.v1.FileDriverField\x12\x36\n\x0c\x63\x61pabilities\x18\x05 \x01(\x0b\x32 .portico.rag.v1.FileCapabilities\"d\n\x0f\x46ileDriverField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\"?\n\x16ListFileDriversRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x17ListFileDriversResponse\x12+\n\x07\x64rivers\x18\x01 \x03(\x0b\x32\x1a.portico.rag.v1.FileDriver\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x18ListFileProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\"e\n\x19ListFileProvidersResponse\x12/\n\tproviders\x18\x01 \x03(\x0b\x32\x1c.portico.rag.v1.FileProvider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16GetFileProviderRequest\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\"I\n\x17GetFileProviderResponse\x12.\n\x08provider\x18\x01 \x01(\x0b\x32\x1c.portico.rag.v1.FileProvider\"\xf0\x01\n\x19\x43reateFileProviderRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12,\n\x0b\x63redentials\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12)\n\x08settings\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06status\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"L\n\x1a\x43reateFileProviderResponse\x12.\n\x08provider\x18\x01 \x01(\x0b\x32\x1c.portico.rag.v1.FileProvider\"\x9d\x02\n\x19UpdateFileProviderRequest\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\x12\x12\n\x05label\x18\x02 \x01(\tH\x00\x88\x01\x01\x12,\n\x0b\x63redentials\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x01\x88\x01\x01\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06status\x18\x06 \x01(\tH\x02\x88\x01\x01\x12)\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructB\x08\n\x06_labelB\x0e\n\x0c_descriptionB\t\n\x07_status\"L\n\x1aUpdateFileProviderResponse\x12.\n\x08provider\x18\x01 \x01(\x0b\x32\x1c.portico.rag.v1.FileProvider\"1\n\x19\x44\x65leteFileProviderRequest\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\"-\n\x1a\x44\x65leteFileProviderResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x32\xc7\t\n\x13\x46ileProviderService\x12\x97\x01\n\x0fListFileDrivers\x12&.portico.rag.v1.ListFileDriversRequest\x1a\'.portico.rag.v1.ListFileDriversResponse\"3\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/files/providers/drivers\x12\x95\x01\n\x11ListFileProviders\x12(.portico.rag.v1.ListFileProvidersRequest\x1a).portico.rag.v1.ListFileProvidersResponse\"+\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/files/providers\x12\x9e\x01\n\x0fGetFileProvider\x12&.portico.rag.v1.GetFileProviderRequest\x1a\'.portico.rag.v1.GetFileProviderResponse\":\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02$\x12\"/v1/files/providers/{provider_key}\x12\xdd\x01\n\x12\x43reateFileProvider\x12).portico.rag.v1.CreateFileProviderRequest\x1a*.portico.rag.v1.CreateFileProviderResponse\"p\xa2\xbb\x18\r\x1a\x0b\x66iles:admin\xa8\xbb\x18\xc9\x01\xba\xbb\x18\x38\n\x14\x66ile_provider.create\x12\rfile_provider\x1a\x03key\"\x0cprovider.key\x82\xd3\xe4\x93\x02\x18\"\x13/v1/files/providers:\x01*\x12\x9a\x02\n\x12UpdateFileProvider\x12).portico.rag.v1.UpdateFileProviderRequest\x1a*.portico.rag.v1.UpdateFileProviderResponse\"\xac\x01\xa2\xbb\x18\r\x1a\x0b\x66iles:admin\xba\xbb\x18\x41\n\x14\x66ile_provider.update\x12\rfile_provider\x1a\x0cprovider_key\"\x0cprovider.key\x82\xd3\xe4\x93\x02P2\"/v1/files/providers/{provider_key}:\x01*Z\'\x1a\"/v1/files/providers/{provider_key}:\x01*\x12\xdf\x01\n\x12\x44\x65leteFileProvider\x12).portico.rag.v1.DeleteFileProviderRequest\x1a*.portico.rag.v1.DeleteFileProviderResponse\"r\xa2\xbb\x18\r\x1a\x0b\x66iles:admin\xba\xbb\x18\x33\n\x14\x66ile_provider.delete\x12\rfile_provider\x1a\x0cprovider_key\x82\xd3\xe4\x93\x02$*\"/v1/files/providers/{provider_key}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,39 +44,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILEPROVIDERSERVICE'].methods_by_name['CreateFileProvider']._loaded_options = None
   _globals['_FILEPROVIDERSERVICE'].methods_by_name['CreateFileProvider']._serialized_options = b'\242\273\030\r\032\013files:admin\250\273\030\311\001\272\273\0308\n\024file_provider.create\022\rfile_provider\032\003key\"\014provider.key\202\323\344\223\002\030\"\023/v1/files/providers:\001*'
   _globals['_FILEPROVIDERSERVICE'].methods_by_name['UpdateFileProvider']._loaded_options = None
-  _globals['_FILEPROVIDERSERVICE'].methods_by_name['UpdateFileProvider']._serialized_options = b'\242\273\030\r\032\013files:admin\272\273\030A\n\024file_provider.update\022\rfile_provider\032\014provider_key\"\014provider.key\202\323\344\223\002\'2\"/v1/files/providers/{provider_key}:\001*'
+  _globals['_FILEPROVIDERSERVICE'].methods_by_name['UpdateFileProvider']._serialized_options = b'\242\273\030\r\032\013files:admin\272\273\030A\n\024file_provider.update\022\rfile_provider\032\014provider_key\"\014provider.key\202\323\344\223\002P2\"/v1/files/providers/{provider_key}:\001*Z\'\032\"/v1/files/providers/{provider_key}:\001*'
   _globals['_FILEPROVIDERSERVICE'].methods_by_name['DeleteFileProvider']._loaded_options = None
   _globals['_FILEPROVIDERSERVICE'].methods_by_name['DeleteFileProvider']._serialized_options = b'\242\273\030\r\032\013files:admin\272\273\0303\n\024file_provider.delete\022\rfile_provider\032\014provider_key\202\323\344\223\002$*\"/v1/files/providers/{provider_key}'
   _globals['_FILEPROVIDER']._serialized_start=183
-  _globals['_FILEPROVIDER']._serialized_end=521
-  _globals['_FILEDRIVER']._serialized_start=523
-  _globals['_FILEDRIVER']._serialized_end=632
-  _globals['_FILEDRIVERFIELD']._serialized_start=634
-  _globals['_FILEDRIVERFIELD']._serialized_end=734
-  _globals['_LISTFILEDRIVERSREQUEST']._serialized_start=736
-  _globals['_LISTFILEDRIVERSREQUEST']._serialized_end=799
-  _globals['_LISTFILEDRIVERSRESPONSE']._serialized_start=801
-  _globals['_LISTFILEDRIVERSRESPONSE']._serialized_end=896
-  _globals['_LISTFILEPROVIDERSREQUEST']._serialized_start=898
-  _globals['_LISTFILEPROVIDERSREQUEST']._serialized_end=995
-  _globals['_LISTFILEPROVIDERSRESPONSE']._serialized_start=997
-  _globals['_LISTFILEPROVIDERSRESPONSE']._serialized_end=1098
-  _globals['_GETFILEPROVIDERREQUEST']._serialized_start=1100
-  _globals['_GETFILEPROVIDERREQUEST']._serialized_end=1146
-  _globals['_GETFILEPROVIDERRESPONSE']._serialized_start=1148
-  _globals['_GETFILEPROVIDERRESPONSE']._serialized_end=1221
-  _globals['_CREATEFILEPROVIDERREQUEST']._serialized_start=1224
-  _globals['_CREATEFILEPROVIDERREQUEST']._serialized_end=1464
-  _globals['_CREATEFILEPROVIDERRESPONSE']._serialized_start=1466
-  _globals['_CREATEFILEPROVIDERRESPONSE']._serialized_end=1542
-  _globals['_UPDATEFILEPROVIDERREQUEST']._serialized_start=1545
-  _globals['_UPDATEFILEPROVIDERREQUEST']._serialized_end=1830
-  _globals['_UPDATEFILEPROVIDERRESPONSE']._serialized_start=1832
-  _globals['_UPDATEFILEPROVIDERRESPONSE']._serialized_end=1908
-  _globals['_DELETEFILEPROVIDERREQUEST']._serialized_start=1910
-  _globals['_DELETEFILEPROVIDERREQUEST']._serialized_end=1959
-  _globals['_DELETEFILEPROVIDERRESPONSE']._serialized_start=1961
-  _globals['_DELETEFILEPROVIDERRESPONSE']._serialized_end=2006
-  _globals['_FILEPROVIDERSERVICE']._serialized_start=2009
-  _globals['_FILEPROVIDERSERVICE']._serialized_end=3191
+  _globals['_FILEPROVIDER']._serialized_end=577
+  _globals['_FILECAPABILITIES']._serialized_start=579
+  _globals['_FILECAPABILITIES']._serialized_end=621
+  _globals['_FILEDRIVER']._serialized_start=624
+  _globals['_FILEDRIVER']._serialized_end=789
+  _globals['_FILEDRIVERFIELD']._serialized_start=791
+  _globals['_FILEDRIVERFIELD']._serialized_end=891
+  _globals['_LISTFILEDRIVERSREQUEST']._serialized_start=893
+  _globals['_LISTFILEDRIVERSREQUEST']._serialized_end=956
+  _globals['_LISTFILEDRIVERSRESPONSE']._serialized_start=958
+  _globals['_LISTFILEDRIVERSRESPONSE']._serialized_end=1053
+  _globals['_LISTFILEPROVIDERSREQUEST']._serialized_start=1055
+  _globals['_LISTFILEPROVIDERSREQUEST']._serialized_end=1152
+  _globals['_LISTFILEPROVIDERSRESPONSE']._serialized_start=1154
+  _globals['_LISTFILEPROVIDERSRESPONSE']._serialized_end=1255
+  _globals['_GETFILEPROVIDERREQUEST']._serialized_start=1257
+  _globals['_GETFILEPROVIDERREQUEST']._serialized_end=1303
+  _globals['_GETFILEPROVIDERRESPONSE']._serialized_start=1305
+  _globals['_GETFILEPROVIDERRESPONSE']._serialized_end=1378
+  _globals['_CREATEFILEPROVIDERREQUEST']._serialized_start=1381
+  _globals['_CREATEFILEPROVIDERREQUEST']._serialized_end=1621
+  _globals['_CREATEFILEPROVIDERRESPONSE']._serialized_start=1623
+  _globals['_CREATEFILEPROVIDERRESPONSE']._serialized_end=1699
+  _globals['_UPDATEFILEPROVIDERREQUEST']._serialized_start=1702
+  _globals['_UPDATEFILEPROVIDERREQUEST']._serialized_end=1987
+  _globals['_UPDATEFILEPROVIDERRESPONSE']._serialized_start=1989
+  _globals['_UPDATEFILEPROVIDERRESPONSE']._serialized_end=2065
+  _globals['_DELETEFILEPROVIDERREQUEST']._serialized_start=2067
+  _globals['_DELETEFILEPROVIDERREQUEST']._serialized_end=2116
+  _globals['_DELETEFILEPROVIDERRESPONSE']._serialized_start=2118
+  _globals['_DELETEFILEPROVIDERRESPONSE']._serialized_end=2163
+  _globals['_FILEPROVIDERSERVICE']._serialized_start=2166
+  _globals['_FILEPROVIDERSERVICE']._serialized_end=3389
 # @@protoc_insertion_point(module_scope)

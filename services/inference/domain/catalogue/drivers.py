@@ -11,9 +11,11 @@ from core.providers.drivers import Field, Host, Values, whole_number
 from services.inference.ports import Endpoint
 
 ECHO = "echo"
-OPENAI = "openai"
-"""The wire format; see `codecs/formats.py`."""
+OPENAI, ANTHROPIC = "openai", "anthropic"
+"""The wire formats; see `codecs/formats.py`."""
 MAX_DELAY_MS = 10_000
+_ANTHROPIC_URL = "https://api.anthropic.com"
+_ANTHROPIC_VERSION = "2023-06-01"
 _OPENAI_URL = "https://api.openai.com/v1"
 _AZURE_VERSION = "2024-10-21"
 
@@ -97,6 +99,20 @@ def _azure_paths(settings: Values, model_id: str) -> tuple[str, str]:
     return f"{base}/chat/completions?api-version={version}", f"{base}/embeddings?api-version={version}"
 
 
+def _anthropic_endpoint(settings: Values, credentials: Values) -> Endpoint:
+    """The base URL may end in /v1, as some SDKs write it."""
+    version = settings.get("anthropicVersion", _ANTHROPIC_VERSION)
+    headers = [("x-api-key", credentials["apiKey"]), ("anthropic-version", version)]
+    if "anthropicBeta" in settings:
+        headers.append(("anthropic-beta", settings["anthropicBeta"]))
+    url = settings.get("baseUrl", _ANTHROPIC_URL).rstrip("/").removesuffix("/v1")
+    return Endpoint(url, tuple(headers))
+
+
+def _anthropic_paths(settings: Values, model_id: str) -> tuple[str, str]:
+    return "/v1/messages", ""
+
+
 _ORGANIZATION = Field("organization", "Organization", "Sent as OpenAI-Organization.")
 _BASE_URL = Field("baseUrl", "Base URL", f"Default: {_OPENAI_URL}.", check=_check_url, destination=True)
 _API_KEY = Field("apiKey", "API key", "Sent as a bearer token.", secret=True, required=True)
@@ -152,6 +168,21 @@ DRIVERS: dict[str, ModelDriver] = {
             ),
             _azure_endpoint,
             _azure_paths,
+            hosts=_base_url_hosts,
+        ),
+        ModelDriver(
+            "anthropic",
+            "Anthropic",
+            "Claude over Anthropic's own API, or any server that speaks its Messages API.",
+            (
+                Field("apiKey", "API key", "Sent as x-api-key.", secret=True, required=True),
+                Field("baseUrl", "Base URL", f"Default: {_ANTHROPIC_URL}.", check=_check_url, destination=True),
+                Field("anthropicVersion", "API version", f"Default: {_ANTHROPIC_VERSION}."),
+                Field("anthropicBeta", "Beta features", "Sent as anthropic-beta; separated by commas."),
+            ),
+            _anthropic_endpoint,
+            _anthropic_paths,
+            ANTHROPIC,
             hosts=_base_url_hosts,
         ),
         ModelDriver(

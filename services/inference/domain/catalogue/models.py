@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -20,7 +20,10 @@ from core.storage.ports import Cond, DocumentStore, Op
 from core.storage.references import referring
 from core.storage.table import Record, Table
 from core.tenancy import Project
+from services.inference.domain.catalogue import dynamic_settings, routing_settings
+from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
 from services.inference.domain.catalogue.providers import ModelProviders
+from services.inference.domain.catalogue.routing_settings import RoutingSettings, TargetSettings
 from services.inference.domain.tables import MODELS
 
 LLM, EMBEDDING = "llm", "embedding"
@@ -51,6 +54,10 @@ class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
     unsupported_params: tuple[str, ...] = ()
     disable_streaming_with_tools: bool = False
     timeout: float = 0.0
+    routing: RoutingSettings | None = None
+    """None: the model's own provider serves all calls."""
+    dynamic: DynamicSettings | None = None
+    """Not None: the model has no provider of its own, and chooses another model for each call."""
 
 
 class Pricing(msgspec.Struct, frozen=True):
@@ -151,6 +158,8 @@ class ModelPage:
     next_token: str = ""
 
     def usable(self, model: Model) -> bool:
+        if model.settings.dynamic is not None:
+            return True
         provider = self.providers.get(model.provider_key)
         if provider is None or model.category not in USABLE:
             return False
@@ -166,25 +175,29 @@ class Models:
     ) -> None:
         self._table = Table(store, MODELS, Model)
         self._providers = providers
-        self._references = {"providerKey": self._check_provider, **(references or {})}
+        self._references = references or {}
         self.changes = ProjectChanges()
 
-    async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider]:
-        """Create a model. Raises Conflict (the key), NotFound (the provider), InvalidInput."""
+    async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider | None]:
+        """Create a model; a dynamic one has no provider. Raises Conflict (the key), NotFound (a provider or model that
+        it names), InvalidInput."""
         name = fields.text("name", new.name, at_least=1, at_most=200)
         if new.key and not is_key(new.key):
             raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -.", field="key")
-        provider = await self._open_provider(project, new.provider_key)
+        settings = _checked_settings(new.settings)
+        dynamic = settings.dynamic is not None
+        provider = None if dynamic else await self._open_provider(project, new.provider_key)
+        await self._check_named(project, settings, new.key)
         now = time.time()
         model = Model(
             id=f"mdl_{uuid4().hex}",
             key=new.key,
             name=name,
             category=fields.one_of("category", new.category, CATEGORIES),
-            provider_key=provider.key,
-            model_id=fields.text("modelId", new.model_id, at_least=1, at_most=256),
+            provider_key="" if provider is None else provider.key,
+            model_id=fields.text("modelId", new.model_id, at_least=0 if dynamic else 1, at_most=256),
             description=fields.text("description", new.description, at_most=2000),
-            settings=_checked_settings(new.settings),
+            settings=settings,
             pricing=_checked_pricing(new.pricing),
             capabilities=_checked_capabilities(new.capabilities),
             metadata=fields.small_json("metadata", new.metadata),
@@ -194,13 +207,13 @@ class Models:
             output_guardrail_key=new.output_guardrail_key,
             pii_policy_key=new.pii_policy_key,
         )
-        await self._check_references(project, model, self._references)
+        await self._check_referred(project, model)
         stem = fields.slug(name, "model", 120)
         created = await referring(
             lambda: insert_with_key(
                 self._table, project, lambda key: msgspec.structs.replace(model, key=key), model.key, stem
             ),
-            check=lambda made: self._check_references(project, made, self._references),
+            check=lambda made: self._check_referred(project, made),
             undo=lambda made: self._table.delete(project, made.id),
         )
         self.changes.publish(project)
@@ -240,7 +253,13 @@ class Models:
         fresh = await self._changes_of(project, changes)
         for _ in range(_ATTEMPTS):
             old = await self.get(project, id)
-            updated = await self._change(project, old, fresh)
+            _check_kind(old, changes)
+            if "settings" in fresh:
+                await self._check_named(project, fresh["settings"], old.key)
+            if _REFERRING.isdisjoint(fresh):
+                updated = await self._table.update(project, old.id, **fresh)
+            else:
+                updated = await self._move(project, old, fresh)
             if updated is not None:
                 self.changes.publish(project)
                 return updated
@@ -254,35 +273,51 @@ class Models:
         self.changes.publish(project)
 
     async def count_on(self, project: Project, provider: Provider) -> int:
-        return await self._table.count(project, {"providerKey": provider.key})
+        """How many models have calls go to the provider."""
+        used = 0
+        async for model in self._table.scan(project):
+            used += provider.key in provider_keys(model)
+        return used
 
-    async def _change(self, project: Project, old: Model, fresh: Mapping[str, Any]) -> Model | None:
-        """Change a model. It refers to what it referred to before where what it refers to now is being deleted."""
-        changed = msgspec.structs.replace(old, **fresh)
-        moved = [name for name in self._references if _named(old, name) != _named(changed, name)]
-        if not moved:
-            return await self._table.update(project, old.id, **fresh)
-        await self._check_references(project, changed, moved)
+    async def _move(self, project: Project, old: Model, fresh: Mapping[str, Any]) -> Model | None:
+        """Change a model and what it refers to. It moves back where something of it is being deleted."""
+        await self._check_referred(project, msgspec.structs.replace(old, **fresh))
 
         async def move_back(_: Model | None) -> None:
-            where = {name: _named(changed, name) for name in moved}
-            await self._table.set_fields(project, old.id, {name: _named(old, name) for name in moved}, where=where)
+            where = {"providerKey": fresh.get("provider_key", old.provider_key)}
+            before = {name: getattr(old, name) for name in _REFERRING & fresh.keys()}
+            await self._table.update(project, old.id, where=where, **before)
             self.changes.publish(project)
 
         return await referring(
             lambda: self._table.update(project, old.id, **fresh),
-            check=lambda _: self._check_references(project, changed, moved),
+            check=lambda made: self._check_referred(project, made),
             undo=move_back,
         )
 
-    async def _check_references(self, project: Project, model: Model, names: Iterable[str]) -> None:
-        """Raises NotFound, naming the field."""
-        for name in names:
-            if key := _named(model, name):
-                await self._references[name](project, key, name)
+    async def _check_referred(self, project: Project, model: Model | None) -> None:
+        """Raises NotFound where a record that the model refers to is gone or going."""
+        if model is None:
+            return
+        for key in provider_keys(model):
+            await self._open_provider(project, key)
+        for name, check in self._references.items():
+            if key := getattr(model, _FIELDS[name]):
+                await check(project, key, name)
 
-    async def _check_provider(self, project: Project, key: str, field: str) -> None:
-        await self._open_provider(project, key)
+    async def _check_named(self, project: Project, settings: ModelSettings, own_key: str) -> None:
+        """Check the providers and models that settings name. Raises NotFound, InvalidInput."""
+        for key in settings.routing.provider_keys() if settings.routing else ():
+            provider = await self._providers.get(project, key, field="settings.routing")
+            provider.check_open()
+        for path, key in settings.dynamic.model_keys() if settings.dynamic else ():
+            if key == own_key:
+                raise InvalidInput(f"{path} must be another model than the dynamic one.", field=path)
+            model = await self.by_key(project, key)
+            if model is None:
+                raise NotFound(f"There is no model {key[:128]} in this project.", reason="MODEL_NOT_FOUND", field=path)
+            if model.category != LLM:
+                raise InvalidInput(f"{path} must be a model of the category {LLM}.", field=path)
 
     async def _open_provider(self, project: Project, key: str) -> Provider:
         provider = await self._providers.get(project, key)
@@ -313,12 +348,36 @@ class Models:
         return fresh
 
 
-def _named(model: Model, name: str) -> str:
-    """A field by its name in JSON."""
-    return str(getattr(model, _FIELDS[name]))
-
-
 _FIELDS = dict(zip(Model.__struct_encode_fields__, Model.__struct_fields__, strict=True))
+"""The fields of a model by their names in JSON."""
+_REFERRING = frozenset({"provider_key", "settings", "input_guardrail_key", "output_guardrail_key", "pii_policy_key"})
+
+
+def target_settings(model: Model) -> list[TargetSettings]:
+    """The model's own provider, and its further targets."""
+    routing, key, id = model.settings.routing, model.provider_key, model.model_id
+    if routing is None:
+        return [TargetSettings(key, id)]
+    own = TargetSettings(key, id, routing.weight, routing.priority, 0.0, routing.first_token_timeout)
+    return [own, *routing.targets]
+
+
+def provider_keys(model: Model) -> set[str]:
+    """The providers that the model's calls may go to."""
+    routing = model.settings.routing
+    return {model.provider_key, *(routing.provider_keys() if routing else ())} - {""}
+
+
+def _check_kind(old: Model, changes: ModelChanges) -> None:
+    """A dynamic model stays one, and has neither provider nor modelId. Raises InvalidInput."""
+    was = old.settings.dynamic is not None
+    if changes.settings is not None and was != (changes.settings.dynamic is not None):
+        raise InvalidInput(
+            "settings.dynamic must be given for a dynamic model, and for no other.", field="settings.dynamic"
+        )
+    for name, value in (("providerKey", changes.provider_key), ("modelId", changes.model_id)):
+        if was and value:
+            raise InvalidInput(f"A dynamic model has no {name}.", field=name)
 
 
 def is_key(text: str) -> bool:
@@ -342,6 +401,12 @@ def _checked_settings(settings: ModelSettings) -> ModelSettings:
     if settings.timeout and not 1.0 <= settings.timeout <= _MAX_TIMEOUT:
         path = "settings.timeoutSeconds"
         raise InvalidInput(f"{path} must be 1 to {_MAX_TIMEOUT:.0f}, or 0 for the default.", field=path)
+    if settings.routing is not None:
+        routing_settings.checked(settings.routing)
+    if settings.dynamic is not None:
+        dynamic_settings.checked(settings.dynamic)
+        if settings.routing is not None:
+            raise InvalidInput("settings.routing is not for dynamic models.", field="settings.routing")
     return msgspec.structs.replace(
         settings, request_defaults=defaults, extra_body=extra, unsupported_params=tuple(names)
     )

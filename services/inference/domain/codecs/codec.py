@@ -79,8 +79,18 @@ class ChunkReader(Protocol):
         """The last chunk, which has the usage and no choice."""
 
 
+class Counter(NamedTuple):
+    """How a provider counts tokens: the path after the chat's, and the codec, whose answer is `input_tokens`."""
+
+    path: bytes
+    codec: "Codec"
+
+
 class Codec(Protocol):
     """One provider format, for one operation. Keeps no state: what holds for one answer is in its ChunkReader."""
+
+    counter: Counter | None
+    """Counts the tokens of a request, where the format can."""
 
     def encode(self, exchange: Exchange, model: TargetModel) -> Encoded:
         """The request for this model, out of the exchange's request, which stays as it is. What the format cannot carry
@@ -98,6 +108,8 @@ class Codec(Protocol):
 
 class Unserved:
     """Stands for the codec that a driver does not have: refuses every request."""
+
+    counter: Counter | None = None
 
     def __init__(self, driver: str, category: str) -> None:
         self._message = f"The driver {driver} cannot call models of the category {category}."

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from services.inference.domain.catalogue.drivers import OPENAI
+from services.inference.domain.catalogue.drivers import ANTHROPIC, OPENAI
 from services.inference.domain.catalogue.models import EMBEDDING, LLM
+from services.inference.domain.codecs.anthropic.chat import AnthropicChat
 from services.inference.domain.codecs.codec import Codec
 from services.inference.domain.codecs.openai.chat import OpenAIChat
 from services.inference.domain.codecs.openai.embeddings import OpenAIEmbeddings
@@ -17,4 +18,5 @@ def codecs(*, max_event_bytes: int) -> Codecs:
     return {
         (OPENAI, LLM): OpenAIChat(max_event_bytes=max_event_bytes),
         (OPENAI, EMBEDDING): OpenAIEmbeddings(),
+        (ANTHROPIC, LLM): AnthropicChat(max_event_bytes=max_event_bytes),
     }

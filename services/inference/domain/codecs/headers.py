@@ -12,7 +12,8 @@ Headers = Mapping[bytes, bytes]
 Pairs = tuple[tuple[str, str], ...]
 
 _LONGEST_WAIT = 86400.0
-_LIMITS = b"x-ratelimit-"
+_LIMITS = (b"x-ratelimit-", b"anthropic-ratelimit-")
+_IN_ALL_LIMITS = b"-ratelimit-"
 _MOST_LIMITS = 16
 _NAME = re.compile(rb"[a-z0-9-]{1,64}")
 _VALUE = re.compile(rb"[!-~](?:[ -~]{0,126}[!-~])?")
@@ -34,8 +35,8 @@ def forbids_retry(headers: Headers) -> bool:
 
 
 def rate_limits(headers: Headers) -> Pairs:
-    """The `x-ratelimit-*` headers that can be passed on."""
-    if _LIMITS not in b" ".join(headers):  # nearly always
+    """The `x-ratelimit-*` and `anthropic-ratelimit-*` headers that can be passed on."""
+    if _IN_ALL_LIMITS not in b" ".join(headers):  # nearly always
         return ()
     names = [name for name in headers if name.startswith(_LIMITS)][:_MOST_LIMITS]
     fit = [name for name in names if _NAME.fullmatch(name) and _VALUE.fullmatch(headers[name])]

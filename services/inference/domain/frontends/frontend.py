@@ -1,9 +1,11 @@
 """The frontend: one format that callers speak over HTTP."""
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from services.inference.domain.pipeline.answer import Answer, Chunk
 from services.inference.domain.pipeline.exchange import Body, Exchange
+from services.inference.domain.pipeline.native import NativeRequest
 
 
 class EventWriter(Protocol):
@@ -22,8 +24,9 @@ class Frontend(Protocol):
     keep_alive: bytes
     """An event that clients skip."""
 
-    async def read(self, data: bytes) -> Body:
-        """The canonical request of a body. Raises InvalidInput, whose field is the caller's name of it."""
+    def read(self, data: bytes) -> Awaitable[Body | NativeRequest]:
+        """The request of a body: canonical, or the caller's own with its canonical form. Raises InvalidInput, whose
+        field is the caller's name of it."""
 
     def whole(self, exchange: Exchange, completion: Chunk, answer: Answer) -> bytes:
         """The body of a whole answer. Raises PorticoError for what cannot be written."""

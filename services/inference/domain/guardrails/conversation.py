@@ -1,7 +1,12 @@
 """The texts of chats: of every message of a request, and of every choice of an answer."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from services.inference.domain.pipeline.native import native_of
+
+ORIGINAL: Final = "#original"
+"""Stands in a path for what a message was in the caller's format: if that changes, the message has no original."""
 
 Path = tuple[str | int, ...]
 
@@ -24,6 +29,8 @@ def texts_of_request(request: Mapping[str, Any]) -> list[Text]:
     for at, message in enumerate(request.get("messages") or ()):
         if isinstance(message, dict):
             found += _of_message(message, ("messages", at))
+            if hidden := list(_strings(native_of(message))):
+                found.append(Text(("messages", at, ORIGINAL), "\n".join(hidden)))
     found += _of_input(request.get("input"))
     return found
 
@@ -51,8 +58,23 @@ def with_texts(body: Mapping[str, Any], changes: Mapping[Path, str]) -> dict[str
                 known = copied[path[:length]] = dict(inner) if isinstance(inner, dict) else list(inner)
                 at[step] = known
             at = known
-        at[path[-1]] = text
+        if path[-1] != ORIGINAL:
+            at[path[-1]] = text
     return copy
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All texts in a JSON value but data of images and documents, which are encoded."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        encoded = value.get("type") == "base64"
+        for name, each in value.items():
+            if not (encoded and name == "data") and name not in ("type", "role", "signature", "id", "tool_use_id"):
+                yield from _strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each)
 
 
 def _of_message(message: Mapping[str, Any], path: Path) -> Iterator[Text]:

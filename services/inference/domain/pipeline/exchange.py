@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.resilience import RetryBudget
+from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.usage.calls import ModelCall
 
 Body = dict[str, Any]
@@ -30,6 +31,8 @@ class Exchange:
     """Whether a stream ends with a chunk that carries the usage."""
     retries: RetryBudget
     """Attempts left after the first one, over all targets."""
+    native: NativeRequest | None = None
+    """The request as the caller sent it, where that is another format than the canonical one."""
 
     def with_request(self, request: Body) -> "Exchange":
         """The exchange with another request."""

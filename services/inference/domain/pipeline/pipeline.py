@@ -16,55 +16,79 @@ The order of the steps, outermost first:
 route is made, so one that does not apply to a model is not even called for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from core.resilience import RetryBudget
+from services.inference.domain.catalogue.models import LLM
 from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
 from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.step import StepFactory
 from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
 
-def steps(guardrails: GuardrailSteps, pii: PiiSteps) -> Sequence[StepFactory]:
+def steps(*, prompt: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
-    return (guardrails.input, pii.step, guardrails.output)
+    return (prompt, guardrails.input, pii.step, guardrails.output)
 
 
 class Pipeline:
-    """Answers exchanges. `attempts` is the most that one of them may send to providers, the first included."""
+    """Answers exchanges. `attempts` is the most that one of them may send to providers, the first included.
+    `apply_prompt` gives a request that is to be counted the text of its prompt."""
 
-    def __init__(self, routes: Routes, metering: Metering, *, attempts: int) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        metering: Metering,
+        apply_prompt: Callable[[Exchange], Awaitable[Exchange]],
+        *,
+        attempts: int,
+    ) -> None:
         self._routes = routes
+        self._apply_prompt = apply_prompt
         self._metering = metering
         self._retries = attempts - 1
 
-    async def chat(self, request: Body) -> tuple[Exchange, Answer]:
-        """Answer a canonical chat of the present caller. Raises PorticoError."""
-        requests.check_chat(request)
-        streamed = bool(request.get("stream"))
-        exchange = self._begin(calls.CHAT, request, streamed, streamed and requests.wants_usage(request))
-        return exchange, await self.answer(exchange)
+    async def chat(self, request: Body | NativeRequest) -> tuple[Exchange, Answer]:
+        """Answer a chat of the present caller. Raises PorticoError."""
+        native = request if isinstance(request, NativeRequest) else None
+        body = request.canonical if isinstance(request, NativeRequest) else request
+        requests.check_chat(body)
+        streamed = bool(body.get("stream"))
+        exchange = self._begin(calls.CHAT, body, streamed, streamed and requests.wants_usage(body))
+        exchange.native = native
+        return exchange, await self._metering(exchange, self._routed)
+
+    async def count_tokens(self, request: NativeRequest) -> int:
+        """Count the tokens that a chat would let the model read. It is no call to a model, so nothing is recorded.
+        Raises PorticoError."""
+        requests.check_chat(request.canonical)
+        exchange = self._begin(calls.CHAT, request.canonical, False, False)
+        exchange.native = request
+        route = await self._routes.find(exchange.call.identity.project, exchange.call.model, LLM)
+        return await route.count(await self._apply_prompt(exchange))
 
     async def embeddings(self, request: Body) -> tuple[Exchange, Answer]:
         """Answer a canonical embedding request of the present caller. Raises PorticoError."""
         requests.check_embedding(request)
         exchange = self._begin(calls.EMBEDDING, request, False, False)
-        return exchange, await self.answer(exchange)
+        return exchange, await self._metering(exchange, self._routed)
 
-    async def answer(self, exchange: Exchange) -> Answer:
-        """Answer an exchange. Raises PorticoError."""
-        return await self._metering(exchange, self._routed)
+    def _routed(self, exchange: Exchange) -> Awaitable[Answer]:
+        call = exchange.call
+        route = self._routes.known(call.identity.project, call.model, calls.CATEGORIES[call.operation])
+        return self._looked_up(exchange) if route is None else route.answer(exchange)
 
-    async def _routed(self, exchange: Exchange) -> Answer:
+    async def _looked_up(self, exchange: Exchange) -> Answer:
         call = exchange.call
         route = await self._routes.find(call.identity.project, call.model, calls.CATEGORIES[call.operation])
         return await route.answer(exchange)
 
     def _begin(self, operation: str, request: Body, stream: bool, with_usage: bool) -> Exchange:
         call = calls.begin(operation, request["model"], streamed=stream)
-        own = requests.own_request_id(request, call.request_id)
+        own = requests.own_request_id(request, call.request_id) if requests.REQUEST_ID in request else call.request_id
         return Exchange(call, request, own, stream, with_usage, RetryBudget(self._retries))

@@ -24,6 +24,8 @@ MAX_INPUTS = 2_048
 _MAX_REQUEST_ID = 128
 REQUEST_ID = "request_id"
 """Portico's own field, which providers reject."""
+PROMPT = "prompt"
+"""Portico's own field of a chat: a prompt that becomes a message. See `domain.prompts.step`."""
 _JSON = msgspec.json.Decoder()
 _MAYBE_BOOL, _MAYBE_OBJECT, _MAYBE_LIST = (bool, NoneType), (dict, NoneType), (list, NoneType)
 """Made once: a union such as `bool | None` is made anew wherever it stands."""
@@ -59,7 +61,9 @@ def check_chat(body: Body) -> None:
     _check_model(body)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise _invalid("messages", "must be a list of at least one message")
+        if not isinstance(messages, _MAYBE_LIST) or body.get(PROMPT) is None:
+            raise _invalid("messages", "must be a list of at least one message")
+        messages = []
     count("messages", messages, MAX_MESSAGES)
     parts = 0
     for at, message in enumerate(messages):

@@ -1,6 +1,7 @@
 """Usage records: the tokens and cost of each model call."""
 
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from core.storage.ports import Document, DocumentStore
@@ -39,6 +40,7 @@ class Meter:
 
 
 def _document(call: ModelCall) -> Document:
+    decision = call.decision
     target, usage = call.target, call.usage
     pricing = Pricing() if target is None else target.pricing
     return {
@@ -65,4 +67,7 @@ def _document(call: ModelCall) -> Document:
         "estimated": usage.estimated,
         "costNanos": cost_nanos(usage, pricing),
         "currency": pricing.currency,
+        "attempts": call.attempts,
+        "failedAttempts": [failure._asdict() for failure in call.failures],
+        "decision": None if decision is None else asdict(decision),
     }

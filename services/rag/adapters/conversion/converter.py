@@ -33,7 +33,7 @@ _ENDED = {
 
 
 class _NotStarted(Exception):
-    """No worker has come so far as to read the document."""
+    """The worker did not start: none has read the document."""
 
 
 class ProcessConverter:
@@ -68,7 +68,7 @@ class ProcessConverter:
             raise self._refusal(outcome)
 
     async def _attempt(self, kind: Kind, document: IO[bytes], markdown: IO[bytes]) -> tuple[Outcome | None, str]:
-        """What the worker says of the document, and a detail for the log. None: it broke down. Raises _NotStarted."""
+        """Return the worker's outcome, and a detail for the log. None: it broke down. Raises _NotStarted."""
         output = markdown.fileno()
         worker = children.running(
             (sys.executable, "-P", "-s", "-B", "-m", _WORKER, kind.value, str(output), *self._limits.arguments()),
@@ -133,7 +133,8 @@ class ProcessConverter:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the service's own, which holds secrets. Numeric libraries start no threads."""
+    """Return the worker's environment, without the service's own, which holds secrets. Numeric libraries start no
+    threads."""
     return {
         "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
         "LC_ALL": "C.UTF-8",

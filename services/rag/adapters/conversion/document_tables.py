@@ -41,7 +41,7 @@ def sparse_table(rows: Sequence[Sparse], at_most: int | None = None) -> str:
 
 
 def _places(columns: Iterable[int]) -> tuple[dict[int, int], int]:
-    """Where each column stands in the table, and the table's width."""
+    """Return each column's position in the table, and the table's width."""
     used = sorted(columns)
     places, width = dict[int, int](), 0
     for before, column in pairwise([*used[:1], *used]):

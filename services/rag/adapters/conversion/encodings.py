@@ -18,8 +18,8 @@ _OLD_ENCODINGS = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
     *("shift_jis", "euc_jp", "euc_kr", "gb18030", "big5"),
 )
-"""Those that are still met, of equally likely ones the first: with more to choose from, short texts are taken for
-something rare."""
+"""Old encodings that are still met, of equally likely ones the first: with more to choose from, short texts are taken
+for something rare."""
 _DECLARED = re.compile(
     rb"""<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]+)|<meta[^>]{0,500}?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.I
 )
@@ -33,7 +33,7 @@ _MEANT = {
     "euc_kr": "cp949",
     "utf-16": "utf-8",
 }
-"""What browsers read a declared encoding as: names are used for the larger set that grew from them."""
+"""Encodings that browsers read a declared one as: names are used for the larger set that grew from them."""
 
 
 class NotText(Exception):

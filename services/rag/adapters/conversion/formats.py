@@ -37,7 +37,7 @@ def load(format: str, at_most: int) -> Convert:
 
 
 def tidy(text: str) -> str:
-    """Without spaces at the ends of lines, with one empty line at most between others and none around all."""
+    """Remove spaces at the ends of lines, and empty lines but for one between others."""
     text = text.replace("\0", "").replace("\f", "\n\n")
     return _GAPS.sub("\n\n", "\n".join(line.rstrip() for line in text.split("\n"))).strip("\n")
 

@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x20]+")
 _URL_SAFE = "%/:=&?~#+!$,;'@*[]"
 _MAX_SPAN = 1000
 _DEPTH = 20_000
-"""Of calls: three for each element around another."""
+"""Depth of calls: three for each element around another."""
 
 
 def document(file: BinaryIO, at_most: int) -> str:
@@ -33,7 +33,7 @@ def document(file: BinaryIO, at_most: int) -> str:
 
 
 def markdown(text: str) -> str:
-    """What a browser would show of a page."""
+    """Convert what a browser would show of a page."""
     builder = LXMLTreeBuilder(parser=partial(etree.HTMLParser, huge_tree=True))
     soup = BeautifulSoup(text, builder=builder)
     for element in soup(_unseen):
@@ -58,8 +58,8 @@ def _unseen(element: Tag) -> bool:
 
 
 def _mend_tables(soup: BeautifulSoup) -> None:
-    """As browsers do: cells without a row get one, without a table they are blocks, and what stands between cells
-    stands before the table."""
+    """Mend tables as browsers do: cells without a row get one, without a table they are blocks, and what stands between
+    cells stands before the table."""
     for each in soup(("td", "th", "tr")):
         if each.find_parent("table") is None:
             each.name = "div"
@@ -159,7 +159,7 @@ class _Markdown(MarkdownConverter):
 
 
 def _in_cell(element: Tag) -> bool:
-    """Whether it is in a table that is in a cell itself."""
+    """Return whether the element is in a table that is in a cell itself."""
     outer = element.find_parent("table")
     return outer is not None and outer.find_parent(("td", "th")) is not None
 
@@ -191,7 +191,7 @@ def _span(element: Tag, name: str) -> int:
 
 
 def _url(element: Tag) -> str:
-    """Where it leads; empty: to nothing that can be followed."""
+    """Return the address that it links to; empty: none that can be followed."""
     href = str(element.get("href") or "").strip()
     try:
         scheme = urlsplit(_CONTROL.sub("", href)).scheme

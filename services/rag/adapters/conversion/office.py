@@ -11,7 +11,7 @@ MAX_RATIO = 100
 _RATIO_FROM = 16 * 1024 * 1024
 """Unpacked bytes below which the ratio does not matter: small documents may be very regular."""
 _PROLOG = 64 * 1024
-"""What may stand before the first element of a part."""
+"""Most bytes before the first element of a part."""
 _BLOCK = 4096
 _CONTENT_TYPES = "[Content_Types].xml"
 _MAX_CONTENT_TYPES = 4 * 1024 * 1024
@@ -24,15 +24,15 @@ _MAIN_PARTS = {
 
 
 class Bomb(Exception):
-    """It would unpack to far more than it should."""
+    """The document would unpack to far more than it should."""
 
 
 class Entities(Exception):
-    """It defines XML entities, with which a parser can be made to write much or to read other files."""
+    """The document defines XML entities, with which a parser can be made to write much or to read other files."""
 
 
 class Encrypted(Exception):
-    """It has a password."""
+    """The document has a password."""
 
 
 class NotOffice(Exception):
@@ -72,7 +72,7 @@ def _format(archive: zipfile.ZipFile) -> str:
 
 
 def _check_prolog(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """No part may have a DTD, which the standard forbids as well. What is no XML at all passes."""
+    """Refuse a part with a DTD, which the standard forbids as well. What is no XML at all passes."""
     parser = expat.ParserCreate()
     begun = False
 

@@ -1,4 +1,4 @@
-"""What DOCX and PPTX have in common: parts, equations, charts, diagrams. Runs in the worker process only.
+"""Shared reading of DOCX and PPTX: parts, equations, charts, diagrams. Runs in the worker process only.
 
 Elements are told by their local names, for Office writes each in two namespaces (transitional and strict).
 """
@@ -41,7 +41,8 @@ class Package:
         return self._by_lower[targets.get("officeDocument", "word/document.xml").lower()]
 
     def related(self, name: str) -> dict[str, tuple[str, str]]:
-        """By id, the type and the part that a part refers to. Without references out of the document."""
+        """Return the type and name of the parts that a part refers to, by id. Leaves out references out of the
+        document."""
         folder, base = posixpath.split(name)
         content = self.read(posixpath.join(folder, "_rels", f"{base}.rels"))
         found = {}
@@ -70,7 +71,7 @@ def local(element: Element) -> str:
 
 
 def attribute(element: Element, name: str) -> str | None:
-    """By its local name, in whichever namespace."""
+    """Return an attribute by its local name, in whichever namespace."""
     return next((value for key, value in element.attrib.items() if key.rpartition("}")[2] == name), None)
 
 
@@ -128,7 +129,7 @@ def _transitional(equation: Element) -> ElementTree.Element:
 
 
 def text(paragraph: Element) -> str:
-    """Of a DrawingML paragraph: runs, breaks, fields and equations."""
+    """Return the text of a DrawingML paragraph: runs, breaks, fields and equations."""
     told = []
     for each in paragraph:
         match local(each):
@@ -172,7 +173,7 @@ def _first(series: Element, *names: str) -> Element | None:
 
 
 def _values(element: Element | None) -> dict[int, str]:
-    """Of a series' part, by their index."""
+    """Return the values of a series' part, by their index."""
     if element is None:
         return {}
     points = {int(each.get("idx", 0)): "".join(v.text or "" for v in every(each, "v")) for each in every(element, "pt")}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 MIB = 1024 * 1024
 
 START_SECONDS = 60
-"""For loading the libraries, before the document's time begins."""
+"""Time for loading the libraries, before the document's time begins."""
 _OPEN_FILES = 64
 _NICE = 10
 _PR_SET_PDEATHSIG = 1
@@ -47,8 +47,8 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one conversion. `seconds` are given to the document alone; `memory` is address space, in bytes, libraries
-    included; `output` is in bytes."""
+    """Limits of one conversion. `seconds` are given to the document alone; `memory` is address space, in bytes,
+    libraries included; `output` is in bytes."""
 
     seconds: int
     memory: int
@@ -59,7 +59,7 @@ class Limits:
 
 
 def apply(limits: Limits) -> None:
-    """Before anything else is loaded."""
+    """Apply the limits, before anything else is loaded."""
     seconds = limits.seconds + START_SECONDS
     for what, value in (
         (resource.RLIMIT_CORE, 0),
@@ -78,7 +78,8 @@ def apply(limits: Limits) -> None:
 
 
 def lock_down() -> None:
-    """After everything is loaded: from now on the interpreter's own files may be read, and that is all."""
+    """Lock the process down, after everything is loaded: from now on the interpreter's own files may be read, and that
+    is all."""
     roots = tuple(f"{os.path.realpath(each)}/" for each in {sys.prefix, sys.base_prefix, *sys.path} if each)
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:

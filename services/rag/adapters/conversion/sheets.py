@@ -44,7 +44,7 @@ def _drawings(package: Package, sheet: str) -> Iterator[str]:
 
 
 def chart(content: bytes | None) -> str:
-    """Its heading and its table."""
+    """Convert a chart: its heading and its table."""
     if content is None:
         return ""
     title, rows = ooxml.chart(content)

@@ -18,7 +18,7 @@ def document(file: BinaryIO, at_most: int) -> str:
 
 
 def _slide(number: int, slide: Any) -> str:
-    """What is on it from top to bottom and left to right, and its notes."""
+    """Convert a slide: its shapes from top to bottom and left to right, and its notes."""
     ooxml.resolve_alternates(slide._element)
     hidden = " (hidden)" if slide._element.get("show") in ("0", "false") else ""
     told = [f"<!-- Slide number: {number}{hidden} -->"]

@@ -13,13 +13,14 @@ from services.rag.adapters.conversion import encodings
 from services.rag.adapters.conversion.document_tables import TooLong, cell, table
 
 _SHRINKS = 2
-"""By how much a text may: in UTF-16, or where it is nothing but quotation marks."""
+"""Factor by which a text may shrink: in UTF-16, or where it is nothing but quotation marks."""
 _SAMPLE = 64 * 1024
 _SAMPLE_ROWS = 200
 _SEPARATOR = re.compile(r"sep=(.)(?:\r\n|\r|\n|$)", re.I)
 """A first line by which Excel is told the separator; it is no row."""
 _SEPARATORS = "\t;,|"
-"""Of equally likely ones the first: in rows of decimal commas, commas are as regular as what separates them."""
+"""Separators, of equally likely ones the first: in rows of decimal commas, commas are as regular as what separates
+them."""
 
 
 def plain(document: BinaryIO, at_most: int) -> str:

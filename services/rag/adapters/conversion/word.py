@@ -152,7 +152,7 @@ class _Story:
         return style is not None and attribute(style, "val") in self._hidden_styles
 
     def _tell_drawings(self, paragraph: Element) -> None:
-        """What is drawn in a paragraph stands behind it."""
+        """Write the drawings of a paragraph behind it."""
         after = paragraph
         for drawn in [each for each in every(paragraph, *_DRAWN) if _nearest(each, "p") is paragraph]:
             for block in list(self._blocks(drawn)):

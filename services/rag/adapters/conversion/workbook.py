@@ -20,7 +20,7 @@ from services.rag.adapters.conversion.ooxml import Package
 
 _BLOCK = 256 * 1024
 _DIGITS = 15
-"""That a number has in a spreadsheet: 0.1 + 0.2 is 0.3 there."""
+"""Significant digits of a number in a spreadsheet: 0.1 + 0.2 is 0.3 there."""
 _SECONDS_PER_DAY = 86_400
 _LAST_DAY = 2_958_466
 """The first of January 10000."""
@@ -64,7 +64,7 @@ class Workbook:
         ]
 
     def rows(self, sheet: Sheet) -> Iterator[Row]:
-        """Those that hold anything, with what they hold."""
+        """Iterate the rows that hold anything, with their content."""
         reader = _Reader(self._strings, self._formats)
         parser = expat.ParserCreate(namespace_separator="}")
         parser.buffer_text = True
@@ -168,10 +168,10 @@ def _unescaped(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """How numbers are shown: as they are, as percentages, or as points in time."""
+    """Format of numbers: as they are, as percentages, or as points in time."""
 
     percent: int | None = None
-    """Its digits behind the point."""
+    """Digits behind the point of a percentage; None: it is none."""
     day: bool = False
     clock: bool = False
     elapsed: bool = False
@@ -207,7 +207,7 @@ def _number(number: float) -> str:
 
 
 def _formats(styles: bytes | None, since_1904: bool) -> list[_Format]:
-    """By the number of a cell's style."""
+    """Return the formats by the number of a cell's style."""
     if styles is None:
         return []
     root = ooxml.parse(styles)

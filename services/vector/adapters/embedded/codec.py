@@ -1,4 +1,4 @@
-"""What goes between the service and an engine worker: a pickled call there, a pickled answer back, both with their
+"""Messages between the service and an engine worker: a pickled call there, a pickled answer back, both with their
 length in front. An empty answer comes first: the process is ready. The socket's two ends are one program, which made
 the pair itself: neither end is a stranger to the other.
 
@@ -63,7 +63,7 @@ class Messages:
         self._held = bytearray()
 
     def of(self, data: bytes) -> Iterator[bytes]:
-        """Those that are complete with this."""
+        """Iterate the messages that are complete with this data."""
         held = self._held
         held += data
         start = 0

@@ -164,7 +164,7 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _batches(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
-    """What is written at a time: one point at least."""
+    """Split the points into batches to write, each of at least one point."""
     start = size = values = 0
     for at, point in enumerate(points):
         bytes_, found = 4 * len(point.values), value_count(point.metadata)

@@ -2,7 +2,7 @@
 
     <folder>/index.json                 what the index was made for, and the generation that counts
     <folder>/<generation>/              the engine's files; a rebuild makes the next one beside it
-    <folder>/<generation>/tuning.json   the ef_search of its HNSW graph, where it has one
+    <folder>/<generation>/tuning.json   the ef_search of its HNSW index, where it has one
 
 `index.json` is written last when an index is made and removed first when it is dropped, each in one step.
 """
@@ -70,6 +70,6 @@ def write_tuning(generation: Path, tuning: Tuning) -> None:
 
 
 def is_large(folder: Path) -> bool:
-    """Whether the index has an HNSW index."""
+    """Return whether the index has an HNSW index."""
     index = read_index(folder)
     return index is not None and (folder / index.generation / "tuning.json").exists()

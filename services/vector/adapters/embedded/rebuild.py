@@ -1,8 +1,9 @@
 """Rebuilds: the HNSW index of a grown index is built beside it, without blocking its calls.
 
 The engine would hold its process for as long as it optimises. So an optimising process copies the index (its writers,
-and nobody else, wait for the copy) and builds the graph in the copy, while the worker notes which points are written. A
-new engine worker opens the copy, is given those points in batches, and then keeps the index in the old one's place.
+and nobody else, wait for the copy) and builds the HNSW index in the copy, while the worker notes which points are
+written. A new engine worker opens the copy, is given those points in batches, and then keeps the index in the old one's
+place.
 One index at a time: the HNSW index is built with all cores, at low priority.
 """
 
@@ -22,7 +23,7 @@ from services.vector.adapters.embedded.worker_process import EngineWorkerProcess
 
 _OPTIMISER = "services.vector.adapters.embedded.optimise"
 _STARTS = 3
-"""Optimising processes that are started for one rebuild: one may end before it has made its copy."""
+"""Most optimising processes that are started for one rebuild: one may end before it has made its copy."""
 _BATCH = 200
 """Points that a query may have to wait for."""
 

@@ -177,7 +177,7 @@ class Shard:
         return _in_order(ids, records)
 
     def points(self, ids: Sequence[str]) -> list[Point]:
-        """As `fetch`, however large they are."""
+        """Fetch as `fetch`, however large they are."""
         return _in_order(ids, self._retrieve(ids))
 
     def _retrieve(self, ids: Sequence[str]) -> list[edge.Record]:

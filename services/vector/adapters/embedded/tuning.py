@@ -1,9 +1,9 @@
 """Tune ef_search by measuring on the index itself.
 
 How much of an HNSW index must be searched to find most of the nearest depends on the vectors: a few percent suffices
-for embeddings of text, and no graph is worth its while for noise. So after a graph is built, some queries like those
+for embeddings of text, and no HNSW index is worth its while for noise. So after one is built, some queries like those
 that will come are answered exactly and by wider and wider walks, and the narrowest that finds enough is kept. Once
-with a filter, which thins the graph out, and once without.
+with a filter, which thins the HNSW index out, and once without.
 """
 
 import math
@@ -38,8 +38,8 @@ def params(tuning: Tuning, filtered: bool, limit: int) -> edge.SearchParams:
 
 
 def search_params(ef_search: int, filtered: bool) -> edge.SearchParams:
-    """With a filter the walk also looks past nodes that do not meet it (ACORN): they would otherwise cut the graph into
-    components, and a third of the points could only be searched one by one."""
+    """Return the parameters of a search. With a filter the walk also looks past nodes that do not meet it (ACORN): they
+    would otherwise cut the HNSW index into components, and a third of the points could only be searched one by one."""
     acorn = edge.AcornSearchParams(enable=True, max_selectivity=1.0) if filtered else None
     return edge.SearchParams(hnsw_ef=ef_search, acorn=acorn)
 
@@ -62,7 +62,7 @@ def _smallest_ef_search(engine: edge.EdgeShard, queries: Sequence[list[float]], 
 
 
 def _hardly_less_than(shares: Sequence[float]) -> float:
-    """What the mean over all queries that may come is at least, but for one case in forty: two standard errors less
+    """Lower bound of the mean over all queries that may come, but for one case in forty: two standard errors less
     than that of these. The mean alone would meet the target by chance where the walk is a little too narrow."""
     return statistics.fmean(shares) - 2 * statistics.stdev(shares) / math.sqrt(len(shares))
 
@@ -70,7 +70,7 @@ def _hardly_less_than(shares: Sequence[float]) -> float:
 def _answers(
     engine: edge.EdgeShard, queries: Sequence[list[float]], filter: edge.Filter | None, params: edge.SearchParams
 ) -> tuple[list[set[Any]], float]:
-    """What each query finds, and the median of seconds that one took."""
+    """Answers of the queries, and the median of the seconds that one took."""
     found, took = [], []
     for query in queries:
         began = time.perf_counter()

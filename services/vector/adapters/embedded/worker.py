@@ -26,14 +26,14 @@ from services.vector.domain.points import IndexSpec
 _READ = 256 * 1024
 
 _path = lru_cache(4_096)(Path)
-"""To make and to hash one takes as long as to read a call."""
+"""Cache of paths: to make and to hash one takes as long as to read a call."""
 
 _GROWTH = 4
 """Times its own size that a write may take on disk before it is merged: log, vectors, payload, index."""
 
 
 class EngineWorker:
-    """Its public methods, all but `answer` and `close`, are what the parent can call."""
+    """The worker's side: the parent can call its public methods, all but `answer` and `close`."""
 
     def __init__(self, max_open: int, keep_free: int) -> None:
         self._keep_free = keep_free

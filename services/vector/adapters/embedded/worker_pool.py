@@ -1,6 +1,6 @@
 """The pool of engine workers, and which of them keeps which index.
 
-Small indexes share a few processes: a thousand of them cost no more than those that are open. One that has a graph is
+Small indexes share a few processes: a thousand of them cost no more than those that are open. One with an HNSW index is
 large, and gets a process of its own, for whatever is done to it takes long: to open it, to close it, to put another in
 its place. So what a tenant with millions of vectors does, another one does not wait for, and each large index has a
 core to itself.
@@ -67,7 +67,7 @@ class EngineWorkerPool:
         return self._start(1)
 
     def give_own(self, folder: Path, worker: EngineWorkerProcess) -> EngineWorkerProcess | None:
-        """From now on the process keeps the index. The one of its own that it had before, if any, is the caller's to
+        """Let the process keep the index from now on. The one of its own that it had before, if any, is the caller's to
         close."""
         self._small.pop(folder, None)
         before = self._own.pop(folder, None)

@@ -115,7 +115,7 @@ async def test_a_message_that_does_not_come_is_given_up(monkeypatch: pytest.Monk
 
 
 async def test_the_time_ends_with_the_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a call does afterwards may take as long as it likes."""
+    """The rest of a call may take as long as it likes."""
     monkeypatch.setattr(module, "SWEEP_SECONDS", 0.01)
     arrivals = Arrivals(seconds=0.02)
 

@@ -36,7 +36,7 @@ class Feed:
 
 
 async def whole(chunks: list[bytes], *, late: bool) -> bytes:
-    """What a call reads that begins before or after the chunks have come."""
+    """Return the body read by a call that begins before or after the chunks have come."""
     feed = Feed()
     reading = asyncio.ensure_future(feed.body.read())
     if late:

@@ -1,4 +1,4 @@
-"""How many fields an encoded message has, beside what the real parser makes of the same bytes."""
+"""Field counts of encoded messages, compared with what the real parser makes of the same bytes."""
 
 from typing import Any
 

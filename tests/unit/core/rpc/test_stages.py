@@ -1,4 +1,4 @@
-"""Who gets a place for a call, and that every place is given back."""
+"""Places for calls: who gets one, and that every one is given back."""
 
 import asyncio
 import gc
@@ -59,7 +59,7 @@ class Harness:
         self.load.end(call, SUCCEEDED)
 
     def fill(self, call: Callable[[], RpcCall]) -> int:
-        """How many calls get a place."""
+        """Begin calls until one is refused; return how many got a place."""
         count = 0
         while True:
             try:
@@ -270,7 +270,7 @@ class Held(bytes):
 
 
 class _Mark:
-    """What `Held` holds: bytes themselves cannot be watched."""
+    """Content of `Held`: bytes themselves cannot be watched."""
 
 
 class Sent(Context):

@@ -31,10 +31,10 @@ class Clock:
 
 @dataclass
 class Harness:
-    """One installation. Each `start` is a process of its own on the same store."""
+    """One installation. Each `start` is a process of its own on the same store, which has the clock of the domain."""
 
-    store: DocumentStore = field(default_factory=lambda: MemoryStore(tenants=()))
     clock: Clock = field(default_factory=Clock)
+    store: DocumentStore = field(init=False)
     env: dict[str, str] = field(
         default_factory=lambda: {
             "PORTICO_ENCRYPTION_KEYS": generate_key(),
@@ -44,6 +44,9 @@ class Harness:
             "PORTICO_AUTH_SIGN_IN_SECONDS": "0",
         }
     )
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(tenants=(), clock=self.clock)
 
     async def start(
         self, store: DocumentStore | None = None, hasher: PasswordHasher | None = None, **env: str

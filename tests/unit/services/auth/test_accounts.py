@@ -139,7 +139,7 @@ async def test_every_refused_sign_in_hashes_once(harness: Harness, email: str, s
 
 @pytest.mark.parametrize("others", [0, 7])
 async def test_a_sign_in_hashes_once_whatever_the_number_of_tenants_of_the_email(harness: Harness, others: int) -> None:
-    """Somebody who registers a tenant with another's email could see by the time in how many others it is."""
+    """A person who registers a tenant with another's email could see by the time in how many others it is."""
     counting = CountingHasher()
     process = await harness.start(hasher=counting)
     for number in range(others):
@@ -155,7 +155,7 @@ async def test_a_sign_in_hashes_once_whatever_the_number_of_tenants_of_the_email
 async def test_a_sign_in_is_answered_no_sooner_than_the_setting_says(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
-    """What is read before a refusal differs: an account has a record and an audit log to write to."""
+    """Reads before a refusal differ: an account has a record and an audit log to write to."""
     process = await harness.start(PORTICO_AUTH_SIGN_IN_SECONDS="10")
     await register(process)
     slept: list[float] = []

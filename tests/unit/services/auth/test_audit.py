@@ -1,4 +1,4 @@
-"""How long the audit logs are kept, and how their times are told."""
+"""Retention of the audit logs, and their times."""
 
 from core.audit.records import AUDIT_LOG, SUCCESS, Actor, new_entry
 from core.storage.scan import scan

@@ -56,7 +56,7 @@ async def kept_records(process: Process) -> list[RevocationRecord]:
 
 
 async def test_many_become_one_for_this_process_its_replicas_and_the_next_start(harness: Harness) -> None:
-    """Deleting a token that never expired left a revocation for ever, in the memory of every service."""
+    """A deleted token that never expired left a revocation for ever, in the memory of every service."""
     process, owner = await registered(harness)
     replica = await harness.start()
     tokens = await issue(process, owner, 20)
@@ -138,7 +138,7 @@ async def test_a_session_revoked_by_an_earlier_version_is_left_alone(harness: Ha
 
 
 class Interrupted(MemoryStore):
-    """Something else happens after the first reading of a collection's list."""
+    """A store in which another action happens after the first reading of a collection's list."""
 
     def __init__(self) -> None:
         super().__init__()

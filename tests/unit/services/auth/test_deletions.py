@@ -1,4 +1,4 @@
-"""Deleting a project, cut off at every point: it is finished, or has not happened."""
+"""Project deletions cut off at every point: finished, or not begun."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -80,7 +80,7 @@ async def test_every_service_hears_of_it_until_it_acknowledges(harness: Harness)
     await process.domain.deletions.acknowledge("rag", "acme", lab.id)
     assert [await listed(process, service) for service in SERVICES] == [[lab.id], [], [lab.id]]
     (deletion,) = (await process.domain.deletions.pending("vector"))[0]
-    assert (deletion.actor["requestId"], deletion.actor["tokenId"]) == ("req-1", "t1")
+    assert (deletion.actor.request_id, deletion.actor.token_id) == ("req-1", "t1")
     with pytest.raises(NotFound):
         await process.domain.deletions.acknowledge("rag", "acme", "other")
     with pytest.raises(PorticoError, match="service's name"):

@@ -5,18 +5,10 @@ import pytest
 from core.errors import NotFound
 from core.tenancy import Tenant
 from services.auth.domain.invitations import NewInvitation
-from tests.support.stores import MemoryStore
-from tests.unit.services.auth.conftest import Clock, Harness, Process
+from tests.unit.services.auth.conftest import Harness, Process
 from tests.unit.services.auth.test_accounts import PASSWORD, call_as, register
 
 ACME = Tenant("acme")
-
-
-@pytest.fixture
-def harness() -> Harness:
-    """Its store has the clock of the domain."""
-    clock = Clock()
-    return Harness(MemoryStore(tenants=(), clock=clock), clock)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Signing keys: what is published, who signs, and how one follows the other."""
+"""Signing keys: publication, signatures, rotation."""
 
 import asyncio
 

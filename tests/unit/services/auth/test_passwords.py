@@ -1,4 +1,4 @@
-"""Hashing a few at a time."""
+"""Password hashes, a few at a time."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Registering a tenant: whole, or not at all."""
+"""Registration of a tenant: whole, or not at all."""
 
 import asyncio
 

@@ -33,7 +33,7 @@ async def first(process: Process) -> tuple[Watch, list[Revocation]]:
 
 
 async def news(watch: Watch, count: int = 1) -> list[Revocation]:
-    """What comes next but signs of life, until there are `count`."""
+    """Read the next revocations, without signs of life, until there are `count`."""
     found: list[Revocation] = []
     async with asyncio.timeout(5):
         async for told in watch:
@@ -54,7 +54,7 @@ async def test_a_snapshot_then_each_new_one(harness: Harness) -> None:
 
 
 async def test_nothing_is_lost_between_snapshot_and_news(harness: Harness) -> None:
-    """What is revoked while the snapshot is on its way comes as news."""
+    """A revocation while the snapshot is on its way comes as news."""
     process = await harness.start()
     watch, known = await first(process)
     await process.domain.revocations.revoke(token("a"))

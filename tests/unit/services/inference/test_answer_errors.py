@@ -1,4 +1,4 @@
-"""What a provider's error becomes, in whatever form it is reported."""
+"""Mapping of a provider's errors, in whatever form they are reported."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""When a provider says to come back, and what it says of its limits."""
+"""A provider's headers for the time to come back and for its limits."""
 
 import time
 from email.utils import formatdate

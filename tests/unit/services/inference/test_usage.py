@@ -1,4 +1,4 @@
-"""Counting, pricing and keeping usage."""
+"""Counts, prices and records of usage."""
 
 from typing import Any
 

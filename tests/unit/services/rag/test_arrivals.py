@@ -31,7 +31,7 @@ class Line:
 
 
 async def received(arrivals: Arrivals, count: int) -> int:
-    """How many messages come of so many."""
+    """Count the messages that come of so many."""
     for number in range(count):
         try:
             await arrivals.next()

@@ -1,4 +1,4 @@
-"""What the worker looks at before it lets a library read a document."""
+"""Checks of a document by the worker before a library reads it."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""What can be converted, told from name, declared type and beginning."""
+"""Convertible kinds of files, told from name, declared type and beginning."""
 
 import pytest
 

@@ -163,7 +163,7 @@ async def test_what_cannot_be_migrated_is_refused(
 
 
 async def test_an_index_made_anew_is_not_taken_for_the_old_one(docs: Harness) -> None:
-    """Deleting the destination and making it again while the job waits must not mix two indexes."""
+    """A destination deleted and made again while the job waits must not mix two indexes."""
     hold, reached = asyncio.Event(), asyncio.Event()
 
     async def wait(call: str, location: IndexLocation) -> None:

@@ -1,4 +1,4 @@
-"""Where a provider's settings lead."""
+"""Addresses that a provider's settings lead to."""
 
 from collections.abc import Mapping
 

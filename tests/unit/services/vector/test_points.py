@@ -1,4 +1,4 @@
-"""What a point, an index and a query must be before an engine sees them; how two rankings are joined."""
+"""Checks of points, indexes and queries before an engine sees them; fusion of two rankings."""
 
 import math
 from typing import Any

@@ -137,7 +137,7 @@ async def test_a_provider_with_indexes_is_not_deleted_and_goes_on_working(harnes
 
 
 async def test_no_index_begins_in_a_provider_that_is_being_deleted(harness: Harness) -> None:
-    """Counting indexes and removing the provider are two steps, between which one could begin."""
+    """The count of indexes and the removal of the provider are two steps, between which one could begin."""
     made = await harness.providers.create(ACME, remote())
 
     async def race(project: Project, provider: Provider) -> int:

@@ -1,4 +1,4 @@
-"""What is asked of vectors before an engine sees them, and what is kept of queries."""
+"""Checks of vectors before an engine sees them, and records of queries."""
 
 import asyncio
 import threading
@@ -12,10 +12,10 @@ from services.vector.domain import filters
 from services.vector.domain.index_migrations import NewIndexMigration
 from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.points import KeywordQuery, Match, Point, vector
-from services.vector.domain.query_log import QueryLog, QueryRecord
+from services.vector.domain.query_log import QueryLog, query_record
 from services.vector.domain.tables import QUERY_LOGS
 from services.vector.domain.vectors import CallerInfo
-from services.vector.ports import IndexLocation, Query
+from services.vector.ports import Query
 from tests.unit.services.vector.conftest import ACME, Harness, point
 
 DOCS = IndexRef(ACME, "default", "docs")
@@ -164,8 +164,8 @@ async def test_queries_are_logged_off_their_path_and_summed_up(docs: Harness) ->
     assert (stats.queries, stats.filtered) == (2, 1)
     assert stats.mean_top_score == pytest.approx(0.995, abs=0.001)
     entries, _ = await docs.log.page(ACME, index.id, 0, "")
-    assert [(each["topK"], each["matchCount"], each["filtered"]) for each in entries] == [(1, 0, True), (5, 2, False)]
-    assert (entries[0]["requestId"], entries[0]["tokenId"]) == ("r-1", "t-1")
+    assert [(each.top_k, each.match_count, each.filtered) for each in entries] == [(1, 0, True), (5, 2, False)]
+    assert (entries[0].request_id, entries[0].token_id) == ("r-1", "t-1")
     for other in (Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")):
         assert await docs.log.page(other, index.id, 0, "") == ([], "")
         assert (await docs.log.stats(other, index.id, 0)).queries == 0
@@ -173,13 +173,9 @@ async def test_queries_are_logged_off_their_path_and_summed_up(docs: Harness) ->
     assert await docs.store.count(ACME, QUERY_LOGS) == 0
 
 
-def record(id: str = "i") -> QueryRecord:
-    return QueryRecord(IndexLocation(ACME, id), "r", "t", NEAR, [Match("a", 0.5, {})], 1.5)
-
-
 async def test_old_entries_go(harness: Harness) -> None:
     log = QueryLog(harness.store, harness.tasks, capacity=10, keep_days=0.0)
-    log.add(record())
+    log.add(ACME, query_record("i", "r", "t", NEAR, [Match("a", 0.5, {})], 1.5))
     await asyncio.sleep(0.001)
     await log.flush()
     assert await harness.store.count(ACME, QUERY_LOGS) == 0

@@ -14,7 +14,7 @@ from msgspec import Raw
 from core import json_bodies
 from core.errors import InvalidInput
 from core.limits import MAX_ANSWER_BYTES
-from services.inference.domain.codecs.codec import ChunkReader, Decoded, Encoded, TargetModel
+from services.inference.domain.codecs.codec import ChunkReader, Counter, Decoded, Encoded, TargetModel
 from services.inference.domain.codecs.error_reports import report_of
 from services.inference.domain.codecs.errors import Refusal, malformed, refusal, reported
 from services.inference.domain.codecs.openai.shaping import shaped, written
@@ -75,6 +75,8 @@ _ENCODER = msgspec.json.Encoder()
 
 class OpenAIEmbeddings:
     """The codec `openai` for embeddings. The answer's `data` stays JSON, see `vectors` and `as_json`."""
+
+    counter: Counter | None = None
 
     def encode(self, exchange: Exchange, model: TargetModel) -> Encoded:
         request, dropped = shaped(exchange.request, model)

@@ -1,0 +1,1 @@
+"""The frontend `anthropic`: Anthropic's Messages API for callers, over models of any provider."""

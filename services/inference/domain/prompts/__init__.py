@@ -1,0 +1,1 @@
+"""Prompts: templates with versions, environments and comments."""
