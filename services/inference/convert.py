@@ -11,7 +11,7 @@ from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
 from services.inference import convert_routing
-from services.inference.domain.catalogue.drivers import ModelDriver
+from services.inference.domain.catalogue.drivers import DRIVERS, ModelDriver
 from services.inference.domain.catalogue.models import (
     EMBEDDING,
     LLM,
@@ -29,11 +29,16 @@ from services.inference.domain.usage.tokens import TokenUsage
 
 
 def provider_message(provider: Provider) -> provider_pb.Provider:
-    return provider_pb.Provider(**provider_fields(provider))
+    message = provider_pb.Provider(**provider_fields(provider))
+    if (driver := DRIVERS.get(provider.driver)) is not None:
+        message.capabilities.categories.extend(driver.categories)
+    return message
 
 
 def driver_message(driver: ModelDriver) -> provider_pb.Driver:
-    return provider_pb.Driver(**driver_fields(driver))
+    message = provider_pb.Driver(**driver_fields(driver))
+    message.capabilities.categories.extend(driver.categories)
+    return message
 
 
 def model_message(model: Model, driver: str) -> model_pb.Model:

@@ -94,7 +94,7 @@ NUMBERS = b"[" + b"0," * 2_500_000 + b"0]"
         (convert_json.query, b'{"query":{"vector":[1],"filter":{"a":{"$in":[%s,%s]}}}}', "body"),
         (convert_json.query, b'{"query":{"vector":[1],"filter":{"a":{"$in":%s}}}}', "query.filter"),
         (convert_json.query, b'{"query":{"vector":[1],"x":[%s]}}'.replace(b"%s", b"{}," * 99_999 + b"{}"), "body"),
-        (convert_json.points, b'{"vectors":[%s]}'.replace(b"%s", b'{"id":"","values":0},' * 99_999 + b"{}"), "body"),
+        (convert_json.points, b'{"vectors":[%s]}'.replace(b"%s", b'{"id":"","values":0},' * 399_999 + b"{}"), "body"),
         (convert_json.deletion, b'{"ids":%s}', "body"),
         (convert_json.count_filter, b'{"filter":{"a":{"$in":[%s,%s]}}}', "body"),
         (convert_json.deletion, b'{"ids":[%s,%s]}', "body"),
