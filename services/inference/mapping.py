@@ -10,7 +10,7 @@ from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
-from services.inference import convert_routing
+from services.inference import mapping_routing
 from services.inference.domain.catalogue.drivers import DRIVERS, ModelDriver
 from services.inference.domain.catalogue.models import (
     EMBEDDING,
@@ -146,8 +146,8 @@ def _settings(message: model_pb.ModelSettings) -> ModelSettings:
         unsupported_params=tuple(message.unsupported_params),
         disable_streaming_with_tools=message.disable_streaming_with_tools,
         timeout=message.timeout_seconds,
-        routing=convert_routing.routing(message.routing) if message.HasField("routing") else None,
-        dynamic=convert_routing.dynamic(message.dynamic) if message.HasField("dynamic") else None,
+        routing=mapping_routing.routing(message.routing) if message.HasField("routing") else None,
+        dynamic=mapping_routing.dynamic(message.dynamic) if message.HasField("dynamic") else None,
     )
 
 
@@ -159,8 +159,8 @@ def _settings_message(settings: ModelSettings) -> model_pb.ModelSettings:
         unsupported_params=settings.unsupported_params,
         disable_streaming_with_tools=settings.disable_streaming_with_tools,
         timeout_seconds=settings.timeout,
-        routing=None if routing is None else convert_routing.routing_message(routing),
-        dynamic=None if dynamic is None else convert_routing.dynamic_message(dynamic),
+        routing=None if routing is None else mapping_routing.routing_message(routing),
+        dynamic=None if dynamic is None else mapping_routing.dynamic_message(dynamic),
     )
 
 
@@ -273,5 +273,5 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
         currency=record["currency"],
         attempts=record.get("attempts", 0),
         failed_attempts=[usage_service_pb.FailedAttempt(**each) for each in record.get("failedAttempts", ())],
-        decision=convert_routing.decision_message(decision) if (decision := record.get("decision")) else None,
+        decision=mapping_routing.decision_message(decision) if (decision := record.get("decision")) else None,
     )
