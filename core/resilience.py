@@ -49,7 +49,8 @@ class RetryBudget:
         self.left = retries
 
 
-_WORTH_A_RETRY = (Retryable, TransportFailed, UpstreamTimeout)
+WORTH_A_RETRY = (Retryable, TransportFailed, UpstreamTimeout)
+"""Failures of an attempt that another attempt may not have."""
 
 
 class Resilience:
@@ -82,7 +83,7 @@ class Resilience:
         try:
             try:
                 result = await attempt()
-            except _WORTH_A_RETRY as failure:
+            except WORTH_A_RETRY as failure:
                 if probe:  # one call may try, not one call three times
                     raise
                 result = await self._again(failure, attempt, budget, deadline)
@@ -99,6 +100,30 @@ class Resilience:
         self.breakers.leave(key, probe, Outcome.ANSWERED)
         return result
 
+    async def once(self, key: Key, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Call `attempt` a single time, behind the circuit breaker, for callers who have somewhere else to go. Raises
+        CircuitOpen without an attempt, or what the attempt raises, a Retryable as it is."""
+        probe = self.breakers.enter(key)
+        try:
+            result = await attempt()
+        except BaseException as error:
+            self.breakers.leave(key, probe, _outcome(error))
+            raise
+        self.breakers.leave(key, probe, Outcome.ANSWERED)
+        return result
+
+    async def wait(self, number: int, failure: Exception, budget: RetryBudget, deadline: float | None) -> bool:
+        """Wait until another attempt may follow the failed attempt `number`, the first of which is 1, and take it from
+        the budget. False at once where there must be none: the budget is spent, or the wait would be too long."""
+        policy = self._policy
+        pause = self._pause(number, failure)
+        time_left = policy.patience if deadline is None else deadline - self._clock()
+        if number >= policy.attempts or budget.left <= 0 or pause >= min(time_left, policy.patience):
+            return False
+        budget.left -= 1
+        await self._sleep(pause)
+        return True
+
     async def _again(
         self,
         failure: Exception,
@@ -107,17 +132,12 @@ class Resilience:
         deadline: float | None,
     ) -> T:
         """`failure` counts as the first attempt. Raises the failure of the last one."""
-        policy = self._policy
-        for number in range(1, policy.attempts):
-            pause = self._pause(number, failure)
-            time_left = policy.patience if deadline is None else deadline - self._clock()
-            if budget.left <= 0 or pause >= min(time_left, policy.patience):
-                break
-            budget.left -= 1
-            await self._sleep(pause)
+        number = 1
+        while await self.wait(number, failure, budget, deadline):
+            number += 1
             try:
                 return await attempt()
-            except _WORTH_A_RETRY as error:
+            except WORTH_A_RETRY as error:
                 failure = error
         raise failure
 

@@ -33,6 +33,7 @@ from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, Compiled
 from services.inference.domain.prompts.prompts import Prompts
 from services.inference.domain.prompts.step import PromptStep
 from services.inference.domain.prompts.templates import Template
+from services.inference.domain.routing.innermost import Routing
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
@@ -112,6 +113,7 @@ def assemble(
     )
     prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    metering = Metering(meter)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
     sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)
@@ -124,7 +126,7 @@ def assemble(
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(prompt=prompt_step.of),
-        send=sender.send,
+        innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
@@ -138,7 +140,7 @@ def assemble(
         routes=routes,
         meter=meter,
         keep_alive=keep_alive,
-        pipeline=Pipeline(routes, Metering(meter), prompt_step.applied, attempts=settings.retry_attempts),
+        pipeline=Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts),
         reports=Reports(store),
         prompts=prompts,
         compiled_prompts=compiled,

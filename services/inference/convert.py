@@ -1,6 +1,7 @@
 """Conversion between the contract's messages and the domain's values: pure functions. Chat has a file of its own."""
 
 from core import fields
+from core.errors import InvalidInput
 from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import seconds_of, small_json_of, struct_of, timestamp_of
@@ -9,9 +10,11 @@ from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
+from services.inference import convert_routing
 from services.inference.domain.catalogue.drivers import ModelDriver
 from services.inference.domain.catalogue.models import (
     EMBEDDING,
+    LLM,
     MAX_PARAMS,
     Model,
     ModelCapabilities,
@@ -91,6 +94,23 @@ def new_model(request: model_pb.CreateModelRequest) -> NewModel:
     )
 
 
+def new_dynamic_model(request: model_pb.CreateDynamicModelRequest) -> NewModel:
+    """Raises InvalidInput where it says nothing of how to choose."""
+    if not request.settings.HasField("dynamic"):
+        raise InvalidInput("settings.dynamic must be given.", field="settings.dynamic")
+    return NewModel(
+        name=request.name,
+        category=LLM,
+        provider_key="",
+        model_id="",
+        key=request.key,
+        description=request.description,
+        settings=_settings(request.settings),
+        capabilities=_capabilities(request.capabilities),
+        metadata=small_json_of(request.metadata, "metadata"),
+    )
+
+
 def model_changes(request: model_pb.UpdateModelRequest) -> ModelChanges:
     return ModelChanges(
         name=request.name if request.HasField("name") else None,
@@ -112,16 +132,21 @@ def _settings(message: model_pb.ModelSettings) -> ModelSettings:
         unsupported_params=tuple(message.unsupported_params),
         disable_streaming_with_tools=message.disable_streaming_with_tools,
         timeout=message.timeout_seconds,
+        routing=convert_routing.routing(message.routing) if message.HasField("routing") else None,
+        dynamic=convert_routing.dynamic(message.dynamic) if message.HasField("dynamic") else None,
     )
 
 
 def _settings_message(settings: ModelSettings) -> model_pb.ModelSettings:
+    routing, dynamic = settings.routing, settings.dynamic
     return model_pb.ModelSettings(
         request_defaults=struct_of(settings.request_defaults),
         extra_body=struct_of(settings.extra_body),
         unsupported_params=settings.unsupported_params,
         disable_streaming_with_tools=settings.disable_streaming_with_tools,
         timeout_seconds=settings.timeout,
+        routing=None if routing is None else convert_routing.routing_message(routing),
+        dynamic=None if dynamic is None else convert_routing.dynamic_message(dynamic),
     )
 
 
@@ -131,6 +156,7 @@ def _pricing(message: model_pb.ModelPricing) -> Pricing:
         input=message.input_token_per_1m,
         output=message.output_token_per_1m,
         cached=message.cached_token_per_1m if message.HasField("cached_token_per_1m") else None,
+        cache_write=message.cache_write_token_per_1m if message.HasField("cache_write_token_per_1m") else None,
     )
 
 
@@ -140,6 +166,7 @@ def _pricing_message(pricing: Pricing) -> model_pb.ModelPricing:
         input_token_per_1m=pricing.input,
         output_token_per_1m=pricing.output,
         cached_token_per_1m=pricing.cached,
+        cache_write_token_per_1m=pricing.cache_write,
     )
 
 
@@ -166,6 +193,7 @@ def usage_message(usage: TokenUsage) -> usage_pb2.TokenUsage:
         reasoning_tokens=usage.reasoning,
         total_tokens=usage.total,
         estimated=usage.estimated,
+        cache_write_input_tokens=usage.cache_write or None,
     )
 
 
@@ -224,8 +252,12 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
             reasoning_tokens=record["reasoningTokens"],
             total_tokens=record["totalTokens"],
             estimated=record["estimated"],
+            cache_write_input_tokens=record.get("cacheWriteInputTokens") or None,
         ),
         finish_reason=record["finishReason"],
         cost=record["costNanos"] / NANOS,
         currency=record["currency"],
+        attempts=record.get("attempts", 0),
+        failed_attempts=[usage_service_pb.FailedAttempt(**each) for each in record.get("failedAttempts", ())],
+        decision=convert_routing.decision_message(decision) if (decision := record.get("decision")) else None,
     )

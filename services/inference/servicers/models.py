@@ -61,7 +61,14 @@ class ModelServicer(ModelServiceServicer):
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: CallContext) -> pb.CreateModelResponse:
         model, provider = await self._models.create(request_context.identity().project, convert.new_model(request))
-        return pb.CreateModelResponse(model=convert.model_message(model, provider.driver))
+        return pb.CreateModelResponse(model=convert.model_message(model, provider.driver if provider else ""))
+
+    async def CreateDynamicModel(
+        self, request: pb.CreateDynamicModelRequest, context: CallContext
+    ) -> pb.CreateDynamicModelResponse:
+        project = request_context.identity().project
+        model, _ = await self._models.create(project, convert.new_dynamic_model(request))
+        return pb.CreateDynamicModelResponse(model=convert.model_message(model, ""))
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, context: CallContext) -> pb.UpdateModelResponse:
         project = request_context.identity().project
@@ -73,6 +80,8 @@ class ModelServicer(ModelServiceServicer):
         return pb.DeleteModelResponse(success=True)
 
     async def _message(self, project: Project, model: Model) -> pb.Model:
+        if not model.provider_key:  # a dynamic model
+            return convert.model_message(model, "")
         try:
             driver = (await self._providers.get(project, model.provider_key)).driver
         except NotFound:  # removed by somebody at the same moment as the model was made

@@ -28,7 +28,7 @@ class OpenAIServicer(HttpChat, OpenAIServiceServicer):
         del request  # it may be large, and the answer may take long
         exchange, answer = await self._pipeline.embeddings(body)
         embedded = await read_whole(answer)
-        add_headers(answer, context)
+        add_headers(exchange, answer, context)
         return HttpBody(content_type=JSON, data=as_json({**embedded, "request_id": exchange.request_id}))
 
 

@@ -8,8 +8,8 @@ from core.rpc.provider_messages import new_provider, provider_changes
 from portico.inference.v1 import provider_service_pb2 as pb
 from portico.inference.v1.provider_service_pb2_grpc import ProviderServiceServicer
 from services.inference import convert
-from services.inference.domain.catalogue.drivers import ModelDriver
-from services.inference.domain.catalogue.models import USABLE, Models
+from services.inference.domain.catalogue.drivers import DRIVERS, ModelDriver
+from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
 
 
@@ -58,17 +58,14 @@ class ProviderServicer(ProviderServiceServicer):
         return pb.DeleteProviderResponse(success=True)
 
 
-_CAPABILITIES = pb.Capabilities(categories=USABLE)
-"""Capabilities of every driver: each speaks chat and embeddings."""
-
-
 def _provider(provider: Provider) -> pb.Provider:
     message = convert.provider_message(provider)
-    message.capabilities.CopyFrom(_CAPABILITIES)
+    if (driver := DRIVERS.get(provider.driver)) is not None:
+        message.capabilities.categories.extend(driver.categories)
     return message
 
 
 def _driver(driver: ModelDriver) -> pb.Driver:
     message = convert.driver_message(driver)
-    message.capabilities.CopyFrom(_CAPABILITIES)
+    message.capabilities.categories.extend(driver.categories)
     return message

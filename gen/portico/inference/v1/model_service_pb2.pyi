@@ -48,30 +48,134 @@ class Model(_message.Message):
     def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., key: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., provider_key: _Optional[str] = ..., provider_driver: _Optional[str] = ..., model_id: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ModelSettings(_message.Message):
-    __slots__ = ("request_defaults", "extra_body", "unsupported_params", "disable_streaming_with_tools", "timeout_seconds")
+    __slots__ = ("request_defaults", "extra_body", "unsupported_params", "disable_streaming_with_tools", "timeout_seconds", "routing", "dynamic")
     REQUEST_DEFAULTS_FIELD_NUMBER: _ClassVar[int]
     EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
     UNSUPPORTED_PARAMS_FIELD_NUMBER: _ClassVar[int]
     DISABLE_STREAMING_WITH_TOOLS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_FIELD_NUMBER: _ClassVar[int]
+    DYNAMIC_FIELD_NUMBER: _ClassVar[int]
     request_defaults: _struct_pb2.Struct
     extra_body: _struct_pb2.Struct
     unsupported_params: _containers.RepeatedScalarFieldContainer[str]
     disable_streaming_with_tools: bool
     timeout_seconds: float
-    def __init__(self, request_defaults: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., unsupported_params: _Optional[_Iterable[str]] = ..., disable_streaming_with_tools: _Optional[bool] = ..., timeout_seconds: _Optional[float] = ...) -> None: ...
+    routing: ModelRouting
+    dynamic: DynamicRouting
+    def __init__(self, request_defaults: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., unsupported_params: _Optional[_Iterable[str]] = ..., disable_streaming_with_tools: _Optional[bool] = ..., timeout_seconds: _Optional[float] = ..., routing: _Optional[_Union[ModelRouting, _Mapping]] = ..., dynamic: _Optional[_Union[DynamicRouting, _Mapping]] = ...) -> None: ...
+
+class ModelRouting(_message.Message):
+    __slots__ = ("policy", "weight", "priority", "first_token_timeout_seconds", "targets", "shadow")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKEN_TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    weight: float
+    priority: int
+    first_token_timeout_seconds: float
+    targets: _containers.RepeatedCompositeFieldContainer[ModelTarget]
+    shadow: ModelShadow
+    def __init__(self, policy: _Optional[str] = ..., weight: _Optional[float] = ..., priority: _Optional[int] = ..., first_token_timeout_seconds: _Optional[float] = ..., targets: _Optional[_Iterable[_Union[ModelTarget, _Mapping]]] = ..., shadow: _Optional[_Union[ModelShadow, _Mapping]] = ...) -> None: ...
+
+class ModelTarget(_message.Message):
+    __slots__ = ("provider_key", "model_id", "weight", "priority", "timeout_seconds", "first_token_timeout_seconds")
+    PROVIDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKEN_TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    provider_key: str
+    model_id: str
+    weight: float
+    priority: int
+    timeout_seconds: float
+    first_token_timeout_seconds: float
+    def __init__(self, provider_key: _Optional[str] = ..., model_id: _Optional[str] = ..., weight: _Optional[float] = ..., priority: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., first_token_timeout_seconds: _Optional[float] = ...) -> None: ...
+
+class ModelShadow(_message.Message):
+    __slots__ = ("provider_key", "model_id", "percent")
+    PROVIDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    provider_key: str
+    model_id: str
+    percent: float
+    def __init__(self, provider_key: _Optional[str] = ..., model_id: _Optional[str] = ..., percent: _Optional[float] = ...) -> None: ...
+
+class DynamicRouting(_message.Message):
+    __slots__ = ("strategy", "default_model_key", "fallback_model_key", "rules", "decider")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    DECIDER_FIELD_NUMBER: _ClassVar[int]
+    strategy: str
+    default_model_key: str
+    fallback_model_key: str
+    rules: _containers.RepeatedCompositeFieldContainer[DynamicRule]
+    decider: DynamicDecider
+    def __init__(self, strategy: _Optional[str] = ..., default_model_key: _Optional[str] = ..., fallback_model_key: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[DynamicRule, _Mapping]]] = ..., decider: _Optional[_Union[DynamicDecider, _Mapping]] = ...) -> None: ...
+
+class DynamicRule(_message.Message):
+    __slots__ = ("label", "match_type", "conditions", "target_model_key")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    MATCH_TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    match_type: str
+    conditions: _containers.RepeatedCompositeFieldContainer[DynamicCondition]
+    target_model_key: str
+    def __init__(self, label: _Optional[str] = ..., match_type: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[DynamicCondition, _Mapping]]] = ..., target_model_key: _Optional[str] = ...) -> None: ...
+
+class DynamicCondition(_message.Message):
+    __slots__ = ("signal", "operator", "value")
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    signal: str
+    operator: str
+    value: _struct_pb2.Value
+    def __init__(self, signal: _Optional[str] = ..., operator: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+
+class DynamicDecider(_message.Message):
+    __slots__ = ("model_key", "labels", "prompt_override")
+    MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    model_key: str
+    labels: _containers.RepeatedCompositeFieldContainer[DynamicLabel]
+    prompt_override: str
+    def __init__(self, model_key: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[DynamicLabel, _Mapping]]] = ..., prompt_override: _Optional[str] = ...) -> None: ...
+
+class DynamicLabel(_message.Message):
+    __slots__ = ("label", "description", "target_model_key")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    TARGET_MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    description: str
+    target_model_key: str
+    def __init__(self, label: _Optional[str] = ..., description: _Optional[str] = ..., target_model_key: _Optional[str] = ...) -> None: ...
 
 class ModelPricing(_message.Message):
-    __slots__ = ("currency", "input_token_per_1m", "output_token_per_1m", "cached_token_per_1m")
+    __slots__ = ("currency", "input_token_per_1m", "output_token_per_1m", "cached_token_per_1m", "cache_write_token_per_1m")
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     CACHED_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     currency: str
     input_token_per_1m: float
     output_token_per_1m: float
     cached_token_per_1m: float
-    def __init__(self, currency: _Optional[str] = ..., input_token_per_1m: _Optional[float] = ..., output_token_per_1m: _Optional[float] = ..., cached_token_per_1m: _Optional[float] = ...) -> None: ...
+    cache_write_token_per_1m: float
+    def __init__(self, currency: _Optional[str] = ..., input_token_per_1m: _Optional[float] = ..., output_token_per_1m: _Optional[float] = ..., cached_token_per_1m: _Optional[float] = ..., cache_write_token_per_1m: _Optional[float] = ...) -> None: ...
 
 class ModelCapabilities(_message.Message):
     __slots__ = ("context_length", "max_output_tokens", "supports_image_input", "supports_reasoning", "supports_structured_outputs", "supports_tool_calls")
@@ -202,6 +306,28 @@ class CreateModelRequest(_message.Message):
     def __init__(self, key: _Optional[str] = ..., name: _Optional[str] = ..., provider_key: _Optional[str] = ..., category: _Optional[str] = ..., model_id: _Optional[str] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class CreateModelResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: Model
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
+
+class CreateDynamicModelRequest(_message.Message):
+    __slots__ = ("key", "name", "description", "settings", "metadata", "capabilities")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    name: str
+    description: str
+    settings: ModelSettings
+    metadata: _struct_pb2.Struct
+    capabilities: ModelCapabilities
+    def __init__(self, key: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ...) -> None: ...
+
+class CreateDynamicModelResponse(_message.Message):
     __slots__ = ("model",)
     MODEL_FIELD_NUMBER: _ClassVar[int]
     model: Model

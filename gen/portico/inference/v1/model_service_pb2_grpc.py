@@ -50,6 +50,11 @@ class ModelServiceStub:
                 request_serializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateModelRequest.SerializeToString,
                 response_deserializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateModelResponse.FromString,
                 _registered_method=True)
+        self.CreateDynamicModel = channel.unary_unary(
+                '/portico.inference.v1.ModelService/CreateDynamicModel',
+                request_serializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateDynamicModelRequest.SerializeToString,
+                response_deserializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateDynamicModelResponse.FromString,
+                _registered_method=True)
         self.UpdateModel = channel.unary_unary(
                 '/portico.inference.v1.ModelService/UpdateModel',
                 request_serializer=portico_dot_inference_dot_v1_dot_model__service__pb2.UpdateModelRequest.SerializeToString,
@@ -88,6 +93,14 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateDynamicModel(self, request, context):
+        """A new model that has no provider of its own: rules, or a model that is asked, choose another model of the project for
+        each call. Errors: ALREADY_EXISTS (the key), NOT_FOUND (a model that is named), INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateModel(self, request, context):
         """Changes a model; calls that begin after the answer use what it says. Errors: NOT_FOUND, INVALID_ARGUMENT.
         """
@@ -119,6 +132,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.CreateModel,
                     request_deserializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateModelRequest.FromString,
                     response_serializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateModelResponse.SerializeToString,
+            ),
+            'CreateDynamicModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateDynamicModel,
+                    request_deserializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateDynamicModelRequest.FromString,
+                    response_serializer=portico_dot_inference_dot_v1_dot_model__service__pb2.CreateDynamicModelResponse.SerializeToString,
             ),
             'UpdateModel': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateModel,
@@ -213,6 +231,33 @@ class ModelService:
             '/portico.inference.v1.ModelService/CreateModel',
             portico_dot_inference_dot_v1_dot_model__service__pb2.CreateModelRequest.SerializeToString,
             portico_dot_inference_dot_v1_dot_model__service__pb2.CreateModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateDynamicModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.inference.v1.ModelService/CreateDynamicModel',
+            portico_dot_inference_dot_v1_dot_model__service__pb2.CreateDynamicModelRequest.SerializeToString,
+            portico_dot_inference_dot_v1_dot_model__service__pb2.CreateDynamicModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class UsageRecord(_message.Message):
-    __slots__ = ("id", "created_at", "request_id", "project_id", "token_id", "user_id", "model", "model_id", "provider_key", "operation", "status", "error_reason", "streamed", "latency_ms", "first_byte_ms", "usage", "finish_reason", "cost", "currency")
+    __slots__ = ("id", "created_at", "request_id", "project_id", "token_id", "user_id", "model", "model_id", "provider_key", "operation", "status", "error_reason", "streamed", "latency_ms", "first_byte_ms", "usage", "finish_reason", "cost", "currency", "attempts", "failed_attempts", "decision")
     ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,9 @@ class UsageRecord(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
     id: str
     created_at: _timestamp_pb2.Timestamp
     request_id: str
@@ -52,7 +55,44 @@ class UsageRecord(_message.Message):
     finish_reason: str
     cost: float
     currency: str
-    def __init__(self, id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., project_id: _Optional[str] = ..., token_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model: _Optional[str] = ..., model_id: _Optional[str] = ..., provider_key: _Optional[str] = ..., operation: _Optional[str] = ..., status: _Optional[str] = ..., error_reason: _Optional[str] = ..., streamed: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., first_byte_ms: _Optional[float] = ..., usage: _Optional[_Union[_usage_pb2.TokenUsage, _Mapping]] = ..., finish_reason: _Optional[str] = ..., cost: _Optional[float] = ..., currency: _Optional[str] = ...) -> None: ...
+    attempts: int
+    failed_attempts: _containers.RepeatedCompositeFieldContainer[FailedAttempt]
+    decision: RouteDecision
+    def __init__(self, id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., project_id: _Optional[str] = ..., token_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model: _Optional[str] = ..., model_id: _Optional[str] = ..., provider_key: _Optional[str] = ..., operation: _Optional[str] = ..., status: _Optional[str] = ..., error_reason: _Optional[str] = ..., streamed: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., first_byte_ms: _Optional[float] = ..., usage: _Optional[_Union[_usage_pb2.TokenUsage, _Mapping]] = ..., finish_reason: _Optional[str] = ..., cost: _Optional[float] = ..., currency: _Optional[str] = ..., attempts: _Optional[int] = ..., failed_attempts: _Optional[_Iterable[_Union[FailedAttempt, _Mapping]]] = ..., decision: _Optional[_Union[RouteDecision, _Mapping]] = ...) -> None: ...
+
+class FailedAttempt(_message.Message):
+    __slots__ = ("provider_key", "model_id", "reason")
+    PROVIDER_KEY_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    provider_key: str
+    model_id: str
+    reason: str
+    def __init__(self, provider_key: _Optional[str] = ..., model_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RouteDecision(_message.Message):
+    __slots__ = ("policy", "reason", "dynamic")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DYNAMIC_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    reason: str
+    dynamic: _containers.RepeatedCompositeFieldContainer[DynamicDecision]
+    def __init__(self, policy: _Optional[str] = ..., reason: _Optional[str] = ..., dynamic: _Optional[_Iterable[_Union[DynamicDecision, _Mapping]]] = ...) -> None: ...
+
+class DynamicDecision(_message.Message):
+    __slots__ = ("router_key", "decision", "chosen_model_key", "label", "decider_latency_ms")
+    ROUTER_KEY_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    DECIDER_LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
+    router_key: str
+    decision: str
+    chosen_model_key: str
+    label: str
+    decider_latency_ms: float
+    def __init__(self, router_key: _Optional[str] = ..., decision: _Optional[str] = ..., chosen_model_key: _Optional[str] = ..., label: _Optional[str] = ..., decider_latency_ms: _Optional[float] = ...) -> None: ...
 
 class UsageRow(_message.Message):
     __slots__ = ("group", "requests", "errors", "cancelled", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "total_tokens", "cost", "currency", "mean_latency_ms")

@@ -20,7 +20,10 @@ from core.storage.ports import Cond, DocumentStore, Op
 from core.storage.references import referring
 from core.storage.table import Record, Table
 from core.tenancy import Project
+from services.inference.domain.catalogue import dynamic_settings, routing_settings
+from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
 from services.inference.domain.catalogue.providers import ModelProviders
+from services.inference.domain.catalogue.routing_settings import RoutingSettings, TargetSettings
 from services.inference.domain.tables import MODELS
 
 LLM, EMBEDDING = "llm", "embedding"
@@ -48,15 +51,21 @@ class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
     unsupported_params: tuple[str, ...] = ()
     disable_streaming_with_tools: bool = False
     timeout: float = 0.0
+    routing: RoutingSettings | None = None
+    """None: the model's own provider serves all calls."""
+    dynamic: DynamicSettings | None = None
+    """Not None: the model has no provider of its own, and chooses another model for each call."""
 
 
 class Pricing(msgspec.Struct, frozen=True):
-    """Per million tokens, in `currency`. `cached` is None where cached input costs what input costs."""
+    """Per million tokens, in `currency`. `cached`, of input that the provider's cache had, and `cache_write`, of input
+    that it took, are None where it costs what input costs."""
 
     currency: str = "USD"
     input: float = 0.0
     output: float = 0.0
     cached: float | None = None
+    cache_write: float | None = None
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, rename="camel"):
@@ -138,6 +147,8 @@ class ModelPage:
     next_token: str = ""
 
     def usable(self, model: Model) -> bool:
+        if model.settings.dynamic is not None:
+            return True
         provider = self.providers.get(model.provider_key)
         if provider is None or model.category not in USABLE:
             return False
@@ -153,22 +164,26 @@ class Models:
         self._providers = providers
         self.changes = ProjectChanges()
 
-    async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider]:
-        """Create a model. Raises Conflict (the key), NotFound (the provider), InvalidInput."""
+    async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider | None]:
+        """Create a model; a dynamic one has no provider. Raises Conflict (the key), NotFound (a provider or model that
+        it names), InvalidInput."""
         name = fields.text("name", new.name, at_least=1, at_most=200)
         if new.key and not is_key(new.key):
             raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -.", field="key")
-        provider = await self._open_provider(project, new.provider_key)
+        settings = _checked_settings(new.settings)
+        dynamic = settings.dynamic is not None
+        provider = None if dynamic else await self._open_provider(project, new.provider_key)
+        await self._check_named(project, settings, new.key)
         now = time.time()
         model = Model(
             id=f"mdl_{uuid4().hex}",
             key=new.key,
             name=name,
             category=fields.one_of("category", new.category, CATEGORIES),
-            provider_key=provider.key,
-            model_id=fields.text("modelId", new.model_id, at_least=1, at_most=256),
+            provider_key="" if provider is None else provider.key,
+            model_id=fields.text("modelId", new.model_id, at_least=0 if dynamic else 1, at_most=256),
             description=fields.text("description", new.description, at_most=2000),
-            settings=_checked_settings(new.settings),
+            settings=settings,
             pricing=_checked_pricing(new.pricing),
             capabilities=_checked_capabilities(new.capabilities),
             metadata=fields.small_json("metadata", new.metadata),
@@ -180,7 +195,7 @@ class Models:
             lambda: insert_with_key(
                 self._table, project, lambda key: msgspec.structs.replace(model, key=key), model.key, stem
             ),
-            check=lambda _: self._open_provider(project, provider.key),
+            check=lambda made: self._check_providers(project, made),
             undo=lambda made: self._table.delete(project, made.id),
         )
         self.changes.publish(project)
@@ -220,10 +235,13 @@ class Models:
         fresh = await self._changes_of(project, changes)
         for _ in range(_ATTEMPTS):
             old = await self.get(project, id)
-            if changes.provider_key is None:
+            _check_kind(old, changes)
+            if "settings" in fresh:
+                await self._check_named(project, fresh["settings"], old.key)
+            if changes.provider_key is None and "settings" not in fresh:
                 updated = await self._table.update(project, old.id, **fresh)
             else:
-                updated = await self._move(project, old, changes.provider_key, fresh)
+                updated = await self._move(project, old, fresh)
             if updated is not None:
                 self.changes.publish(project)
                 return updated
@@ -237,21 +255,45 @@ class Models:
         self.changes.publish(project)
 
     async def count_on(self, project: Project, provider: Provider) -> int:
-        return await self._table.count(project, {"providerKey": provider.key})
+        """How many models have calls go to the provider."""
+        used = 0
+        async for model in self._table.scan(project):
+            used += provider.key in provider_keys(model)
+        return used
 
-    async def _move(self, project: Project, old: Model, provider_key: str, fresh: Mapping[str, Any]) -> Model | None:
-        """Change a model and its provider. It moves back where the new one is being deleted."""
+    async def _move(self, project: Project, old: Model, fresh: Mapping[str, Any]) -> Model | None:
+        """Change a model and the providers that it names. It moves back where one of them is being deleted."""
 
         async def move_back(_: Model | None) -> None:
-            where = {"providerKey": provider_key}
-            await self._table.update(project, old.id, where=where, provider_key=old.provider_key)
+            where = {"providerKey": fresh.get("provider_key", old.provider_key)}
+            before = {name: getattr(old, name) for name in ("provider_key", "settings") if name in fresh}
+            await self._table.update(project, old.id, where=where, **before)
             self.changes.publish(project)
 
         return await referring(
             lambda: self._table.update(project, old.id, **fresh),
-            check=lambda _: self._open_provider(project, provider_key),
+            check=lambda made: self._check_providers(project, made),
             undo=move_back,
         )
+
+    async def _check_providers(self, project: Project, model: Model | None) -> None:
+        """Raises NotFound, Conflict where a provider that the model names is gone or going."""
+        for key in provider_keys(model) if model is not None else ():
+            await self._open_provider(project, key)
+
+    async def _check_named(self, project: Project, settings: ModelSettings, own_key: str) -> None:
+        """Check the providers and models that settings name. Raises NotFound, InvalidInput."""
+        for key in settings.routing.provider_keys() if settings.routing else ():
+            provider = await self._providers.get(project, key, field="settings.routing")
+            provider.check_open()
+        for path, key in settings.dynamic.model_keys() if settings.dynamic else ():
+            if key == own_key:
+                raise InvalidInput(f"{path} must be another model than the dynamic one.", field=path)
+            model = await self.by_key(project, key)
+            if model is None:
+                raise NotFound(f"There is no model {key[:128]} in this project.", reason="MODEL_NOT_FOUND", field=path)
+            if model.category != LLM:
+                raise InvalidInput(f"{path} must be a model of the category {LLM}.", field=path)
 
     async def _open_provider(self, project: Project, key: str) -> Provider:
         provider = await self._providers.get(project, key)
@@ -279,6 +321,33 @@ class Models:
         return fresh
 
 
+def target_settings(model: Model) -> list[TargetSettings]:
+    """The model's own provider, and its further targets."""
+    routing, key, id = model.settings.routing, model.provider_key, model.model_id
+    if routing is None:
+        return [TargetSettings(key, id)]
+    own = TargetSettings(key, id, routing.weight, routing.priority, 0.0, routing.first_token_timeout)
+    return [own, *routing.targets]
+
+
+def provider_keys(model: Model) -> set[str]:
+    """The providers that the model's calls may go to."""
+    routing = model.settings.routing
+    return {model.provider_key, *(routing.provider_keys() if routing else ())} - {""}
+
+
+def _check_kind(old: Model, changes: ModelChanges) -> None:
+    """A dynamic model stays one, and has neither provider nor modelId. Raises InvalidInput."""
+    was = old.settings.dynamic is not None
+    if changes.settings is not None and was != (changes.settings.dynamic is not None):
+        raise InvalidInput(
+            "settings.dynamic must be given for a dynamic model, and for no other.", field="settings.dynamic"
+        )
+    for name, value in (("providerKey", changes.provider_key), ("modelId", changes.model_id)):
+        if was and value:
+            raise InvalidInput(f"A dynamic model has no {name}.", field=name)
+
+
 def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
@@ -300,6 +369,12 @@ def _checked_settings(settings: ModelSettings) -> ModelSettings:
     if settings.timeout and not 1.0 <= settings.timeout <= _MAX_TIMEOUT:
         path = "settings.timeoutSeconds"
         raise InvalidInput(f"{path} must be 1 to {_MAX_TIMEOUT:.0f}, or 0 for the default.", field=path)
+    if settings.routing is not None:
+        routing_settings.checked(settings.routing)
+    if settings.dynamic is not None:
+        dynamic_settings.checked(settings.dynamic)
+        if settings.routing is not None:
+            raise InvalidInput("settings.routing is not for dynamic models.", field="settings.routing")
     return msgspec.structs.replace(
         settings, request_defaults=defaults, extra_body=extra, unsupported_params=tuple(names)
     )
@@ -310,6 +385,7 @@ def _checked_pricing(pricing: Pricing) -> Pricing:
         "inputTokenPer1M": pricing.input,
         "outputTokenPer1M": pricing.output,
         "cachedTokenPer1M": pricing.cached or 0.0,
+        "cacheWriteTokenPer1M": pricing.cache_write or 0.0,
     }
     for name, price in prices.items():
         if not math.isfinite(price) or not 0 <= price <= _MAX_PRICE:

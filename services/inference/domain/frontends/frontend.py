@@ -1,5 +1,6 @@
 """The frontend: one format that callers speak over HTTP."""
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from services.inference.domain.pipeline.answer import Answer, Chunk
@@ -23,7 +24,7 @@ class Frontend(Protocol):
     keep_alive: bytes
     """An event that clients skip."""
 
-    async def read(self, data: bytes) -> Body | NativeRequest:
+    def read(self, data: bytes) -> Awaitable[Body | NativeRequest]:
         """The request of a body: canonical, or the caller's own with its canonical form. Raises InvalidInput, whose
         field is the caller's name of it."""
 

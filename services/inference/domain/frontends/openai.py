@@ -1,6 +1,6 @@
 """OpenAI's chat completions, as its clients read them: the canonical form itself."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from core.errors import PorticoError
@@ -25,8 +25,8 @@ class OpenAIFrontend:
     def __init__(self, error_body: ErrorBody) -> None:
         self._error_body = error_body
 
-    async def read(self, data: bytes) -> Body:
-        return await requests.read(data)
+    def read(self, data: bytes) -> Awaitable[Body]:
+        return requests.read(data)
 
     def whole(self, exchange: Exchange, completion: Chunk, answer: Answer) -> bytes:
         try:

@@ -21,22 +21,21 @@ class Answer(ABC):
     Call `next` until it has `ended`, then look at `error`; call `close` in any case.
     """
 
-    __slots__ = ("_watchers", "dropped", "ended", "error", "finish_reason", "limits", "status", "usage")
+    ended: bool = False
+    error: PorticoError | None = None
+    """What broke the answer off, after the chunks that came before."""
+    status: str = SUCCESS
+    """Known once it has ended, as are `usage` and `finish_reason`."""
+    usage: TokenUsage = NO_USAGE
+    finish_reason: str = ""
+    """Of the first choice."""
+    _watchers: tuple[Callable[["Answer"], None], ...] = ()
 
     def __init__(self, dropped: tuple[str, ...] = (), limits: Pairs = ()) -> None:
         self.dropped = dropped
         """Fields of the request that were not sent to the provider."""
         self.limits = limits
         """Headers that tell the provider's rate limits."""
-        self.ended = False
-        self.error: PorticoError | None = None
-        """What broke the answer off, after the chunks that came before."""
-        self.status = SUCCESS
-        """Known once it has ended, as are `usage` and `finish_reason`."""
-        self.usage: TokenUsage = NO_USAGE
-        self.finish_reason = ""
-        """Of the first choice."""
-        self._watchers: list[Callable[[Answer], None]] = []
 
     @abstractmethod
     async def next(self) -> list[Chunk]:
@@ -56,7 +55,7 @@ class Answer(ABC):
 
     def when_ended(self, watcher: Callable[["Answer"], None]) -> None:
         """Call the watcher once, when the answer has ended, in whatever way. It must not raise."""
-        self._watchers.append(watcher)
+        self._watchers += (watcher,)
 
     def _end(self, status: str) -> None:
         """Set what is known at the end before this is called."""
@@ -69,8 +68,6 @@ class Answer(ABC):
 class WholeAnswer(Answer):
     """An answer that is there already, in one chunk or more."""
 
-    __slots__ = ("_chunks",)
-
     def __init__(
         self,
         chunks: list[Chunk],
@@ -79,12 +76,17 @@ class WholeAnswer(Answer):
         dropped: tuple[str, ...] = (),
         limits: Pairs = (),
     ) -> None:
-        super().__init__(dropped, limits)
+        self.dropped = dropped
+        self.limits = limits
         self.usage = usage
         self.finish_reason = finish_reason
         self._chunks = chunks
 
     async def next(self) -> list[Chunk]:
+        return self.take()
+
+    def take(self) -> list[Chunk]:
+        """As `next`, at once."""
         if self.ended:
             return []
         self._end(SUCCESS)
@@ -93,8 +95,6 @@ class WholeAnswer(Answer):
 
 class WrappedAnswer(Answer):
     """An answer that a step changes on its way out: implement `change`."""
-
-    __slots__ = ("inner",)
 
     def __init__(self, inner: Answer) -> None:
         super().__init__(inner.dropped, inner.limits)
@@ -127,10 +127,12 @@ class WrappedAnswer(Answer):
 
 async def read_whole(answer: Answer) -> Chunk:
     """The one chunk of an answer that is not streamed. Closes the answer. Raises PorticoError."""
-    chunks: list[Chunk] = []
+    if isinstance(answer, WholeAnswer):  # nearly always, and nothing of it is open
+        return answer.take()[0]
     try:
+        chunks = await answer.next()
         while not answer.ended:
-            chunks += await answer.next()
+            chunks = chunks + await answer.next()
     finally:
         await answer.close()
     if answer.error is not None:

@@ -59,7 +59,7 @@ class Pipeline:
         streamed = bool(body.get("stream"))
         exchange = self._begin(calls.CHAT, body, streamed, streamed and requests.wants_usage(body))
         exchange.native = native
-        return exchange, await self.answer(exchange)
+        return exchange, await self._metering(exchange, self._routed)
 
     async def count_tokens(self, request: NativeRequest) -> int:
         """Count the tokens that a chat would let the model read. It is no call to a model, so nothing is recorded.
@@ -74,18 +74,19 @@ class Pipeline:
         """Answer a canonical embedding request of the present caller. Raises PorticoError."""
         requests.check_embedding(request)
         exchange = self._begin(calls.EMBEDDING, request, False, False)
-        return exchange, await self.answer(exchange)
+        return exchange, await self._metering(exchange, self._routed)
 
-    async def answer(self, exchange: Exchange) -> Answer:
-        """Answer an exchange. Raises PorticoError."""
-        return await self._metering(exchange, self._routed)
+    def _routed(self, exchange: Exchange) -> Awaitable[Answer]:
+        call = exchange.call
+        route = self._routes.known(call.identity.project, call.model, calls.CATEGORIES[call.operation])
+        return self._looked_up(exchange) if route is None else route.answer(exchange)
 
-    async def _routed(self, exchange: Exchange) -> Answer:
+    async def _looked_up(self, exchange: Exchange) -> Answer:
         call = exchange.call
         route = await self._routes.find(call.identity.project, call.model, calls.CATEGORIES[call.operation])
         return await route.answer(exchange)
 
     def _begin(self, operation: str, request: Body, stream: bool, with_usage: bool) -> Exchange:
         call = calls.begin(operation, request["model"], streamed=stream)
-        own = requests.own_request_id(request, call.request_id)
+        own = requests.own_request_id(request, call.request_id) if requests.REQUEST_ID in request else call.request_id
         return Exchange(call, request, own, stream, with_usage, RetryBudget(self._retries))

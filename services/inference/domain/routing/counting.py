@@ -15,7 +15,12 @@ async def count_tokens(
     """The provider's count where its format has one, else an estimate. Raises PorticoError."""
     counter = target.codec.counter
     if counter is None:
-        return tokens.estimate(tokens.request_characters(exchange.request))
+        return await estimate_tokens(exchange)
     answer = await send(exchange, replace(target, codec=counter.codec, path=target.path + counter.path))
     counted = await read_whole(answer)
     return int(counted["input_tokens"])
+
+
+async def estimate_tokens(exchange: Exchange) -> int:
+    """An estimate, from the request's characters."""
+    return tokens.estimate(tokens.request_characters(exchange.request))

@@ -6,10 +6,10 @@ beside the calls, when a route is used that was last checked `REFRESH_SECONDS` a
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from core import logs
@@ -20,8 +20,17 @@ from core.providers.records import ACTIVE, Provider
 from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
-from services.inference.domain.catalogue.models import DEFAULT_TIMEOUT, EMBEDDING, Model, Models
+from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
+from services.inference.domain.catalogue.models import (
+    DEFAULT_TIMEOUT,
+    EMBEDDING,
+    Model,
+    Models,
+    provider_keys,
+    target_settings,
+)
 from services.inference.domain.catalogue.providers import ModelProviders
+from services.inference.domain.catalogue.routing_settings import TargetSettings
 from services.inference.domain.codecs.codec import Unserved
 from services.inference.domain.codecs.formats import Codecs
 from services.inference.domain.codecs.scrubbing import scrubber
@@ -29,7 +38,6 @@ from services.inference.domain.echo.upstream import EchoUpstream
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange
 from services.inference.domain.pipeline.step import Next, StepFactory, compile_steps
-from services.inference.domain.routing.counting import count_tokens
 from services.inference.domain.routing.targets import ClientKey, Target
 from services.inference.ports import Client, ClientFactory
 
@@ -43,6 +51,9 @@ RouteKey = tuple[str, str, str]
 """Tenant, project, model key."""
 
 
+Count = Callable[[Exchange], Awaitable[int]]
+
+
 @dataclass(slots=True, eq=False)
 class Route:
     """One model, ready to be called. Only `checked` and `checking` ever change."""
@@ -50,11 +61,13 @@ class Route:
     project: Project
     model_key: str
     category: str
-    target: Target
-    provider_active: bool
+    targets: Sequence[Target]
+    """Those of active providers. None for a dynamic model."""
+    usable: bool
+    """False where every provider is disabled."""
     answer: Next
     """The pipeline's steps, compiled for this model."""
-    count: Callable[[Exchange], Awaitable[int]]
+    count: Count
     """Counts the tokens of a chat."""
     version: tuple[float, ...]
     checked: float = 0.0
@@ -62,10 +75,20 @@ class Route:
     checking: bool = field(default=False, repr=False)
 
 
+class Innermost(Protocol):
+    """Makes the last step of a route."""
+
+    def targets(self, model: Model, targets: Sequence[Target], shadow: Target | None) -> Next: ...
+
+    def count(self, project: Project, model: Model, targets: Sequence[Target], routes: "Routes") -> Count: ...
+
+    def dynamic(self, project: Project, model: Model, dynamic: DynamicSettings, routes: "Routes") -> Next: ...
+
+
 class Routes:
     """Finds routes. `pool` holds them; `clients` the connections of each version of a provider, which are used under a
-    lease. `steps` are compiled into each route; `send` is what follows the last of them. A provider may be silent
-    within an answer for `idle_seconds`."""
+    lease. `steps` are compiled into each route; `innermost` makes what follows the last of them. A provider may be
+    silent within an answer for `idle_seconds`."""
 
     def __init__(
         self,
@@ -78,7 +101,7 @@ class Routes:
         *,
         codecs: Codecs,
         steps: Sequence[StepFactory],
-        send: Callable[[Exchange, Target], Awaitable[Answer]],
+        innermost: Innermost,
         idle_seconds: float,
     ) -> None:
         self._providers = providers
@@ -89,11 +112,19 @@ class Routes:
         self._tasks = tasks
         self._codecs = codecs
         self._steps = steps
-        self._send = send
+        self._innermost = innermost
         self._idle_seconds = idle_seconds
         self._changes = 0
         for changes in (providers.changes, models.changes):
             changes.subscribe(self.forget)
+
+    def known(self, project: Project, model: str, category: str) -> Route | None:
+        """The route of a model key where it is in memory and need not be checked now; else `find` it. Raises as
+        `find`."""
+        route = self._pool.lookup((project.tenant.slug, project.id, model))
+        if route is None or time.monotonic() - route.checked > REFRESH_SECONDS:
+            return None
+        return _usable(route, category)
 
     async def find(self, project: Project, model: str, category: str) -> Route:
         """Find the route of a model key. Raises NotFound (the model), InvalidInput (another category),
@@ -108,17 +139,7 @@ class Routes:
                 route = await self._checked(key, route)
             elif age > REFRESH_SECONDS and not route.checking:
                 self._check_beside(key, route)
-        if route.category != category:
-            raise InvalidInput(
-                f"The model {route.model_key} is of the category {route.category}; this call needs {category}.",
-                reason="WRONG_MODEL_CATEGORY",
-                field="model",
-            )
-        if not route.provider_active:
-            raise FailedPrecondition(
-                f"The provider of the model {route.model_key} is disabled.", reason="PROVIDER_DISABLED", field="model"
-            )
-        return route
+        return _usable(route, category)
 
     def forget(self, project: Project) -> None:
         """Forget the project's routes after a change: no call that begins after this uses what was before."""
@@ -164,40 +185,79 @@ class Routes:
                     reason="MODEL_NOT_FOUND",
                     field="model",
                 )
-            provider = await self._provider(project, model)
+            providers = await self._providers_of(project, model)
             if changes == self._changes:  # or what was read may be what was before
-                return self._route(project, model, provider, now)
+                return self._route(project, model, providers, now)
 
-    async def _provider(self, project: Project, model: Model) -> Provider:
-        try:
-            return await self._providers.get(project, model.provider_key, field="model")
-        except NotFound:
-            raise FailedPrecondition(
-                f"The provider of the model {model.key} does not exist any more.",
-                reason="PROVIDER_MISSING",
-                field="model",
-            ) from None
+    async def _providers_of(self, project: Project, model: Model) -> dict[str, Provider]:
+        """By key; those that do not exist any more are left out."""
+        found: dict[str, Provider] = {}
+        for key in provider_keys(model):
+            with suppress(NotFound):
+                found[key] = await self._providers.get(project, key, field="model")
+        return found
 
-    def _route(self, project: Project, model: Model, provider: Provider, now: float) -> Route:
-        target = self._target(project, model, provider)
+    def _route(self, project: Project, model: Model, providers: Mapping[str, Provider], now: float) -> Route:
+        dynamic, targets = model.settings.dynamic, self._targets(project, model, providers)
+        if dynamic is not None:
+            innermost = self._innermost.dynamic(project, model, dynamic, self)
+        else:
+            shadow = self._shadow(project, model, providers) if targets else None
+            innermost = self._innermost.targets(model, targets, shadow) if targets else _unusable
+        changed = [time for key in sorted(providers) for time in (providers[key].updated_at, providers[key].created_at)]
         return Route(
             project=project,
             model_key=model.key,
             category=model.category,
-            target=target,
-            provider_active=provider.status == ACTIVE,
-            answer=compile_steps(self._steps, project, model, lambda exchange: self._send(exchange, target)),
-            count=partial(count_tokens, target=target, send=self._send),
-            version=(model.updated_at, provider.updated_at, model.created_at, provider.created_at),
+            targets=targets,
+            usable=bool(targets) or dynamic is not None,
+            answer=compile_steps(self._steps, project, model, innermost),
+            count=self._innermost.count(project, model, targets, self),
+            version=(model.updated_at, model.created_at, *changed),
             checked=now,
         )
 
-    def _target(self, project: Project, model: Model, provider: Provider) -> Target:
+    def _targets(self, project: Project, model: Model, providers: Mapping[str, Provider]) -> Sequence[Target]:
+        """The targets that can be called. Raises FailedPrecondition where the model's providers are gone, or all their
+        drivers turned off."""
+        if model.settings.dynamic is not None:
+            return ()
+        wanted = target_settings(model)
+        there = [each for each in wanted if each.provider_key in providers]
+        if not there:
+            raise FailedPrecondition(
+                f"The provider of the model {model.key} does not exist any more.",
+                reason="PROVIDER_MISSING",
+                field="model",
+            )
+        targets, refusal = [], None
+        for each in there:
+            try:
+                target = self._target(project, model, providers[each.provider_key], each)
+            except FailedPrecondition as error:
+                refusal = error
+            else:
+                if providers[each.provider_key].status == ACTIVE:
+                    targets.append(target)
+        if refusal is not None and not targets:
+            raise refusal
+        return targets
+
+    def _shadow(self, project: Project, model: Model, providers: Mapping[str, Provider]) -> Target | None:
+        shadow = model.settings.routing.shadow if model.settings.routing else None
+        provider = providers.get(shadow.provider_key) if shadow else None
+        if shadow is None or provider is None or provider.status != ACTIVE:
+            return None
+        with suppress(FailedPrecondition):
+            return self._target(project, model, provider, TargetSettings(shadow.provider_key, shadow.model_id))
+        return None
+
+    def _target(self, project: Project, model: Model, provider: Provider, wanted: TargetSettings) -> Target:
         driver, settings = self._providers.driver_of(provider, field="model"), model.settings
         credentials = self._providers.credentials(project, provider)
         endpoint = driver.endpoint(provider.settings, credentials) if driver.endpoint else None
         base = urlsplit(endpoint.url).path if endpoint else ""
-        chat, embeddings = driver.paths(provider.settings, model.model_id)
+        chat, embeddings = driver.paths(provider.settings, wanted.model_id)
 
         async def make_client() -> Client:
             if endpoint is None:
@@ -208,20 +268,24 @@ class Routes:
         self._drop_older((*key_prefix, provider.updated_at))
         return Target(
             model_key=model.key,
-            model_id=model.model_id,
+            model_id=wanted.model_id,
             defaults=tuple(settings.request_defaults.items()),
             extra=dict(settings.extra_body),
             unsupported=settings.unsupported_params,
             whole_with_tools=settings.disable_streaming_with_tools,
-            scrub=scrubber(tuple(credentials.values()), model.model_id, model.key),
+            scrub=scrubber(tuple(credentials.values()), wanted.model_id, model.key),
             provider_key=provider.key,
             codec=self._codecs.get((driver.format, model.category)) or Unserved(driver.id, model.category),
-            breaker=(*key_prefix, model.model_id),
+            breaker=(*key_prefix, wanted.model_id),
             client_key=(*key_prefix, provider.updated_at),
             make_client=make_client,
             path=(base + (embeddings if model.category == EMBEDDING else chat)).encode(),
-            timeouts=self._timeouts(settings.timeout or DEFAULT_TIMEOUT),
+            timeouts=self._timeouts(wanted.timeout or settings.timeout or DEFAULT_TIMEOUT),
             pricing=model.pricing,
+            weight=wanted.weight,
+            priority=wanted.priority,
+            whole_seconds=wanted.timeout or None,
+            first_token_seconds=wanted.first_token_timeout or None,
         )
 
     def _timeouts(self, seconds: float) -> Timeouts:
@@ -232,3 +296,22 @@ class Routes:
         """Drop clients of the provider as it was before, which hold credentials that nobody may use any more."""
         if self._clients.lookup(key) is None:
             self._clients.invalidate(lambda each: each[:3] == key[:3] and each != key)
+
+
+async def _unusable(exchange: Exchange) -> Answer:
+    raise TypeError("a route without targets is not called")
+
+
+def _usable(route: Route, category: str) -> Route:
+    """The route. Raises InvalidInput, FailedPrecondition where this call cannot use it."""
+    if route.category != category:
+        raise InvalidInput(
+            f"The model {route.model_key} is of the category {route.category}; this call needs {category}.",
+            reason="WRONG_MODEL_CATEGORY",
+            field="model",
+        )
+    if not route.usable:
+        raise FailedPrecondition(
+            f"The provider of the model {route.model_key} is disabled.", reason="PROVIDER_DISABLED", field="model"
+        )
+    return route

@@ -1,16 +1,18 @@
 """Sending of requests to providers, with retries and a circuit breaker; refusals become Portico's errors."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from core import logs
 from core.errors import PorticoError
+from core.http.errors import UpstreamTimeout
 from core.http.ports import Stream
 from core.offload import offload
 from core.resilience import RETRYABLE_STATUSES, Resilience, Retryable
 from core.runtime_pool import Lease, RuntimePool
 from core.tasks import Tasks
-from services.inference.domain.codecs.codec import Encoded
+from services.inference.domain.codecs.codec import Decoded, Encoded
 from services.inference.domain.codecs.errors import Refusal
 from services.inference.domain.codecs.headers import Headers, forbids_retry, rate_limits, retry_after
 from services.inference.domain.codecs.openai.completions import chunks_of
@@ -61,63 +63,75 @@ class ProviderSender:
                 deadline=_give_up(exchange, target),
             )
 
+    async def once(self, exchange: Exchange, target: Target) -> Answer:
+        """As `send`, in one attempt and within the target's own time limits. Raises Retryable, too."""
+        exchange.call.target, exchange.call.first_byte = target, 0.0
+        encoded = target.codec.encode(exchange, target)
+        seconds = target.first_token_seconds if encoded.stream else target.whole_seconds
+        with self._clients.lease(target.client_key) or await self._lease(target) as client:
+            attempt = partial(self._stream if encoded.stream else self._post, exchange, target, encoded, client)
+            return await self._resilience.once(
+                target.breaker, attempt if seconds is None else partial(_within, seconds, attempt)
+            )
+
+    async def wait(self, exchange: Exchange, round: int, failure: Exception) -> bool:
+        """Wait until all targets may be tried again; False where they must not. See `Resilience.wait`."""
+        return await self._resilience.wait(round, failure, exchange.retries, exchange.call.deadline)
+
     async def _post(self, exchange: Exchange, target: Target, encoded: Encoded, client: Client) -> Answer:
-        answer = await client.upstream.post(
-            target.path,
-            client.headers,
-            encoded.data,
-            extra_headers=encoded.headers,
-            timeouts=target.timeouts,
-            deadline=exchange.call.deadline,
-        )
+        exchange.call.attempts += 1
+        headers: Headers = {}
         try:
+            answer = await client.upstream.post(
+                target.path,
+                client.headers,
+                encoded.data,
+                extra_headers=encoded.headers,
+                timeouts=target.timeouts,
+                deadline=exchange.call.deadline,
+            )
+            headers = answer.headers
             if not 200 <= answer.status < 300:
                 raise target.codec.refusal(answer.status, answer.body, target)
-            return await self._whole(exchange, target, encoded, answer.body, answer.headers)
-        except Refusal as refused:
-            raise _error(refused, answer.headers) from None
+            read = await offload(partial(target.codec.whole, answer.body, exchange, target), len(answer.body))
+            return _whole(exchange, encoded, read, headers)
+        except (Refusal, PorticoError) as error:
+            raise _noted(exchange, target, error, headers) from None
 
     async def _stream(self, exchange: Exchange, target: Target, encoded: Encoded, client: Client) -> Answer:
-        answer = await client.upstream.stream(
-            target.path,
-            client.headers,
-            encoded.data,
-            extra_headers=encoded.headers,
-            timeouts=target.timeouts,
-            deadline=exchange.call.deadline,
-        )
+        exchange.call.attempts += 1
+        answer: Stream | None = None
         try:
+            answer = await client.upstream.stream(
+                target.path,
+                client.headers,
+                encoded.data,
+                extra_headers=encoded.headers,
+                timeouts=target.timeouts,
+                deadline=exchange.call.deadline,
+            )
             if not 200 <= answer.status < 300:
                 raise target.codec.refusal(answer.status, await answer.read(MAX_ERROR_BYTES), target)
-            stream = ProviderStream(
-                exchange,
-                answer,
-                target.codec.stream(exchange, target),
-                self._keep_alive,
-                self._drain,
-                encoded.dropped,
-                rate_limits(answer.headers),
-            )
-            start = await stream.open()
-            if start is None:
-                return stream
-            rest = await answer.read(self._max_answer_bytes, seconds=target.timeouts.body)
-            return await self._whole(exchange, target, encoded, start + rest, answer.headers)
-        except Refusal as refused:
-            await answer.aclose()
-            raise _error(refused, answer.headers) from None
-        except BaseException:
-            await answer.aclose()
+            return await self._opened(exchange, target, encoded, answer)
+        except BaseException as error:
+            if answer is not None:
+                await answer.aclose()
+            if isinstance(error, Refusal | PorticoError):
+                raise _noted(exchange, target, error, answer.headers if answer is not None else {}) from None
             raise
 
-    async def _whole(
-        self, exchange: Exchange, target: Target, encoded: Encoded, data: bytes, headers: Headers
-    ) -> WholeAnswer:
-        """A whole answer, read in the worker thread if it is large. Raises Refusal, UpstreamFailed."""
-        exchange.call.first_byte = exchange.call.first_byte or calls.now()
+    async def _opened(self, exchange: Exchange, target: Target, encoded: Encoded, answer: Stream) -> Answer:
+        """A stream with its first chunk, or the whole answer of a provider that does not stream. Raises Refusal,
+        PorticoError."""
+        chunks = target.codec.stream(exchange, target)
+        limits = rate_limits(answer.headers)
+        stream = ProviderStream(exchange, answer, chunks, self._keep_alive, self._drain, encoded.dropped, limits)
+        start = await stream.open(early=target.first_token_seconds is None)
+        if start is None:
+            return stream
+        data = start + await answer.read(self._max_answer_bytes, seconds=target.timeouts.body)
         read = await offload(partial(target.codec.whole, data, exchange, target), len(data))
-        chunks = chunks_of(read.body, with_usage=exchange.with_usage) if exchange.stream else [read.body]
-        return WholeAnswer(chunks, read.usage, read.finish_reason, encoded.dropped, rate_limits(headers))
+        return _whole(exchange, encoded, read, answer.headers)
 
     async def _lease(self, target: Target) -> Lease[Client]:
         return await self._clients.acquire(target.client_key, target.make_client)
@@ -140,6 +154,28 @@ async def _drain(stream: Stream) -> None:
             log.debug("provider did not end its stream")
 
 
+async def _within(seconds: float, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The attempt's answer. Raises UpstreamTimeout where it takes longer."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await attempt()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise UpstreamTimeout("The provider took too long to answer.", sent=True) from None
+
+
+def _noted(
+    exchange: Exchange, target: Target, failure: Refusal | PorticoError, headers: Headers
+) -> PorticoError | Retryable:
+    """The error to raise for a failed attempt, which the call keeps in mind."""
+    error = _error(failure, headers) if isinstance(failure, Refusal) else failure
+    told = error.error if isinstance(error, Retryable) else error
+    exchange.call.failed_at(target, told.reason)
+    return error
+
+
 def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
     """The error to raise. A rate limit is tried again only where the provider says when: sooner would make it worse."""
     error, status = refused.error, refused.status
@@ -150,6 +186,13 @@ def _error(refused: Refusal, headers: Headers) -> PorticoError | Retryable:
     error.final = error.final or forbids_retry(headers)
     again = status in _RETRYABLE or (status == _TOO_MANY and error.retry_after is not None)
     return Retryable(error, error.retry_after) if again and not error.final else error
+
+
+def _whole(exchange: Exchange, encoded: Encoded, read: Decoded, headers: Headers) -> WholeAnswer:
+    call = exchange.call
+    call.first_byte = call.first_byte or calls.now()
+    chunks = chunks_of(read.body, with_usage=exchange.with_usage) if exchange.stream else [read.body]
+    return WholeAnswer(chunks, read.usage, read.finish_reason, encoded.dropped, rate_limits(headers))
 
 
 def _give_up(exchange: Exchange, target: Target) -> float:

@@ -39,19 +39,6 @@ class ProviderStream(Answer):
     """A provider's stream as an answer. `open` it first. `drain` reads what follows the last event, so that the
     connection can be used again."""
 
-    __slots__ = (
-        "_body",
-        "_chunks",
-        "_drain",
-        "_exchange",
-        "_first",
-        "_keep_alive",
-        "_opened",
-        "_silent_ticks",
-        "_stream",
-        "_woken",
-    )
-
     def __init__(
         self,
         exchange: Exchange,
@@ -75,11 +62,12 @@ class ProviderStream(Answer):
         self._opened = False
         self._woken = False
 
-    async def open(self) -> bytes | None:
-        """Read to the first chunk, but no longer than the client can be kept waiting. Returns the beginning of an
-        answer that is JSON instead of a stream. Raises Refusal or PorticoError for what breaks the stream before its
+    async def open(self, *, early: bool = True) -> bytes | None:
+        """Read to the first chunk, with `early` no longer than the client can be kept waiting. Returns the beginning of
+        an answer that is JSON instead of a stream. Raises Refusal or PorticoError for what breaks the stream before its
         first chunk: nothing has been sent to the client then."""
-        self._keep_alive.watch(self)
+        if early:
+            self._keep_alive.watch(self)
         try:
             start, kind = b"", None
             try:
@@ -105,6 +93,8 @@ class ProviderStream(Answer):
         except BaseException:
             self._keep_alive.forget(self)
             raise
+        if not early:
+            self._keep_alive.watch(self)
         self._first = found
         self._opened, self._woken = True, False
         return None

@@ -28,3 +28,16 @@ class Target(TargetModel):
     """With the query."""
     timeouts: Timeouts
     pricing: Pricing
+    weight: float = 1.0
+    priority: int = 0
+    whole_seconds: float | None = None
+    """The longest time for a whole answer, if it has a limit of its own."""
+    first_token_seconds: float | None = None
+    """The longest time until the first chunk of a stream. Until then the client hears nothing."""
+    turn: float = 0.0
+    """These change: how the target fares, for the policies."""
+    in_progress: int = 0
+    latency: float = float("inf")
+    measured_at: float = float("-inf")
+    cool_until: float = float("-inf")
+    """Monotonic seconds; it is tried last until then."""

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core import context
 from core.context import Identity
@@ -12,9 +12,42 @@ from services.inference.domain.catalogue.models import Pricing
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 SUCCESS, ERROR, CANCELLED = "success", "error", "cancelled"
-CHAT, EMBEDDING = "chat", "embedding"
+CHAT, EMBEDDING, SHADOW = "chat", "embedding", "shadow"
 CATEGORIES = {CHAT: models.LLM, EMBEDDING: models.EMBEDDING}
 """The category of model that an operation needs."""
+SINGLE = "single"
+"""The policy of a model with one target."""
+FIRST, FAILOVER, NONE = "first", "failover", "none"
+"""Why a target answered: it was the policy's choice, others failed before it, or none did."""
+_MAX_FAILURES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicChoice:
+    """What a dynamic model chose, and why: `decision` is rule, model, default or fallback."""
+
+    router_key: str
+    decision: str
+    chosen_key: str
+    label: str = ""
+    decider_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class Decision:
+    """How the target of a call was chosen."""
+
+    policy: str = SINGLE
+    reason: str = NONE
+    dynamic: tuple[DynamicChoice, ...] = ()
+
+
+class FailedAttempt(NamedTuple):
+    """An attempt that failed."""
+
+    provider_key: str
+    model_id: str
+    reason: str
 
 
 class CalledModel(Protocol):
@@ -47,6 +80,28 @@ class ModelCall:
     error_reason: str = ""
     finish_reason: str = ""
     usage: TokenUsage = NO_USAGE
+    attempts: int = 0
+    """Requests sent to providers."""
+    failures: tuple[FailedAttempt, ...] = ()
+    decision: Decision | None = None
+    """None: there was nothing to choose."""
+
+    def failed_at(self, model: CalledModel, reason: str) -> None:
+        """Note an attempt that failed."""
+        if len(self.failures) < _MAX_FAILURES:
+            self.failures += (FailedAttempt(model.provider_key, model.model_id, reason),)
+
+    def decided(self) -> Decision:
+        """The decision, to be filled in."""
+        if self.decision is None:
+            self.decision = Decision()
+        return self.decision
+
+    def shadow(self) -> "ModelCall":
+        """A call of the same caller whose answer nobody reads."""
+        return ModelCall(
+            self.identity, self.request_id, SHADOW, self.model, time.time(), time.monotonic(), None, self.streamed
+        )
 
 
 now = time.monotonic

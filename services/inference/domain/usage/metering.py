@@ -1,6 +1,7 @@
 """Usage records: the tokens and cost of each model call."""
 
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from core.storage.ports import Document, DocumentStore
@@ -19,8 +20,10 @@ _MAX_MODEL = 256
 def cost_nanos(usage: TokenUsage, pricing: Pricing) -> int:
     """In billionths of the currency. A price per million tokens is a thousandth of that in billionths per token."""
     cached_price = pricing.input if pricing.cached is None else pricing.cached
-    fresh = usage.input - usage.cached_input
-    return round((fresh * pricing.input + usage.cached_input * cached_price + usage.output * pricing.output) * 1000)
+    cost = (usage.input - usage.cached_input) * pricing.input + usage.cached_input * cached_price
+    if usage.cache_write and pricing.cache_write is not None:
+        cost += usage.cache_write * (pricing.cache_write - pricing.input)
+    return round((cost + usage.output * pricing.output) * 1000)
 
 
 class Meter:
@@ -39,6 +42,7 @@ class Meter:
 
 
 def _document(call: ModelCall) -> Document:
+    decision = call.decision
     target, usage = call.target, call.usage
     pricing = Pricing() if target is None else target.pricing
     return {
@@ -60,9 +64,13 @@ def _document(call: ModelCall) -> Document:
         "inputTokens": usage.input,
         "outputTokens": usage.output,
         "cachedInputTokens": usage.cached_input,
+        "cacheWriteInputTokens": usage.cache_write,
         "reasoningTokens": usage.reasoning,
         "totalTokens": usage.total,
         "estimated": usage.estimated,
         "costNanos": cost_nanos(usage, pricing),
         "currency": pricing.currency,
+        "attempts": call.attempts,
+        "failedAttempts": [failure._asdict() for failure in call.failures],
+        "decision": None if decision is None else asdict(decision),
     }

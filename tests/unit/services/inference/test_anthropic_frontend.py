@@ -138,6 +138,18 @@ def test_images_and_documents() -> None:
     ]
 
 
+def test_porticos_own_fields_are_known_in_this_format_and_go_no_further() -> None:
+    prompt = {"id": "greeting", "variables": {"name": "Ada"}}
+    native = read_request({"model": "m", "max_tokens": 9, "prompt": prompt, "request_id": "mine"})
+    assert native.canonical["prompt"] == prompt
+    assert native.canonical["request_id"] == "mine"
+    assert left_out(native, "openai") == ()
+    request = {**native.canonical, "messages": [{"role": "user", "content": "Hello, Ada"}]}
+    del request["prompt"]  # as the step does
+    body = orjson.loads(CODEC.encode(exchange(request, native), target()).data)
+    assert body.keys() == {"model", "max_tokens", "messages"}
+
+
 @pytest.mark.parametrize(
     ("field", "more"),
     [

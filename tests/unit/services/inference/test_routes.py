@@ -68,7 +68,7 @@ class Process:
 
     async def client(self, model: str = "m") -> Client:
         route = await self.find(model)
-        return await self.clients.get(route.target.client_key, route.target.make_client)
+        return await self.clients.get(route.targets[0].client_key, route.targets[0].make_client)
 
     async def find(self, model: str = "m", category: str = "llm") -> Route:
         return await self.routes.find(PROJECT, model, category)
@@ -102,7 +102,7 @@ async def test_a_known_route_reads_nothing(processes: tuple[Process, Process], s
     route = await first.find()
     await first.client()
     assert first.endpoints[0].headers == (("authorization", "Bearer secret"),)
-    assert route.target.path == b"/v1/chat/completions"
+    assert route.targets[0].path == b"/v1/chat/completions"
     reads = store.reads
     assert await first.find() is route
     assert store.reads == reads
@@ -112,8 +112,8 @@ async def test_a_change_in_this_process_holds_at_once(processes: tuple[Process, 
     first, _ = processes
     old = await first.find()
     await first.models.update(PROJECT, "m", ModelChanges(model_id="other"))
-    assert (await first.find()).target.model_id == "other"
-    assert old.target.model_id == "up"
+    assert (await first.find()).targets[0].model_id == "other"
+    assert old.targets[0].model_id == "up"
 
 
 async def test_a_change_elsewhere_is_noticed_beside_the_calls(processes: tuple[Process, Process], clock: Clock) -> None:
@@ -121,9 +121,9 @@ async def test_a_change_elsewhere_is_noticed_beside_the_calls(processes: tuple[P
     await first.find()
     await second.models.update(PROJECT, "m", ModelChanges(settings=ModelSettings(timeout=9)))
     clock.now += REFRESH_SECONDS + 1
-    assert (await first.find()).target.timeouts.first_byte == 300
+    assert (await first.find()).targets[0].timeouts.first_byte == 300
     await first.tasks.drain(5)
-    assert (await first.find()).target.timeouts.first_byte == 9
+    assert (await first.find()).targets[0].timeouts.first_byte == 9
 
 
 async def test_a_route_that_nobody_checked_for_long_is_checked_first(
@@ -202,7 +202,7 @@ async def test_a_change_during_the_reading_is_not_missed(
         return model
 
     monkeypatch.setattr(first.models, "by_key", slow)
-    assert (await first.find()).target.model_id == "changed"
+    assert (await first.find()).targets[0].model_id == "changed"
 
 
 async def test_models_of_one_provider_share_its_connections(processes: tuple[Process, Process]) -> None:
