@@ -107,7 +107,7 @@ async def test_a_process_killed_at_any_write_leaves_the_prompt_as_it_was_or_is_t
 async def test_a_deletion_that_was_killed_is_completed(
     store: MortalStore, prompts: Prompts, at: int, after: bool, again: str
 ) -> None:
-    """What was left of it held its texts for good."""
+    """Its texts were left in the store for good."""
     old = await with_versions(prompts, 3)
     await Comments(store, prompts).create(PROJECT, "hello", "well done", "", by="me")
     store.left, store.after = at, after
