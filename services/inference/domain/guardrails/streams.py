@@ -1,6 +1,7 @@
 """Streamed answers whose texts are held back and changed on their way out."""
 
 from collections.abc import Callable, Iterable
+from operator import is_
 from typing import Any, Protocol
 
 from services.inference.domain.codecs.anthropic.answers import NATIVE
@@ -79,7 +80,8 @@ class StreamedTexts:
             if changed is not None:
                 choices.append(changed)
         if choices:
-            given.append(chunk if choices == chunk["choices"] else {**chunk, "choices": choices})
+            same = len(choices) == len(chunk["choices"]) and all(map(is_, choices, chunk["choices"]))
+            given.append(chunk if same else {**chunk, "choices": choices})
 
     def _choice(self, choice: dict[str, Any], index: int, state: _Choice, given: list[Chunk]) -> dict[str, Any] | None:
         """The choice with what its texts give out; None where nothing is left of it."""
