@@ -53,6 +53,9 @@ def model_message(model: Model, driver: str) -> model_pb.Model:
         metadata=struct_of(model.metadata),
         created_at=timestamp_of(model.created_at),
         updated_at=timestamp_of(model.updated_at),
+        input_guardrail_key=model.input_guardrail_key,
+        output_guardrail_key=model.output_guardrail_key,
+        pii_policy_key=model.pii_policy_key,
     )
 
 
@@ -91,6 +94,9 @@ def new_model(request: model_pb.CreateModelRequest) -> NewModel:
         pricing=_pricing(request.pricing),
         capabilities=_capabilities(request.capabilities),
         metadata=small_json_of(request.metadata, "metadata"),
+        input_guardrail_key=request.input_guardrail_key,
+        output_guardrail_key=request.output_guardrail_key,
+        pii_policy_key=request.pii_policy_key,
     )
 
 
@@ -121,6 +127,9 @@ def model_changes(request: model_pb.UpdateModelRequest) -> ModelChanges:
         pricing=_pricing(request.pricing) if request.HasField("pricing") else None,
         capabilities=_capabilities(request.capabilities) if request.HasField("capabilities") else None,
         metadata=small_json_of(request.metadata, "metadata") if request.HasField("metadata") else None,
+        input_guardrail_key=request.input_guardrail_key if request.HasField("input_guardrail_key") else None,
+        output_guardrail_key=request.output_guardrail_key if request.HasField("output_guardrail_key") else None,
+        pii_policy_key=request.pii_policy_key if request.HasField("pii_policy_key") else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Chat over HTTP, for every frontend."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 from google.api.httpbody_pb2 import HttpBody
@@ -39,15 +39,14 @@ class HttpChat:
         self._pipeline = pipeline
         self._frontend = frontend
 
-    async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
-        body = await self._frontend.read(request.body.data)
-        del request  # it may be large, and the answer may take long
-        async for message in self.respond(body, context):
-            yield message
+    def read(self, request: HasBody, context: CallContext) -> Awaitable[Body | NativeRequest]:
+        """The request of a body, and of its headers where the format has some. Raises InvalidInput."""
+        return self._frontend.read(request.body.data)
 
-    async def respond(self, body: Body | NativeRequest, context: CallContext) -> AsyncIterator[HttpBody]:
-        """Answer a request that has been read."""
+    async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
         frontend = self._frontend
+        body = await self.read(request, context)
+        del request  # it may be large, and the answer may take long
         exchange, answer = await self._pipeline.chat(body)
         del body
         if not exchange.stream:

@@ -7,6 +7,7 @@ The order of the steps, outermost first:
     prompt              a prompt that the request names becomes messages
     memory
     input guardrails
+    PII policy          after the guardrails, which see what was said; before all that leaves the service
     cache
     output guardrails
     routing             the innermost: it sends the request to a target
@@ -19,6 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from core.resilience import RetryBudget
 from services.inference.domain.catalogue.models import LLM
+from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
@@ -29,9 +31,9 @@ from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
 
-def steps(*, prompt: StepFactory) -> Sequence[StepFactory]:
+def steps(*, prompt: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
-    return (prompt,)
+    return (prompt, guardrails.input, pii.step, guardrails.output)
 
 
 class Pipeline:
