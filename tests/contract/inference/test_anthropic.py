@@ -28,9 +28,10 @@ async def caller(harness: Harness, claude: FakeAnthropic, provider: FakeProvider
     """Of a project with the model `m` of Anthropic's format and the model `o` of OpenAI's."""
     made = harness.caller(rest=True)
     await made.provider(claude.url, driver="anthropic", credentials={"apiKey": fake.KEY})
-    prices = {"input_token_per_1m": 3.0, "output_token_per_1m": 15.0}
-    cache = {"cached_token_per_1m": 0.3, "cache_write_token_per_1m": 3.75}
-    await made.model(model_id=fake.MODEL, pricing=model_service_pb2.ModelPricing(**prices, **cache))
+    pricing = model_service_pb2.ModelPricing(
+        input_token_per_1m=3.0, output_token_per_1m=15.0, cached_token_per_1m=0.3, cache_write_token_per_1m=3.75
+    )
+    await made.model(model_id=fake.MODEL, pricing=pricing)
     await made.provider(provider.url, key="o")
     await made.model(key="o", provider_key="o")
     return made
@@ -90,7 +91,13 @@ async def test_what_the_provider_cannot_take_is_refused_or_named(caller: Caller,
 
 
 async def test_fields_of_any_name_cannot_break_the_header_that_names_them(caller: Caller) -> None:
-    odd = {"ключ": 1, "a\r\nset-cookie: x": 1, "": 1, "fine": 1, **{f"f{number}": 1 for number in range(1000)}}
+    odd: dict[str, Any] = {
+        "ключ": 1,
+        "a\r\nset-cookie: x": 1,
+        "": 1,
+        "fine": 1,
+        **{f"f{number}": 1 for number in range(1000)},
+    }
     await caller.post_messages({**ASK, "model": "o", **odd})
     named = str(dict(caller.headers)["x-portico-dropped-params"]).split(",")
     assert named == ["fine", *(f"f{number}" for number in range(63))]
