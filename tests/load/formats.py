@@ -61,11 +61,11 @@ async def main() -> None:
     asked: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
     frontend = AnthropicFrontend(lambda error, id: {})
     native = await frontend.read(orjson.dumps({**asked, "max_tokens": 100}))
-    callers = {
+    callers: dict[str, tuple[Frontend, Exchange]] = {
         "OpenAI": (OpenAIFrontend(lambda error, id: {}), exchange(asked)),
         "Anthropic": (frontend, exchange(native.canonical, native)),
     }
-    providers = {
+    providers: dict[str, tuple[Codec, list[bytes]]] = {
         "OpenAI": (OpenAIChat(max_event_bytes=_LIMIT), openai_stream()),
         "Anthropic": (AnthropicChat(max_event_bytes=_LIMIT), anthropic_stream()),
     }

@@ -28,9 +28,10 @@ async def caller(harness: Harness, claude: FakeAnthropic, provider: FakeProvider
     """Of a project with the model `m` of Anthropic's format and the model `o` of OpenAI's."""
     made = harness.caller(rest=True)
     await made.provider(claude.url, driver="anthropic", credentials={"apiKey": fake.KEY})
-    prices = {"input_token_per_1m": 3.0, "output_token_per_1m": 15.0}
-    cache = {"cached_token_per_1m": 0.3, "cache_write_token_per_1m": 3.75}
-    await made.model(model_id=fake.MODEL, pricing=model_service_pb2.ModelPricing(**prices, **cache))
+    pricing = model_service_pb2.ModelPricing(
+        input_token_per_1m=3.0, output_token_per_1m=15.0, cached_token_per_1m=0.3, cache_write_token_per_1m=3.75
+    )
+    await made.model(model_id=fake.MODEL, pricing=pricing)
     await made.provider(provider.url, key="o")
     await made.model(key="o", provider_key="o")
     return made
@@ -89,8 +90,35 @@ async def test_what_the_provider_cannot_take_is_refused_or_named(caller: Caller,
     assert provider.asked == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_guardrail_redacts_where_both_sides_speak_the_format(
+    caller: Caller, claude: FakeAnthropic, stream: bool
+) -> None:
+    """Neither the provider's own events nor blocks that only the format has bring back what was found, in both
+    directions."""
+    await caller.guardrail({"pii": {"enabled": True}}, action="redact")
+    await caller.model(key="g", model_id=fake.MODEL, input_guardrail_key="g", output_guardrail_key="g")
+    server = {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {"stdout": "bob@example.com"}}
+    call = fake.tool_use("t", "mail", to="bob@example.com")
+    claude.behaviour = fake.speaks(fake.thinking("To bob@example.com"), fake.text("Ask bob@example.com."), server, call)
+    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "D"}}
+    content = [{"type": "text", "text": "I am ada@example.com"}, {**document, "context": "by ada@example.com"}]
+    asked = {"model": "g", "max_tokens": 50, "stream": stream, "messages": [{"role": "user", "content": content}]}
+    messages = await caller.post_messages(asked)
+    told = b"".join(message.data for message in messages)
+    assert b"bob@" not in told
+    assert b"REDACTED:email" in told
+    assert b"ada@" not in orjson.dumps(claude.bodies[-1])
+
+
 async def test_fields_of_any_name_cannot_break_the_header_that_names_them(caller: Caller) -> None:
-    odd = {"ключ": 1, "a\r\nset-cookie: x": 1, "": 1, "fine": 1, **{f"f{number}": 1 for number in range(1000)}}
+    odd: dict[str, Any] = {
+        "ключ": 1,
+        "a\r\nset-cookie: x": 1,
+        "": 1,
+        "fine": 1,
+        **{f"f{number}": 1 for number in range(1000)},
+    }
     await caller.post_messages({**ASK, "model": "o", **odd})
     named = str(dict(caller.headers)["x-portico-dropped-params"]).split(",")
     assert named == ["fine", *(f"f{number}" for number in range(63))]
