@@ -5,9 +5,9 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 STAMP  := $(VENV)/.installed
 
-# Many tests wait more than they compute. A file's tests stay in one process, which shares their fixtures.
+# Many tests wait more than they compute, but for the unit tests: each further process costs those 5 s of CPU. A file's tests stay in one process, which shares their fixtures.
 WORKERS  ?= 3
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The tests start hundreds of processes: without bytecode, each would compile all of Portico again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,6 +32,7 @@ run: $(STAMP) ## Start the services and the edge on this machine (PORTICO_PORT, 
 test: $(STAMP) check ## Run the checks and the whole test suite
 	$(PYTEST) $(PARALLEL)
 
+test-unit: WORKERS := 2
 test-unit: $(STAMP) ## Run the tests of single modules, in seconds
 	$(PYTEST) $(PARALLEL) tests/unit
 
@@ -72,6 +73,7 @@ lock: $(STAMP) ## Compile requirements.lock from pyproject.toml
 
 bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/performance.md
 	$(BIN)/python -m tests.load.bench --out docs/performance.md
+	$(BIN)/python -m tests.load.formats
 
 bench-vector: $(STAMP) ## Measure vectors: writes, queries, recall, stalls; writes docs/performance.md
 	$(BIN)/python -m tests.load.bench_vector --out docs/performance.md

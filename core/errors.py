@@ -5,7 +5,8 @@
     │   ├── PayloadTooLarge
     │   ├── UnsupportedMedia
     │   ├── RangeNotSatisfiable      no such part of the content
-    │   └── Unprocessable            well-formed, but cannot be done
+    │   ├── Unprocessable            well-formed, but cannot be done
+    │   └── ContentBlocked           a guardrail does not let it pass
     ├── Unauthenticated              no identity, or not a valid one
     ├── PermissionDenied             a valid identity that may not
     ├── NotFound                     not there, or not yours: the same answer
@@ -83,6 +84,10 @@ class RangeNotSatisfiable(InvalidInput):
 
 class Unprocessable(InvalidInput):
     default_reason = "UNPROCESSABLE"
+
+
+class ContentBlocked(InvalidInput):
+    default_reason = "GUARDRAIL_BLOCKED"
 
 
 class Unauthenticated(PorticoError):

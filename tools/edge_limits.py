@@ -92,7 +92,7 @@ def _sizes(listeners: edge.Yaml, manager: edge.Yaml, routes: edge.Yaml) -> Itera
     default = edge.http_filter(manager, f"{_FILTER}buffer")["max_request_bytes"]
     yield Limit("JSON body", default, "bytes", "request", "413")
     for name, what in (
-        ("raw", "body that is not parsed: chat, embeddings, vectors"),
+        ("raw", "body that is not parsed: chat, embeddings, vectors, data of a prompt"),
         ("public", "body of a call without a token"),
         ("unsized", "JSON body without a Content-Length"),
     ):

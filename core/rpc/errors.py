@@ -45,6 +45,7 @@ ERROR_MAPPINGS: dict[type[errors.PorticoError], ErrorMapping] = {
     errors.UnsupportedMedia: ErrorMapping(_C.INVALID_ARGUMENT, 415, _INVALID),
     errors.RangeNotSatisfiable: ErrorMapping(_C.OUT_OF_RANGE, 416, _INVALID),
     errors.Unprocessable: ErrorMapping(_C.INVALID_ARGUMENT, 422, _INVALID),
+    errors.ContentBlocked: ErrorMapping(_C.INVALID_ARGUMENT, 400, "guardrail_block"),
     errors.Unauthenticated: ErrorMapping(_C.UNAUTHENTICATED, 401, "authentication_error"),
     errors.PermissionDenied: ErrorMapping(_C.PERMISSION_DENIED, 403, "permission_error"),
     errors.NotFound: ErrorMapping(_C.NOT_FOUND, 404, _INVALID),

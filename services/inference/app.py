@@ -13,9 +13,11 @@ from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from portico.inference.v1 import (
     anthropic_service_pb2_grpc,
+    guardrail_service_pb2_grpc,
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
+    pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
     usage_service_pb2_grpc,
@@ -25,7 +27,14 @@ from services.inference.domain.catalogue.drivers import ModelDriver, offered_dri
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.codecs.formats import codecs
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.guardrails import sources
+from services.inference.domain.guardrails.evaluations import EvaluationLog
+from services.inference.domain.guardrails.evaluator import Evaluator
+from services.inference.domain.guardrails.pii_policies import PiiPolicies
+from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps, PipelineJudge
+from services.inference.domain.guardrails.store import Guardrails
+from services.inference.domain.guardrails.word_lists_store import WordLists
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
 from services.inference.domain.prompts.comments import Comments
@@ -42,8 +51,10 @@ from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.reports import Reports
 from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.anthropic import AnthropicServicer
+from services.inference.servicers.guardrails import GuardrailServicer
 from services.inference.servicers.models import ModelServicer
 from services.inference.servicers.openai import OpenAIServicer
+from services.inference.servicers.pii import PiiServicer
 from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
 from services.inference.servicers.typed import InferenceServicer
@@ -69,6 +80,11 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    guardrails: Guardrails
+    word_lists: WordLists
+    pii_policies: PiiPolicies
+    evaluator: Evaluator
+    evaluations: EvaluationLog
     prompts: Prompts
     compiled_prompts: RuntimePool[CompiledKey, Template]
     comments: Comments
@@ -106,11 +122,22 @@ def assemble(
         guard or settings.outbound.guard(),
         drivers or offered_drivers(echo=settings.echo_driver),
     )
-    models = Models(store, providers)
+    word_lists = WordLists(store)
+    guardrails = Guardrails(store, word_lists)
+    pii_policies = PiiPolicies(store, settings.sealing.sealer())
+    references = {
+        "inputGuardrailKey": guardrails.check_open,
+        "outputGuardrailKey": guardrails.check_open,
+        "piiPolicyKey": pii_policies.check_open,
+    }
+    models = Models(store, providers, references)
+    evaluations = EvaluationLog(store, tasks, capacity=settings.usage_buffer)
+    judge, guards = PipelineJudge(), sources.guards(guardrails, word_lists)
     prompts = Prompts(store)
     compiled: RuntimePool[CompiledKey, Template] = RuntimePool(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
+    prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     meter = Meter(store, tasks, capacity=settings.usage_buffer)
     metering = Metering(meter)
     keep_alive = KeepAlive()
@@ -124,12 +151,17 @@ def assemble(
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
-        steps=steps(prompt=PromptStep(CompiledPrompts(prompts, compiled)).of),
+        steps=steps(
+            prompt=prompt_step.of,
+            guardrails=GuardrailSteps(guards, judge, evaluations),
+            pii=PiiSteps(sources.policies(pii_policies)),
+        ),
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
+    judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
     return Domain(
         jobs=jobs,
         pool=pool,
@@ -139,8 +171,13 @@ def assemble(
         routes=routes,
         meter=meter,
         keep_alive=keep_alive,
-        pipeline=Pipeline(routes, metering, attempts=settings.retry_attempts),
+        pipeline=pipeline,
         reports=Reports(store),
+        guardrails=guardrails,
+        word_lists=word_lists,
+        pii_policies=pii_policies,
+        evaluator=Evaluator(guardrails, guards, judge, evaluations),
+        evaluations=evaluations,
         prompts=prompts,
         compiled_prompts=compiled,
         comments=Comments(store, prompts),
@@ -184,9 +221,11 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
+    tasks.every("write evaluations", FLUSH_SECONDS, domain.evaluations.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
     tasks.every("keep streams alive", seconds, domain.keep_alive.tick, jitter=0.0)
     lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
+    lifecycle.on_stop(Phase.FLUSH, "evaluations", domain.evaluations.flush, _FLUSH_LIMIT)
     lifecycle.on_stop(Phase.POOLS, "providers", domain.clients.close, 5.0)
 
 
@@ -222,6 +261,16 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.GuardrailService",
+            guardrail_service_pb2_grpc.add_GuardrailServiceServicer_to_server,
+            GuardrailServicer(domain.guardrails, domain.word_lists, domain.evaluator, domain.evaluations),
+        ),
+        ServiceRegistration(
+            f"{package}.PiiService",
+            pii_service_pb2_grpc.add_PiiServiceServicer_to_server,
+            PiiServicer(domain.pii_policies),
         ),
         ServiceRegistration(
             f"{package}.PromptService",

@@ -5,6 +5,16 @@ from core.limits import Limit
 from core.storage.checks import MAX_TOTALS
 from services.inference.domain.catalogue.models import MAX_PARAMS
 from services.inference.domain.echo import answers as echo
+from services.inference.domain.guardrails import (
+    evaluations,
+    evaluator,
+    judges,
+    pii_policies,
+    regexes,
+    store,
+    word_lists_store,
+    words,
+)
 from services.inference.domain.pipeline import requests
 from services.inference.domain.prompts import comments, deployments, parsing, prompts, records, templates
 from services.inference.domain.usage import reports as usage_reports
@@ -24,12 +34,30 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("input", requests.MAX_INPUTS, "inputs", "embedding call"),
         Limit("settings.unsupportedParams", MAX_PARAMS, "names", "model"),
         Limit("Providers beside models (includeProviders)", MAX_INCLUDED_BYTES, "bytes", "page"),
+        Limit("policy", store.MAX_POLICY_BYTES, "bytes of JSON", "guardrail"),
+        Limit("policy.wordFilter.words", store.MAX_INLINE_WORDS, "words", "guardrail"),
+        Limit("policy.wordFilter.customListKeys", store.MAX_LISTS, "lists", "guardrail"),
+        Limit("policy.wordFilter.regexes, customPatterns", regexes.MAX_PATTERNS, "patterns", "guardrail, PII policy"),
+        Limit("A pattern", regexes.MAX_PATTERN, "characters", "guardrail, PII policy"),
+        Limit("words", words.MAX_WORDS, "words", "word list"),
+        Limit("A word", words.MAX_WORD, "characters", "word list"),
+        Limit("All words", word_lists_store.MAX_BYTES // 2**20, "MiB", "word list"),
+        Limit("text, input", evaluator.MAX_CHARACTERS, "characters", "evaluation, moderation"),
+        Limit("input", evaluator.MAX_INPUTS, "texts", "moderation"),
+        Limit("text", pii_policies.MAX_TEXT, "characters", "PII call"),
+        Limit("A text that a judge sees", judges.MAX_JUDGED, "characters", "judge", "its first and last half"),
+        Limit("Time between from and to", evaluations.MAX_SPAN_DAYS, "days", "guardrail statistics"),
         Limit("template", parsing.MAX_CHARACTERS, "characters", "version of a prompt"),
         Limit("Tags of a template", parsing.MAX_TAGS, "tags", "version of a prompt"),
         Limit("Sections of a template inside each other", parsing.MAX_DEPTH, "sections", "version of a prompt"),
         Limit("Name in a template", parsing.MAX_NAME, "characters", "tag"),
         Limit("Rendered template", templates.MAX_OUTPUT, "characters", "rendering"),
-        Limit("Texts, tags and turns of sections", templates.MAX_STEPS, "steps", "rendering"),
+        Limit(
+            "Texts, turns of sections, and contexts that names are looked up in",
+            templates.MAX_STEPS,
+            "steps",
+            "rendering",
+        ),
         Limit("Templates of a list", prompts.MAX_PAGE_CHARACTERS, "characters", "page", "a page of fewer entries"),
         Limit("note", deployments.MAX_NOTE, "characters", "deployment of a prompt"),
         Limit("Deployment history", records.MAX_HISTORY, "events", "prompt", "the latest of them"),

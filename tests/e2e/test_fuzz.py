@@ -18,7 +18,18 @@ from tests.support.cluster import Cluster, Rest, Tenant
 Route = tuple[str, str, MethodDescriptor]
 
 RAW_FIELDS = (
-    *("model", "messages", "input", "stream", "n", "tools", "stream_options", "encoding_format", "dimensions"),
+    *(
+        "model",
+        "messages",
+        "prompt",
+        "input",
+        "stream",
+        "n",
+        "tools",
+        "stream_options",
+        "encoding_format",
+        "dimensions",
+    ),
     *("vectors", "query", "ids", "filter", "fileName", "data", "metadata", "keyHint", "convertToMarkdown"),
 )
 """Of bodies that no message describes: a service reads their JSON itself."""
@@ -88,6 +99,8 @@ HOSTILE_VALUES = {
 """JSON that is not to be read, or not by everybody."""
 SHAPES = (
     b'{"model":"echo","messages":[{"role":"user","content":%s}]}',
+    b'{"model":"echo","prompt":{"id":"default","variables":{"a":%s}}}',
+    b'{"model":"echo","messages":[],"prompt":%s}',
     b'{"model":"echo-embedding","input":%s}',
     b'{"vectors":[{"id":"a","values":[1,0],"metadata":%s}]}',
     b'{"query":{"vector":[1,0],"filter":%s}}',

@@ -1,6 +1,7 @@
 """The official OpenAI SDK, unchanged but for base URL and key."""
 
 import base64
+import secrets
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +55,21 @@ def test_chat_streams_with_usage(client: OpenAI) -> None:
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens > 0
+
+
+def test_a_chat_names_a_prompt(client: OpenAI) -> None:
+    """In `prompt`, as in OpenAI's Responses API; the provider sees messages alone."""
+    key = f"sdk-{secrets.token_hex(4)}"
+    client.post("/prompts", cast_to=object, body={"key": key, "name": "P", "template": "Greet {{name}} & <co>!"})
+    prompt = {"prompt": {"id": key, "version": "1", "variables": {"name": '"Ada"'}}}
+    whole = client.chat.completions.create(model="echo", messages=[], extra_body=prompt)
+    assert 'Greet "Ada" & <co>!' in (whole.choices[0].message.content or "")
+    stream = client.chat.completions.create(model="echo", messages=[], stream=True, extra_body=prompt)
+    text = "".join(choice.delta.content or "" for chunk in stream for choice in chunk.choices)
+    assert text == whole.choices[0].message.content
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="echo", messages=HELLO, extra_body={"prompt": {"id": "none"}})
+    assert (caught.value.code, caught.value.param) == ("prompt_not_found", "prompt.id")
 
 
 def test_a_stream_without_usage_has_none(client: OpenAI) -> None:

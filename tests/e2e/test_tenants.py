@@ -76,6 +76,9 @@ async def make_victim(rest: Rest) -> Victim:
         {"key": f"{MARK}.model", "name": MARK, "category": "llm", "providerKey": MARK, "modelId": MARK},
         token=session,
     )
+    guardrail = await rest.ok("POST", "/v1/guardrails", {"key": MARK, "name": MARK, "type": "preset"}, token=session)
+    words = await rest.ok("POST", "/v1/guardrails/word-lists", {"key": MARK, "name": MARK}, token=session)
+    policy = await rest.ok("POST", "/v1/pii/policies", {"key": MARK, "name": MARK}, token=session)
     prompt = await rest.ok("POST", "/v1/prompts", {"key": MARK, "name": MARK, "template": MARK}, token=session)
     first = prompt["prompt"]["latestVersionId"]
     await rest.ok("PATCH", f"/v1/prompts/{MARK}", {"template": f"{MARK} 2"}, token=session)
@@ -94,6 +97,9 @@ async def make_victim(rest: Rest) -> Victim:
         {
             provider["provider"]["id"],
             model["model"]["id"],
+            guardrail["guardrail"]["id"],
+            words["wordList"]["id"],
+            policy["policy"]["id"],
             prompt["prompt"]["id"],
             first,
             comment["comment"]["id"],
@@ -114,7 +120,8 @@ async def make_victim(rest: Rest) -> Victim:
 async def snapshot(rest: Rest, victim: Victim) -> str:
     """All that the victim can see of itself, less what its own look adds."""
     prompts = ("prompts", *(f"prompts/{MARK}/{part}" for part in ("versions", "deployments", "comments")))
-    paths = (*prompts, "models", "models/providers", "projects", "tokens", "users", "users/invitations", "audit")
+    kinds = ("guardrails", "guardrails/word-lists", "pii/policies", *prompts)
+    paths = (*kinds, "models", "models/providers", "projects", "tokens", "users", "users/invitations", "audit")
     seen = [await rest.ok("GET", f"/v1/{path}", token=victim.tenant.session) for path in paths]
     return json.dumps(seen, sort_keys=True)
 

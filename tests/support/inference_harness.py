@@ -17,11 +17,15 @@ from core.rpc.server import ServiceRegistration
 from portico.inference.v1 import (
     anthropic_service_pb2,
     anthropic_service_pb2_grpc,
+    guardrail_service_pb2,
+    guardrail_service_pb2_grpc,
     inference_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     openai_service_pb2,
     openai_service_pb2_grpc,
+    pii_service_pb2,
+    pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2,
     provider_service_pb2_grpc,
@@ -119,6 +123,24 @@ class Caller:
         request = model_service_pb2.CreateModelRequest(**{**fields, **more})
         return (await self.harness.models.CreateModel(request, metadata=self.metadata)).model
 
+    async def guardrail(self, policy: Mapping[str, Any] | None = None, **more: Any) -> Any:
+        """Make a guardrail: of this policy, or a custom one."""
+        fields = {"key": "g", "name": "G", "type": "preset" if policy is not None else "custom"}
+        request = guardrail_service_pb2.CreateGuardrailRequest(**{**fields, **more})
+        if policy is not None:
+            request.policy.update(policy)
+        return (await self.harness.guardrails.CreateGuardrail(request, metadata=self.metadata)).guardrail
+
+    async def pii_policy(self, **more: Any) -> Any:
+        request = pii_service_pb2.CreatePiiPolicyRequest(**{"key": "pii", "name": "PII", **more})
+        return (await self.harness.pii.CreatePiiPolicy(request, metadata=self.metadata)).policy
+
+    async def evaluations(self, key: str = "g") -> list[Any]:
+        """The evaluation log of a guardrail, newest first."""
+        await self.harness.flush()
+        request = guardrail_service_pb2.ListGuardrailEvaluationsRequest(key=key)
+        return list((await self.harness.guardrails.ListGuardrailEvaluations(request, metadata=self.metadata)).logs)
+
     async def records(self, count: int, **more: Any) -> list[Any]:
         """The usage records, newest first, once there are `count` of them."""
         await self.harness.flush()
@@ -142,6 +164,8 @@ class Harness(serving.Harness):
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
         self.prompts = prompt_service_pb2_grpc.PromptServiceStub(self.channel)
         self.usage = usage_service_pb2_grpc.UsageServiceStub(self.channel)
+        self.guardrails = guardrail_service_pb2_grpc.GuardrailServiceStub(self.channel)
+        self.pii = pii_service_pb2_grpc.PiiServiceStub(self.channel)
 
     def caller(self, *, rest: bool = False, request_id: str = "req-1", **claims: Any) -> Caller:
         return Caller(self, self.signer.token(**claims), rest, request_id)
@@ -149,6 +173,7 @@ class Harness(serving.Harness):
     async def flush(self) -> None:
         """Let everything that has ended be written."""
         await self.domain.meter.flush()
+        await self.domain.evaluations.flush()
 
 
 def frames_of(messages: list[HttpBody]) -> list[dict[str, Any]]:

@@ -1,11 +1,11 @@
-"""Remove a deleted project's models, prompts and providers, with their sealed credentials. Usage records stay: the
+"""Remove a deleted project's records, the sealed credentials of providers among them. Usage records stay: the
 tenant is billed by them."""
 
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.prompts import tables as prompt_tables
-from services.inference.domain.tables import MODELS
+from services.inference.domain.tables import EVALUATIONS, GUARDRAILS, MODELS, PII_POLICIES, WORD_LISTS
 
 
 class ProjectRemoval:
@@ -15,7 +15,8 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
-        for collection in (MODELS, *prompt_tables.COLLECTIONS):
+        own = (MODELS, GUARDRAILS, WORD_LISTS, PII_POLICIES, EVALUATIONS)
+        for collection in (*own, *prompt_tables.COLLECTIONS):
             await self._store.delete_where(project, collection, {})
         await self._providers.delete_all(project)
         return True

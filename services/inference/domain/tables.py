@@ -2,6 +2,7 @@
 
 from core.providers import records
 from core.storage.ports import (
+    BOOLEAN,
     INTEGER,
     JSON,
     NUMBER,
@@ -17,9 +18,50 @@ PROVIDERS = records.collection("providers")
 MODELS = Collection(
     "models",
     Level.PROJECT,
-    {"key": TEXT, "category": TEXT, "providerKey": TEXT, "createdAt": TIME, "settings": JSON, "metadata": JSON},
+    {
+        "key": TEXT,
+        "category": TEXT,
+        "providerKey": TEXT,
+        "inputGuardrailKey": TEXT,
+        "outputGuardrailKey": TEXT,
+        "piiPolicyKey": TEXT,
+        "createdAt": TIME,
+        "settings": JSON,
+        "metadata": JSON,
+    },
     unique=(("key",),),
     indexes=(("createdAt",), ("providerKey",), ("category",)),
+)
+_KEYED = {"key": TEXT, "createdAt": TIME, "updatedAt": TIME}
+GUARDRAILS = Collection(
+    "guardrails",
+    Level.PROJECT,
+    {**_KEYED, "type": TEXT, "enabled": BOOLEAN, "policy": JSON, "metadata": JSON},
+    unique=(("key",),),
+    indexes=(("createdAt",),),
+)
+WORD_LISTS = Collection("guardrail_word_lists", Level.PROJECT, _KEYED, unique=(("key",),), indexes=(("createdAt",),))
+PII_POLICIES = Collection(
+    "pii_policies",
+    Level.PROJECT,
+    {**_KEYED, "categories": JSON, "customPatterns": JSON, "metadata": JSON},
+    unique=(("key",),),
+    indexes=(("createdAt",),),
+)
+EVALUATIONS = Collection(
+    "guardrail_evaluations",
+    Level.PROJECT,
+    {
+        "createdAt": TIME,
+        "day": TEXT,
+        "guardrailKey": TEXT,
+        "passed": BOOLEAN,
+        "source": TEXT,
+        "categories": TEXT,
+        "latencyMs": NUMBER,
+        "findings": JSON,
+    },
+    indexes=(("createdAt",), ("guardrailKey", "createdAt")),
 )
 USAGE = Collection(
     "usage",
@@ -45,6 +87,15 @@ USAGE = Collection(
     indexes=(("createdAt",), ("model", "createdAt"), ("tokenId", "createdAt")),
 )
 
-COLLECTIONS = (PROVIDERS, MODELS, USAGE, *prompt_tables.COLLECTIONS)
+COLLECTIONS = (
+    PROVIDERS,
+    MODELS,
+    USAGE,
+    GUARDRAILS,
+    WORD_LISTS,
+    PII_POLICIES,
+    EVALUATIONS,
+    *prompt_tables.COLLECTIONS,
+)
 
 UsageScope = Project | AllProjects

@@ -1,5 +1,6 @@
 """Chat over HTTP, for every frontend."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
@@ -18,6 +19,9 @@ from services.inference.domain.routing.headers import route_header
 JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Of a field that can stand in a header: a request may have fields of any name."""
+_MOST_NAMED = 64
 ROUTE = "x-portico-route"
 
 
@@ -58,9 +62,10 @@ class HttpChat:
             while not answer.ended:
                 chunks = await answer.next()
                 data = _written(events, answer, chunks)
-                yield HttpBody(
-                    content_type=EVENTS, data=data + events.end(answer) if answer.ended else data or frontend.keep_alive
-                )
+                if answer.ended:
+                    yield HttpBody(content_type=EVENTS, data=data + events.end(answer))
+                elif data or not chunks:  # chunks that the format has no event for are no silence
+                    yield HttpBody(content_type=EVENTS, data=data or frontend.keep_alive)
         finally:
             await answer.close()
 
@@ -78,7 +83,7 @@ def add_headers(exchange: Exchange, answer: Answer, context: CallContext) -> Non
     where there was a choice."""
     if exchange.call.decision is not None:
         context.add_header(ROUTE, route_header(exchange.call), native=True)
-    if answer.dropped:
-        context.add_header(DROPPED, ",".join(answer.dropped), native=True)
+    if answer.dropped and (named := [name for name in answer.dropped if _NAME.fullmatch(name)][:_MOST_NAMED]):
+        context.add_header(DROPPED, ",".join(named), native=True)
     for name, value in answer.limits:
         context.add_header(name, value, native=True)

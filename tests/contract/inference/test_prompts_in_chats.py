@@ -8,12 +8,15 @@ import pytest
 from core.tenancy import Project, Tenant
 from portico.inference.v1 import inference_service_pb2
 from services.inference.domain.prompts.prompts import NewPrompt, PromptChanges, Prompts
+from tests.support import fake_anthropic
 from tests.support import fake_provider as fake
+from tests.support.fake_anthropic import FakeAnthropic
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_harness import Caller, Harness, field_of, reason_of, refused
 
 USER = {"role": "user", "content": "Hi"}
 PROJECT = Project(Tenant("acme"), "p1")
+ADA = {"name": "Ada"}
 SYSTEM = {"role": "system", "content": "Be kind to Ada."}
 
 
@@ -77,10 +80,51 @@ async def test_typed_callers_name_one_too(caller: Caller, provider: FakeProvider
     assert not any("prompt" in body for body in provider.bodies)
 
 
+@pytest.mark.usefixtures("prompts")
+@pytest.mark.parametrize("stream", [False, True])
+async def test_callers_of_the_messages_api_name_one_too(caller: Caller, provider: FakeProvider, stream: bool) -> None:
+    provider.behaviour = fake.streams(["a"]) if stream else fake.answers("a")
+    ask = {"model": "m", "max_tokens": 9, "stream": stream, "prompt": {"id": "kind", "version": "1", "variables": ADA}}
+    await caller.post_messages({**ask, "system": "Be short.", "messages": [USER]})
+    await caller.post_messages(ask)
+    with_system, alone = provider.bodies
+    assert with_system["messages"] == [SYSTEM, {"role": "system", "content": "Be short."}, USER]
+    assert alone["messages"] == [{"role": "user", "content": SYSTEM["content"]}]
+    assert not any("prompt" in body for body in provider.bodies)
+    assert "x-portico-dropped-params" not in caller.headers
+
+
+@pytest.mark.usefixtures("prompts")
+async def test_models_of_anthropics_format(caller: Caller) -> None:
+    """The codec puts back what a caller of its own format has said, but no prompt."""
+    use = {"id": "kind", "version": "1", "variables": ADA}
+    async with FakeAnthropic() as claude:
+        await caller.provider(claude.url, key="claude", driver="anthropic", credentials={"apiKey": fake_anthropic.KEY})
+        await caller.model(key="c", provider_key="claude", model_id=fake_anthropic.MODEL)
+        ask = {"model": "c", "max_tokens": 9, "top_k": 3, "system": "Be short.", "messages": [USER], "prompt": use}
+        await caller.post_messages(ask)
+        await caller.chat(model="c", prompt=use)
+        await caller.post_messages({"model": "c", "max_tokens": 9, "prompt": use})
+        native, openai, alone = claude.bodies
+    assert [block["text"] for block in native["system"]] == [SYSTEM["content"], "Be short."]
+    assert (native["messages"], native["top_k"]) == ([USER], 3)
+    assert SYSTEM["content"] in str(openai["system"])
+    assert SYSTEM["content"] in str(alone["messages"])
+    assert not any("prompt" in body for body in (native, openai, alone))
+
+
+@pytest.mark.usefixtures("prompts")
+async def test_the_tokens_of_a_prompt_are_counted(caller: Caller) -> None:
+    without = await caller.count_message_tokens({"model": "m", "messages": [USER]})
+    use = {"id": "kind", "variables": {"name": "x" * 4000}}
+    assert await caller.count_message_tokens({"model": "m", "messages": [USER], "prompt": use}) > without + 500
+
+
 async def test_a_prompt_of_null_is_none(caller: Caller, provider: FakeProvider) -> None:
     await caller.chat(prompt=None)
-    assert provider.bodies[0]["messages"] == [USER]
-    assert "prompt" not in provider.bodies[0]
+    await caller.post_messages({"model": "m", "max_tokens": 9, "messages": [USER], "prompt": None})
+    assert [body["messages"] for body in provider.bodies] == [[USER], [USER]]
+    assert not any("prompt" in body for body in provider.bodies)
 
 
 @pytest.mark.usefixtures("prompts")

@@ -60,6 +60,7 @@ ANTHROPIC = {
     errors.Conflict: "invalid_request_error",
     errors.FailedPrecondition: "invalid_request_error",
     errors.PreconditionFailed: "invalid_request_error",
+    errors.ContentBlocked: "invalid_request_error",
     errors.RateLimited: "rate_limit_error",
     errors.InsufficientStorage: "api_error",
     errors.Unavailable: "overloaded_error",

@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("id", "record_id", "key", "name", "description", "category", "provider_key", "provider_driver", "model_id", "settings", "pricing", "capabilities", "metadata", "created_at", "updated_at")
+    __slots__ = ("id", "record_id", "key", "name", "description", "category", "provider_key", "provider_driver", "model_id", "settings", "pricing", "capabilities", "metadata", "created_at", "updated_at", "input_guardrail_key", "output_guardrail_key", "pii_policy_key")
     ID_FIELD_NUMBER: _ClassVar[int]
     RECORD_ID_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,9 @@ class Model(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_GUARDRAIL_KEY_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_GUARDRAIL_KEY_FIELD_NUMBER: _ClassVar[int]
+    PII_POLICY_KEY_FIELD_NUMBER: _ClassVar[int]
     id: str
     record_id: str
     key: str
@@ -45,7 +48,10 @@ class Model(_message.Message):
     metadata: _struct_pb2.Struct
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., key: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., provider_key: _Optional[str] = ..., provider_driver: _Optional[str] = ..., model_id: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    input_guardrail_key: str
+    output_guardrail_key: str
+    pii_policy_key: str
+    def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., key: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., category: _Optional[str] = ..., provider_key: _Optional[str] = ..., provider_driver: _Optional[str] = ..., model_id: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., input_guardrail_key: _Optional[str] = ..., output_guardrail_key: _Optional[str] = ..., pii_policy_key: _Optional[str] = ...) -> None: ...
 
 class ModelSettings(_message.Message):
     __slots__ = ("request_defaults", "extra_body", "unsupported_params", "disable_streaming_with_tools", "timeout_seconds", "routing", "dynamic")
@@ -164,16 +170,18 @@ class DynamicLabel(_message.Message):
     def __init__(self, label: _Optional[str] = ..., description: _Optional[str] = ..., target_model_key: _Optional[str] = ...) -> None: ...
 
 class ModelPricing(_message.Message):
-    __slots__ = ("currency", "input_token_per_1m", "output_token_per_1m", "cached_token_per_1m")
+    __slots__ = ("currency", "input_token_per_1m", "output_token_per_1m", "cached_token_per_1m", "cache_write_token_per_1m")
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     CACHED_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     currency: str
     input_token_per_1m: float
     output_token_per_1m: float
     cached_token_per_1m: float
-    def __init__(self, currency: _Optional[str] = ..., input_token_per_1m: _Optional[float] = ..., output_token_per_1m: _Optional[float] = ..., cached_token_per_1m: _Optional[float] = ...) -> None: ...
+    cache_write_token_per_1m: float
+    def __init__(self, currency: _Optional[str] = ..., input_token_per_1m: _Optional[float] = ..., output_token_per_1m: _Optional[float] = ..., cached_token_per_1m: _Optional[float] = ..., cache_write_token_per_1m: _Optional[float] = ...) -> None: ...
 
 class ModelCapabilities(_message.Message):
     __slots__ = ("context_length", "max_output_tokens", "supports_image_input", "supports_reasoning", "supports_structured_outputs", "supports_tool_calls")
@@ -280,7 +288,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., created: _Optional[int] = ..., owned_by: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class CreateModelRequest(_message.Message):
-    __slots__ = ("key", "name", "provider_key", "category", "model_id", "description", "settings", "pricing", "capabilities", "metadata")
+    __slots__ = ("key", "name", "provider_key", "category", "model_id", "description", "settings", "pricing", "capabilities", "metadata", "input_guardrail_key", "output_guardrail_key", "pii_policy_key")
     KEY_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +299,9 @@ class CreateModelRequest(_message.Message):
     PRICING_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    INPUT_GUARDRAIL_KEY_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_GUARDRAIL_KEY_FIELD_NUMBER: _ClassVar[int]
+    PII_POLICY_KEY_FIELD_NUMBER: _ClassVar[int]
     key: str
     name: str
     provider_key: str
@@ -301,7 +312,10 @@ class CreateModelRequest(_message.Message):
     pricing: ModelPricing
     capabilities: ModelCapabilities
     metadata: _struct_pb2.Struct
-    def __init__(self, key: _Optional[str] = ..., name: _Optional[str] = ..., provider_key: _Optional[str] = ..., category: _Optional[str] = ..., model_id: _Optional[str] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    input_guardrail_key: str
+    output_guardrail_key: str
+    pii_policy_key: str
+    def __init__(self, key: _Optional[str] = ..., name: _Optional[str] = ..., provider_key: _Optional[str] = ..., category: _Optional[str] = ..., model_id: _Optional[str] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_guardrail_key: _Optional[str] = ..., output_guardrail_key: _Optional[str] = ..., pii_policy_key: _Optional[str] = ...) -> None: ...
 
 class CreateModelResponse(_message.Message):
     __slots__ = ("model",)
@@ -332,7 +346,7 @@ class CreateDynamicModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class UpdateModelRequest(_message.Message):
-    __slots__ = ("id", "name", "provider_key", "model_id", "description", "settings", "pricing", "capabilities", "metadata")
+    __slots__ = ("id", "name", "provider_key", "model_id", "description", "settings", "pricing", "capabilities", "metadata", "input_guardrail_key", "output_guardrail_key", "pii_policy_key")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -342,6 +356,9 @@ class UpdateModelRequest(_message.Message):
     PRICING_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    INPUT_GUARDRAIL_KEY_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_GUARDRAIL_KEY_FIELD_NUMBER: _ClassVar[int]
+    PII_POLICY_KEY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     provider_key: str
@@ -351,7 +368,10 @@ class UpdateModelRequest(_message.Message):
     pricing: ModelPricing
     capabilities: ModelCapabilities
     metadata: _struct_pb2.Struct
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., provider_key: _Optional[str] = ..., model_id: _Optional[str] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    input_guardrail_key: str
+    output_guardrail_key: str
+    pii_policy_key: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., provider_key: _Optional[str] = ..., model_id: _Optional[str] = ..., description: _Optional[str] = ..., settings: _Optional[_Union[ModelSettings, _Mapping]] = ..., pricing: _Optional[_Union[ModelPricing, _Mapping]] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., input_guardrail_key: _Optional[str] = ..., output_guardrail_key: _Optional[str] = ..., pii_policy_key: _Optional[str] = ...) -> None: ...
 
 class UpdateModelResponse(_message.Message):
     __slots__ = ("model",)

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -42,6 +42,9 @@ _OURS = frozenset({"model", "messages", "input", "stream", "stream_options"})
 _NEEDED = frozenset({"model", "messages", "input", "stream"})
 _ATTEMPTS = 20
 
+CheckOpen = Callable[[Project, str, str], Awaitable[object]]
+"""Checks that a model may refer to the record of a key, which the named field gives. Raises NotFound."""
+
 
 class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
     """How requests are shaped. `timeout` is in seconds, 0: the default."""
@@ -58,12 +61,14 @@ class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Pricing(msgspec.Struct, frozen=True):
-    """Per million tokens, in `currency`. `cached` is None where cached input costs what input costs."""
+    """Per million tokens, in `currency`. `cached`, of input that the provider's cache had, and `cache_write`, of input
+    that it took, are None where it costs what input costs."""
 
     currency: str = "USD"
     input: float = 0.0
     output: float = 0.0
     cached: float | None = None
+    cache_write: float | None = None
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, rename="camel"):
@@ -93,6 +98,10 @@ class Model(Record, frozen=True):
     metadata: Mapping[str, Any] = {}
     created_at: float = 0.0
     updated_at: float = 0.0
+    input_guardrail_key: str = ""
+    """Empty: none, as of the two that follow."""
+    output_guardrail_key: str = ""
+    pii_policy_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +118,14 @@ class NewModel:
     pricing: Pricing = Pricing()
     capabilities: ModelCapabilities = ModelCapabilities()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    input_guardrail_key: str = ""
+    output_guardrail_key: str = ""
+    pii_policy_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChanges:
-    """Changes of a model. None: unchanged."""
+    """Changes of a model. None: unchanged; an empty key of a guardrail or policy: none any more."""
 
     name: str | None = None
     provider_key: str | None = None
@@ -123,6 +135,9 @@ class ModelChanges:
     pricing: Pricing | None = None
     capabilities: ModelCapabilities | None = None
     metadata: Mapping[str, Any] | None = None
+    input_guardrail_key: str | None = None
+    output_guardrail_key: str | None = None
+    pii_policy_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +170,14 @@ class ModelPage:
 
 class Models:
     """Use cases of models. Each takes the project first; another project's records do not exist for it. `changes` tells
-    of every change."""
+    of every change. `references` check what else a model refers to, by the field's name in JSON."""
 
-    def __init__(self, store: DocumentStore, providers: ModelProviders) -> None:
+    def __init__(
+        self, store: DocumentStore, providers: ModelProviders, references: Mapping[str, CheckOpen] | None = None
+    ) -> None:
         self._table = Table(store, MODELS, Model)
         self._providers = providers
+        self._references = references or {}
         self.changes = ProjectChanges()
 
     async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider | None]:
@@ -187,13 +205,17 @@ class Models:
             metadata=fields.small_json("metadata", new.metadata),
             created_at=now,
             updated_at=now,
+            input_guardrail_key=new.input_guardrail_key,
+            output_guardrail_key=new.output_guardrail_key,
+            pii_policy_key=new.pii_policy_key,
         )
+        await self._check_referred(project, model)
         stem = fields.slug(name, "model", 120)
         created = await referring(
             lambda: insert_with_key(
                 self._table, project, lambda key: msgspec.structs.replace(model, key=key), model.key, stem
             ),
-            check=lambda made: self._check_providers(project, made),
+            check=lambda made: self._check_referred(project, made),
             undo=lambda made: self._table.delete(project, made.id),
         )
         self.changes.publish(project)
@@ -236,7 +258,7 @@ class Models:
             _check_kind(old, changes)
             if "settings" in fresh:
                 await self._check_named(project, fresh["settings"], old.key)
-            if changes.provider_key is None and "settings" not in fresh:
+            if _REFERRING.isdisjoint(fresh):
                 updated = await self._table.update(project, old.id, **fresh)
             else:
                 updated = await self._move(project, old, fresh)
@@ -260,24 +282,30 @@ class Models:
         return used
 
     async def _move(self, project: Project, old: Model, fresh: Mapping[str, Any]) -> Model | None:
-        """Change a model and the providers that it names. It moves back where one of them is being deleted."""
+        """Change a model and what it refers to. It moves back where something of it is being deleted."""
+        await self._check_referred(project, msgspec.structs.replace(old, **fresh))
 
         async def move_back(_: Model | None) -> None:
             where = {"providerKey": fresh.get("provider_key", old.provider_key)}
-            before = {name: getattr(old, name) for name in ("provider_key", "settings") if name in fresh}
+            before = {name: getattr(old, name) for name in _REFERRING & fresh.keys()}
             await self._table.update(project, old.id, where=where, **before)
             self.changes.publish(project)
 
         return await referring(
             lambda: self._table.update(project, old.id, **fresh),
-            check=lambda made: self._check_providers(project, made),
+            check=lambda made: self._check_referred(project, made),
             undo=move_back,
         )
 
-    async def _check_providers(self, project: Project, model: Model | None) -> None:
-        """Raises NotFound, Conflict where a provider that the model names is gone or going."""
-        for key in provider_keys(model) if model is not None else ():
+    async def _check_referred(self, project: Project, model: Model | None) -> None:
+        """Raises NotFound where a record that the model refers to is gone or going."""
+        if model is None:
+            return
+        for key in provider_keys(model):
             await self._open_provider(project, key)
+        for name, check in self._references.items():
+            if key := getattr(model, _FIELDS[name]):
+                await check(project, key, name)
 
     async def _check_named(self, project: Project, settings: ModelSettings, own_key: str) -> None:
         """Check the providers and models that settings name. Raises NotFound, InvalidInput."""
@@ -316,7 +344,15 @@ class Models:
             fresh["metadata"] = fields.small_json("metadata", changes.metadata)
         if changes.provider_key is not None:
             fresh["provider_key"] = (await self._open_provider(project, changes.provider_key)).key
+        for name in ("input_guardrail_key", "output_guardrail_key", "pii_policy_key"):
+            if (key := getattr(changes, name)) is not None:
+                fresh[name] = key
         return fresh
+
+
+_FIELDS = dict(zip(Model.__struct_encode_fields__, Model.__struct_fields__, strict=True))
+"""The fields of a model by their names in JSON."""
+_REFERRING = frozenset({"provider_key", "settings", "input_guardrail_key", "output_guardrail_key", "pii_policy_key"})
 
 
 def target_settings(model: Model) -> list[TargetSettings]:
@@ -383,6 +419,7 @@ def _checked_pricing(pricing: Pricing) -> Pricing:
         "inputTokenPer1M": pricing.input,
         "outputTokenPer1M": pricing.output,
         "cachedTokenPer1M": pricing.cached or 0.0,
+        "cacheWriteTokenPer1M": pricing.cache_write or 0.0,
     }
     for name, price in prices.items():
         if not math.isfinite(price) or not 0 <= price <= _MAX_PRICE:

@@ -7,6 +7,7 @@ The order of the steps, outermost first:
     prompt              a prompt that the request names becomes messages
     memory
     input guardrails
+    PII policy          after the guardrails, which see what was said; before all that leaves the service
     cache
     output guardrails
     routing             the innermost: it sends the request to a target
@@ -15,30 +16,40 @@ The order of the steps, outermost first:
 route is made, so one that does not apply to a model is not even called for it.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from core.resilience import RetryBudget
 from services.inference.domain.catalogue.models import LLM
+from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.step import StepFactory
 from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
 
-def steps(*, prompt: StepFactory) -> Sequence[StepFactory]:
+def steps(*, prompt: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
-    return (prompt,)
+    return (prompt, guardrails.input, pii.step, guardrails.output)
 
 
 class Pipeline:
-    """Answers exchanges. `attempts` is the most that one of them may send to providers, the first included."""
+    """Answers exchanges. `attempts` is the most that one of them may send to providers, the first included.
+    `apply_prompt` gives a request that is to be counted the text of its prompt."""
 
-    def __init__(self, routes: Routes, metering: Metering, *, attempts: int) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        metering: Metering,
+        apply_prompt: Callable[[Exchange], Awaitable[Exchange]],
+        *,
+        attempts: int,
+    ) -> None:
         self._routes = routes
+        self._apply_prompt = apply_prompt
         self._metering = metering
         self._retries = attempts - 1
 
@@ -58,7 +69,7 @@ class Pipeline:
         exchange = self._begin(calls.CHAT, request.canonical, False, False)
         exchange.native = request
         route = await self._routes.find(exchange.call.identity.project, exchange.call.model, LLM)
-        return await route.count(exchange)
+        return await route.count(await self._apply_prompt(exchange))
 
     async def embeddings(self, request: Body) -> tuple[Exchange, Answer]:
         """Answer a canonical embedding request of the present caller. Raises PorticoError."""

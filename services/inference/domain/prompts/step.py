@@ -58,11 +58,17 @@ class PromptStep:
         return self._answer(exchange, call_next)
 
     async def _answer(self, exchange: Exchange, call_next: Next) -> Answer:
+        return await call_next(await self.applied(exchange))
+
+    async def applied(self, exchange: Exchange) -> Exchange:
+        """The exchange whose request names no prompt, but has its text. Raises PorticoError."""
+        if PROMPT not in exchange.request:
+            return exchange
         request = dict(exchange.request)
         use = _use(request.pop(PROMPT))
         if use is not None:
             request["messages"] = await self._messages(exchange, use, request)
-        return await call_next(exchange.with_request(request))
+        return exchange.with_request(request)
 
     async def _messages(self, exchange: Exchange, use: PromptUse, request: Body) -> list[Any]:
         identity = exchange.call.identity

@@ -18,9 +18,9 @@ from services.inference.domain.prompts.parsing import Node, Path, Section, Varia
 MAX_OUTPUT: Final = 1024 * 1024
 """Characters of a rendered template."""
 MAX_STEPS: Final = 50_000
-"""Texts, variables and turns of sections of one rendering."""
-_QUICK_STEPS = 1_000
-"""Of a rendering on the event loop, which take a millisecond. One that needs more goes to the worker thread."""
+"""Of one rendering: texts, turns of sections, and for each name the contexts that it is looked up in."""
+_QUICK_STEPS = 2_000
+"""Of a rendering on the event loop, which take a millisecond or two. One that needs more goes to the worker thread."""
 
 _MISSING = object()
 
@@ -78,8 +78,8 @@ class _Renderer:
 
     def render(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
-            self._count()
             if isinstance(node, str):
+                self._count(1)
                 self._write(node)
             elif isinstance(node, Variable):
                 self._write(_text_of(self._find(node.path)))
@@ -97,7 +97,7 @@ class _Renderer:
             return
         elif isinstance(value, list):
             for item in value:
-                self._count()
+                self._count(1)
                 self._within(item, section)
         elif value is True:
             self.render(section.nodes)
@@ -111,6 +111,7 @@ class _Renderer:
 
     def _find(self, path: Path) -> Any:
         """The value of a dotted name: its first part in the innermost context that has it, the others within that."""
+        self._count(len(self._stack))
         if not path:
             return self._stack[-1]
         first, *others = path
@@ -134,8 +135,8 @@ class _Renderer:
             )
         self.parts.append(text)
 
-    def _count(self) -> None:
-        self._steps -= 1
+    def _count(self, steps: int) -> None:
+        self._steps -= steps
         if self._steps < 0:
             raise _TooManySteps
 

@@ -1,0 +1,1 @@
+"""Guardrails: checks of what is said to models and by them, and what is done about it."""

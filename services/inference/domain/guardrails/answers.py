@@ -1,0 +1,175 @@
+"""Answers on their way out: guarded, and with values put back."""
+
+from collections.abc import Mapping, Sequence
+
+from core.tenancy import Project
+from services.inference.domain.codecs.anthropic.answers import NATIVE
+from services.inference.domain.guardrails.blocked import blocked, note
+from services.inference.domain.guardrails.conversation import texts_of_answer, with_texts
+from services.inference.domain.guardrails.findings import Finding
+from services.inference.domain.guardrails.guards import Guard, Outcome
+from services.inference.domain.guardrails.hold_back import HoldBack
+from services.inference.domain.guardrails.judges import Judge
+from services.inference.domain.guardrails.streams import StreamedTexts
+from services.inference.domain.guardrails.tokens import Restorer, restore
+from services.inference.domain.pipeline.answer import Answer, Chunk, WrappedAnswer
+
+
+class HeldAnswer(WrappedAnswer):
+    """An answer some of which is held back: waits until something goes out."""
+
+    __slots__ = ()
+
+    async def next(self) -> list[Chunk]:
+        inner = self.inner
+        while not self.ended:
+            found = await inner.next()
+            if inner.ended:
+                self.usage, self.finish_reason = inner.usage, inner.finish_reason
+            elif not found:
+                return found
+            changed = list(await self.change(found, last=inner.ended))
+            if inner.ended and not self.ended:
+                self.error = inner.error
+                self._end(inner.status)
+            if changed:
+                return changed
+        return []
+
+
+class GuardedStream(HeldAnswer):
+    """A streamed answer behind an output guardrail. What a judge may block is held until it has judged."""
+
+    __slots__ = ("_guard", "_holds", "_judge", "_kept", "_project", "_texts", "findings")
+
+    def __init__(self, inner: Answer, guard: Guard, judge: Judge, project: Project) -> None:
+        super().__init__(inner)
+        self.findings: list[Finding] = []
+        self._guard = guard
+        self._judge = judge
+        self._project = project
+        self._texts = StreamedTexts(lambda json: HoldBack(guard.checks, json=json))
+        self._holds = guard.holds
+        self._kept: list[Chunk] = []
+
+    async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+        changed = self._texts.change(chunks, last=last)
+        found = [each for channel in self._texts.channels for each in channel.found]  # type: ignore[attr-defined]
+        if len(found) > len(self.findings):
+            self.findings = found
+            if any(each.block for each in found):
+                return await self._block([] if self._holds else changed)
+        if not self._guard.judges:
+            return changed
+        self._kept += changed
+        if last and self.inner.error is None:
+            outcome = Outcome()
+            await self._guard.ask(self._judge, self._project, _said(self._kept), outcome)
+            self.findings = [*found, *outcome.findings]
+            if not outcome.passed:
+                return await self._block([])
+        if not self._holds:
+            return changed
+        if not last:
+            return ()
+        changed, self._kept = self._kept, []
+        return changed
+
+    async def _block(self, chunks: list[Chunk]) -> list[Chunk]:
+        await self.inner.close()
+        self.usage = self.inner.usage
+        self.fail(blocked(self._guard.record, self.findings))
+        return chunks
+
+
+class GuardedWhole(HeldAnswer):
+    """A whole answer behind an output guardrail."""
+
+    __slots__ = ("_guard", "_judge", "_project", "findings")
+
+    def __init__(self, inner: Answer, guard: Guard, judge: Judge, project: Project) -> None:
+        super().__init__(inner)
+        self.findings: list[Finding] = []
+        self._guard = guard
+        self._judge = judge
+        self._project = project
+
+    async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+        return [changed for chunk in chunks if (changed := await self._changed(chunk)) is not None]
+
+    async def _changed(self, chunk: Chunk) -> Chunk | None:
+        chunk = {name: value for name, value in chunk.items() if name != NATIVE}  # it has the texts as they came
+        texts = texts_of_answer(chunk)
+        outcome = await self._guard.evaluate(
+            self._judge, self._project, [each.text for each in texts], [each.json for each in texts]
+        )
+        self.findings += outcome.findings
+        if not outcome.passed:
+            self.fail(blocked(self._guard.record, self.findings))
+            return None
+        changes = {each.path: new for each, new in zip(texts, outcome.texts, strict=True) if new != each.text}
+        changed = with_texts(chunk, changes) if changes else chunk
+        return note(changed, "output", self._guard.record, self.findings) if self.findings else changed
+
+
+class NotedAnswer(WrappedAnswer):
+    """A whole answer that tells what an input guardrail found and let pass."""
+
+    __slots__ = ("_findings", "_guard")
+
+    def __init__(self, inner: Answer, guard: Guard, findings: Sequence[Finding]) -> None:
+        super().__init__(inner)
+        self._guard = guard
+        self._findings = findings
+
+    async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+        return [note(chunk, "input", self._guard.record, self._findings) for chunk in chunks]
+
+
+class RestoredStream(HeldAnswer):
+    """A streamed answer with values in place of their tokens."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, inner: Answer, values: Mapping[str, str]) -> None:
+        super().__init__(inner)
+        self._texts = StreamedTexts(lambda json: Restorer(values, in_json=json))
+
+    async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+        return self._texts.change(chunks, last=last)
+
+
+class RestoredWhole(WrappedAnswer):
+    """A whole answer with values in place of their tokens."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, inner: Answer, values: Mapping[str, str]) -> None:
+        super().__init__(inner)
+        self._values = values
+
+    async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+        return [self._restored(chunk) for chunk in chunks]
+
+    def _restored(self, chunk: Chunk) -> Chunk:
+        changes = {}
+        for path, text, in_json in texts_of_answer(chunk):
+            new = restore(text, self._values, in_json=in_json)
+            if new != text:
+                changes[path] = new
+        return with_texts(chunk, changes) if changes else chunk
+
+
+def _said(chunks: Sequence[Chunk]) -> str:
+    """All texts of a stream's chunks, by choice and text."""
+    parts: dict[tuple[object, ...], list[str]] = {}
+    for chunk in chunks:
+        for choice in chunk.get("choices") or ():
+            for name, value in choice["delta"].items():
+                if name == "tool_calls":
+                    for call in value:
+                        text = (call.get("function") or {}).get("arguments") or ""
+                        parts.setdefault((choice["index"], name, call.get("index")), []).append(text)
+                elif type(value) is str and name != "role":
+                    parts.setdefault((choice["index"], name), []).append(value)
+    return "\n\n".join("".join(each) for each in parts.values())

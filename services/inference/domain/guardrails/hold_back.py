@@ -1,0 +1,138 @@
+"""The hold-back: a text that is checked while it comes in pieces, and given out as far as it is settled."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from services.inference.domain.guardrails.checks import Check, finding
+from services.inference.domain.guardrails.findings import BLOCK, REDACT, Finding, Match, merged
+from services.inference.domain.guardrails.folding import OPEN_ESCAPE, View, unescaped
+
+PIECE: Final = 8192
+"""Characters that are searched at a time, so that no search keeps other work waiting for long."""
+_CONTEXT = 64
+"""Characters before a piece that are searched with it: what stands before a match can tell what it is."""
+_BELONGS = re.compile(r"[^\s\"'<>\\]*")
+_QUOTE_OR_ESCAPE = re.compile(r'\\.|"', re.DOTALL)
+
+Replace = Callable[[Match, str], str]
+"""What stands in a text for a match. Takes the match, whose positions are in the whole text, and what it matched."""
+
+
+def redacted(match: Match, value: str) -> str:
+    """The replacement where an action is `redact`."""
+    return f"[REDACTED:{match.category}]"
+
+
+class HoldBack:
+    """One text, such as the content of one choice. Give it piece after piece; it gives back what may go out.
+
+    `json`: the text is JSON, such as the arguments of a tool call. What its reader will see is searched, and it stays
+    JSON.
+    """
+
+    __slots__ = (
+        "_base", "_buffer", "_checks", "_context", "_in_string", "_json", "_replace", "_swallowing", "blocked", "found"
+    )  # fmt: skip
+
+    def __init__(self, checks: Sequence[Check], *, json: bool = False, replace: Replace = redacted) -> None:
+        self._checks = checks
+        self._json = json
+        self._replace = replace
+        self._buffer = ""
+        self._context = ""
+        self._base = 0
+        """Characters of the text before the buffer."""
+        self._in_string = False
+        """Whether the buffer begins within a string of JSON."""
+        self._swallowing = False
+        """Whether what comes still belongs to a match that was replaced."""
+        self.found: list[Finding] = []
+        """What was found in what is settled."""
+        self.blocked = False
+        """Something blocks: nothing more comes out."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held back."""
+        return bool(self._buffer)
+
+    def push(self, piece: str) -> str:
+        """Take a piece; returns what is settled, with replacements."""
+        if len(piece) > PIECE:
+            return "".join(self.push(piece[at : at + PIECE]) for at in range(0, len(piece), PIECE))
+        if self.blocked:
+            return ""
+        if self._swallowing:
+            belongs = _BELONGS.match(piece).end()  # type: ignore[union-attr]  # it matches the empty text
+            self._base += belongs
+            piece = piece[belongs:]
+            self._swallowing = not piece
+        self._buffer += piece
+        return self._release(final=False) if self._buffer else ""
+
+    def flush(self) -> str:
+        """Return what is held: the text is at its end, or something else comes between."""
+        return self._release(final=True) if self._buffer else ""
+
+    def _release(self, *, final: bool) -> str:
+        text, context = self._context + self._buffer, len(self._context)
+        view = unescaped(text) if self._json else View(text)
+        settled = len(view.text)
+        matches: list[tuple[Match, Check]] = []
+        for check in self._checks:
+            found = check.scan(view.text)
+            settled = min(settled, found.settled)
+            matches += [(each, check) for each in found.matches]
+        limit = len(text) if final else max(context, view.at(settled))
+        if self._json and not final and (escape := OPEN_ESCAPE.search(text)):
+            limit = min(limit, max(context, escape.start()))
+        if not matches:
+            return self._take(text, context, limit, ())
+        return self._replaced(text, view, matches, context, limit)
+
+    def _replaced(self, text: str, view: View, matches: list[tuple[Match, Check]], context: int, limit: int) -> str:
+        """Take what is settled, with the matches that begin there."""
+        places: list[Match] = []
+        for match, check in sorted(matches, key=lambda each: each[0]):
+            start, end = view.span(match.start, match.end)
+            if end <= context or start >= limit:
+                continue
+            start = max(start, context)
+            self.found.append(finding(check, match, view.text[match.start : match.end]))
+            if check.action == BLOCK:
+                self.blocked = True
+                given = self._take(text, context, start, merged(places))
+                self._buffer = ""
+                return given
+            limit = max(limit, end)
+            if check.action == REDACT:
+                places.append(match._replace(start=start, end=end))
+        places = merged(places)
+        self._swallowing = any(each.grows and each.end == len(text) for each in places)
+        return self._take(text, context, limit, places)
+
+    def _take(self, text: str, start: int, end: int, places: Sequence[Match]) -> str:
+        """Take the buffer up to `end`, with the replacements of `places`, which end before; `start` is where it begins
+        in the text."""
+        parts = []
+        base, position = self._base - start, start
+        for place in places:
+            self._follow(text[position : place.start])
+            parts.append(text[position : place.start])
+            whole = place._replace(start=place.start + base, end=place.end + base)
+            new = self._replace(whole, text[place.start : place.end])
+            parts.append(f'"{new}"' if self._json and not self._in_string else new)
+            position = place.end
+        self._follow(text[position:end])
+        parts.append(text[position:end])
+        self._base += end - start
+        self._context = text[max(position if places else 0, end - _CONTEXT) : end]
+        self._buffer = text[end:]
+        return "".join(parts)
+
+    def _follow(self, json: str) -> None:
+        """Keep track of whether a string of JSON is open."""
+        if self._json and '"' in json:
+            quotes = sum(each.group() == '"' for each in _QUOTE_OR_ESCAPE.finditer(json))
+            self._in_string ^= bool(quotes % 2)

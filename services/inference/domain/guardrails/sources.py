@@ -1,0 +1,71 @@
+"""Compiled guardrails and PII policies, from the stores of a project."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import FailedPrecondition, NotFound
+from core.tenancy import Project
+from services.inference.domain.guardrails.checks import Check
+from services.inference.domain.guardrails.compiled import CompiledRecords, Source
+from services.inference.domain.guardrails.guards import Guard, compile_guard
+from services.inference.domain.guardrails.pii_policies import PiiPolicies, PiiPolicy, compile_policy
+from services.inference.domain.guardrails.store import Guardrails
+from services.inference.domain.guardrails.word_lists_store import WordLists
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """A PII policy, ready for use."""
+
+    record: PiiPolicy
+    checks: Sequence[Check]
+
+
+def guards(guardrails: Guardrails, word_lists: WordLists) -> CompiledRecords[Guard]:
+    """The guards of guardrails. Finding one raises FailedPrecondition where there is none: nothing passes unchecked."""
+
+    async def read(project: Project, key: str) -> Source[Guard]:
+        record = await guardrails.by_key(project, key)
+        if record is None:
+            raise FailedPrecondition(
+                f"The guardrail {key} of this model does not exist any more.", reason="GUARDRAIL_MISSING", field="model"
+            )
+        lists = {}
+        for each in record.word_lists:
+            try:
+                lists[each] = await word_lists.get(project, each)
+            except NotFound:  # removed with the project, or by hand
+                continue
+
+        async def words_of(list_key: str) -> Sequence[str]:
+            return lists[list_key].words if list_key in lists else ()
+
+        times = [each.updated_at for each in lists.values()]
+        return Source((record.id, record.updated_at, *times), lambda: compile_guard(record, words_of))
+
+    records = CompiledRecords(read)
+    for changes in (guardrails.changes, word_lists.changes):
+        changes.subscribe(records.forget)
+    return records
+
+
+def policies(pii_policies: PiiPolicies) -> CompiledRecords[CompiledPolicy]:
+    """Compiled PII policies. Finding one raises FailedPrecondition where there is none."""
+
+    async def read(project: Project, key: str) -> Source[CompiledPolicy]:
+        record = await pii_policies.by_key(project, key)
+        if record is None:
+            raise FailedPrecondition(
+                f"The PII policy {key} of this model does not exist any more.",
+                reason="PII_POLICY_MISSING",
+                field="model",
+            )
+
+        async def compiled() -> CompiledPolicy:
+            return CompiledPolicy(record, compile_policy(record))
+
+        return Source((record.id, record.updated_at), compiled)
+
+    records = CompiledRecords(read)
+    pii_policies.changes.subscribe(records.forget)
+    return records
