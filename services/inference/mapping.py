@@ -12,17 +12,9 @@ from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
 from services.inference import mapping_routing
 from services.inference.domain.catalogue.drivers import DRIVERS, ModelDriver
-from services.inference.domain.catalogue.models import (
-    EMBEDDING,
-    LLM,
-    MAX_PARAMS,
-    Model,
-    ModelCapabilities,
-    ModelChanges,
-    ModelSettings,
-    NewModel,
-    Pricing,
-)
+from services.inference.domain.catalogue.model_settings import MAX_PARAMS, ModelCapabilities, ModelSettings
+from services.inference.domain.catalogue.models import EMBEDDING, LLM, Model, ModelChanges, NewModel
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.metering import NANOS
 from services.inference.domain.usage.reports import Row, UsageFilter
 from services.inference.domain.usage.tokens import TokenUsage

@@ -8,7 +8,7 @@ from functools import lru_cache
 from core.storage.ports import Document, DocumentStore
 from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.tables import USAGE
 from services.inference.domain.usage.calls import ModelCall
 from services.inference.domain.usage.tokens import TokenUsage
