@@ -146,17 +146,18 @@ class TestProvidersAndModels:
         listed = await harness.providers.ListProviders(
             provider_service_pb2.ListProvidersRequest(), metadata=caller.metadata
         )
-        request = provider_service_pb2.GetProviderRequest(id="p")
-        got = await harness.providers.GetProvider(request, metadata=caller.metadata)
+        wanted = provider_service_pb2.GetProviderRequest(id="p")
+        got = await harness.providers.GetProvider(wanted, metadata=caller.metadata)
         drivers = await harness.providers.ListDrivers(
             provider_service_pb2.ListDriversRequest(), metadata=caller.metadata
         )
-        for provider in (*listed.providers, got.provider):
-            assert list(provider.capabilities.categories) == ["llm", "embedding"]
-        categories = {each.id: list(each.capabilities.categories) for each in drivers.drivers}
-        assert categories.pop("anthropic") == ["llm"]
-        assert len(categories) > 2
-        assert all(each == ["llm", "embedding"] for each in categories.values())
+        request = model_service_pb2.ListModelsRequest(include_providers=True)
+        included = await harness.models.ListModels(request, metadata=caller.metadata)
+        assert list(listed.providers) == list(included.providers) == [got.provider]
+        assert list(got.provider.capabilities.categories) == ["llm", "embedding"]
+        told = {each.id: tuple(each.capabilities.categories) for each in drivers.drivers}
+        assert told.pop("anthropic") == ("llm",)
+        assert set(told.values()) == {("llm", "embedding")}
 
     async def test_a_provider_in_use_stays(self, harness: Harness, caller: Caller) -> None:
         delete = provider_service_pb2.DeleteProviderRequest(id="p")

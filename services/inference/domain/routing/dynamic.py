@@ -11,7 +11,7 @@ from services.inference.domain.catalogue.dynamic_settings import Decider, Dynami
 from services.inference.domain.catalogue.models import LLM, Pricing
 from services.inference.domain.pipeline.answer import Answer, read_whole
 from services.inference.domain.pipeline.exchange import Body, Exchange
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.routing.counting import estimate_tokens
 from services.inference.domain.routing.router import ELSEWHERE
 from services.inference.domain.routing.routes import Route, Routes

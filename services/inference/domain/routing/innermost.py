@@ -7,7 +7,7 @@ from core.tasks import Tasks
 from core.tenancy import Project
 from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
 from services.inference.domain.catalogue.models import Model
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.step import Next
 from services.inference.domain.routing.counting import count_tokens, estimate_tokens
 from services.inference.domain.routing.dynamic import DynamicRouter, count_by_default
