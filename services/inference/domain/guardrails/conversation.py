@@ -20,7 +20,7 @@ class Text(NamedTuple):
     """Whether it is JSON in its turn."""
 
 
-_TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
+_TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "reasoning_details", "refusal")
 
 
 def texts_of_request(request: Mapping[str, Any]) -> list[Text]:
@@ -107,11 +107,8 @@ def _of_content(content: Any, path: Path) -> Iterator[Text]:
             if isinstance(part, str):
                 yield Text((*path, at), part)
             elif isinstance(part, dict):
-                for name in ("text", "refusal", "thinking"):
-                    if isinstance(part.get(name), str):
-                        yield Text((*path, at, name), part[name])
-                if isinstance(part.get("content"), (str, list)):
-                    yield from _of_content(part["content"], (*path, at, "content"))
+                for name in ("text", "summary", "refusal", "thinking", "content"):
+                    yield from _of_content(part.get(name), (*path, at, name))
 
 
 def _of_input(given: Any) -> Iterator[Text]:

@@ -15,6 +15,7 @@ MAX_HELD: Final = 256
 Rule = Callable[[str], int]
 
 _ENDS_TOKEN = str.maketrans(dict.fromkeys('"<>{}', " "))
+_AT = re.compile(r"[\s\[({]at(?:[\s\])}]|$)", re.IGNORECASE)
 _BRACKETS = "[](){}"
 _SPELT_WORDS = 10
 _DIGITS = "0123456789 .-/()+"
@@ -24,11 +25,13 @@ _IBAN_OPEN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){0
 
 def tokens(text: str) -> int:
     """The last two words, of which the last may go on, and the one before may be a name before "at"."""
-    tail = text[-MAX_HELD:].translate(_ENDS_TOKEN)
+    tail = text[-MAX_HELD:]
+    if any(map(tail.__contains__, '"<>{}')):
+        tail = tail.translate(_ENDS_TOKEN)
     words = tail.rsplit(None, 2)
     if len(words) < 3:
         return len(tail)
-    if "at" in tail.lower() and (open_word := _spelt_open(tail)):
+    if "at" in tail.lower() and _AT.search(tail) and (open_word := _spelt_open(tail)):
         return open_word
     return len(tail) - len(words[0])
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.inference.domain.guardrails import held, pii_numbers, pii_texts
+from services.inference.domain.guardrails import held as rules
+from services.inference.domain.guardrails import pii_numbers, pii_texts
 from services.inference.domain.guardrails.checks import Found
 from services.inference.domain.guardrails.findings import HIGH, LOW, MEDIUM, PII, Match, merged
 from services.inference.domain.guardrails.folding import compatible
@@ -21,27 +22,36 @@ class Category:
     label: str
     severity: str
     search: Search
-    held: tuple[held.Rule, ...]
+    held: tuple[rules.Rule, ...]
     default: bool = False
     grows: bool = False
     """Whether it has no spaces, so that what follows directly belongs to it."""
+    digits: bool = False
+    """Whether it always has digits: it need not be searched where there are none."""
 
 
-_TOKEN = (held.tokens,)
-_NUMBER = (held.digits,)
+_TOKEN = (rules.tokens,)
+_NUMBER = (rules.digits,)
 
 _ALL: Final = (
     Category("email", "E-mail address", MEDIUM, pii_texts.emails, _TOKEN, default=True, grows=True),
-    Category("phone", "Phone number", MEDIUM, pii_numbers.phones, _NUMBER, default=True),
-    Category("creditCard", "Payment card number", HIGH, pii_numbers.credit_cards, _NUMBER, default=True),
-    Category("tckn", "Turkish identity number", HIGH, pii_numbers.tckn, _NUMBER, default=True),
+    Category("phone", "Phone number", MEDIUM, pii_numbers.phones, _NUMBER, default=True, digits=True),
+    Category("creditCard", "Payment card number", HIGH, pii_numbers.credit_cards, _NUMBER, default=True, digits=True),
+    Category("tckn", "Turkish identity number", HIGH, pii_numbers.tckn, _NUMBER, default=True, digits=True),
     Category("apiKey", "API key or secret", HIGH, pii_texts.api_keys, _TOKEN, default=True, grows=True),
-    Category("iban", "Bank account number (IBAN)", HIGH, pii_numbers.ibans, (held.tokens, held.iban)),
+    Category("iban", "Bank account number (IBAN)", HIGH, pii_numbers.ibans, (rules.tokens, rules.iban), digits=True),
     Category("swift", "Bank identifier code (SWIFT)", MEDIUM, pii_texts.swifts, _TOKEN),
-    Category("nationalId", "National identity number", HIGH, pii_numbers.national_ids, (held.tokens, held.last(24))),
-    Category("passport", "Passport number", HIGH, pii_numbers.passports, (held.last(64),)),
-    Category("birthDate", "Date of birth", MEDIUM, pii_numbers.birth_dates, (held.last(40),)),
-    Category("address", "Postal address", MEDIUM, pii_texts.addresses, (held.PHRASE,)),
+    Category(
+        "nationalId",
+        "National identity number",
+        HIGH,
+        pii_numbers.national_ids,
+        (rules.tokens, rules.last(24)),
+        digits=True,
+    ),
+    Category("passport", "Passport number", HIGH, pii_numbers.passports, (rules.last(64),), digits=True),
+    Category("birthDate", "Date of birth", MEDIUM, pii_numbers.birth_dates, (rules.last(40),), digits=True),
+    Category("address", "Postal address", MEDIUM, pii_texts.addresses, (rules.PHRASE,), digits=True),
     Category("ipAddress", "IP address", LOW, pii_texts.ip_addresses, _TOKEN),
     Category("url", "URL", LOW, pii_texts.urls, _TOKEN, grows=True),
     Category("socialHandle", "Name in a social network", LOW, pii_texts.social_handles, _TOKEN),
@@ -54,7 +64,9 @@ DEFAULTS: Final = {each.id: each.default for each in _ALL}
 
 def _named(id: str, like: str, label: str, search: Search | None = None) -> Category:
     known = CATEGORIES[like]
-    return Category(id, label, known.severity, search or known.search, known.held, known.default, known.grows)
+    return Category(
+        id, label, known.severity, search or known.search, known.held, known.default, known.grows, known.digits
+    )
 
 
 _POLICY_CATEGORIES = (
@@ -81,18 +93,21 @@ class PiiCheck:
     def __init__(self, categories: Iterable[Category], action: str) -> None:
         self.action = action
         self._categories = {each.id: each for each in categories}
+        self._without_digits = [each for each in self._categories.values() if not each.digits]
         self._held = tuple(dict.fromkeys(rule for each in self._categories.values() for rule in each.held))
 
     def scan(self, text: str) -> Found:
         view = compatible(text)
         scan = Scan(view.text)
-        matches = []
-        for each in self._categories.values():
+        matches: list[Match] = []
+        for each in self._categories.values() if scan.digits else self._without_digits:
             for start, end in each.search(scan):
                 grows = each.grows and end == len(view.text)
                 matches.append(Match(*view.span(start, end), each.id, each.severity, grows))
-        settled = len(view.text) - max((rule(view.text) for rule in self._held), default=0)
-        return Found(merged(matches), view.at(settled))
+        held = 0
+        for rule in self._held:
+            held = max(held, rule(view.text))
+        return Found(merged(matches) if matches else matches, view.at(len(view.text) - held))
 
     def label(self, category: str) -> str:
         return self._categories[category].label

@@ -16,6 +16,7 @@ Span = tuple[int, int]
 
 _LOCAL = re.compile(r"[\w.+%'&/=?^`{|}~!#$*-]{1,64}\Z")
 _DOMAIN = re.compile(r"\[?(?:[\w-]{1,63}\.){1,8}[^\W\d_](?:[\w-]{0,61}[^\W_])?")
+_AT_IN_BRACKETS = re.compile(r"[\[({] ?at ?[\])}]")
 _SPELT = re.compile(
     r"[\w.+%-]{1,64} ?(?:[\[({] ?at ?[\])}]) ?[\w-]{1,63}(?: ?(?:[\[({] ?dot ?[\])}]|\.| dot ) ?[\w-]{1,63}){1,4}"
     r"|[\w.+%-]{1,64} at [\w-]{1,63}(?: (?:dot|[\[({]dot[\])}]) [\w-]{1,63}){1,4}",
@@ -33,7 +34,7 @@ def emails(scan: Scan) -> Iterator[Span]:
         if local and domain:
             yield at - len(local.group()), domain.end()
         at = text.find("@", at + 1)
-    if "dot" in scan.lower or any(sign in scan.lower for sign in ("at]", "at)", "at}", "at ]", "at )", "at }")):
+    if "dot" in scan.lower or ("at" in scan.lower and _AT_IN_BRACKETS.search(scan.lower)):
         for match in _SPELT.finditer(text):
             yield match.span()
 

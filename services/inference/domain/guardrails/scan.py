@@ -17,13 +17,14 @@ Group = tuple[int, int]
 class Scan:
     """`text` is folded by `folding.compatible`."""
 
-    __slots__ = ("_long", "_lower", "_runs", "checks", "text")
+    __slots__ = ("_digits", "_long", "_lower", "_runs", "checks", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.checks = 0
         self._runs: list[list[Group]] | None = None
         self._lower: str | None = None
+        self._digits: bool | None = None
         self._long: list[Group] | None = None
 
     @property
@@ -33,12 +34,19 @@ class Scan:
         return self._lower
 
     @property
+    def digits(self) -> bool:
+        """Whether there are any."""
+        if self._digits is None:
+            self._digits = any(map(self.text.__contains__, "0123456789"))  # quicker than one search for all of them
+        return self._digits
+
+    @property
     def runs(self) -> Sequence[Sequence[Group]]:
         """The groups of digits of each number, such as the four of a card's."""
         if self._runs is None:
             text = self.text
             self._runs = []
-            if any(digit in text for digit in "0123456789"):  # quicker than any search for all of them
+            if self.digits:
                 for run in _RUN.finditer(text):
                     start, end = run.span()
                     groups = (

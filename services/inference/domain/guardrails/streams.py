@@ -1,11 +1,15 @@
 """Streamed answers whose texts are held back and changed on their way out."""
 
 from collections.abc import Callable, Iterable
+from operator import is_
 from typing import Any, Protocol
 
+from services.inference.domain.codecs.anthropic.answers import NATIVE
 from services.inference.domain.pipeline.answer import Chunk
 
 _TEXT_FIELDS = ("reasoning_content", "reasoning", "content", "refusal")
+_LIST_FIELDS = ("reasoning_details", "content")
+_PART_TEXTS = ("text", "summary")
 
 
 class Channel(Protocol):
@@ -26,10 +30,12 @@ MakeChannel = Callable[[bool], Channel]
 class _Choice:
     """The texts of one choice. `open` is the one that came last; what it holds is given out before another begins."""
 
-    __slots__ = ("channels", "interleaved", "open")
+    __slots__ = ("channels", "interleaved", "open", "parts")
 
     def __init__(self) -> None:
         self.channels: dict[tuple[str, int], Channel] = {}
+        self.parts: dict[tuple[str, int], dict[str, Any]] = {}
+        """Of texts that are parts of lists: the last part of each, without its text."""
         self.open: tuple[str, int] | None = None
         self.interleaved = False
         """A text went on after another had begun: none is given out early any more."""
@@ -74,18 +80,24 @@ class StreamedTexts:
             if changed is not None:
                 choices.append(changed)
         if choices:
-            given.append(chunk if choices == chunk["choices"] else {**chunk, "choices": choices})
+            same = len(choices) == len(chunk["choices"]) and all(map(is_, choices, chunk["choices"]))
+            given.append(chunk if same else {**chunk, "choices": choices})
 
     def _choice(self, choice: dict[str, Any], index: int, state: _Choice, given: list[Chunk]) -> dict[str, Any] | None:
         """The choice with what its texts give out; None where nothing is left of it."""
         delta = choice["delta"]
         changed = dict(delta)
+        changed.pop(NATIVE, None)  # the provider's own event has the text as it came
         emptied = False
         for name in _TEXT_FIELDS:
             piece = delta.get(name)
             if type(piece) is str and piece:
                 changed[name] = self._push(state, (name, 0), piece, index, given)
                 emptied = emptied or not changed[name]
+        for name in _LIST_FIELDS:
+            if type(delta.get(name)) is list:
+                changed[name], some = self._parts(name, delta[name], state, index, given)
+                emptied = emptied or some
         calls = delta.get("tool_calls")
         if calls:
             changed["tool_calls"], some = self._calls(calls, state, index, given)
@@ -96,6 +108,23 @@ class StreamedTexts:
         if emptied and not _says_something(changed):
             return None
         return choice if changed == delta else {**choice, "delta": changed}
+
+    def _parts(
+        self, name: str, parts: list[Any], state: _Choice, index: int, given: list[Chunk]
+    ) -> tuple[list[Any], bool]:
+        """The parts of a list, such as the details of reasoning."""
+        changed = []
+        for at, part in enumerate(parts):
+            field = next((each for each in _PART_TEXTS if type(part) is dict and part.get(each)), None)
+            if field is None or type(part[field]) is not str:
+                changed.append(part)
+                continue
+            number = part.get("index")
+            key = (f"{name}.{field}", number if type(number) is int else at)
+            state.parts[key] = {other: value for other, value in part.items() if other != field}
+            if out := self._push(state, key, part[field], index, given):
+                changed.append({**part, field: out})
+        return changed, len(changed) < len(parts)
 
     def _calls(self, calls: Any, state: _Choice, index: int, given: list[Chunk]) -> tuple[list[Any], bool]:
         changed = []
@@ -128,7 +157,7 @@ class StreamedTexts:
         if key in state.channels:
             state.interleaved = True
         if not state.interleaved and before in state.channels:
-            self._give(index, before, state.channels[before].flush(), given)
+            self._give(index, before, state, given)
 
     def _flush(self, index: int, state: _Choice, given: list[Chunk]) -> bool:
         """Give out what all texts of the choice hold. Whether there was anything."""
@@ -136,14 +165,20 @@ class StreamedTexts:
         for key, channel in state.channels.items():
             if channel.holds:
                 some = True
-                self._give(index, key, channel.flush(), given)
+                self._give(index, key, state, given)
         return some
 
-    def _give(self, index: int, key: tuple[str, int], text: str, given: list[Chunk]) -> None:
+    def _give(self, index: int, key: tuple[str, int], state: _Choice, given: list[Chunk]) -> None:
+        """Give out what one text holds, in a chunk of its own."""
+        text = state.channels[key].flush()
         if not text:
             return
-        name, number = key
-        delta = {"tool_calls": [{"index": number, "function": {"arguments": text}}]} if name == "tool" else {name: text}
+        name, _, field = key[0].partition(".")
+        delta: dict[str, Any] = {name: text}
+        if name == "tool":
+            delta = {"tool_calls": [{"index": key[1], "function": {"arguments": text}}]}
+        elif field:
+            delta = {name: [{**state.parts[key], field: text}]}
         choice = {"index": index, "delta": delta, "finish_reason": None}
         frame = {name: value for name, value in self._frame.items() if name in _FRAME}
         given.append({**frame, "choices": [choice]})
