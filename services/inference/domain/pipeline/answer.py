@@ -127,8 +127,6 @@ class WrappedAnswer(Answer):
 
 async def read_whole(answer: Answer) -> Chunk:
     """The one chunk of an answer that is not streamed. Closes the answer. Raises PorticoError."""
-    if isinstance(answer, WholeAnswer):  # nearly always, and nothing of it is open
-        return answer.take()[0]
     try:
         chunks = await answer.next()
         while not answer.ended:

@@ -8,7 +8,8 @@ from core.errors import FailedPrecondition, NotFound, PorticoError
 from core.resilience import RetryBudget
 from core.tenancy import Project
 from services.inference.domain.catalogue.dynamic_settings import Decider, DynamicSettings
-from services.inference.domain.catalogue.models import LLM, Pricing
+from services.inference.domain.catalogue.models import LLM
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.pipeline.answer import Answer, read_whole
 from services.inference.domain.pipeline.exchange import Body, Exchange
 from services.inference.domain.pipeline.metering_step import Metering

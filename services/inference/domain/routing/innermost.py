@@ -30,8 +30,7 @@ class Routing:
         """The step of a model with targets, one at least."""
         routing = model.settings.routing
         if routing is None:
-            send, target = self._sender.send, targets[0]
-            return lambda exchange: send(exchange, target)
+            return self._sender.to(targets[0])
         copies = None
         if shadow is not None and routing.shadow is not None:
             copies = Shadow(self._sender, self._metering, self._tasks, shadow, routing.shadow.percent / 100)

@@ -8,7 +8,7 @@ from core import context
 from core.context import Identity
 from core.errors import Unauthenticated
 from services.inference.domain.catalogue import models
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 SUCCESS, ERROR, CANCELLED = "success", "error", "cancelled"
