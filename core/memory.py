@@ -56,7 +56,7 @@ class FreedMemory:
 
 
 class _Mallinfo2(ctypes.Structure):
-    """Of glibc's malloc.h."""
+    """The struct of this name in glibc's malloc.h."""
 
     _fields_ = [
         *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks")),

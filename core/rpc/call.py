@@ -19,7 +19,7 @@ from core.rpc.policy import Policy
 
 _REQUEST_ID = "x-request-id"
 _ANTHROPIC_REQUEST_ID = "request-id"
-"""Where Anthropic's clients look for the id, in answers and errors."""
+"""Header in which Anthropic's clients look for the id, of answers and errors."""
 _MAX_REQUEST_ID = 128
 _INTERNAL = "internal"
 

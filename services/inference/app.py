@@ -34,7 +34,7 @@ from services.inference.domain.guardrails.pii_policies import PiiPolicies
 from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps, PipelineJudge
 from services.inference.domain.guardrails.store import Guardrails
 from services.inference.domain.guardrails.word_lists_store import WordLists
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
 from services.inference.domain.prompts.comments import Comments

@@ -1,7 +1,7 @@
 """The limits on requests to vector, from the constants and settings that enforce them."""
 
 from core.limits import Limit
-from services.vector import convert_json
+from services.vector import mapping_json
 from services.vector.domain import filters, points, vectors
 from services.vector.settings import Settings
 
@@ -16,7 +16,7 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("ids", points.MAX_POINTS, "ids", "deletion"),
         Limit("ids", vectors.MAX_FETCH, "ids", "fetch"),
         Limit("topK", points.MAX_TOP_K, "points", "query"),
-        Limit("JSON body of all but upserts", convert_json.MAX_BODY_BYTES, "bytes", "request", "413"),
+        Limit("JSON body of all but upserts", mapping_json.MAX_BODY_BYTES, "bytes", "request", "413"),
         Limit("JSON", filters.MAX_FILTER_BYTES, "bytes", "filter"),
         Limit("Depth", filters.MAX_DEPTH, "levels", "filter"),
         Limit("Clauses", filters.MAX_CLAUSES, "clauses", "filter"),

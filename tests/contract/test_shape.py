@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = sorted(path.parent for path in (ROOT / "services").glob("*/__main__.py"))
-FILES = {"__init__.py", "__main__.py", "settings.py", "app.py", "convert.py", "ports.py"}
+FILES = {"__init__.py", "__main__.py", "settings.py", "app.py", "mapping.py", "ports.py"}
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.name)
 
 
@@ -39,7 +39,7 @@ def test_no_storage_call_of_the_domain_leaves_the_scope_out(service: Path) -> No
     """The type checker holds the scope's type; this holds that nobody builds one from a request."""
     builders = [
         path.relative_to(ROOT)
-        for path in (service / "servicer.py", *service.glob("servicers/*.py"), service / "convert.py")
+        for path in (service / "servicer.py", *service.glob("servicers/*.py"), service / "mapping.py")
         if path.exists() and _calls(path) & {"Tenant", "Project", "AllProjects"}
     ]
     assert builders == []

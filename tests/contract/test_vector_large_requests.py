@@ -197,7 +197,7 @@ class TestAnswers:
 
     async def test_too_much_json(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         await client.upsert(*(point(f"{number}", 1, 0, 0, t="x" * 100) for number in range(20)))
-        monkeypatch.setattr("services.vector.convert_json.MAX_ANSWER_BYTES", 1_000)
+        monkeypatch.setattr("services.vector.mapping_json.MAX_ANSWER_BYTES", 1_000)
         body: dict[str, Any] = {"query": {"vector": [1, 0, 0], "topK": 5}}
         assert len((await client.json("QueryVectors", body))["result"]["matches"]) == 5
         body["query"]["topK"] = 20

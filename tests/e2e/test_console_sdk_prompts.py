@@ -26,7 +26,7 @@ async def make_prompt(cluster: Cluster, key: str) -> None:
 
 @pytest.fixture(scope="module", params=["", "/api/client/v1"])
 def answers(cluster: Cluster, request: pytest.FixtureRequest) -> Any:
-    """What the SDK's calls brought, for each form of base URL that its users have."""
+    """Answers to the SDK's calls, for each form of base URL that its users have."""
     node.install()
     run = f"run-{secrets.token_hex(4)}"
     asyncio.run(make_prompt(cluster, run))

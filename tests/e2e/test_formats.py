@@ -180,8 +180,9 @@ class TestAnthropicSdk:
         assert provider.asked == 2
 
     async def test_bad_requests_name_the_field(self, messages: AsyncAnthropic, model: str) -> None:
+        wrong: Any = [{"role": "x", "content": "x"}]
         with pytest.raises(anthropic.BadRequestError, match=r"messages\.0\.role"):
-            await messages.messages.create(model=model, max_tokens=9, messages=[{"role": "x", "content": "x"}])  # type: ignore[typeddict-item]
+            await messages.messages.create(model=model, max_tokens=9, messages=wrong)
         with pytest.raises(anthropic.NotFoundError):
             await messages.messages.create(model="no-such-model", max_tokens=9, messages=ASK)
 
@@ -202,8 +203,11 @@ async def test_server_tools_are_refused_where_the_provider_has_none(
 
 async def test_a_token_is_needed(rest: Rest) -> None:
     async with AsyncAnthropic(base_url=rest.url, api_key="ptc_nonsense", max_retries=0) as client:
-        with pytest.raises(anthropic.AuthenticationError):
+        with pytest.raises(anthropic.AuthenticationError) as caught:
             await client.messages.create(model=GPT, max_tokens=9, messages=ASK)
+    body: Any = caught.value.body
+    assert (body["type"], body["error"]["type"]) == ("error", "authentication_error")
+    assert caught.value.request_id == body["request_id"]
 
 
 async def test_betas_and_unknown_fields_reach_a_provider_of_the_format(

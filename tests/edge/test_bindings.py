@@ -20,7 +20,7 @@ READING = [binding for binding in bindings() if binding.verb == "GET"]
 BOUND_BY_QUERY_TOO = {"provider_key"}
 """A variable of paths that GET /v1/models has in its query: there the query of a GET still wins over the path."""
 MEANT = {"RenderPromptOverRest": {"version": 7, "environment": "*"}}
-"""What a query may say of a write, by RPC: its path and body cannot say it."""
+"""Fields that the query of a write may set, by RPC: path and body cannot."""
 SAMPLES: dict[int, str] = {
     FieldDescriptor.CPPTYPE_STRING: "*",
     FieldDescriptor.CPPTYPE_BOOL: "true",

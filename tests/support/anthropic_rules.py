@@ -91,7 +91,7 @@ def _messages(messages: list[dict[str, Any]]) -> None:
         )
         first = [block["type"] == "tool_result" for block in blocks]
         _require(first == sorted(first, reverse=True), f"{where}: tool_result blocks must come first")
-        open_calls = {block["id"] for block in blocks if block["type"] == "tool_use"}
+        open_calls = {str(block["id"]) for block in blocks if block["type"] == "tool_use"}
     _require(not open_calls, f"messages.{len(messages) - 1}: `tool_use` without `tool_result`")
 
 

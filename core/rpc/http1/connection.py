@@ -171,6 +171,9 @@ class ServerConnection(asyncio.Protocol):
         waits."""
         self._parser = None  # it holds our methods: a cycle
         self._lost = True
+        if self._body is not None:  # it holds us, and so what has come of it until the garbage collector comes by
+            self._body.drop()
+            self._body = None
         if self._task is not None:
             self._task.cancel()
         if not self._started:

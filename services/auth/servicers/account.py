@@ -6,7 +6,7 @@ from core.rpc.call import CallContext
 from core.rpc.values import timestamp_of
 from portico.auth.v1 import account_service_pb2 as pb
 from portico.auth.v1 import account_service_pb2_grpc
-from services.auth import convert
+from services.auth import mapping
 from services.auth.domain.accounts import Accounts, SignedIn
 from services.auth.domain.callers import Callers
 from services.auth.domain.invitations import Invitations
@@ -42,19 +42,19 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
 
     async def GetSession(self, request: pb.GetSessionRequest, context: CallContext) -> pb.GetSessionResponse:
         caller = await self._callers.current()
-        return convert.get_session(caller.identity)
+        return mapping.get_session(caller.identity)
 
     async def SwitchProject(self, request: pb.SwitchProjectRequest, context: CallContext) -> pb.SwitchProjectResponse:
         made = await self._accounts.switch_project(request.project_id)
         self._cookies.keep(made.token, context)
-        return pb.SwitchProjectResponse(session=convert.session(made))
+        return pb.SwitchProjectResponse(session=mapping.session(made))
 
     async def ChangePassword(
         self, request: pb.ChangePasswordRequest, context: CallContext
     ) -> pb.ChangePasswordResponse:
         made = await self._accounts.change_password(request.current_password, request.new_password)
         self._cookies.keep(made.token, context)
-        return pb.ChangePasswordResponse(success=True, session=convert.session(made))
+        return pb.ChangePasswordResponse(success=True, session=mapping.session(made))
 
     async def AcceptInvitation(
         self, request: pb.AcceptInvitationRequest, context: CallContext
@@ -66,8 +66,8 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         """The fields that every answer with a new session has; a browser keeps the session as a cookie."""
         self._cookies.keep(made.session.token, context)
         return {
-            "tenant": convert.tenant(made.tenant),
-            "user": convert.user(made.user),
+            "tenant": mapping.tenant(made.tenant),
+            "user": mapping.user(made.user),
             "token": made.session.token,
             "expires_at": timestamp_of(made.session.expires_at),
             "project_id": made.session.project_id,

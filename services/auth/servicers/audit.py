@@ -3,7 +3,7 @@
 from core.rpc.call import CallContext
 from portico.auth.v1 import audit_service_pb2 as pb
 from portico.auth.v1 import audit_service_pb2_grpc
-from services.auth import convert
+from services.auth import mapping
 from services.auth.domain.audit import Audit
 
 
@@ -15,6 +15,6 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
         self, request: pb.ListAuditEntriesRequest, context: CallContext
     ) -> pb.ListAuditEntriesResponse:
         entries, following = await self._audit.page(
-            convert.audit_filter(request), request.page_size, request.page_token
+            mapping.audit_filter(request), request.page_size, request.page_token
         )
-        return pb.ListAuditEntriesResponse(entries=map(convert.audit_entry, entries), next_page_token=following)
+        return pb.ListAuditEntriesResponse(entries=map(mapping.audit_entry, entries), next_page_token=following)

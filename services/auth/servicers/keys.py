@@ -3,7 +3,7 @@
 from core.rpc.call import CallContext
 from portico.auth.v1 import key_service_pb2 as pb
 from portico.auth.v1 import key_service_pb2_grpc
-from services.auth import convert
+from services.auth import mapping
 from services.auth.domain.keys import Keys
 
 
@@ -12,4 +12,4 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
         self._keys = keys
 
     async def GetJwks(self, request: pb.GetJwksRequest, context: CallContext) -> pb.GetJwksResponse:
-        return pb.GetJwksResponse(keys=map(convert.jwk, self._keys.published))
+        return pb.GetJwksResponse(keys=map(mapping.jwk, self._keys.published))

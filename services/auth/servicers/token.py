@@ -3,7 +3,7 @@
 from core.rpc.call import CallContext
 from portico.auth.v1 import token_service_pb2 as pb
 from portico.auth.v1 import token_service_pb2_grpc
-from services.auth import convert
+from services.auth import mapping
 from services.auth.domain.tokens import Tokens
 
 
@@ -13,11 +13,11 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
 
     async def ListTokens(self, request: pb.ListTokensRequest, context: CallContext) -> pb.ListTokensResponse:
         tokens, following, caller = await self._tokens.page(request.project_id, request.page_size, request.page_token)
-        shown = (convert.api_token(token, caller) for token in tokens)
+        shown = (mapping.api_token(token, caller) for token in tokens)
         return pb.ListTokensResponse(tokens=shown, next_page_token=following)
 
     async def CreateToken(self, request: pb.CreateTokenRequest, context: CallContext) -> pb.CreateTokenResponse:
-        return convert.created_token(*await self._tokens.create(convert.new_token(request)))
+        return mapping.created_token(*await self._tokens.create(mapping.new_token(request)))
 
     async def DeleteToken(self, request: pb.DeleteTokenRequest, context: CallContext) -> pb.DeleteTokenResponse:
         await self._tokens.delete(request.id)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from core.rpc.call import CallContext
 from portico.auth.v1 import trust_service_pb2 as pb
 from portico.auth.v1 import trust_service_pb2_grpc
-from services.auth import convert
+from services.auth import mapping
 from services.auth.domain.deleted_projects import Deletions
 from services.auth.domain.revocation_log import RevocationLog
 from services.auth.domain.service_tokens import ServiceTokens
@@ -23,7 +23,7 @@ class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
     ) -> AsyncIterator[pb.WatchRevocationsResponse]:
         async with aclosing(self._revocations.watch()) as watch:
             async for told in watch:
-                yield convert.told(told)
+                yield mapping.told(told)
 
     async def MintServiceToken(
         self, request: pb.MintServiceTokenRequest, context: CallContext
@@ -38,7 +38,7 @@ class TrustServicer(trust_service_pb2_grpc.TrustServiceServicer):
     ) -> pb.ListDeletedProjectsResponse:
         deletions, following = await self._deletions.pending(request.service, request.page_size, request.page_token)
         return pb.ListDeletedProjectsResponse(
-            projects=map(convert.deleted_project, deletions), next_page_token=following
+            projects=map(mapping.deleted_project, deletions), next_page_token=following
         )
 
     async def AcknowledgeDeletedProject(

@@ -1,7 +1,6 @@
 """The Messages API: Anthropic's own bytes in and out."""
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from services.inference.domain.frontends.anthropic.frontend import AnthropicFron
 from services.inference.domain.json_values import encode
 from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.pipeline import Pipeline
-from services.inference.servicers.http_chat import JSON, HttpChat
+from services.inference.servicers.http_chat import JSON, HasBody, HttpChat
 
 BETA = "anthropic-beta"
 _BETAS = re.compile(r"[A-Za-z0-9_.:-]{1,64}(?:\s*,\s*[A-Za-z0-9_.:-]{1,64}){0,31}")
@@ -29,11 +28,10 @@ class AnthropicServicer(HttpChat, AnthropicServiceServicer):
         self._messages = AnthropicFrontend(_error_body)
         super().__init__(pipeline, self._messages)
 
-    async def CreateMessage(self, request: pb.CreateMessageRequest, context: CallContext) -> AsyncIterator[HttpBody]:
-        native = _with_betas(await self._messages.read(request.body.data), context)
-        del request  # it may be large, and the answer may take long
-        async for message in self.respond(native, context):
-            yield message
+    CreateMessage = HttpChat.chat
+
+    async def read(self, request: HasBody, context: CallContext) -> NativeRequest:
+        return _with_betas(await self._messages.read(request.body.data), context)
 
     async def CountMessageTokens(self, request: pb.CountMessageTokensRequest, context: CallContext) -> HttpBody:
         native = _with_betas(await self._messages.read(request.body.data, counting=True), context)

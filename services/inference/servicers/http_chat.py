@@ -1,6 +1,7 @@
 """Chat over HTTP, for every frontend."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 from google.api.httpbody_pb2 import HttpBody
@@ -18,6 +19,9 @@ from services.inference.domain.routing.headers import route_header
 JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Of a field that can stand in a header: a request may have fields of any name."""
+_MOST_NAMED = 64
 ROUTE = "x-portico-route"
 
 
@@ -35,15 +39,14 @@ class HttpChat:
         self._pipeline = pipeline
         self._frontend = frontend
 
-    async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
-        body = await self._frontend.read(request.body.data)
-        del request  # it may be large, and the answer may take long
-        async for message in self.respond(body, context):
-            yield message
+    def read(self, request: HasBody, context: CallContext) -> Awaitable[Body | NativeRequest]:
+        """The request of a body, and of its headers where the format has some. Raises InvalidInput."""
+        return self._frontend.read(request.body.data)
 
-    async def respond(self, body: Body | NativeRequest, context: CallContext) -> AsyncIterator[HttpBody]:
-        """Answer a request that has been read."""
+    async def chat(self, request: HasBody, context: CallContext) -> AsyncIterator[HttpBody]:
         frontend = self._frontend
+        body = await self.read(request, context)
+        del request  # it may be large, and the answer may take long
         exchange, answer = await self._pipeline.chat(body)
         del body
         if not exchange.stream:
@@ -59,9 +62,10 @@ class HttpChat:
             while not answer.ended:
                 chunks = await answer.next()
                 data = _written(events, answer, chunks)
-                yield HttpBody(
-                    content_type=EVENTS, data=data + events.end(answer) if answer.ended else data or frontend.keep_alive
-                )
+                if answer.ended:
+                    yield HttpBody(content_type=EVENTS, data=data + events.end(answer))
+                elif data or not chunks:  # chunks that the format has no event for are no silence
+                    yield HttpBody(content_type=EVENTS, data=data or frontend.keep_alive)
         finally:
             await answer.close()
 
@@ -79,7 +83,7 @@ def add_headers(exchange: Exchange, answer: Answer, context: CallContext) -> Non
     where there was a choice."""
     if exchange.call.decision is not None:
         context.add_header(ROUTE, route_header(exchange.call), native=True)
-    if answer.dropped:
-        context.add_header(DROPPED, ",".join(answer.dropped), native=True)
+    if answer.dropped and (named := [name for name in answer.dropped if _NAME.fullmatch(name)][:_MOST_NAMED]):
+        context.add_header(DROPPED, ",".join(named), native=True)
     for name, value in answer.limits:
         context.add_header(name, value, native=True)

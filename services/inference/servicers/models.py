@@ -13,10 +13,10 @@ from core.tenancy import Project
 from portico.inference.v1 import model_service_pb2 as pb
 from portico.inference.v1.model_service_pb2_grpc import ModelServiceServicer
 from portico.inference.v1.provider_service_pb2 import Provider as ProviderMessage
-from services.inference import convert
-from services.inference.convert import provider_message
+from services.inference import mapping
 from services.inference.domain.catalogue.models import LLM, Model, ModelFilter, Models
 from services.inference.domain.catalogue.providers import ModelProviders
+from services.inference.mapping import provider_message
 
 MAX_INCLUDED_BYTES = 8 * 1024 * 1024
 """Of the providers that stand beside a page of models."""
@@ -40,9 +40,9 @@ class ModelServicer(ModelServiceServicer):
         usable = [each for each in sorted(page.models, key=_chat_first) if page.usable(each)]
         return pb.ListModelsResponse(
             object="list",
-            data=await in_turns(convert.openai_model, usable),
+            data=await in_turns(mapping.openai_model, usable),
             models=await in_turns(
-                lambda each: convert.model_message(each, drivers.get(each.provider_key, "")), page.models
+                lambda each: mapping.model_message(each, drivers.get(each.provider_key, "")), page.models
             ),
             providers=await _included(page.providers.values()) if request.include_providers else (),
             next_page_token=page.next_token,
@@ -60,19 +60,19 @@ class ModelServicer(ModelServiceServicer):
         )
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: CallContext) -> pb.CreateModelResponse:
-        model, provider = await self._models.create(request_context.identity().project, convert.new_model(request))
-        return pb.CreateModelResponse(model=convert.model_message(model, provider.driver if provider else ""))
+        model, provider = await self._models.create(request_context.identity().project, mapping.new_model(request))
+        return pb.CreateModelResponse(model=mapping.model_message(model, provider.driver if provider else ""))
 
     async def CreateDynamicModel(
         self, request: pb.CreateDynamicModelRequest, context: CallContext
     ) -> pb.CreateDynamicModelResponse:
         project = request_context.identity().project
-        model, _ = await self._models.create(project, convert.new_dynamic_model(request))
-        return pb.CreateDynamicModelResponse(model=convert.model_message(model, ""))
+        model, _ = await self._models.create(project, mapping.new_dynamic_model(request))
+        return pb.CreateDynamicModelResponse(model=mapping.model_message(model, ""))
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, context: CallContext) -> pb.UpdateModelResponse:
         project = request_context.identity().project
-        model = await self._models.update(project, request.id, convert.model_changes(request))
+        model = await self._models.update(project, request.id, mapping.model_changes(request))
         return pb.UpdateModelResponse(model=await self._message(project, model))
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: CallContext) -> pb.DeleteModelResponse:
@@ -81,12 +81,12 @@ class ModelServicer(ModelServiceServicer):
 
     async def _message(self, project: Project, model: Model) -> pb.Model:
         if not model.provider_key:  # a dynamic model
-            return convert.model_message(model, "")
+            return mapping.model_message(model, "")
         try:
             driver = (await self._providers.get(project, model.provider_key)).driver
         except NotFound:  # removed by somebody at the same moment as the model was made
             driver = ""
-        return convert.model_message(model, driver)
+        return mapping.model_message(model, driver)
 
 
 async def _included(providers: Iterable[Provider]) -> list[ProviderMessage]:

@@ -6,7 +6,7 @@ from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.inference.v1 import pii_service_pb2 as pb
 from portico.inference.v1.pii_service_pb2_grpc import PiiServiceServicer
-from services.inference import convert_guardrails as convert
+from services.inference import mapping_guardrails as mapping
 from services.inference.domain.guardrails.findings import REDACT
 from services.inference.domain.guardrails.pii_policies import DETECT, MASK, TOKENIZE, PiiPolicies
 
@@ -34,7 +34,7 @@ class PiiServicer(PiiServiceServicer):
 
     async def DetokenizePii(self, request: pb.DetokenizePiiRequest, context: CallContext) -> pb.DetokenizePiiResponse:
         project = request_context.identity().project
-        text = await self._policies.detokenize(project, request.text, convert.vault_of(request))
+        text = await self._policies.detokenize(project, request.text, mapping.vault_of(request))
         return pb.DetokenizePiiResponse(output_text=text)
 
     async def ListPiiPolicies(
@@ -43,25 +43,25 @@ class PiiServicer(PiiServiceServicer):
         records, token = await self._policies.list(
             request_context.identity().project, size=request.page_size, token=request.page_token
         )
-        messages = await in_turns(convert.policy_message, records)
+        messages = await in_turns(mapping.policy_message, records)
         return pb.ListPiiPoliciesResponse(policies=messages, next_page_token=token)
 
     async def GetPiiPolicy(self, request: pb.GetPiiPolicyRequest, context: CallContext) -> pb.GetPiiPolicyResponse:
         record = await self._policies.get(request_context.identity().project, request.key)
-        return pb.GetPiiPolicyResponse(policy=convert.policy_message(record))
+        return pb.GetPiiPolicyResponse(policy=mapping.policy_message(record))
 
     async def CreatePiiPolicy(
         self, request: pb.CreatePiiPolicyRequest, context: CallContext
     ) -> pb.CreatePiiPolicyResponse:
-        record = await self._policies.create(request_context.identity().project, convert.new_policy(request))
-        return pb.CreatePiiPolicyResponse(policy=convert.policy_message(record))
+        record = await self._policies.create(request_context.identity().project, mapping.new_policy(request))
+        return pb.CreatePiiPolicyResponse(policy=mapping.policy_message(record))
 
     async def UpdatePiiPolicy(
         self, request: pb.UpdatePiiPolicyRequest, context: CallContext
     ) -> pb.UpdatePiiPolicyResponse:
-        changes = convert.policy_changes(request)
+        changes = mapping.policy_changes(request)
         record = await self._policies.update(request_context.identity().project, request.key, changes)
-        return pb.UpdatePiiPolicyResponse(policy=convert.policy_message(record))
+        return pb.UpdatePiiPolicyResponse(policy=mapping.policy_message(record))
 
     async def DeletePiiPolicy(
         self, request: pb.DeletePiiPolicyRequest, context: CallContext
@@ -73,4 +73,4 @@ class PiiServicer(PiiServiceServicer):
         if not request.policy_key:
             raise InvalidInput("policy_key must name a PII policy.", field="policy_key")
         project = request_context.identity().project
-        return convert.scan_message(await self._policies.scan(project, request.policy_key, request.text, action))
+        return mapping.scan_message(await self._policies.scan(project, request.policy_key, request.text, action))

@@ -7,7 +7,7 @@ from core.rpc.values import json_of
 from core.tenancy import Project
 from portico.inference.v1 import prompt_service_pb2 as pb
 from portico.inference.v1.prompt_service_pb2_grpc import PromptServiceServicer
-from services.inference import convert_prompts as convert
+from services.inference import mapping_prompts as mapping
 from services.inference.domain.prompts.comments import Comments
 from services.inference.domain.prompts.comparison import compare_lines, compare_metadata
 from services.inference.domain.prompts.prompts import Prompts
@@ -25,23 +25,23 @@ class PromptServicer(PromptServiceServicer):
             _project(), request.search, size=request.page_size, token=request.page_token
         )
         return pb.ListPromptsResponse(
-            prompts=await in_turns(convert.prompt_message, prompts), next_page_token=following
+            prompts=await in_turns(mapping.prompt_message, prompts), next_page_token=following
         )
 
     async def GetPrompt(self, request: pb.GetPromptRequest, context: CallContext) -> pb.GetPromptResponse:
-        prompt, version = await self._prompts.resolve(_project(), request.key, convert.wanted_of(request))
+        prompt, version = await self._prompts.resolve(_project(), request.key, mapping.wanted_of(request))
         return pb.GetPromptResponse(
-            prompt=convert.prompt_message(prompt, version), resolved_version=convert.version_message(prompt, version)
+            prompt=mapping.prompt_message(prompt, version), resolved_version=mapping.version_message(prompt, version)
         )
 
     async def CreatePrompt(self, request: pb.CreatePromptRequest, context: CallContext) -> pb.CreatePromptResponse:
-        prompt = await self._prompts.create(_project(), convert.new_prompt(request), by=_caller())
-        return pb.CreatePromptResponse(prompt=convert.prompt_message(prompt))
+        prompt = await self._prompts.create(_project(), mapping.new_prompt(request), by=_caller())
+        return pb.CreatePromptResponse(prompt=mapping.prompt_message(prompt))
 
     async def UpdatePrompt(self, request: pb.UpdatePromptRequest, context: CallContext) -> pb.UpdatePromptResponse:
-        changes = convert.prompt_changes(request)
+        changes = mapping.prompt_changes(request)
         prompt = await self._prompts.update(_project(), request.key, changes, by=_caller())
-        return pb.UpdatePromptResponse(prompt=convert.prompt_message(prompt))
+        return pb.UpdatePromptResponse(prompt=mapping.prompt_message(prompt))
 
     async def DeletePrompt(self, request: pb.DeletePromptRequest, context: CallContext) -> pb.DeletePromptResponse:
         await self._prompts.delete(_project(), request.key)
@@ -49,19 +49,19 @@ class PromptServicer(PromptServiceServicer):
 
     async def RenderPrompt(self, request: pb.RenderPromptRequest, context: CallContext) -> pb.RenderPromptResponse:
         data = await offload(lambda: json_of(request.data, "data"), request.data.ByteSize())
-        rendered = await self._prompts.render(_project(), request.key, convert.wanted_of(request), data)
+        rendered = await self._prompts.render(_project(), request.key, mapping.wanted_of(request), data)
         return pb.RenderPromptResponse(
-            prompt=convert.rendered_message(rendered, request.environment), rendered=rendered.text
+            prompt=mapping.rendered_message(rendered, request.environment), rendered=rendered.text
         )
 
     async def RenderPromptOverRest(
         self, request: pb.RenderPromptOverRestRequest, context: CallContext
     ) -> pb.RenderPromptOverRestResponse:
         body = request.body.data
-        data = await offload(lambda: convert.data_of(body), len(body))
-        rendered = await self._prompts.render(_project(), request.key, convert.wanted_of(request), data)
+        data = await offload(lambda: mapping.data_of(body), len(body))
+        rendered = await self._prompts.render(_project(), request.key, mapping.wanted_of(request), data)
         return pb.RenderPromptOverRestResponse(
-            prompt=convert.rendered_message(rendered, request.environment), rendered=rendered.text
+            prompt=mapping.rendered_message(rendered, request.environment), rendered=rendered.text
         )
 
     async def ListPromptVersions(
@@ -71,8 +71,8 @@ class PromptServicer(PromptServiceServicer):
             _project(), request.key, size=request.page_size, token=request.page_token
         )
         return pb.ListPromptVersionsResponse(
-            prompt=convert.reference_message(prompt),
-            versions=await in_turns(lambda each: convert.version_message(prompt, each), versions),
+            prompt=mapping.reference_message(prompt),
+            versions=await in_turns(lambda each: mapping.version_message(prompt, each), versions),
             next_page_token=following,
         )
 
@@ -80,14 +80,14 @@ class PromptServicer(PromptServiceServicer):
         self, request: pb.SetCurrentPromptVersionRequest, context: CallContext
     ) -> pb.SetCurrentPromptVersionResponse:
         prompt = await self._prompts.set_current(_project(), request.key, request.version_id)
-        return pb.SetCurrentPromptVersionResponse(prompt=convert.prompt_message(prompt))
+        return pb.SetCurrentPromptVersionResponse(prompt=mapping.prompt_message(prompt))
 
     async def GetPromptDeployments(
         self, request: pb.GetPromptDeploymentsRequest, context: CallContext
     ) -> pb.GetPromptDeploymentsResponse:
         prompt = await self._prompts.get(_project(), request.key)
         return pb.GetPromptDeploymentsResponse(
-            prompt=convert.reference_message(prompt), deployments=convert.deployments_message(prompt)
+            prompt=mapping.reference_message(prompt), deployments=mapping.deployments_message(prompt)
         )
 
     async def DeployPrompt(self, request: pb.DeployPromptRequest, context: CallContext) -> pb.DeployPromptResponse:
@@ -101,7 +101,7 @@ class PromptServicer(PromptServiceServicer):
             by=_caller(),
         )
         return pb.DeployPromptResponse(
-            prompt=convert.reference_message(prompt), deployments=convert.deployments_message(prompt)
+            prompt=mapping.reference_message(prompt), deployments=mapping.deployments_message(prompt)
         )
 
     async def ComparePromptVersions(
@@ -115,8 +115,8 @@ class PromptServicer(PromptServiceServicer):
         lines = await offload(lambda: compare_lines(old.template, new.template), size, above=4096)
         comments = await self._comments.of_versions(project, prompt, (old.id, new.id))
         return pb.ComparePromptVersionsResponse(
-            prompt=convert.reference_message(prompt),
-            comparison=convert.comparison_message(prompt, (old, new), lines, compare_metadata(old, new), comments),
+            prompt=mapping.reference_message(prompt),
+            comparison=mapping.comparison_message(prompt, (old, new), lines, compare_metadata(old, new), comments),
         )
 
     async def ListPromptComments(
@@ -126,7 +126,7 @@ class PromptServicer(PromptServiceServicer):
             _project(), request.key, size=request.page_size, token=request.page_token
         )
         return pb.ListPromptCommentsResponse(
-            comments=[convert.comment_message(each) for each in comments], next_page_token=following
+            comments=[mapping.comment_message(each) for each in comments], next_page_token=following
         )
 
     async def CreatePromptComment(
@@ -135,7 +135,7 @@ class PromptServicer(PromptServiceServicer):
         comment = await self._comments.create(
             _project(), request.key, request.content, request.version_id, by=_caller()
         )
-        return pb.CreatePromptCommentResponse(comment=convert.comment_message(comment))
+        return pb.CreatePromptCommentResponse(comment=mapping.comment_message(comment))
 
     async def DeletePromptComment(
         self, request: pb.DeletePromptCommentRequest, context: CallContext

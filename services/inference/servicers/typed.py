@@ -6,7 +6,7 @@ from core.offload import offload, offload_request
 from core.rpc.call import CallContext
 from portico.inference.v1 import inference_service_pb2 as pb
 from portico.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
-from services.inference import convert_chat as convert
+from services.inference import mapping_chat as mapping
 from services.inference.domain.pipeline.answer import read_whole
 from services.inference.domain.pipeline.exchange import Body
 from services.inference.domain.pipeline.pipeline import Pipeline
@@ -22,7 +22,7 @@ class InferenceServicer(InferenceServiceServicer):
         body = await _chat_body(request)
         del request  # it may be large, and the answer may take long
         _, answer = await self._pipeline.chat(body)
-        return convert.chat_response(await read_whole(answer), answer.usage)
+        return mapping.chat_response(await read_whole(answer), answer.usage)
 
     async def ChatStream(
         self, request: pb.ChatStreamRequest, context: CallContext
@@ -34,19 +34,19 @@ class InferenceServicer(InferenceServiceServicer):
         try:
             while not answer.ended:
                 if chunks := await answer.next():
-                    response = convert.stream_response(chunks)
+                    response = mapping.stream_response(chunks)
                     yield response
             if answer.error is not None:
                 raise answer.error
-            yield convert.usage_response(response, answer.usage)
+            yield mapping.usage_response(response, answer.usage)
         finally:
             await answer.close()
 
     async def Embed(self, request: pb.EmbedRequest, context: CallContext) -> pb.EmbedResponse:
-        _, answer = await self._pipeline.embeddings(convert.embedding_body(request))
+        _, answer = await self._pipeline.embeddings(mapping.embedding_body(request))
         embedded = await read_whole(answer)
-        return await offload(lambda: convert.embed_response(embedded, answer.usage), len(embedded["data"]))
+        return await offload(lambda: mapping.embed_response(embedded, answer.usage), len(embedded["data"]))
 
 
 async def _chat_body(request: pb.ChatRequest) -> Body:
-    return await offload_request(lambda: convert.chat_body(request), request.ByteSize())
+    return await offload_request(lambda: mapping.chat_body(request), request.ByteSize())

@@ -5,7 +5,7 @@ from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.inference.v1 import usage_service_pb2 as pb
 from portico.inference.v1.usage_service_pb2_grpc import UsageServiceServicer
-from services.inference import convert
+from services.inference import mapping
 from services.inference.domain.usage.reports import Reports, usage_scope_of
 
 
@@ -17,9 +17,9 @@ class UsageServicer(UsageServiceServicer):
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: CallContext) -> pb.GetUsageResponse:
         scope = usage_scope_of(request_context.identity(), request.all_projects)
-        rows, totals = await self._reports.totals(scope, convert.totals_filter(request), request.group_by)
+        rows, totals = await self._reports.totals(scope, mapping.totals_filter(request), request.group_by)
         return pb.GetUsageResponse(
-            rows=await in_turns(convert.row_message, rows), totals=await in_turns(convert.row_message, totals)
+            rows=await in_turns(mapping.row_message, rows), totals=await in_turns(mapping.row_message, totals)
         )
 
     async def ListUsageRecords(
@@ -27,10 +27,10 @@ class UsageServicer(UsageServiceServicer):
     ) -> pb.ListUsageRecordsResponse:
         records, token = await self._reports.records(
             usage_scope_of(request_context.identity(), request.all_projects),
-            convert.records_filter(request),
+            mapping.records_filter(request),
             size=request.page_size,
             token=request.page_token,
         )
         return pb.ListUsageRecordsResponse(
-            records=await in_turns(convert.record_message, records), next_page_token=token
+            records=await in_turns(mapping.record_message, records), next_page_token=token
         )

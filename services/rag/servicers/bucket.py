@@ -5,7 +5,7 @@ from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.rag.v1 import bucket_service_pb2 as pb
 from portico.rag.v1 import bucket_service_pb2_grpc
-from services.rag import convert
+from services.rag import mapping
 from services.rag.domain.buckets import Buckets
 from services.rag.domain.records import FileRecords
 
@@ -20,16 +20,16 @@ class BucketServicer(bucket_service_pb2_grpc.BucketServiceServicer):
             request_context.identity().project, size=request.page_size, token=request.page_token
         )
         return pb.ListBucketsResponse(
-            buckets=await in_turns(convert.bucket, buckets), count=len(buckets), next_page_token=token
+            buckets=await in_turns(mapping.bucket, buckets), count=len(buckets), next_page_token=token
         )
 
     async def GetBucket(self, request: pb.GetBucketRequest, context: CallContext) -> pb.GetBucketResponse:
         bucket = await self._buckets.get(request_context.identity().project, request.bucket_key)
-        return pb.GetBucketResponse(bucket=convert.bucket(bucket))
+        return pb.GetBucketResponse(bucket=mapping.bucket(bucket))
 
     async def CreateBucket(self, request: pb.CreateBucketRequest, context: CallContext) -> pb.CreateBucketResponse:
-        bucket = await self._buckets.create(request_context.identity().project, convert.new_bucket(request))
-        return pb.CreateBucketResponse(bucket=convert.bucket(bucket))
+        bucket = await self._buckets.create(request_context.identity().project, mapping.new_bucket(request))
+        return pb.CreateBucketResponse(bucket=mapping.bucket(bucket))
 
     async def DeleteBucket(self, request: pb.DeleteBucketRequest, context: CallContext) -> pb.DeleteBucketResponse:
         project = request_context.identity().project

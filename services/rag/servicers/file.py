@@ -10,7 +10,7 @@ from core.rpc.call import CallContext
 from portico.rag.v1 import file_rest_service_pb2 as rest_pb
 from portico.rag.v1 import file_rest_service_pb2_grpc, file_service_pb2_grpc
 from portico.rag.v1 import file_service_pb2 as pb
-from services.rag import convert, convert_json
+from services.rag import mapping, mapping_json
 from services.rag.domain.files import ORIGINAL, Files
 from services.rag.domain.records import File
 from services.rag.domain.uploads import NewFile
@@ -30,7 +30,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
     async def ListFiles(self, request: pb.ListFilesRequest, context: CallContext) -> pb.ListFilesResponse:
         files, cursor = await _page(self._files, request)
         return pb.ListFilesResponse(
-            files=await in_turns(convert.file, files),
+            files=await in_turns(mapping.file, files),
             count=len(files),
             next_cursor=cursor or None,
             next_page_token=cursor,
@@ -39,7 +39,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
     async def GetFile(self, request: pb.GetFileRequest, context: CallContext) -> pb.GetFileResponse:
         project = request_context.identity().project
         file = await self._files.get(project, request.bucket_key, request.object_key)
-        return pb.GetFileResponse(file=convert.file(file, await self._files.markdown_text(project, file)))
+        return pb.GetFileResponse(file=mapping.file(file, await self._files.markdown_text(project, file)))
 
     async def DeleteFile(self, request: pb.DeleteFileRequest, context: CallContext) -> pb.DeleteFileResponse:
         await self._files.delete(request_context.identity().project, request.bucket_key, request.object_key)
@@ -52,7 +52,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
         file = await self._uploads.read(
             request_iterator, lambda first: self._files.begin(project, first.bucket_key), _from_form, _from_json
         )
-        return convert_json.uploaded(file)
+        return mapping_json.uploaded(file)
 
     async def DownloadFile(self, request: pb.DownloadFileRequest, context: CallContext) -> AsyncIterator[HttpBody]:
         project = request_context.identity().project
@@ -62,7 +62,7 @@ class FileServicer(file_service_pb2_grpc.FileServiceServicer):
 
     async def ConvertFile(self, request: pb.ConvertFileRequest, context: CallContext) -> pb.ConvertFileResponse:
         file = await self._files.convert(request_context.identity().project, request.bucket_key, request.object_key)
-        return pb.ConvertFileResponse(file=convert.file(file))
+        return pb.ConvertFileResponse(file=mapping.file(file))
 
 
 class FileRestServicer(file_rest_service_pb2_grpc.FileRestServiceServicer):
@@ -71,16 +71,16 @@ class FileRestServicer(file_rest_service_pb2_grpc.FileRestServiceServicer):
 
     async def ListObjects(self, request: rest_pb.ListObjectsRequest, context: CallContext) -> HttpBody:
         files, cursor = await _page(self._files, request)
-        return convert_json.page(await in_turns(convert_json.file, files), cursor)
+        return mapping_json.page(await in_turns(mapping_json.file, files), cursor)
 
     async def GetObject(self, request: rest_pb.GetObjectRequest, context: CallContext) -> HttpBody:
         project = request_context.identity().project
         file = await self._files.get(project, request.bucket_key, request.object_key)
-        return convert_json.one(file, await self._files.markdown_text(project, file))
+        return mapping_json.one(file, await self._files.markdown_text(project, file))
 
     async def ConvertObject(self, request: rest_pb.ConvertObjectRequest, context: CallContext) -> HttpBody:
         file = await self._files.convert(request_context.identity().project, request.bucket_key, request.object_key)
-        return convert_json.one(file)
+        return mapping_json.one(file)
 
 
 async def _page(files: Files, request: pb.ListFilesRequest | rest_pb.ListObjectsRequest) -> tuple[list[File], str]:

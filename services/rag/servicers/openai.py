@@ -10,7 +10,7 @@ from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1 import file_service_pb2_grpc
-from services.rag import convert, convert_json
+from services.rag import mapping, mapping_json
 from services.rag.domain import openai_files
 from services.rag.domain.buckets import OPENAI
 from services.rag.domain.files import ORIGINAL
@@ -44,7 +44,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
 
         project = request_context.identity().project
         file = await self._uploads.read(request_iterator, lambda first: self._openai.begin(project), from_form)
-        return convert_json.uploaded_openai_file(file)
+        return mapping_json.uploaded_openai_file(file)
 
     async def ListOpenAIFiles(
         self, request: pb.ListOpenAIFilesRequest, context: CallContext
@@ -58,7 +58,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
         )
         return pb.ListOpenAIFilesResponse(
             object="list",
-            data=await in_turns(convert.openai_file, files),
+            data=await in_turns(mapping.openai_file, files),
             has_more=more,
             first_id=files[0].key if files else "",
             last_id=files[-1].key if files else "",
@@ -66,7 +66,7 @@ class OpenAIFileServicer(file_service_pb2_grpc.OpenAIFileServiceServicer):
         )
 
     async def GetOpenAIFile(self, request: pb.GetOpenAIFileRequest, context: CallContext) -> pb.GetOpenAIFileResponse:
-        return convert.got_openai_file(await self._openai.get(request_context.identity().project, request.file_id))
+        return mapping.got_openai_file(await self._openai.get(request_context.identity().project, request.file_id))
 
     async def DownloadOpenAIFile(
         self, request: pb.DownloadOpenAIFileRequest, context: CallContext

@@ -8,7 +8,7 @@ from core.rpc.call import CallContext
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.rag.v1 import provider_service_pb2 as pb
 from portico.rag.v1 import provider_service_pb2_grpc
-from services.rag import convert
+from services.rag import mapping
 from services.rag.domain.providers import FileProviders
 from services.rag.domain.rules import Rules
 
@@ -23,7 +23,7 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
         self, request: pb.ListFileDriversRequest, context: CallContext
     ) -> pb.ListFileDriversResponse:
         drivers = self._providers.drivers.values()
-        return pb.ListFileDriversResponse(drivers=[convert.driver(each, self._rules) for each in drivers])
+        return pb.ListFileDriversResponse(drivers=[mapping.driver(each, self._rules) for each in drivers])
 
     async def ListFileProviders(
         self, request: pb.ListFileProvidersRequest, context: CallContext
@@ -63,4 +63,4 @@ class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer
         return pb.DeleteFileProviderResponse(success=True)
 
     def _message(self, provider: Provider) -> pb.FileProvider:
-        return convert.provider(provider, self._providers.drivers, self._rules)
+        return mapping.provider(provider, self._providers.drivers, self._rules)

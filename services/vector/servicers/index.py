@@ -5,7 +5,7 @@ from core.offload import in_turns
 from core.rpc.call import CallContext
 from portico.vector.v1 import index_service_pb2 as pb
 from portico.vector.v1 import index_service_pb2_grpc
-from services.vector import convert
+from services.vector import mapping
 from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import Indexes
 from services.vector.domain.providers import VectorProviders
@@ -24,24 +24,24 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         indexes, following = await self._indexes.list(
             identity().project, request.provider_key, request.page_size, request.page_token
         )
-        return pb.ListIndexesResponse(indexes=await in_turns(convert.index, indexes), next_page_token=following)
+        return pb.ListIndexesResponse(indexes=await in_turns(mapping.index, indexes), next_page_token=following)
 
     async def GetIndex(self, request: pb.GetIndexRequest, context: CallContext) -> pb.GetIndexResponse:
         index, provider = await self._indexes.get(identity().project, request.provider_key, request.index_id)
         return pb.GetIndexResponse(
-            index=convert.index(index), provider=convert.provider(provider, self._providers.drivers)
+            index=mapping.index(index), provider=mapping.provider(provider, self._providers.drivers)
         )
 
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: CallContext) -> pb.CreateIndexResponse:
-        index, reused = await self._indexes.create(identity().project, request.provider_key, convert.new_index(request))
+        index, reused = await self._indexes.create(identity().project, request.provider_key, mapping.new_index(request))
         if reused:
             context.set_http_status(200)
-        return pb.CreateIndexResponse(index=convert.index(index), reused=reused)
+        return pb.CreateIndexResponse(index=mapping.index(index), reused=reused)
 
     async def UpdateIndex(self, request: pb.UpdateIndexRequest, context: CallContext) -> pb.UpdateIndexResponse:
-        change = convert.index_change(request)
+        change = mapping.index_change(request)
         index = await self._indexes.update(identity().project, request.provider_key, request.index_id, *change)
-        return pb.UpdateIndexResponse(index=convert.index(index))
+        return pb.UpdateIndexResponse(index=mapping.index(index))
 
     async def DeleteIndex(self, request: pb.DeleteIndexRequest, context: CallContext) -> pb.DeleteIndexResponse:
         await self._indexes.delete(identity().project, request.provider_key, request.index_id)
@@ -52,10 +52,10 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         index, provider = await self._indexes.get(project, request.provider_key, request.index_id)
         queries = await self._log.stats(project, index.id, request.hours)
         vectors = await self._vectors.count(IndexRef(project, provider.key, index.key), None)
-        return convert.stats(vectors, queries)
+        return mapping.stats(vectors, queries)
 
     async def ListQueryLogs(self, request: pb.ListQueryLogsRequest, context: CallContext) -> pb.ListQueryLogsResponse:
         project = identity().project
         index, _ = await self._indexes.get(project, request.provider_key, request.index_id)
         records, following = await self._log.page(project, index.id, request.page_size, request.page_token)
-        return pb.ListQueryLogsResponse(queries=await in_turns(convert.query_log, records), next_page_token=following)
+        return pb.ListQueryLogsResponse(queries=await in_turns(mapping.query_log, records), next_page_token=following)

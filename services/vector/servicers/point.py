@@ -9,7 +9,7 @@ from core.offload import LARGE_BYTES, in_turns, offload
 from core.rpc.call import CallContext
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
-from services.vector import convert
+from services.vector import mapping
 from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.points import MAX_POINTS
 from services.vector.domain.vectors import MAX_FETCH, CallerInfo, Vectors
@@ -50,24 +50,24 @@ class PointServicer(point_service_pb2_grpc.PointServiceServicer):
 
     async def Upsert(self, request: pb.UpsertRequest, context: CallContext) -> pb.UpsertResponse:
         upserted = await self._vectors.upsert(
-            index_ref_of(request), lambda: convert.points(request.points), request.ByteSize()
+            index_ref_of(request), lambda: mapping.points(request.points), request.ByteSize()
         )
         return pb.UpsertResponse(upserted=upserted)
 
     async def Query(self, request: pb.QueryRequest, context: CallContext) -> pb.QueryResponse:
-        matches = await self._vectors.query(index_ref_of(request), convert.query(request), caller_info())
-        return pb.QueryResponse(matches=await _made(convert.match, matches))
+        matches = await self._vectors.query(index_ref_of(request), mapping.query(request), caller_info())
+        return pb.QueryResponse(matches=await _made(mapping.match, matches))
 
     async def Fetch(self, request: pb.FetchRequest, context: CallContext) -> pb.FetchResponse:
-        points = await self._vectors.fetch(index_ref_of(request), convert.ids(request.ids, MAX_FETCH))
-        return pb.FetchResponse(points=await _made(convert.point, points))
+        points = await self._vectors.fetch(index_ref_of(request), mapping.ids(request.ids, MAX_FETCH))
+        return pb.FetchResponse(points=await _made(mapping.point, points))
 
     async def Delete(self, request: pb.DeleteRequest, context: CallContext) -> pb.DeleteResponse:
-        filter = convert.filter_of(request.filter)
-        ids = convert.ids(request.ids, MAX_POINTS)
+        filter = mapping.filter_of(request.filter)
+        ids = mapping.ids(request.ids, MAX_POINTS)
         return pb.DeleteResponse(deleted=await self._vectors.delete(index_ref_of(request), ids, filter))
 
     async def Count(self, request: pb.CountRequest, context: CallContext) -> pb.CountResponse:
         return pb.CountResponse(
-            count=await self._vectors.count(index_ref_of(request), convert.filter_of(request.filter))
+            count=await self._vectors.count(index_ref_of(request), mapping.filter_of(request.filter))
         )

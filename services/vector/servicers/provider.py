@@ -7,7 +7,7 @@ from core.rpc.call import CallContext
 from core.rpc.provider_messages import new_provider, provider_changes
 from portico.vector.v1 import provider_service_pb2 as pb
 from portico.vector.v1 import provider_service_pb2_grpc
-from services.vector import convert
+from services.vector import mapping
 from services.vector.domain.indexes import Indexes
 from services.vector.domain.providers import VectorProviders
 
@@ -18,7 +18,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
         self._indexes = indexes
 
     async def ListDrivers(self, request: pb.ListDriversRequest, context: CallContext) -> pb.ListDriversResponse:
-        return pb.ListDriversResponse(drivers=map(convert.driver, self._providers.drivers.values()))
+        return pb.ListDriversResponse(drivers=map(mapping.driver, self._providers.drivers.values()))
 
     async def ListProviders(self, request: pb.ListProvidersRequest, context: CallContext) -> pb.ListProvidersResponse:
         providers, following = await self._providers.list(
@@ -54,4 +54,4 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
         return pb.DeleteProviderResponse(success=True)
 
     def _message(self, provider: Provider) -> pb.Provider:
-        return convert.provider(provider, self._providers.drivers)
+        return mapping.provider(provider, self._providers.drivers)

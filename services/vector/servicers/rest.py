@@ -9,7 +9,7 @@ from core.offload import offload, offload_request
 from core.rpc.call import CallContext
 from portico.vector.v1 import point_service_pb2 as pb
 from portico.vector.v1 import point_service_pb2_grpc
-from services.vector import convert_json
+from services.vector import mapping_json
 from services.vector.domain.vectors import Vectors
 from services.vector.servicers.point import caller_info, index_ref_of
 
@@ -31,31 +31,31 @@ class PointRestServicer(point_service_pb2_grpc.PointRestServiceServicer):
 
     async def UpsertVectors(self, request: pb.UpsertVectorsRequest, context: CallContext) -> HttpBody:
         body = request.body.data
-        count = await self._vectors.upsert(index_ref_of(request), lambda: convert_json.points(body), len(body))
-        return _json(convert_json.upserted(count))
+        count = await self._vectors.upsert(index_ref_of(request), lambda: mapping_json.points(body), len(body))
+        return _json(mapping_json.upserted(count))
 
     async def QueryVectors(self, request: pb.QueryVectorsRequest, context: CallContext) -> HttpBody:
-        query = await _read(convert_json.query, request)
+        query = await _read(mapping_json.query, request)
         found = await self._vectors.query(index_ref_of(request), query, caller_info())
-        return _json(await offload(lambda: convert_json.matches(found), len(found) * _POINT_WEIGHT))
+        return _json(await offload(lambda: mapping_json.matches(found), len(found) * _POINT_WEIGHT))
 
     async def FetchVectors(self, request: pb.FetchVectorsRequest, context: CallContext) -> HttpBody:
-        ids = await _read(convert_json.ids, request)
+        ids = await _read(mapping_json.ids, request)
         found = await self._vectors.fetch(index_ref_of(request), ids)
-        return _json(await offload(lambda: convert_json.fetched(found), len(found) * _POINT_WEIGHT))
+        return _json(await offload(lambda: mapping_json.fetched(found), len(found) * _POINT_WEIGHT))
 
     async def DeleteVectors(self, request: pb.DeleteVectorsRequest, context: CallContext) -> HttpBody:
-        ids, filter = await _read(convert_json.deletion, request)
-        return _json(convert_json.deleted(await self._vectors.delete(index_ref_of(request), ids, filter)))
+        ids, filter = await _read(mapping_json.deletion, request)
+        return _json(mapping_json.deleted(await self._vectors.delete(index_ref_of(request), ids, filter)))
 
     async def CountVectors(self, request: pb.CountVectorsRequest, context: CallContext) -> HttpBody:
-        filter = await _read(convert_json.count_filter, request)
-        return _json(convert_json.counted(await self._vectors.count(index_ref_of(request), filter)))
+        filter = await _read(mapping_json.count_filter, request)
+        return _json(mapping_json.counted(await self._vectors.count(index_ref_of(request), filter)))
 
 
 async def _read(read: Callable[[bytes], T], request: WithBody) -> T:
     body = request.body.data
-    return await offload_request(lambda: read(body), len(body), above=convert_json.LARGE_BODY_BYTES)
+    return await offload_request(lambda: read(body), len(body), above=mapping_json.LARGE_BODY_BYTES)
 
 
 def _json(data: bytes) -> HttpBody:

@@ -71,7 +71,7 @@ def openai_behaviour(answer: Answer) -> Behaviour:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
     if answer.thought:
         message["reasoning_content"] = answer.thought
-    calls = [
+    calls: list[Any] = [
         {"id": id, "type": "function", "function": {"name": "weather", "arguments": json.dumps(given)}}
         for id, given in answer.calls
     ]

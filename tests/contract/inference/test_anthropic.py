@@ -28,7 +28,9 @@ async def caller(harness: Harness, claude: FakeAnthropic, provider: FakeProvider
     """Of a project with the model `m` of Anthropic's format and the model `o` of OpenAI's."""
     made = harness.caller(rest=True)
     await made.provider(claude.url, driver="anthropic", credentials={"apiKey": fake.KEY})
-    pricing = model_service_pb2.ModelPricing(input_token_per_1m=3.0, output_token_per_1m=15.0, cached_token_per_1m=0.3)
+    pricing = model_service_pb2.ModelPricing(
+        input_token_per_1m=3.0, output_token_per_1m=15.0, cached_token_per_1m=0.3, cache_write_token_per_1m=3.75
+    )
     await made.model(model_id=fake.MODEL, pricing=pricing)
     await made.provider(provider.url, key="o")
     await made.model(key="o", provider_key="o")
@@ -41,7 +43,8 @@ async def test_cached_tokens_are_billed_once(caller: Caller, stream: bool) -> No
     await caller.post_messages({**ASK, "stream": stream})
     (record,) = await caller.records(1)
     assert (record.usage.input_tokens, record.usage.cached_input_tokens, record.usage.output_tokens) == (1000, 875, 15)
-    assert record.cost == pytest.approx((125 * 3.0 + 875 * 0.3 + 15 * 15.0) / 1e6, abs=1e-12)
+    assert record.usage.cache_write_input_tokens == 100
+    assert record.cost == pytest.approx((25 * 3.0 + 100 * 3.75 + 875 * 0.3 + 15 * 15.0) / 1e6, abs=1e-12)
     assert record.finish_reason == "stop"
 
 
@@ -85,6 +88,42 @@ async def test_what_the_provider_cannot_take_is_refused_or_named(caller: Caller,
     assert body["type"] == "error"
     assert body["error"]["type"] == "invalid_request_error"
     assert provider.asked == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_guardrail_redacts_where_both_sides_speak_the_format(
+    caller: Caller, claude: FakeAnthropic, stream: bool
+) -> None:
+    """Neither the provider's own events nor blocks that only the format has bring back what was found, in both
+    directions."""
+    await caller.guardrail({"pii": {"enabled": True}}, action="redact")
+    await caller.model(key="g", model_id=fake.MODEL, input_guardrail_key="g", output_guardrail_key="g")
+    server = {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {"stdout": "bob@example.com"}}
+    call = fake.tool_use("t", "mail", to="bob@example.com")
+    claude.behaviour = fake.speaks(fake.thinking("To bob@example.com"), fake.text("Ask bob@example.com."), server, call)
+    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "D"}}
+    content = [{"type": "text", "text": "I am ada@example.com"}, {**document, "context": "by ada@example.com"}]
+    asked = {"model": "g", "max_tokens": 50, "stream": stream, "messages": [{"role": "user", "content": content}]}
+    messages = await caller.post_messages(asked)
+    told = b"".join(message.data for message in messages)
+    assert b"bob@" not in told
+    assert b"REDACTED:email" in told
+    assert b"ada@" not in orjson.dumps(claude.bodies[-1])
+
+
+async def test_fields_of_any_name_cannot_break_the_header_that_names_them(caller: Caller) -> None:
+    odd: dict[str, Any] = {
+        "ключ": 1,
+        "a\r\nset-cookie: x": 1,
+        "": 1,
+        "fine": 1,
+        **{f"f{number}": 1 for number in range(1000)},
+    }
+    await caller.post_messages({**ASK, "model": "o", **odd})
+    named = str(dict(caller.headers)["x-portico-dropped-params"]).split(",")
+    assert named == ["fine", *(f"f{number}" for number in range(63))]
+    await caller.chat(**odd)
+    assert str(dict(caller.headers)["x-portico-dropped-params"]).startswith("fine,f0,")
 
 
 async def _all(call: Any) -> list[Any]:

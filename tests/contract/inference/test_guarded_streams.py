@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from core.tenancy import Project, Tenant
-from services.inference import convert_chat
+from services.inference import mapping_chat
 from services.inference.domain.frontends.anthropic.frontend import AnthropicFrontend
 from services.inference.domain.frontends.openai import OpenAIFrontend
 from services.inference.domain.guardrails.answers import GuardedStream
@@ -93,7 +93,7 @@ async def test_planted_pii_never_leaves(name: str, action: str) -> None:
         while not answer.ended:
             came = await answer.next()
             if events is None:
-                sent.append(MessageToDict(convert_chat.stream_response(came)))
+                sent.append(MessageToDict(mapping_chat.stream_response(came)))
             else:
                 sent += read(events.write(came))
         if events is not None:

@@ -16,7 +16,7 @@ WORKERS = 2
 
 
 def killed(folder: Path, lines: int) -> dict[int, str]:
-    """What processes have acknowledged, by number, until each had said so many lines and was killed in its next one."""
+    """Acknowledged templates by number, of processes that were each killed after so many lines."""
     command = [sys.executable, "-m", "tests.support.prompt_process", str(folder)]
     started = [subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) for _ in range(WORKERS)]
     acknowledged: dict[int, str] = {}

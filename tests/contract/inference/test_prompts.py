@@ -13,7 +13,7 @@ TEMPLATE = "Hello {{name}}{{#items}}, {{n}}{{/items}}"
 
 
 class Prompting:
-    """What a caller does with prompts."""
+    """Calls of PromptService by one caller."""
 
     def __init__(self, harness: Harness, **claims: Any) -> None:
         self.caller: Caller = harness.caller(**claims)

@@ -146,14 +146,18 @@ class TestProvidersAndModels:
         listed = await harness.providers.ListProviders(
             provider_service_pb2.ListProvidersRequest(), metadata=caller.metadata
         )
-        request = provider_service_pb2.GetProviderRequest(id="p")
-        got = await harness.providers.GetProvider(request, metadata=caller.metadata)
+        wanted = provider_service_pb2.GetProviderRequest(id="p")
+        got = await harness.providers.GetProvider(wanted, metadata=caller.metadata)
         drivers = await harness.providers.ListDrivers(
             provider_service_pb2.ListDriversRequest(), metadata=caller.metadata
         )
-        described = [*listed.providers, got.provider, *drivers.drivers]
-        assert len(described) > 2
-        assert {tuple(each.capabilities.categories) for each in described} == {("llm", "embedding")}
+        request = model_service_pb2.ListModelsRequest(include_providers=True)
+        included = await harness.models.ListModels(request, metadata=caller.metadata)
+        assert list(listed.providers) == list(included.providers) == [got.provider]
+        assert list(got.provider.capabilities.categories) == ["llm", "embedding"]
+        told = {each.id: tuple(each.capabilities.categories) for each in drivers.drivers}
+        assert told.pop("anthropic") == ("llm",)
+        assert set(told.values()) == {("llm", "embedding")}
 
     async def test_a_provider_in_use_stays(self, harness: Harness, caller: Caller) -> None:
         delete = provider_service_pb2.DeleteProviderRequest(id="p")

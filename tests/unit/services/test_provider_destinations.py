@@ -26,6 +26,7 @@ HARMLESS = {
     "openai": {"organization", "project"},
     "openai-compatible": {"organization"},
     "azure-openai": {"deploymentName", "apiVersion"},
+    "anthropic": {"anthropicVersion", "anthropicBeta"},
     "echo": {"delayMs"},
     "qdrant": {"collectionPrefix"},
     "pgvector": {"database", "user", "schema"},
@@ -65,6 +66,8 @@ CASES = {
     "azure-openai, URL besides": Case(
         "azure-openai", KEY, {"instanceName": "ours"}, {"instanceName": "ours", "baseUrl": EVIL}
     ),
+    "anthropic, from its own API": Case("anthropic", KEY, {}, {"baseUrl": EVIL}),
+    "anthropic, to its own API": Case("anthropic", KEY, URL, {}),
     "qdrant": Case("qdrant", KEY, {"url": "https://q.example"}, {"url": EVIL}),
     "qdrant, plain text": Case("qdrant", KEY, {"url": "https://q.example"}, {"url": "http://q.example"}),
     "pgvector, host": Case("pgvector", PASSWORD, PG, {**PG, "host": "evil.example"}),
@@ -177,6 +180,7 @@ LEADS_INSIDE = {
     "openai": ("openai", KEY, {"baseUrl": INSIDE}, "settings.baseUrl"),
     "openai-compatible": ("openai-compatible", KEY, {"baseUrl": INSIDE}, "settings.baseUrl"),
     "azure-openai": ("azure-openai", KEY, {"baseUrl": INSIDE}, "settings.baseUrl"),
+    "anthropic": ("anthropic", KEY, {"baseUrl": INSIDE}, "settings.baseUrl"),
     "qdrant": ("qdrant", KEY, {"url": INSIDE}, "settings.url"),
     "pgvector, fields": ("pgvector", PASSWORD, {**PG, "host": "127.0.0.1"}, "settings.host"),
     "pgvector, string": (

@@ -24,11 +24,12 @@ _AZURE_VERSION = "2024-10-21"
 class ModelDriver(drivers.Driver):
     """`endpoint` makes the address from settings and credentials; None: the driver needs no network.
     `paths` gives chat's and embeddings' path, with the query, for a model's name at the provider. `format` is the wire
-    format that its servers speak."""
+    format that its servers speak, `categories` are those of the models that it can call."""
 
     endpoint: Callable[[Values, Values], Endpoint] | None
     paths: Callable[[Values, str], tuple[str, str]]
     format: str = OPENAI
+    categories: tuple[str, ...] = ("llm", "embedding")
 
     async def check(self, credentials: Values, settings: Values) -> None:
         if self.endpoint is not None:
@@ -183,6 +184,7 @@ DRIVERS: dict[str, ModelDriver] = {
             _anthropic_endpoint,
             _anthropic_paths,
             ANTHROPIC,
+            ("llm",),
             hosts=_base_url_hosts,
         ),
         ModelDriver(

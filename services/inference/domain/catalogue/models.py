@@ -61,12 +61,14 @@ class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Pricing(msgspec.Struct, frozen=True):
-    """Per million tokens, in `currency`. `cached` is None where cached input costs what input costs."""
+    """Per million tokens, in `currency`. `cached`, of input that the provider's cache had, and `cache_write`, of input
+    that it took, are None where it costs what input costs."""
 
     currency: str = "USD"
     input: float = 0.0
     output: float = 0.0
     cached: float | None = None
+    cache_write: float | None = None
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, rename="camel"):
@@ -417,6 +419,7 @@ def _checked_pricing(pricing: Pricing) -> Pricing:
         "inputTokenPer1M": pricing.input,
         "outputTokenPer1M": pricing.output,
         "cachedTokenPer1M": pricing.cached or 0.0,
+        "cacheWriteTokenPer1M": pricing.cache_write or 0.0,
     }
     for name, price in prices.items():
         if not math.isfinite(price) or not 0 <= price <= _MAX_PRICE:

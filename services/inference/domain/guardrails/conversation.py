@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from services.inference.domain.pipeline.native import native_of
+from services.inference.domain.pipeline.native import native_of, without_natives
 
 ORIGINAL: Final = "#original"
 """Stands in a path for what a message was in the caller's format: if that changes, the message has no original."""
@@ -49,7 +49,8 @@ def with_texts(body: Mapping[str, Any], changes: Mapping[Path, str]) -> dict[str
     """The body with other texts in some places. What lies on the way to them is copied, the rest shared."""
     copy = dict(body)
     copied: dict[Path, Any] = {(): copy}
-    for path, text in changes.items():
+    originals_first = sorted(changes.items(), key=lambda change: change[0][-1] != ORIGINAL)
+    for path, text in originals_first:
         at: Any = copy
         for length, step in enumerate(path[:-1], start=1):
             known = copied.get(path[:length])
@@ -58,7 +59,9 @@ def with_texts(body: Mapping[str, Any], changes: Mapping[Path, str]) -> dict[str
                 known = copied[path[:length]] = dict(inner) if isinstance(inner, dict) else list(inner)
                 at[step] = known
             at = known
-        if path[-1] != ORIGINAL:
+        if path[-1] == ORIGINAL:  # nothing of the message has one any more: any of its parts may hold the text
+            at.update(without_natives(at))
+        else:
             at[path[-1]] = text
     return copy
 

@@ -104,9 +104,9 @@ class GuardrailSteps:
         if _judging.get():
             return await call_next(exchange)
         guard = await self._guards.find(project, key)
-        inner = await call_next(exchange)
         if not guard.record.enabled:
-            return inner
+            return await call_next(exchange)
+        inner = await call_next(exchange.with_canonical_answer())
         answer = (GuardedStream if exchange.stream else GuardedWhole)(inner, guard, self._judge, project)
         began = time.monotonic()
 
@@ -157,9 +157,10 @@ class PiiSteps:
         changed, findings = await offload(apply, size, above=_LARGE)
         if findings and action == BLOCK:
             raise _policy_blocked(policy, findings)
-        answer = await call_next(_changed(exchange, texts, changed))
+        changed_exchange = _changed(exchange, texts, changed)
         if tokenizer is None or not tokenizer.values or exchange.call.operation != CHAT:
-            return answer
+            return await call_next(changed_exchange)
+        answer = await call_next(changed_exchange.with_canonical_answer())
         return (RestoredStream if exchange.stream else RestoredWhole)(answer, tokenizer.values)
 
 

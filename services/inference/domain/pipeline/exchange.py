@@ -33,7 +33,14 @@ class Exchange:
     """Attempts left after the first one, over all targets."""
     native: NativeRequest | None = None
     """The request as the caller sent it, where that is another format than the canonical one."""
+    native_answer: bool = True
+    """Whether a provider of the caller's format may answer with what the canonical form cannot hold."""
 
     def with_request(self, request: Body) -> "Exchange":
         """The exchange with another request."""
         return replace(self, request=request)
+
+    def with_canonical_answer(self) -> "Exchange":
+        """The exchange for a step that must see all that an answer says: what the canonical form cannot hold is left
+        out of it."""
+        return replace(self, native_answer=False)

@@ -69,6 +69,15 @@ def left_out(native: NativeRequest | None, format: str) -> tuple[str, ...]:
     return native.hints
 
 
+def without_natives(value: Any) -> Any:
+    """A copy of a JSON value in which nothing has an original."""
+    if isinstance(value, dict):
+        return {name: without_natives(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_natives(each) for each in value]
+    return value
+
+
 def native_of(part: object) -> Any:
     """What the part was in the caller's format; None where that is not known."""
     return part.native if type(part) is Native else None

@@ -24,7 +24,7 @@ from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.step import StepFactory
 from services.inference.domain.routing.routes import Routes

@@ -1,6 +1,6 @@
 """Counting of the tokens that a chat would let a model read."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from services.inference.domain.pipeline.answer import Answer, read_whole
@@ -10,11 +10,17 @@ from services.inference.domain.usage import tokens
 
 
 async def count_tokens(
-    exchange: Exchange, *, targets: Sequence[Target], send: Callable[[Exchange, Target], Awaitable[Answer]]
+    exchange: Exchange, *, target: Target, send: Callable[[Exchange, Target], Awaitable[Answer]]
 ) -> int:
-    """The count of the first target whose format has one, else an estimate. Raises PorticoError."""
-    for target in targets:
-        if (counter := target.codec.counter) is not None:
-            answer = await send(exchange, replace(target, codec=counter.codec, path=target.path + counter.path))
-            return int((await read_whole(answer))["input_tokens"])
+    """The provider's count where its format has one, else an estimate. Raises PorticoError."""
+    counter = target.codec.counter
+    if counter is None:
+        return await estimate_tokens(exchange)
+    answer = await send(exchange, replace(target, codec=counter.codec, path=target.path + counter.path))
+    counted = await read_whole(answer)
+    return int(counted["input_tokens"])
+
+
+async def estimate_tokens(exchange: Exchange) -> int:
+    """An estimate, from the request's characters."""
     return tokens.estimate(tokens.request_characters(exchange.request))

@@ -11,7 +11,8 @@ from services.inference.domain.catalogue.dynamic_settings import Decider, Dynami
 from services.inference.domain.catalogue.models import LLM, Pricing
 from services.inference.domain.pipeline.answer import Answer, read_whole
 from services.inference.domain.pipeline.exchange import Body, Exchange
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
+from services.inference.domain.routing.counting import estimate_tokens
 from services.inference.domain.routing.router import ELSEWHERE
 from services.inference.domain.routing.routes import Route, Routes
 from services.inference.domain.routing.signals import first_match, last_user_text, signals_of
@@ -122,6 +123,12 @@ class DynamicRouter:
         completion = await read_whole(await self._metering(asked, route.answer))
         content = completion["choices"][0]["message"].get("content")
         return content if isinstance(content, str) else ""
+
+
+async def count_by_default(exchange: Exchange, *, project: Project, dynamic: DynamicSettings, routes: Routes) -> int:
+    """The count of tokens by the default model; an estimate where that is dynamic, too. Raises PorticoError."""
+    route = await routes.find(project, dynamic.default_model_key, LLM)
+    return await (route.count(exchange) if route.targets else estimate_tokens(exchange))
 
 
 class _Missing(Exception):

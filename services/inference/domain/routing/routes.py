@@ -51,6 +51,9 @@ RouteKey = tuple[str, str, str]
 """Tenant, project, model key."""
 
 
+Count = Callable[[Exchange], Awaitable[int]]
+
+
 @dataclass(slots=True, eq=False)
 class Route:
     """One model, ready to be called. Only `checked` and `checking` ever change."""
@@ -64,7 +67,7 @@ class Route:
     """False where every provider is disabled."""
     answer: Next
     """The pipeline's steps, compiled for this model."""
-    count: Callable[[Exchange], Awaitable[int]]
+    count: Count
     """Counts the tokens of a chat."""
     version: tuple[float, ...]
     checked: float = 0.0
@@ -77,10 +80,9 @@ class Innermost(Protocol):
 
     def targets(self, model: Model, targets: Sequence[Target], shadow: Target | None) -> Next: ...
 
-    def dynamic(self, project: Project, model: Model, dynamic: DynamicSettings, routes: "Routes") -> Next: ...
+    def count(self, project: Project, model: Model, targets: Sequence[Target], routes: "Routes") -> Count: ...
 
-    def counter(self, targets: Sequence[Target]) -> Callable[[Exchange], Awaitable[int]]:
-        """Counts the tokens of a chat."""
+    def dynamic(self, project: Project, model: Model, dynamic: DynamicSettings, routes: "Routes") -> Next: ...
 
 
 class Routes:
@@ -210,7 +212,7 @@ class Routes:
             targets=targets,
             usable=bool(targets) or dynamic is not None,
             answer=compile_steps(self._steps, project, model, innermost),
-            count=self._innermost.counter(targets),
+            count=self._innermost.count(project, model, targets, self),
             version=(model.updated_at, model.created_at, *changed),
             checked=now,
         )

@@ -9,7 +9,7 @@ from core.resilience import RetryBudget
 from core.tasks import Tasks
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.targets import Target
 

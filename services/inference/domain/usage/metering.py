@@ -20,8 +20,10 @@ _MAX_MODEL = 256
 def cost_nanos(usage: TokenUsage, pricing: Pricing) -> int:
     """In billionths of the currency. A price per million tokens is a thousandth of that in billionths per token."""
     cached_price = pricing.input if pricing.cached is None else pricing.cached
-    fresh = usage.input - usage.cached_input
-    return round((fresh * pricing.input + usage.cached_input * cached_price + usage.output * pricing.output) * 1000)
+    cost = (usage.input - usage.cached_input) * pricing.input + usage.cached_input * cached_price
+    if usage.cache_write and pricing.cache_write is not None:
+        cost += usage.cache_write * (pricing.cache_write - pricing.input)
+    return round((cost + usage.output * pricing.output) * 1000)
 
 
 class Meter:
@@ -62,6 +64,7 @@ def _document(call: ModelCall) -> Document:
         "inputTokens": usage.input,
         "outputTokens": usage.output,
         "cachedInputTokens": usage.cached_input,
+        "cacheWriteInputTokens": usage.cache_write,
         "reasoningTokens": usage.reasoning,
         "totalTokens": usage.total,
         "estimated": usage.estimated,

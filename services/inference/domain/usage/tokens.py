@@ -18,13 +18,15 @@ _MEDIA = frozenset({"image_url", "input_audio", "audio", "file", "video_url", "d
 
 
 class TokenUsage(NamedTuple):
-    """Tokens of one call. Cached ones are part of the input, reasoning ones part of the output."""
+    """Tokens of one call. Cached ones, and those that the cache took, are part of the input, reasoning ones part of the
+    output."""
 
     input: int = 0
     output: int = 0
     cached_input: int = 0
     reasoning: int = 0
     estimated: bool = False
+    cache_write: int = 0
 
     @property
     def total(self) -> int:

@@ -4,7 +4,7 @@ from core.audit.records import AUDIT_LOG, SUCCESS, Actor, new_entry
 from core.storage.scan import scan
 from core.tenancy import Tenant
 from portico.auth.v1.audit_service_pb2 import ListAuditEntriesRequest
-from services.auth import convert
+from services.auth import mapping
 from services.auth.domain.registration import NewTenant
 from tests.unit.services.auth.conftest import Harness, Process
 
@@ -48,5 +48,5 @@ def test_searching_from_the_time_of_an_entry_finds_it() -> None:
     """Times were kept finer than they are told, so that half of all entries were older than they say."""
     entry = new_entry(Actor(), "x.y", SUCCESS, "x", "", at=1795689649.7272816)
     request = ListAuditEntriesRequest()
-    getattr(request, "from").CopyFrom(convert.audit_entry(entry).created_at)
-    assert convert.audit_filter(request).since == entry.created_at
+    getattr(request, "from").CopyFrom(mapping.audit_entry(entry).created_at)
+    assert mapping.audit_filter(request).since == entry.created_at

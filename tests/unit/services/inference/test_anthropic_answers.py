@@ -30,7 +30,7 @@ TALK = fake.message(
     fake.tool_use("toolu_1", "weather", city="Rome", days=[1, 2]),
     fake.tool_use("toolu_2", "now"),
 )
-USED = TokenUsage(1000, 15, 875)
+USED = TokenUsage(1000, 15, 875, cache_write=100)
 
 
 async def native_exchange(*, stream: bool = False, messages: Any = None, **more: Any) -> Any:
@@ -243,6 +243,21 @@ async def test_a_message_comes_back_as_it_was_where_caller_and_provider_speak_th
     assert changed["content"][2] == {"type": "text", "text": "***"}
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_step_can_ask_for_an_answer_that_it_sees_whole(stream: bool) -> None:
+    """A guardrail must not let pass what it does not read: results of server tools, citations."""
+    asked = (await native_exchange(stream=stream)).with_canonical_answer()
+    said = fake.message(fake.text("Hello"), {"type": "code_execution_tool_result", "content": {"stdout": "secret"}})
+    if stream:
+        reader = CODEC.stream(asked, target())
+        told = written(asked, read_all(reader, b"".join(fake.events(said))))
+    else:
+        body = CODEC.whole(json.dumps(said).encode(), asked, target()).body
+        told = FRONTEND.whole(asked, body, WholeAnswer([body], NO_USAGE))
+    assert b"Hello" in told
+    assert b"secret" not in told
+
+
 async def test_a_stream_comes_back_as_it_was_where_caller_and_provider_speak_the_format() -> None:
     citation = {"type": "char_location", "cited_text": "x", "document_index": 0}
     server = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}}
@@ -351,7 +366,7 @@ async def test_a_broken_stream_ends_with_an_error_event() -> None:
 
 
 async def test_an_openai_completion_as_a_message() -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "a", "arguments": '{"x":1}'}}
+    call: Any = {"id": "call_1", "type": "function", "function": {"name": "a", "arguments": '{"x":1}'}}
     said = {"role": "assistant", "content": "Hi", "reasoning_content": "Hm", "tool_calls": [call]}
     usage = {"prompt_tokens": 5, "completion_tokens": 6, "completion_tokens_details": {"reasoning_tokens": 2}}
     body = {

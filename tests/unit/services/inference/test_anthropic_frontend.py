@@ -9,6 +9,7 @@ import pytest
 from core.errors import InvalidInput
 from services.inference.domain.codecs.anthropic.chat import AnthropicChat
 from services.inference.domain.frontends.anthropic.requests import read_request
+from services.inference.domain.guardrails.conversation import ORIGINAL, texts_of_request, with_texts
 from services.inference.domain.pipeline.native import left_out
 from services.inference.domain.pipeline.requests import check_chat
 from tests.support import fake_anthropic as fake
@@ -138,6 +139,18 @@ def test_images_and_documents() -> None:
     ]
 
 
+def test_porticos_own_fields_are_known_in_this_format_and_go_no_further() -> None:
+    prompt = {"id": "greeting", "variables": {"name": "Ada"}}
+    native = read_request({"model": "m", "max_tokens": 9, "prompt": prompt, "request_id": "mine"})
+    assert native.canonical["prompt"] == prompt
+    assert native.canonical["request_id"] == "mine"
+    assert left_out(native, "openai") == ()
+    request = {**native.canonical, "messages": [{"role": "user", "content": "Hello, Ada"}]}
+    del request["prompt"]  # as the step does
+    body = orjson.loads(CODEC.encode(exchange(request, native), target()).data)
+    assert body.keys() == {"model", "max_tokens", "messages"}
+
+
 @pytest.mark.parametrize(
     ("field", "more"),
     [
@@ -194,6 +207,23 @@ def test_what_a_step_has_changed_does_not_come_back() -> None:
         assert b'"Hi"' not in data
         assert b'"sun"' not in data
         assert body["top_k"] == 5
+
+
+def test_a_text_that_only_the_original_has_goes_out_of_all_its_parts() -> None:
+    """A guardrail finds a mail address in the context of a document, which the canonical form leaves out."""
+    document = {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "D"},
+        "context": "from ada@example.com",
+    }
+    native = read_request({**CHAT, "messages": [{"role": "user", "content": [fake.text("Hi"), document]}]})
+    (hidden,) = [
+        each for each in texts_of_request(native.canonical) if each.path[-1] == ORIGINAL and "ada@" in each.text
+    ]
+    request = with_texts(native.canonical, {hidden.path: "***", ("messages", 1, "content", 0, "text"): "Ho"})
+    data = CODEC.encode(exchange(request, native), target()).data
+    assert b"ada@" not in data
+    assert b'"Ho"' in data
 
 
 def test_reasoning_of_another_provider_goes_back_to_it_and_not_to_this_one() -> None:

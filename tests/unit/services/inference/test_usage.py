@@ -16,7 +16,7 @@ from services.inference.domain.catalogue.models import Pricing
 from services.inference.domain.codecs.openai.token_counts import read_usage
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange
-from services.inference.domain.pipeline.metering import Metering
+from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.tables import USAGE
 from services.inference.domain.usage import calls, tokens
 from services.inference.domain.usage.metering import Meter, cost_nanos

@@ -32,7 +32,7 @@ def finish_reason(said: object, *, json_tool: bool = False) -> str:
     """OpenAI's finish reason; a word that is new here passes as it is."""
     if json_tool and said == "tool_use":
         return "stop"
-    return FINISH_REASONS.get(said, said) if isinstance(said, str) else "stop"
+    return FINISH_REASONS.get(said, said) if isinstance(said, str) and said else "stop"
 
 
 def read_message(data: bytes, scrub: Scrub) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _usage(message: Mapping[str, Any], said: Mapping[str, Any], read: int) -> tu
     counts = message.get("usage")
     counts = counts if isinstance(counts, dict) else {}
     usage = read_usage(counts) or estimated(read, len(encode(said)))
-    return usage, usage_object(usage, counts)
+    return usage, usage_object(usage)
 
 
 def _text(block: Mapping[str, Any]) -> str:

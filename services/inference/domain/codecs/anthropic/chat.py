@@ -35,7 +35,7 @@ class AnthropicChat:
             model.model_key,
             tokens.request_characters(exchange.request),
             json_tool=wants_json_tool(exchange, model),
-            native=speaks_native(exchange),
+            native=speaks_native(exchange) and exchange.native_answer,
         )
 
     def stream(self, exchange: Exchange, model: TargetModel) -> ChunkReader:
@@ -45,7 +45,7 @@ class AnthropicChat:
             with_usage=exchange.with_usage,
             max_event_bytes=self._max_event_bytes,
             json_tool=wants_json_tool(exchange, model),
-            native=speaks_native(exchange),
+            native=speaks_native(exchange) and exchange.native_answer,
         )
 
     def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:

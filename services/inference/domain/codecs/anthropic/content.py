@@ -54,9 +54,10 @@ def _block(part: Any, field: str) -> Block | None:
         part = {"type": "text", "text": part}
     if not isinstance(part, dict):
         raise wrong(field, "must be an object")
-    make = _MAKERS.get(part.get("type"))  # type: ignore[arg-type]  # anything may stand in JSON
+    kind = part.get("type")
+    make = _MAKERS.get(kind) if isinstance(kind, str) else None
     if make is None:
-        raise unsupported(field, f"it has no parts of the type {part.get('type')!s:.64}")
+        raise unsupported(field, f"it has no parts of the type {kind!s:.64}")
     block = make(part, field)
     if block is not None and (mark := part.get("cache_control")):
         block["cache_control"] = mark

@@ -61,7 +61,7 @@ class MessageStream:
         self._events = EventSplitter(max_event_bytes)
         self._held: list[Chunk] | None = []
         self._counts: dict[str, Any] = {}
-        self._blocks: dict[object, _Block] = {}
+        self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._details = 0
         self._head: Chunk = {
@@ -102,7 +102,7 @@ class MessageStream:
         return chunks
 
     def usage_chunk(self, usage: TokenUsage) -> Chunk:
-        return {**self._head, "choices": [], "usage": usage_object(usage, self._counts)}
+        return {**self._head, "choices": [], "usage": usage_object(usage)}
 
     def _fail(self, error: PorticoError | Refusal) -> None:
         if isinstance(error, Refusal):
@@ -183,7 +183,7 @@ class MessageStream:
         if type(content) is not dict:
             raise malformed()
         kind = content.get("type")
-        block = self._blocks[event.get("index")] = _Block(kind)
+        block = self._blocks[_index(event)] = _Block(kind)
         match kind:
             case "text":
                 return self._text(content.get("text"))
@@ -213,7 +213,7 @@ class MessageStream:
 
     def _block_delta(self, event: Event) -> Delta | None:
         delta = event.get("delta")
-        if type(delta) is not dict or (block := self._blocks.get(event.get("index"))) is None:
+        if type(delta) is not dict or (block := self._blocks.get(_index(event))) is None:
             raise malformed()
         match delta.get("type"):
             case "text_delta":
@@ -253,7 +253,7 @@ class MessageStream:
         return {"tool_calls": [{"index": block.call, "function": {"arguments": piece}}]}
 
     def _block_stop(self, event: Event) -> Delta | None:
-        block = self._blocks.get(event.get("index"))
+        block = self._blocks.get(_index(event))
         if block is None:
             return None
         if block.signature:
@@ -297,6 +297,13 @@ _READERS = {
 }
 _OPENING = frozenset({"message_start", "content_block_start"})
 _SILENT = frozenset({"ping", "message_stop"})
+
+
+def _index(event: Event) -> int:
+    index = event.get("index")
+    if type(index) is not int:
+        raise malformed()
+    return index
 
 
 def _written(value: Any) -> str:

@@ -50,9 +50,10 @@ def details_of(content: Iterable[Any]) -> tuple[str, list[dict[str, Any]]]:
     for block in content:
         match block.get("type"):
             case "thinking":
-                thought = block.get("thinking") or ""
+                thought = block.get("thinking")
+                thought = thought if isinstance(thought, str) else ""
                 text.append(thought)
-                if signature := block.get("signature"):
+                if isinstance(signature := block.get("signature"), str) and signature:
                     details.append(signed(signature, len(thought), len(details)))
             case "redacted_thinking":
                 details.append(encrypted(block.get("data"), len(details)))

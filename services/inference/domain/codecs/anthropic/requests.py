@@ -152,7 +152,8 @@ def _add_sampling(body: Body, canonical: Mapping[str, Any], left: list[str]) -> 
     user = canonical.get("safety_identifier") or canonical.get("user")
     if user is not None:
         body["metadata"] = {"user_id": user}
-    if (tier := canonical.get("service_tier")) in _TIERS:
+    tier = canonical.get("service_tier")
+    if isinstance(tier, str) and tier in _TIERS:
         body["service_tier"] = _TIERS[tier]
     elif tier is not None:
         left.append("service_tier")
@@ -195,7 +196,7 @@ def _add_thinking(body: Body, canonical: Mapping[str, Any], turns: Turns, model:
         if adaptive:
             body["thinking"] = {"type": "disabled"}
         return
-    if effort not in _BUDGETS:
+    if not isinstance(effort, str) or effort not in _BUDGETS:
         raise wrong("reasoning_effort", f"must be none or one of {', '.join(_BUDGETS)}")
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
     if adaptive:

@@ -10,20 +10,21 @@ from services.inference.domain.usage.tokens import MAX_TOKENS, TokenUsage
 def read_usage(usage: Mapping[str, Any]) -> TokenUsage | None:
     """The token counts of a report; None where it has none."""
     cached = _count(usage.get("cache_read_input_tokens"))
-    read = _count(usage.get("input_tokens")) + cached + _count(usage.get("cache_creation_input_tokens"))
+    taken = _count(usage.get("cache_creation_input_tokens"))
+    read = _count(usage.get("input_tokens")) + cached + taken
     written = _count(usage.get("output_tokens"))
     if not read and not written:
         return None
     details = usage.get("output_tokens_details")
     thought = _count(details.get("thinking_tokens")) if isinstance(details, dict) else 0
-    return TokenUsage(read, written, cached, min(thought, written))
+    return TokenUsage(read, written, cached, min(thought, written), cache_write=taken)
 
 
-def usage_object(counted: TokenUsage, usage: Mapping[str, Any]) -> dict[str, Any]:
+def usage_object(counted: TokenUsage) -> dict[str, Any]:
     """OpenAI's `usage` object, with the tokens that the cache took beside those that it had."""
     made = as_openai(counted)
-    if taken := _count(usage.get("cache_creation_input_tokens")):
-        made["prompt_tokens_details"]["cache_write_tokens"] = taken
+    if counted.cache_write:
+        made["prompt_tokens_details"]["cache_write_tokens"] = counted.cache_write
     return made
 
 

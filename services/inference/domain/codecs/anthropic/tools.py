@@ -25,8 +25,11 @@ def choice_of(request: Mapping[str, Any], tools: list[Tool]) -> tuple[dict[str, 
     """The API's `tool_choice`, None for its default, and the tools that may be chosen. Raises InvalidInput."""
     choice, made = request.get("tool_choice"), dict[str, Any]()
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        allowed = choice.get("allowed_tools") or choice
-        names = {_name(each) for each in allowed.get("tools") or ()}
+        allowed = choice.get("allowed_tools", choice)
+        named = allowed.get("tools") if isinstance(allowed, dict) else None
+        if not isinstance(named, list):
+            raise wrong("tool_choice.allowed_tools.tools", "must be a list of functions")
+        names = [_name(each) for each in named]
         tools = [tool for tool in tools if tool.get("name") in names]
         choice = allowed.get("mode")
     if isinstance(choice, dict):
@@ -35,7 +38,7 @@ def choice_of(request: Mapping[str, Any], tools: list[Tool]) -> tuple[dict[str, 
             raise unsupported("tool_choice", "only functions can be chosen")
         made = {"type": "tool", "name": name}
     elif choice is not None:
-        if choice not in _CHOICES:
+        if not isinstance(choice, str) or choice not in _CHOICES:
             raise wrong("tool_choice", "must be auto, none, required or a function")
         made = {"type": _CHOICES[choice]}
     if request.get("parallel_tool_calls") is False and made.get("type") != "none":

@@ -131,7 +131,7 @@ class MessageEvents:
         if self._started:
             return
         self._started = True
-        message = {
+        message: dict[str, Any] = {
             "id": self._head.get("id") or f"msg_{self._request_id}",
             "type": "message",
             "role": "assistant",
@@ -173,7 +173,7 @@ class MessageEvents:
     def _call(self, call: Mapping[str, Any], out: list[bytes]) -> None:
         function, number = call.get("function") or {}, call["index"]
         if number not in self._calls:
-            block = {"type": _TOOL, "id": call.get("id"), "name": function.get("name"), "input": {}}
+            block: dict[str, Any] = {"type": _TOOL, "id": call.get("id"), "name": function.get("name"), "input": {}}
             self._begin_block(_TOOL, block, out)
             self._calls[number] = self._index
         if arguments := function.get("arguments"):

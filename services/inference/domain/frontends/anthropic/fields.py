@@ -10,6 +10,12 @@ def wrong(field: str, what: str) -> InvalidInput:
     return InvalidInput(f"{field} {what}.", field=field)
 
 
+def word(holder: Mapping[str, Any], name: str) -> str:
+    """A text that is one of some words; empty where it is none."""
+    value = holder.get(name)
+    return value if isinstance(value, str) else ""
+
+
 def text(holder: Mapping[str, Any], name: str, field: str) -> str:
     """A text that must be there. Raises InvalidInput."""
     value = holder.get(name)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core.fields import count
-from services.inference.domain.frontends.anthropic.fields import text, wrong
+from services.inference.domain.frontends.anthropic.fields import text, word, wrong
 from services.inference.domain.json_values import NotJson, encode
 from services.inference.domain.pipeline.native import Native
 from services.inference.domain.pipeline.requests import MAX_PARTS, too_deep
@@ -110,7 +110,7 @@ class Conversation:
 
     def _part(self, block: Mapping[str, Any], field: str) -> Body:
         self._hint(block)
-        make = _PARTS.get(block.get("type"))  # type: ignore[arg-type]  # anything may stand in JSON
+        make = _PARTS.get(word(block, "type"))
         part = None if make is None else make(block, field)
         if part is None:
             self.exclusive.append(field)

@@ -5,10 +5,10 @@ from typing import Any
 
 from core.fields import count
 from services.inference.domain.catalogue.drivers import ANTHROPIC
-from services.inference.domain.frontends.anthropic.fields import listed, optional, text, wrong
+from services.inference.domain.frontends.anthropic.fields import listed, optional, text, word, wrong
 from services.inference.domain.frontends.anthropic.messages import Conversation
 from services.inference.domain.pipeline.native import Native, NativeRequest
-from services.inference.domain.pipeline.requests import MAX_MESSAGES, MAX_STOPS, MAX_TOOLS, PROMPT
+from services.inference.domain.pipeline.requests import MAX_MESSAGES, MAX_STOPS, MAX_TOOLS, PROMPT, REQUEST_ID
 
 Body = dict[str, Any]
 
@@ -18,6 +18,8 @@ _TRANSLATED = frozenset(
 )
 _EXCLUSIVE = frozenset({"container", "mcp_servers"})
 """Fields that only this format has and that decide what the answer is. All other unknown ones are hints."""
+_PORTICOS = (PROMPT, REQUEST_ID)
+"""Portico's own fields, which are the same in every format and go no further."""
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 _LONGEST_USER = 64
@@ -28,11 +30,11 @@ def read_request(body: Body, *, counting: bool = False) -> NativeRequest:
     """The request with its canonical form. `counting`: it is to be counted only, and needs no `max_tokens`. Raises
     InvalidInput, with the field's name in this format."""
     _check(body, counting=counting)
+    own = {name: body[name] for name in _PORTICOS if name in body}
+    if own:
+        body = {name: value for name, value in body.items() if name not in own}
     talk = Conversation(body.get("system"), body.get("messages") or ())
-    canonical: Body = {"model": body["model"], "messages": talk.messages}
-    if PROMPT in body:  # Portico's own, which no provider is to see
-        canonical[PROMPT] = body[PROMPT]
-        body = {name: value for name, value in body.items() if name != PROMPT}
+    canonical: Body = {"model": body["model"], "messages": talk.messages, **own}
     exclusive, hints = list(talk.exclusive), list(talk.hints)
     if (most := body.get("max_tokens")) is not None:
         canonical["max_completion_tokens"] = most
@@ -57,11 +59,9 @@ def _check(body: Body, *, counting: bool) -> None:
     if not (counting and most is None) and (type(most) is not int or most < 1):
         raise wrong("max_tokens", "must be a positive integer")
     messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        if not isinstance(messages, list | None) or body.get(PROMPT) is None:
-            raise wrong("messages", "must be a list of at least one message")
-    else:
-        count("messages", messages, MAX_MESSAGES)
+    if not isinstance(messages, list | None) or (not messages and body.get(PROMPT) is None):
+        raise wrong("messages", "must be a list of at least one message")
+    count("messages", messages or (), MAX_MESSAGES)
     count("tools", listed(body, "tools"), MAX_TOOLS)
     count("stop_sequences", listed(body, "stop_sequences"), MAX_STOPS)
     if not isinstance(body.get("stream"), bool | None):
@@ -84,7 +84,7 @@ def _add_tools(canonical: Body, body: Mapping[str, Any], exclusive: list[str]) -
     choice = body.get("tool_choice")
     if not choice or not tools:
         return
-    kind = choice.get("type")
+    kind = word(choice, "type")
     if kind == "tool":
         canonical["tool_choice"] = {"type": "function", "function": {"name": text(choice, "name", "tool_choice")}}
     elif kind in _CHOICES:
@@ -127,7 +127,8 @@ def _add_output(canonical: Body, body: Mapping[str, Any], hints: list[str]) -> N
         if type(budget) is not int:
             raise wrong("thinking.budget_tokens", "must be an integer")
         canonical["reasoning_effort"] = "low" if budget < 4096 else "medium" if budget < 16_384 else "high"
-    elif (effort := config.get("effort")) is not None:
+    elif config.get("effort") is not None:
+        effort = word(config, "effort")
         if effort not in _EFFORTS:
             raise wrong("output_config.effort", f"must be one of {', '.join(_EFFORTS)}")
         if thinking.get("type") != "disabled":

@@ -1,99 +1,30 @@
 """Prompts: versions, resolution, and what is left after any accident."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from core.errors import Conflict, InvalidInput, NotFound, PorticoError
 from core.storage.closed_projects import close_project
-from core.storage.ports import Collection, Document, Where
-from core.tenancy import Project, Scope, Tenant
+from core.tenancy import Project, Tenant
 from services.inference.domain.prompts.comments import Comments
 from services.inference.domain.prompts.prompts import NewPrompt, PromptChanges, Prompts, Wanted
-from services.inference.domain.prompts.records import Prompt
-from services.inference.domain.prompts.tables import COLLECTIONS, PROMPT_COMMENTS, PROMPT_VERSIONS, PROMPTS
+from services.inference.domain.prompts.tables import COLLECTIONS, PROMPT_COMMENTS, PROMPTS
+from tests.support.prompt_calls import NEW, PROJECT, deploy, numbers, text, with_versions
 from tests.support.stores import MemoryStore
 
-PROJECT = Project(Tenant("acme"), "p1")
 OTHERS = [Project(Tenant("acme"), "p2"), Project(Tenant("globex"), "p1")]
-NEW = NewPrompt(name="Greeting", template="Hello {{name}}", key="hello")
-
-
-class Killed(Exception):
-    """The process ends here."""
-
-
-class MortalStore(MemoryStore):
-    """Dies at the write of the number `left`, before it or right after it."""
-
-    left = -1
-    after = False
-
-    async def _write(self, write: Any) -> Any:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            write.close()
-            raise Killed
-        done = await write
-        if self.left == 0:
-            raise Killed
-        return done
-
-    async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
-        await self._write(super().insert(scope, collection, document))
-
-    async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        return int(await self._write(super().insert_many(scope, collection, documents)))
-
-    async def update(
-        self,
-        scope: Scope,
-        collection: Collection,
-        id: str,
-        changes: Mapping[str, Any],
-        *,
-        where: Where | None = None,
-    ) -> Document | None:
-        updated: Document | None = await self._write(super().update(scope, collection, id, changes, where=where))
-        return updated
-
-    async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
-        return bool(await self._write(super().delete(scope, collection, id)))
-
-    async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int:
-        return int(await self._write(super().delete_where(scope, collection, where)))
 
 
 @pytest.fixture
-def store() -> MortalStore:
-    return MortalStore()
+def store() -> MemoryStore:
+    return MemoryStore()
 
 
 @pytest.fixture
-def prompts(store: MortalStore) -> Prompts:
+def prompts(store: MemoryStore) -> Prompts:
     return Prompts(store)
-
-
-async def with_versions(prompts: Prompts, count: int) -> Prompt:
-    prompt = await prompts.create(PROJECT, NEW, by="me")
-    for number in range(2, count + 1):
-        prompt = await prompts.update(PROJECT, "hello", PromptChanges(template=f"v{number}"), by="me")
-    return prompt
-
-
-async def numbers(prompts: Prompts, size: int = 0, token: str = "") -> list[int]:
-    return [each.number for each in (await prompts.versions(PROJECT, "hello", size=size, token=token))[1]]
-
-
-async def text(prompts: Prompts, number: int | None = None, environment: str = "", project: Project = PROJECT) -> str:
-    return (await prompts.render(project, "hello", Wanted(number, environment), {"name": "Ada"})).text
-
-
-async def deploy(prompts: Prompts, action: str, version_id: str = "", environment: str = "prod") -> Prompt:
-    return await prompts.deploy(PROJECT, "hello", action, environment, version_id, "", by="me")
 
 
 async def test_each_change_is_a_version(prompts: Prompts) -> None:
@@ -181,7 +112,7 @@ async def test_every_active_version_can_be_rolled_back_to(prompts: Prompts) -> N
     ],
 )
 async def test_bad_input_names_its_field_and_leaves_nothing(
-    store: MortalStore, prompts: Prompts, changes: dict[str, Any], field: str
+    store: MemoryStore, prompts: Prompts, changes: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         await prompts.create(PROJECT, NewPrompt(**{"name": "N", "template": "t", **changes}), by="me")
@@ -276,7 +207,7 @@ async def test_changes_at_the_same_time_are_all_made(prompts: Prompts) -> None:
     assert [deployment.active, deployment.previous] == [each.version for each in prompt.history[:2]]
 
 
-async def test_nothing_begins_in_a_deleted_project(store: MortalStore, prompts: Prompts) -> None:
+async def test_nothing_begins_in_a_deleted_project(store: MemoryStore, prompts: Prompts) -> None:
     await close_project(store, PROJECT)
     with pytest.raises(NotFound) as caught:
         await prompts.create(PROJECT, NEW, by="me")
@@ -284,83 +215,8 @@ async def test_nothing_begins_in_a_deleted_project(store: MortalStore, prompts: 
     assert await store.count(PROJECT, PROMPTS) == 0
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", range(1, 4))
-@pytest.mark.parametrize("act", ["update", "promote", "set_current"])
-async def test_a_process_killed_at_any_write_leaves_the_prompt_as_it_was_or_is_to_be(
-    store: MortalStore, prompts: Prompts, act: str, at: int, after: bool
-) -> None:
-    before = await with_versions(prompts, 2)
-    first = (await prompts.versions(PROJECT, "hello"))[1][1]
-
-    async def change() -> Prompt:
-        if act == "update":
-            return await prompts.update(PROJECT, "hello", PromptChanges(template="new"), by="me")
-        if act == "promote":
-            return await deploy(prompts, "promote", before.current.id)
-        return await prompts.set_current(PROJECT, "hello", first.id)
-
-    store.left, store.after = at, after
-    with suppress(Killed):
-        await change()
-    store.left = -1
-    left = await prompts.get(PROJECT, "hello")
-    assert left.revision - before.revision == (left != before)
-    assert await numbers(prompts) == list(range(left.last_number, 0, -1))
-    done = await change()
-    assert await numbers(prompts) == list(range(done.last_number, 0, -1))
-    for number in range(1, done.last_number + 1):
-        assert (await prompts.resolve(PROJECT, "hello", Wanted(number)))[1].number == number
-
-
-@pytest.mark.parametrize("again", ["delete", "create"])
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", range(1, 5))
-async def test_a_deletion_that_was_killed_is_completed(
-    store: MortalStore, prompts: Prompts, at: int, after: bool, again: str
-) -> None:
-    """What was left of it held its texts for good."""
-    old = await with_versions(prompts, 3)
-    await Comments(store, prompts).create(PROJECT, "hello", "well done", "", by="me")
-    store.left, store.after = at, after
-    with pytest.raises(Killed):
-        await prompts.delete(PROJECT, "hello")
-    store.left = -1
-    if at > 1 or after:
-        with pytest.raises(NotFound):
-            await prompts.get(PROJECT, "hello")
-        assert (await prompts.list(PROJECT))[0] == []
-    if again == "delete":
-        if (at, after) != (4, True):
-            await prompts.delete(PROJECT, "hello")
-        assert await store.count(PROJECT, PROMPTS) == 0
-    elif at > 1 or after:
-        new = await prompts.create(PROJECT, NEW, by="me")
-        assert new.id != old.id
-        assert await numbers(prompts) == [1]
-        assert await store.count(PROJECT, PROMPTS) == 1
-    if again == "delete" or at > 1 or after:
-        assert await store.count(PROJECT, PROMPT_VERSIONS) == 0
-        assert await store.count(PROJECT, PROMPT_COMMENTS) == 0
-
-
-async def test_a_change_of_a_prompt_that_is_being_deleted_leaves_nothing(store: MortalStore, prompts: Prompts) -> None:
-    """The change has read the prompt when the deletion begins, and copies its version when that is done."""
-    await prompts.create(PROJECT, NEW, by="me")
-    inserting = store.insert_many
-
-    async def slow(scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        await prompts.delete(PROJECT, "hello")
-        return await inserting(scope, collection, documents)
-
-    store.insert_many = slow  # type: ignore[method-assign]
-    with pytest.raises(NotFound):
-        await prompts.update(PROJECT, "hello", PromptChanges(template="x"), by="me")
-    assert [await store.count(PROJECT, each) for each in COLLECTIONS] == [0, 0, 0]
-
-
 class TestComments:
-    async def test_they_are_about_a_version(self, store: MortalStore, prompts: Prompts) -> None:
+    async def test_they_are_about_a_version(self, store: MemoryStore, prompts: Prompts) -> None:
         comments = Comments(store, prompts)
         prompt = await with_versions(prompts, 2)
         one = (await prompts.resolve(PROJECT, "hello", Wanted(1)))[1]
@@ -376,7 +232,7 @@ class TestComments:
         with pytest.raises(InvalidInput):
             await comments.create(PROJECT, "hello", " ", "", by="me")
 
-    async def test_one_of_another_prompt_stays(self, store: MortalStore, prompts: Prompts) -> None:
+    async def test_one_of_another_prompt_stays(self, store: MemoryStore, prompts: Prompts) -> None:
         comments = Comments(store, prompts)
         await prompts.create(PROJECT, NEW, by="me")
         await prompts.create(PROJECT, NewPrompt("Other", "t", key="other"), by="me")

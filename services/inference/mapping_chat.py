@@ -7,13 +7,13 @@ from core.errors import InvalidInput
 from core.fields import count
 from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
-from services.inference.convert import usage_message
 from services.inference.domain.codecs.errors import malformed
 from services.inference.domain.codecs.openai.embeddings import vectors
 from services.inference.domain.pipeline.answer import Chunk
 from services.inference.domain.pipeline.exchange import Body
 from services.inference.domain.pipeline.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS
 from services.inference.domain.usage.tokens import TokenUsage
+from services.inference.mapping import usage_message
 
 _PLAIN = ("temperature", "top_p", "max_completion_tokens", "n", "seed")
 _CHOICES = ("auto", "none", "required")

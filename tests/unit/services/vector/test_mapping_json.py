@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from core.errors import InvalidInput
-from services.vector import convert_json
+from services.vector import mapping_json
 from services.vector.domain.filters import AnyOf
 from services.vector.domain.points import FusionMethod, Match, Point, vector
 
@@ -18,24 +18,24 @@ def query(**members: Any) -> bytes:
 
 def test_points_are_read() -> None:
     body = b'{"vectors":[{"id":"a","values":[1,0.5],"metadata":{"n":1},"text":"t","x":0},{"id":"b","values":[]}]}'
-    assert convert_json.points(body) == [Point("a", vector([1, 0.5]), {"n": 1}, "t"), Point("b", vector([]))]
+    assert mapping_json.points(body) == [Point("a", vector([1, 0.5]), {"n": 1}, "t"), Point("b", vector([]))]
 
 
 def test_a_query_has_defaults_and_two_spellings() -> None:
-    plain = convert_json.query(query())
+    plain = mapping_json.query(query())
     assert (plain.top_k, plain.filter, plain.include_values, plain.keywords) == (5, None, False, None)
     for members in ({"topK": 7, "includeValues": True}, {"top_k": 7, "include_values": True}):
-        asked = convert_json.query(query(**members))
+        asked = mapping_json.query(query(**members))
         assert (asked.top_k, asked.include_values) == (7, True)
     for weight in ({"denseWeight": 0.2}, {"dense_weight": 0.2}):
-        keywords = convert_json.query(query(text="w", fusion="weighted", **weight)).keywords
+        keywords = mapping_json.query(query(text="w", fusion="weighted", **weight)).keywords
         assert keywords is not None
         assert (keywords.text, keywords.method, keywords.dense_weight) == ("w", FusionMethod.WEIGHTED, 0.2)
-    assert convert_json.query(query(filter={"a": 1}, topK=None)).filter == AnyOf(("a",), (1.0,))
+    assert mapping_json.query(query(filter={"a": 1}, topK=None)).filter == AnyOf(("a",), (1.0,))
 
 
 def test_nothing_asked_for_is_not_five() -> None:
-    assert convert_json.query(query(topK=0)).top_k == 0
+    assert mapping_json.query(query(topK=0)).top_k == 0
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_nothing_asked_for_is_not_five() -> None:
 )
 def test_bad_points_say_where(body: bytes, field: str | None) -> None:
     with pytest.raises(InvalidInput) as caught:
-        convert_json.points(body)
+        mapping_json.points(body)
     assert caught.value.field == field
 
 
@@ -77,7 +77,7 @@ def test_bad_points_say_where(body: bytes, field: str | None) -> None:
 )
 def test_bad_queries_say_where(body: bytes, field: str | None) -> None:
     with pytest.raises(InvalidInput) as caught:
-        convert_json.query(body)
+        mapping_json.query(body)
     assert caught.value.field == field
 
 
@@ -88,17 +88,17 @@ NUMBERS = b"[" + b"0," * 2_500_000 + b"0]"
 @pytest.mark.parametrize(
     ("read", "body", "field"),
     [
-        (convert_json.points, b'{"vectors":[{"id":"a","values":%s}]}', "vectors[0].values"),
-        (convert_json.points, b'{"vectors":[{"id":"a","values":[],"metadata":{"a":%s}}]}', "vectors[0].metadata"),
-        (convert_json.query, b'{"query":{"vector":%s}}', "query.vector"),
-        (convert_json.query, b'{"query":{"vector":[1],"filter":{"a":{"$in":[%s,%s]}}}}', "body"),
-        (convert_json.query, b'{"query":{"vector":[1],"filter":{"a":{"$in":%s}}}}', "query.filter"),
-        (convert_json.query, b'{"query":{"vector":[1],"x":[%s]}}'.replace(b"%s", b"{}," * 99_999 + b"{}"), "body"),
-        (convert_json.points, b'{"vectors":[%s]}'.replace(b"%s", b'{"id":"","values":0},' * 99_999 + b"{}"), "body"),
-        (convert_json.deletion, b'{"ids":%s}', "body"),
-        (convert_json.count_filter, b'{"filter":{"a":{"$in":[%s,%s]}}}', "body"),
-        (convert_json.deletion, b'{"ids":[%s,%s]}', "body"),
-        (convert_json.ids, b'{"ids":[%s,%s]}', "body"),
+        (mapping_json.points, b'{"vectors":[{"id":"a","values":%s}]}', "vectors[0].values"),
+        (mapping_json.points, b'{"vectors":[{"id":"a","values":[],"metadata":{"a":%s}}]}', "vectors[0].metadata"),
+        (mapping_json.query, b'{"query":{"vector":%s}}', "query.vector"),
+        (mapping_json.query, b'{"query":{"vector":[1],"filter":{"a":{"$in":[%s,%s]}}}}', "body"),
+        (mapping_json.query, b'{"query":{"vector":[1],"filter":{"a":{"$in":%s}}}}', "query.filter"),
+        (mapping_json.query, b'{"query":{"vector":[1],"x":[%s]}}'.replace(b"%s", b"{}," * 99_999 + b"{}"), "body"),
+        (mapping_json.points, b'{"vectors":[%s]}'.replace(b"%s", b'{"id":"","values":0},' * 399_999 + b"{}"), "body"),
+        (mapping_json.deletion, b'{"ids":%s}', "body"),
+        (mapping_json.count_filter, b'{"filter":{"a":{"$in":[%s,%s]}}}', "body"),
+        (mapping_json.deletion, b'{"ids":[%s,%s]}', "body"),
+        (mapping_json.ids, b'{"ids":[%s,%s]}', "body"),
     ],
 )
 def test_what_is_far_too_long_is_refused_before_it_is_read(read: Any, body: bytes, field: str) -> None:
@@ -114,22 +114,22 @@ def test_what_is_far_too_long_is_refused_before_it_is_read(read: Any, body: byte
 
 
 def test_ids_deletions_and_counts_are_read() -> None:
-    assert convert_json.ids(b'{"ids":["a"]}') == ["a"]
-    assert convert_json.deletion(b'{"ids":["a"]}') == (["a"], None)
-    assert convert_json.deletion(b'{"filter":{"a":1}}') == ([], AnyOf(("a",), (1.0,)))
-    assert convert_json.count_filter(b"") is None
-    assert convert_json.count_filter(b"{}") is None
+    assert mapping_json.ids(b'{"ids":["a"]}') == ["a"]
+    assert mapping_json.deletion(b'{"ids":["a"]}') == (["a"], None)
+    assert mapping_json.deletion(b'{"filter":{"a":1}}') == ([], AnyOf(("a",), (1.0,)))
+    assert mapping_json.count_filter(b"") is None
+    assert mapping_json.count_filter(b"{}") is None
     for body in (b'{"ids":"a"}', b'{"ids":[1]}'):
         with pytest.raises(InvalidInput):
-            convert_json.ids(body)
+            mapping_json.ids(body)
 
 
 def test_answers_are_as_clients_read_them() -> None:
-    assert orjson.loads(convert_json.upserted(3)) == {"success": True, "upserted": 3}
-    assert orjson.loads(convert_json.deleted(2)) == {"success": True, "deleted": 2}
-    assert orjson.loads(convert_json.counted(9)) == {"count": 9}
+    assert orjson.loads(mapping_json.upserted(3)) == {"success": True, "upserted": 3}
+    assert orjson.loads(mapping_json.deleted(2)) == {"success": True, "deleted": 2}
+    assert orjson.loads(mapping_json.counted(9)) == {"count": 9}
     found = [Match("a", 0.5, {"n": 1}), Match("b", 0.25, {}, values=vector([1, 0.5]))]
-    assert orjson.loads(convert_json.matches(found)) == {
+    assert orjson.loads(mapping_json.matches(found)) == {
         "result": {
             "matches": [
                 {"id": "a", "score": 0.5, "metadata": {"n": 1}},
@@ -138,7 +138,7 @@ def test_answers_are_as_clients_read_them() -> None:
         }
     }
     points = [Point("a", vector([1, 2]), {"n": 1}, "t"), Point("b", vector([3, 4]))]
-    assert orjson.loads(convert_json.fetched(points)) == {
+    assert orjson.loads(mapping_json.fetched(points)) == {
         "vectors": [
             {"id": "a", "values": [1, 2], "metadata": {"n": 1}, "text": "t"},
             {"id": "b", "values": [3, 4], "metadata": {}},

@@ -20,7 +20,7 @@ from core.errors import InvalidInput, PayloadTooLarge
 from core.fields import too_long
 from core.json_shape import Bounds
 from core.limits import MAX_ANSWER_BYTES
-from services.vector import convert
+from services.vector import mapping
 from services.vector.domain import filters
 from services.vector.domain.filters import MAX_FILTER_BYTES, Filter
 from services.vector.domain.points import (
@@ -120,10 +120,10 @@ def query(body: bytes) -> Query:
     weight = asked.dense_weight if asked.denseWeight is None else asked.denseWeight
     return Query(
         vector=_numbers(asked.vector, "query.vector"),
-        top_k=next((each for each in (asked.topK, asked.top_k) if each is not None), convert.DEFAULT_TOP_K),
+        top_k=next((each for each in (asked.topK, asked.top_k) if each is not None), mapping.DEFAULT_TOP_K),
         filter=_filter(asked.filter, "query.filter"),
         include_values=bool(asked.includeValues or asked.include_values),
-        keywords=convert.keywords(asked.text or "", asked.fusion or "", weight),
+        keywords=mapping.keywords(asked.text or "", asked.fusion or "", weight),
     )
 
 

@@ -10,8 +10,8 @@ from portico.common.v1 import usage_pb2
 from portico.inference.v1 import model_service_pb2 as model_pb
 from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
-from services.inference import convert_routing
-from services.inference.domain.catalogue.drivers import ModelDriver
+from services.inference import mapping_routing
+from services.inference.domain.catalogue.drivers import DRIVERS, ModelDriver
 from services.inference.domain.catalogue.models import (
     EMBEDDING,
     LLM,
@@ -29,11 +29,16 @@ from services.inference.domain.usage.tokens import TokenUsage
 
 
 def provider_message(provider: Provider) -> provider_pb.Provider:
-    return provider_pb.Provider(**provider_fields(provider))
+    message = provider_pb.Provider(**provider_fields(provider))
+    if (driver := DRIVERS.get(provider.driver)) is not None:
+        message.capabilities.categories.extend(driver.categories)
+    return message
 
 
 def driver_message(driver: ModelDriver) -> provider_pb.Driver:
-    return provider_pb.Driver(**driver_fields(driver))
+    message = provider_pb.Driver(**driver_fields(driver))
+    message.capabilities.categories.extend(driver.categories)
+    return message
 
 
 def model_message(model: Model, driver: str) -> model_pb.Model:
@@ -141,8 +146,8 @@ def _settings(message: model_pb.ModelSettings) -> ModelSettings:
         unsupported_params=tuple(message.unsupported_params),
         disable_streaming_with_tools=message.disable_streaming_with_tools,
         timeout=message.timeout_seconds,
-        routing=convert_routing.routing(message.routing) if message.HasField("routing") else None,
-        dynamic=convert_routing.dynamic(message.dynamic) if message.HasField("dynamic") else None,
+        routing=mapping_routing.routing(message.routing) if message.HasField("routing") else None,
+        dynamic=mapping_routing.dynamic(message.dynamic) if message.HasField("dynamic") else None,
     )
 
 
@@ -154,8 +159,8 @@ def _settings_message(settings: ModelSettings) -> model_pb.ModelSettings:
         unsupported_params=settings.unsupported_params,
         disable_streaming_with_tools=settings.disable_streaming_with_tools,
         timeout_seconds=settings.timeout,
-        routing=None if routing is None else convert_routing.routing_message(routing),
-        dynamic=None if dynamic is None else convert_routing.dynamic_message(dynamic),
+        routing=None if routing is None else mapping_routing.routing_message(routing),
+        dynamic=None if dynamic is None else mapping_routing.dynamic_message(dynamic),
     )
 
 
@@ -165,6 +170,7 @@ def _pricing(message: model_pb.ModelPricing) -> Pricing:
         input=message.input_token_per_1m,
         output=message.output_token_per_1m,
         cached=message.cached_token_per_1m if message.HasField("cached_token_per_1m") else None,
+        cache_write=message.cache_write_token_per_1m if message.HasField("cache_write_token_per_1m") else None,
     )
 
 
@@ -174,6 +180,7 @@ def _pricing_message(pricing: Pricing) -> model_pb.ModelPricing:
         input_token_per_1m=pricing.input,
         output_token_per_1m=pricing.output,
         cached_token_per_1m=pricing.cached,
+        cache_write_token_per_1m=pricing.cache_write,
     )
 
 
@@ -200,6 +207,7 @@ def usage_message(usage: TokenUsage) -> usage_pb2.TokenUsage:
         reasoning_tokens=usage.reasoning,
         total_tokens=usage.total,
         estimated=usage.estimated,
+        cache_write_input_tokens=usage.cache_write or None,
     )
 
 
@@ -258,11 +266,12 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
             reasoning_tokens=record["reasoningTokens"],
             total_tokens=record["totalTokens"],
             estimated=record["estimated"],
+            cache_write_input_tokens=record.get("cacheWriteInputTokens") or None,
         ),
         finish_reason=record["finishReason"],
         cost=record["costNanos"] / NANOS,
         currency=record["currency"],
         attempts=record.get("attempts", 0),
         failed_attempts=[usage_service_pb.FailedAttempt(**each) for each in record.get("failedAttempts", ())],
-        decision=convert_routing.decision_message(decision) if (decision := record.get("decision")) else None,
+        decision=mapping_routing.decision_message(decision) if (decision := record.get("decision")) else None,
     )
