@@ -8,7 +8,8 @@ import openai
 import pytest
 
 from tests.support import node
-from tests.support.cluster import PROVIDER, Cluster, Rest, Tenant
+from tests.support.cluster import Cluster, Rest, Tenant
+from tools.seed import PROVIDER
 
 EMAIL = "john@example.com"
 PII = {"pii": {"enabled": True}}

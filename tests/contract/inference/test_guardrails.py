@@ -17,7 +17,7 @@ EMAIL = "john.doe@example.com"
 HIDDEN = "[REDACTED:email]"
 
 
-async def attach(caller: Caller, **keys: str) -> None:
+async def attach(caller: Caller, **keys: Any) -> None:
     request = model_service_pb2.UpdateModelRequest(id="m", **keys)
     await caller.harness.models.UpdateModel(request, metadata=caller.metadata)
 

@@ -14,7 +14,6 @@ SCORES: Final = {LOW: 0.3, MEDIUM: 0.6, HIGH: 0.9}
 """Moderation scores of judges that give none of their own."""
 
 PII, WORDS, MODERATION, SHIELD, CUSTOM = "pii", "word_filter", "moderation", "prompt_shield", "custom"
-TYPES: Final = (PII, WORDS, MODERATION, SHIELD, CUSTOM)
 
 
 class Match(NamedTuple):

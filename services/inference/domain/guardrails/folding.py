@@ -1,6 +1,6 @@
 """Views of a text in which the same thing is always spelled the same way, with the way back to the original.
 
-Every character is mapped by itself, so that a text can be folded piece by piece.
+Every character is mapped by itself, so that a text can be folded in parts.
 """
 
 import re
@@ -119,15 +119,6 @@ def unescaped(json: str) -> View:
 
 def _meaning(escape: str) -> str:
     return chr(int(escape[2:], 16)) if escape[1] == "u" else _ESCAPED.get(escape[1], escape[1])
-
-
-def through(outer: View, inner: View) -> View:
-    """The view `inner`, which is one of `outer`'s text, as one of the original."""
-    if outer.starts is None:
-        return inner
-    if inner.starts is None:
-        return View(inner.text, outer.starts)
-    return View(inner.text, [outer.starts[at] for at in inner.starts])
 
 
 def without(view: View, spans: Iterable[tuple[int, int]]) -> View:

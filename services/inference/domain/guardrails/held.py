@@ -37,7 +37,7 @@ def tokens(text: str) -> int:
 
 
 def _spelt_open(tail: str) -> int:
-    """How many characters the beginning of an address has that is spelt "name at company dot com"; 0: there is none."""
+    """How many characters the beginning of an address has that is spelt "name at example dot com"; 0: there is none."""
     words = tail.split()
     plain = [word.strip(_BRACKETS).lower() for word in words[-_SPELT_WORDS:]]
     for number, word in enumerate(plain):

@@ -11,7 +11,7 @@ from services.inference.domain.guardrails.folding import OPEN_ESCAPE, View, unes
 PIECE: Final = 8192
 """Characters that are searched at a time, so that no search keeps other work waiting for long."""
 _CONTEXT = 64
-"""Characters before a piece that are searched with it: what stands before a match can tell what it is."""
+"""Characters of the text before, that are searched with what comes: what stands before a match can tell what it is."""
 _BELONGS = re.compile(r"[^\s\"'<>\\]*")
 _QUOTE_OR_ESCAPE = re.compile(r'\\.|"', re.DOTALL)
 
@@ -58,7 +58,7 @@ class HoldBack:
         return bool(self._buffer)
 
     def push(self, piece: str) -> str:
-        """Take a piece; returns what is settled, with replacements."""
+        """Take a delta of the text; returns what is settled, with replacements."""
         if len(piece) > PIECE:
             return "".join(self.push(piece[at : at + PIECE]) for at in range(0, len(piece), PIECE))
         if self.blocked:

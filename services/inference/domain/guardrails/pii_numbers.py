@@ -89,9 +89,9 @@ def national_ids(scan: Scan) -> Iterator[Span]:
     """Identity numbers whose form or check digits tell them from other numbers."""
     text = scan.text
     for start, end in scan.groups:
-        for pattern, lengths, befores, valid in _FORMATTED:
+        for pattern, lengths, offsets, valid in _FORMATTED:
             if end - start in lengths:
-                for before in befores:
+                for before in offsets:
                     match = pattern.match(text, start - before) if start >= before else None
                     if match and (scan.unchecked() or valid(match.group())):
                         yield match.span()

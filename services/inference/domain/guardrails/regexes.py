@@ -19,7 +19,7 @@ MAX_PATTERN: Final = 500
 _MAX_MEMORY: Final = 1 << 20
 """Bytes of one compiled pattern and of its automaton."""
 _MAX_MATCHES: Final = 10_000
-"""Of one pattern in one piece of a text."""
+"""Of one pattern in one search."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
