@@ -47,7 +47,7 @@ CheckOpen = Callable[[Project, str, str], Awaitable[object]]
 
 
 class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """How requests are shaped. `timeout` is in seconds, 0: the default."""
+    """Settings that shape requests. `timeout` is in seconds, 0: the default."""
 
     request_defaults: Mapping[str, Any] = {}
     extra_body: Mapping[str, Any] = {}
@@ -156,7 +156,7 @@ class ModelPage:
     models: Sequence[Model]
     providers: Mapping[str, Provider]
     drivers: Container[str]
-    """Those that the installation offers."""
+    """Drivers that the installation offers."""
     next_token: str = ""
 
     def usable(self, model: Model) -> bool:
@@ -275,7 +275,7 @@ class Models:
         self.changes.publish(project)
 
     async def count_on(self, project: Project, provider: Provider) -> int:
-        """How many models have calls go to the provider."""
+        """Count the models whose calls go to the provider."""
         used = 0
         async for model in self._table.scan(project):
             used += provider.key in provider_keys(model)

@@ -1,6 +1,6 @@
 """Views of a text in which the same thing is always spelled the same way, with the way back to the original.
 
-Every character is mapped by itself, so that a text can be folded piece by piece.
+Every character is mapped by itself, so that a text can be folded in parts.
 """
 
 import re
@@ -28,7 +28,7 @@ class View(NamedTuple):
 
 
 class _Folds(dict[int, str]):
-    """What each character becomes, found out when it is first met: at most 1.1 million entries, one per character."""
+    """Folded form of each character, found out when first met: at most 1.1 million entries, one per character."""
 
     def __missing__(self, code: int) -> str:
         folded = self[code] = self.fold(chr(code))

@@ -180,7 +180,7 @@ _NEAR = 120
 
 
 def addresses(scan: Scan) -> Iterator[Span]:
-    """Street and house number, as English, German, Turkish, French, Spanish, Italian and Portuguese write them."""
+    """Street and number, as English, German, Turkish, French, Spanish, Italian and Portuguese write them."""
     text = scan.text
     if not scan.runs:
         return

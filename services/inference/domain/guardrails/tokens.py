@@ -55,11 +55,11 @@ class Restorer:
 
     @property
     def holds(self) -> bool:
-        """Whether something is held back."""
+        """True if something is held back."""
         return bool(self._buffer)
 
     def push(self, piece: str) -> str:
-        """Take a piece; returns all of the text but what may be the beginning of a token."""
+        """Take a delta of the text; returns all of the text but what may be the beginning of a token."""
         text = self._buffer + piece
         if "[" not in text:
             self._buffer = ""
