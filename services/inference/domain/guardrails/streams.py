@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from operator import is_
 from typing import Any, Protocol
 
-from services.inference.domain.codecs.anthropic.answers import NATIVE
 from services.inference.domain.pipeline.answer import Chunk
 
 _TEXT_FIELDS = ("reasoning_content", "reasoning", "content", "refusal")
@@ -87,7 +86,6 @@ class StreamedTexts:
         """The choice with what its texts give out; None where nothing is left of it."""
         delta = choice["delta"]
         changed = dict(delta)
-        changed.pop(NATIVE, None)  # the provider's own event has the text as it came
         emptied = False
         for name in _TEXT_FIELDS:
             piece = delta.get(name)
