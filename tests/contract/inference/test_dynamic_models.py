@@ -69,7 +69,6 @@ def said(answer: dict[str, Any]) -> str:
         (rule("keyword", "eq", "hi"), {}, True),
         (rule("keyword", "matches", "^h[i]$"), {}, True),
         (rule("keyword", "matches", r"\d{3}"), {}, False),
-        (rule("keyword", "matches", "x|."), {"messages": [{"role": "user", "content": "\ud800"}]}, True),
         (rule("estimatedCostUsd", "gt", 0), {}, False),
     ],
 )
