@@ -73,6 +73,7 @@ lock: $(STAMP) ## Compile requirements.lock from pyproject.toml
 
 bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/performance.md
 	$(BIN)/python -m tests.load.bench --out docs/performance.md
+	$(BIN)/python -m tests.load.bench_guardrails
 	$(BIN)/python -m tests.load.formats
 
 bench-vector: $(STAMP) ## Measure vectors: writes, queries, recall, stalls; writes docs/performance.md

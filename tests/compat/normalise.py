@@ -7,10 +7,28 @@ from email.utils import parsedate_to_datetime
 
 from tests.compat.json_text import Path, rewrite
 
-UNORDERED = {"servicePermissions", "metadata", "settings", "group", "deployments"}
+UNORDERED = {
+    "servicePermissions",
+    "metadata",
+    "settings",
+    "group",
+    "deployments",
+    "policy",
+    "categories",
+    "category_scores",
+    "findingsByCategory",
+}
 """Members that are protobuf maps or Structs, whose order is not defined."""
 MILLISECONDS = {"latencyMs", "meanLatencyMs", "firstByteMs"}
-OPAQUE = {"x": "x", "y": "y", "kid": "kid", "tokenPrefix": "prefix", "nextPageToken": "page", "nextCursor": "page"}
+OPAQUE = {
+    "x": "x",
+    "y": "y",
+    "kid": "kid",
+    "tokenPrefix": "prefix",
+    "nextPageToken": "page",
+    "nextCursor": "page",
+    "sealed": "vault",
+}
 """Members whose whole value is random, with the name for it: key coordinates, token suffixes, page tokens."""
 ERROR_TEXTS = {"markdownError"}
 """Error texts outside of an `error` object; only their presence is compared."""

@@ -20,7 +20,7 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""Of a field that can stand in a header: a request may have fields of any name."""
+"""Name of a field that can stand in a header: a request may have fields of any name."""
 _MOST_NAMED = 64
 ROUTE = "x-portico-route"
 

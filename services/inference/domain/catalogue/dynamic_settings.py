@@ -1,4 +1,4 @@
-"""How a dynamic model chooses the model that answers: settings, and their checks."""
+"""Settings by which a dynamic model chooses the model that answers, and their checks."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How requests are shaped for a model, what it can do, and the checks of both."""
+"""Settings that shape requests for a model, its capabilities, and the checks of both."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _NEEDED = frozenset({"model", "messages", "input", "stream"})
 
 
 class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """How requests are shaped. `timeout` is in seconds, 0: the default."""
+    """Settings that shape requests. `timeout` is in seconds, 0: the default."""
 
     request_defaults: Mapping[str, Any] = {}
     extra_body: Mapping[str, Any] = {}

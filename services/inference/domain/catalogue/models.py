@@ -115,7 +115,7 @@ class ModelPage:
     models: Sequence[Model]
     providers: Mapping[str, Provider]
     drivers: Container[str]
-    """Those that the installation offers."""
+    """Drivers that the installation offers."""
     next_token: str = ""
 
     def usable(self, model: Model) -> bool:
@@ -234,7 +234,7 @@ class Models:
         self.changes.publish(project)
 
     async def count_on(self, project: Project, provider: Provider) -> int:
-        """How many models have calls go to the provider."""
+        """Count the models whose calls go to the provider."""
         used = 0
         async for model in self._table.scan(project):
             used += provider.key in provider_keys(model)

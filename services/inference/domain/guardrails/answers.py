@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from core.tenancy import Project
-from services.inference.domain.codecs.anthropic.answers import NATIVE
 from services.inference.domain.guardrails.blocked import blocked, note
 from services.inference.domain.guardrails.conversation import texts_of_answer, with_texts
 from services.inference.domain.guardrails.findings import Finding
@@ -98,7 +97,6 @@ class GuardedWhole(HeldAnswer):
         return [changed for chunk in chunks if (changed := await self._changed(chunk)) is not None]
 
     async def _changed(self, chunk: Chunk) -> Chunk | None:
-        chunk = {name: value for name, value in chunk.items() if name != NATIVE}  # it has the texts as they came
         texts = texts_of_answer(chunk)
         outcome = await self._guard.evaluate(
             self._judge, self._project, [each.text for each in texts], [each.json for each in texts]

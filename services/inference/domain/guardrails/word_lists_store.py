@@ -22,7 +22,7 @@ from services.inference.domain.guardrails.words import MAX_WORD, MAX_WORDS
 from services.inference.domain.tables import GUARDRAILS, WORD_LISTS
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of all words of one list."""
+"""Most bytes of all words of one list."""
 
 
 class WordLists:

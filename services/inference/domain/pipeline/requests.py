@@ -12,8 +12,8 @@ from core.offload import offload_request
 from services.inference.domain.pipeline.exchange import Body
 
 LARGE_BODY_BYTES = 256 * 1024
-"""Of a body that is read in the worker thread, and only if it holds no more values than json_shape.DEFAULT allows. To
-read a smaller one takes a few milliseconds at worst."""
+"""Size above which a body is read in the worker thread, and only if it holds no more values than json_shape.DEFAULT
+allows. To read a smaller one takes a few milliseconds at worst."""
 MAX_MESSAGES = 10_000
 MAX_PARTS = 10_000
 """Content parts of all messages of a chat together."""
@@ -113,7 +113,7 @@ def check_embedding(body: Body) -> None:
 
 
 def wants_usage(body: Body) -> bool:
-    """Whether a streamed chat is to end with its usage."""
+    """Return whether a streamed chat is to end with its usage."""
     options = body.get("stream_options")
     return bool(options and options.get("include_usage"))
 

@@ -37,7 +37,7 @@ class Routing:
         return Router(self._sender, targets, routing.policy, copies)
 
     def count(self, project: Project, model: Model, targets: Sequence[Target], routes: Routes) -> Count:
-        """What counts the tokens of a chat: the first target, or a dynamic model's default."""
+        """The counter of the tokens of a chat: the first target, or a dynamic model's default."""
         dynamic = model.settings.dynamic
         if dynamic is not None:
             return partial(count_by_default, project=project, dynamic=dynamic, routes=routes)

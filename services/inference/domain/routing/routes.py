@@ -56,7 +56,7 @@ class Route:
     model_key: str
     category: str
     targets: Sequence[Target]
-    """Those of active providers. None for a dynamic model."""
+    """Targets of active providers. None for a dynamic model."""
     usable: bool
     """False where every provider is disabled."""
     answer: Next
@@ -184,7 +184,7 @@ class Routes:
                 return self._route(project, model, providers, now)
 
     async def _providers_of(self, project: Project, model: Model) -> dict[str, Provider]:
-        """By key; those that do not exist any more are left out."""
+        """The model's providers by key; those that do not exist any more are left out."""
         found: dict[str, Provider] = {}
         for key in provider_keys(model):
             with suppress(NotFound):

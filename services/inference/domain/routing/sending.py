@@ -1,4 +1,4 @@
-"""Sending of requests to providers, with retries and a circuit breaker; refusals become Portico's errors."""
+"""Send requests to providers, with retries and a circuit breaker; refusals become Portico's errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -11,7 +11,7 @@ from services.inference.domain.guardrails.regexes import compile_pattern
 from services.inference.domain.usage import tokens
 
 MAX_KEYWORD_CHARACTERS = 100_000
-"""Of the last user message, that keywords are looked for in."""
+"""Characters of the last user message that keywords are looked for in."""
 _IMAGES = frozenset({"image_url", "input_image", "image"})
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,

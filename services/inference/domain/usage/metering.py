@@ -74,7 +74,7 @@ def _document(call: ModelCall) -> Document:
 
 
 def _attempts(call: ModelCall) -> Document:
-    """What a record has beside, of a call that was not simply answered by the only target at the first attempt."""
+    """Further fields of the record of a call that was not simply answered by the only target at the first attempt."""
     decision = call.decision
     return {
         "attempts": call.attempts,
