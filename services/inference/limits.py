@@ -3,7 +3,9 @@
 from core import json_shape
 from core.limits import Limit
 from core.storage.checks import MAX_TOTALS
+from services.inference.domain.catalogue.dynamic_settings import MAX_CONDITIONS, MAX_LABELS, MAX_RULES
 from services.inference.domain.catalogue.model_settings import MAX_PARAMS
+from services.inference.domain.catalogue.routing_settings import MAX_TARGETS
 from services.inference.domain.echo import answers as echo
 from services.inference.domain.guardrails import (
     evaluations,
@@ -33,6 +35,10 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("stop", requests.MAX_STOPS, "texts", "chat"),
         Limit("input", requests.MAX_INPUTS, "inputs", "embedding call"),
         Limit("settings.unsupportedParams", MAX_PARAMS, "names", "model"),
+        Limit("settings.routing.targets", MAX_TARGETS, "targets", "model"),
+        Limit("settings.dynamic.rules", MAX_RULES, "rules", "dynamic model"),
+        Limit("settings.dynamic.rules.conditions", MAX_CONDITIONS, "conditions", "rule of a dynamic model"),
+        Limit("settings.dynamic.decider.labels", MAX_LABELS, "labels", "dynamic model"),
         Limit("Providers beside models (includeProviders)", MAX_INCLUDED_BYTES, "bytes", "page"),
         Limit("policy", store.MAX_POLICY_BYTES, "bytes of JSON", "guardrail"),
         Limit("policy.wordFilter.words", store.MAX_INLINE_WORDS, "words", "guardrail"),

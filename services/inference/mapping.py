@@ -264,6 +264,11 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
         cost=record["costNanos"] / NANOS,
         currency=record["currency"],
         attempts=record.get("attempts", 1),
-        failed_attempts=[usage_service_pb.FailedAttempt(**each) for each in record.get("failedAttempts", ())],
+        failed_attempts=[
+            usage_service_pb.FailedAttempt(
+                provider_key=each["providerKey"], model_id=each["modelId"], reason=each["reason"]
+            )
+            for each in record.get("failedAttempts", ())
+        ],
         decision=mapping_routing.decision_message(decision) if (decision := record.get("decision")) else None,
     )

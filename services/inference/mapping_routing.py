@@ -104,11 +104,11 @@ def decision_message(decision: Mapping[str, Any]) -> usage_pb.RouteDecision:
         reason=decision["reason"],
         dynamic=[
             usage_pb.DynamicDecision(
-                router_key=each["router_key"],
+                router_key=each["routerKey"],
                 decision=each["decision"],
-                chosen_model_key=each["chosen_key"],
+                chosen_model_key=each["chosenModelKey"],
                 label=each["label"],
-                decider_latency_ms=each["decider_ms"],
+                decider_latency_ms=each["deciderLatencyMs"],
             )
             for each in decision["dynamic"]
         ],

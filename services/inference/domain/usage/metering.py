@@ -1,7 +1,6 @@
 """Usage records: the tokens and cost of each model call."""
 
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -10,7 +9,7 @@ from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
 from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.tables import USAGE
-from services.inference.domain.usage.calls import ModelCall
+from services.inference.domain.usage.calls import Decision, ModelCall
 from services.inference.domain.usage.tokens import TokenUsage
 
 FLUSH_SECONDS = 0.5
@@ -79,9 +78,26 @@ def _attempts(call: ModelCall) -> Document:
     decision = call.decision
     return {
         "attempts": call.attempts,
-        "failedAttempts": [failure._asdict() for failure in call.failures],
-        "decision": None if decision is None else asdict(decision),
+        "failedAttempts": [
+            {"providerKey": each.provider_key, "modelId": each.model_id, "reason": each.reason}
+            for each in call.failures
+        ],
+        "decision": None if decision is None else _decision(decision),
     }
+
+
+def _decision(decision: Decision) -> Document:
+    choices = [
+        {
+            "routerKey": each.router_key,
+            "decision": each.decision,
+            "chosenModelKey": each.chosen_key,
+            "label": each.label,
+            "deciderLatencyMs": each.decider_ms,
+        }
+        for each in decision.dynamic
+    ]
+    return {"policy": decision.policy, "reason": decision.reason, "dynamic": choices}
 
 
 @lru_cache(maxsize=16)
