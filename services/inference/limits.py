@@ -3,7 +3,7 @@
 from core import json_shape
 from core.limits import Limit
 from core.storage.checks import MAX_TOTALS
-from services.inference.domain.catalogue.models import MAX_PARAMS
+from services.inference.domain.catalogue.model_settings import MAX_PARAMS
 from services.inference.domain.echo import answers as echo
 from services.inference.domain.guardrails import (
     evaluations,

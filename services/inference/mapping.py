@@ -12,17 +12,9 @@ from portico.inference.v1 import provider_service_pb2 as provider_pb
 from portico.inference.v1 import usage_service_pb2 as usage_service_pb
 from services.inference import mapping_routing
 from services.inference.domain.catalogue.drivers import DRIVERS, ModelDriver
-from services.inference.domain.catalogue.models import (
-    EMBEDDING,
-    LLM,
-    MAX_PARAMS,
-    Model,
-    ModelCapabilities,
-    ModelChanges,
-    ModelSettings,
-    NewModel,
-    Pricing,
-)
+from services.inference.domain.catalogue.model_settings import MAX_PARAMS, ModelCapabilities, ModelSettings
+from services.inference.domain.catalogue.models import EMBEDDING, LLM, Model, ModelChanges, NewModel
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.metering import NANOS
 from services.inference.domain.usage.reports import Row, UsageFilter
 from services.inference.domain.usage.tokens import TokenUsage
@@ -271,7 +263,7 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
         finish_reason=record["finishReason"],
         cost=record["costNanos"] / NANOS,
         currency=record["currency"],
-        attempts=record.get("attempts", 0),
+        attempts=record.get("attempts", 1),
         failed_attempts=[usage_service_pb.FailedAttempt(**each) for each in record.get("failedAttempts", ())],
         decision=mapping_routing.decision_message(decision) if (decision := record.get("decision")) else None,
     )

@@ -24,7 +24,7 @@ from tests.support.exchanges import exchange, target
 CHUNKS = 20_000
 ROUNDS = 7
 MOST = 3.0
-"""What a translated chunk may cost, in chunks that are passed on."""
+"""The highest cost of a translated chunk, in chunks that are passed on."""
 _LIMIT = 2**20
 _DELTA = b"event: content_block_delta\ndata: %b\n\n"
 

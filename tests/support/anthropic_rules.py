@@ -33,7 +33,7 @@ _LEAST_BUDGET = 1024
 
 
 class _Wrong(Exception):
-    """What the API says."""
+    """A refusal, with the API's message."""
 
 
 def problem_of(request: Request, body: Mapping[str, Any], key: str) -> tuple[int, str] | None:

@@ -10,10 +10,10 @@ from core.json_bodies import UNREADABLE as UNREADABLE
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LEAST_LOGPROB = -9999.0
-"""What OpenAI says for a token that is next to impossible."""
+"""Log probability that OpenAI gives for a token that is next to impossible."""
 _NUMBERS: dict[str, float | None] = {"-Infinity": _LEAST_LOGPROB, "Infinity": None, "NaN": None}
 _ODDITIES = (b"Infinity", b"NaN", b"\\ud", b"\\uD")
-"""What Python's own parser takes and the strict one does not: numbers that JSON lacks, and halves of characters."""
+"""Texts that Python's own parser takes but not the strict one: numbers that JSON lacks, and halves of characters."""
 
 decode = msgspec.json.Decoder().decode
 """Strict. Raises one of UNREADABLE."""

@@ -10,7 +10,7 @@ from core.errors import PorticoError
 from core.rpc.call import CallContext
 from core.rpc.headers import EVENT_STREAM
 from services.inference.domain.frontends.frontend import EventWriter, Frontend
-from services.inference.domain.pipeline.answer import Answer, Chunk, read_whole
+from services.inference.domain.pipeline.answer import Answer, Chunk, WholeAnswer, read_whole
 from services.inference.domain.pipeline.exchange import Body, Exchange
 from services.inference.domain.pipeline.native import NativeRequest
 from services.inference.domain.pipeline.pipeline import Pipeline
@@ -20,7 +20,7 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 DROPPED = "x-portico-dropped-params"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""Of a field that can stand in a header: a request may have fields of any name."""
+"""Name of a field that can stand in a header: a request may have fields of any name."""
 _MOST_NAMED = 64
 ROUTE = "x-portico-route"
 
@@ -50,7 +50,7 @@ class HttpChat:
         exchange, answer = await self._pipeline.chat(body)
         del body
         if not exchange.stream:
-            completion = await read_whole(answer)
+            completion = answer.take()[0] if type(answer) is WholeAnswer else await read_whole(answer)
             add_headers(exchange, answer, context)
             yield HttpBody(content_type=JSON, data=frontend.whole(exchange, completion, answer))
             return

@@ -19,7 +19,7 @@ from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.mapping import provider_message
 
 MAX_INCLUDED_BYTES = 8 * 1024 * 1024
-"""Of the providers that stand beside a page of models."""
+"""Most bytes of the providers that stand beside a page of models."""
 _SEE_PROVIDERS = "models:read"
 
 

@@ -32,7 +32,7 @@ _CALLS = (("call_1", {"city": "Rome"}), ("call_2", {"city": "Oslo"}))
 
 @dataclass(frozen=True)
 class Read:
-    """What a caller read."""
+    """The answer as a caller read it."""
 
     text: str = ""
     thought: str = ""
@@ -47,7 +47,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a provider says, in no format."""
+    """The answer of a provider, in no format."""
 
     text: str = "Hello there!"
     thought: str = ""

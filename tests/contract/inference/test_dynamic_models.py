@@ -67,6 +67,8 @@ def said(answer: dict[str, Any]) -> str:
         (rule("keyword", "contains", "bye, HI"), {}, True),
         (rule("keyword", "contains", "bye"), {}, False),
         (rule("keyword", "eq", "hi"), {}, True),
+        (rule("keyword", "matches", "^h[i]$"), {}, True),
+        (rule("keyword", "matches", r"\d{3}"), {}, False),
         (rule("estimatedCostUsd", "gt", 0), {}, False),
     ],
 )
@@ -186,6 +188,7 @@ async def test_dynamic_models_may_choose_dynamic_ones_three_deep(caller: Caller)
         ({"strategy": "model-based"}, "settings.dynamic.decider"),
         ({"rules": [rule("weather", "eq", 1)]}, "settings.dynamic.rules[0].conditions[0].signal"),
         ({"rules": [rule("hasTools", "gt", 1)]}, "settings.dynamic.rules[0].conditions[0].operator"),
+        ({"rules": [rule("keyword", "matches", "(?=x)")]}, "settings.dynamic.rules[0].conditions[0].value"),
         ({"rules": [rule("messageCount", "gt", "x")]}, "settings.dynamic.rules[0].conditions[0].value"),
         ({"rules": [{**rule("messageCount", "gt", 1), "conditions": []}]}, "settings.dynamic.rules[0].conditions"),
         (

@@ -26,7 +26,7 @@ FAILURES: Mapping[str, tuple[str, str]] = {
     "error later": ("in the stream", "an error in the stream's own form"),
     "cut off": ("in the stream", "an error in the stream's own form"),
 }
-"""What callers get where the provider fails, as gRPC's status, and in words."""
+"""Outcomes for callers where the provider fails: gRPC's status, and in words."""
 PAGE = Path(__file__).parents[3] / "docs" / "formats.md"
 
 _OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}

@@ -12,7 +12,8 @@ from core.storage.ports import Document
 from core.storage.sqlite import SqliteStore
 from core.tenancy import AllProjects, Project, Tenant
 from services.inference.domain.catalogue.migrations import MIGRATIONS
-from services.inference.domain.catalogue.models import ModelCapabilities, Models, ModelSettings
+from services.inference.domain.catalogue.model_settings import ModelCapabilities, ModelSettings
+from services.inference.domain.catalogue.models import Models
 from services.inference.domain.tables import MODELS
 from tests.support.migration_process import CHANGED
 from tests.support.stores import schema_of

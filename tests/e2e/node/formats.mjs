@@ -50,7 +50,7 @@ async function vercel(provider) {
   const whole = await ai.generateText({ model: provider, prompt: "Weather in Rome?", tools, stopWhen });
   const stream = ai.streamText({ model: provider, prompt: "Weather in Rome?", tools, stopWhen });
   let streamed = "";
-  for await (const piece of stream.textStream) streamed += piece;
+  for await (const text of stream.textStream) streamed += text;
   return { text: whole.text, steps: whole.steps.length, streamed, reasoning: whole.steps[0].reasoningText };
 }
 

@@ -1,1 +1,1 @@
-"""What a project can call: providers, models and their prices."""
+"""Catalogue of what a project can call: providers, models and their prices."""

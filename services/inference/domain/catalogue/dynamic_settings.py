@@ -1,4 +1,4 @@
-"""How a dynamic model chooses the model that answers: settings, and their checks."""
+"""Settings by which a dynamic model chooses the model that answers, and their checks."""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ import msgspec
 
 from core import fields
 from core.errors import InvalidInput
+from services.inference.domain.guardrails.regexes import compile_pattern
 
 RULE_BASED, MODEL_BASED = "rule-based", "model-based"
 STRATEGIES = (RULE_BASED, MODEL_BASED)
@@ -14,10 +15,11 @@ ALL, ANY = "all", "any"
 NUMBERS = ("inputTokensEst", "messageCount", "lastUserLength", "estimatedCostUsd")
 FLAGS = ("hasTools", "hasResponseFormat", "hasImages")
 KEYWORD = "keyword"
+MATCHES = "matches"
 OPERATORS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NUMBERS, ("gt", "gte", "lt", "lte", "eq", "neq")),
     **dict.fromkeys(FLAGS, ("isTrue", "isFalse")),
-    KEYWORD: ("contains", "eq", "neq"),
+    KEYWORD: ("contains", MATCHES, "eq", "neq"),
 }
 """The operators of each signal."""
 MAX_RULES = 50
@@ -125,6 +127,8 @@ def _check_condition(path: str, condition: Condition) -> None:
         raise InvalidInput(f"{path}.value must be a number.", field=f"{path}.value")
     if signal == KEYWORD and not (isinstance(value, str) and 0 < len(value) <= _MAX_VALUE):
         raise InvalidInput(f"{path}.value must be a text of 1 to {_MAX_VALUE} characters.", field=f"{path}.value")
+    if condition.operator == MATCHES and isinstance(value, str):
+        compile_pattern(f"{path}.value", value)
 
 
 def _check_label(path: str, label: str) -> None:

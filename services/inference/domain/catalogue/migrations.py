@@ -7,7 +7,7 @@ from core.storage.migrations import Migration, Migrations
 from core.storage.ports import DocumentStore
 from core.storage.scan import scan
 from core.tenancy import AllProjects, Main, Project, Tenant
-from services.inference.domain.catalogue.models import ModelCapabilities, ModelSettings
+from services.inference.domain.catalogue.model_settings import ModelCapabilities, ModelSettings
 from services.inference.domain.tables import MODELS
 
 _NESTED: Mapping[str, type[ModelSettings | ModelCapabilities]] = {

@@ -1,6 +1,5 @@
 """The models of a project: public keys, and the provider's model behind each."""
 
-import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
@@ -20,66 +19,26 @@ from core.storage.ports import Cond, DocumentStore, Op
 from core.storage.references import referring
 from core.storage.table import Record, Table
 from core.tenancy import Project
-from services.inference.domain.catalogue import dynamic_settings, routing_settings
-from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
+from services.inference.domain.catalogue import prices
+from services.inference.domain.catalogue.model_settings import (
+    ModelCapabilities,
+    ModelSettings,
+    checked_capabilities,
+    checked_settings,
+)
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.catalogue.providers import ModelProviders
-from services.inference.domain.catalogue.routing_settings import RoutingSettings, TargetSettings
+from services.inference.domain.catalogue.routing_settings import TargetSettings
 from services.inference.domain.tables import MODELS
 
 LLM, EMBEDDING = "llm", "embedding"
 CATEGORIES = (LLM, EMBEDDING, "rerank", "stt", "tts", "ocr")
 USABLE = (LLM, EMBEDDING)
-DEFAULT_TIMEOUT = 300.0
-_MAX_TIMEOUT = 3600.0
-_MAX_PRICE = 1_000_000.0
-MAX_PARAMS = 64
-"""Names in a model's `unsupportedParams`."""
 _KEY = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
-_PARAM = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
-_OURS = frozenset({"model", "messages", "input", "stream", "stream_options"})
-"""Fields that a model's settings must not set: Portico and the caller decide them."""
-_NEEDED = frozenset({"model", "messages", "input", "stream"})
 _ATTEMPTS = 20
 
 CheckOpen = Callable[[Project, str, str], Awaitable[object]]
 """Checks that a model may refer to the record of a key, which the named field gives. Raises NotFound."""
-
-
-class ModelSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """How requests are shaped. `timeout` is in seconds, 0: the default."""
-
-    request_defaults: Mapping[str, Any] = {}
-    extra_body: Mapping[str, Any] = {}
-    unsupported_params: tuple[str, ...] = ()
-    disable_streaming_with_tools: bool = False
-    timeout: float = 0.0
-    routing: RoutingSettings | None = None
-    """None: the model's own provider serves all calls."""
-    dynamic: DynamicSettings | None = None
-    """Not None: the model has no provider of its own, and chooses another model for each call."""
-
-
-class Pricing(msgspec.Struct, frozen=True):
-    """Per million tokens, in `currency`. `cached`, of input that the provider's cache had, and `cache_write`, of input
-    that it took, are None where it costs what input costs."""
-
-    currency: str = "USD"
-    input: float = 0.0
-    output: float = 0.0
-    cached: float | None = None
-    cache_write: float | None = None
-
-
-class ModelCapabilities(msgspec.Struct, frozen=True, rename="camel"):
-    """For clients that choose; nothing is refused because of them."""
-
-    context_length: int = 0
-    max_output_tokens: int = 0
-    supports_image_input: bool = False
-    supports_reasoning: bool = False
-    supports_structured_outputs: bool = False
-    supports_tool_calls: bool = False
 
 
 class Model(Record, frozen=True):
@@ -156,7 +115,7 @@ class ModelPage:
     models: Sequence[Model]
     providers: Mapping[str, Provider]
     drivers: Container[str]
-    """Those that the installation offers."""
+    """Drivers that the installation offers."""
     next_token: str = ""
 
     def usable(self, model: Model) -> bool:
@@ -186,7 +145,7 @@ class Models:
         name = fields.text("name", new.name, at_least=1, at_most=200)
         if new.key and not is_key(new.key):
             raise InvalidInput("key must be 1 to 128 letters, digits and . _ : / -.", field="key")
-        settings = _checked_settings(new.settings)
+        settings = checked_settings(new.settings)
         dynamic = settings.dynamic is not None
         provider = None if dynamic else await self._open_provider(project, new.provider_key)
         await self._check_named(project, settings, new.key)
@@ -200,8 +159,8 @@ class Models:
             model_id=fields.text("modelId", new.model_id, at_least=0 if dynamic else 1, at_most=256),
             description=fields.text("description", new.description, at_most=2000),
             settings=settings,
-            pricing=_checked_pricing(new.pricing),
-            capabilities=_checked_capabilities(new.capabilities),
+            pricing=prices.checked(new.pricing),
+            capabilities=checked_capabilities(new.capabilities),
             metadata=fields.small_json("metadata", new.metadata),
             created_at=now,
             updated_at=now,
@@ -275,7 +234,7 @@ class Models:
         self.changes.publish(project)
 
     async def count_on(self, project: Project, provider: Provider) -> int:
-        """How many models have calls go to the provider."""
+        """Count the models whose calls go to the provider."""
         used = 0
         async for model in self._table.scan(project):
             used += provider.key in provider_keys(model)
@@ -335,11 +294,11 @@ class Models:
         if changes.description is not None:
             fresh["description"] = fields.text("description", changes.description, at_most=2000)
         if changes.settings is not None:
-            fresh["settings"] = _checked_settings(changes.settings)
+            fresh["settings"] = checked_settings(changes.settings)
         if changes.pricing is not None:
-            fresh["pricing"] = _checked_pricing(changes.pricing)
+            fresh["pricing"] = prices.checked(changes.pricing)
         if changes.capabilities is not None:
-            fresh["capabilities"] = _checked_capabilities(changes.capabilities)
+            fresh["capabilities"] = checked_capabilities(changes.capabilities)
         if changes.metadata is not None:
             fresh["metadata"] = fields.small_json("metadata", changes.metadata)
         if changes.provider_key is not None:
@@ -384,54 +343,3 @@ def _check_kind(old: Model, changes: ModelChanges) -> None:
 
 def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
-
-
-def _checked_settings(settings: ModelSettings) -> ModelSettings:
-    defaults = fields.small_json("settings.requestDefaults", settings.request_defaults)
-    extra = fields.small_json("settings.extraBody", settings.extra_body)
-    for path, values in (("settings.requestDefaults", defaults), ("settings.extraBody", extra)):
-        if taken := sorted(_OURS & values.keys()):
-            raise InvalidInput(f"{path} must not set {', '.join(taken)}.", field=path)
-    names = list(dict.fromkeys(settings.unsupported_params))
-    path = "settings.unsupportedParams"
-    if len(names) > MAX_PARAMS or not all(_PARAM.fullmatch(name) for name in names):
-        raise InvalidInput(
-            f"{path} must be at most {MAX_PARAMS} names of 1 to 64 letters, digits and _ . -.", field=path
-        )
-    if needed := sorted(_NEEDED.intersection(names)):
-        raise InvalidInput(f"{path} must not name {', '.join(needed)}: no request works without.", field=path)
-    if settings.timeout and not 1.0 <= settings.timeout <= _MAX_TIMEOUT:
-        path = "settings.timeoutSeconds"
-        raise InvalidInput(f"{path} must be 1 to {_MAX_TIMEOUT:.0f}, or 0 for the default.", field=path)
-    if settings.routing is not None:
-        routing_settings.checked(settings.routing)
-    if settings.dynamic is not None:
-        dynamic_settings.checked(settings.dynamic)
-        if settings.routing is not None:
-            raise InvalidInput("settings.routing is not for dynamic models.", field="settings.routing")
-    return msgspec.structs.replace(
-        settings, request_defaults=defaults, extra_body=extra, unsupported_params=tuple(names)
-    )
-
-
-def _checked_pricing(pricing: Pricing) -> Pricing:
-    prices = {
-        "inputTokenPer1M": pricing.input,
-        "outputTokenPer1M": pricing.output,
-        "cachedTokenPer1M": pricing.cached or 0.0,
-        "cacheWriteTokenPer1M": pricing.cache_write or 0.0,
-    }
-    for name, price in prices.items():
-        if not math.isfinite(price) or not 0 <= price <= _MAX_PRICE:
-            raise InvalidInput(f"pricing.{name} must be 0 to {_MAX_PRICE:.0f}.", field=f"pricing.{name}")
-    currency = pricing.currency or "USD"
-    if not _CURRENCY.fullmatch(currency):
-        raise InvalidInput("pricing.currency must be an ISO 4217 code such as USD.", field="pricing.currency")
-    return msgspec.structs.replace(pricing, currency=currency)
-
-
-def _checked_capabilities(capabilities: ModelCapabilities) -> ModelCapabilities:
-    for name in ("context_length", "max_output_tokens"):
-        if getattr(capabilities, name) < 0:
-            raise InvalidInput(f"capabilities.{name} must not be negative.", field=f"capabilities.{name}")
-    return capabilities

@@ -1,4 +1,4 @@
-"""How a model's calls are spread over several targets: settings of the model, and their checks."""
+"""Settings by which a model's calls are spread over several targets, and their checks."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -36,7 +36,7 @@ class Encoded(NamedTuple):
 
     data: bytes
     stream: bool
-    """Whether the provider is asked for a stream."""
+    """True if the provider is asked for a stream."""
     dropped: tuple[str, ...] = ()
     """Fields of the canonical request that are not in it."""
     headers: bytes = b""
@@ -60,14 +60,14 @@ class ChunkReader(Protocol):
     refusal: Refusal | None
     """The refusal of the provider that `error` is from, where it is from one."""
     characters: int
-    """Of the answer so far: tokens are estimated with them where the provider does not count."""
+    """Characters of the answer so far: tokens are estimated with them where the provider does not count."""
 
     @property
     def finish_reason(self) -> str: ...
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What the provider has reported so far."""
+        """Usage that the provider has reported so far."""
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Feed bytes as they came; returns the chunks that they complete. Never raises."""
@@ -80,7 +80,7 @@ class ChunkReader(Protocol):
 
 
 class Counter(NamedTuple):
-    """How a provider counts tokens: the path after the chat's, and the codec, whose answer is `input_tokens`."""
+    """Token counting of a provider: the path after the chat's, and the codec, whose answer is `input_tokens`."""
 
     path: bytes
     codec: "Codec"
@@ -103,7 +103,7 @@ class Codec(Protocol):
         """A reader for a stream. Usage chunks and `usage: null` are wanted as the exchange says."""
 
     def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:
-        """What an answer of this HTTP status, which is not 2xx, means to the caller."""
+        """The meaning to the caller of an answer of this HTTP status, which is not 2xx."""
 
 
 class Unserved:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MESSAGES = ("message", "detail", "msg", "error_msg", "error_description", "title")
-"""Where the text of an error is found, the best place first."""
+"""Fields that hold the text of an error, the best one first."""
 _CODES = ("code", "error_code", "type", "status")
-"""Where its short name is found."""
+"""Fields that hold its short name."""
 _STATUSES = ("code", "status", "status_code", "http_status")
-"""Where an HTTP status may be found."""
+"""Fields that may hold an HTTP status."""
 _KNOWN = frozenset({*_MESSAGES, "code", "type", "param", "error", "object"})
 
 _STATUS_OF: dict[str, int] = {

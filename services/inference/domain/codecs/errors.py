@@ -28,8 +28,8 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAX_DETAILS_BYTES = 4096
 
 ErrorClass = tuple[type[PorticoError], str, str]
-"""What an HTTP status of a provider is to the caller: error, reason (empty: the provider's own code), and what to say
-where the provider does not say it itself."""
+"""The meaning to the caller of an HTTP status of a provider: error, reason (empty: the provider's own code), and what
+to say where the provider does not say it itself."""
 
 _CREDENTIALS: ErrorClass = (
     UpstreamFailed,
@@ -73,7 +73,7 @@ _OVERFLOW_TEXT = re.compile(
     | input\ token\ count .{0,40} exceeds
     """
 )
-"""How vLLM, llama.cpp, SGLang, Gemini, Anthropic, Bedrock and others say that a conversation is too long."""
+"""Words of vLLM, llama.cpp, SGLang, Gemini, Anthropic, Bedrock and others for a conversation that is too long."""
 
 
 class Refusal(Exception):
@@ -142,7 +142,7 @@ def _field(status: int, reason: str, report: Report, scrub: Scrub) -> str | None
 
 
 def _details(report: Report, scrub: Scrub) -> Mapping[str, Any]:
-    """What else the provider said of the error, such as Azure's `innererror`; nothing where that is too much."""
+    """Further details from the provider of the error, such as Azure's `innererror`; none where they are too large."""
     if not report.more:
         return {}
     try:

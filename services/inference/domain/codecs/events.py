@@ -1,4 +1,4 @@
-"""Parsing of server-sent events from a byte stream, and detection of a body's kind from its first bytes."""
+"""Parse server-sent events from a byte stream, and detect a body's kind from its first bytes."""
 
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -47,7 +47,7 @@ class EventSplitter:
         self._rest = bytearray()
         self._after_cr = False
         self._start: bytes | None = b""
-        """What may be the beginning of a byte order mark; None once that is decided."""
+        """Bytes that may be the beginning of a byte order mark; None once that is decided."""
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         """Feed bytes; returns the data of completed events. Raises UpstreamFailed for an event that does not end."""

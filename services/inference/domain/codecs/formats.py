@@ -10,7 +10,7 @@ from services.inference.domain.codecs.openai.chat import OpenAIChat
 from services.inference.domain.codecs.openai.embeddings import OpenAIEmbeddings
 
 Codecs = Mapping[tuple[str, str], Codec]
-"""By a driver's `format` and a model's category."""
+"""Codecs by a driver's `format` and a model's category."""
 
 
 def codecs(*, max_event_bytes: int) -> Codecs:

@@ -30,15 +30,15 @@ MAX_DIMENSIONS = 4096
 MAX_CHOICES = 16
 MAX_STOPS = 16
 MAX_WORDS_READ = 262_144
-"""Of all messages of a request together."""
+"""Most words of all messages of a request together."""
 MAX_WORDS_WRITTEN = 65_536
-"""Of all `n` choices of an answer together."""
+"""Most words of all `n` choices of an answer together."""
 MAX_CHARACTERS_WRITTEN = 16 * 1024 * 1024
-"""Of all `n` choices of an answer together."""
+"""Most characters of all `n` choices of an answer together."""
 MAX_CHARACTERS_EMBEDDED = 262_144
-"""Of all inputs of a request together."""
+"""Most characters of all inputs of a request together."""
 MAX_NUMBERS = 524_288
-"""Of all vectors of an answer together: as many as the most inputs have at the default number of dimensions."""
+"""Most numbers of all vectors of an answer: as many as the most inputs have at the default number of dimensions."""
 SILENT = "Hello from Portico. Send a user message and it comes back."
 
 _WORD = re.compile(r"\s*\S+|\s+$")

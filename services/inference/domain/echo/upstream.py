@@ -14,7 +14,7 @@ from services.inference.domain.echo.answers import Refused
 from services.inference.domain.json_values import decode, encode
 
 _FRAMES_A_TURN = 32
-"""What is streamed before the event loop serves others."""
+"""Frames that are streamed before the event loop serves others."""
 _HEADERS: Mapping[bytes, bytes] = {b"content-type": b"application/json"}
 
 
@@ -117,7 +117,7 @@ class EchoStream:
 
 
 def _weight(request: Mapping[str, Any], body: bytes) -> int:
-    """How much work a request is: its bytes, or the bytes of the numbers that it asks for."""
+    """The work of a request: its bytes, or the bytes of the numbers that it asks for."""
     inputs, dimensions = request.get("input"), request.get("dimensions") or echo.DEFAULT_DIMENSIONS
     numbers = len(inputs) * dimensions if isinstance(inputs, list) and type(dimensions) is int else 0
     return max(len(body), 4 * numbers)

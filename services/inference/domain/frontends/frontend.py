@@ -15,7 +15,7 @@ class EventWriter(Protocol):
         """The events of these chunks; empty where there are none. Raises PorticoError for what cannot be written."""
 
     def end(self, answer: Answer) -> bytes:
-        """What follows the last chunk: the answer's usage or its error, and the format's own end."""
+        """The events after the last chunk: the answer's usage or its error, and the format's own end."""
 
 
 class Frontend(Protocol):

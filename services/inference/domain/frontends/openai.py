@@ -1,6 +1,6 @@
 """OpenAI's chat completions, as its clients read them: the canonical form itself."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from core.errors import PorticoError
@@ -8,7 +8,7 @@ from services.inference.domain.codecs.errors import malformed
 from services.inference.domain.json_values import NotJson, encode
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer, Chunk
-from services.inference.domain.pipeline.exchange import Body, Exchange
+from services.inference.domain.pipeline.exchange import Exchange
 
 ErrorBody = Callable[[PorticoError, str], dict[str, Any]]
 """Makes the body of an error for the request of this id."""
@@ -25,8 +25,7 @@ class OpenAIFrontend:
     def __init__(self, error_body: ErrorBody) -> None:
         self._error_body = error_body
 
-    def read(self, data: bytes) -> Awaitable[Body]:
-        return requests.read(data)
+    read = staticmethod(requests.read)
 
     def whole(self, exchange: Exchange, completion: Chunk, answer: Answer) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""What callers are told of findings: the error where something blocks, and the note where it does not."""
+"""Report of findings to callers: the error where something blocks, and the note where it does not."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

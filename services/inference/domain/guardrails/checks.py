@@ -7,7 +7,7 @@ from services.inference.domain.guardrails.findings import Finding, Match, mask
 
 
 class Found(NamedTuple):
-    """What a check found in a text. Positions are in characters of the text."""
+    """The result of a check on a text. Positions are in characters of the text."""
 
     matches: list[Match]
     settled: int
@@ -23,7 +23,7 @@ class Check(Protocol):
     def scan(self, text: str) -> Found: ...
 
     def label(self, category: str) -> str:
-        """What a finding of this category is called in messages."""
+        """The name of a finding of this category in messages."""
 
 
 def finding(check: Check, match: Match, value: str) -> Finding:

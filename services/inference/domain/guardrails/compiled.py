@@ -8,7 +8,7 @@ from core.bounded import BoundedDict
 from core.tenancy import Project
 
 REFRESH_SECONDS: Final = 5.0
-"""How soon a change by another process is noticed."""
+"""Most seconds until a change by another process is noticed."""
 _MAX_KEPT = 500
 
 C = TypeVar("C")

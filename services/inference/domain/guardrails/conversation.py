@@ -17,7 +17,7 @@ class Text(NamedTuple):
     path: Path
     text: str
     json: bool = False
-    """Whether it is JSON in its turn."""
+    """True if the text is JSON in its turn."""
 
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "reasoning_details", "refusal")

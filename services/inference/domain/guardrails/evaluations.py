@@ -23,7 +23,7 @@ from services.inference.domain.tables import EVALUATIONS
 KEEP_SECONDS: Final = 90 * 86_400.0
 MAX_SPAN_DAYS: Final = 90
 _MAX_FINDINGS = 50
-"""Of one evaluation in the log."""
+"""Most findings of one evaluation in the log."""
 _DAY = 86_400.0
 
 

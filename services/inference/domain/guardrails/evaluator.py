@@ -18,14 +18,14 @@ from services.inference.domain.guardrails.records import Guardrail
 from services.inference.domain.guardrails.store import Guardrails
 
 MAX_CHARACTERS: Final = 1_000_000
-"""Of all texts of one request."""
+"""Most characters of all texts of one request."""
 MAX_INPUTS: Final = 100
 """Texts of one moderation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What a guardrail makes of a text. `redacted` is None where nothing is redacted."""
+    """The result of a guardrail for a text. `redacted` is None where nothing is redacted."""
 
     guardrail: Guardrail
     findings: Sequence[Finding]
@@ -35,7 +35,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Moderated:
-    """What a guardrail makes of one input of a moderation."""
+    """The result of a guardrail for one input of a moderation."""
 
     findings: Sequence[Finding]
     categories: dict[str, bool]

@@ -1,4 +1,4 @@
-"""What checks find in a text, and what is to be done about it."""
+"""Findings of checks in a text, and what is to be done about them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -24,7 +24,7 @@ class Match(NamedTuple):
     category: str
     severity: str
     grows: bool = False
-    """Whether what follows without white space would belong to it."""
+    """True if what follows without white space would belong to it."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
     action: str
     value: str = ""
-    """What was found, masked; empty where a judge found it."""
+    """The value that was found, masked; empty where a judge found it."""
 
     @property
     def block(self) -> bool:
@@ -66,7 +66,7 @@ def merged(matches: Iterable[Match]) -> list[Match]:
 
 
 def message_of(findings: Sequence[Finding]) -> str | None:
-    """What a caller is told of blocking findings; None where nothing blocks."""
+    """The message to a caller about blocking findings; None where nothing blocks."""
     lines = dict.fromkeys(f"• {_title(each.category)}: {each.message}" for each in findings if each.block)
     return "\n".join(["Content blocked by guardrail:", *lines]) if lines else None
 

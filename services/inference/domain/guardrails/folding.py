@@ -28,7 +28,7 @@ class View(NamedTuple):
 
 
 class _Folds(dict[int, str]):
-    """What each character becomes, found out when it is first met: at most 1.1 million entries, one per character."""
+    """Folded form of each character, found out when first met: at most 1.1 million entries, one per character."""
 
     def __missing__(self, code: int) -> str:
         folded = self[code] = self.fold(chr(code))

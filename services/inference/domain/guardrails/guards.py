@@ -21,7 +21,7 @@ _LARGE = 4096
 
 @dataclass(slots=True)
 class Outcome:
-    """What a guard makes of some texts."""
+    """The result of a guard for some texts."""
 
     findings: list[Finding] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Guard:
 
     @property
     def holds(self) -> bool:
-        """Whether a judge may block, so that nothing can go out before it has judged."""
+        """True if a judge may block, so that nothing can go out before it has judged."""
         fails = self.record.fail_mode == CLOSED
         return any(each.action == BLOCK or fails for each in self.judges)
 

@@ -1,4 +1,4 @@
-"""How much of a text's end may be the beginning of a match whose rest has not come yet.
+"""Length of a text's end that may be the beginning of a match whose rest has not come yet.
 
 Each rule takes a text and returns how many characters of its end are undecided. What lies before them is settled: every
 match that begins there is found, whatever follows. No rule holds more than MAX_HELD characters, so a stream is never
@@ -37,7 +37,7 @@ def tokens(text: str) -> int:
 
 
 def _spelt_open(tail: str) -> int:
-    """How many characters the beginning of an address has that is spelt "name at example dot com"; 0: there is none."""
+    """Count the characters of the beginning of an address that is spelt "name at example dot com"; 0: there is none."""
     words = tail.split()
     plain = [word.strip(_BRACKETS).lower() for word in words[-_SPELT_WORDS:]]
     for number, word in enumerate(plain):
@@ -48,7 +48,7 @@ def _spelt_open(tail: str) -> int:
 
 
 def _start_of(tail: str, count: int) -> int:
-    """Where the last `count` words begin."""
+    """The position at which the last `count` words begin."""
     return len(tail.rsplit(None, count)[0]) + 1
 
 
@@ -71,4 +71,4 @@ def last(count: int) -> Rule:
 
 
 PHRASE: Final = last(120)
-"""What is written with several words, such as an address or a date."""
+"""Rule for what is written with several words, such as an address or a date."""

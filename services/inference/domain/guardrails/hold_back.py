@@ -16,7 +16,7 @@ _BELONGS = re.compile(r"[^\s\"'<>\\]*")
 _QUOTE_OR_ESCAPE = re.compile(r'\\.|"', re.DOTALL)
 
 Replace = Callable[[Match, str], str]
-"""What stands in a text for a match. Takes the match, whose positions are in the whole text, and what it matched."""
+"""Replacement in a text for a match. Takes the match, whose positions are in the whole text, and what it matched."""
 
 
 def redacted(match: Match, value: str) -> str:
@@ -44,17 +44,17 @@ class HoldBack:
         self._base = 0
         """Characters of the text before the buffer."""
         self._in_string = False
-        """Whether the buffer begins within a string of JSON."""
+        """True if the buffer begins within a string of JSON."""
         self._swallowing = False
-        """Whether what comes still belongs to a match that was replaced."""
+        """True if what comes still belongs to a match that was replaced."""
         self.found: list[Finding] = []
-        """What was found in what is settled."""
+        """Findings in what is settled."""
         self.blocked = False
         """Something blocks: nothing more comes out."""
 
     @property
     def holds(self) -> bool:
-        """Whether something is held back."""
+        """True if something is held back."""
         return bool(self._buffer)
 
     def push(self, piece: str) -> str:

@@ -87,7 +87,7 @@ class Judge(Protocol):
     """Asks a model of the project."""
 
     async def ask(self, project: Project, model: str, system: str, text: str) -> str:
-        """What the model answers. Raises PorticoError."""
+        """The answer of the model. Raises PorticoError."""
 
 
 class _Violation(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ class _Verdict(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What a judge found, with how sure it is, by category."""
+    """Findings of a judge, with how sure it is, by category."""
 
     findings: list[Finding]
     scores: dict[str, float]
@@ -122,7 +122,7 @@ class JudgeCheck:
     model: str
     instruction: str
     categories: Sequence[str] = ()
-    """Those that count; none: any."""
+    """Categories that count; none: any."""
 
     async def judge(self, judge: Judge, project: Project, text: str) -> Judged:
         """Raises NoVerdict."""

@@ -25,9 +25,9 @@ class Category:
     held: tuple[rules.Rule, ...]
     default: bool = False
     grows: bool = False
-    """Whether it has no spaces, so that what follows directly belongs to it."""
+    """True if it has no spaces, so that what follows directly belongs to it."""
     digits: bool = False
-    """Whether it always has digits: it need not be searched where there are none."""
+    """True if it always has digits: it need not be searched where there are none."""
 
 
 _TOKEN = (rules.tokens,)
@@ -58,7 +58,7 @@ _ALL: Final = (
     Category("cryptoWallet", "Cryptocurrency address", HIGH, pii_texts.crypto_wallets, _TOKEN),
 )
 CATEGORIES: Final[Mapping[str, Category]] = {each.id: each for each in _ALL}
-"""Of guardrails, by id."""
+"""Categories of guardrails, by id."""
 DEFAULTS: Final = {each.id: each.default for each in _ALL}
 
 
@@ -81,7 +81,7 @@ _POLICY_CATEGORIES = (
     _named("de_phone", "phone", "German phone number", pii_numbers.phones_of("DE")),
 )
 POLICY_CATEGORIES: Final[Mapping[str, Category]] = {each.id: each for each in _POLICY_CATEGORIES}
-"""Of PII policies, by id."""
+"""Categories of PII policies, by id."""
 POLICY_DEFAULTS: Final = {each.id: each.default for each in _POLICY_CATEGORIES}
 
 

@@ -29,7 +29,7 @@ _CARD_LENGTHS = (
     (re.compile(r"3[0689]"), (14, 16, 19)),
     (re.compile(r"35|6011|64|9792"), (16, 19)),
 )
-"""How many digits the cards of each issuer have: Visa, Mastercard and UnionPay and Maestro, American Express, Diners,
+"""Numbers of digits of the cards of each issuer: Visa, Mastercard and UnionPay and Maestro, American Express, Diners,
 and JCB, Discover and Troy."""
 
 
@@ -54,7 +54,7 @@ _NATIONAL: tuple[tuple[int, Callable[[str], bool]], ...] = (
     (12, aadhaar.is_valid),
     (15, nir.is_valid),
 )
-"""By how many digits they have: Brazil, Poland, Germany, India, France."""
+"""National numbers by how many digits they have: Brazil, Poland, Germany, India, France."""
 _SSN = re.compile(r"(?<![\d-])\d{3}([- ])\d{2}\1\d{4}(?![\d-])")
 _NHS = re.compile(r"(?<!\d)\d{3} \d{3} \d{4}(?!\d)")
 _NINO = re.compile(
@@ -108,7 +108,7 @@ def us_ssns(scan: Scan) -> Iterator[Span]:
 
 
 _REGIONS = ("US", "TR", "GB", "DE", "FR", "ES", "IT")
-"""Whose numbers are found without their country code."""
+"""Countries whose phone numbers are found without their country code."""
 _NATIONAL_PHONE = {
     "US": re.compile(r"1?[2-9]\d{2}[2-9]\d{6}"),
     "TR": re.compile(r"0?[2345]\d{9}"),
@@ -184,14 +184,14 @@ def ibans_of(country: str) -> Callable[[Scan], Iterator[Span]]:
 
 @lru_cache(maxsize=1024)
 def _iban_length(country: str) -> int:
-    """How many characters the numbers of a country have; 0: it has none."""
+    """The length in characters of the numbers of a country; 0: it has none."""
     found = numdb.get("iban").info(country)
     form = found[0][1].get("bban", "") if found else ""
     return 4 + sum(map(int, _BBAN.findall(form))) if form else 0
 
 
 def _end_of(text: str, start: int, length: int) -> int:
-    """Where `length` letters and digits end; 0: they do not end between two words."""
+    """The position at which `length` letters and digits end; 0: they do not end between two words."""
     for position in range(start, min(len(text), start + 2 * length)):
         length -= text[position].isalnum()
         if not length:

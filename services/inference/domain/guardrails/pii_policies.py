@@ -109,7 +109,7 @@ class PiiFinding:
 
 @dataclass(frozen=True, slots=True)
 class PiiScan:
-    """What was found in a text, and what became of it."""
+    """Findings in a text, and what became of it."""
 
     policy: PiiPolicy
     action: str
@@ -236,7 +236,7 @@ def compile_policy(policy: PiiPolicy) -> list[Check]:
 
 
 def replacement(action: str, tokenizer: Tokenizer | None) -> Callable[[Match, str], str]:
-    """What an action puts in the place of a value."""
+    """The text that an action puts in the place of a value."""
     if tokenizer is not None:
         return tokenizer.token
     return {DETECT: lambda match, value: value, MASK: lambda match, value: mask(value)}.get(action, redacted)

@@ -61,7 +61,7 @@ class PromptShieldPart(_Policy, frozen=True):
 
 
 class Policy(_Policy, frozen=True):
-    """What a preset guardrail checks."""
+    """Checks of a preset guardrail."""
 
     pii: PiiPolicyPart = PiiPolicyPart()
     word_filter: WordFilterPart = WordFilterPart()

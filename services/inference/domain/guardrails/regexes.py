@@ -13,13 +13,13 @@ from services.inference.domain.guardrails.checks import Found
 from services.inference.domain.guardrails.findings import Match
 
 MAX_PATTERNS: Final = 50
-"""Of one guardrail or policy."""
+"""Most patterns of one guardrail or policy."""
 MAX_PATTERN: Final = 500
 """Characters of one."""
 _MAX_MEMORY: Final = 1 << 20
 """Bytes of one compiled pattern and of its automaton."""
 _MAX_MATCHES: Final = 10_000
-"""Of one pattern in one search."""
+"""Most matches of one pattern in one search."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 

@@ -7,7 +7,7 @@ _RUN = re.compile(r"[0-9]+(?:[ .\-/()]{1,2}[0-9]+)*")
 _DIGITS = re.compile(r"[0-9]+")
 _LONG = 16
 FEWEST_CHECKED, CHARACTERS_CHECKED = 20, 20
-"""How many numbers of one text have their check digits looked at, or their numbering plan: so many, and one for so many
+"""Most numbers of one text whose check digits or numbering plan are looked at: so many, and one for so many
 characters. Further ones count as PII without: a text of nothing but numbers costs a bounded time, and hides nothing."""
 
 Group = tuple[int, int]
@@ -35,7 +35,7 @@ class Scan:
 
     @property
     def digits(self) -> bool:
-        """Whether there are any."""
+        """True if there are any."""
         if self._digits is None:
             self._digits = any(map(self.text.__contains__, "0123456789"))  # quicker than one search for all of them
         return self._digits

@@ -34,7 +34,7 @@ from services.inference.domain.usage.calls import CANCELLED, CHAT
 
 _LARGE = 4096
 _judging: ContextVar[bool] = ContextVar("portico_judging", default=False)
-"""Whether the present call is a judge's: guardrails do not judge judges, which would never end."""
+"""True if the present call is a judge's: guardrails do not judge judges, which would never end."""
 
 
 class Chats(Protocol):

@@ -34,7 +34,7 @@ class _Choice:
     def __init__(self) -> None:
         self.channels: dict[tuple[str, int], Channel] = {}
         self.parts: dict[tuple[str, int], dict[str, Any]] = {}
-        """Of texts that are parts of lists: the last part of each, without its text."""
+        """For texts that are parts of lists: the last part of each, without its text."""
         self.open: tuple[str, int] | None = None
         self.interleaved = False
         """A text went on after another had begun: none is given out early any more."""
@@ -53,7 +53,7 @@ class StreamedTexts:
         return (channel for choice in self._choices.values() for channel in choice.channels.values())
 
     def change(self, chunks: list[Chunk], *, last: bool) -> list[Chunk]:
-        """What goes out for these chunks; `last`: there will be no more."""
+        """The chunks that go out for these; `last`: there will be no more."""
         given: list[Chunk] = []
         for chunk in chunks:
             if chunk.get("choices"):
@@ -186,7 +186,7 @@ _FRAME = frozenset({"id", "object", "created", "model", "usage", "system_fingerp
 
 
 def _says_something(delta: dict[str, Any]) -> bool:
-    """Whether a delta has anything but empty texts."""
+    """Return whether a delta has anything but empty texts."""
     for name, value in delta.items():
         if name == "tool_calls":
             if any(call.get("id") or (call.get("function") or {}).get("arguments") for call in value):

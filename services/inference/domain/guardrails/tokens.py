@@ -55,7 +55,7 @@ class Restorer:
 
     @property
     def holds(self) -> bool:
-        """Whether something is held back."""
+        """True if something is held back."""
         return bool(self._buffer)
 
     def push(self, piece: str) -> str:

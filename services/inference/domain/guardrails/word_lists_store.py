@@ -22,9 +22,9 @@ from services.inference.domain.guardrails.words import MAX_WORD, MAX_WORDS
 from services.inference.domain.tables import GUARDRAILS, WORD_LISTS
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of all words of one list."""
+"""Most bytes of all words of one list."""
 MAX_PAGE = 10
-"""Lists of a page: all their words are read for it."""
+"""Most lists of a page: all their words are read for it."""
 
 
 class WordLists:

@@ -19,7 +19,7 @@ from services.inference.domain.guardrails.folding import View, caseless, without
 
 BUILT_IN: Final = ("profanity-en", "profanity-tr")
 MAX_WORDS: Final = 20_000
-"""Of one list."""
+"""Most words of one list."""
 MAX_WORD: Final = 100
 """Characters of one word or phrase."""
 _WORD = re.compile(r"\w+")

@@ -9,7 +9,7 @@ from services.inference.domain.usage.calls import CANCELLED, ERROR, SUCCESS
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 Chunk = dict[str, Any]
-"""Of a streamed chat: OpenAI's chunk, with `choices[].delta`. Of a whole one: the completion, with `choices[].message`.
+"""OpenAI's chunk, with `choices[].delta`, of a streamed chat. Of a whole one: the completion, with `choices[].message`.
 Of another operation: its whole answer."""
 
 Pairs = tuple[tuple[str, str], ...]
@@ -23,12 +23,12 @@ class Answer(ABC):
 
     ended: bool = False
     error: PorticoError | None = None
-    """What broke the answer off, after the chunks that came before."""
+    """The error that broke the answer off, after the chunks that came before."""
     status: str = SUCCESS
     """Known once it has ended, as are `usage` and `finish_reason`."""
     usage: TokenUsage = NO_USAGE
     finish_reason: str = ""
-    """Of the first choice."""
+    """Finish reason of the first choice."""
     _watchers: tuple[Callable[["Answer"], None], ...] = ()
 
     def __init__(self, dropped: tuple[str, ...] = (), limits: Pairs = ()) -> None:
@@ -101,8 +101,8 @@ class WrappedAnswer(Answer):
         self.inner = inner
 
     async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
-        """What goes out for these chunks; `last`: there will be no more. To break the answer off, return what may still
-        go out after a call of `fail`."""
+        """The chunks that go out for these; `last`: there will be no more. To break the answer off, return what may
+        still go out after a call of `fail`."""
         return chunks
 
     async def next(self) -> list[Chunk]:
@@ -127,8 +127,6 @@ class WrappedAnswer(Answer):
 
 async def read_whole(answer: Answer) -> Chunk:
     """The one chunk of an answer that is not streamed. Closes the answer. Raises PorticoError."""
-    if isinstance(answer, WholeAnswer):  # nearly always, and nothing of it is open
-        return answer.take()[0]
     try:
         chunks = await answer.next()
         while not answer.ended:

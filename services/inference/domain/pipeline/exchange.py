@@ -21,20 +21,20 @@ class Exchange:
     """
 
     call: ModelCall
-    """Who called, when, and what became of it; the usage record is made of this."""
+    """The call: who made it, when, and what became of it; the usage record is made of this."""
     request: Body
     request_id: str
     """The caller's own `request_id` where the request has one."""
     stream: bool
-    """Whether the caller wants chunks; a whole answer otherwise."""
+    """True if the caller wants chunks; a whole answer otherwise."""
     with_usage: bool
-    """Whether a stream ends with a chunk that carries the usage."""
+    """True if a stream ends with a chunk that carries the usage."""
     retries: RetryBudget
     """Attempts left after the first one, over all targets."""
     native: NativeRequest | None = None
     """The request as the caller sent it, where that is another format than the canonical one."""
     native_answer: bool = True
-    """Whether a provider of the caller's format may answer with what the canonical form cannot hold."""
+    """True if a provider of the caller's format may answer with what the canonical form cannot hold."""
 
     def with_request(self, request: Body) -> "Exchange":
         """The exchange with another request."""

@@ -3,7 +3,7 @@
 from functools import partial
 
 from core.errors import PorticoError
-from services.inference.domain.pipeline.answer import Answer
+from services.inference.domain.pipeline.answer import Answer, WholeAnswer
 from services.inference.domain.pipeline.exchange import Exchange
 from services.inference.domain.pipeline.step import Next
 from services.inference.domain.usage import tokens
@@ -31,7 +31,10 @@ class Metering:
                 call.usage = tokens.estimated(tokens.request_characters(exchange.request), 0)
             self._meter.add(call)
             raise
-        answer.when_ended(partial(self._add, call))
+        if type(answer) is WholeAnswer:  # it is there, and nobody can change it any more
+            self._add(call, answer)
+        else:
+            answer.when_ended(partial(self._add, call))
         return answer
 
     def _add(self, call: ModelCall, answer: Answer) -> None:

@@ -79,5 +79,5 @@ def without_natives(value: Any) -> Any:
 
 
 def native_of(part: object) -> Any:
-    """What the part was in the caller's format; None where that is not known."""
+    """The part as it was in the caller's format; None where that is not known."""
     return part.native if type(part) is Native else None

@@ -55,8 +55,7 @@ class Pipeline:
 
     async def chat(self, request: Body | NativeRequest) -> tuple[Exchange, Answer]:
         """Answer a chat of the present caller. Raises PorticoError."""
-        native = request if isinstance(request, NativeRequest) else None
-        body = request.canonical if isinstance(request, NativeRequest) else request
+        native, body = (request, request.canonical) if isinstance(request, NativeRequest) else (None, request)
         requests.check_chat(body)
         streamed = bool(body.get("stream"))
         exchange = self._begin(calls.CHAT, body, streamed, streamed and requests.wants_usage(body))

@@ -12,8 +12,8 @@ from core.offload import offload_request
 from services.inference.domain.pipeline.exchange import Body
 
 LARGE_BODY_BYTES = 256 * 1024
-"""Of a body that is read in the worker thread, and only if it holds no more values than json_shape.DEFAULT allows. To
-read a smaller one takes a few milliseconds at worst."""
+"""Size above which a body is read in the worker thread, and only if it holds no more values than json_shape.DEFAULT
+allows. To read a smaller one takes a few milliseconds at worst."""
 MAX_MESSAGES = 10_000
 MAX_PARTS = 10_000
 """Content parts of all messages of a chat together."""
@@ -26,6 +26,8 @@ REQUEST_ID = "request_id"
 """Portico's own field, which providers reject."""
 PROMPT = "prompt"
 """Portico's own field of a chat: a prompt that becomes a message. See `domain.prompts.step`."""
+_CHECKED = frozenset({"stream", "stream_options", "tools", "stop"})
+"""Fields of a chat, beside model and messages, that are looked at."""
 _JSON = msgspec.json.Decoder()
 _MAYBE_BOOL, _MAYBE_OBJECT, _MAYBE_LIST = (bool, NoneType), (dict, NoneType), (list, NoneType)
 """Made once: a union such as `bool | None` is made anew wherever it stands."""
@@ -75,6 +77,8 @@ def check_chat(body: Body) -> None:
             parts += len(content)
             if parts > MAX_PARTS:
                 raise _invalid(f"messages[{at}].content", f"has too many parts: at most {MAX_PARTS} in all messages")
+    if _CHECKED.isdisjoint(body):
+        return
     if not isinstance(body.get("stream"), _MAYBE_BOOL):
         raise _invalid("stream", "must be true or false")
     options = body.get("stream_options")
@@ -109,7 +113,7 @@ def check_embedding(body: Body) -> None:
 
 
 def wants_usage(body: Body) -> bool:
-    """Whether a streamed chat is to end with its usage."""
+    """Return whether a streamed chat is to end with its usage."""
     options = body.get("stream_options")
     return bool(options and options.get("include_usage"))
 

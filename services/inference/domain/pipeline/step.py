@@ -9,7 +9,7 @@ from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange
 
 Next = Callable[[Exchange], Awaitable[Answer]]
-"""What follows a step. Raises PorticoError."""
+"""The rest of the pipeline after a step. Raises PorticoError."""
 
 
 class Step(Protocol):

@@ -12,8 +12,8 @@ from services.inference.domain.prompts.records import PromptVersion
 
 ADDED, REMOVED, UNCHANGED = "added", "removed", "unchanged"
 _MAX_COST = 1_000_000
-"""Of looking for the lines that two texts share, in steps of the matcher at worst; above that a changed part counts as
-replaced altogether."""
+"""Most work to find the lines that two texts share, in steps of the matcher at worst; above that a changed part counts
+as replaced altogether."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final, NoReturn, TypeAlias, Union
 from core.errors import InvalidInput
 
 MAX_CHARACTERS: Final = 64 * 1024
-"""Of a template."""
+"""Most characters of a template."""
 MAX_TAGS: Final = 2_000
 MAX_DEPTH: Final = 32
 """Sections inside each other."""
@@ -67,10 +67,10 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        """How far the text has been read."""
+        """Position up to which the text has been read."""
         self._line = 1
         self._counted = 0
-        """How far lines have been counted."""
+        """Position up to which lines have been counted."""
         self._opening, self._closing = "{{", "}}"
         self._open = [_Open("", (), False, 0, [])]
         """The sections around what comes next; the first stands for the template."""

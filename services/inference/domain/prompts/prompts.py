@@ -26,7 +26,7 @@ from services.inference.domain.prompts.tables import PROMPT_COMMENTS, PROMPT_VER
 from services.inference.domain.prompts.templates import compile_template
 
 MAX_PAGE_CHARACTERS = 1024 * 1024
-"""Of the templates of one page: it ends with the one that goes beyond."""
+"""Characters of the templates of one page: it ends with the one that goes beyond."""
 _MAX_READS = 20
 """Pages of the store that are read for one of prompts."""
 _ATTEMPTS = 20
@@ -48,7 +48,7 @@ class NewPrompt:
 
 @dataclass(frozen=True, slots=True)
 class PromptChanges:
-    """What the next version says otherwise. None: as in the current one."""
+    """Fields that the next version changes. None: as in the current one."""
 
     name: str | None = None
     template: str | None = None
@@ -59,7 +59,7 @@ class PromptChanges:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which version of a prompt to use: that of a number, or else what an environment serves, or else the current
+    """The version of a prompt to use: that of a number, or else what an environment serves, or else the current
     one."""
 
     number: int | None = None

@@ -37,14 +37,14 @@ class VersionRef(msgspec.Struct, frozen=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, rename="camel"):
-    """What an environment of a prompt serves, and what it is to serve next."""
+    """The versions that an environment of a prompt serves, and is to serve next."""
 
     active: VersionRef | None = None
-    """What calls get. None: nothing yet."""
+    """The version that calls get. None: nothing yet."""
     planned: VersionRef | None = None
-    """What `activate` makes active."""
+    """The version that `activate` makes active."""
     previous: VersionRef | None = None
-    """What `rollback` makes active again."""
+    """The version that `rollback` makes active again."""
     note: str = ""
     updated_by: str = ""
     updated_at: float = 0.0
@@ -74,7 +74,7 @@ class Prompt(Record, frozen=True):
     last_number: int
     """The highest number of a version so far."""
     deployments: Mapping[str, Deployment] = {}
-    """By environment."""
+    """Deployments by environment."""
     history: tuple[DeploymentEvent, ...] = ()
     """Newest first, at most MAX_HISTORY."""
     revision: int = 1
@@ -87,7 +87,7 @@ class Prompt(Record, frozen=True):
 
 
 class PromptComment(Record, frozen=True):
-    """What somebody says of a version."""
+    """A comment of somebody on a version."""
 
     id: str
     prompt_id: str

@@ -22,7 +22,7 @@ from services.inference.domain.prompts.compiled import CompiledPrompts
 from services.inference.domain.prompts.prompts import Wanted
 
 SCOPE: Final = "prompts:read"
-"""Which a token needs to name a prompt: a model may be asked to repeat it."""
+"""Token scope that is needed to name a prompt: a model may be asked to repeat it."""
 _MEMBERS = frozenset({"id", "version", "environment", "variables"})
 _FIELDS = {
     "key": "prompt.id",
@@ -30,7 +30,7 @@ _FIELDS = {
     "environment": "prompt.environment",
     "data": "prompt.variables",
 }
-"""What a request calls the fields of a rendering."""
+"""Names in a request of the fields of a rendering."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from services.inference.domain.prompts.parsing import Node, Path, Section, Varia
 MAX_OUTPUT: Final = 1024 * 1024
 """Characters of a rendered template."""
 MAX_STEPS: Final = 50_000
-"""Of one rendering: texts, turns of sections, and for each name the contexts that it is looked up in."""
+"""Most steps of one rendering: texts, turns of sections, and for each name the contexts that it is looked up in."""
 _QUICK_STEPS = 2_000
-"""Of a rendering on the event loop, which take a millisecond or two. One that needs more goes to the worker thread."""
+"""Most steps of a rendering on the event loop, which take a millisecond or two. One that needs more goes to the worker
+thread."""
 
 _MISSING = object()
 

@@ -1,1 +1,1 @@
-"""Where a call goes: routes, targets, sending, and the streams that come back."""
+"""The way of a call to a provider: routes, targets, sending, and the streams that come back."""

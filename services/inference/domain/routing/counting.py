@@ -1,4 +1,4 @@
-"""Counting of the tokens that a chat would let a model read."""
+"""Count the tokens that a chat would let a model read."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

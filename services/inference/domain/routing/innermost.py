@@ -30,15 +30,14 @@ class Routing:
         """The step of a model with targets, one at least."""
         routing = model.settings.routing
         if routing is None:
-            send, target = self._sender.send, targets[0]
-            return lambda exchange: send(exchange, target)
+            return self._sender.to(targets[0])
         copies = None
         if shadow is not None and routing.shadow is not None:
             copies = Shadow(self._sender, self._metering, self._tasks, shadow, routing.shadow.percent / 100)
         return Router(self._sender, targets, routing.policy, copies)
 
     def count(self, project: Project, model: Model, targets: Sequence[Target], routes: Routes) -> Count:
-        """What counts the tokens of a chat: the first target, or a dynamic model's default."""
+        """The counter of the tokens of a chat: the first target, or a dynamic model's default."""
         dynamic = model.settings.dynamic
         if dynamic is not None:
             return partial(count_by_default, project=project, dynamic=dynamic, routes=routes)

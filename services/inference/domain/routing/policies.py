@@ -6,7 +6,7 @@ from services.inference.domain.catalogue.routing_settings import LEAST_BUSY, LOW
 from services.inference.domain.routing.targets import Target
 
 LATENCY_SECONDS = 30.0
-"""How long a measured latency holds; after that one call measures anew."""
+"""Seconds for which a measured latency holds; after that one call measures anew."""
 _SMOOTHING = 0.3
 
 Policy = Callable[[Sequence[Target], float], Target]

@@ -15,7 +15,7 @@ from services.inference.domain.routing.targets import Target
 from services.inference.domain.usage.calls import FAILOVER, FIRST
 
 COOL_SECONDS = 1.0
-"""How long a target is tried last after a failure, if it does not say itself when to come back."""
+"""Seconds for which a target is tried last after a failure, if it does not say itself when to come back."""
 MAX_COOL_SECONDS = 60.0
 
 ELSEWHERE = (UpstreamFailed, Unavailable, RateLimited, UpstreamTimeout)

@@ -21,14 +21,8 @@ from core.runtime_pool import RuntimePool
 from core.tasks import Tasks
 from core.tenancy import Project
 from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
-from services.inference.domain.catalogue.models import (
-    DEFAULT_TIMEOUT,
-    EMBEDDING,
-    Model,
-    Models,
-    provider_keys,
-    target_settings,
-)
+from services.inference.domain.catalogue.model_settings import DEFAULT_TIMEOUT
+from services.inference.domain.catalogue.models import EMBEDDING, Model, Models, provider_keys, target_settings
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.catalogue.routing_settings import TargetSettings
 from services.inference.domain.codecs.codec import Unserved
@@ -62,7 +56,7 @@ class Route:
     model_key: str
     category: str
     targets: Sequence[Target]
-    """Those of active providers. None for a dynamic model."""
+    """Targets of active providers. None for a dynamic model."""
     usable: bool
     """False where every provider is disabled."""
     answer: Next
@@ -124,7 +118,7 @@ class Routes:
         route = self._pool.lookup((project.tenant.slug, project.id, model))
         if route is None or time.monotonic() - route.checked > REFRESH_SECONDS:
             return None
-        return _usable(route, category)
+        return route if route.usable and route.category == category else _usable(route, category)
 
     async def find(self, project: Project, model: str, category: str) -> Route:
         """Find the route of a model key. Raises NotFound (the model), InvalidInput (another category),
@@ -190,7 +184,7 @@ class Routes:
                 return self._route(project, model, providers, now)
 
     async def _providers_of(self, project: Project, model: Model) -> dict[str, Provider]:
-        """By key; those that do not exist any more are left out."""
+        """The model's providers by key; those that do not exist any more are left out."""
         found: dict[str, Provider] = {}
         for key in provider_keys(model):
             with suppress(NotFound):

@@ -1,4 +1,4 @@
-"""Sending of requests to providers, with retries and a circuit breaker; refusals become Portico's errors."""
+"""Send requests to providers, with retries and a circuit breaker; refusals become Portico's errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,6 +18,7 @@ from services.inference.domain.codecs.headers import Headers, forbids_retry, rat
 from services.inference.domain.codecs.openai.completions import chunks_of
 from services.inference.domain.pipeline.answer import Answer, WholeAnswer
 from services.inference.domain.pipeline.exchange import Exchange
+from services.inference.domain.pipeline.step import Next
 from services.inference.domain.routing.streams import KeepAlive, ProviderStream
 from services.inference.domain.routing.targets import ClientKey, Target
 from services.inference.domain.usage import calls
@@ -49,7 +50,15 @@ class ProviderSender:
         self._keep_alive = keep_alive
         self._max_answer_bytes = max_answer_bytes
 
-    async def send(self, exchange: Exchange, target: Target) -> Answer:
+    def to(self, target: Target) -> Next:
+        """`send` to this target."""
+        return partial(self._send, target)
+
+    def send(self, exchange: Exchange, target: Target) -> Awaitable[Answer]:
+        """The answer of a target. Raises PorticoError."""
+        return self._send(target, exchange)
+
+    async def _send(self, target: Target, exchange: Exchange) -> Answer:
         """The target's answer: of a stream, once its first chunk has come. Nothing is tried again after that. Raises
         PorticoError."""
         exchange.call.target = target

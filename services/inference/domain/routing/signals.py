@@ -2,14 +2,16 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from services.inference.domain.catalogue.dynamic_settings import ANY, FLAGS, KEYWORD, Condition, Rule
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.dynamic_settings import ANY, FLAGS, KEYWORD, MATCHES, Condition, Rule
+from services.inference.domain.catalogue.prices import Pricing
+from services.inference.domain.guardrails.regexes import compile_pattern
 from services.inference.domain.usage import tokens
 
 MAX_KEYWORD_CHARACTERS = 100_000
-"""Of the last user message, that keywords are looked for in."""
+"""Characters of the last user message that keywords are looked for in."""
 _IMAGES = frozenset({"image_url", "input_image", "image"})
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
@@ -37,7 +39,7 @@ def signals_of(request: Mapping[str, Any], pricing: Pricing) -> dict[str, Any]:
         "hasTools": bool(request.get("tools") or request.get("functions")),
         "hasResponseFormat": isinstance(form, dict) and form.get("type") not in (None, "text"),
         "hasImages": any(_has_image(message.get("content")) for message in messages),
-        KEYWORD: text[:MAX_KEYWORD_CHARACTERS].casefold(),
+        KEYWORD: text[:MAX_KEYWORD_CHARACTERS].casefold().encode(errors="replace").decode(),
     }
 
 
@@ -65,11 +67,19 @@ def _is_met(condition: Condition, signals: Mapping[str, Any]) -> bool:
     if condition.signal in FLAGS:
         return bool(found) == (condition.operator == "isTrue")
     wanted = condition.value
+    if condition.operator == MATCHES:
+        return _pattern(str(wanted)).search(found) is not None
     if isinstance(wanted, str):
         wanted = wanted.casefold()
         if condition.operator == "contains":
             return any(word in found for each in wanted.split(",") if (word := each.strip()))
     return _COMPARE[condition.operator](found, wanted)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> Any:
+    """The compiled pattern, which was checked when the rule was stored."""
+    return compile_pattern("value", text)
 
 
 def _has_image(content: object) -> bool:

@@ -55,7 +55,7 @@ class ProviderStream(Answer):
         self._body: AsyncIterator[bytes] = aiter(stream)
         self._chunks = chunks
         self._first: list[Chunk] | None = None
-        """What `open` has read."""
+        """Chunks that `open` has read."""
         self._keep_alive = keep_alive
         self._drain = drain
         self._silent_ticks = 0

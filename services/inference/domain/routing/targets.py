@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from core.http.ports import Timeouts
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.codecs.codec import Codec, TargetModel
 from services.inference.ports import Client
 

@@ -8,7 +8,7 @@ from core import context
 from core.context import Identity
 from core.errors import Unauthenticated
 from services.inference.domain.catalogue import models
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 SUCCESS, ERROR, CANCELLED = "success", "error", "cancelled"
@@ -18,13 +18,13 @@ CATEGORIES = {CHAT: models.LLM, EMBEDDING: models.EMBEDDING}
 SINGLE = "single"
 """The policy of a model with one target."""
 FIRST, FAILOVER, NONE = "first", "failover", "none"
-"""Why a target answered: it was the policy's choice, others failed before it, or none did."""
+"""Reasons why a target answered: it was the policy's choice, others failed before it, or none did."""
 _MAX_FAILURES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class DynamicChoice:
-    """What a dynamic model chose, and why: `decision` is rule, model, default or fallback."""
+    """The choice of a dynamic model, and why: `decision` is rule, model, default or fallback."""
 
     router_key: str
     decision: str
@@ -35,7 +35,7 @@ class DynamicChoice:
 
 @dataclass(slots=True)
 class Decision:
-    """How the target of a call was chosen."""
+    """The choice of the target of a call."""
 
     policy: str = SINGLE
     reason: str = NONE
@@ -73,7 +73,7 @@ class ModelCall:
     deadline: float | None
     streamed: bool = False
     target: CalledModel | None = None
-    """Who was asked last."""
+    """The target that was asked last."""
     first_byte: float = 0.0
     ended: float = 0.0
     status: str = SUCCESS

@@ -3,11 +3,12 @@
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from core.storage.ports import Document, DocumentStore
 from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.tables import USAGE
 from services.inference.domain.usage.calls import ModelCall
 from services.inference.domain.usage.tokens import TokenUsage
@@ -42,12 +43,11 @@ class Meter:
 
 
 def _document(call: ModelCall) -> Document:
-    decision = call.decision
     target, usage = call.target, call.usage
     pricing = Pricing() if target is None else target.pricing
     return {
         "createdAt": call.began,
-        "day": datetime.fromtimestamp(call.began, UTC).strftime("%Y-%m-%d"),
+        "day": _day(call.began // 86_400),
         "requestId": call.request_id,
         "tokenId": call.identity.token_id,
         "userId": call.identity.subject,
@@ -70,7 +70,21 @@ def _document(call: ModelCall) -> Document:
         "estimated": usage.estimated,
         "costNanos": cost_nanos(usage, pricing),
         "currency": pricing.currency,
+        **(_attempts(call) if call.attempts != 1 or call.failures or call.decision else {}),
+    }
+
+
+def _attempts(call: ModelCall) -> Document:
+    """Further fields of the record of a call that was not simply answered by the only target at the first attempt."""
+    decision = call.decision
+    return {
         "attempts": call.attempts,
         "failedAttempts": [failure._asdict() for failure in call.failures],
         "decision": None if decision is None else asdict(decision),
     }
+
+
+@lru_cache(maxsize=16)
+def _day(days: float) -> str:
+    """The date, in UTC, that is so many days after the epoch."""
+    return datetime.fromtimestamp(days * 86_400, UTC).strftime("%Y-%m-%d")

@@ -26,7 +26,7 @@ GROUPS: Mapping[str, str] = {
     "status": "status",
     "provider": "providerKey",
 }
-"""What usage can be grouped by, and the record's field for it."""
+"""Keys that usage can be grouped by, and the record's field of each."""
 
 _SUMS = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens", "totalTokens", "costNanos", "latencyMs")
 _ALL_PROJECTS = "usage:admin"

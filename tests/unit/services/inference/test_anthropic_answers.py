@@ -40,7 +40,7 @@ async def native_exchange(*, stream: bool = False, messages: Any = None, **more:
 
 
 def read_all(reader: ChunkReader, data: bytes, sizes: Iterable[int] = ()) -> list[dict[str, Any]]:
-    """The chunks of a stream that arrives in pieces of these sizes, and then the rest."""
+    """The chunks of a stream that arrives in parts of these sizes, and then the rest."""
     chunks, at = [], 0
     for size in sizes:
         chunks += reader.feed(data[at : at + size])
@@ -50,7 +50,7 @@ def read_all(reader: ChunkReader, data: bytes, sizes: Iterable[int] = ()) -> lis
 
 
 def joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the chunks of a stream say together."""
+    """Join the chunks of a stream."""
     said: dict[str, Any] = {"content": "", "reasoning_content": "", "reasoning_details": [], "calls": {}}
     for chunk in chunks:
         for choice in chunk["choices"]:

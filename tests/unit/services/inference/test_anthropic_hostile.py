@@ -102,7 +102,7 @@ def changed(value: Any, rng: random.Random) -> Any:
 
 
 def names_its_field(work: Callable[[], None]) -> bool:
-    """Whether the work is done, or refused with the name of a field."""
+    """Return whether the work is done, or refused with the name of a field."""
     try:
         work()
     except InvalidInput as error:

@@ -25,7 +25,7 @@ HEADERS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
 
 
 def sent(request: dict[str, Any], model: TargetModel | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What is sent for the request, which the API takes, and what was dropped."""
+    """Return the body that is sent, which the API takes, and the dropped fields."""
     before = orjson.dumps(request)
     encoded = CODEC.encode(exchange(request), model or target())
     assert orjson.dumps(request) == before, "the exchange's request was changed"

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from core.http.ports import Timeouts
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.catalogue.routing_settings import LEAST_BUSY, LOWEST_LATENCY, WEIGHTED
 from services.inference.domain.codecs.codec import Codec
 from services.inference.domain.routing.policies import LATENCY_SECONDS, measured, ordered

@@ -10,7 +10,8 @@ from core.providers.records import NewProvider, ProviderChanges
 from core.sealing import generate_key
 from core.tenancy import Project, Tenant
 from services.inference.app import assemble
-from services.inference.domain.catalogue.models import ModelChanges, ModelSettings, NewModel
+from services.inference.domain.catalogue.model_settings import ModelSettings
+from services.inference.domain.catalogue.models import ModelChanges, NewModel
 from services.inference.domain.echo.upstream import EchoUpstream
 from services.inference.domain.routing import routes
 from services.inference.domain.routing.routes import REFRESH_SECONDS, STALE_SECONDS, Route

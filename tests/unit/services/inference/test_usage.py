@@ -12,7 +12,7 @@ from core.errors import Unavailable
 from core.resilience import RetryBudget
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
-from services.inference.domain.catalogue.models import Pricing
+from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.codecs.openai.token_counts import read_usage
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange

@@ -1,4 +1,4 @@
-"""What a Claude model can do, by the version in its name. A name without one belongs to a server that speaks the
+"""Abilities of a Claude model, by the version in its name. A name without one belongs to a server that speaks the
 Messages API for other models: it is asked for nothing new."""
 
 import re
@@ -9,12 +9,12 @@ _OUTPUT_FORMAT = (4, 5)
 
 
 def thinks_adaptively(model_id: str) -> bool:
-    """Whether the model decides itself how much to think, and takes no budget of tokens."""
+    """Return whether the model decides itself how much to think, and takes no budget of tokens."""
     return _version(model_id) >= _ADAPTIVE_THINKING
 
 
 def has_output_format(model_id: str) -> bool:
-    """Whether the API holds the model to a JSON schema."""
+    """Return whether the API holds the model to a JSON schema."""
     return _version(model_id) >= _OUTPUT_FORMAT
 
 

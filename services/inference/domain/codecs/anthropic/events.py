@@ -32,7 +32,7 @@ class _Block:
         self.call = call
         """The number of the tool call; -1: none."""
         self.told = False
-        """Whether any of a call's arguments have gone out."""
+        """True if any of a call's arguments have gone out."""
         self.length = 0
         self.signature = ""
 

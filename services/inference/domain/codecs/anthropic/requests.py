@@ -16,7 +16,7 @@ from services.inference.domain.pipeline.native import NativeRequest
 Body = dict[str, Any]
 
 DEFAULT_MAX_TOKENS = 16_384
-"""Where neither the request nor the model's defaults say: the API wants a number."""
+"""Default where neither the request nor the model's defaults say: the API wants a number."""
 JSON_TOOL = "json_answer"
 """The tool that a model must call where it is to answer in JSON and the API has no other way to ask for it."""
 
@@ -95,12 +95,12 @@ def request_of(exchange: Exchange, model: TargetModel) -> tuple[Body, tuple[str,
 
 
 def speaks_native(exchange: Exchange) -> bool:
-    """Whether the caller speaks this format too."""
+    """Return whether the caller speaks this format too."""
     return exchange.native is not None and exchange.native.format == ANTHROPIC
 
 
 def wants_json_tool(exchange: Exchange, model: TargetModel) -> bool:
-    """Whether `request_of` makes the model answer through JSON_TOOL."""
+    """Return whether `request_of` makes the model answer through JSON_TOOL."""
     wanted = exchange.request.get("response_format") or dict(model.defaults).get("response_format") or {}
     if "response_format" in model.unsupported or not isinstance(wanted, dict) or speaks_native(exchange):
         return False

@@ -29,7 +29,7 @@ class Turns:
             self._add(message, f"messages[{at}]")
 
     def open_call_without_thinking(self) -> bool:
-        """Whether the last of the assistant's turns calls tools and does not begin with its thinking."""
+        """Return whether the last of the assistant's turns calls tools and does not begin with its thinking."""
         last = next((turn["content"] for turn in reversed(self.turns) if turn["role"] == "assistant"), None)
         if not isinstance(last, list) or not any(block.get("type") == "tool_use" for block in last):
             return False

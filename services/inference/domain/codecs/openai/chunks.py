@@ -54,9 +54,9 @@ class ChunkStream:
         self.done = False
         self.error: PorticoError | None = None
         self.refusal: Refusal | None = None
-        """Of the provider, where `error` is its word."""
+        """Refusal of the provider, where `error` is what it reported."""
         self.characters = 0
-        """Of the answer so far, to estimate tokens with."""
+        """Characters of the answer so far, to estimate tokens with."""
         self._model = model
         self._scrub = scrub
         self._with_usage = with_usage
@@ -75,7 +75,7 @@ class ChunkStream:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What the provider reported so far."""
+        """Usage that the provider reported so far."""
         return read_usage(self._usage)
 
     def feed(self, data: bytes) -> list[Chunk]:

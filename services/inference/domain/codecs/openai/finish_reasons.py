@@ -16,7 +16,7 @@ _WORDS = {
     "tool_use": _TOOL_CALLS,
     "SAFETY": "content_filter",
 }
-"""Of Anthropic, Google, Together and Mistral; other words pass as they are."""
+"""Finish reasons of Anthropic, Google, Together and Mistral; others pass as they are."""
 
 
 def finish_reason(said: object, *, calls_tools: bool) -> str | None:

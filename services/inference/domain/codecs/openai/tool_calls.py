@@ -27,9 +27,9 @@ class ToolCalls:
 
     def __init__(self) -> None:
         self._calls: dict[int, _ToolCall] = {}
-        """By number."""
+        """Calls by number."""
         self._moved: dict[int, int] = {}
-        """By the provider's index, where the number is another."""
+        """Numbers of calls by the provider's index, where the number is another."""
         self._last = 0
 
     def complete(self, deltas: Iterable[Any]) -> list[dict[str, Any]]:

@@ -110,7 +110,7 @@ def _call(call: Mapping[str, Any], *, cut_off: bool) -> Block:
 
 
 def _is_unchanged(choice: Mapping[str, Any], native: Mapping[str, Any]) -> bool:
-    """Whether the choice still says what the provider's message does."""
+    """Return whether the choice still says what the provider's message does."""
     reason = finish_reason(native.get("stop_reason"))
     return bool(choice["message"] == message_of(native["content"]) and choice.get("finish_reason") == reason)
 

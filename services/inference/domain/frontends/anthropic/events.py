@@ -34,12 +34,12 @@ class MessageEvents:
         self._request_id = request_id
         self._error_body = error_body
         self._verbatim = True
-        """Whether all that came so far went out as the provider sent it."""
+        """True if all that came so far went out as the provider sent it."""
         self._started = False
         self._ended = False
-        """Whether the event has gone out that tells the stop reason."""
+        """True if the event that tells the stop reason has gone out."""
         self._index = -1
-        """Of the last block."""
+        """Index of the last block."""
         self._open: str | None = None
         """The kind of the last block while it is open."""
         self._calls: dict[int, int] = {}
@@ -181,7 +181,7 @@ class MessageEvents:
 
 
 def _same(said: Mapping[str, Any], delta: Mapping[str, Any]) -> bool:
-    """Whether the provider's delta holds the very texts of the chunk's: a step that changes one makes another."""
+    """True if the provider's delta holds the very texts of the chunk's: a step that changes one makes another."""
     match said.get("type"):
         case "text_delta":
             return said["text"] is delta.get("content") or not said["text"]
