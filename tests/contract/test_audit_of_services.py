@@ -48,6 +48,15 @@ INFERENCE_STEPS = [
         keep=lambda answer: {"model": answer.model.id},
     ),
     Step("ModelService/UpdateModel", {"id": "m", "description": PLANTED}, "m"),
+    Step(
+        "ModelService/CreateDynamicModel",
+        {
+            "key": "router",
+            "name": PLANTED,
+            "settings": {"dynamic": {"strategy": "rule-based", "default_model_key": "m"}},
+        },
+        "router",
+    ),
     # By its record id: the entry names it as the others do.
     Step(
         "ModelService/DeleteModel",

@@ -9,7 +9,7 @@ from core.tenancy import Project
 
 REFRESH_SECONDS: Final = 5.0
 """Most seconds until a change by another process is noticed."""
-_MAX_KEPT = 1000
+_MAX_KEPT = 500
 
 C = TypeVar("C")
 

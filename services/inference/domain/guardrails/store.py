@@ -38,7 +38,7 @@ from services.inference.domain.tables import GUARDRAILS, MODELS
 
 MAX_POLICY_BYTES = 64 * 1024
 MAX_INLINE_WORDS = 1000
-MAX_LISTS = 20
+MAX_LISTS = 5
 """Word lists of one guardrail."""
 _MAX_PROMPT = 16_000
 _RESERVED = frozenset({"evaluate", "evaluations", "statistics", "word-lists"})

@@ -23,6 +23,8 @@ from services.inference.domain.tables import GUARDRAILS, WORD_LISTS
 
 MAX_BYTES = 2 * 1024 * 1024
 """Most bytes of all words of one list."""
+MAX_PAGE = 10
+"""Most lists of a page: all their words are read for it."""
 
 
 class WordLists:
@@ -66,7 +68,8 @@ class WordLists:
 
     async def list(self, project: Project, *, size: int = 0, token: str = "") -> tuple[list[WordList], str]:
         """One page, newest first, and the token of the next."""
-        return await self._table.page(project, page_size=fields.page_size(size), page_token=token)
+        limit = fields.between("pageSize", size, 1, MAX_PAGE, default=MAX_PAGE)
+        return await self._table.page(project, page_size=limit, page_token=token)
 
     async def update(self, project: Project, key: str, changes: WordListChanges) -> WordList:
         """Change a list. Raises NotFound, InvalidInput."""

@@ -28,6 +28,8 @@ _LOOKS_LIKE = re.compile(r"[0134578@$!|][^\W\d_]|[^\W\d_][0134578@$!|]")
 _REPEATED = re.compile(r"(\w)\1{2,}")
 _APART = re.compile(r"(?<!\w)\w(?:[ .*_-]{1,2}\w){2,49}(?!\w)")
 _SEPARATOR = re.compile(r"[ .*_-]+")
+_MAX_GROUP = 50_000
+"""Characters of an automaton's phrases."""
 _GAP = "\0"
 """Stands before and behind each word of a searched text."""
 
@@ -40,12 +42,12 @@ class WordCheck:
     def __init__(self, words: Iterable[str], action: str) -> None:
         self.action = action
         folded = {phrase for word in words if (phrase := _phrase(word))}
-        self._words = AhoCorasick(sorted(folded), matchkind=MATCHKIND_LEFTMOST_LONGEST) if folded else None
+        self._automata = [AhoCorasick(group, matchkind=MATCHKIND_LEFTMOST_LONGEST) for group in _groups(folded)]
         longest = max(map(len, folded), default=0)
         self._held = held.last(2 * longest + 2)
 
     def scan(self, text: str) -> Found:
-        if self._words is None:
+        if not self._automata:
             return Found([], len(text))
         plain = caseless(text)
         matches = [
@@ -58,8 +60,8 @@ class WordCheck:
     def _find(self, text: str) -> Iterable[tuple[int, int]]:
         """Places of the words in a folded text."""
         words = _WORD.findall(text)
-        assert self._words is not None
-        found = self._words.find_matches_as_indexes(_GAP + (_GAP + _GAP).join(words) + _GAP)
+        haystack = _GAP + (_GAP + _GAP).join(words) + _GAP
+        found = [match for each in self._automata for match in each.find_matches_as_indexes(haystack)]
         if not found:
             return
         firsts: dict[int, int] = {}
@@ -74,6 +76,21 @@ class WordCheck:
 
     def label(self, category: str) -> str:
         return "Word of a word list"
+
+
+def _groups(phrases: Iterable[str]) -> Iterable[list[str]]:
+    """Phrases for one automaton each. To make one is a single call that lets no other work in between: each must be
+    short, and a long list becomes several."""
+    group: list[str] = []
+    size = 0
+    for phrase in sorted(phrases):
+        group.append(phrase)
+        size += len(phrase)
+        if size > _MAX_GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _phrase(word: str) -> str:
