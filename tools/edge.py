@@ -67,7 +67,7 @@ def render(
     _patch_clusters(members, clusters, port)
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
-    for name in ("edge.lua", "index.html"):
+    for name in ("request.lua", "response.lua", "index.html"):
         (out / name).write_text((SOURCE / name).read_text())
     return _command(out / "envoy.yaml", concurrency or max(1, (os.cpu_count() or 1) // 4))
 
@@ -183,7 +183,9 @@ def _patch_listeners(listeners: Yaml, out: Path, bind: Address, descriptor: Path
     _socket(public).update(address=host, port_value=port)
     keys["address"]["pipe"]["path"] = _keys_path(port)
     manager = connection_manager(listeners)
-    http_filter(manager, "envoy.filters.http.lua")["default_source_code"]["filename"] = str(out.resolve() / "edge.lua")
+    for name in ("request", "response"):
+        script = http_filter(manager, name)["extension_config"]["typed_config"]["default_source_code"]
+        script["filename"] = str(out.resolve() / f"{name}.lua")
     for listener in listeners["resources"]:
         transcoder = http_filter(_manager(listener), "envoy.filters.http.grpc_json_transcoder")
         transcoder["proto_descriptor"] = str(descriptor.resolve())

@@ -28,6 +28,8 @@ LIMITS = [
 ]
 LONG = {"InferenceService", "OpenAIService", "AnthropicService", "FileService", "OpenAIFileService"}
 """Services with calls that may take any time."""
+LONG_RPCS = {"GuardrailService/EvaluateGuardrail", "GuardrailService/ModerateTexts"}
+"""They may ask a model to judge."""
 
 
 @functools.cache
@@ -88,7 +90,8 @@ def test_native_routes_agree_with_the_contracts() -> None:
             continue
         route = _native_route(rpc)
         assert (route["name"] == "public_native") == (rpc.access == "public"), rpc.path
-        is_long = rpc.method.containing_service.name in LONG
+        service = rpc.method.containing_service.name
+        is_long = service in LONG or f"{service}/{rpc.method.name}" in LONG_RPCS
         assert ("max_stream_duration" not in route["route"]) == is_long, rpc.path
         assert is_long or not rpc.streams, rpc.path
 

@@ -113,6 +113,7 @@ NO_LIMITS = {
     "port_value",
     "status",
     "status_code",
+    "exact",  # a status too
     "modulo",
     "threshold",
     "numerator",
