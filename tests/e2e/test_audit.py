@@ -89,8 +89,42 @@ async def walk_inference(walk: Walk) -> None:
     await walk.call("POST /v1/models", model, resource="m")
     await walk.call("PATCH /v1/models/{id}", {"description": PLANTED}, id="m", resource="m")
     await walk.call("PUT /v1/models/{id}", {"description": PLANTED}, id="m", resource="m")
+    dynamic = {"strategy": "rule-based", "defaultModelKey": "m"}
+    router = {"key": "router", "name": PLANTED, "settings": {"dynamic": dynamic}}
+    await walk.call("POST /v1/models/dynamic", router, resource="router")
+    await walk.call("DELETE /v1/models/{id}", id="router", resource="router")
     await walk.call("DELETE /v1/models/{id}", id="m", resource="m")
     await walk.call("DELETE /v1/models/providers/{id}", id="p", resource="p")
+
+
+async def walk_guardrails(walk: Walk) -> None:
+    lists, guards, policies = "/v1/guardrails/word-lists", "/v1/guardrails", "/v1/pii/policies"
+    await walk.call(f"POST {lists}", {"key": "w", "name": PLANTED, "words": [PLANTED]}, resource="w")
+    await walk.call(f"PATCH {lists}/{{key}}", {"description": PLANTED}, key="w", resource="w")
+    await walk.call(f"PUT {lists}/{{key}}/words", form=PLANTED.encode(), key="w", resource="w")
+    await walk.call(f"POST {guards}", {"key": "g", "name": PLANTED, "type": "preset"}, resource="g")
+    await walk.call(f"PATCH {guards}/{{key}}", {"description": PLANTED}, key="g", resource="g")
+    await walk.call(f"PUT {guards}/{{key}}", {"name": PLANTED}, key="g", resource="g")
+    await walk.call(f"DELETE {guards}/{{key}}", key="g", resource="g")
+    await walk.call(f"DELETE {lists}/{{key}}", key="w", resource="w")
+    await walk.call(f"POST {policies}", {"key": "pii", "name": PLANTED}, resource="pii")
+    await walk.call(f"PATCH {policies}/{{key}}", {"description": PLANTED}, key="pii", resource="pii")
+    await walk.call(f"DELETE {policies}/{{key}}", key="pii", resource="pii")
+
+
+async def walk_prompts(walk: Walk) -> None:
+    prompt = "/v1/prompts/{key}"
+    made = await walk.call("POST /v1/prompts", {"key": "hello", "name": PLANTED, "template": PLANTED}, resource="hello")
+    version = made["prompt"]["latestVersionId"]
+    hello: dict[str, Any] = {"key": "hello", "resource": "hello"}
+    await walk.call(f"PATCH {prompt}", {"template": PLANTED + "2"}, **hello)
+    await walk.call(f"POST {prompt}/versions", {"versionId": version}, **hello)
+    deployment = {"action": "promote", "environment": "prod", "versionId": version, "note": PLANTED}
+    await walk.call(f"POST {prompt}/deployments", deployment, **hello)
+    said = await walk.call(f"POST {prompt}/comments", {"content": PLANTED}, key="hello")
+    comment = said["comment"]["id"]
+    await walk.call(f"DELETE {prompt}/comments/{{comment_id}}", key="hello", comment_id=comment, resource=comment)
+    await walk.call(f"DELETE {prompt}", **hello)
 
 
 async def walk_vector(walk: Walk) -> None:
@@ -105,6 +139,7 @@ async def walk_vector(walk: Walk) -> None:
     await walk.call(f"POST {providers}", provider, resource="q")
     change = {"credentials": {"apiKey": f"{PLANTED}-2"}}
     await walk.call(f"PATCH {providers}/{{provider_key}}", change, provider_key="q", resource="q")
+    await walk.call(f"PUT {providers}/{{provider_key}}", change, provider_key="q", resource="q")
     await walk.call(f"DELETE {providers}/{{provider_key}}", provider_key="q", resource="q")
     docs: dict[str, Any] = {"provider_key": "default", "index_id": "docs", "resource": "default/docs"}
     made = {"name": "docs", "dimension": 2, "metadata": {"note": PLANTED}}
@@ -130,6 +165,7 @@ async def walk_files(walk: Walk) -> None:
     objects = f"{buckets}/{{bucket_key}}/objects"
     await walk.call(f"POST {providers}", {"key": "disk", "driver": "local", "label": PLANTED}, resource="disk")
     await walk.call(f"PATCH {providers}/{{provider_key}}", {"label": PLANTED}, provider_key="disk", resource="disk")
+    await walk.call(f"PUT {providers}/{{provider_key}}", {"label": PLANTED}, provider_key="disk", resource="disk")
     bucket = {"key": "b", "name": PLANTED, "providerKey": "disk", "metadata": {"note": PLANTED}}
     await walk.call(f"POST {buckets}", bucket, resource="b")
     file: dict[str, Any] = {"bucket_key": "b", "object_key": "a.txt", "resource": "b/a.txt"}
@@ -173,7 +209,7 @@ async def walk_auth(walk: Walk) -> None:
 async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest, tenant: Tenant) -> None:
     """Providers, models, files, buckets, vectors, indexes and migrations left nothing in it."""
     walk = Walk(rest, tenant)
-    for part in (walk_inference, walk_vector, walk_files, walk_auth):
+    for part in (walk_inference, walk_guardrails, walk_prompts, walk_vector, walk_files, walk_auth):
         await part(walk)
     routes = {(verb, template) for verb, template, _ in audited_routes()}
     assert routes - walk.called == {("POST", "/v1/auth/register")}  # `tenant` came of it

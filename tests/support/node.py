@@ -1,5 +1,6 @@
 """Node programs with the npm packages of tests/e2e/node, on the Node that comes as a Python wheel."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -19,10 +20,12 @@ _NPM = _ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 def install() -> None:
     """Install the packages of package-lock.json, unless they are there already."""
     mark = FOLDER / "node_modules" / ".installed"
-    lock = (FOLDER / "package-lock.json").read_text()
-    if not mark.exists() or mark.read_text() != lock:
-        _run([str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], {})
-        mark.write_text(lock)
+    wanted = (FOLDER / "package-lock.json").read_text()
+    with (FOLDER / "package.json").open() as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)  # the processes of a test run would remove each other's packages
+        if not mark.exists() or mark.read_text() != wanted:
+            _run([str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], {})
+            mark.write_text(wanted)
 
 
 def run(program: str, env: Mapping[str, str]) -> Any:
