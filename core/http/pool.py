@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from core.errors import Unavailable
 from core.http.connection import ClientConnection
-from core.http.errors import ConnectionsBusy
+from core.http.errors import ConnectionsBusy, TransportFailed
 
 _TICK = 0.01
 """Seconds between two looks at the deadlines, at least."""
@@ -73,7 +73,11 @@ class ConnectionPool:
             self.watch(due)
 
     def forget(self, connection: ClientConnection) -> None:
-        self._open.discard(connection)
+        """Forget a connection that has closed. One that closes while it is being opened has no slot of its own: whoever
+        opens it gives the slot back."""
+        if connection not in self._open:
+            return
+        self._open.remove(connection)
         if connection in self.idle:
             self.idle.remove(connection)
         self._vacate()
@@ -106,6 +110,8 @@ class ConnectionPool:
         """Open a connection in a slot that the caller holds."""
         try:
             connection = await self._open_connection(seconds)
+            if connection.closed:
+                raise TransportFailed("The connection to the provider broke.", sent=False)
         except BaseException:  # cancellation too must give the slot back
             self._vacate()
             raise
