@@ -172,6 +172,15 @@ RAG_STEPS = [
 
 _DOCS = {"provider_key": "default", "index_id": "docs"}
 
+
+async def _migration_ended(walk: Walk, token: str) -> None:
+    """A worker that has been asked to stop does so a moment later, and an index is not deleted before."""
+    got = Step("MigrationService/GetMigration", {"id": walk.known["migration"]}, "")
+    async with asyncio.timeout(30):
+        while (await walk.call(got, token)).migration.job.status in ("queued", "running"):
+            await asyncio.sleep(0.01)
+
+
 VECTOR_STEPS = [
     Step(
         "ProviderService/CreateProvider",
@@ -212,6 +221,7 @@ VECTOR_STEPS = [
         lambda known: {"id": known.get("migration", "m")},
         lambda known: str(known.get("migration")),
         denied_resource="m",
+        after=_migration_ended,
     ),
     Step("IndexService/DeleteIndex", _DOCS, "default/docs"),
     Step("ProviderService/DeleteProvider", {"provider_key": "q"}, "q"),

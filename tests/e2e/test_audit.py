@@ -156,7 +156,15 @@ async def walk_vector(walk: Walk) -> None:
         "destinationName": "copy",
     }
     copied = await walk.call("POST /v1/vector/migrations", migration)
-    await walk.call("POST /v1/vector/migrations/{id}/cancel", {}, id=copied["migration"]["id"])
+    id = copied["migration"]["id"]
+    await walk.call("POST /v1/vector/migrations/{id}/cancel", {}, id=id)
+    token = await walk.rest.token(walk.tenant.session)
+
+    async def ended() -> bool:
+        migration = (await walk.rest.ok("GET", f"/v1/vector/migrations/{id}", token=token))["migration"]
+        return migration["job"]["status"] not in ("queued", "running")
+
+    await until(ended)  # an index is not deleted before
     await walk.call(f"DELETE {indexes}/{{index_id}}", **docs)
 
 

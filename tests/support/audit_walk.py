@@ -1,7 +1,7 @@
 """Calls of audited RPCs one after the other, and the entries that each must leave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,8 @@ class Step:
     """Resource that the entry of a refusal names, where that is not the same."""
     keep: Callable[[Any], Mapping[str, Any]] = lambda answer: {}
     """Choice of what later steps need of the answer."""
+    after: "Callable[[Walk, str], Awaitable[None]] | None" = None
+    """Awaited with a token before the next step, where what was asked for goes on behind the answer."""
 
 
 class Walk:
@@ -113,6 +115,8 @@ async def walk_succeeds(
     for step in steps:
         answer = await walk.call(step, token())
         walk.known |= step.keep(answer)
+        if step.after is not None:
+            await step.after(walk, token())
         (entry,) = await walk.of(tenant, step.rpc, actor)
         rule = walk.rule(step.rpc)
         wanted = step.resource(walk.known) if callable(step.resource) else step.resource

@@ -179,7 +179,9 @@ class Indexes:
             raise _not_found()
         audit.change().resource_id = index.path
         if await self._jobs.find(project, migration_key(index.id)) is not None:
-            raise FailedPrecondition("A migration copies this index. Cancel it first.", reason="MIGRATING")
+            raise FailedPrecondition(
+                "A migration copies this index. Cancel it, and wait until it has ended.", reason="MIGRATING"
+            )
         with await self._engines.use(project, provider):
             pass  # or nothing could be dropped, and the caller can mend that
         with suppress(Conflict):  # the job is there already
