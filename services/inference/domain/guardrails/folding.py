@@ -5,7 +5,7 @@ Every character is mapped by itself, so that a text can be folded in parts.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -27,51 +27,53 @@ class View(NamedTuple):
         return position if self.starts is None else self.starts[position]
 
 
+_MAX_FOLDS = 20_000
+"""Characters whose folded form is kept: more than the texts of a language have, a few MiB at most."""
+
+
 class _Folds(dict[int, str]):
-    """Folded form of each character, found out when first met: at most 1.1 million entries, one per character."""
+    """Folded form of each character, found out when first met."""
+
+    def __init__(self, fold: Callable[[str], str]) -> None:
+        self._fold = fold
 
     def __missing__(self, code: int) -> str:
-        folded = self[code] = self.fold(chr(code))
+        folded = self._fold(chr(code))
+        if len(self) < _MAX_FOLDS:
+            self[code] = folded
         return folded
-
-    def fold(self, char: str) -> str:
-        raise NotImplementedError
 
 
 _DASHES = frozenset("‐‑‒–—―−﹣－")  # the point of it
 
 
-class _Compatible(_Folds):
+def _compatible(char: str) -> str:
     """Compatibility forms as plain characters, all digits as ASCII's, all dashes as hyphens, nothing invisible."""
-
-    def fold(self, char: str) -> str:
-        category = unicodedata.category(char)
-        if category == "Cf":
-            return ""
-        if category == "Cs":
-            return "\N{REPLACEMENT CHARACTER}"
-        if char in _DASHES:
-            return "-"
-        value = unicodedata.decimal(char, None)
-        return unicodedata.normalize("NFKC", char) if value is None else str(value)
+    category = unicodedata.category(char)
+    if category == "Cf":
+        return ""
+    if category == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    if char in _DASHES:
+        return "-"
+    value = unicodedata.decimal(char, None)
+    return unicodedata.normalize("NFKC", char) if value is None else str(value)
 
 
-class _Caseless(_Folds):
+def _caseless(char: str) -> str:
     """Letters without case and diacritics."""
-
-    def fold(self, char: str) -> str:
-        category = unicodedata.category(char)
-        if category in ("Cf", "Mn"):
-            return ""
-        if category == "Cs":
-            return "\N{REPLACEMENT CHARACTER}"
-        if char in "ıİ":
-            return "i"
-        plain = unicodedata.normalize("NFKD", char)
-        return "".join(each for each in plain if unicodedata.category(each) != "Mn").casefold()
+    category = unicodedata.category(char)
+    if category in ("Cf", "Mn"):
+        return ""
+    if category == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    if char in "ıİ":
+        return "i"
+    plain = unicodedata.normalize("NFKD", char)
+    return "".join(each for each in plain if unicodedata.category(each) != "Mn").casefold()
 
 
-_COMPATIBLE, _CASELESS = _Compatible(), _Caseless()
+_COMPATIBLE, _CASELESS = _Folds(_compatible), _Folds(_caseless)
 
 
 def compatible(text: str) -> View:

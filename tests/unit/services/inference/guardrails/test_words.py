@@ -3,6 +3,7 @@
 import pytest
 
 from core.errors import InvalidInput
+from services.inference.domain.guardrails import folding
 from services.inference.domain.guardrails.findings import CUSTOM, LOW, REDACT
 from services.inference.domain.guardrails.hold_back import HoldBack
 from services.inference.domain.guardrails.regexes import MAX_PATTERN, Pattern, RegexCheck, compile_pattern
@@ -88,3 +89,13 @@ def test_a_long_list_becomes_several_automata_and_all_of_them_are_searched() -> 
     check = WordCheck(words, REDACT)
     assert len(check._automata) >= 9
     assert redacted(f"a {words[0]} b {words[-1]} c", words) == "a [REDACTED:word_filter] b [REDACTED:word_filter] c"
+
+
+def test_few_characters_are_remembered() -> None:
+    """A text of every character there is made the process keep a form of each, some hundred MiB for good."""
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000, 7))))
+    folding.caseless(every)
+    folding.compatible(every)
+    assert len(folding._CASELESS) <= folding._MAX_FOLDS
+    assert len(folding._COMPATIBLE) <= folding._MAX_FOLDS
+    assert folding.caseless("É").text == "e"
