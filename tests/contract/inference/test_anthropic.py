@@ -155,3 +155,13 @@ async def test_an_embedding_model_of_the_driver_is_refused(caller: Caller) -> No
     await caller.model(key="e", category="embedding")
     error = await refused(caller.post_embeddings({"model": "e", "input": "x"}))
     assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_what_the_provider_does_not_have_is_refused(caller: Caller, claude: FakeAnthropic) -> None:
+    """Anthropic has no embeddings."""
+    await caller.model(key="e", category="embedding", model_id="claude-embeddings")
+    error = await refused(caller.post_embeddings({"model": "e", "input": "Hi"}))
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert field_of(error) == "model"
+    assert "anthropic cannot call models of the category embedding" in str(error.details())
+    assert claude.bodies == []

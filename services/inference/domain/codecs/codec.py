@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from core.errors import FailedPrecondition, PorticoError
+from core.errors import PorticoError
 from services.inference.domain.codecs.errors import Refusal
 from services.inference.domain.codecs.scrubbing import Scrub
 from services.inference.domain.pipeline.answer import Chunk
@@ -104,24 +104,3 @@ class Codec(Protocol):
 
     def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:
         """The meaning to the caller of an answer of this HTTP status, which is not 2xx."""
-
-
-class Unserved:
-    """Stands for the codec that a driver does not have: refuses every request."""
-
-    counter: Counter | None = None
-
-    def __init__(self, driver: str, category: str) -> None:
-        self._message = f"The driver {driver} cannot call models of the category {category}."
-
-    def encode(self, exchange: Exchange, model: TargetModel) -> Encoded:
-        raise FailedPrecondition(self._message, reason="CATEGORY_NOT_SERVED", field="model")
-
-    def whole(self, data: bytes, exchange: Exchange, model: TargetModel) -> Decoded:
-        raise NotImplementedError
-
-    def stream(self, exchange: Exchange, model: TargetModel) -> ChunkReader:
-        raise NotImplementedError
-
-    def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:
-        raise NotImplementedError

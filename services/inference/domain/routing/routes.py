@@ -25,7 +25,6 @@ from services.inference.domain.catalogue.model_settings import DEFAULT_TIMEOUT
 from services.inference.domain.catalogue.models import EMBEDDING, Model, Models, provider_keys, target_settings
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.catalogue.routing_settings import TargetSettings
-from services.inference.domain.codecs.codec import Unserved
 from services.inference.domain.codecs.formats import Codecs
 from services.inference.domain.codecs.scrubbing import scrubber
 from services.inference.domain.echo.upstream import EchoUpstream
@@ -248,6 +247,13 @@ class Routes:
 
     def _target(self, project: Project, model: Model, provider: Provider, wanted: TargetSettings) -> Target:
         driver, settings = self._providers.driver_of(provider, field="model"), model.settings
+        codec = self._codecs.get((driver.format, model.category))
+        if codec is None:
+            raise FailedPrecondition(
+                f"The driver {driver.id} cannot call models of the category {model.category}.",
+                reason="CATEGORY_NOT_SERVED",
+                field="model",
+            )
         credentials = self._providers.credentials(project, provider)
         endpoint = driver.endpoint(provider.settings, credentials) if driver.endpoint else None
         base = urlsplit(endpoint.url).path if endpoint else ""
@@ -269,7 +275,7 @@ class Routes:
             whole_with_tools=settings.disable_streaming_with_tools,
             scrub=scrubber(tuple(credentials.values()), wanted.model_id, model.key),
             provider_key=provider.key,
-            codec=self._codecs.get((driver.format, model.category)) or Unserved(driver.id, model.category),
+            codec=codec,
             breaker=(*key_prefix, wanted.model_id),
             client_key=(*key_prefix, provider.updated_at),
             make_client=make_client,

@@ -72,7 +72,7 @@ class AnthropicTokens:
         return Decoded(body, NO_USAGE)
 
     def stream(self, exchange: Exchange, model: TargetModel) -> ChunkReader:
-        raise NotImplementedError
+        raise NotImplementedError("a count is one answer")
 
     def refusal(self, status: int, body: bytes, model: TargetModel) -> Refusal:
         return refusal(status, body, model.scrub)
