@@ -4,14 +4,15 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from core.errors import PorticoError, UpstreamFailed
+from core.errors import UpstreamFailed
 from services.inference.domain.codecs.anthropic import reasoning
 from services.inference.domain.codecs.anthropic.answers import NATIVE, finish_reason
 from services.inference.domain.codecs.anthropic.requests import JSON_TOOL
 from services.inference.domain.codecs.anthropic.token_counts import merged, read_usage, usage_object
 from services.inference.domain.codecs.error_reports import report_from, report_of, text_report
-from services.inference.domain.codecs.errors import Refusal, malformed, reported
-from services.inference.domain.codecs.events import ErrorData, EventSplitter
+from services.inference.domain.codecs.errors import malformed, reported
+from services.inference.domain.codecs.events import ErrorData
+from services.inference.domain.codecs.reading import EventReader
 from services.inference.domain.codecs.scrubbing import Scrub
 from services.inference.domain.json_values import UNREADABLE, NotJson, decode, decode_leniently, encode
 from services.inference.domain.usage import tokens
@@ -37,7 +38,7 @@ class _Block:
         self.signature = ""
 
 
-class MessageStream:
+class MessageStream(EventReader):
     """Implements ChunkReader. With `native` every event gives a chunk that carries it too."""
 
     def __init__(
@@ -50,15 +51,11 @@ class MessageStream:
         json_tool: bool = False,
         native: bool = False,
     ) -> None:
-        self.done = False
-        self.error: PorticoError | None = None
-        self.refusal: Refusal | None = None
-        self.characters = 0
+        super().__init__(max_event_bytes)
         self.finish_reason = ""
         self._scrub = scrub
         self._json_tool = json_tool
         self._native = native
-        self._events = EventSplitter(max_event_bytes)
         self._held: list[Chunk] | None = []
         self._counts: dict[str, Any] = {}
         self._blocks: dict[int, _Block] = {}
@@ -81,34 +78,8 @@ class MessageStream:
         said = tokens.estimate(self.characters)  # broken off: only the tokens read have been counted
         return usage._replace(output=max(said, usage.output), estimated=True)
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        try:
-            self._take(self._events.feed(data), chunks)
-        except (PorticoError, Refusal) as error:
-            self._fail(error)
-        return chunks
-
-    def end(self) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        try:
-            self._take(self._events.end(), chunks)
-            if not self.done:
-                if not self.finish_reason:
-                    raise UpstreamFailed("The provider ended the answer halfway.", reason="UPSTREAM_TRUNCATED")
-                self.done = True
-        except (PorticoError, Refusal) as error:
-            self._fail(error)
-        return chunks
-
     def usage_chunk(self, usage: TokenUsage) -> Chunk:
         return {**self._head, "choices": [], "usage": usage_object(usage)}
-
-    def _fail(self, error: PorticoError | Refusal) -> None:
-        if isinstance(error, Refusal):
-            self.refusal, self.error = error, error.error
-        else:
-            self.error = error
 
     def _take(self, payloads: Iterable[bytes], chunks: list[Chunk]) -> None:
         for payload in payloads:
@@ -121,6 +92,11 @@ class MessageStream:
             delta = read(self, event)
             if delta is not None or (self._native and event["type"] not in _SILENT):
                 self._give_out(self._chunk(delta or {}, event), event["type"], chunks)
+
+    def _close(self, chunks: list[Chunk]) -> None:
+        if not self.finish_reason:
+            raise UpstreamFailed("The provider ended the answer halfway.", reason="UPSTREAM_TRUNCATED")
+        self.done = True
 
     def _give_out(self, chunk: Chunk, kind: str, chunks: list[Chunk]) -> None:
         """Give a chunk out, but the first ones together with the first that says something: until then another

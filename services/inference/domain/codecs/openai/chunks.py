@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
-from core.errors import PorticoError, UpstreamFailed
+from core.errors import UpstreamFailed
 from services.inference.domain.codecs.error_reports import NOTHING, report_from, report_in, report_of, text_report
-from services.inference.domain.codecs.errors import Refusal, malformed, reported
-from services.inference.domain.codecs.events import MAX_EVENT_BYTES, ErrorData, EventSplitter
+from services.inference.domain.codecs.errors import malformed, reported
+from services.inference.domain.codecs.events import MAX_EVENT_BYTES, ErrorData
 from services.inference.domain.codecs.openai.finish_reasons import ERROR, default_reason, finish_reason
 from services.inference.domain.codecs.openai.token_counts import as_openai, merged, read_usage, report_beside
 from services.inference.domain.codecs.openai.tool_calls import ToolCalls
+from services.inference.domain.codecs.reading import EventReader
 from services.inference.domain.codecs.scrubbing import Scrub
 from services.inference.domain.json_values import UNREADABLE, NotJson, decode, decode_leniently
 from services.inference.domain.usage import tokens
@@ -43,7 +44,7 @@ class _Choice:
         self.calls: ToolCalls | None = None
 
 
-class ChunkStream:
+class ChunkStream(EventReader):
     """Feed it the provider's bytes; it gives out chunks. `error` is set where the stream broke."""
 
     def __init__(
@@ -51,16 +52,10 @@ class ChunkStream:
     ) -> None:
         """`model` is the public key; `scrub` takes secrets out of the provider's error messages. `with_usage`: the
         client asked for the usage, so that every chunk has the field."""
-        self.done = False
-        self.error: PorticoError | None = None
-        self.refusal: Refusal | None = None
-        """Refusal of the provider, where `error` is what it reported."""
-        self.characters = 0
-        """Characters of the answer so far, to estimate tokens with."""
+        super().__init__(max_event_bytes)
         self._model = model
         self._scrub = scrub
         self._with_usage = with_usage
-        self._events = EventSplitter(max_event_bytes)
         self._head: Chunk | None = None
         self._choices: dict[int, _Choice] = {}
         self._usage: dict[str, Any] | None = None
@@ -78,39 +73,10 @@ class ChunkStream:
         """Usage that the provider reported so far."""
         return read_usage(self._usage)
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Feed bytes of the provider; returns the chunks that they complete. Sets `done` or `error` when there will be
-        no more."""
-        chunks: list[Chunk] = []
-        try:
-            self._take(self._events.feed(data), chunks)
-        except (PorticoError, Refusal) as error:
-            self._fail(error)
-        return chunks
-
-    def end(self) -> list[Chunk]:
-        """End the stream, which the provider closed. Without `[DONE]` and without a finish reason, that is an error."""
-        chunks: list[Chunk] = []
-        try:
-            self._take(self._events.end(), chunks)
-            if not self.done:
-                if not self._choices or any(choice.reason is None for choice in self._choices.values()):
-                    raise UpstreamFailed("The provider ended the answer halfway.", reason="UPSTREAM_TRUNCATED")
-                self._finish(chunks)
-        except (PorticoError, Refusal) as error:
-            self._fail(error)
-        return chunks
-
     def usage_chunk(self, usage: TokenUsage) -> Chunk:
         """The chunk that carries the usage and no choice: the provider's own report where there is one."""
         known = self._usage if self._usage is not None and self.usage is not None else as_openai(usage)
         return {**self._extras, **self._frame(), "choices": [], "usage": {"total_tokens": usage.total, **known}}
-
-    def _fail(self, error: PorticoError | Refusal) -> None:
-        if isinstance(error, Refusal):
-            self.refusal, self.error = error, error.error
-        else:
-            self.error = error
 
     def _take(self, payloads: Iterable[bytes], chunks: list[Chunk]) -> None:
         for payload in payloads:
@@ -122,6 +88,12 @@ class ChunkStream:
                 chunk = self._chunk(payload)
                 if chunk is not None:
                     chunks.append(chunk)
+
+    def _close(self, chunks: list[Chunk]) -> None:
+        """Without `[DONE]` and without a finish reason, the end is an error."""
+        if not self._choices or any(choice.reason is None for choice in self._choices.values()):
+            raise UpstreamFailed("The provider ended the answer halfway.", reason="UPSTREAM_TRUNCATED")
+        self._finish(chunks)
 
     def _chunk(self, payload: bytes) -> Chunk | None:
         try:
