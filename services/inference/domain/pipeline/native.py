@@ -21,10 +21,10 @@ class Native(dict[str, Any]):
 
     __slots__ = ("native",)
 
-    native: Any
+    native: Body
 
     @classmethod
-    def of(cls, canonical: Mapping[str, Any], native: Any) -> Self:
+    def of(cls, canonical: Mapping[str, Any], native: Body) -> Self:
         made = cls(canonical)
         made.native = native
         return made
@@ -78,6 +78,6 @@ def without_natives(value: Any) -> Any:
     return value
 
 
-def native_of(part: object) -> Any:
+def native_of(part: object) -> Body | None:
     """The part as it was in the caller's format; None where that is not known."""
     return part.native if type(part) is Native else None

@@ -52,7 +52,7 @@ def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[LineChange
     steps = [("replace", 0, len(before), 0, len(after))]
     counts = Counter(before)
     if sum(counts[line] for line in after) * min(len(before), len(after)) <= _MAX_COST:
-        steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()  # type: ignore[assignment]
+        steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()  # type: ignore[assignment]  # its names are texts
     for what, begin, end, new_begin, new_end in steps:
         if what == "equal":
             yield from (LineChange(UNCHANGED, line) for line in before[begin:end])

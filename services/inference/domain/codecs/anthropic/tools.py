@@ -48,7 +48,7 @@ def choice_of(request: Mapping[str, Any], tools: list[Tool]) -> tuple[dict[str, 
 
 def _tool(tool: Any, field: str) -> Tool:
     if (native := native_of(tool)) is not None:
-        return native  # type: ignore[no-any-return]  # JSON of the caller, checked by its frontend
+        return native
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict) or tool.get("type", "function") != "function":
         raise unsupported(field, "only functions are tools there")

@@ -93,7 +93,7 @@ class Turns:
     def _call(self, call: Any, field: str) -> Block:
         if (native := native_of(call)) is not None:
             self.called.append(native["name"])
-            return native  # type: ignore[no-any-return]  # JSON of the caller, checked by its frontend
+            return native
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(call.get("id"), str):
             raise unsupported(field, "a call needs an id and a function")

@@ -115,7 +115,7 @@ class Conversation:
         if part is None:
             self.exclusive.append(field)
             part = dict(block)
-        return Native.of(part, block)
+        return Native.of(part, dict(block))
 
     def _hint(self, block: Mapping[str, Any]) -> None:
         self.hints += [f"messages.content.{name}" for name in _PLAIN_HINTS if block.get(name)]
