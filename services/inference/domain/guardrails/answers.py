@@ -8,38 +8,20 @@ from services.inference.domain.guardrails.conversation import texts_of_answer, w
 from services.inference.domain.guardrails.findings import Finding
 from services.inference.domain.guardrails.guards import Guard, Outcome
 from services.inference.domain.guardrails.hold_back import HoldBack
-from services.inference.domain.guardrails.judges import Judge
+from services.inference.domain.guardrails.judges import MAX_JUDGED, Judge
+from services.inference.domain.guardrails.records import CLOSED
 from services.inference.domain.guardrails.streams import StreamedTexts
 from services.inference.domain.guardrails.tokens import Restorer, restore
 from services.inference.domain.pipeline.answer import Answer, Chunk, WrappedAnswer
 
-
-class HeldAnswer(WrappedAnswer):
-    """An answer some of which is held back: waits until something goes out."""
-
-    __slots__ = ()
-
-    async def next(self) -> list[Chunk]:
-        inner = self.inner
-        while not self.ended:
-            found = await inner.next()
-            if inner.ended:
-                self.usage, self.finish_reason = inner.usage, inner.finish_reason
-            elif not found:
-                return found
-            changed = list(await self.change(found, last=inner.ended))
-            if inner.ended and not self.ended:
-                self.error = inner.error
-                self._end(inner.status)
-            if changed:
-                return changed
-        return []
+_CHUNK_CHARACTERS = 8
+"""Characters that a chunk counts beside its texts, where chunks are held for a judge: small ones are mostly frame."""
 
 
-class GuardedStream(HeldAnswer):
+class GuardedStream(WrappedAnswer):
     """A streamed answer behind an output guardrail. What a judge may block is held until it has judged."""
 
-    __slots__ = ("_guard", "_holds", "_judge", "_kept", "_project", "_texts", "findings")
+    __slots__ = ("_found", "_guard", "_holds", "_judge", "_judged", "_kept", "_project", "_texts", "findings")
 
     def __init__(self, inner: Answer, guard: Guard, judge: Judge, project: Project) -> None:
         super().__init__(inner)
@@ -47,20 +29,26 @@ class GuardedStream(HeldAnswer):
         self._guard = guard
         self._judge = judge
         self._project = project
-        self._texts = StreamedTexts(lambda json: HoldBack(guard.checks, json=json))
+        self._found: list[Finding] = []
+        """Findings of the checks that need no model, of all texts."""
+        self._texts = StreamedTexts(lambda json: HoldBack(guard.checks, json=json, found=self._found))
+        self._judged = not guard.judges
+        """True if there is nothing to judge, or none judges any more."""
         self._holds = guard.holds
         self._kept: list[Chunk] = []
 
     async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
         changed = self._texts.change(chunks, last=last)
-        found = [each for channel in self._texts.channels for each in channel.found]  # type: ignore[attr-defined]
+        found = self._found
         if len(found) > len(self.findings):
-            self.findings = found
-            if any(each.block for each in found):
+            new, self.findings = found[len(self.findings) :], found.copy()
+            if any(each.block for each in new):
                 return await self._block([] if self._holds else changed)
-        if not self._guard.judges:
+        if self._judged:
             return changed
         self._kept += changed
+        if self._texts.characters + _CHUNK_CHARACTERS * len(self._kept) > MAX_JUDGED:
+            return await self._unjudged(changed)
         if last and self.inner.error is None:
             outcome = Outcome()
             await self._guard.ask(self._judge, self._project, _said(self._kept), outcome)
@@ -74,6 +62,15 @@ class GuardedStream(HeldAnswer):
         changed, self._kept = self._kept, []
         return changed
 
+    async def _unjudged(self, changed: Sequence[Chunk]) -> Sequence[Chunk]:
+        """End the answer or let it pass, as `failMode` says: no judge reads so long a one."""
+        if self._guard.record.fail_mode == CLOSED:
+            self.findings = [*self._found, self._guard.judges[0].failure()]
+            return await self._block([])
+        self._judged = True
+        kept, self._kept = self._kept, []
+        return kept if self._holds else changed
+
     async def _block(self, chunks: list[Chunk]) -> list[Chunk]:
         await self.inner.close()
         self.usage = self.inner.usage
@@ -81,7 +78,7 @@ class GuardedStream(HeldAnswer):
         return chunks
 
 
-class GuardedWhole(HeldAnswer):
+class GuardedWhole(WrappedAnswer):
     """A whole answer behind an output guardrail."""
 
     __slots__ = ("_guard", "_judge", "_project", "findings")
@@ -124,7 +121,7 @@ class NotedAnswer(WrappedAnswer):
         return [note(chunk, "input", self._guard.record, self._findings) for chunk in chunks]
 
 
-class RestoredStream(HeldAnswer):
+class RestoredStream(WrappedAnswer):
     """A streamed answer with values in place of their tokens."""
 
     __slots__ = ("_texts",)

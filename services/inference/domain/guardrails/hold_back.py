@@ -10,6 +10,8 @@ from services.inference.domain.guardrails.folding import OPEN_ESCAPE, View, unes
 
 PIECE: Final = 8192
 """Characters that are searched at a time, so that no search keeps other work waiting for long."""
+MAX_FOUND: Final = 1000
+"""Findings that are kept of a text, or of all texts of a stream, which may go on without end."""
 _CONTEXT = 64
 """Characters of the text before, that are searched with what comes: what stands before a match can tell what it is."""
 _BELONGS = re.compile(r"[^\s\"'<>\\]*")
@@ -35,7 +37,15 @@ class HoldBack:
         "_base", "_buffer", "_checks", "_context", "_in_string", "_json", "_replace", "_swallowing", "blocked", "found"
     )  # fmt: skip
 
-    def __init__(self, checks: Sequence[Check], *, json: bool = False, replace: Replace = redacted) -> None:
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        *,
+        json: bool = False,
+        replace: Replace = redacted,
+        found: list[Finding] | None = None,
+    ) -> None:
+        """`found`: where findings are added, which several texts may share."""
         self._checks = checks
         self._json = json
         self._replace = replace
@@ -47,8 +57,8 @@ class HoldBack:
         """True if the buffer begins within a string of JSON."""
         self._swallowing = False
         """True if what comes still belongs to a match that was replaced."""
-        self.found: list[Finding] = []
-        """Findings in what is settled."""
+        self.found: list[Finding] = [] if found is None else found
+        """Findings in what is settled: the first `MAX_FOUND`, and those that block."""
         self.blocked = False
         """Something blocks: nothing more comes out."""
 
@@ -99,7 +109,8 @@ class HoldBack:
             if end <= context or start >= limit:
                 continue
             start = max(start, context)
-            self.found.append(finding(check, match, view.text[match.start : match.end]))
+            if len(self.found) < MAX_FOUND or check.action == BLOCK:
+                self.found.append(finding(check, match, view.text[match.start : match.end]))
             if check.action == BLOCK:
                 self.blocked = True
                 given = self._take(text, context, start, merged(places))

@@ -1,6 +1,6 @@
 """Streamed answers whose texts are held back and changed on their way out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from operator import is_
 from typing import Any, Protocol
 
@@ -45,12 +45,10 @@ class StreamedTexts:
 
     def __init__(self, make: MakeChannel) -> None:
         self._make = make
+        self.characters = 0
+        """Characters of all texts so far."""
         self._choices: dict[int, _Choice] = {}
         self._frame: Chunk = {}
-
-    @property
-    def channels(self) -> Iterable[Channel]:
-        return (channel for choice in self._choices.values() for channel in choice.channels.values())
 
     def change(self, chunks: list[Chunk], *, last: bool) -> list[Chunk]:
         """The chunks that go out for these; `last`: there will be no more."""
@@ -141,6 +139,7 @@ class StreamedTexts:
         return changed, emptied
 
     def _push(self, state: _Choice, key: tuple[str, int], piece: str, index: int, given: list[Chunk]) -> str:
+        self.characters += len(piece)
         self._switch(state, key, index, given)
         channel = state.channels.get(key)
         if channel is None:

@@ -1,5 +1,6 @@
 """Answers: what a step gets from the next one and returns, whole and streamed alike."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -93,6 +94,10 @@ class WholeAnswer(Answer):
         return self._chunks
 
 
+_SILENT_SECONDS = 15.0
+"""Longest time for which a client hears nothing because a step holds back all that comes."""
+
+
 class WrappedAnswer(Answer):
     """An answer that a step changes on its way out: implement `change`."""
 
@@ -101,24 +106,25 @@ class WrappedAnswer(Answer):
         self.inner = inner
 
     async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
-        """The chunks that go out for these; `last`: there will be no more. To break the answer off, return what may
-        still go out after a call of `fail`."""
+        """The chunks that go out for these; none: they are held back. `last`: there will be no more. To break the
+        answer off, return what may still go out after a call of `fail`."""
         return chunks
 
     async def next(self) -> list[Chunk]:
-        inner = self.inner
-        if self.ended:
-            return []
-        found = await inner.next()
-        if inner.ended:
-            self.usage, self.finish_reason = inner.usage, inner.finish_reason
-        elif not found:
-            return found
-        changed = list(await self.change(found, last=inner.ended))
-        if inner.ended and not self.ended:
-            self.error = inner.error
-            self._end(inner.status)
-        return changed
+        inner, began = self.inner, time.monotonic()
+        while not self.ended:
+            found = await inner.next()
+            if inner.ended:
+                self.usage, self.finish_reason = inner.usage, inner.finish_reason
+            elif not found:
+                return found
+            changed = list(await self.change(found, last=inner.ended))
+            if inner.ended and not self.ended:
+                self.error = inner.error
+                self._end(inner.status)
+            if changed or time.monotonic() - began > _SILENT_SECONDS:
+                return changed
+        return []
 
     async def close(self) -> None:
         await super().close()

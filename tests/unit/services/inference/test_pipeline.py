@@ -9,6 +9,7 @@ from core.errors import InvalidInput, PorticoError
 from core.resilience import RetryBudget
 from core.tenancy import Project, Tenant
 from services.inference.domain.catalogue.models import Model
+from services.inference.domain.pipeline import answer as answer_module
 from services.inference.domain.pipeline.answer import Answer, Chunk, WholeAnswer, WrappedAnswer, read_whole
 from services.inference.domain.pipeline.exchange import Exchange
 from services.inference.domain.pipeline.step import Next, Step, StepFactory, compile_steps
@@ -123,6 +124,19 @@ async def test_a_wrapped_answer_can_be_broken_off() -> None:
     await answer.close()
     assert inner.closed
     assert ended == [ERROR]
+
+
+async def test_a_client_of_a_held_answer_hears_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Balancers cut a connection that is silent for a minute."""
+    monkeypatch.setattr(answer_module, "_SILENT_SECONDS", 0.0)
+
+    class Holding(WrappedAnswer):
+        async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+            return chunks if last else ()
+
+    answer = Holding(Scripted([text("a")], [text("b")]))
+    assert (await answer.next(), answer.ended) == ([], False)
+    assert await answer.next() == [text("b")]
 
 
 async def test_a_client_that_leaves_cancels() -> None:
