@@ -1,4 +1,4 @@
-"""Reading of a provider's event stream, the same for every format: bytes to events, and errors kept for the end."""
+"""The part of reading a provider's stream that is the same for every format: bytes to events, and what breaks it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ Chunk = dict[str, Any]
 
 
 class EventReader(ABC):
-    """What a ChunkReader has of every format. Errors end the stream and stand in `error`, after the chunks before."""
+    """Base of the ChunkReaders. Errors end the stream and stand in `error`, after the chunks before."""
 
     def __init__(self, max_event_bytes: int) -> None:
         self.done = False

@@ -1,17 +1,23 @@
 """Records compiled for use, and kept in memory."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from core import logs
 from core.bounded import BoundedDict
+from core.errors import FailedPrecondition
+from core.runtime_pool import RuntimePool
 from core.tenancy import Project
 
 REFRESH_SECONDS: Final = 5.0
 """Most seconds until a change by another process is noticed."""
 _MAX_KEPT = 500
+_IDLE_SECONDS = 300.0
 
 C = TypeVar("C")
+Key = tuple[Project, str]
+
+log = logs.get(__name__)
 
 
 class Source(NamedTuple, Generic[C]):
@@ -21,37 +27,41 @@ class Source(NamedTuple, Generic[C]):
     compile: Callable[[], Awaitable[C]]
 
 
-class _Kept(NamedTuple, Generic[C]):
-    compiled: C
-    version: object
-    checked: float
-
-
 class CompiledRecords(Generic[C]):
-    """Finds compiled records by their keys. `read` reads one from the store; its errors are `find`'s."""
+    """Finds compiled records by their keys. `read` reads one from the store and raises FailedPrecondition where there
+    is none. What has not changed is not compiled again; while the store is away, calls go on with what is known."""
 
     def __init__(self, read: Callable[[Project, str], Awaitable[Source[C]]]) -> None:
         self._read = read
-        self._kept: BoundedDict[tuple[Project, str], _Kept[C]] = BoundedDict(_MAX_KEPT)
-        self._changes = 0
+        self._pool: RuntimePool[Key, C] = RuntimePool(_MAX_KEPT, _IDLE_SECONDS, _nothing, REFRESH_SECONDS)
+        self._last: BoundedDict[Key, tuple[object, C]] = BoundedDict(_MAX_KEPT)
+        """The last compiled form of each, with its version."""
 
     def forget(self, project: Project) -> None:
         """Forget the project's records after a change: no later `find` returns what was before."""
-        self._changes += 1
-        for key in [key for key in self._kept if key[0] == project]:
-            del self._kept[key]
+        self._pool.invalidate(lambda key: key[0] == project)
 
     async def find(self, project: Project, key: str) -> C:
-        """The compiled record of this key."""
-        kept = self._kept.get((project, key))
-        now = time.monotonic()
-        if kept is not None and now - kept.checked < REFRESH_SECONDS:
-            return kept.compiled
-        while True:
-            changes = self._changes
-            source = await self._read(project, key)
-            same = kept is not None and kept.version == source.version
-            compiled = kept.compiled if kept is not None and same else await source.compile()
-            if changes == self._changes:  # or what was read may be what was before
-                self._kept[project, key] = _Kept(compiled, source.version, now)
-                return compiled
+        """The compiled record of this key. Callers that come together share one look at the store."""
+        place = (project, key)
+        return self._pool.lookup(place) or await self._pool.get(place, lambda: self._build(place))
+
+    async def _build(self, place: Key) -> C:
+        last = self._last.get(place)
+        try:
+            source = await self._read(*place)
+        except FailedPrecondition:
+            self._last.pop(place, None)
+            raise
+        except Exception as error:  # a store's trouble, whatever its driver calls it
+            if last is None:
+                raise
+            log.warning("record not checked", error=type(error).__name__)
+            return last[1]
+        compiled = last[1] if last is not None and last[0] == source.version else await source.compile()
+        self._last[place] = (source.version, compiled)
+        return compiled
+
+
+async def _nothing(compiled: object) -> None:
+    """A compiled form holds nothing that needs closing."""
