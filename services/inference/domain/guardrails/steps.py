@@ -51,12 +51,12 @@ class PipelineJudge:
     async def ask(self, project: Project, model: str, system: str, text: str) -> str:
         """See judges.Judge."""
         messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-        _judging.set(True)
+        judging = _judging.set(True)
         try:
             _, answer = await self.pipeline.chat({"model": model, "messages": messages})
             completion = await read_whole(answer)
         finally:
-            _judging.set(False)
+            _judging.reset(judging)
         content = completion["choices"][0]["message"].get("content")
         if not isinstance(content, str):
             raise Unavailable("The judge gave no answer.", reason="NO_VERDICT")
