@@ -97,6 +97,17 @@ def test_a_value_longer_than_the_hold_back_goes_as_a_whole() -> None:
     assert given == "see [REDACTED:url] now"
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["john at example dot com", "john [ at ] example [dot] com", "john[at] example dot com", "john (AT) a dot b"],
+)
+def test_nothing_of_a_spelt_address_leaves_while_it_may_become_one(address: str) -> None:
+    """The name before a bracketed "at" went out before its domain came."""
+    guarded = HoldBack([PiiCheck([CATEGORIES["email"]], REDACT)])
+    given = "".join(map(guarded.push, f"write to the man {address}, we wait at noon")) + guarded.flush()
+    assert given == "write to the man [REDACTED:email], we wait at noon"
+
+
 def test_blocking_gives_out_what_was_before_and_nothing_more() -> None:
     guarded = HoldBack([PiiCheck([CATEGORIES["email"]], BLOCK)])
     assert guarded.push("write to john@example.com and wait for more") == "write to "
