@@ -69,7 +69,7 @@ def check(counter: FieldCounter, data: bytes, count: int) -> None:
     assert len(data) >= 2 * count
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(chats)
 def test_a_message_has_as_many_fields_as_were_written(chat: dict[str, Any]) -> None:
     message = ChatRequest(**{name: value for name, value in chat.items() if name != "extra"})
