@@ -27,7 +27,8 @@ async def slow(provider: FakeProvider, peer: Peer, body: dict[str, Any]) -> None
     """Begin to answer after the limit of the target."""
     with suppress(TimeoutError):
         async with asyncio.timeout(2):
-            return await peer.gone()
+            await peer.gone()
+            return
     await fake.answers("too late")(provider, peer, body)
 
 
