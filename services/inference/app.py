@@ -130,7 +130,7 @@ def assemble(
         "outputGuardrailKey": guardrails.check_open,
         "piiPolicyKey": pii_policies.check_open,
     }
-    models = Models(store, providers, references)
+    models = Models(store, providers, references, guardrails.count_on)
     evaluations = EvaluationLog(store, tasks, capacity=settings.usage_buffer)
     judge, guards = PipelineJudge(), sources.guards(guardrails, word_lists)
     prompts = Prompts(store)

@@ -11,13 +11,13 @@ import msgspec
 
 from core import fields
 from core.audit import changes as audit
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
 from core.project_changes import ProjectChanges
 from core.providers.records import ACTIVE, Provider
 from core.storage.keys import insert_with_key
 from core.storage.ports import Cond, DocumentStore, Op
-from core.storage.references import referring
-from core.storage.table import Record, Table
+from core.storage.references import Closable, delete_unreferenced, referring
+from core.storage.table import Table
 from core.tenancy import Project
 from services.inference.domain.catalogue import prices
 from services.inference.domain.catalogue.model_settings import (
@@ -41,7 +41,7 @@ CheckOpen = Callable[[Project, str, str], Awaitable[object]]
 """Checks that a model may refer to the record of a key, which the named field gives. Raises NotFound."""
 
 
-class Model(Record, frozen=True):
+class Model(Closable, frozen=True):
     """One record."""
 
     id: str
@@ -129,14 +129,20 @@ class ModelPage:
 
 class Models:
     """Use cases of models. Each takes the project first; another project's records do not exist for it. `changes` tells
-    of every change. `references` check what else a model refers to, by the field's name in JSON."""
+    of every change. `references` check what else a model refers to, by the field's name in JSON; `count_judging` counts
+    the guardrails that judge with the model of a key."""
 
     def __init__(
-        self, store: DocumentStore, providers: ModelProviders, references: Mapping[str, CheckOpen] | None = None
+        self,
+        store: DocumentStore,
+        providers: ModelProviders,
+        references: Mapping[str, CheckOpen] | None = None,
+        count_judging: Callable[[Project, str], Awaitable[int]] | None = None,
     ) -> None:
         self._table = Table(store, MODELS, Model)
         self._providers = providers
         self._references = references or {}
+        self._count_judging = count_judging
         self.changes = ProjectChanges()
 
     async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider | None]:
@@ -227,10 +233,19 @@ class Models:
         raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, id: str) -> None:
-        """Delete a model. Raises NotFound."""
+        """Delete a model. Raises NotFound, FailedPrecondition where a guardrail judges with it."""
         model = await self.get(project, id)
         audit.change().resource_id = model.key
-        await self._table.delete(project, model.id)
+
+        async def count() -> int:
+            return await self._count_judging(project, model.key) if self._count_judging else 0
+
+        if used := await delete_unreferenced(self._table, project, model.id, count):
+            raise FailedPrecondition(
+                f"The model is in use (as the judge of guardrails: {used}). Name another model in them first.",
+                reason="MODEL_IN_USE",
+                field="id",
+            )
         self.changes.publish(project)
 
     async def count_on(self, project: Project, provider: Provider) -> int:

@@ -14,7 +14,7 @@ from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from core.tenancy import AllProjects
 from services.inference.domain.tables import USAGE, UsageScope
-from services.inference.domain.usage.calls import CANCELLED, ERROR
+from services.inference.domain.usage.calls import CANCELLED, ERROR, STATUSES
 
 GROUPS: Mapping[str, str] = {
     "model": "model",
@@ -133,6 +133,8 @@ def _groups(text: str) -> tuple[str, ...]:
 
 
 def _where(wanted: UsageFilter) -> dict[str, Any]:
+    if wanted.status:
+        fields.one_of("status", wanted.status, STATUSES)
     given = {"model": wanted.model, "tokenId": wanted.token_id, "status": wanted.status}
     return {name: value for name, value in given.items() if value}
 
