@@ -117,5 +117,6 @@ async def test_word_lists_that_have_not_changed_are_not_read_again(monkeypatch: 
     assert reads == ["w"]
     elsewhere = WordLists(store)  # as another process changes it
     await elsewhere.update(PROJECT, "w", WordListChanges(words=("blarg",)))
-    assert not (await records.find(PROJECT, "g")).search(["blarg"]).passed
+    judge: Any = None
+    assert not (await (await records.find(PROJECT, "g")).evaluate(judge, PROJECT, ["blarg"])).passed
     assert reads == ["w", "w"]
