@@ -57,7 +57,7 @@ class Guard:
         return outcome
 
     def search(self, texts: Sequence[str], json: Sequence[bool] = ()) -> Generator[int, None, Outcome]:
-        """Run the checks that need no model, piece by piece; yields the length of each piece."""
+        """Run the checks that need no model, chunk by chunk; yields the length of each."""
         outcome = Outcome()
         for at, text in enumerate(texts):
             held = HoldBack(self.checks, json=bool(json) and json[at])

@@ -82,7 +82,7 @@ class HoldBack:
         return self._release(final=False) if self._buffer else ""
 
     def whole(self, text: str) -> Generator[int, None, str]:
-        """Take all of a text, piece by piece; yields the length of each piece, and returns what comes out."""
+        """Take all of a text, chunk by chunk; yields the length of each, and returns what comes out."""
         given = []
         for at in range(0, len(text), PIECE):
             piece = text[at : at + PIECE]

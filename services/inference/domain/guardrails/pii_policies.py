@@ -243,7 +243,7 @@ def replacement(action: str, tokenizer: Tokenizer | None) -> Callable[[Match, st
 
 
 def _scan(policy: PiiPolicy, text: str, action: str, tokenizer: Tokenizer | None) -> Generator[int, None, PiiScan]:
-    """Apply a policy to a text, piece by piece; yields the length of each piece."""
+    """Apply a policy to a text, chunk by chunk; yields the length of each."""
     if not policy.enabled:
         return PiiScan(policy, action, [], text, len(text))
     own = {each.category_id: each.label or each.category_id for each in policy.custom_patterns}
