@@ -24,7 +24,7 @@ CITY = {"city": "Rome"}
 DONE = Answer(text="Sun in Rome.")
 THOUGHT = Answer(text="Sun in Rome.", thought="Hm, Rome.")
 THOUGHTS = [["Hm, Rome.", "Sun in Rome."]] * 2
-REFUSED = {
+REFUSED: dict[str, dict[str, list[Any]]] = {
     "anthropic": {
         "400": [400, "invalid_request_error"],
         "401": [502, "api_error"],
