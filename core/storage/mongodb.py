@@ -49,10 +49,11 @@ from core.storage.ports import Collection, Document, Order, Page, Where, check_l
 from core.storage.schema import Schema, database_of
 from core.tenancy import AllProjects, Project, Scope, Tenant
 
+
 class MongoStore:
     """`url` is a connection string with all that MongoDB's drivers take in one, `prefix` begins the names of databases.
-    `pool` bounds the connections to each server, `seconds` the time of a call. A tenant that another process removes is refused here after `trust_seconds` at
-    most; its removal waits for as long."""
+    `pool` bounds the connections to each server, `seconds` the time of a call. A tenant that another process removes is
+    refused here after `trust_seconds` at most; its removal waits for as long."""
 
     def __init__(
         self,

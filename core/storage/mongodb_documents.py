@@ -52,7 +52,7 @@ def read(collection: Collection, found: Mapping[str, Any]) -> Document:
 
 
 def is_too_large(document: Mapping[str, Any]) -> bool:
-    """Whether a document, as it is kept, is larger than one may be. A document that one change has made so."""
+    """Return whether a document, as it is kept, is larger than one may be."""
     return len(bson.encode(document)) > MAX_DOCUMENT_BYTES or len(orjson.dumps(document)) > MAX_DOCUMENT_BYTES
 
 

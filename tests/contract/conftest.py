@@ -116,8 +116,8 @@ class MongoBackend:
         self._opened: list[MongoStore] = []
         self.prefix = f"{secrets.token_hex(3)}_"
 
-    def open(self, schema: Schema) -> DocumentStore:
-        store = MongoStore(self.url, schema, prefix=self.prefix, trust_seconds=0.05)
+    def open(self, schema: Schema, *, prefix: str = "", trust_seconds: float = 0.05) -> MongoStore:
+        store = MongoStore(self.url, schema, prefix=prefix or self.prefix, trust_seconds=trust_seconds)
         self._opened.append(store)
         return store
 
