@@ -9,8 +9,10 @@ from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
+from core.rpc.limits import MIB
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
+from core.storage.write_ahead import WriteAhead
 from portico.inference.v1 import (
     anthropic_service_pb2_grpc,
     guardrail_service_pb2_grpc,
@@ -138,7 +140,8 @@ def assemble(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
     prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
-    meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    journal = _usage_journal(platform, settings)
+    meter = Meter(store, tasks, capacity=settings.usage_buffer, journal=journal, sync=settings.usage_sync)
     metering = Metering(meter)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
@@ -184,6 +187,11 @@ def assemble(
     )
 
 
+def _usage_journal(platform: Platform, settings: Settings) -> WriteAhead:
+    folder = platform.settings.store.data_dir / "journal"
+    return WriteAhead(folder, "usage", max_bytes=settings.usage_journal_mb * MIB)
+
+
 def _max_answer_bytes(settings: Settings) -> int:
     return settings.provider_max_response_mb * 1024 * 1024
 
@@ -217,6 +225,7 @@ async def _nothing(value: object) -> None:
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
+    meter.recover()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
