@@ -22,6 +22,7 @@ from portico.inference.v1 import (
     pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
+    spend_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
@@ -50,7 +51,10 @@ from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
+from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
+from services.inference.domain.usage.spend import Spend
+from services.inference.domain.usage.totals import UsageTotals
 from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
@@ -59,6 +63,7 @@ from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.pii import PiiServicer
 from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
+from services.inference.servicers.spend import SpendServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
 from services.inference.settings import Settings
@@ -82,6 +87,8 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    spend: Spend
+    overviews: Overviews
     guardrails: Guardrails
     word_lists: WordLists
     pii_policies: PiiPolicies
@@ -162,6 +169,7 @@ def assemble(
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
+    totals = UsageTotals(store)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
@@ -175,7 +183,9 @@ def assemble(
         meter=meter,
         keep_alive=keep_alive,
         pipeline=pipeline,
-        reports=Reports(store),
+        reports=Reports(store, totals),
+        spend=Spend(store, totals),
+        overviews=Overviews(totals),
         guardrails=guardrails,
         word_lists=word_lists,
         pii_policies=pii_policies,
@@ -270,6 +280,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.SpendService",
+            spend_service_pb2_grpc.add_SpendServiceServicer_to_server,
+            SpendServicer(domain.spend, domain.overviews),
         ),
         ServiceRegistration(
             f"{package}.GuardrailService",

@@ -105,6 +105,7 @@ USAGE = Collection(
         "inputTokens": INTEGER,
         "outputTokens": INTEGER,
         "cachedInputTokens": INTEGER,
+        "cacheWriteInputTokens": INTEGER,
         "reasoningTokens": INTEGER,
         "totalTokens": INTEGER,
         "costNanos": INTEGER,

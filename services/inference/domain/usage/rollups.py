@@ -62,7 +62,7 @@ def bucket_of(milliseconds: float) -> int:
     return min(MAX_BUCKET, math.ceil(math.log2(milliseconds * 1000) * _STEPS)) if milliseconds > 0.001 else 0
 
 
-def bound_of(bucket: int) -> float:
+def bound_of(bucket: float) -> float:
     """The upper bound of a latency bucket, in milliseconds."""
     return float(2 ** (bucket / _STEPS) / 1000)
 
