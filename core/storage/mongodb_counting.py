@@ -107,24 +107,17 @@ class _Work:
     async def finish(self, batch: str) -> int:
         """Count a batch, from wherever it was left, and return the number of its documents."""
         rows = [each async for each in self.documents.find({BATCH: batch})]
-        plan = {
-            ID: batch,
-            "documents": [row[ID] for row in rows],
-            "increments": encode(
-                [[each.id, dict(each.amounts), dict(each.initial)] for each in self._increments(rows)]
-            ),
-        }
+        increments = [[each.id, dict(each.amounts), dict(each.initial)] for each in self._increments(rows)]
+        plan: Bson = {ID: batch, "documents": [row[ID] for row in rows], "increments": encode(increments)}
         try:
             await self._plans.insert_one(plan)
         except DuplicateKeyError:
-            found = await self._plans.find_one({ID: batch})
-            if found is None:  # another has just finished it
-                return 0
-            plan = found
-        for id, amounts, initial in decode(plan["increments"]):
+            plan = await self._plans.find_one({ID: batch}) or {ID: batch, "documents": [], "increments": "[]"}
+        text: str = plan["increments"]
+        for id, amounts, initial in decode(text):
             await self._count(batch, Increment(id, amounts, initial))
+        await self._plans.delete_one({ID: batch})  # a plan that is made again adds nothing to the counters
         await self.documents.update_many({ID: {"$in": plan["documents"]}, BATCH: batch}, {"$unset": {BATCH: ""}})
-        await self._plans.delete_one({ID: batch})
         return len(plan["documents"])
 
     async def _count(self, batch: str, increment: Increment) -> None:
