@@ -18,7 +18,9 @@ from core.storage.ports import JSON, Collection, Document
 from core.tenancy import Project, Scope
 
 ID, VERSION, UNIQUE = "_id", "_version", "_unique"
-HIDDEN = (ID, VERSION, UNIQUE)
+BATCH, APPLIED = "_batch", "_applied"
+"""Of documents that are counted, and of counters: see `mongodb_counting`."""
+HIDDEN = (ID, VERSION, UNIQUE, BATCH, APPLIED)
 
 Group = tuple[str, ...]
 

@@ -9,8 +9,10 @@ from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
+from core.rpc.limits import MIB
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
+from core.storage.write_ahead import WriteAhead
 from portico.inference.v1 import (
     anthropic_service_pb2_grpc,
     guardrail_service_pb2_grpc,
@@ -20,6 +22,7 @@ from portico.inference.v1 import (
     pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
+    spend_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
@@ -48,7 +51,10 @@ from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
+from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
+from services.inference.domain.usage.spend import Spend
+from services.inference.domain.usage.totals import UsageTotals
 from services.inference.ports import Client, ClientFactory
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
@@ -57,6 +63,7 @@ from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.pii import PiiServicer
 from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
+from services.inference.servicers.spend import SpendServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
 from services.inference.settings import Settings
@@ -80,6 +87,8 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    spend: Spend
+    overviews: Overviews
     guardrails: Guardrails
     word_lists: WordLists
     pii_policies: PiiPolicies
@@ -138,7 +147,8 @@ def assemble(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
     prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
-    meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    journal = _usage_journal(platform, settings)
+    meter = Meter(store, tasks, capacity=settings.usage_buffer, journal=journal, sync=settings.usage_sync)
     metering = Metering(meter)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
@@ -159,6 +169,7 @@ def assemble(
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
+    totals = UsageTotals(store)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
@@ -172,7 +183,9 @@ def assemble(
         meter=meter,
         keep_alive=keep_alive,
         pipeline=pipeline,
-        reports=Reports(store),
+        reports=Reports(store, totals),
+        spend=Spend(store, totals),
+        overviews=Overviews(totals),
         guardrails=guardrails,
         word_lists=word_lists,
         pii_policies=pii_policies,
@@ -182,6 +195,11 @@ def assemble(
         compiled_prompts=compiled,
         comments=Comments(store, prompts),
     )
+
+
+def _usage_journal(platform: Platform, settings: Settings) -> WriteAhead:
+    folder = platform.settings.store.data_dir / "journal"
+    return WriteAhead(folder, "usage", max_bytes=settings.usage_journal_mb * MIB)
 
 
 def _max_answer_bytes(settings: Settings) -> int:
@@ -217,6 +235,7 @@ async def _nothing(value: object) -> None:
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
+    meter.recover()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
@@ -261,6 +280,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.SpendService",
+            spend_service_pb2_grpc.add_SpendServiceServicer_to_server,
+            SpendServicer(domain.spend, domain.overviews),
         ),
         ServiceRegistration(
             f"{package}.GuardrailService",

@@ -68,3 +68,14 @@ class Settings:
     usage_buffer: int = setting(
         "PORTICO_USAGE_BUFFER", default=100_000, min=1, help="Usage records held while the store cannot take them."
     )
+    usage_journal_mb: int = setting(
+        "PORTICO_USAGE_JOURNAL_MB",
+        default=256,
+        min=1,
+        help="Room for usage records in the journal, from which they reach the store even if the process is killed.",
+    )
+    usage_sync: bool = setting(
+        "PORTICO_USAGE_SYNC",
+        default=False,
+        help="Whether an answer ends only when its usage record is on the disk, so that a power cut loses none either.",
+    )

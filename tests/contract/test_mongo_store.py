@@ -1,6 +1,7 @@
 """The MongoDB store's own behaviour, beside the contract of every document store."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -8,17 +9,20 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.pool import AsyncConnection as Connection
 
 from core.config import ConfigError, load
 from core.errors import Conflict, FailedPrecondition, PayloadTooLarge, Unavailable
 from core.storage.factory import StoreSettings, make_store
 from core.storage.mongodb import MongoStore
-from core.storage.ports import TEXT, Collection
+from core.storage.ports import TEXT, Collection, Order
 from core.storage.schema import Schema
-from tests.contract.conftest import MongoBackend
-from tests.contract.documents import ACME, BLUE, NOTES, RED, SCHEMA, put
+from tests.contract.conftest import MONGODB_MARK, MongoBackend
+from tests.contract.documents import ACME, BLUE, CALLS, COUNTS, NOTES, RED, SCHEMA, counting, put
 from tests.support.mongodb import MISSING
 from tests.support.ports import reserved_port
+
+pytestmark = MONGODB_MARK
 
 
 @pytest.fixture
@@ -159,3 +163,38 @@ class TestChanges:
             *(await notes.find(RED, NOTES)).items,
         ]
         assert not any(name.startswith("_") for each in documents for name in each or {})
+
+
+class TestCounting:
+    """A process may be killed between any two commands of a counted insert."""
+
+    @pytest.mark.parametrize("commands", range(1, 12))
+    async def test_a_batch_that_was_left_half_way_is_finished(
+        self, mongo: MongoBackend, notes: MongoStore, commands: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        calls = [{"id": f"c{i}", "kind": "ab"[i % 2], "tokens": 1} for i in range(4)]
+        await notes.count(RED, CALLS)
+        left = itertools.count(commands, -1)
+        send = Connection.command
+
+        async def killed(*arguments: Any, **options: Any) -> Any:
+            if arguments[1] == f"{mongo.prefix}tenant_acme" and next(left) <= 0:
+                raise KilledError
+            return await send(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "command", killed)
+            with contextlib.suppress(KilledError):
+                await notes.insert_counted(RED, CALLS, calls, COUNTS, counting)
+        after = mongo.open(SCHEMA)
+        more = [*calls, {"id": "c4", "kind": "a", "tokens": 1}]
+        await after.insert_counted(RED, CALLS, more, COUNTS, counting)
+        counts = {each["kind"]: each["calls"] for each in (await after.find(RED, COUNTS, order=Order("id"))).items}
+        assert counts == {"a": 3, "b": 2}
+        assert await after.count(RED, CALLS) == 5
+        assert await raw(mongo, "portico_batches") == []
+        assert not any("_batch" in each for each in await raw(mongo, "calls"))
+
+
+class KilledError(BaseException):
+    """The end of a process."""

@@ -30,6 +30,9 @@ from services.inference.domain.pipeline.step import StepFactory
 from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
+METADATA = "metadata"
+"""Field of a request that tells its tags."""
+
 
 def steps(*, prompt: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
@@ -89,5 +92,7 @@ class Pipeline:
 
     def _begin(self, operation: str, request: Body, stream: bool, with_usage: bool) -> Exchange:
         call = calls.begin(operation, request["model"], streamed=stream)
+        if METADATA in request:
+            call.tags = calls.tags_of(request[METADATA])
         own = requests.own_request_id(request, call.request_id) if requests.REQUEST_ID in request else call.request_id
         return Exchange(call, request, own, stream, with_usage, RetryBudget(self._retries))
