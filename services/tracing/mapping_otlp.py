@@ -18,6 +18,8 @@ from core.errors import InvalidInput
 from services.tracing.domain.otlp.spans import Attributes, Batch, Resource, Span, SpanEvent
 
 MAX_SPANS = 20_000
+MAX_DEPTH = 40
+"""Lists and objects inside each other in an attribute. In protobuf its reader's own limit holds, which is about that."""
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _NANO = 1e9
 _NO_TRACE = "0" * 32
@@ -201,19 +203,21 @@ def _enum(value: Any, names: dict[str, int]) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _json_attributes(pairs: Any) -> Attributes:
+def _json_attributes(pairs: Any, depth: int = 0) -> Attributes:
     attributes: dict[str, Any] = {}
     for pair in pairs if isinstance(pairs, list) else []:
         if isinstance(pair, dict) and isinstance(pair.get("key"), str):
-            value = _json_value(pair.get("value"))
+            value = _json_value(pair.get("value"), depth)
             if value is not None:
                 attributes[pair["key"]] = value
     return attributes
 
 
-def _json_value(value: Any) -> Any:
+def _json_value(value: Any, depth: int = 0) -> Any:
     if not isinstance(value, dict):
         return None
+    if depth > MAX_DEPTH:
+        raise _Unfit(f"An attribute's value may be nested {MAX_DEPTH} levels deep.")
     for kind, given in value.items():
         match kind:
             case "stringValue" | "bytesValue":
@@ -226,9 +230,9 @@ def _json_value(value: Any) -> Any:
                 return float(given) if isinstance(given, int | float) else _json_text(given)
             case "arrayValue":
                 members = given.get("values") if isinstance(given, dict) else None
-                return [_json_value(each) for each in members] if isinstance(members, list) else []
+                return [_json_value(each, depth + 1) for each in members] if isinstance(members, list) else []
             case "kvlistValue":
-                return _json_attributes(given.get("values") if isinstance(given, dict) else None)
+                return _json_attributes(given.get("values") if isinstance(given, dict) else None, depth + 1)
     return None
 
 

@@ -14,6 +14,8 @@ class Written:
 
     session: Session
     events: int
+    event_id: str = ""
+    """Id of the last of them."""
 
 
 @dataclass(frozen=True, slots=True)

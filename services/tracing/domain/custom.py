@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from core import fields
 from core.errors import InvalidInput
 from services.tracing.domain import values
@@ -92,11 +90,11 @@ def _session(body: Mapping[str, Any], sender: Sender) -> Patch:
         thread_id=values.text(body.get("threadId"), values.MAX_ID),
         trace_id=values.text(body.get("traceId"), 64).lower(),
         root_span_id=values.text(body.get("rootSpanId"), 64).lower(),
-        agent=agent,
+        agent=values.small(agent, "agent"),
         agent_name=values.text(values.first((agent.get("name"), body.get("agentName")))),
         agent_version=values.text(values.first((agent.get("version"), body.get("agentVersion")))),
         agent_model=values.text(values.first((agent.get("model"), body.get("agentModel")))),
-        config=values.obj(body.get("config")),
+        config=values.small(body.get("config"), "config"),
         metadata=values.metadata(values.obj(body.get("metadata"))),
         started_at=values.moment("startedAt", body.get("startedAt")) or 0.0,
     )
@@ -125,7 +123,8 @@ def event(given: Any, field: str) -> NewEvent:
     actor = values.obj(given.get("actor"))
     tool = values.obj(given.get("toolDetails") or values.obj(given.get("data")).get("toolDetails"))
     made = Event(
-        id=values.text(values.first((given.get("id"), given.get("spanId"))), values.MAX_ID) or _fingerprint(given),
+        id=values.text(values.first((given.get("id"), given.get("spanId"))), values.MAX_ID)
+        or _fingerprint(given, field),
         type=_type(given),
         label=values.text(given.get("label")),
         status=_status(given),
@@ -148,7 +147,7 @@ def event(given: Any, field: str) -> NewEvent:
         setattr(made, name, _count((given, metadata), spellings))
     for name, count in tokens.items():
         setattr(made, name, count)
-    return NewEvent(made, _content(given, {**metadata, **({"toolDetails": tool} if tool else {})}))
+    return NewEvent(made, _content(given, {**metadata, **({"toolDetails": tool} if tool else {})}, field))
 
 
 def _type(given: Mapping[str, Any]) -> str:
@@ -168,17 +167,17 @@ def _count(places: Sequence[Mapping[str, Any]], spellings: Sequence[str]) -> int
     return next((count for count in found if count is not None), None)
 
 
-def _fingerprint(given: Mapping[str, Any]) -> str:
+def _fingerprint(given: Mapping[str, Any], field: str) -> str:
     """An id for an event without one: sent again, it is the same event."""
-    text = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+    text = values.dumped(given, field, sort=True)
     return f"evt_{hashlib.blake2b(text, digest_size=12).hexdigest()}"
 
 
-def _content(given: Mapping[str, Any], metadata: Mapping[str, Any]) -> bytes:
+def _content(given: Mapping[str, Any], metadata: Mapping[str, Any], field: str) -> bytes:
     data = values.obj(given.get("data"))
     listed = values.first((given.get("sections"), data.get("sections")))
     sections = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    if tools := _tool_definitions(given.get("toolDefinitions")):
+    if tools := _tool_definitions(given.get("toolDefinitions"), field):
         sections.append({"kind": "tool_definitions", "tools": tools})
     if isinstance(shape := given.get("responseFormat"), dict):
         sections.append({"kind": "response_format", "format": shape})
@@ -187,16 +186,16 @@ def _content(given: Mapping[str, Any], metadata: Mapping[str, Any]) -> bytes:
         content["sections"] = sections
     if metadata:
         content["metadata"] = metadata
-    return orjson.dumps(content) if content else b""
+    return values.dumped(content, field) if content else b""
 
 
-def _tool_definitions(given: Any) -> list[dict[str, Any]]:
+def _tool_definitions(given: Any, field: str) -> list[dict[str, Any]]:
     """The definitions of a list, bare or in OpenAI's envelope; what is none is left out, a large schema is cut off."""
     tools = []
     for each in given if isinstance(given, list) else []:
         tool = each.get("function", each) if isinstance(each, dict) else None
         if isinstance(tool, dict) and isinstance(tool.get("name"), str):
-            large = len(orjson.dumps(tool)) > MAX_TOOL_SCHEMA_BYTES
+            large = len(values.dumped(tool, field)) > MAX_TOOL_SCHEMA_BYTES
             kept = {name: tool[name] for name in ("name", "description", "parameters") if name in tool}
             tools.append({"name": tool["name"], "truncated": True} if large else kept)
     return tools

@@ -1,15 +1,10 @@
 """The use cases of sessions and events."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from core.errors import InvalidInput, NotFound
 from core.tenancy import Project
-from services.tracing.domain import custom
-from services.tracing.domain.otlp.events import patches
-from services.tracing.domain.otlp.spans import Batch
-from services.tracing.domain.records import Sender, Session
+from services.tracing.domain.records import Patch, Session
 from services.tracing.ports import (
     EventPage,
     Group,
@@ -25,39 +20,15 @@ THREAD_SESSIONS = 200
 MAX_AGENTS = 1000
 MAX_SKIP = 10_000
 
-Body = Mapping[str, Any]
-
 
 class Sessions:
-    def __init__(self, store: TraceStore, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: TraceStore) -> None:
         self._store = store
-        self._clock = clock
 
-    async def ingest(self, project: Project, body: Body, sender: Sender) -> Written:
-        """Write a session with its events, or more of one that is there. Raises InvalidInput."""
-        return await self._write(project, custom.ingested(body, sender))
-
-    async def start(self, project: Project, session_id: str, body: Body, sender: Sender) -> Session:
-        """Begin a session, or open it again. Raises InvalidInput."""
-        return (await self._write(project, custom.started(session_id, body, sender, self._clock()))).session
-
-    async def append(self, project: Project, session_id: str, body: Body) -> tuple[str, Session]:
-        """Add an event; its id, and the session. Raises InvalidInput, and NotFound for the session."""
-        patch = custom.appended(session_id, body)
-        id = patch.events[0].event.id
-        return id, (await self._write(project, patch)).session
-
-    async def end(self, project: Project, session_id: str, body: Body) -> Session:
-        """End a session. Raises InvalidInput, and NotFound for the session."""
-        return (await self._write(project, custom.ended(session_id, body))).session
-
-    async def _write(self, project: Project, patch: Any) -> Written:
-        (written,) = await self._store.write(project, [patch])
-        return written
-
-    async def spans(self, project: Project, batch: Batch, sender: Sender) -> Sequence[Written]:
-        """Write the spans of a request."""
-        return await self._store.write(project, patches(batch.spans, sender)) if batch.spans else []
+    async def write(self, project: Project, patches: Sequence[Patch]) -> Sequence[Written]:
+        """Write what has come for some sessions, all or nothing. Raises NotFound for a session that is not there and must
+        be."""
+        return await self._store.write(project, patches) if patches else []
 
     async def list(self, project: Project, filter: SessionFilter, limit: int, after: Position | None) -> SessionPage:
         return await self._store.sessions(project, filter, limit, after)

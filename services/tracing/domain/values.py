@@ -13,6 +13,8 @@ MAX_NAME = 512
 """Characters of names, labels and models; longer ones are cut."""
 MAX_ERROR = 16 * 1024
 """Characters of an error's message, and of its stack; longer ones are cut."""
+MAX_OBJECT_BYTES = 16 * 1024
+"""JSON of an agent or a configuration; a longer one is not kept."""
 _MAX_NUMBER = 2**53
 _MILLISECONDS_FROM = 1e11
 """A number this large is a time in milliseconds, not in seconds."""
@@ -102,13 +104,30 @@ def metadata(given: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def dumped(value: Any, field: str, *, sort: bool = False) -> bytes:
+    """The JSON of a value that came as JSON. Raises InvalidInput, naming the field."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort else None)
+    except TypeError:
+        raise InvalidInput(
+            f"{field} is nested too deeply, or holds an integer beyond 64 bits. Send that as a text.", field=field
+        ) from None
+
+
+def small(value: Any, field: str) -> dict[str, Any]:
+    """An object that is kept in a record; one that is too large for that is not kept. Raises InvalidInput."""
+    given = obj(value)
+    size = len(dumped(given, field))
+    return given if size <= MAX_OBJECT_BYTES else {"truncated": True, "bytes": size}
+
+
 def error(value: Any) -> dict[str, Any] | None:
     """An error as an object with a message; None where there is none."""
     if isinstance(value, str) and value:
         return {"message": text(value, MAX_ERROR)}
     if isinstance(value, dict) and value:
         kept = {name: text(value[name], MAX_ERROR) for name in ("message", "type", "stack", "code") if value.get(name)}
-        return {"message": "", **kept} if kept else {"message": text(orjson.dumps(value).decode(), MAX_ERROR)}
+        return {"message": "", **kept} if kept else {"message": text(dumped(value, "error").decode(), MAX_ERROR)}
     return None
 
 

@@ -1,5 +1,8 @@
 """SessionService."""
 
+import time
+from collections.abc import Callable
+
 from google.api.httpbody_pb2 import HttpBody
 
 from core.context import identity
@@ -8,9 +11,12 @@ from core.rpc.call import CallContext
 from portico.tracing.v1 import session_service_pb2 as pb
 from portico.tracing.v1 import session_service_pb2_grpc
 from services.tracing import mapping, mapping_json
+from services.tracing.domain import custom
 from services.tracing.domain.permissions import check_whole_tenant
+from services.tracing.domain.records import Patch
 from services.tracing.domain.retention import Retention
 from services.tracing.domain.sessions import Sessions
+from services.tracing.ports import Written
 from services.tracing.servicers.spans import SpanReader
 
 JSON = "application/json"
@@ -24,25 +30,24 @@ class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
         self._max_mb = max_mb
 
     async def IngestSession(self, request: pb.IngestSessionRequest, context: CallContext) -> HttpBody:
-        caller = identity()
-        body = await self._read(request.body, context)
-        written = await self._sessions.ingest(caller.project, body, mapping.sender(caller))
+        sender = mapping.sender(identity())
+        written = await self._write(request.body, context, lambda body: custom.ingested(body, sender))
         return _json(mapping_json.ingested(written.session, written.events))
 
     async def StartSession(self, request: pb.StartSessionRequest, context: CallContext) -> HttpBody:
-        caller = identity()
-        body = await self._read(request.body, context)
-        session = await self._sessions.start(caller.project, request.session_id, body, mapping.sender(caller))
-        return _json(mapping_json.started(session))
+        id, sender = request.session_id, mapping.sender(identity())
+        written = await self._write(request.body, context, lambda body: custom.started(id, body, sender, time.time()))
+        return _json(mapping_json.started(written.session))
 
     async def AppendEvent(self, request: pb.AppendEventRequest, context: CallContext) -> HttpBody:
-        body = await self._read(request.body, context)
-        id, session = await self._sessions.append(identity().project, request.session_id, body)
-        return _json(mapping_json.appended(session, id))
+        id = request.session_id
+        written = await self._write(request.body, context, lambda body: custom.appended(id, body))
+        return _json(mapping_json.appended(written.session, written.event_id))
 
     async def EndSession(self, request: pb.EndSessionRequest, context: CallContext) -> HttpBody:
-        body = await self._read(request.body, context)
-        return _json(mapping_json.ended(await self._sessions.end(identity().project, request.session_id, body)))
+        id = request.session_id
+        written = await self._write(request.body, context, lambda body: custom.ended(id, body))
+        return _json(mapping_json.ended(written.session))
 
     async def ExportTraces(self, request: pb.ExportTracesRequest, context: CallContext) -> HttpBody:
         return await self._spans.http(request.body, context.header("content-encoding"))
@@ -116,11 +121,13 @@ class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
         days = await self._retention.days(caller.tenant)
         return pb.UpdateTracingSettingsResponse(settings=pb.TracingSettings(retention_days=days))
 
-    async def _read(self, body: HttpBody, context: CallContext) -> mapping_json.Body:
+    async def _write(self, body: HttpBody, context: CallContext, make: Callable[[mapping_json.Body], Patch]) -> Written:
         data, coding = body.data, context.header("content-encoding")
-        return await offload_request(
-            lambda: mapping_json.read(data, coding, self._max_mb), len(data), above=mapping_json.LARGE_BODY_BYTES
+        patch = await offload_request(
+            lambda: make(mapping_json.read(data, coding, self._max_mb)), len(data), above=mapping_json.LARGE_BODY_BYTES
         )
+        (written,) = await self._sessions.write(identity().project, [patch])
+        return written
 
 
 def _json(data: bytes) -> HttpBody:

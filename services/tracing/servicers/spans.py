@@ -14,7 +14,9 @@ from core.rpc.call import CallContext
 from core.rpc.error_formats import ErrorFormat
 from core.rpc.policy import Policy
 from services.tracing import mapping, mapping_json, mapping_otlp
+from services.tracing.domain.otlp.events import patches
 from services.tracing.domain.otlp.spans import Batch
+from services.tracing.domain.records import Patch
 from services.tracing.domain.sessions import Sessions
 
 NAME = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -44,30 +46,31 @@ class SpanReader:
         self._max_mb = max_mb
 
     async def grpc(self, request: pb.ExportTraceServiceRequest) -> pb.ExportTraceServiceResponse:
-        batch = await offload_request(
-            lambda: mapping_otlp.from_protobuf(request), request.ByteSize(), above=_READ_AT_ONCE
-        )
-        await self._write(batch)
+        batch, _ = await self._write(lambda: mapping_otlp.from_protobuf(request), request.ByteSize())
         return _response(batch)
 
     async def http(self, body: HttpBody, coding: str) -> HttpBody:
         """Raises UnsupportedMedia, PayloadTooLarge, InvalidInput."""
         data, is_json = body.data, _is_json(body.content_type)
-        read: Callable[[bytes], Batch] = _json_batch if is_json else _protobuf_batch
-        batch = await offload_request(
-            lambda: read(mapping_json.unpacked(data, coding, self._max_mb)), len(data), above=_READ_AT_ONCE
-        )
-        sessions = await self._write(batch)
+        read = _json_batch if is_json else _protobuf_batch
+        batch, sessions = await self._write(lambda: read(mapping_json.unpacked(data, coding, self._max_mb)), len(data))
         if not is_json:
             return HttpBody(content_type=PROTOBUF, data=_response(batch).SerializeToString())
         answer = mapping_json.exported(len(batch.spans), sessions, batch.rejected, batch.reason)
         return HttpBody(content_type=JSON, data=answer)
 
-    async def _write(self, batch: Batch) -> int:
-        """The number of sessions that have got spans."""
+    async def _write(self, read: Callable[[], Batch], size: int) -> tuple[Batch, int]:
+        """The spans, and the number of sessions that have got some."""
         caller = identity()
-        written = await self._sessions.spans(caller.project, batch, mapping.sender(caller))
-        return len({each.session.id for each in written})
+        sender = mapping.sender(caller)
+
+        def read_patches() -> tuple[Batch, list[Patch]]:
+            batch = read()
+            return batch, patches(batch.spans, sender)
+
+        batch, made = await offload_request(read_patches, size, above=_READ_AT_ONCE)
+        written = await self._sessions.write(caller.project, made)
+        return batch, len({each.session.id for each in written})
 
 
 def _json_batch(data: bytes) -> Batch:

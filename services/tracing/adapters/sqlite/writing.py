@@ -66,7 +66,8 @@ class Writing:
             row = self._find(project, patch.session_id) or self._insert(project, patch.session_id, patch)
         merging.apply(row.session, patch, self._now)
         self._merge_events(row, patch.events)
-        return Written(row.session, len(patch.events))
+        last = patch.events[-1].event.id if patch.events else ""
+        return Written(row.session, len(patch.events), last)
 
     def _find(self, project: str, id: str) -> _Row | None:
         number = self._numbers.get((project, id))

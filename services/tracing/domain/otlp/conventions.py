@@ -33,6 +33,9 @@ MODEL = (
     "gen_ai.request.model", "llm.response.model", "llm.request.model",
 )  # fmt: skip
 
+PARAMETERS = "llm.invocation_parameters"
+"""JSON of what a model was called with."""
+
 NUMBERS: Mapping[str, tuple[str, ...]] = {
     "input_tokens": (
         "cognipeer.tokens.input", "llm.token_count.prompt", "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens",

@@ -124,7 +124,7 @@ def event(span: Span) -> NewEvent:
         actor_scope=values.text(attributes.get(conventions.ACTOR_SCOPE), 64),
         actor_name=values.text(_first(attributes, conventions.ACTOR_NAME)),
         actor_role=values.text(attributes.get(conventions.ACTOR_ROLE), 64),
-        model=values.text(_first(attributes, conventions.MODEL)),
+        model=values.text(_first(attributes, conventions.MODEL) or _model_of_parameters(attributes)),
         tool_name=values.text(_first(attributes, conventions.TOOL_NAME) or span.name) if is_tool else "",
         tool_execution_id=values.text(_first(attributes, conventions.TOOL_CALL_ID)) if is_tool else "",
         finish_reason="" if finish is None else values.finish_reason(finish),
@@ -148,6 +148,17 @@ def _type(span: Span) -> str:
     if _first(attributes, conventions.MODEL) is not None:
         return AI_CALL
     return _guessed_type(span)
+
+
+def _model_of_parameters(attributes: Attributes) -> Any:
+    """The model of a call that failed before anything answered, as OpenInference tells it."""
+    parameters = attributes.get(conventions.PARAMETERS)
+    if not isinstance(parameters, str) or '"model"' not in parameters:
+        return None
+    try:
+        return values.obj(orjson.loads(parameters)).get("model")
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _guessed_type(span: Span) -> str:
