@@ -19,7 +19,7 @@ from services.tracing.domain.otlp.spans import Attributes, Batch, Resource, Span
 
 MAX_SPANS = 20_000
 MAX_DEPTH = 40
-"""Lists and objects inside each other in an attribute. In protobuf its reader's own limit holds, which is about that."""
+"""Lists and objects inside each other in an attribute of JSON. In protobuf its reader's limit holds, about the same."""
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _NANO = 1e9
 _NO_TRACE = "0" * 32

@@ -26,8 +26,8 @@ class Sessions:
         self._store = store
 
     async def write(self, project: Project, patches: Sequence[Patch]) -> Sequence[Written]:
-        """Write what has come for some sessions, all or nothing. Raises NotFound for a session that is not there and must
-        be."""
+        """Write what has come for some sessions, all or nothing. Raises NotFound for a session that must be there and
+        is not."""
         return await self._store.write(project, patches) if patches else []
 
     async def list(self, project: Project, filter: SessionFilter, limit: int, after: Position | None) -> SessionPage:

@@ -6,6 +6,7 @@ which no list reads; those of more than a few hundred bytes are compressed.
 
 import sqlite3
 import sys
+import threading
 from typing import Any
 
 import msgspec
@@ -51,6 +52,7 @@ _COMPRESSED_ABOVE = 256
 _LEVEL = 3
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
+_local = threading.local()
 _session_decoder = msgspec.json.Decoder(Session)
 _event_decoder = msgspec.json.Decoder(Event)
 _encode = msgspec.json.Encoder().encode
@@ -93,7 +95,12 @@ def event_of(record: str) -> Event:
 
 def packed(content: bytes) -> bytes:
     """Content as it is kept. JSON never begins as a compressed frame does."""
-    return content if len(content) <= _COMPRESSED_ABOVE else zstd.compress(content, _LEVEL)
+    if len(content) <= _COMPRESSED_ABOVE:
+        return content
+    compressor = getattr(_local, "compressor", None)
+    if compressor is None:  # one for each thread: to make one takes as long as to compress a content
+        compressor = _local.compressor = zstd.ZstdCompressor(_LEVEL)
+    return compressor.compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
 
 
 def unpacked(content: bytes) -> bytes:
