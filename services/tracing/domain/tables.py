@@ -1,0 +1,6 @@
+"""The tables of the service in the tenants' stores. Traces themselves lie in a TraceStore."""
+
+from core.storage.ports import Collection, Level
+
+SETTINGS = Collection("tracing_settings", Level.TENANT)
+COLLECTIONS = (SETTINGS,)
