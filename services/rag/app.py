@@ -26,19 +26,19 @@ from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.contents import Contents
-from services.rag.domain.conversion import KIND, FileConversions
-from services.rag.domain.files import Files
-from services.rag.domain.markdown import MarkdownFiles
-from services.rag.domain.openai_files import OpenAIFiles
-from services.rag.domain.orphans import OrphanCollector
+from services.rag.domain.files.buckets import Buckets
+from services.rag.domain.files.contents import Contents
+from services.rag.domain.files.conversion import KIND, FileConversions
+from services.rag.domain.files.files import Files
+from services.rag.domain.files.markdown import MarkdownFiles
+from services.rag.domain.files.openai_files import OpenAIFiles
+from services.rag.domain.files.orphans import OrphanCollector
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import FileRecords
+from services.rag.domain.files.rules import Rules
+from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.uploads import UploadDeps
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import FileRecords
-from services.rag.domain.rules import Rules
-from services.rag.domain.stores import Stores
-from services.rag.domain.uploads import UploadDeps
 from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer

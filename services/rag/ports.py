@@ -11,7 +11,7 @@ from typing import Protocol
 from core.providers import drivers
 from core.providers.drivers import Values
 from core.tenancy import Project
-from services.rag.domain.kinds import Kind
+from services.rag.domain.files.kinds import Kind
 
 _BUCKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
