@@ -48,6 +48,13 @@ PII_POLICIES = Collection(
     unique=(("key",),),
     indexes=(("createdAt",),),
 )
+RERANKERS = Collection(
+    "rerankers",
+    Level.PROJECT,
+    {**_KEYED, "strategy": TEXT, "status": TEXT, "modelKey": TEXT, "config": JSON, "metadata": JSON},
+    unique=(("key",),),
+    indexes=(("createdAt",), ("modelKey",)),
+)
 EVALUATIONS = Collection(
     "guardrail_evaluations",
     Level.PROJECT,
@@ -95,6 +102,7 @@ COLLECTIONS = (
     WORD_LISTS,
     PII_POLICIES,
     EVALUATIONS,
+    RERANKERS,
     *prompt_tables.COLLECTIONS,
 )
 
