@@ -1,12 +1,16 @@
 """Wires the inference service."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.app import Platform
 from core.circuits import CircuitBreakers
+from core.config import ConfigError
 from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
+from core.providers.drivers import Values
 from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.limits import MIB
@@ -22,14 +26,17 @@ from portico.inference.v1 import (
     pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
+    rerank_service_pb2_grpc,
+    reranker_service_pb2_grpc,
     spend_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
-from services.inference.domain.catalogue.drivers import ModelDriver, offered_drivers
+from services.inference.domain.catalogue.drivers import ECHO, LOCAL, ModelDriver, offered_drivers
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.codecs.formats import codecs
+from services.inference.domain.echo.upstream import EchoUpstream
 from services.inference.domain.guardrails import sources
 from services.inference.domain.guardrails.evaluations import EvaluationLog
 from services.inference.domain.guardrails.evaluator import Evaluator
@@ -45,6 +52,8 @@ from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, Compiled
 from services.inference.domain.prompts.prompts import Prompts
 from services.inference.domain.prompts.step import PromptStep
 from services.inference.domain.prompts.templates import Template
+from services.inference.domain.rerank.reranking import Reranking
+from services.inference.domain.rerank.store import Rerankers
 from services.inference.domain.routing.innermost import Routing
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
@@ -55,7 +64,7 @@ from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
 from services.inference.domain.usage.spend import Spend
 from services.inference.domain.usage.totals import UsageTotals
-from services.inference.ports import Client, ClientFactory
+from services.inference.ports import BuiltInClients, Client, ClientFactory
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
 from services.inference.servicers.models import ModelServicer
@@ -63,10 +72,15 @@ from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.pii import PiiServicer
 from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
+from services.inference.servicers.rerank import RerankServicer
+from services.inference.servicers.rerankers import RerankerServicer
 from services.inference.servicers.spend import SpendServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
 from services.inference.settings import Settings
+
+if TYPE_CHECKING:  # its libraries are an optional extra
+    from services.inference.adapters.local.models import LocalModels
 
 _FLUSH_LIMIT = 10.0
 _SWEEP_SECONDS = 30.0
@@ -97,6 +111,9 @@ class Domain:
     prompts: Prompts
     compiled_prompts: RuntimePool[CompiledKey, Template]
     comments: Comments
+    rerankers: Rerankers
+    reranking: Reranking
+    local: "LocalModels | None"
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -123,13 +140,14 @@ def assemble(
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
     tasks, store = platform.tasks, platform.store
+    local = _local_models(settings)
     pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
     clients: RuntimePool[ClientKey, Client] = RuntimePool(settings.max_clients, _IDLE_SECONDS, _close)
     providers = ModelProviders(
         store,
         settings.sealing.sealer(),
         guard or settings.outbound.guard(),
-        drivers or offered_drivers(echo=settings.echo_driver),
+        drivers or offered_drivers(echo=settings.echo_driver, local=local is not None),
     )
     word_lists = WordLists(store)
     guardrails = Guardrails(store, word_lists)
@@ -157,6 +175,7 @@ def assemble(
         providers,
         models,
         make_client or _http_clients(settings),
+        _built_in_clients(local),
         pool,
         clients,
         tasks,
@@ -172,6 +191,7 @@ def assemble(
     totals = UsageTotals(store)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
+    rerankers = Rerankers(store, models)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
     return Domain(
         jobs=jobs,
@@ -194,6 +214,9 @@ def assemble(
         prompts=prompts,
         compiled_prompts=compiled,
         comments=Comments(store, prompts),
+        rerankers=rerankers,
+        reranking=Reranking(pipeline, rerankers),
+        local=local,
     )
 
 
@@ -212,6 +235,33 @@ def _http_clients(settings: Settings) -> HttpClientFactory:
         max_connections=settings.provider_connections,
         max_response_bytes=_max_answer_bytes(settings),
     )
+
+
+def _local_models(settings: Settings) -> "LocalModels | None":
+    """The local models, where there is a folder of them. Raises ConfigError where their libraries are missing."""
+    if settings.local_models is None:
+        return None
+    try:
+        from services.inference.adapters.local.models import LocalModels
+    except ImportError:
+        raise ConfigError(["PORTICO_LOCAL_MODELS needs the extra local: pip install 'portico[local]'."]) from None
+    return LocalModels(
+        settings.local_models,
+        threads=settings.local_threads or os.cpu_count() or 1,
+        capacity=settings.local_loaded,
+        max_waiting=settings.local_queue_characters,
+    )
+
+
+def _built_in_clients(local: "LocalModels | None") -> BuiltInClients:
+    clients: dict[str, Callable[[Values], Client]] = {
+        ECHO: lambda values: Client(EchoUpstream(delay=int(values.get("delayMs", "0")) / 1000))
+    }
+    if local is not None:
+        from services.inference.adapters.local.upstream import LocalUpstream
+
+        clients[LOCAL] = lambda values: Client(LocalUpstream(local))
+    return clients
 
 
 def _resilience(settings: Settings) -> Resilience:
@@ -239,6 +289,9 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
+    if domain.local is not None:
+        tasks.every("drop unused local models", _SWEEP_SECONDS, domain.local.sweep)
+        lifecycle.on_stop(Phase.POOLS, "local models", domain.local.close, 5.0)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
     tasks.every("write evaluations", FLUSH_SECONDS, domain.evaluations.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
@@ -300,5 +353,15 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.PromptService",
             prompt_service_pb2_grpc.add_PromptServiceServicer_to_server,
             PromptServicer(domain.prompts, domain.comments),
+        ),
+        ServiceRegistration(
+            f"{package}.RerankService",
+            rerank_service_pb2_grpc.add_RerankServiceServicer_to_server,
+            RerankServicer(domain.reranking),
+        ),
+        ServiceRegistration(
+            f"{package}.RerankerService",
+            reranker_service_pb2_grpc.add_RerankerServiceServicer_to_server,
+            RerankerServicer(domain.rerankers),
         ),
     ]

@@ -74,6 +74,13 @@ PII_POLICIES = Collection(
     unique=(("key",),),
     indexes=(("createdAt",),),
 )
+RERANKERS = Collection(
+    "rerankers",
+    Level.PROJECT,
+    {**_KEYED, "strategy": TEXT, "status": TEXT, "modelKey": TEXT, "config": JSON, "metadata": JSON},
+    unique=(("key",),),
+    indexes=(("createdAt",), ("modelKey",)),
+)
 EVALUATIONS = Collection(
     "guardrail_evaluations",
     Level.PROJECT,
@@ -139,6 +146,7 @@ COLLECTIONS = (
     WORD_LISTS,
     PII_POLICIES,
     EVALUATIONS,
+    RERANKERS,
     *prompt_tables.COLLECTIONS,
 )
 

@@ -80,6 +80,12 @@ class Pipeline:
         exchange = self._begin(calls.EMBEDDING, request, False, False)
         return exchange, await self._metering(exchange, self._routed)
 
+    async def rerank(self, request: Body) -> tuple[Exchange, Answer]:
+        """Answer a canonical rerank request of the present caller. Raises PorticoError."""
+        requests.check_rerank(request)
+        exchange = self._begin(calls.RERANK, request, False, False)
+        return exchange, await self._metering(exchange, self._routed)
+
     def _routed(self, exchange: Exchange) -> Awaitable[Answer]:
         call = exchange.call
         route = self._routes.known(call.identity.project, call.model, calls.CATEGORIES[call.operation])

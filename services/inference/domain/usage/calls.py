@@ -14,8 +14,8 @@ from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 SUCCESS, ERROR, CANCELLED = "success", "error", "cancelled"
-CHAT, EMBEDDING, SHADOW = "chat", "embedding", "shadow"
-CATEGORIES = {CHAT: models.LLM, EMBEDDING: models.EMBEDDING}
+CHAT, EMBEDDING, RERANK, SHADOW = "chat", "embedding", "rerank", "shadow"
+CATEGORIES = {CHAT: models.LLM, EMBEDDING: models.EMBEDDING, RERANK: models.RERANK}
 """The category of model that an operation needs."""
 SINGLE = "single"
 """The policy of a model with one target."""

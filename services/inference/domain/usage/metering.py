@@ -23,12 +23,13 @@ log = logs.get(__name__)
 
 
 def cost_nanos(usage: TokenUsage, pricing: Pricing) -> int:
-    """In billionths of the currency. A price per million tokens is a thousandth of that in billionths per token."""
+    """In billionths of the currency. A price per million tokens is a thousand times as many of them per token, one per
+    thousand searches a million times as many per search."""
     cached_price = pricing.input if pricing.cached is None else pricing.cached
     cost = (usage.input - usage.cached_input) * pricing.input + usage.cached_input * cached_price
     if usage.cache_write and pricing.cache_write is not None:
         cost += usage.cache_write * (pricing.cache_write - pricing.input)
-    return round((cost + usage.output * pricing.output) * 1000)
+    return round((cost + usage.output * pricing.output) * 1000 + usage.searches * pricing.search * 1_000_000)
 
 
 class Meter:
@@ -103,6 +104,7 @@ def _document(call: ModelCall) -> Document:
         "costNanos": cost_nanos(usage, pricing),
         "currency": pricing.currency,
         **({"tags": dict(call.tags), "agent": call.tags.get(AGENT, "")} if call.tags else {}),
+        **({"searchUnits": usage.searches} if usage.searches else {}),
         **(_attempts(call) if call.attempts != 1 or call.failures or call.decision else {}),
     }
 
