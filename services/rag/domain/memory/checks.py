@@ -71,7 +71,9 @@ def check_new(new: NewMemory, store: MemoryStore, prefix: str = "") -> NewMemory
 def check_content(field: str, content: str) -> str:
     """The text as it is."""
     if len(content) > MAX_CONTENT or not content.strip():
-        raise InvalidInput(f"{field} must have 1 to {MAX_CONTENT} characters, not all of them white space.", field=field)
+        raise InvalidInput(
+            f"{field} must have 1 to {MAX_CONTENT} characters, not all of them white space.", field=field
+        )
     if "\0" in content:
         raise InvalidInput(f"{field} holds a NUL character.", field=field)
     return content
@@ -81,7 +83,9 @@ def check_scope_id(field: str, scope: str, scope_id: str) -> str:
     """An id for every scope but global, which has none."""
     if scope == GLOBAL:
         if scope_id:
-            raise InvalidInput(f"{field} must be empty for the scope {GLOBAL}. Name a scope, or leave it out.", field=field)
+            raise InvalidInput(
+                f"{field} must be empty for the scope {GLOBAL}. Name a scope, or leave it out.", field=field
+            )
         return ""
     return fields.text(field, scope_id, at_least=1, at_most=MAX_SCOPE_ID)
 
@@ -96,10 +100,10 @@ def check_tags(field: str, tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_filter(given: Filter) -> Filter:
-    """A filter of a list, search or deletion. A scope id needs its scope."""
+    """A filter of a list, search or deletion."""
     scope = fields.one_of("scope", given.scope, SCOPES) if given.scope else ""
-    if given.scope_id and (not scope or scope == GLOBAL):
-        raise InvalidInput("scopeId needs the scope that it is an id of: user, agent or session.", field="scope")
+    if given.scope_id and scope == GLOBAL:
+        raise InvalidInput("scopeId must be empty for the scope global, which has no ids.", field="scopeId")
     scope_id = fields.text("scopeId", given.scope_id, at_most=MAX_SCOPE_ID)
     status = fields.one_of("status", given.status or ACTIVE, LISTED)
     return Filter(scope, scope_id, check_tags("tags", given.tags), status, given.search[:MAX_CONTENT], given.before)

@@ -6,6 +6,7 @@ whose change is cut off.
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -31,6 +32,7 @@ from services.rag.domain.memory.records import (
 )
 from services.rag.domain.memory.stores import MemoryStores, index_of
 from services.rag.domain.memory.summaries import Summaries
+from services.rag.domain.memory.uses import Uses
 from services.rag.ports import Embedder, VectorPoint, Vectors
 
 log = logs.get(__name__)
@@ -72,6 +74,7 @@ class Memories:
         embedder: Embedder,
         vectors: Vectors,
         summaries: Summaries,
+        uses: Uses,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -82,6 +85,7 @@ class Memories:
         self._embedder = embedder
         self._vectors = vectors
         self._summaries = summaries
+        self._uses = uses
         self._clock = clock
 
     async def add(self, project: Project, key: str, new: NewMemory) -> Added:
@@ -150,12 +154,12 @@ class Memories:
         if (expires_at := records[0].expires_at) is not None:
             await self._intents.arm(project, store, expires_at)
         await self._upsert(store, [_point(record, vector) for record, vector in zip(records, values, strict=True)])
-        added = [await self._insert(project, record) for record in records]
-        await self._check_open(project, store, [each.memory for each in added if not each.duplicate])
+        added = await self._insert_all(project, store, records)
         if any(each.duplicate for each in added):
             await self._settle(intent)
         else:
             await self._intents.drop(intent)
+        self._uses.add(project, store)
         await self._evict(project, store, {each.memory.id for each in added})
         return added
 
@@ -182,6 +186,22 @@ class Memories:
             retention=ranking.retention(importance, 0, now, store.config.ranking.half_life_hours),
         )
 
+    async def _insert_all(self, project: Project, store: MemoryStore, records: Sequence[Memory]) -> list[Added]:
+        """Insert the memories, all or none, unless the store is being deleted: it is looked at after the write, so that
+        its deletion either sees the memories or is seen here."""
+        added = list[Added]()
+        try:
+            for record in records:
+                added.append(await self._insert(project, record))
+            await self._stores.get(project, store.key)
+        except PorticoError:
+            with suppress(PorticoError):
+                for each in added:
+                    if not each.duplicate:
+                        await self._table.delete(project, each.memory.id)
+            raise
+        return added
+
     async def _insert(self, project: Project, record: Memory) -> Added:
         """Insert a memory; where another call was faster, its memory is the one."""
         try:
@@ -190,18 +210,9 @@ class Memories:
             where = {"storeId": record.store_id, "dedupKey": record.dedup_key}
             other = await self._table.find_one(project, where)
             if other is None:
-                raise Conflict("The memory is being changed by others. Try again.", reason="CHANGED_MEANWHILE") from None
+                raise _changed_meanwhile() from None
             return Added(other, duplicate=True)
         return Added(record, duplicate=False)
-
-    async def _check_open(self, project: Project, store: MemoryStore, written: Sequence[Memory]) -> None:
-        """Take back what was written into a store that is being deleted. Raises NotFound."""
-        try:
-            await self._stores.get(project, store.key)
-        except NotFound:
-            for memory in written:
-                await self._table.delete(project, memory.id)
-            raise
 
     async def get(self, project: Project, key: str, id: str) -> Memory:
         """One memory of the store. Raises NotFound."""
@@ -211,9 +222,7 @@ class Memories:
     async def _find(self, project: Project, store: MemoryStore, id: str) -> Memory:
         memory = await self._table.get(project, id)
         if memory is None or memory.store_id != store.id:
-            raise NotFound(
-                "There is no memory of this id in this store.", reason="MEMORY_NOT_FOUND", field="memoryId"
-            )
+            raise NotFound("There is no memory of this id in this store.", reason="MEMORY_NOT_FOUND", field="memoryId")
         return memory
 
     async def update(self, project: Project, key: str, id: str, change: MemoryChange) -> Memory:
@@ -249,7 +258,7 @@ class Memories:
                 changed = await self._change_vector(project, store, old, new)
             if changed is not None:
                 return changed
-        raise Conflict("The memory is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
+        raise _changed_meanwhile()
 
     def _changed(self, store: MemoryStore, old: Memory, changes: Mapping[str, Any]) -> Memory:
         changes = dict(changes)
@@ -271,9 +280,7 @@ class Memories:
 
     async def _write(self, project: Project, old: Memory, new: Memory) -> Memory | None:
         """None: the memory is not as it was. Raises Conflict where another one has this content."""
-        changes = {
-            name: value for name, value in msgspec.structs.asdict(new).items() if value != getattr(old, name)
-        }
+        changes = {name: value for name, value in msgspec.structs.asdict(new).items() if value != getattr(old, name)}
         where = {"updatedAt": old.updated_at, "vectorId": old.vector_id}
         try:
             return await self._table.update(project, old.id, where=where, **changes)
@@ -298,9 +305,12 @@ class Memories:
             await self._intents.arm(project, store, new.expires_at)
         await self._upsert(store, [_point(new, values)])
         try:
-            return await self._write(project, old, new)
-        finally:
+            changed = await self._write(project, old, new)
+        except Conflict:
             await self._settle(intent)
+            raise
+        await self._settle(intent)
+        return changed
 
     async def _values(self, store: MemoryStore, memory: Memory) -> Sequence[float]:
         """The numbers of its vector, or made anew where that is gone."""
@@ -317,16 +327,17 @@ class Memories:
             memory = await self._find(project, store, id)
             if await self._remove(project, store, [memory]):
                 return
-        raise Conflict("The memory is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
+        raise _changed_meanwhile()
 
     async def delete_matching(self, project: Project, key: str, given: Filter, *, every: bool = False) -> int:
         """Delete all memories that meet a filter, archived ones too; how many. `every`: there need be no filter. Raises
         NotFound, InvalidInput."""
         store = await self._stores.get(project, key)
         wanted = checks.check_filter(given)
-        if not (wanted.scope or wanted.tags or wanted.before is not None or every):
+        if not (wanted.scope or wanted.scope_id or wanted.tags or wanted.before is not None or every):
             raise InvalidInput(
-                "Name scope, scopeId, tags or before. To delete all memories of the store, send all=true.", field="scope"
+                "Name scope, scopeId, tags or before. To delete all memories of the store, send all=true.",
+                field="scope",
             )
         deleted, batch = 0, list[Memory]()
         async for memory in self._matching(project, store, wanted, any_status=True):
@@ -375,8 +386,8 @@ class Memories:
                 yield memory
 
     async def _evict(self, project: Project, store: MemoryStore, fresh: set[str]) -> None:
-        """Remove the weakest memories beyond the store's limit: archived ones before active ones, then by retention. The
-        new ones stay, unless there are more of them than the limit."""
+        """Remove the weakest memories beyond the store's limit: archived ones before active ones, then by retention.
+        The new ones stay, unless there are more of them than the limit."""
         most = store.config.max_memories
         if not most:
             return
@@ -436,6 +447,10 @@ def index_gone() -> FailedPrecondition:
         reason="VECTOR_INDEX_GONE",
         field="storeKey",
     )
+
+
+def _changed_meanwhile() -> Conflict:
+    return Conflict("The memory is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
 
 def _where(store: MemoryStore, wanted: Filter, *, any_status: bool = False) -> dict[str, Any]:

@@ -139,7 +139,9 @@ class MemoryStores:
         found = await self._table.find_one(project, {"key": key}) if key else None
         if found is None or found.closing is not None:
             raise NotFound(
-                "There is no memory store of this key in this project.", reason="MEMORY_STORE_NOT_FOUND", field="storeKey"
+                "There is no memory store of this key in this project.",
+                reason="MEMORY_STORE_NOT_FOUND",
+                field="storeKey",
             )
         return found
 
@@ -163,8 +165,7 @@ class MemoryStores:
         return [
             store
             for store in found
-            if store.closing is None
-            and wanted in "\n".join((store.key, store.name, store.description)).casefold()
+            if store.closing is None and wanted in "\n".join((store.key, store.name, store.description)).casefold()
         ], following
 
     async def update(self, project: Project, key: str, change: StoreChange) -> MemoryStore:
@@ -189,8 +190,8 @@ class MemoryStores:
         return changed
 
     async def delete(self, project: Project, key: str) -> None:
-        """Delete a store with its memories and its index. Its key is free at once; what cannot be removed now is removed
-        later. Raises NotFound."""
+        """Delete a store with its memories and its index. Its key is free at once; what cannot be removed now is
+        removed later. Raises NotFound."""
         store = await self.get(project, key)
         intent = await self._intents.register(project, STORE, store)
         gone = await self._table.update(
@@ -221,9 +222,7 @@ def checked_config(config: StoreConfig, given: Mapping[str, Any], *, made: bool 
     for name in _FIXED if made else ():
         if given.pop(name, old := getattr(config, name)) != old:
             field = msgspec.structs.fields(StoreConfig)[StoreConfig.__struct_fields__.index(name)].encode_name
-            raise InvalidInput(
-                f"config.{field} stays as it is. Make another store.", field=f"config.{field}"
-            )
+            raise InvalidInput(f"config.{field} stays as it is. Make another store.", field=f"config.{field}")
     if (ranking := given.pop("ranking", None)) is not None:
         given["ranking"] = checks.check_ranking(msgspec.structs.replace(config.ranking, **ranking))
     config = msgspec.structs.replace(config, **given)
@@ -238,7 +237,9 @@ def checked_config(config: StoreConfig, given: Mapping[str, Any], *, made: bool 
     fields.text("config.chatModelKey", config.chat_model_key, at_most=200)
     for name, field in (("auto_summarize", "autoSummarize"), ("extraction", "extraction")):
         if getattr(config, name) and not config.chat_model_key:
-            raise InvalidInput(f"config.{field} needs config.chatModelKey, the model to ask.", field="config.chatModelKey")
+            raise InvalidInput(
+                f"config.{field} needs config.chatModelKey, the model to ask.", field="config.chatModelKey"
+            )
     return config
 
 
