@@ -9,6 +9,7 @@ from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
+from core.rpc.client import ServiceClient
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from portico.inference.v1 import (
@@ -23,6 +24,7 @@ from portico.inference.v1 import (
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
+from services.inference.adapters.rag import RagMemories
 from services.inference.domain.catalogue.drivers import ModelDriver, offered_drivers
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
@@ -34,6 +36,7 @@ from services.inference.domain.guardrails.pii_policies import PiiPolicies
 from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps, PipelineJudge
 from services.inference.domain.guardrails.store import Guardrails
 from services.inference.domain.guardrails.word_lists_store import WordLists
+from services.inference.domain.memory.step import MemoryStep
 from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
@@ -49,7 +52,7 @@ from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.reports import Reports
-from services.inference.ports import Client, ClientFactory
+from services.inference.ports import Client, ClientFactory, Memories
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
 from services.inference.servicers.models import ModelServicer
@@ -59,7 +62,7 @@ from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
-from services.inference.settings import Settings
+from services.inference.settings import MemorySettings, Settings
 
 _FLUSH_LIMIT = 10.0
 _SWEEP_SECONDS = 30.0
@@ -110,6 +113,7 @@ def assemble(
     guard: HostGuard | None = None,
     make_client: ClientFactory | None = None,
     drivers: Mapping[str, ModelDriver] | None = None,
+    memories: Memories | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
@@ -153,6 +157,7 @@ def assemble(
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(
             prompt=prompt_step.of,
+            memory=_memory_step(platform, settings.memory, memories).of,
             guardrails=GuardrailSteps(guards, judge, evaluations),
             pii=PiiSteps(sources.policies(pii_policies)),
         ),
@@ -181,6 +186,16 @@ def assemble(
         prompts=prompts,
         compiled_prompts=compiled,
         comments=Comments(store, prompts),
+    )
+
+
+def _memory_step(platform: Platform, settings: MemorySettings, memories: Memories | None) -> MemoryStep:
+    if memories is None:
+        client = ServiceClient("rag", settings.rag_address)
+        platform.lifecycle.on_stop(Phase.POOLS, "channel to rag", client.close, 5.0)
+        memories = RagMemories(client)
+    return MemoryStep(
+        memories, platform.tasks, recall_seconds=settings.recall_seconds, store_seconds=settings.store_seconds
     )
 
 

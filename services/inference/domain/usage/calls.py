@@ -85,6 +85,8 @@ class ModelCall:
     failures: tuple[FailedAttempt, ...] = ()
     decision: Decision | None = None
     """None: there was nothing to choose."""
+    memory: str = ""
+    """What became of the recall of memories, for the caller; empty: none was asked for."""
 
     def failed_at(self, model: CalledModel, reason: str) -> None:
         """Note an attempt that failed."""
