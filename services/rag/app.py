@@ -96,9 +96,11 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     return registrations
 
 
-async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    """The service without its ties to auth."""
-    domain = await assemble(platform, settings)
+async def serve(
+    platform: Platform, settings: Settings, *, services: Services | None = None
+) -> Sequence[ServiceRegistration]:
+    """The service without its ties to auth. `services` take the place of those that the settings lead to."""
+    domain = await assemble(platform, settings, services=services)
     await _start(platform, settings, domain)
     pace = Pace(settings.min_rate, settings.idle_seconds)
     return _registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace))

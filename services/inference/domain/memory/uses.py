@@ -49,7 +49,7 @@ def read(given: object) -> MemoryUse | None:
         return None
     if not isinstance(given, dict):
         raise _invalid(FIELD, 'must be an object such as {"storeKey": "notes", "scope": "user", "scopeId": "ada"}')
-    block = {_SPELLINGS.get(name, name): value for name, value in given.items()}
+    block: dict[str, Any] = {_SPELLINGS.get(name, name): value for name, value in given.items()}
     if unknown := sorted(block.keys() - _MEMBERS):
         raise _invalid(f"memory.{unknown[0]:.64}", f"is not known; memory has {', '.join(sorted(_MEMBERS))}")
     scope = _text(block, "scope") or GLOBAL

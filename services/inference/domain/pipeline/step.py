@@ -51,7 +51,7 @@ def steps_of_fields(factories: Mapping[str, StepFactory]) -> StepFactory:
         made = {name: step for name, factory in factories.items() if (step := factory(project, model)) is not None}
         names = tuple(made)
 
-        def step(exchange: Exchange, call_next: Next) -> Awaitable[Answer]:
+        def pass_through(exchange: Exchange, call_next: Next) -> Awaitable[Answer]:
             request = exchange.request
             for name in names:
                 if name in request:
@@ -63,6 +63,6 @@ def steps_of_fields(factories: Mapping[str, StepFactory]) -> StepFactory:
                 chain = before(each, chain)
             return chain(exchange)
 
-        return step if made else None
+        return pass_through if made else None
 
     return make
