@@ -13,6 +13,7 @@ from core.lifecycle import Phase
 from core.providers.drivers import Values
 from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
+from core.rpc.client import ServiceClient
 from core.rpc.limits import MIB
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
@@ -32,6 +33,7 @@ from portico.inference.v1 import (
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
+from services.inference.adapters.rag import RagMemories
 from services.inference.domain.catalogue.drivers import ECHO, LOCAL, ModelDriver, offered_drivers
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
@@ -44,6 +46,7 @@ from services.inference.domain.guardrails.pii_policies import PiiPolicies
 from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps, PipelineJudge
 from services.inference.domain.guardrails.store import Guardrails
 from services.inference.domain.guardrails.word_lists_store import WordLists
+from services.inference.domain.memory.step import MemoryStep
 from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
@@ -64,7 +67,7 @@ from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
 from services.inference.domain.usage.spend import Spend
 from services.inference.domain.usage.totals import UsageTotals
-from services.inference.ports import BuiltInClients, Client, ClientFactory
+from services.inference.ports import BuiltInClients, Client, ClientFactory, Memories
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
 from services.inference.servicers.models import ModelServicer
@@ -77,7 +80,7 @@ from services.inference.servicers.rerankers import RerankerServicer
 from services.inference.servicers.spend import SpendServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
-from services.inference.settings import Settings
+from services.inference.settings import MemorySettings, Settings
 
 if TYPE_CHECKING:  # its libraries are an optional extra
     from services.inference.adapters.local.models import LocalModels
@@ -136,6 +139,7 @@ def assemble(
     guard: HostGuard | None = None,
     make_client: ClientFactory | None = None,
     drivers: Mapping[str, ModelDriver] | None = None,
+    memories: Memories | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
@@ -182,6 +186,7 @@ def assemble(
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(
             prompt=prompt_step.of,
+            memory=_memory_step(platform, settings.memory, memories).of,
             guardrails=GuardrailSteps(guards, judge, evaluations),
             pii=PiiSteps(sources.policies(pii_policies)),
         ),
@@ -223,6 +228,16 @@ def assemble(
 def _usage_journal(platform: Platform, settings: Settings) -> WriteAhead:
     folder = platform.settings.store.data_dir / "journal"
     return WriteAhead(folder, "usage", max_bytes=settings.usage_journal_mb * MIB)
+
+
+def _memory_step(platform: Platform, settings: MemorySettings, memories: Memories | None) -> MemoryStep:
+    if memories is None:
+        client = ServiceClient("rag", settings.rag_address)
+        platform.lifecycle.on_stop(Phase.POOLS, "channel to rag", client.close, 5.0)
+        memories = RagMemories(client)
+    return MemoryStep(
+        memories, platform.tasks, recall_seconds=settings.recall_seconds, store_seconds=settings.store_seconds
+    )
 
 
 def _max_answer_bytes(settings: Settings) -> int:

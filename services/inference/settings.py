@@ -9,11 +9,33 @@ from core.sealing import SealingSettings
 
 
 @dataclass(frozen=True)
+class MemorySettings:
+    """The memory of chats, which the rag service keeps"""
+
+    rag_address: str = setting(
+        "PORTICO_RAG_ADDRESS", default="127.0.0.1:50054", help="host:port of rag, for the memory of chats."
+    )
+    recall_seconds: float = setting(
+        "PORTICO_MEMORY_RECALL_SECONDS",
+        default=2.0,
+        min=0.01,
+        help="How long a chat waits for what is remembered, before it goes on without.",
+    )
+    store_seconds: float = setting(
+        "PORTICO_MEMORY_STORE_SECONDS",
+        default=60.0,
+        min=0.01,
+        help="How long the storing of an answered chat may take.",
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Model providers, calls to them, and usage"""
 
     sealing: SealingSettings
     outbound: OutboundSettings
+    memory: MemorySettings
     echo_driver: bool = setting(
         "PORTICO_ECHO_DRIVER",
         default=True,
