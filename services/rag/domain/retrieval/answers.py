@@ -5,7 +5,7 @@ map_reduce   notes of each group of matches, at the same time, then one answer f
 refine       an answer from the first group of matches, improved group by group
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -13,19 +13,17 @@ from core.tenancy import Project
 from services.rag.domain.retrieval import budget, prompts
 from services.rag.domain.retrieval.citations import cited
 from services.rag.domain.retrieval.matches import Match, Result
-from services.rag.domain.retrieval.prompts import Message, Source
+from services.rag.domain.retrieval.prompts import Source
 from services.rag.domain.retrieval.requests import MAP_REDUCE, REFINE, STUFF, AnswerRequest
 from services.rag.domain.retrieval.retriever import Retriever
 from services.rag.domain.retrieval.together import together
-from services.rag.ports import ChatModel, ChatOptions, TextDelta, Tokens
+from services.rag.ports import ChatAnswer, ChatMessage, ChatModel
 
 _AT_A_TIME = 4
 """Calls for notes at a time."""
 _NOTE_TOKENS = 500
 """Tokens of the notes of one group."""
 _NOTHING_FOUND = "The documents do not hold an answer to this question: nothing in them matches it."
-
-Prompt = Callable[[], list[Message]]
 
 
 @dataclass(slots=True)
@@ -35,9 +33,9 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
 
-    def add(self, tokens: Tokens) -> None:
-        self.input_tokens += tokens.input
-        self.output_tokens += tokens.output
+    def add(self, answer: ChatAnswer) -> None:
+        self.input_tokens += answer.input_tokens
+        self.output_tokens += answer.output_tokens
 
 
 @dataclass(slots=True)
@@ -74,49 +72,50 @@ class Answers:
             answer.text = _NOTHING_FOUND
             yield _NOTHING_FOUND
             return
-        messages = await _PREPARED[request.mode](self, matches, request, answer.usage)
-        options = ChatOptions(request.max_tokens, request.temperature)
-        async with aclosing(self._chat.stream(request.model, messages, options)) as deltas:
-            async for delta in deltas:
-                if isinstance(delta, TextDelta):
-                    answer.text += delta.text
-                    yield delta.text
-                else:
-                    answer.usage.add(delta)
-        answer.citations = cited(answer.text, matches)
+        shown = budget.fitting(matches, request.max_context_tokens) if request.mode == STUFF else matches
+        messages = await _PREPARED[request.mode](self, shown, request, answer.usage)
+        pieces = self._chat.stream(
+            request.model, messages, temperature=request.temperature, max_tokens=request.max_tokens
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                answer.usage.add(piece)
+                if piece.text:
+                    answer.text += piece.text
+                    yield piece.text
+        answer.citations = cited(answer.text, shown)
 
-    async def _stuff(self, matches: Sequence[Match], request: AnswerRequest, usage: Usage) -> list[Message]:
-        sources = _sources(budget.fitting(matches, request.max_context_tokens), request)
-        return prompts.answer(request.query, sources, request.instructions)
+    async def _stuff(self, matches: Sequence[Match], request: AnswerRequest, usage: Usage) -> list[ChatMessage]:
+        return prompts.answer(request.query, _sources(matches, request), request.instructions)
 
-    async def _map_reduce(self, matches: Sequence[Match], request: AnswerRequest, usage: Usage) -> list[Message]:
+    async def _map_reduce(self, matches: Sequence[Match], request: AnswerRequest, usage: Usage) -> list[ChatMessage]:
         groups = _grouped(matches, request)
         if len(groups) == 1:
             return prompts.answer(request.query, groups[0], request.instructions)
-        options = ChatOptions(_NOTE_TOKENS, request.temperature)
 
         async def noted(sources: Sequence[Source]) -> str:
-            return await self._complete(request, prompts.notes(request.query, sources), options, usage)
+            return await self._complete(request, prompts.notes(request.query, sources), _NOTE_TOKENS, usage)
 
         notes = await together(noted, groups, _AT_A_TIME)
         parts = [Source(0, f"notes, part {part}", text) for part, text in enumerate(notes, 1)]
         return prompts.join(request.query, _clipped(parts, request), request.instructions)
 
-    async def _refine(self, matches: Sequence[Match], request: AnswerRequest, usage: Usage) -> list[Message]:
+    async def _refine(self, matches: Sequence[Match], request: AnswerRequest, usage: Usage) -> list[ChatMessage]:
         first, *rest = _grouped(matches, request)
         messages = prompts.answer(request.query, first, request.instructions)
-        options = ChatOptions(request.max_tokens, request.temperature)
         for group in rest:
-            so_far = await self._complete(request, messages, options, usage)
+            so_far = await self._complete(request, messages, request.max_tokens, usage)
             messages = prompts.refine(request.query, so_far, group, request.instructions)
         return messages
 
     async def _complete(
-        self, request: AnswerRequest, messages: Sequence[Message], options: ChatOptions, usage: Usage
+        self, request: AnswerRequest, messages: Sequence[ChatMessage], max_tokens: int | None, usage: Usage
     ) -> str:
-        completion = await self._chat.complete(request.model, messages, options)
-        usage.add(completion.tokens)
-        return completion.text
+        answer = await self._chat.answer(
+            request.model, messages, temperature=request.temperature, max_tokens=max_tokens
+        )
+        usage.add(answer)
+        return answer.text
 
 
 _PREPARED = {STUFF: Answers._stuff, MAP_REDUCE: Answers._map_reduce, REFINE: Answers._refine}

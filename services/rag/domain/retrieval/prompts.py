@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.rag.domain.retrieval.fence import Fence
+from services.rag.ports import ChatMessage
 
 _RULES = (
     "Answer the question from the documents alone, in the language of the question. After each statement, name the "
@@ -28,14 +29,6 @@ _REFINE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A message of a conversation. `role` is system or user."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
     """A text that an answer is made from, with its number."""
 
@@ -44,40 +37,40 @@ class Source:
     text: str
 
 
-def answer(question: str, sources: Sequence[Source], instructions: str = "") -> list[Message]:
+def answer(question: str, sources: Sequence[Source], instructions: str = "") -> list[ChatMessage]:
     return _messages(_RULES, question, sources, instructions)
 
 
-def notes(question: str, sources: Sequence[Source]) -> list[Message]:
+def notes(question: str, sources: Sequence[Source]) -> list[ChatMessage]:
     """The first step of map_reduce."""
     return _messages(_PART, question, sources)
 
 
-def join(question: str, parts: Sequence[Source], instructions: str = "") -> list[Message]:
+def join(question: str, parts: Sequence[Source], instructions: str = "") -> list[ChatMessage]:
     """The second step of map_reduce, over what the first has written."""
     return _messages(_JOIN, question, parts, instructions)
 
 
-def refine(question: str, so_far: str, sources: Sequence[Source], instructions: str = "") -> list[Message]:
+def refine(question: str, so_far: str, sources: Sequence[Source], instructions: str = "") -> list[ChatMessage]:
     """A later step of refine. What a model wrote from documents is fenced like these."""
     return _messages(_REFINE, question, [Source(0, "answer so far", so_far), *sources], instructions)
 
 
-def expansions(question: str, count: int) -> list[Message]:
+def expansions(question: str, count: int) -> list[ChatMessage]:
     """Ask for rephrasings of a question, one a line."""
     return [
-        Message(
+        ChatMessage(
             "system",
             f"Rewrite the question of the user in {count} other ways that help to find passages which answer it: other "
             "words, more general, more specific. Write each on a line of its own, in the language of the question, "
             "without numbers. Do not answer it.",
         ),
-        Message("user", question),
+        ChatMessage("user", question),
     ]
 
 
-def _messages(rules: str, question: str, sources: Sequence[Source], instructions: str = "") -> list[Message]:
+def _messages(rules: str, question: str, sources: Sequence[Source], instructions: str = "") -> list[ChatMessage]:
     fence = Fence()
     documents = "\n\n".join(fence.document(each.number, each.name, each.text) for each in sources)
     system = "\n\n".join(each for each in (rules, fence.rule, instructions) if each)
-    return [Message("system", system), Message("user", f"{documents}\n\nQuestion: {question}")]
+    return [ChatMessage("system", system), ChatMessage("user", f"{documents}\n\nQuestion: {question}")]
