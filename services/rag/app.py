@@ -13,6 +13,7 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
+from core.rpc.client import ServiceClient
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -26,29 +27,40 @@ from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.contents import Contents
-from services.rag.domain.conversion import KIND, FileConversions
-from services.rag.domain.files import Files
-from services.rag.domain.markdown import MarkdownFiles
-from services.rag.domain.openai_files import OpenAIFiles
-from services.rag.domain.orphans import OrphanCollector
+from services.rag.adapters.services.inference import InferenceClient
+from services.rag.adapters.services.vector import VectorClient
+from services.rag.domain.files.buckets import Buckets
+from services.rag.domain.files.contents import Contents
+from services.rag.domain.files.conversion import KIND, FileConversions
+from services.rag.domain.files.files import Files
+from services.rag.domain.files.markdown import MarkdownFiles
+from services.rag.domain.files.openai_files import OpenAIFiles
+from services.rag.domain.files.orphans import OrphanCollector
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import FileRecords
+from services.rag.domain.files.rules import Rules
+from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.uploads import UploadDeps
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import FileRecords
-from services.rag.domain.rules import Rules
-from services.rag.domain.stores import Stores
-from services.rag.domain.uploads import UploadDeps
-from services.rag.ports import Converter, FileStore
+from services.rag.ports import ChatModel, Converter, Embedder, FileStore, Vectors
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
 from services.rag.servicers.uploads import UploadReader
-from services.rag.settings import ConversionSettings, Settings
+from services.rag.settings import ConversionSettings, ServiceSettings, Settings
 
 _MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What rag uses of Portico's other services. Calls are made on behalf of the present request or job."""
+
+    embedder: Embedder
+    chat: ChatModel
+    vectors: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +179,15 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
         tokens=platform.service_tokens,
         limits=limits,
     )
+
+
+def _services(platform: Platform, settings: ServiceSettings) -> Services:
+    inference = ServiceClient("inference", settings.inference_address)
+    vector = ServiceClient("vector", settings.vector_address)
+    for client in (inference, vector):
+        platform.lifecycle.on_stop(Phase.POOLS, "channel to another service", client.close, 5.0)
+    models = InferenceClient(inference)
+    return Services(embedder=models, chat=models, vectors=VectorClient(vector))
 
 
 def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:

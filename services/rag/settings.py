@@ -39,12 +39,27 @@ class ConversionSettings:
 
 
 @dataclass(frozen=True)
+class ServiceSettings:
+    """Portico's other services, as the rag service reaches them"""
+
+    inference_address: str = setting(
+        "PORTICO_INFERENCE_ADDRESS",
+        default="127.0.0.1:50052",
+        help="host:port of inference, for embeddings, chats and reranking.",
+    )
+    vector_address: str = setting(
+        "PORTICO_VECTOR_ADDRESS", default="127.0.0.1:50053", help="host:port of vector, for indexes."
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Files"""
 
     sealing: SealingSettings
     outbound: OutboundSettings
     conversion: ConversionSettings
+    services: ServiceSettings
     folder: Path | None = setting(
         "PORTICO_FILES_DIR", default=None, help="Where files of the local driver lie; empty: files in the data folder."
     )

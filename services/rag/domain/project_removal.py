@@ -6,10 +6,10 @@ from core.errors import PorticoError
 from core.providers.records import Provider
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
-from services.rag.domain.orphans import OrphanCollector
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.stores import Stores
-from services.rag.domain.tables import BUCKETS, FILES
+from services.rag.domain.files.orphans import OrphanCollector
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.tables import BUCKETS, FILES
 
 log = logs.get(__name__)
 

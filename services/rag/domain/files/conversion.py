@@ -16,11 +16,11 @@ from core.jobs.jobs import Jobs
 from core.jobs.records import Status
 from core.jobs.run import MAY_PASS, JobRun
 from core.tenancy import Project
-from services.rag.domain import records
-from services.rag.domain.contents import Contents
-from services.rag.domain.kinds import HEAD_BYTES, Kind, kind_of
-from services.rag.domain.markdown import MarkdownFiles
-from services.rag.domain.records import File, FileRecords, Markdown
+from services.rag.domain.files import records
+from services.rag.domain.files.contents import Contents
+from services.rag.domain.files.kinds import HEAD_BYTES, Kind, kind_of
+from services.rag.domain.files.markdown import MarkdownFiles
+from services.rag.domain.files.records import File, FileRecords, Markdown
 from services.rag.ports import Converter
 
 log = logs.get(__name__)

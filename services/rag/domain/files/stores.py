@@ -2,7 +2,7 @@
 
 from core.providers.runtimes import RuntimeKey, Runtimes
 from core.runtime_pool import RuntimePool
-from services.rag.domain.providers import LOCAL, FileProviders
+from services.rag.domain.files.providers import LOCAL, FileProviders
 from services.rag.ports import FileStore
 
 

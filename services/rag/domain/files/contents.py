@@ -5,10 +5,10 @@ from contextlib import aclosing
 
 from core.errors import NotFound
 from core.tenancy import Project
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import File
-from services.rag.domain.stores import Stores
+from services.rag.domain.files.buckets import Buckets
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import File
+from services.rag.domain.files.stores import Stores
 
 
 class Contents:

@@ -16,11 +16,11 @@ from core.errors import NotFound, PorticoError, Unavailable
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.storage.table import Record, Table
 from core.tenancy import MAIN, Project, Tenant
-from services.rag.domain.buckets import Bucket
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import File, FileRecords
-from services.rag.domain.stores import Stores
-from services.rag.domain.tables import UPLOAD_INTENTS
+from services.rag.domain.files.buckets import Bucket
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import File, FileRecords
+from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.tables import UPLOAD_INTENTS
 from services.rag.ports import BucketLocation
 
 log = logs.get(__name__)

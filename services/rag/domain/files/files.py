@@ -10,12 +10,12 @@ from core import fields
 from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.tenancy import Project
-from services.rag.domain import names, records
-from services.rag.domain.buckets import Bucket, Buckets
-from services.rag.domain.contents import Contents
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import File
-from services.rag.domain.uploads import Upload, UploadDeps, check_open
+from services.rag.domain.files import names, records
+from services.rag.domain.files.buckets import Bucket, Buckets
+from services.rag.domain.files.contents import Contents
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import File
+from services.rag.domain.files.uploads import Upload, UploadDeps, check_open
 
 ORIGINAL, MARKDOWN = "original", "markdown"
 MARKDOWN_INLINE_BYTES = 1024 * 1024

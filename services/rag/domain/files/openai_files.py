@@ -13,10 +13,10 @@ import msgspec
 from core import fields
 from core.errors import NotFound
 from core.tenancy import Project
-from services.rag.domain.buckets import OPENAI, Buckets
-from services.rag.domain.files import Files
-from services.rag.domain.records import File, FileRecords, position_at
-from services.rag.domain.uploads import Upload
+from services.rag.domain.files.buckets import OPENAI, Buckets
+from services.rag.domain.files.files import Files
+from services.rag.domain.files.records import File, FileRecords, position_at
+from services.rag.domain.files.uploads import Upload
 
 _MOST = 10_000
 _BATCH = 1000

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from core.errors import UnsupportedMedia
-from services.rag.domain.names import essence
+from services.rag.domain.files.names import essence
 
 HEAD_BYTES: Final = 4096
 """Bytes of the beginning that `kind_of` wants to see."""

@@ -21,13 +21,13 @@ from core.providers.records import Provider
 from core.storage.references import referring
 from core.tasks import Tasks
 from core.tenancy import Project
-from services.rag.domain import names, records
-from services.rag.domain.buckets import Bucket, Buckets
-from services.rag.domain.conversion import FileConversions
-from services.rag.domain.orphans import OrphanCollector, UploadIntent
-from services.rag.domain.records import File, FileRecords, Markdown
-from services.rag.domain.rules import Rules
-from services.rag.domain.stores import Stores
+from services.rag.domain.files import names, records
+from services.rag.domain.files.buckets import Bucket, Buckets
+from services.rag.domain.files.conversion import FileConversions
+from services.rag.domain.files.orphans import OrphanCollector, UploadIntent
+from services.rag.domain.files.records import File, FileRecords, Markdown
+from services.rag.domain.files.rules import Rules
+from services.rag.domain.files.stores import Stores
 from services.rag.ports import StoredObject
 
 log = logs.get(__name__)

@@ -8,7 +8,7 @@ from core.providers.records import NewProvider, Provider
 from core.sealing import Sealer
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
-from services.rag.domain.tables import PROVIDERS
+from services.rag.domain.files.tables import PROVIDERS
 from services.rag.ports import FileDriver, FileStore
 
 LOCAL = "local"

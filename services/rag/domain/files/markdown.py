@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 from core.tenancy import Project
-from services.rag.domain import records
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.orphans import OrphanCollector
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import File, FileRecords, Markdown
-from services.rag.domain.stores import Stores
+from services.rag.domain.files import records
+from services.rag.domain.files.buckets import Buckets
+from services.rag.domain.files.orphans import OrphanCollector
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import File, FileRecords, Markdown
+from services.rag.domain.files.stores import Stores
 
 
 class MarkdownFiles:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.errors import PayloadTooLarge, UnsupportedMedia
-from services.rag.domain.names import essence
+from services.rag.domain.files.names import essence
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from core.errors import Conflict
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.storage.table import Record, Table
 from core.tenancy import Project
-from services.rag.domain.tables import FILES
+from services.rag.domain.files.tables import FILES
 from services.rag.ports import etag_of
 
 NONE, PENDING, RUNNING, SUCCEEDED, FAILED, SKIPPED = "none", "pending", "running", "succeeded", "failed", "skipped"

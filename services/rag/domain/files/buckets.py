@@ -17,9 +17,9 @@ from core.storage.ports import DocumentStore
 from core.storage.references import Closable, delete_unreferenced, referring
 from core.storage.table import Table
 from core.tenancy import Project
-from services.rag.domain import names
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.tables import BUCKETS
+from services.rag.domain.files import names
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.tables import BUCKETS
 from services.rag.ports import BucketLocation
 
 W = TypeVar("W")
