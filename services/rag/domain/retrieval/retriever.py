@@ -1,0 +1,126 @@
+"""The query of a module, from the question to its matches.
+
+plan > rephrase > embed > search > fuse > read the chunks > rerank > least score > diversity > top K > windows > log
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from core.errors import InvalidInput
+from core.tenancy import Project
+from services.rag.domain.knowledge.chunks import Chunks
+from services.rag.domain.knowledge.modules import Modules
+from services.rag.domain.knowledge.records import Chunk, Module
+from services.rag.domain.retrieval import filters, prompts, scores
+from services.rag.domain.retrieval import plan as plans
+from services.rag.domain.retrieval.matches import Match, Result
+from services.rag.domain.retrieval.plan import Plan
+from services.rag.domain.retrieval.query_log import Ended, QueryLog
+from services.rag.domain.retrieval.requests import MultiQuery, QueryRequest
+from services.rag.domain.retrieval.together import together
+from services.rag.domain.retrieval.windows import neighbours, window
+from services.rag.ports import ChatModel, Embedder, Reranker, VectorMatch, Vectors
+
+_SEARCHES_AT_A_TIME = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a query uses of other services, on behalf of the present caller."""
+
+    embedder: Embedder
+    vectors: Vectors
+    reranker: Reranker
+    chat: ChatModel
+
+
+class Retriever:
+    """Finds the chunks of a module that match a question."""
+
+    def __init__(self, modules: Modules, chunks: Chunks, services: Services, log: QueryLog) -> None:
+        self._modules = modules
+        self._chunks = chunks
+        self._services = services
+        self._log = log
+
+    async def query(
+        self, project: Project, module_key: str, request: QueryRequest, *, kind: str = "query"
+    ) -> Result:
+        """The best matches first. Raises NotFound (the module), FailedPrecondition (it is disabled, its embedding
+        model is gone), InvalidInput (a field, the filter, a reranker), and what the services raise."""
+        began = time.perf_counter()
+        module = await self._modules.get(project, module_key)
+        plan = plans.of(module, request, _isolation(module))
+        questions = await self._questions(plan.question, request.multi_query)
+        vectors = await self._services.embedder.embed(module.embedding_model_key, questions)
+        rankings = await together(
+            lambda each: self._search(module, plan, *each),
+            list(zip(questions, vectors, strict=True)),
+            _SEARCHES_AT_A_TIME,
+        )
+        found = await self._hydrated(project, scores.fused(rankings)[: plan.candidates])
+        ranked, warnings = await self._reranked(plan, found)
+        good = [each for each in ranked if plan.min_score is None or each.score >= plan.min_score]
+        if request.mmr is not None:
+            good = scores.diverse(good, plan.top_k, request.mmr.lambda_)
+        matches = await self._windowed(project, module, good[: plan.top_k])
+        took = (time.perf_counter() - began) * 1000
+        self._log.add(project, _ended(module, plan, kind, matches, len(ranked), took))
+        return Result(matches, plan.question, module.key, plan.top_k, took, plan.detail, warnings)
+
+    async def _questions(self, question: str, expansion: MultiQuery | None) -> list[str]:
+        """The question, and others that a chat model makes of it, where that is asked for."""
+        if expansion is None:
+            return [question]
+        messages = prompts.expansions(question, expansion.count)
+        answer = await self._services.chat.answer(expansion.model_key, messages)
+        lines = (line.strip(" \t-*\u2022") for line in answer.text.splitlines())
+        others = list(dict.fromkeys(line for line in lines if line and line != question))
+        return [question, *others[: expansion.count]]
+
+    async def _search(self, module: Module, plan: Plan, question: str, vector: Sequence[float]) -> list[Match]:
+        try:
+            found = await self._services.vectors.query(
+                module.index,
+                vector,
+                top_k=plan.candidates,
+                filter=plan.filter or None,
+                text=question if plan.hybrid else "",
+                fusion=plan.fusion,
+                dense_weight=plan.dense_weight,
+            )
+        except InvalidInput as error:
+            if plan.hybrid and error.field == "text":
+                raise InvalidInput(
+                    "The index of this module has no keyword search. Leave hybrid out.",
+                    reason="NO_KEYWORD_SEARCH",
+                    field="hybrid",
+                ) from None
+            raise
+        distance = module.metric == "euclidean" and not plan.hybrid
+        return [_match(each, scores.comparable(each.score, rrf=plan.rrf, distance=distance)) for each in found]
+
+    async def _hydrated(self, project: Project, found: Sequence[Match]) -> list[Match]:
+        """The matches with their chunks, read at once. One whose chunk is gone was deleted meanwhile."""
+        chunks = await self._chunks.by_ids(project, [match.id for match in found])
+        return [_filled(match, chunk) for match in found if (chunk := chunks.get(match.id)) is not None]
+
+    async def _reranked(self, plan: Plan, found: list[Match]) -> tuple[list[Match], tuple[str, ...]]:
+        """The matches in the reranker's order with its scores, and what it warns of."""
+        if not plan.reranker_key or not found:
+            return found, ()
+        texts = [(match.content, match.score) for match in found]
+        ranking = await self._services.reranker.rerank(plan.reranker_key, plan.question, texts)
+        return [replace(found[index], score=score) for index, score in ranking.results], tuple(ranking.warnings)
+
+    async def _windowed(self, project: Project, module: Module, matches: list[Match]) -> list[Match]:
+        """The matches with the text around them, where the module has parent windows; all are read at once."""
+        size = module.parent_window_size
+        if not size or not matches:
+            return matches
+        wanted = {match.id: neighbours(match.chunk_index, match, size) for match in matches}
+        places = {(match.document_id, index) for match in matches for index in wanted[match.id]}
+        pieces = await self._chunks.around(project, places)
+        return [replace(match, window=window(match.chunk_index, pieces[match.document_id], size)) for match in matches]
