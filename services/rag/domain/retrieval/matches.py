@@ -24,6 +24,8 @@ class Match:
     token_count: int = 0
     heading_path: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    file_key: str = ""
+    """Key of the file that the document came from, where it came as one."""
     window: str = ""
     """The text around the chunk, where the module has parent windows."""
 

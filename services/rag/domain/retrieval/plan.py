@@ -56,7 +56,7 @@ def of(module: Module, request: QueryRequest, isolation: Mapping[str, Any]) -> P
         question=request.query.strip(),
         top_k=top_k,
         candidates=_candidates(module, request, top_k, reranked=bool(reranker_key)),
-        min_score=module.default_min_score if request.asked_min_score is None else request.asked_min_score,
+        min_score=(module.default_min_score or None) if request.asked_min_score is None else request.asked_min_score,
         filter=filters.joined(asked, module.default_filter, isolation),
         hybrid=hybrid,
         fusion=fusion,

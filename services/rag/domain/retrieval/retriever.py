@@ -6,7 +6,6 @@ plan > rephrase > embed > search > fuse > read the chunks > rerank > least score
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from core.errors import InvalidInput
 from core.tenancy import Project
@@ -45,9 +44,7 @@ class Retriever:
         self._services = services
         self._log = log
 
-    async def query(
-        self, project: Project, module_key: str, request: QueryRequest, *, kind: str = "query"
-    ) -> Result:
+    async def query(self, project: Project, module_key: str, request: QueryRequest, *, kind: str = "query") -> Result:
         """The best matches first. Raises NotFound (the module), FailedPrecondition (it is disabled, its embedding
         model is gone), InvalidInput (a field, the filter, a reranker), and what the services raise."""
         began = time.perf_counter()
@@ -124,3 +121,44 @@ class Retriever:
         places = {(match.document_id, index) for match in matches for index in wanted[match.id]}
         pieces = await self._chunks.around(project, places)
         return [replace(match, window=window(match.chunk_index, pieces[match.document_id], size)) for match in matches]
+
+
+def _isolation(module: Module) -> Mapping[str, str]:
+    """The filter for the documents of this module alone, where it shares its index with others. It doubles the time of a
+    search, so an index of the module's own goes without."""
+    return {filters.MODULE: module.id} if module.isolate_by_module and not module.own_index else {}
+
+
+def _match(found: VectorMatch, score: float) -> Match:
+    """A match whose chunk has yet to be read."""
+    return Match(found.id, score, found.score, "", "", 0, "", 0, 0)
+
+
+def _filled(match: Match, chunk: Chunk) -> Match:
+    return replace(
+        match,
+        document_id=chunk.document_id,
+        file_name=chunk.file_name,
+        chunk_index=chunk.chunk_index,
+        content=chunk.content,
+        char_start=chunk.char_start,
+        char_end=chunk.char_end,
+        token_count=chunk.token_count,
+        heading_path=chunk.heading_path,
+        metadata=chunk.metadata,
+    )
+
+
+def _ended(module: Module, plan: Plan, kind: str, matches: Sequence[Match], before: int, took: float) -> Ended:
+    return Ended(
+        module_id=module.id,
+        kind=kind,
+        query=plan.question,
+        top_k=plan.top_k,
+        scores=[match.score for match in matches],
+        pre_filter_match_count=before,
+        min_score=plan.min_score,
+        hybrid=plan.hybrid,
+        reranked=bool(plan.reranker_key),
+        latency_ms=took,
+    )
