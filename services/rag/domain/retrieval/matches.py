@@ -21,6 +21,8 @@ class Match:
     content: str
     char_start: int
     char_end: int
+    version: int = 0
+    """Version of the document that the chunk is of."""
     token_count: int = 0
     heading_path: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -9,18 +9,17 @@ from dataclasses import dataclass, replace
 
 from core.errors import InvalidInput
 from core.tenancy import Project
-from services.rag.domain.knowledge.chunks import Chunks
 from services.rag.domain.knowledge.modules import Modules
-from services.rag.domain.knowledge.records import Chunk, Module
+from services.rag.domain.knowledge.records import Module
 from services.rag.domain.retrieval import filters, prompts, scores
 from services.rag.domain.retrieval import plan as plans
+from services.rag.domain.retrieval.hydration import Hydration
 from services.rag.domain.retrieval.matches import Match, Result
 from services.rag.domain.retrieval.plan import Plan
 from services.rag.domain.retrieval.query_log import Ended, QueryLog
 from services.rag.domain.retrieval.requests import MultiQuery, QueryRequest
 from services.rag.domain.retrieval.together import together
-from services.rag.domain.retrieval.windows import neighbours, window
-from services.rag.ports import ChatModel, Embedder, Reranker, VectorMatch, Vectors
+from services.rag.ports import ChatModel, Embedder, Reranker, Vectors
 
 _SEARCHES_AT_A_TIME = 4
 
@@ -38,9 +37,9 @@ class Services:
 class Retriever:
     """Finds the chunks of a module that match a question."""
 
-    def __init__(self, modules: Modules, chunks: Chunks, services: Services, log: QueryLog) -> None:
+    def __init__(self, modules: Modules, hydration: Hydration, services: Services, log: QueryLog) -> None:
         self._modules = modules
-        self._chunks = chunks
+        self._hydration = hydration
         self._services = services
         self._log = log
 
@@ -57,12 +56,14 @@ class Retriever:
             list(zip(questions, vectors, strict=True)),
             _SEARCHES_AT_A_TIME,
         )
-        found = await self._hydrated(project, scores.fused(rankings)[: plan.candidates])
+        found = await self._hydration.filled(project, scores.fused(rankings)[: plan.candidates])
         ranked, warnings = await self._reranked(plan, found)
         good = [each for each in ranked if plan.min_score is None or each.score >= plan.min_score]
         if request.mmr is not None:
             good = scores.diverse(good, plan.top_k, request.mmr.lambda_)
-        matches = await self._windowed(project, module, good[: plan.top_k])
+        matches = good[: plan.top_k]
+        if matches and (size := module.chunk_config.parent_window_size):
+            matches = await self._hydration.windowed(project, matches, size)
         took = (time.perf_counter() - began) * 1000
         self._log.add(project, _ended(module, plan, kind, matches, len(ranked), took))
         return Result(matches, plan.question, module.key, plan.top_k, took, plan.detail, warnings)
@@ -77,7 +78,7 @@ class Retriever:
         others = list(dict.fromkeys(line for line in lines if line and line != question))
         return [question, *others[: expansion.count]]
 
-    async def _search(self, module: Module, plan: Plan, question: str, vector: Sequence[float]) -> list[Match]:
+    async def _search(self, module: Module, plan: Plan, question: str, vector: Sequence[float]) -> scores.Ranked:
         try:
             found = await self._services.vectors.query(
                 module.index,
@@ -96,13 +97,7 @@ class Retriever:
                     field="hybrid",
                 ) from None
             raise
-        distance = module.metric == "euclidean" and not plan.hybrid
-        return [_match(each, scores.comparable(each.score, rrf=plan.rrf, distance=distance)) for each in found]
-
-    async def _hydrated(self, project: Project, found: Sequence[Match]) -> list[Match]:
-        """The matches with their chunks, read at once. One whose chunk is gone was deleted meanwhile."""
-        chunks = await self._chunks.by_ids(project, [match.id for match in found])
-        return [_filled(match, chunk) for match in found if (chunk := chunks.get(match.id)) is not None]
+        return [(each, scores.comparable(each.score, rrf=plan.rrf)) for each in found]
 
     async def _reranked(self, plan: Plan, found: list[Match]) -> tuple[list[Match], tuple[str, ...]]:
         """The matches in the reranker's order with its scores, and what it warns of."""
@@ -112,41 +107,11 @@ class Retriever:
         ranking = await self._services.reranker.rerank(plan.reranker_key, plan.question, texts)
         return [replace(found[index], score=score) for index, score in ranking.results], tuple(ranking.warnings)
 
-    async def _windowed(self, project: Project, module: Module, matches: list[Match]) -> list[Match]:
-        """The matches with the text around them, where the module has parent windows; all are read at once."""
-        size = module.parent_window_size
-        if not size or not matches:
-            return matches
-        wanted = {match.id: neighbours(match.chunk_index, match, size) for match in matches}
-        places = {(match.document_id, index) for match in matches for index in wanted[match.id]}
-        pieces = await self._chunks.around(project, places)
-        return [replace(match, window=window(match.chunk_index, pieces[match.document_id], size)) for match in matches]
-
 
 def _isolation(module: Module) -> Mapping[str, str]:
-    """The filter for the documents of this module alone, where it shares its index with others. It doubles the time of a
-    search, so an index of the module's own goes without."""
+    """The filter for the documents of this module alone, where it shares its index with others. It doubles the time of
+    a search, so an index of the module's own goes without."""
     return {filters.MODULE: module.id} if module.isolate_by_module and not module.own_index else {}
-
-
-def _match(found: VectorMatch, score: float) -> Match:
-    """A match whose chunk has yet to be read."""
-    return Match(found.id, score, found.score, "", "", 0, "", 0, 0)
-
-
-def _filled(match: Match, chunk: Chunk) -> Match:
-    return replace(
-        match,
-        document_id=chunk.document_id,
-        file_name=chunk.file_name,
-        chunk_index=chunk.chunk_index,
-        content=chunk.content,
-        char_start=chunk.char_start,
-        char_end=chunk.char_end,
-        token_count=chunk.token_count,
-        heading_path=chunk.heading_path,
-        metadata=chunk.metadata,
-    )
 
 
 def _ended(module: Module, plan: Plan, kind: str, matches: Sequence[Match], before: int, took: float) -> Ended:

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from services.rag.domain.retrieval.matches import Match
+from services.rag.ports import VectorMatch
 
 _RANK_OFFSET = 60
 """The constant of reciprocal rank fusion, as the vector service has it."""
@@ -12,28 +12,28 @@ _BEST_RRF = 2 / (_RANK_OFFSET + 1)
 """Score of what is first in both rankings of a hybrid query."""
 _WORD = re.compile(r"\w+")
 
-
-def comparable(score: float, *, rrf: bool, distance: bool) -> float:
-    """A score of the vector service as one that is better the higher it is: of reciprocal ranks as a share of the best
-    that there can be, of a distance its reciprocal."""
-    if rrf:
-        return min(1.0, score / _BEST_RRF)
-    return 1 / (1 + max(0.0, score)) if distance else score
+Ranked = Sequence[tuple[VectorMatch, float]]
+"""Matches of a search with their scores, the best first."""
 
 
-def fused(rankings: Sequence[Sequence[Match]]) -> list[Match]:
-    """One ranking of several by reciprocal ranks, as shares of the best score that there can be; a single one stays as
-    it is."""
+def comparable(score: float, *, rrf: bool) -> float:
+    """A score of the vector service; that of reciprocal ranks as a share of the best that there can be."""
+    return min(1.0, score / _BEST_RRF) if rrf else score
+
+
+def fused(rankings: Sequence[Ranked]) -> list[tuple[VectorMatch, float]]:
+    """One ranking of several by reciprocal ranks, with shares of the best score that there can be; a single one stays
+    as it is."""
     if len(rankings) == 1:
         return list(rankings[0])
     best = len(rankings) / (_RANK_OFFSET + 1)
-    known = {match.id: match for ranking in reversed(rankings) for match in ranking}
+    known = {match.id: match for ranking in reversed(rankings) for match, _ in ranking}
     scores = dict.fromkeys(known, 0.0)
     for ranking in rankings:
-        for rank, match in enumerate(ranking, 1):
+        for rank, (match, _) in enumerate(ranking, 1):
             scores[match.id] += 1 / (_RANK_OFFSET + rank)
     ranked = sorted(scores, key=lambda id: (-scores[id], id))
-    return [replace(known[id], score=scores[id] / best) for id in ranked]
+    return [(known[id], scores[id] / best) for id in ranked]
 
 
 def diverse(matches: Sequence[Match], count: int, relevance: float) -> list[Match]:

@@ -1,7 +1,7 @@
 """The end of vector stores that nobody has used for the days that they were given.
 
-From its time on a vector store refuses searches and new files. Its files, chunks and vectors are removed by a job that was
-submitted when the days were set, and that waits again where the vector store has been used meanwhile.
+From its time on a vector store refuses searches and new files. Its files, chunks and vectors are removed by a job that
+was submitted when the days were set, and that waits again where the vector store has been used meanwhile.
 """
 
 import time
@@ -18,6 +18,8 @@ from services.rag.domain.knowledge.tables import DOCUMENTS, MODULES
 
 KIND = "rag.vector_store_expiry"
 SCOPES = ("vectors:write",)
+_LONGEST_WAIT = 86_400.0
+"""Seconds: the days may be made fewer meanwhile."""
 
 
 class Expiry:
@@ -44,7 +46,7 @@ class Expiry:
             return
         left = module.expires_at - time.time()
         if left > 0:
-            raise Postponed(left)
+            raise Postponed(min(left, _LONGEST_WAIT))
         async for document in self._table.scan(job.scope, {"moduleId": module.id}):
             await self._documents.delete(job.scope, module.key, document.id)
             await job.extend()

@@ -23,8 +23,8 @@ class StoreSearch:
     """Searches vector stores on behalf of the present caller."""
 
     def __init__(self, stores: Stores, retriever: Retriever, chat: ChatModel, *, rewrite_model: str = "") -> None:
-        """`rewrite_model`: key of the chat model that rewrites queries where that is asked for; empty: they are searched
-        for as they are."""
+        """`rewrite_model`: key of the chat model that rewrites queries where that is asked for; empty: they are
+        searched for as they are."""
         self._stores = stores
         self._retriever = retriever
         self._chat = chat
