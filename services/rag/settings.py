@@ -53,6 +53,24 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True)
+class MemorySettings:
+    """Memory of agents and chats"""
+
+    grace_seconds: float = setting(
+        "PORTICO_MEMORY_GRACE_SECONDS",
+        default=600.0,
+        min=1,
+        help="After which the vectors of a change of memories that was cut off are removed.",
+    )
+    sweep_seconds: float = setting(
+        "PORTICO_MEMORY_SWEEP_SECONDS",
+        default=60.0,
+        min=0.1,
+        help="Pause between two looks for such vectors, and for those that have expired.",
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Files"""
 
@@ -60,6 +78,7 @@ class Settings:
     outbound: OutboundSettings
     conversion: ConversionSettings
     services: ServiceSettings
+    memory: MemorySettings
     folder: Path | None = setting(
         "PORTICO_FILES_DIR", default=None, help="Where files of the local driver lie; empty: files in the data folder."
     )
