@@ -6,7 +6,7 @@ from services.rag.domain.retrieval.matches import Match
 
 
 def match(count: int) -> Match:
-    return Match("m", 1.0, 1.0, "d", "f", 0, "text", 0, 4, count)
+    return Match("m", 1.0, 1.0, "d", "f", 0, "text", 0, 4, token_count=count)
 
 
 def test_the_best_matches_that_fit_are_taken() -> None:

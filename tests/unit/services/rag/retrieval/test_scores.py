@@ -3,34 +3,34 @@ import pytest
 from services.rag.domain.retrieval.citations import cited
 from services.rag.domain.retrieval.matches import Match
 from services.rag.domain.retrieval.scores import comparable, diverse, fused
+from services.rag.ports import VectorMatch
 
 
 def match(id: str, score: float = 0.5, content: str = "") -> Match:
     return Match(id, score, score, "d", "f.txt", 0, content or id, 0, 1)
 
 
+def hit(id: str, score: float = 0.5) -> tuple[VectorMatch, float]:
+    return VectorMatch(id, score, {}), score
+
+
 def test_what_is_first_in_both_rankings_of_a_hybrid_query_scores_one() -> None:
     """Raw scores of reciprocal rank fusion are at most 0.033, below any sensible least score."""
-    assert comparable(2 / 61, rrf=True, distance=False) == pytest.approx(1)
-    assert comparable(1 / 61, rrf=True, distance=False) == pytest.approx(0.5)
-
-
-def test_distances_become_scores_that_are_better_the_higher() -> None:
-    near, far = (comparable(each, rrf=False, distance=True) for each in (0.1, 3.0))
-    assert 1 > near > far > 0
-    assert comparable(0.73, rrf=False, distance=False) == 0.73
+    assert comparable(2 / 61, rrf=True) == pytest.approx(1)
+    assert comparable(1 / 61, rrf=True) == pytest.approx(0.5)
+    assert comparable(0.73, rrf=False) == 0.73
 
 
 def test_one_ranking_stays_as_it_is() -> None:
-    ranking = [match("a", 0.9), match("b", 0.1)]
+    ranking = [hit("a", 0.9), hit("b", 0.1)]
     assert fused([ranking]) == ranking
 
 
 def test_several_rankings_are_joined_by_their_ranks() -> None:
-    a, b, c = match("a"), match("b"), match("c")
+    a, b, c = hit("a"), hit("b"), hit("c")
     joined = fused([[a, b], [b, c], [b, a]])
-    assert [each.id for each in joined] == ["b", "a", "c"]
-    assert joined[0].score == pytest.approx((1 / 62 + 1 / 61 + 1 / 61) / (3 / 61))
+    assert [found.id for found, _ in joined] == ["b", "a", "c"]
+    assert joined[0][1] == pytest.approx((1 / 62 + 1 / 61 + 1 / 61) / (3 / 61))
 
 
 def test_diversity_leaves_out_what_says_the_same() -> None:
