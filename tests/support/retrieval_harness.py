@@ -14,6 +14,7 @@ from core.tenancy import Project, Tenant
 from services.rag.domain.knowledge.chunking.config import ChunkConfig
 from services.rag.domain.knowledge.records import Chunk, Document, Hybrid, Module, Source
 from services.rag.domain.knowledge.tables import CHUNKS, DOCUMENTS
+from services.rag.domain.knowledge.texts import Texts
 from services.rag.domain.retrieval.answers import Answers
 from services.rag.domain.retrieval.hydration import Hydration
 from services.rag.domain.retrieval.query_log import QueryLog
@@ -134,9 +135,12 @@ class RetrievalHarness:
             identity=name,
             status="indexed",
             indexed_version=1,
+            indexed_text=1,
+            text_length=len("\n".join(texts)),
             metadata=metadata,
         )
         await self._documents.insert(self.project, document)
+        await Texts(self.store).write(self.project, module_id, document.id, 1, "\n".join(texts))
         await self._index(document, 1, texts)
 
     async def reindex(self, name: str, *texts: str) -> None:
@@ -147,7 +151,7 @@ class RetrievalHarness:
 
     async def forget(self, name: str) -> None:
         """The first step of a deletion."""
-        await self._documents.update(self.project, f"doc_{name}", identity=None)
+        await self._documents.update(self.project, f"doc_{name}", status="deleting")
 
     async def _index(self, document: Document, version: int, texts: Sequence[str]) -> None:
         await self.vectors.ensure_index("default", "rag-1", DIMENSION)

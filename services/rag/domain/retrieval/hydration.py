@@ -7,10 +7,11 @@ from typing import TypeVar
 from core.storage.ports import Cond, DocumentStore, Op, Order, Where
 from core.storage.table import Record, Table
 from core.tenancy import Project
-from services.rag.domain.knowledge.records import Chunk, Document
-from services.rag.domain.knowledge.tables import CHUNKS, DOCUMENTS
+from services.rag.domain.knowledge.records import DELETING, Chunk, Document, TextPiece
+from services.rag.domain.knowledge.tables import CHUNKS, DOCUMENTS, TEXTS
+from services.rag.domain.knowledge.texts import PIECE_CHARS
 from services.rag.domain.retrieval.matches import Match
-from services.rag.domain.retrieval.windows import neighbours, window
+from services.rag.domain.retrieval.windows import bounds, piece_ids
 from services.rag.ports import VectorMatch
 
 _PAGE = 1000
@@ -22,6 +23,7 @@ class Hydration:
     def __init__(self, store: DocumentStore) -> None:
         self._chunks = Table(store, CHUNKS, Chunk)
         self._documents = Table(store, DOCUMENTS, Document)
+        self._texts = Table(store, TEXTS, TextPiece)
 
     async def filled(self, project: Project, found: Sequence[tuple[VectorMatch, float]]) -> list[Match]:
         """The matches, each with its score, in their order. One that is not of what is indexed of its document now is
@@ -38,16 +40,13 @@ class Hydration:
         return matches
 
     async def windowed(self, project: Project, matches: Sequence[Match], size: int) -> list[Match]:
-        """The matches with the text of at most `size` characters around each."""
-        reach = {match.id: neighbours(match.chunk_index, match, size) for match in matches}
-        where = {
-            "documentId": Cond(Op.IN, tuple(dict.fromkeys(match.document_id for match in matches))),
-            "chunkIndex": Cond(Op.IN, tuple(sorted({index for each in reach.values() for index in each}))),
+        """The matches with the text of `size` characters around each."""
+        wanted = {match.id: bounds(match.char_start, match.char_end, size, match.text_length) for match in matches}
+        ids = {
+            piece for match in matches for piece in piece_ids(match.document_id, match.text_version, *wanted[match.id])
         }
-        pieces: dict[tuple[str, int], dict[int, Chunk]] = {}
-        for chunk in await self._all(self._chunks, project, where):
-            pieces.setdefault((chunk.document_id, chunk.version), {})[chunk.chunk_index] = chunk
-        return [_windowed(match, pieces.get((match.document_id, match.version), {}), size) for match in matches]
+        pieces = {piece.id: piece.text for piece in await self._read(self._texts, project, sorted(ids))}
+        return [replace(match, window=_part(pieces, match, *wanted[match.id])) for match in matches]
 
     async def _read(self, table: Table[R], project: Project, ids: Sequence[str]) -> list[R]:
         return await self._all(table, project, {"id": Cond(Op.IN, tuple(ids))}) if ids else []
@@ -61,7 +60,7 @@ class Hydration:
 
 
 def _serves(chunk: Chunk, document: Document) -> bool:
-    return document.identity is not None and chunk.version == document.indexed_version
+    return document.status != DELETING and chunk.version == document.indexed_version
 
 
 def _match(vector: VectorMatch, score: float, chunk: Chunk, document: Document) -> Match:
@@ -70,7 +69,8 @@ def _match(vector: VectorMatch, score: float, chunk: Chunk, document: Document) 
         score=score,
         vector_score=vector.score,
         document_id=document.id,
-        version=chunk.version,
+        text_version=document.indexed_text,
+        text_length=document.text_length,
         file_name=document.file_name,
         file_key=document.source.object_key,
         chunk_index=chunk.chunk_index,
@@ -83,7 +83,10 @@ def _match(vector: VectorMatch, score: float, chunk: Chunk, document: Document) 
     )
 
 
-def _windowed(match: Match, pieces: Mapping[int, Chunk], size: int) -> Match:
-    if match.chunk_index not in pieces:  # deleted meanwhile
-        return match
-    return replace(match, window=window(match.chunk_index, pieces, size))
+def _part(pieces: Mapping[str, str], match: Match, low: int, high: int) -> str:
+    """The text from one character to another; empty where a part of it is gone."""
+    ids = piece_ids(match.document_id, match.text_version, low, high)
+    if not all(id in pieces for id in ids):
+        return ""
+    first = low - low % PIECE_CHARS
+    return "".join(pieces[id] for id in ids)[low - first : high - first]

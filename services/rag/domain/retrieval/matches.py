@@ -21,8 +21,10 @@ class Match:
     content: str
     char_start: int
     char_end: int
-    version: int = 0
-    """Version of the document that the chunk is of."""
+    text_version: int = 0
+    """Version of the document's text that the chunk is a part of."""
+    text_length: int = 0
+    """Characters of that text."""
     token_count: int = 0
     heading_path: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)

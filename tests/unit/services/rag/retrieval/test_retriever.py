@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from core.errors import FailedPrecondition, InvalidInput, NotFound
+from services.rag.domain.knowledge.texts import PIECE_CHARS
 from services.rag.domain.retrieval.requests import Hybrid, MultiQuery, QueryRequest
 from tests.support.retrieval_harness import OTHER, RetrievalHarness, ranking
 
@@ -129,7 +130,14 @@ async def test_windows_show_the_text_around(rag: RetrievalHarness) -> None:
     await rag.add("a.txt", "opening words", "the fee is ten", "closing words")
     result = await rag.retriever.query(rag.project, "manual", asked("fee ten", top_k=1))
     assert result.matches[0].content == "the fee is ten"
-    assert result.matches[0].window == "opening words the fee is ten closing words"
+    assert result.matches[0].window == "opening words\nthe fee is ten\nclosing words"
+
+
+async def test_a_window_may_lie_in_two_pieces_of_the_text(rag: RetrievalHarness) -> None:
+    rag.change(parent_window_size=40)
+    await rag.add("long.txt", "x" * (PIECE_CHARS - 10), "the fee is ten", "y" * 100)
+    result = await rag.retriever.query(rag.project, "manual", asked("the fee is ten", top_k=1))
+    assert result.matches[0].window == f"{'x' * 12}\nthe fee is ten\n{'y' * 12}"
 
 
 async def test_rephrased_questions_are_searched_for_too(rag: RetrievalHarness) -> None:
