@@ -18,7 +18,7 @@ from services.rag.domain.knowledge.texts import Texts
 from services.rag.domain.retrieval.answers import Answers
 from services.rag.domain.retrieval.hydration import Hydration
 from services.rag.domain.retrieval.query_log import QueryLog
-from services.rag.domain.retrieval.retriever import Retriever, Services
+from services.rag.domain.retrieval.retriever import Retriever
 from services.rag.ports import Ranking, VectorMatch, VectorPoint
 from tests.support.fake_services import DIMENSION, FakeChat, FakeEmbedder, FakeVectors
 from tests.support.stores import MemoryStore
@@ -92,8 +92,7 @@ class RetrievalHarness:
             updated_at=1.0,
         )
         self.log = QueryLog(self.store, cast("Any", NoTasks()), capacity=100, keep_days=30)
-        services = Services(self.embedder, self.vectors, self.reranker, self.chat)
-        self.retriever = Retriever(cast("Any", self), Hydration(self.store), services, self.log)
+        self.retriever = Retriever(cast("Any", self), Hydration(self.store), self, self.log)
         self.answers = Answers(self.retriever, self.chat)
         self._chunks = Table(self.store, CHUNKS, Chunk)
         self._documents = Table(self.store, DOCUMENTS, Document)

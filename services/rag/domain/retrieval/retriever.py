@@ -5,7 +5,8 @@ plan > rephrase > embed > search > fuse > read the chunks > rerank > least score
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Protocol
 
 from core.errors import InvalidInput
 from core.tenancy import Project
@@ -24,14 +25,17 @@ from services.rag.ports import ChatModel, Embedder, Reranker, Vectors
 _SEARCHES_AT_A_TIME = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Protocol):
     """What a query uses of other services, on behalf of the present caller."""
 
-    embedder: Embedder
-    vectors: Vectors
-    reranker: Reranker
-    chat: ChatModel
+    @property
+    def embedder(self) -> Embedder: ...
+    @property
+    def vectors(self) -> Vectors: ...
+    @property
+    def reranker(self) -> Reranker: ...
+    @property
+    def chat(self) -> ChatModel: ...
 
 
 class Retriever:
