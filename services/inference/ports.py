@@ -33,6 +33,8 @@ class ClientFactory(Protocol):
 
 BuiltInClients = Mapping[str, Callable[[Values], Client]]
 """Makes the clients of drivers that need no network, by the driver's id, from the provider's settings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recall:
     """Memories as one text, and how many they are."""
