@@ -1,4 +1,4 @@
-"""Spans as an instrumented agent sends them: traces of a root, model calls with messages, tool calls and a retrieval."""
+"""Spans as an instrumented agent sends them: a root, calls of a model with messages, calls of tools, a retrieval."""
 
 import os
 import random
@@ -10,20 +10,43 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 SPANS_OF_A_TRACE = 16
-_WORDS = "the agent looked at every order of last week and found that three of them were late because of rain".split()
+_WORDS = [
+    "the",
+    "agent",
+    "looked",
+    "at",
+    "every",
+    "order",
+    "of",
+    "last",
+    "week",
+    "and",
+    "found",
+    "that",
+    "three",
+    "of",
+    "them",
+    "were",
+    "late",
+    "because",
+    "of",
+    "rain",
+]
 _KINDS = ("CHAIN", "LLM", "TOOL", "LLM", "RETRIEVER", "LLM", "TOOL", "LLM")
 
 
 def requests(count: int, spans_each: int, seed: int) -> Iterator[bytes]:
     """So many serialised requests with so many spans each; the spans of a trace follow each other."""
-    chance = random.Random(seed)  # noqa: S311  # any text will do
+    chance = random.Random(seed)  # any text will do
     pending: list[Span] = []
     for _ in range(count):
         while len(pending) < spans_each:
             pending += _trace(chance)
         batch, pending = pending[:spans_each], pending[spans_each:]
         resource = ResourceSpans(scope_spans=[ScopeSpans(spans=batch)])
-        resource.resource.attributes.extend([_pair("service.name", f"agent-{seed % 4}"), _pair("service.version", "1.2")])
+        resource.resource.attributes.extend(
+            [_pair("service.name", f"agent-{seed % 4}"), _pair("service.version", "1.2")]
+        )
         resource.scope_spans[0].scope.name = "openinference.instrumentation.openai"
         yield ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
 
@@ -73,4 +96,6 @@ def _text(chance: random.Random, words: int) -> str:
 
 
 def _pair(key: str, value: str | int) -> KeyValue:
-    return KeyValue(key=key, value=AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=value))
+    return KeyValue(
+        key=key, value=AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=value)
+    )
