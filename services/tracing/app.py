@@ -7,10 +7,12 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
 from core.app import Platform
 from core.jobs.jobs import Jobs
+from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.rpc.server import ServiceRegistration
 from portico.tracing.v1 import session_service_pb2_grpc
 from services.tracing.adapters.sqlite.store import SqliteTraceStore
+from services.tracing.app_monitoring import Monitoring, monitoring_of
 from services.tracing.domain.project_removal import ProjectRemoval
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
@@ -19,6 +21,10 @@ from services.tracing.servicers import spans
 from services.tracing.servicers.session import SessionServicer
 from services.tracing.servicers.spans import SpanReader, TraceServicer
 from services.tracing.settings import Settings
+
+_JOBS = 64
+"""Jobs at a time: most wait for an inference server, a webhook or a mail server."""
+_JOB_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Domain:
     traces: TraceStore
     sessions: Sessions
     retention: Retention
+    monitoring: Monitoring
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -50,11 +57,17 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
     store = platform.settings.store
     traces = traces or SqliteTraceStore(store.data_dir, waiting_mb=settings.waiting_mb, max_open=store.max_open)
     jobs = Jobs(
-        platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit, tokens=platform.service_tokens
+        platform.store,
+        platform.tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        tokens=platform.service_tokens,
+        limits=JobLimits(running=_JOBS, running_per_tenant=_JOBS // 4, poll=_JOB_POLL_SECONDS),
     )
     retention = Retention(platform.store, traces, settings.retention_days)
-    platform.removals.handle(jobs, ProjectRemoval(traces).remove)
-    return Domain(jobs, traces, Sessions(traces), retention)
+    monitoring = monitoring_of(platform, settings, jobs)
+    platform.removals.handle(jobs, ProjectRemoval([traces.clear, monitoring.remove_all]).remove)
+    return Domain(jobs, traces, Sessions(traces), retention, monitoring)
 
 
 async def _start(platform: Platform, domain: Domain) -> None:
@@ -79,4 +92,5 @@ def _registrations(domain: Domain, settings: Settings) -> Sequence[ServiceRegist
             TraceServicer(reader),
             [spans.policy(settings.max_body_mb)],
         ),
+        *domain.monitoring.registrations(),
     ]

@@ -1,4 +1,4 @@
-"""The port of tracing: the store of sessions and events."""
+"""The ports of tracing: the store of sessions and events, and the reading of metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -130,3 +130,11 @@ class TraceStore(Protocol):
 
     async def close(self) -> None:
         """Write what waits, and release the files."""
+
+
+class FetchMetrics(Protocol):
+    """Read the metrics page of an inference server, whose base URL and API key (empty: none) a tenant has given."""
+
+    async def __call__(self, project: Project, base_url: str, api_key: str) -> bytes:
+        """The body. Raises Unavailable, DeadlineExceeded or UpstreamFailed where there is none; the message names no
+        address."""

@@ -1,1 +1,1 @@
-"""The adapters of tracing's ports."""
+"""The adapters of tracing."""

@@ -1,14 +1,18 @@
 """Remove a deleted project's traces."""
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from core.tenancy import Project
-from services.tracing.ports import TraceStore
 
 
 class ProjectRemoval:
-    def __init__(self, traces: TraceStore) -> None:
-        self._traces = traces
+    """`others` remove what the other parts of the service keep."""
+
+    def __init__(self, others: Sequence[Callable[[Project], Awaitable[None]]] = ()) -> None:
+        self._others = others
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
-        await self._traces.clear(project)
+        for remove in self._others:
+            await remove(project)
         return True
