@@ -135,7 +135,7 @@ class Supervisor:
             "PORTICO_DATA_DIR": str(self.data),
             "PORTICO_LOCAL_MODELS": str(self.local_models),
             "PORTICO_LISTEN": f"127.0.0.1:{self.ports[name]}",
-            "PORTICO_AUTH_ADDRESS": f"127.0.0.1:{self.ports['auth']}",
+            **{f"PORTICO_{each.upper()}_ADDRESS": f"127.0.0.1:{self.ports[each]}" for each in service_names()},
             **{key: os.environ.get(key, value) for key, value in _LAPTOP.items()},
         }
         if cluster := EDGE_PORTS.get(name):

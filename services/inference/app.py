@@ -13,8 +13,11 @@ from core.lifecycle import Phase
 from core.providers.drivers import Values
 from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
+from core.rpc.client import ServiceClient
+from core.rpc.limits import MIB
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
+from core.storage.write_ahead import WriteAhead
 from portico.inference.v1 import (
     anthropic_service_pb2_grpc,
     guardrail_service_pb2_grpc,
@@ -26,9 +29,11 @@ from portico.inference.v1 import (
     provider_service_pb2_grpc,
     rerank_service_pb2_grpc,
     reranker_service_pb2_grpc,
+    spend_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
+from services.inference.adapters.rag import RagMemories
 from services.inference.domain.catalogue.drivers import ECHO, LOCAL, ModelDriver, offered_drivers
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
@@ -41,6 +46,7 @@ from services.inference.domain.guardrails.pii_policies import PiiPolicies
 from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps, PipelineJudge
 from services.inference.domain.guardrails.store import Guardrails
 from services.inference.domain.guardrails.word_lists_store import WordLists
+from services.inference.domain.memory.step import MemoryStep
 from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
 from services.inference.domain.project_removal import ProjectRemoval
@@ -57,8 +63,11 @@ from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
+from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
-from services.inference.ports import BuiltInClients, Client, ClientFactory
+from services.inference.domain.usage.spend import Spend
+from services.inference.domain.usage.totals import UsageTotals
+from services.inference.ports import BuiltInClients, Client, ClientFactory, Memories
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
 from services.inference.servicers.models import ModelServicer
@@ -68,9 +77,10 @@ from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
 from services.inference.servicers.rerank import RerankServicer
 from services.inference.servicers.rerankers import RerankerServicer
+from services.inference.servicers.spend import SpendServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
-from services.inference.settings import Settings
+from services.inference.settings import MemorySettings, Settings
 
 if TYPE_CHECKING:  # its libraries are an optional extra
     from services.inference.adapters.local.models import LocalModels
@@ -94,6 +104,8 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    spend: Spend
+    overviews: Overviews
     guardrails: Guardrails
     word_lists: WordLists
     pii_policies: PiiPolicies
@@ -127,6 +139,7 @@ def assemble(
     guard: HostGuard | None = None,
     make_client: ClientFactory | None = None,
     drivers: Mapping[str, ModelDriver] | None = None,
+    memories: Memories | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
@@ -156,7 +169,8 @@ def assemble(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
     prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
-    meter = Meter(store, tasks, capacity=settings.usage_buffer)
+    journal = _usage_journal(platform, settings)
+    meter = Meter(store, tasks, capacity=settings.usage_buffer, journal=journal, sync=settings.usage_sync)
     metering = Metering(meter)
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
@@ -172,12 +186,14 @@ def assemble(
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(
             prompt=prompt_step.of,
+            memory=_memory_step(platform, settings.memory, memories).of,
             guardrails=GuardrailSteps(guards, judge, evaluations),
             pii=PiiSteps(sources.policies(pii_policies)),
         ),
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
+    totals = UsageTotals(store)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     rerankers = Rerankers(store, models)
@@ -192,7 +208,9 @@ def assemble(
         meter=meter,
         keep_alive=keep_alive,
         pipeline=pipeline,
-        reports=Reports(store),
+        reports=Reports(store, totals),
+        spend=Spend(store, totals),
+        overviews=Overviews(totals),
         guardrails=guardrails,
         word_lists=word_lists,
         pii_policies=pii_policies,
@@ -204,6 +222,21 @@ def assemble(
         rerankers=rerankers,
         reranking=Reranking(pipeline, rerankers),
         local=local,
+    )
+
+
+def _usage_journal(platform: Platform, settings: Settings) -> WriteAhead:
+    folder = platform.settings.store.data_dir / "journal"
+    return WriteAhead(folder, "usage", max_bytes=settings.usage_journal_mb * MIB)
+
+
+def _memory_step(platform: Platform, settings: MemorySettings, memories: Memories | None) -> MemoryStep:
+    if memories is None:
+        client = ServiceClient("rag", settings.rag_address)
+        platform.lifecycle.on_stop(Phase.POOLS, "channel to rag", client.close, 5.0)
+        memories = RagMemories(client)
+    return MemoryStep(
+        memories, platform.tasks, recall_seconds=settings.recall_seconds, store_seconds=settings.store_seconds
     )
 
 
@@ -267,6 +300,7 @@ async def _nothing(value: object) -> None:
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
+    meter.recover()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
@@ -314,6 +348,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.SpendService",
+            spend_service_pb2_grpc.add_SpendServiceServicer_to_server,
+            SpendServicer(domain.spend, domain.overviews),
         ),
         ServiceRegistration(
             f"{package}.GuardrailService",

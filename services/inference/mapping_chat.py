@@ -41,6 +41,8 @@ def chat_body(request: pb.ChatRequest) -> Body:
         body["response_format"] = json_of(request.response_format, "response_format")
     if request.HasField("prompt"):
         body["prompt"] = _prompt(request.prompt)
+    if request.HasField("memory"):
+        body["memory"] = _memory(request.memory)
     extra = json_of(request.extra, "extra")
     if repeated := sorted(
         extra.keys() & {field.name for field in request.DESCRIPTOR.fields} | extra.keys() & {"stream"}
@@ -110,6 +112,17 @@ def _prompt(use: pb.PromptUse) -> dict[str, Any]:
     if use.HasField("version"):
         body["version"] = use.version
     return {**body, "variables": json_of(use.variables, "prompt.variables")}
+
+
+def _memory(use: pb.MemoryUse) -> dict[str, Any]:
+    """The block with the fields that are set."""
+    names = ("storeKey", "scope", "scopeId", "topK", "maxTokens")
+    values = (use.store_key, use.scope, use.scope_id, use.top_k, use.max_tokens)
+    body: dict[str, Any] = {name: value for name, value in zip(names, values, strict=True) if value}
+    for name, field in (("minScore", "min_score"), ("recall", "recall"), ("store", "store")):
+        if use.HasField(field):
+            body[name] = getattr(use, field)
+    return {**body, "tags": list(use.tags)} if use.tags else body
 
 
 def _message(message: pb.ChatMessage) -> dict[str, Any]:

@@ -9,11 +9,33 @@ from core.sealing import SealingSettings
 
 
 @dataclass(frozen=True)
+class MemorySettings:
+    """The memory of chats, which the rag service keeps"""
+
+    rag_address: str = setting(
+        "PORTICO_RAG_ADDRESS", default="127.0.0.1:50054", help="host:port of rag, for the memory of chats."
+    )
+    recall_seconds: float = setting(
+        "PORTICO_MEMORY_RECALL_SECONDS",
+        default=2.0,
+        min=0.01,
+        help="How long a chat waits for what is remembered, before it goes on without.",
+    )
+    store_seconds: float = setting(
+        "PORTICO_MEMORY_STORE_SECONDS",
+        default=60.0,
+        min=0.01,
+        help="How long the storing of an answered chat may take.",
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Model providers, calls to them, and usage"""
 
     sealing: SealingSettings
     outbound: OutboundSettings
+    memory: MemorySettings
     echo_driver: bool = setting(
         "PORTICO_ECHO_DRIVER",
         default=True,
@@ -86,4 +108,15 @@ class Settings:
     )
     usage_buffer: int = setting(
         "PORTICO_USAGE_BUFFER", default=100_000, min=1, help="Usage records held while the store cannot take them."
+    )
+    usage_journal_mb: int = setting(
+        "PORTICO_USAGE_JOURNAL_MB",
+        default=256,
+        min=1,
+        help="Room for usage records in the journal, from which they reach the store even if the process is killed.",
+    )
+    usage_sync: bool = setting(
+        "PORTICO_USAGE_SYNC",
+        default=False,
+        help="Whether an answer ends only when its usage record is on the disk, so that a power cut loses none either.",
     )

@@ -13,6 +13,7 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
+from core.rpc.client import ServiceClient
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -20,35 +21,51 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
+    memory_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.contents import Contents
-from services.rag.domain.conversion import KIND, FileConversions
-from services.rag.domain.files import Files
-from services.rag.domain.markdown import MarkdownFiles
-from services.rag.domain.openai_files import OpenAIFiles
-from services.rag.domain.orphans import OrphanCollector
+from services.rag.adapters.services.inference import InferenceClient
+from services.rag.adapters.services.vector import VectorClient
+from services.rag.domain.files.buckets import Buckets
+from services.rag.domain.files.contents import Contents
+from services.rag.domain.files.conversion import KIND, FileConversions
+from services.rag.domain.files.files import Files
+from services.rag.domain.files.markdown import MarkdownFiles
+from services.rag.domain.files.openai_files import OpenAIFiles
+from services.rag.domain.files.orphans import OrphanCollector
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import FileRecords
+from services.rag.domain.files.rules import Rules
+from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.uploads import UploadDeps
+from services.rag.domain.memory import memory
+from services.rag.domain.memory.memory import MemoryParts
+from services.rag.domain.memory.uses import FLUSH_SECONDS
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import FileRecords
-from services.rag.domain.rules import Rules
-from services.rag.domain.stores import Stores
-from services.rag.domain.uploads import UploadDeps
-from services.rag.ports import Converter, FileStore
+from services.rag.ports import ChatModel, Converter, Embedder, FileStore, Vectors
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
+from services.rag.servicers.memory import MemoryServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
 from services.rag.servicers.uploads import UploadReader
-from services.rag.settings import ConversionSettings, Settings
+from services.rag.settings import ConversionSettings, ServiceSettings, Settings
 
 _MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What rag uses of Portico's other services. Calls are made on behalf of the present request or job."""
+
+    embedder: Embedder
+    chat: ChatModel
+    vectors: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,7 @@ class Domain:
     files: Files
     openai: OpenAIFiles
     rules: Rules
+    memory: MemoryParts
 
     async def count_users(self, project: Project, provider: Provider) -> int:
         """The buckets and upload intents of a provider: their objects could not be removed without it."""
@@ -78,9 +96,11 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     return registrations
 
 
-async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    """The service without its ties to auth."""
-    domain = await assemble(platform, settings)
+async def serve(
+    platform: Platform, settings: Settings, *, services: Services | None = None
+) -> Sequence[ServiceRegistration]:
+    """The service without its ties to auth. `services` take the place of those that the settings lead to."""
+    domain = await assemble(platform, settings, services=services)
     await _start(platform, settings, domain)
     pace = Pace(settings.min_rate, settings.idle_seconds)
     return _registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace))
@@ -93,6 +113,7 @@ async def assemble(
     guard: OutboundGuard | None = None,
     folder: FileStore | None = None,
     jobs: Jobs | None = None,
+    services: Services | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
 ) -> Domain:
@@ -102,6 +123,7 @@ async def assemble(
     guard = guard or settings.outbound.guard()
     folder = folder or await _folder(platform, settings)
     jobs = jobs or _jobs(platform, settings.conversion)
+    services = services or _services(platform, settings.services)
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
@@ -127,7 +149,11 @@ async def assemble(
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     orphan_collector.handle_kept(conversions.resume)
-    platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, orphan_collector).remove)
+    remembered = memory.assemble(
+        store, jobs, services.embedder, services.chat, services.vectors, grace=settings.memory.grace_seconds
+    )
+    removal = ProjectRemoval(store, providers, stores, orphan_collector, [remembered.remove])
+    platform.removals.handle(jobs, removal.remove)
     return Domain(
         folder=folder,
         pool=pool,
@@ -140,6 +166,7 @@ async def assemble(
         files=files,
         openai=OpenAIFiles(files, file_records, buckets),
         rules=rules,
+        memory=remembered,
     )
 
 
@@ -169,6 +196,15 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
     )
 
 
+def _services(platform: Platform, settings: ServiceSettings) -> Services:
+    inference = ServiceClient("inference", settings.inference_address)
+    vector = ServiceClient("vector", settings.vector_address)
+    for client in (inference, vector):
+        platform.lifecycle.on_stop(Phase.POOLS, "channel to another service", client.close, 5.0)
+    models = InferenceClient(inference)
+    return Services(embedder=models, chat=models, vectors=VectorClient(vector))
+
+
 def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:
     limits = Limits(settings.seconds, settings.memory_mb * _MIB, settings.max_output_mb * _MIB)
     return ProcessConverter(platform.settings.store.data_dir / "conversions", limits)
@@ -178,6 +214,9 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks, lifecycle = platform.tasks, platform.lifecycle
     await domain.jobs.start()
     tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
+    tasks.every("clean up memories", settings.memory.sweep_seconds, domain.memory.cleanup.sweep)
+    tasks.every("write uses of memories", FLUSH_SECONDS, domain.memory.uses.flush)
+    lifecycle.on_stop(Phase.FLUSH, "uses of memories", domain.memory.uses.flush, 5.0)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
@@ -211,5 +250,10 @@ def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceReg
             f"{package}.OpenAIFileService",
             file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server,
             OpenAIFileServicer(domain.openai, uploads),
+        ),
+        ServiceRegistration(
+            f"{package}.MemoryService",
+            memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
+            MemoryServicer(domain.memory),
         ),
     ]

@@ -1,7 +1,7 @@
 """The limits on requests to rag, from the constants and settings that enforce them."""
 
 from core.limits import Limit
-from services.rag.domain import files, names
+from services.rag.domain.files import files, names
 from services.rag.servicers import bodies, forms
 from services.rag.settings import Settings
 

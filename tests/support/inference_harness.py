@@ -33,6 +33,7 @@ from portico.inference.v1 import (
     rerank_service_pb2_grpc,
     reranker_service_pb2,
     reranker_service_pb2_grpc,
+    spend_service_pb2_grpc,
     usage_service_pb2,
     usage_service_pb2_grpc,
 )
@@ -190,6 +191,7 @@ class Harness(serving.Harness):
         self.providers = provider_service_pb2_grpc.ProviderServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
         self.prompts = prompt_service_pb2_grpc.PromptServiceStub(self.channel)
+        self.spend = spend_service_pb2_grpc.SpendServiceStub(self.channel)
         self.usage = usage_service_pb2_grpc.UsageServiceStub(self.channel)
         self.guardrails = guardrail_service_pb2_grpc.GuardrailServiceStub(self.channel)
         self.rerank = rerank_service_pb2_grpc.RerankServiceStub(self.channel)

@@ -18,11 +18,11 @@ from core.sealing import generate_key
 from core.tenancy import Project, Tenant
 from services.rag.adapters.local import LocalStore
 from services.rag.app import assemble
-from services.rag.domain import conversion, records
-from services.rag.domain.conversion import KIND
-from services.rag.domain.kinds import Kind
-from services.rag.domain.records import File
-from services.rag.domain.uploads import NewFile
+from services.rag.domain.files import conversion, records
+from services.rag.domain.files.conversion import KIND
+from services.rag.domain.files.kinds import Kind
+from services.rag.domain.files.records import File
+from services.rag.domain.files.uploads import NewFile
 from services.rag.settings import Settings
 from tests.support.platforms import memory_platform
 
