@@ -1,5 +1,7 @@
-"""Remove a deleted project's buckets, files and their contents, wherever they lie, and its providers with their sealed
-credentials."""
+"""Remove a deleted project's knowledge modules, buckets, files and their contents, wherever they lie, and its providers
+with their sealed credentials."""
+
+from collections.abc import Awaitable, Callable
 
 from core import logs
 from core.errors import PorticoError
@@ -19,19 +21,26 @@ class ProjectRemoval:
     its content back. It needs the provider for that, so a provider stays while intents of such uploads do."""
 
     def __init__(
-        self, store: DocumentStore, providers: FileProviders, stores: Stores, orphan_collector: OrphanCollector
+        self,
+        store: DocumentStore,
+        providers: FileProviders,
+        stores: Stores,
+        orphan_collector: OrphanCollector,
+        remove_knowledge: Callable[[Project], Awaitable[bool]],
     ) -> None:
         self._store = store
         self._providers = providers
         self._stores = stores
         self._orphan_collector = orphan_collector
+        self._remove_knowledge = remove_knowledge
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
+        no_modules = await self._remove_knowledge(project)
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
-        if not last and (not all(cleared) or await self._orphan_collector.count(project)):
+        if not last and (not no_modules or not all(cleared) or await self._orphan_collector.count(project)):
             return False
         await self._providers.delete_all(project)
         return True
