@@ -8,7 +8,7 @@ from core.fields import count
 from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.domain.codecs.errors import malformed
-from services.inference.domain.codecs.openai.embeddings import vectors
+from services.inference.domain.codecs.openai.embeddings import truncated, vectors
 from services.inference.domain.pipeline.answer import Chunk
 from services.inference.domain.pipeline.exchange import Body
 from services.inference.domain.pipeline.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS
@@ -92,6 +92,7 @@ def embed_response(answer: Chunk, usage: TokenUsage) -> pb.EmbedResponse:
     return pb.EmbedResponse(
         model=answer["model"],
         embeddings=[pb.Embedding(values=each.numbers()) for each in vectors(answer)],
+        truncated=truncated(answer),
         usage=usage_message(usage),
     )
 

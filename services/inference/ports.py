@@ -1,10 +1,11 @@
 """The ports of inference, beyond those of core."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from core.http.ports import Upstream
+from core.providers.drivers import Values
 from services.inference.domain.memory.uses import MemoryUse
 
 
@@ -46,3 +47,7 @@ class Memories(Protocol):
 
     async def store(self, use: MemoryUse, messages: Sequence[tuple[str, str]], seconds: float) -> None:
         """Remember messages, each with its role. It takes `seconds` at most."""
+
+
+BuiltInClients = Mapping[str, Callable[[Values], Client]]
+"""Makes the clients of drivers that need no network, by the driver's id, from the provider's settings."""

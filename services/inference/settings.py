@@ -1,6 +1,7 @@
 """The settings of the inference service."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.config import setting
 from core.http.guard import OutboundSettings
@@ -39,6 +40,24 @@ class Settings:
         "PORTICO_ECHO_DRIVER",
         default=True,
         help="Whether the driver echo is offered, which answers without a provider: for trials, not for production.",
+    )
+    local_models: Path | None = setting(
+        "PORTICO_LOCAL_MODELS",
+        default=None,
+        help="A folder of model folders for the driver local, which embeds and ranks without a provider; empty: it is "
+        "not offered. Needs the extra `local`.",
+    )
+    local_threads: int = setting(
+        "PORTICO_LOCAL_THREADS", default=0, min=0, max=256, help="Threads that run local models; 0: one for each core."
+    )
+    local_loaded: int = setting(
+        "PORTICO_LOCAL_LOADED", default=4, min=1, max=1000, help="Local models kept in memory at a time."
+    )
+    local_queue_characters: int = setting(
+        "PORTICO_LOCAL_QUEUE_CHARACTERS",
+        default=32 * 1024 * 1024,
+        min=1,
+        help="Characters that may wait to be read by local models; a request beyond that is refused with 429.",
     )
     provider_connections: int = setting(
         "PORTICO_PROVIDER_CONNECTIONS", default=512, min=1, help="Connections to one provider at a time."
@@ -89,4 +108,15 @@ class Settings:
     )
     usage_buffer: int = setting(
         "PORTICO_USAGE_BUFFER", default=100_000, min=1, help="Usage records held while the store cannot take them."
+    )
+    usage_journal_mb: int = setting(
+        "PORTICO_USAGE_JOURNAL_MB",
+        default=256,
+        min=1,
+        help="Room for usage records in the journal, from which they reach the store even if the process is killed.",
+    )
+    usage_sync: bool = setting(
+        "PORTICO_USAGE_SYNC",
+        default=False,
+        help="Whether an answer ends only when its usage record is on the disk, so that a power cut loses none either.",
     )

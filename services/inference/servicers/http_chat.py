@@ -64,6 +64,7 @@ class HttpChat:
                 chunks = await answer.next()
                 data = _written(events, answer, chunks)
                 if answer.ended:
+                    await answer.settled()
                     yield HttpBody(content_type=EVENTS, data=data + events.end(answer))
                 elif data or not chunks:  # chunks that the format has no event for are no silence
                     yield HttpBody(content_type=EVENTS, data=data or frontend.keep_alive)

@@ -31,6 +31,9 @@ from services.inference.domain.pipeline.step import StepFactory, steps_of_fields
 from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
+METADATA = "metadata"
+"""Field of a request that tells its tags."""
+
 
 def steps(
     *, prompt: StepFactory, memory: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps
@@ -81,6 +84,12 @@ class Pipeline:
         exchange = self._begin(calls.EMBEDDING, request, False, False)
         return exchange, await self._metering(exchange, self._routed)
 
+    async def rerank(self, request: Body) -> tuple[Exchange, Answer]:
+        """Answer a canonical rerank request of the present caller. Raises PorticoError."""
+        requests.check_rerank(request)
+        exchange = self._begin(calls.RERANK, request, False, False)
+        return exchange, await self._metering(exchange, self._routed)
+
     def _routed(self, exchange: Exchange) -> Awaitable[Answer]:
         call = exchange.call
         route = self._routes.known(call.identity.project, call.model, calls.CATEGORIES[call.operation])
@@ -93,5 +102,7 @@ class Pipeline:
 
     def _begin(self, operation: str, request: Body, stream: bool, with_usage: bool) -> Exchange:
         call = calls.begin(operation, request["model"], streamed=stream)
+        if METADATA in request:
+            call.tags = calls.tags_of(request[METADATA])
         own = requests.own_request_id(request, call.request_id) if requests.REQUEST_ID in request else call.request_id
         return Exchange(call, request, own, stream, with_usage, RetryBudget(self._retries))

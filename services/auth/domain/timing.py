@@ -1,0 +1,27 @@
+"""Times: answers whose time does not tell what they had to read, and times as mails write them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from core.errors import PorticoError
+
+
+@asynccontextmanager
+async def answered_after(seconds: float) -> AsyncIterator[None]:
+    """Delay the block's answer, or refusal, until so long after its beginning: what it had to read tells on its
+    time otherwise."""
+    loop = asyncio.get_running_loop()
+    earliest = loop.time() + seconds
+    try:
+        yield
+    except PorticoError:
+        await asyncio.sleep(earliest - loop.time())
+        raise
+    await asyncio.sleep(earliest - loop.time())
+
+
+def time_text(seconds: float) -> str:
+    """A time in Unix seconds as mails write it."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%d %b %Y %H:%M} UTC"
