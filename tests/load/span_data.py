@@ -10,7 +10,28 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 SPANS_OF_A_TRACE = 16
-_WORDS = ["the", "agent", "looked", "at", "every", "order", "of", "last", "week", "and", "found", "that", "three", "of", "them", "were", "late", "because", "of", "rain"]
+_WORDS = [
+    "the",
+    "agent",
+    "looked",
+    "at",
+    "every",
+    "order",
+    "of",
+    "last",
+    "week",
+    "and",
+    "found",
+    "that",
+    "three",
+    "of",
+    "them",
+    "were",
+    "late",
+    "because",
+    "of",
+    "rain",
+]
 _KINDS = ("CHAIN", "LLM", "TOOL", "LLM", "RETRIEVER", "LLM", "TOOL", "LLM")
 
 
@@ -23,7 +44,9 @@ def requests(count: int, spans_each: int, seed: int) -> Iterator[bytes]:
             pending += _trace(chance)
         batch, pending = pending[:spans_each], pending[spans_each:]
         resource = ResourceSpans(scope_spans=[ScopeSpans(spans=batch)])
-        resource.resource.attributes.extend([_pair("service.name", f"agent-{seed % 4}"), _pair("service.version", "1.2")])
+        resource.resource.attributes.extend(
+            [_pair("service.name", f"agent-{seed % 4}"), _pair("service.version", "1.2")]
+        )
         resource.scope_spans[0].scope.name = "openinference.instrumentation.openai"
         yield ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
 
@@ -73,4 +96,6 @@ def _text(chance: random.Random, words: int) -> str:
 
 
 def _pair(key: str, value: str | int) -> KeyValue:
-    return KeyValue(key=key, value=AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=value))
+    return KeyValue(
+        key=key, value=AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=value)
+    )
