@@ -225,6 +225,11 @@ def assemble(
     )
 
 
+def _usage_journal(platform: Platform, settings: Settings) -> WriteAhead:
+    folder = platform.settings.store.data_dir / "journal"
+    return WriteAhead(folder, "usage", max_bytes=settings.usage_journal_mb * MIB)
+
+
 def _memory_step(platform: Platform, settings: MemorySettings, memories: Memories | None) -> MemoryStep:
     if memories is None:
         client = ServiceClient("rag", settings.rag_address)
@@ -233,11 +238,6 @@ def _memory_step(platform: Platform, settings: MemorySettings, memories: Memorie
     return MemoryStep(
         memories, platform.tasks, recall_seconds=settings.recall_seconds, store_seconds=settings.store_seconds
     )
-
-
-def _usage_journal(platform: Platform, settings: Settings) -> WriteAhead:
-    folder = platform.settings.store.data_dir / "journal"
-    return WriteAhead(folder, "usage", max_bytes=settings.usage_journal_mb * MIB)
 
 
 def _max_answer_bytes(settings: Settings) -> int:

@@ -31,6 +31,10 @@ class ClientFactory(Protocol):
     def __call__(self, endpoint: Endpoint) -> Client: ...
 
 
+BuiltInClients = Mapping[str, Callable[[Values], Client]]
+"""Makes the clients of drivers that need no network, by the driver's id, from the provider's settings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recall:
     """Memories as one text, and how many they are."""
@@ -47,7 +51,3 @@ class Memories(Protocol):
 
     async def store(self, use: MemoryUse, messages: Sequence[tuple[str, str]], seconds: float) -> None:
         """Remember messages, each with its role. It takes `seconds` at most."""
-
-
-BuiltInClients = Mapping[str, Callable[[Values], Client]]
-"""Makes the clients of drivers that need no network, by the driver's id, from the provider's settings."""

@@ -71,6 +71,28 @@ class MemorySettings:
 
 
 @dataclass(frozen=True)
+class RetrievalSettings:
+    """Queries of documents, and vector stores"""
+
+    log_capacity: int = setting(
+        "PORTICO_RAG_QUERY_LOG_CAPACITY", default=10_000, min=1, help="Ended queries held until they are written."
+    )
+    log_days: float = setting(
+        "PORTICO_RAG_QUERY_LOG_DAYS", default=30.0, min=0.01, help="Days for which queries stay in their log."
+    )
+    embedding_model: str = setting(
+        "PORTICO_VECTOR_STORES_EMBEDDING_MODEL",
+        default="",
+        help="Key of the embedding model of vector stores that name none; empty: the project's oldest.",
+    )
+    rewrite_model: str = setting(
+        "PORTICO_VECTOR_STORES_REWRITE_MODEL",
+        default="",
+        help="Key of the chat model that rewrites queries (rewrite_query); empty: they are searched for as they are.",
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Files"""
 
@@ -79,6 +101,7 @@ class Settings:
     conversion: ConversionSettings
     services: ServiceSettings
     memory: MemorySettings
+    retrieval: RetrievalSettings
     folder: Path | None = setting(
         "PORTICO_FILES_DIR", default=None, help="Where files of the local driver lie; empty: files in the data folder."
     )

@@ -4,7 +4,7 @@ import math
 import zlib
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from operator import mul
 from typing import Any, cast
 
@@ -67,8 +67,19 @@ class FakeChat:
             raise self.error
         return ChatAnswer(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
 
-    def stream(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
+    async def stream(
+        self,
+        model_key: str,
+        messages: Sequence[ChatMessage],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> AsyncGenerator[ChatAnswer, None]:
+        """The same answer word by word; the last piece has the tokens."""
+        whole = await self.answer(model_key, messages, temperature=temperature, max_tokens=max_tokens)
+        for word in whole.text.split(" "):
+            yield ChatAnswer(f"{word} ")
+        yield ChatAnswer("", input_tokens=10, output_tokens=5)
 
 
 class FakeVectors:

@@ -94,10 +94,10 @@ class ModelCall:
     failures: tuple[FailedAttempt, ...] = ()
     decision: Decision | None = None
     """None: there was nothing to choose."""
-    memory: str = ""
-    """What became of the recall of memories, for the caller; empty: none was asked for."""
     tags: Mapping[str, str] | None = None
     """The caller's own metadata; None: there is none."""
+    memory: str = ""
+    """What became of the recall of memories, for the caller; empty: none was asked for."""
 
     def failed_at(self, model: CalledModel, reason: str) -> None:
         """Note an attempt that failed."""
