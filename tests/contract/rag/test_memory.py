@@ -203,7 +203,11 @@ async def test_uses_are_counted_behind_the_answers(client: Client, service: Memo
         ),
         ("UpdateMemory", pb.UpdateMemoryRequest(store_key="notes", memory_id="{id}"), "body"),
         ("UpdateMemory", pb.UpdateMemoryRequest(store_key="notes", memory_id="{id}", status="expired"), "status"),
-        ("UpdateMemoryStore", pb.UpdateMemoryStoreRequest(store_key="notes", config={"auto_embed": False}), "config.autoEmbed"),
+        (
+            "UpdateMemoryStore",
+            pb.UpdateMemoryStoreRequest(store_key="notes", config={"auto_embed": False}),
+            "config.autoEmbed",
+        ),
         ("UpdateMemoryStore", pb.UpdateMemoryStoreRequest(store_key="notes", status="error"), "status"),
     ],
 )  # fmt: skip
