@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 STAMP  := $(VENV)/.installed
 
-# Many tests wait more than they compute, but for the unit tests: each further process costs those 5 s of CPU. A file's tests stay in one process, which shares their fixtures.
+# Many tests wait more than they compute, but for the unit tests: each further process costs those 5 s of CPU. A file's tests
+# stay in one process, which shares their fixtures; the unit tests share little, and are spread one by one.
 WORKERS  ?= 3
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -34,7 +35,7 @@ test: $(STAMP) check ## Run the checks and the whole test suite
 
 test-unit: WORKERS := 2
 test-unit: $(STAMP) ## Run the tests of single modules, in seconds
-	$(PYTEST) $(PARALLEL) tests/unit
+	$(PYTEST) -n $(WORKERS) --dist worksteal --hypothesis-profile=quick tests/unit
 
 test-contract: $(STAMP) ## Run the tests of services and adapters on real servers and stores
 	$(PYTEST) $(PARALLEL) tests/contract

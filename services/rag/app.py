@@ -21,6 +21,7 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
+    memory_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
 from services.rag.adapters import local, s3
@@ -41,11 +42,15 @@ from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
 from services.rag.domain.files.uploads import UploadDeps
+from services.rag.domain.memory import memory
+from services.rag.domain.memory.memory import MemoryParts
+from services.rag.domain.memory.uses import FLUSH_SECONDS
 from services.rag.domain.project_removal import ProjectRemoval
 from services.rag.ports import ChatModel, Converter, Embedder, FileStore, Vectors
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
+from services.rag.servicers.memory import MemoryServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
 from services.rag.servicers.uploads import UploadReader
@@ -78,6 +83,7 @@ class Domain:
     files: Files
     openai: OpenAIFiles
     rules: Rules
+    memory: MemoryParts
 
     async def count_users(self, project: Project, provider: Provider) -> int:
         """The buckets and upload intents of a provider: their objects could not be removed without it."""
@@ -90,9 +96,11 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     return registrations
 
 
-async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    """The service without its ties to auth."""
-    domain = await assemble(platform, settings)
+async def serve(
+    platform: Platform, settings: Settings, *, services: Services | None = None
+) -> Sequence[ServiceRegistration]:
+    """The service without its ties to auth. `services` take the place of those that the settings lead to."""
+    domain = await assemble(platform, settings, services=services)
     await _start(platform, settings, domain)
     pace = Pace(settings.min_rate, settings.idle_seconds)
     return _registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace))
@@ -105,6 +113,7 @@ async def assemble(
     guard: OutboundGuard | None = None,
     folder: FileStore | None = None,
     jobs: Jobs | None = None,
+    services: Services | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
 ) -> Domain:
@@ -114,6 +123,7 @@ async def assemble(
     guard = guard or settings.outbound.guard()
     folder = folder or await _folder(platform, settings)
     jobs = jobs or _jobs(platform, settings.conversion)
+    services = services or _services(platform, settings.services)
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
@@ -139,7 +149,11 @@ async def assemble(
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     orphan_collector.handle_kept(conversions.resume)
-    platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, orphan_collector).remove)
+    remembered = memory.assemble(
+        store, jobs, services.embedder, services.chat, services.vectors, grace=settings.memory.grace_seconds
+    )
+    removal = ProjectRemoval(store, providers, stores, orphan_collector, [remembered.remove])
+    platform.removals.handle(jobs, removal.remove)
     return Domain(
         folder=folder,
         pool=pool,
@@ -152,6 +166,7 @@ async def assemble(
         files=files,
         openai=OpenAIFiles(files, file_records, buckets),
         rules=rules,
+        memory=remembered,
     )
 
 
@@ -199,6 +214,9 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks, lifecycle = platform.tasks, platform.lifecycle
     await domain.jobs.start()
     tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
+    tasks.every("clean up memories", settings.memory.sweep_seconds, domain.memory.cleanup.sweep)
+    tasks.every("write uses of memories", FLUSH_SECONDS, domain.memory.uses.flush)
+    lifecycle.on_stop(Phase.FLUSH, "uses of memories", domain.memory.uses.flush, 5.0)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
@@ -232,5 +250,10 @@ def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceReg
             f"{package}.OpenAIFileService",
             file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server,
             OpenAIFileServicer(domain.openai, uploads),
+        ),
+        ServiceRegistration(
+            f"{package}.MemoryService",
+            memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
+            MemoryServicer(domain.memory),
         ),
     ]

@@ -1,5 +1,7 @@
-"""Remove a deleted project's buckets, files and their contents, wherever they lie, and its providers with their sealed
-credentials."""
+"""Remove a deleted project's buckets, files and their contents, wherever they lie, its providers with their sealed
+credentials, and what the other parts of the service keep of it."""
+
+from collections.abc import Awaitable, Callable, Sequence
 
 from core import logs
 from core.errors import PorticoError
@@ -16,18 +18,28 @@ log = logs.get(__name__)
 
 class ProjectRemoval:
     """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
-    its content back. It needs the provider for that, so a provider stays while intents of such uploads do."""
+    its content back. It needs the provider for that, so a provider stays while intents of such uploads do.
+
+    `others` remove what other parts keep; each may be called again."""
 
     def __init__(
-        self, store: DocumentStore, providers: FileProviders, stores: Stores, orphan_collector: OrphanCollector
+        self,
+        store: DocumentStore,
+        providers: FileProviders,
+        stores: Stores,
+        orphan_collector: OrphanCollector,
+        others: Sequence[Callable[[Project], Awaitable[None]]] = (),
     ) -> None:
         self._store = store
         self._providers = providers
         self._stores = stores
         self._orphan_collector = orphan_collector
+        self._others = others
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
+        for remove in self._others:
+            await remove(project)
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
