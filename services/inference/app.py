@@ -243,7 +243,7 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks.every("write evaluations", FLUSH_SECONDS, domain.evaluations.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
     tasks.every("keep streams alive", seconds, domain.keep_alive.tick, jitter=0.0)
-    lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
+    lifecycle.on_stop(Phase.FLUSH, "usage", meter.close, _FLUSH_LIMIT)
     lifecycle.on_stop(Phase.FLUSH, "evaluations", domain.evaluations.flush, _FLUSH_LIMIT)
     lifecycle.on_stop(Phase.POOLS, "providers", domain.clients.close, 5.0)
 
