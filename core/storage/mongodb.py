@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from core.errors import FailedPrecondition
 from core.storage import mongodb_documents as bson_documents
 from core.storage import page_tokens
-from core.storage.checks import check_listing, check_totals, fitting
+from core.storage.checks import by_ids, check_counted, check_listing, check_totals, fitting
 from core.storage.conditions import conditions, sortable
 from core.storage.documents import (
     check_amounts,
@@ -30,6 +30,7 @@ from core.storage.documents import (
 )
 from core.storage.migrations import migrate
 from core.storage.mongodb_changes import increment, skip_known, update
+from core.storage.mongodb_counting import CountedInsert
 from core.storage.mongodb_databases import Bson, Databases, apply
 from core.storage.mongodb_documents import ID, id_of
 from core.storage.mongodb_errors import translated
@@ -45,7 +46,7 @@ from core.storage.mongodb_filters import (
     totals,
     within,
 )
-from core.storage.ports import Collection, Document, Order, Page, Where, check_level
+from core.storage.ports import Collection, Counting, Document, Order, Page, Where, check_level
 from core.storage.schema import Schema, database_of
 from core.tenancy import AllProjects, Project, Scope, Tenant
 
@@ -107,6 +108,22 @@ class MongoStore:
                 return len((await of.insert_many(rows, ordered=False)).inserted_ids)
             except BulkWriteError as error:
                 return await skip_known(of, rows, error)
+
+    async def insert_counted(
+        self,
+        scope: Scope,
+        collection: Collection,
+        documents: Sequence[Document],
+        counters: Collection,
+        counting: Counting,
+    ) -> int:
+        for each in (collection, counters):
+            self._check(scope, each, write=True)
+        check_counted(collection, counters)
+        by_id = by_ids(documents)
+        rows = [bson_documents.new(scope, collection, document) for document in by_id.values()]
+        async with self._use(scope, collection) as of:
+            return await CountedInsert(scope, collection, counters, of).run(by_id, rows, counting) if rows else 0
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
         self._check(scope, collection, write=False)

@@ -1,9 +1,9 @@
 """Documents as MongoDB keeps them. Pure.
 
-Beside its own fields a document has three of the adapter's, whose names no document can have: `_id` is unique over all
-projects, `_version` counts its changes for compare-and-set, and `_unique` holds the key of each unique group whose
-fields it has. A sparse unique index over such a key constrains just the documents that have it; an index over the
-fields themselves would take two documents without them for equal.
+Beside its own fields a document has some of the adapter's, whose names no document can have: `_id` is unique over all
+projects, `_version` counts its changes for compare-and-set, `_intents` is explained in `mongodb_counting`, and
+`_unique` holds the key of each unique group whose fields it has. A sparse unique index over such a key constrains just
+the documents that have it; an index over the fields themselves would take two documents without them for equal.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,8 +17,8 @@ from core.storage.documents import MAX_DOCUMENT_BYTES, stored
 from core.storage.ports import JSON, Collection, Document
 from core.tenancy import Project, Scope
 
-ID, VERSION, UNIQUE = "_id", "_version", "_unique"
-HIDDEN = (ID, VERSION, UNIQUE)
+ID, VERSION, UNIQUE, INTENTS = "_id", "_version", "_unique", "_intents"
+HIDDEN = (ID, VERSION, UNIQUE, INTENTS)
 
 Group = tuple[str, ...]
 

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import ConnectionFailure
 
 from core.config import ConfigError, load
 from core.errors import Conflict, FailedPrecondition, PayloadTooLarge, Unavailable
 from core.storage.factory import StoreSettings, make_store
 from core.storage.mongodb import MongoStore
-from core.storage.ports import TEXT, Collection
+from core.storage.ports import TEXT, Collection, Order
 from core.storage.schema import Schema
 from tests.contract.conftest import MongoBackend
-from tests.contract.documents import ACME, BLUE, NOTES, RED, SCHEMA, put
+from tests.contract.documents import ACME, BLUE, CALLS, COUNTS, NOTES, RED, SCHEMA, counting, put
 from tests.support.mongodb import MISSING
 from tests.support.ports import reserved_port
 
@@ -159,3 +161,38 @@ class TestChanges:
             *(await notes.find(RED, NOTES)).items,
         ]
         assert not any(name.startswith("_") for each in documents for name in each or {})
+
+
+class TestCountedInserts:
+    """A document is counted once, wherever the call that inserts it ends."""
+
+    @pytest.mark.parametrize("step", range(8))
+    async def test_a_call_that_ends_half_way_is_completed_by_the_next(
+        self, mongo: MongoBackend, notes: MongoStore, monkeypatch: pytest.MonkeyPatch, step: int
+    ) -> None:
+        calls = [{"id": f"c{i}", "kind": "ab"[i % 2], "tokens": i} for i in range(6)]
+        await notes.insert_counted(RED, CALLS, [{"id": "before", "kind": "a", "tokens": 100}], COUNTS, counting)
+        commands = 0
+
+        def failing(method: Any) -> Any:
+            async def fail(*arguments: Any, **options: Any) -> Any:
+                nonlocal commands
+                done = await method(*arguments, **options) if commands == step % 4 and step >= 4 else None
+                commands += 1
+                if commands > step % 4:
+                    raise ConnectionFailure("gone")
+                return done or await method(*arguments, **options)
+
+            return fail
+
+        with monkeypatch.context() as broken:
+            for name in ("insert_one", "insert_many", "bulk_write", "delete_one"):
+                broken.setattr(AsyncCollection, name, failing(getattr(AsyncCollection, name)))
+            with pytest.raises(Unavailable):
+                await notes.insert_counted(RED, CALLS, calls[:4], COUNTS, counting)
+        await notes.insert_counted(RED, CALLS, calls[2:], COUNTS, counting)  # other boundaries, as after a kill
+        await notes.insert_counted(RED, CALLS, calls[:2], COUNTS, counting)
+        found = (await notes.find(RED, COUNTS, order=Order("id", descending=False))).items
+        assert [(each["kind"], each["calls"], each["tokens"]) for each in found] == [("a", 4, 106), ("b", 3, 9)]
+        assert await notes.count(RED, CALLS) == 7
+        assert await raw(mongo, "counts_intents") == []
