@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,10 +189,13 @@ class TestDurability:
                 await caller.provider()
                 await caller.model()
                 body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
-                for number, call in enumerate(
-                    (caller.chat, caller.stream, partial(caller.post_messages, body), partial(caller.chat, model="no")),
-                    1,
-                ):
+                asked: list[Callable[[], Awaitable[Any]]] = [
+                    caller.chat,
+                    caller.stream,
+                    partial(caller.post_messages, body),
+                    partial(caller.chat, model="nope"),
+                ]
+                for number, call in enumerate(asked, 1):
                     await asyncio.gather(call(), return_exceptions=True)
                     lines = [each.read_bytes().count(b"\n") for each in (data / "journal").iterdir()]
                     assert sum(lines) == number
