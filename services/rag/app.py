@@ -13,6 +13,7 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -20,6 +21,7 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
 from services.rag.adapters import local, s3
@@ -31,6 +33,7 @@ from services.rag.domain.contents import Contents
 from services.rag.domain.conversion import KIND, FileConversions
 from services.rag.domain.files import Files
 from services.rag.domain.markdown import MarkdownFiles
+from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.openai_files import OpenAIFiles
 from services.rag.domain.orphans import OrphanCollector
 from services.rag.domain.project_removal import ProjectRemoval
@@ -83,7 +86,10 @@ async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     domain = await assemble(platform, settings)
     await _start(platform, settings, domain)
     pace = Pace(settings.min_rate, settings.idle_seconds)
-    return _registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace))
+    return [
+        *_registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace)),
+        _metrics(platform),
+    ]
 
 
 async def assemble(
@@ -182,6 +188,14 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
     platform.health.add("files", domain.folder.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.rag.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(RagMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceRegistration]:
