@@ -64,6 +64,7 @@ from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
+from services.inference.domain.tables import RERANKERS
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.metrics import InferenceMetrics
 from services.inference.domain.usage.overview import Overviews
@@ -165,7 +166,11 @@ def assemble(
         "outputGuardrailKey": guardrails.check_open,
         "piiPolicyKey": pii_policies.check_open,
     }
-    models = Models(store, providers, references)
+    users = {
+        "rerankers": lambda project, key: store.count(project, RERANKERS, {"modelKey": key}),
+        "guardrails": guardrails.count_on,
+    }
+    models = Models(store, providers, references, users)
     evaluations = EvaluationLog(store, tasks, capacity=settings.usage_buffer)
     judge, guards = PipelineJudge(), sources.guards(guardrails, word_lists)
     prompts = Prompts(store)
