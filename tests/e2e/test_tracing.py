@@ -78,7 +78,7 @@ async def test_an_instrumented_agent(cluster: Cluster, rest: Rest, mark: str, ag
 
 @pytest.fixture(scope="module", params=["", "/api/client/v1"])
 def sent(cluster: Cluster, request: pytest.FixtureRequest) -> tuple[str, Any]:
-    """What the SDK got, for each form of base URL that its users have."""
+    """Answers to the SDK, for each form of base URL that its users have."""
     node.install()
     mark = secrets.token_hex(8)
     env = {"PORTICO_TOKEN": cluster.dev_token, "PORTICO_MARK": mark, "PORTICO_HOST": cluster.url}
