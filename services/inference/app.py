@@ -51,6 +51,7 @@ from services.inference.domain.guardrails.word_lists_store import WordLists
 from services.inference.domain.memory.step import MemoryStep
 from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
+from services.inference.domain.pipeline.tracing_step import traced
 from services.inference.domain.project_removal import ProjectRemoval
 from services.inference.domain.prompts.comments import Comments
 from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, CompiledKey, CompiledPrompts
@@ -180,7 +181,7 @@ def assemble(
     prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     journal = _usage_journal(platform, settings)
     meter = Meter(store, tasks, capacity=settings.usage_buffer, journal=journal, sync=settings.usage_sync)
-    metering = Metering(meter)
+    metering = traced(Metering(meter))
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
     sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)
