@@ -74,6 +74,7 @@ class Group:
     failed: int
     """Sessions with the status error."""
     started_at: float
+    """Of threads; of agents it is 0."""
     latest_at: float
     latest_status: str
     latest_version: str

@@ -1,5 +1,5 @@
-"""Remove a deleted project's buckets, files and their contents, wherever they lie, its providers with their sealed
-credentials, and what the other parts of the service keep of it."""
+"""Remove a deleted project's knowledge modules, buckets, files and their contents, wherever they lie, its providers with
+their sealed credentials, and what the other parts of the service keep of it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -28,6 +28,7 @@ class ProjectRemoval:
         providers: FileProviders,
         stores: Stores,
         orphan_collector: OrphanCollector,
+        remove_knowledge: Callable[[Project], Awaitable[bool]],
         others: Sequence[Callable[[Project], Awaitable[None]]] = (),
     ) -> None:
         self._store = store
@@ -35,15 +36,17 @@ class ProjectRemoval:
         self._stores = stores
         self._orphan_collector = orphan_collector
         self._others = others
+        self._remove_knowledge = remove_knowledge
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
         for remove in self._others:
             await remove(project)
+        no_modules = await self._remove_knowledge(project)
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
-        if not last and (not all(cleared) or await self._orphan_collector.count(project)):
+        if not last and (not no_modules or not all(cleared) or await self._orphan_collector.count(project)):
             return False
         await self._providers.delete_all(project)
         return True
