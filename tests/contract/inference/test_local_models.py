@@ -21,7 +21,7 @@ from tests.support.tiny_models import HIDDEN, TinyModel
 from tools.local_model import NAME, fetch
 
 MODELS = Path(sys.prefix) / "models"
-"""Where tests keep the real model: beside what was installed."""
+"""Folder in which tests keep the real model: beside what was installed."""
 SENTENCES = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
 PUBLISHED = [[1.0, 0.6660, 0.1046], [0.6660, 1.0, 0.1411], [0.1046, 0.1411, 1.0]]
 """Their similarities by all-MiniLM-L6-v2, as the documentation of sentence-transformers gives them."""

@@ -20,7 +20,7 @@ QUERY, DOCUMENT, DOCUMENTS = "{{query}}", "{{document}}", "{{documents}}"
 
 
 class RerankerConfig(msgspec.Struct, frozen=True, rename="camel"):
-    """How a reranker works; see the contract. A `top_n` of 0: all."""
+    """Parameters of a reranker; see the contract. A `top_n` of 0: all."""
 
     top_n: int = 0
     score_threshold: float = 0.0
