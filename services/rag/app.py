@@ -23,12 +23,16 @@ from portico.rag.v1 import (
     file_service_pb2_grpc,
     memory_service_pb2_grpc,
     provider_service_pb2_grpc,
+    retrieval_service_pb2_grpc,
+    vector_store_service_pb2_grpc,
 )
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
 from services.rag.adapters.services.inference import InferenceClient
+from services.rag.adapters.services.models import ModelClient
+from services.rag.adapters.services.rerank import RerankClient
 from services.rag.adapters.services.vector import VectorClient
 from services.rag.domain.files.buckets import Buckets
 from services.rag.domain.files.contents import Contents
@@ -46,14 +50,19 @@ from services.rag.domain.memory import memory
 from services.rag.domain.memory.memory import MemoryParts
 from services.rag.domain.memory.uses import FLUSH_SECONDS
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.ports import ChatModel, Converter, Embedder, FileStore, Vectors
+from services.rag.domain.retrieval import query_log
+from services.rag.domain.retrieval.retrieval import RetrievalParts
+from services.rag.domain.vector_stores.vector_stores import VectorStoreParts
+from services.rag.ports import ChatModel, Converter, Embedder, FileStore, Models, Reranker, Vectors
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
 from services.rag.servicers.memory import MemoryServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
+from services.rag.servicers.retrieval import RetrievalServicer
 from services.rag.servicers.uploads import UploadReader
+from services.rag.servicers.vector_store import VectorStoreServicer
 from services.rag.settings import ConversionSettings, ServiceSettings, Settings
 
 _MIB = 1024 * 1024
@@ -66,6 +75,8 @@ class Services:
     embedder: Embedder
     chat: ChatModel
     vectors: Vectors
+    reranker: Reranker
+    models: Models
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,8 @@ class Domain:
     openai: OpenAIFiles
     rules: Rules
     memory: MemoryParts
+    retrieval: RetrievalParts
+    vector_stores: VectorStoreParts
 
     async def count_users(self, project: Project, provider: Provider) -> int:
         """The buckets and upload intents of a provider: their objects could not be removed without it."""
@@ -167,6 +180,8 @@ async def assemble(
         openai=OpenAIFiles(files, file_records, buckets),
         rules=rules,
         memory=remembered,
+        retrieval=searched,
+        vector_stores=vector_store_parts,
     )
 
 
@@ -202,7 +217,13 @@ def _services(platform: Platform, settings: ServiceSettings) -> Services:
     for client in (inference, vector):
         platform.lifecycle.on_stop(Phase.POOLS, "channel to another service", client.close, 5.0)
     models = InferenceClient(inference)
-    return Services(embedder=models, chat=models, vectors=VectorClient(vector))
+    return Services(
+        embedder=models,
+        chat=models,
+        vectors=VectorClient(vector),
+        reranker=RerankClient(inference),
+        models=ModelClient(inference),
+    )
 
 
 def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:
@@ -217,6 +238,8 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks.every("clean up memories", settings.memory.sweep_seconds, domain.memory.cleanup.sweep)
     tasks.every("write uses of memories", FLUSH_SECONDS, domain.memory.uses.flush)
     lifecycle.on_stop(Phase.FLUSH, "uses of memories", domain.memory.uses.flush, 5.0)
+    tasks.every("write queries of modules", query_log.FLUSH_SECONDS, domain.retrieval.log.flush)
+    lifecycle.on_stop(Phase.FLUSH, "queries of modules", domain.retrieval.log.flush, 5.0)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
@@ -255,5 +278,15 @@ def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceReg
             f"{package}.MemoryService",
             memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
             MemoryServicer(domain.memory),
+        ),
+        ServiceRegistration(
+            f"{package}.RetrievalService",
+            retrieval_service_pb2_grpc.add_RetrievalServiceServicer_to_server,
+            RetrievalServicer(domain.modules, domain.retrieval),
+        ),
+        ServiceRegistration(
+            f"{package}.VectorStoreService",
+            vector_store_service_pb2_grpc.add_VectorStoreServiceServicer_to_server,
+            VectorStoreServicer(domain.vector_stores),
         ),
     ]

@@ -127,19 +127,19 @@ class RetrievalHarness:
             content_type="text/plain",
             size=sum(map(len, texts)),
             source_hash="",
-            source=Source(1, "openai", f"file-{name}"),
+            source=Source("src"),
             created_at=time.time(),
             updated_at=time.time(),
             job_id="job",
             identity=name,
             status="indexed",
             indexed_version=1,
-            indexed_text=1,
+            indexed_source=f"src_{name}",
             text_length=len("\n".join(texts)),
             metadata=metadata,
         )
         await self._documents.insert(self.project, document)
-        await Texts(self.store).write(self.project, module_id, document.id, 1, "\n".join(texts))
+        await Texts(self.store).write(self.project, module_id, document.id, f"src_{name}", "\n".join(texts))
         await self._index(document, 1, texts)
 
     async def reindex(self, name: str, *texts: str) -> None:

@@ -12,10 +12,8 @@ from portico.rag.v1 import vector_store_service_pb2 as pb
 from portico.rag.v1 import vector_store_service_pb2_grpc
 from services.rag import mapping_vector_stores as mapping
 from services.rag.domain.vector_stores import requests
-from services.rag.domain.vector_stores.files import StoreFiles
 from services.rag.domain.vector_stores.paging import Cursor
-from services.rag.domain.vector_stores.search import StoreSearch
-from services.rag.domain.vector_stores.stores import Stores
+from services.rag.domain.vector_stores.vector_stores import VectorStoreParts
 
 _POLL_AFTER = ("openai-poll-after-ms", "500")
 """Tells OpenAI's clients when to ask again for what is in progress."""
@@ -31,14 +29,14 @@ class _List(Protocol):
 
 
 class VectorStoreServicer(vector_store_service_pb2_grpc.VectorStoreServiceServicer):
-    def __init__(self, stores: Stores, files: StoreFiles, search: StoreSearch) -> None:
-        self._stores = stores
-        self._files = files
-        self._search = search
+    def __init__(self, parts: VectorStoreParts) -> None:
+        self._stores = parts.stores
+        self._files = parts.files
+        self._search = parts.search
 
     async def CreateVectorStore(self, request: pb.CreateVectorStoreRequest, context: CallContext) -> HttpBody:
         asked = requests.create_store(request.body.data)
-        return _json(mapping.store(await self._stores.create(_project(), asked)))
+        return _json(mapping.store(await self._files.create_store(_project(), asked)))
 
     async def ListVectorStores(self, request: pb.ListVectorStoresRequest, context: CallContext) -> HttpBody:
         stores, has_more = await self._stores.page(_project(), _cursor(request))

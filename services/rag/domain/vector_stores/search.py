@@ -10,7 +10,6 @@ from services.rag.domain.retrieval.matches import Match
 from services.rag.domain.retrieval.requests import WEIGHTED, Hybrid, QueryRequest
 from services.rag.domain.retrieval.retriever import Retriever
 from services.rag.domain.retrieval.together import together
-from services.rag.domain.vector_stores.files import file_id_of
 from services.rag.domain.vector_stores.requests import RankingOptions, Search
 from services.rag.domain.vector_stores.stores import Stores
 from services.rag.ports import ChatModel
@@ -51,7 +50,7 @@ class StoreSearch:
 
         found = await together(searched, queries, _AT_A_TIME)
         best = _best(found)[:count]
-        return queries, [(file_id_of(match), match) for match in best]
+        return queries, [(match.file_id, match) for match in best]
 
     async def _rewritten(self, asked: Search) -> list[str]:
         if not asked.rewrite_query or not self._rewrite_model:
