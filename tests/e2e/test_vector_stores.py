@@ -172,14 +172,20 @@ def test_search(client: OpenAI, store: str) -> None:
         "type": "and",
         "filters": [
             {"type": "in", "key": "topic", "value": ["pets", "plants"]},
-            {"type": "or", "filters": [{"type": "gte", "key": "stars", "value": 4}, {"type": "eq", "key": "a", "value": 1}]},
+            {
+                "type": "or",
+                "filters": [{"type": "gte", "key": "stars", "value": 4}, {"type": "eq", "key": "a", "value": 1}],
+            },
         ],
     }
     filtered = client.vector_stores.search(store, query=["library card", "parental leave"], filters=compound)
     assert [each.file_id for each in filtered] == [pets.id]
     assert filtered.data[0].attributes == {"topic": "pets", "stars": 4.5}
     strict = client.vector_stores.search(
-        store, query="library card costs", ranking_options={"ranker": "auto", "score_threshold": 0.95}, rewrite_query=True
+        store,
+        query="library card costs",
+        ranking_options={"ranker": "auto", "score_threshold": 0.95},
+        rewrite_query=True,
     )
     assert [each.filename for each in strict] == ["fees.md"]
 
@@ -188,15 +194,27 @@ def test_errors_are_openais(client: OpenAI, store: str) -> None:
     for call, error, param in (
         (lambda: client.vector_stores.search("vs_none", query="x"), openai.NotFoundError, "vector_store_id"),
         (lambda: client.vector_stores.files.create(store, file_id="file-none"), openai.NotFoundError, None),
-        (lambda: client.vector_stores.files.retrieve("file-none", vector_store_id=store), openai.NotFoundError, "file_id"),
+        (
+            lambda: client.vector_stores.files.retrieve("file-none", vector_store_id=store),
+            openai.NotFoundError,
+            "file_id",
+        ),
         (lambda: client.vector_stores.search(store, query=""), openai.BadRequestError, "query"),
-        (lambda: client.vector_stores.search(store, query="x", max_num_results=51), openai.BadRequestError, "max_num_results"),
+        (
+            lambda: client.vector_stores.search(store, query="x", max_num_results=51),
+            openai.BadRequestError,
+            "max_num_results",
+        ),
         (
             lambda: client.vector_stores.search(store, query="x", filters={"type": "eq", "key": "a.b", "value": 1}),
             openai.BadRequestError,
             "filters.key",
         ),
-        (lambda: client.vector_stores.file_batches.retrieve("vsfb_none", vector_store_id=store), openai.NotFoundError, "batch_id"),
+        (
+            lambda: client.vector_stores.file_batches.retrieve("vsfb_none", vector_store_id=store),
+            openai.NotFoundError,
+            "batch_id",
+        ),
         (lambda: client.vector_stores.create(file_ids=["file-none"]), openai.NotFoundError, None),
         (lambda: client.vector_stores.list(order="up"), openai.BadRequestError, "order"),  # type: ignore[arg-type]
     ):

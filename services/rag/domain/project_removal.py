@@ -28,22 +28,25 @@ class ProjectRemoval:
         providers: FileProviders,
         stores: Stores,
         orphan_collector: OrphanCollector,
+        remove_knowledge: Callable[[Project], Awaitable[bool]],
         others: Sequence[Callable[[Project], Awaitable[None]]] = (),
     ) -> None:
         self._store = store
         self._providers = providers
         self._stores = stores
         self._orphan_collector = orphan_collector
+        self._remove_knowledge = remove_knowledge
         self._others = others
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
         for remove in self._others:
             await remove(project)
+        no_modules = await self._remove_knowledge(project)
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
-        if not last and (not all(cleared) or await self._orphan_collector.count(project)):
+        if not last and (not no_modules or not all(cleared) or await self._orphan_collector.count(project)):
             return False
         await self._providers.delete_all(project)
         return True

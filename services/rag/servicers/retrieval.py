@@ -17,19 +17,20 @@ from portico.rag.v1 import retrieval_service_pb2_grpc
 from services.rag import mapping_retrieval as mapping
 from services.rag.domain.knowledge.modules import Modules
 from services.rag.domain.retrieval import requests
-from services.rag.domain.retrieval.answers import Answer
-from services.rag.domain.retrieval.retrieval import RetrievalParts
+from services.rag.domain.retrieval.answers import Answer, Answers
+from services.rag.domain.retrieval.query_log import QueryLog
+from services.rag.domain.retrieval.retriever import Retriever
 
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _DONE = b"data: [DONE]\n\n"
 
 
 class RetrievalServicer(retrieval_service_pb2_grpc.RetrievalServiceServicer):
-    def __init__(self, modules: Modules, parts: RetrievalParts) -> None:
+    def __init__(self, modules: Modules, retriever: Retriever, answers: Answers, log: QueryLog) -> None:
         self._modules = modules
-        self._retriever = parts.retriever
-        self._answers = parts.answers
-        self._log = parts.log
+        self._retriever = retriever
+        self._answers = answers
+        self._log = log
 
     async def QueryModule(self, request: pb.QueryModuleRequest, context: CallContext) -> HttpBody:
         project = request_context.identity().project

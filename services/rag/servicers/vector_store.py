@@ -12,8 +12,10 @@ from portico.rag.v1 import vector_store_service_pb2 as pb
 from portico.rag.v1 import vector_store_service_pb2_grpc
 from services.rag import mapping_vector_stores as mapping
 from services.rag.domain.vector_stores import requests
+from services.rag.domain.vector_stores.files import StoreFiles
 from services.rag.domain.vector_stores.paging import Cursor
-from services.rag.domain.vector_stores.vector_stores import VectorStoreParts
+from services.rag.domain.vector_stores.search import StoreSearch
+from services.rag.domain.vector_stores.stores import VectorStores
 
 _POLL_AFTER = ("openai-poll-after-ms", "500")
 """Tells OpenAI's clients when to ask again for what is in progress."""
@@ -29,10 +31,10 @@ class _List(Protocol):
 
 
 class VectorStoreServicer(vector_store_service_pb2_grpc.VectorStoreServiceServicer):
-    def __init__(self, parts: VectorStoreParts) -> None:
-        self._stores = parts.stores
-        self._files = parts.files
-        self._search = parts.search
+    def __init__(self, stores: VectorStores, files: StoreFiles, search: StoreSearch) -> None:
+        self._stores = stores
+        self._files = files
+        self._search = search
 
     async def CreateVectorStore(self, request: pb.CreateVectorStoreRequest, context: CallContext) -> HttpBody:
         asked = requests.create_store(request.body.data)

@@ -1,10 +1,5 @@
 """LlamaIndex over OpenAI's face: a retriever of a vector store, and documents found by their embeddings."""
 
-import json
-import sys
-
-from llama_index.core import MockEmbedding, VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from openai import OpenAI

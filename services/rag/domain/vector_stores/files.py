@@ -21,7 +21,7 @@ from services.rag.domain.retrieval.together import together
 from services.rag.domain.vector_stores import stores
 from services.rag.domain.vector_stores.paging import Cursor, page
 from services.rag.domain.vector_stores.requests import CreateStore, NewFile
-from services.rag.domain.vector_stores.stores import Stores
+from services.rag.domain.vector_stores.stores import VectorStores
 from services.rag.domain.vector_stores.values import Attributes
 from services.rag.domain.vector_stores.views import FILE_STATUSES, Batch, Counts, FileError, Store, StoreFile
 
@@ -33,7 +33,7 @@ _AT_A_TIME = 8
 class StoreFiles:
     """Use cases. Each takes the project first; what is another's is not there."""
 
-    def __init__(self, store: DocumentStore, own: Stores, documents: Documents, files: OpenAIFiles) -> None:
+    def __init__(self, store: DocumentStore, own: VectorStores, documents: Documents, files: OpenAIFiles) -> None:
         self._store = store
         self._table = Table(store, DOCUMENTS, Document)
         self._stores = own
@@ -41,8 +41,8 @@ class StoreFiles:
         self._files = files
 
     async def create_store(self, project: Project, asked: CreateStore) -> Store:
-        """Create a vector store with its first files, all of which are looked at before. Raises as `Stores.create`,
-        NotFound (a file)."""
+        """Create a vector store with its first files, all of which are looked at before. Raises as
+        `VectorStores.create`, NotFound (a file)."""
         files = asked.files()
         await self._check(project, files)
         module = await self._stores.create(project, asked)

@@ -11,7 +11,7 @@ from services.rag.domain.retrieval.requests import WEIGHTED, Hybrid, QueryReques
 from services.rag.domain.retrieval.retriever import Retriever
 from services.rag.domain.retrieval.together import together
 from services.rag.domain.vector_stores.requests import RankingOptions, Search
-from services.rag.domain.vector_stores.stores import Stores
+from services.rag.domain.vector_stores.stores import VectorStores
 from services.rag.ports import ChatModel
 
 _USUAL_RESULTS = 10
@@ -21,7 +21,7 @@ _AT_A_TIME = 4
 class StoreSearch:
     """Searches vector stores on behalf of the present caller."""
 
-    def __init__(self, stores: Stores, retriever: Retriever, chat: ChatModel, *, rewrite_model: str = "") -> None:
+    def __init__(self, stores: VectorStores, retriever: Retriever, chat: ChatModel, *, rewrite_model: str = "") -> None:
         """`rewrite_model`: key of the chat model that rewrites queries where that is asked for; empty: they are
         searched for as they are."""
         self._stores = stores

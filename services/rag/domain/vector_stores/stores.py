@@ -39,7 +39,7 @@ _STATUS = {
 }
 
 
-class Stores:
+class VectorStores:
     """Use cases. Each takes the project first; what is another's is not there."""
 
     def __init__(
