@@ -27,7 +27,7 @@ class RerankerConfig(msgspec.Struct, frozen=True, rename="camel"):
     batch_size: int = 5
     temperature: float = 0.0
     prompt_template: str = ""
-    lexical_weight: float = 0.5
+    lexical_weight: float = 0.2
 
 
 class Reranker(Record, frozen=True):
