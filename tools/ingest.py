@@ -1,7 +1,7 @@
 """Makes a folder of documents searchable: `python -m tools.ingest FOLDER`.
 
-Makes the knowledge module (default: `docs`) where there is none, uploads the files, and waits until they are indexed. A file
-that is there already, with the same name and content, is not indexed again.
+Makes the knowledge module (default: `docs`) where there is none, uploads the files, and waits until they are indexed. A
+file that is there already, with the same name and content, is not indexed again.
 """
 
 import argparse
