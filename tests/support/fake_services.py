@@ -145,6 +145,7 @@ class FakeVectors:
     ) -> list[VectorMatch]:
         self._fail()
         key = self._find(ref)
+        parse(filter)
         euclidean = self.infos[key].metric == "euclidean"
         found = [
             VectorMatch(

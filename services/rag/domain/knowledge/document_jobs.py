@@ -336,12 +336,6 @@ class DocumentJobs:
         await self._delete_vectors(module.index, {"_documentId": document.id, "_version": {"$ne": indexed}})
         await self._chunks.delete(project, document.id, generation=module.generation, but_version=indexed)
 
-    async def _drop_unindexed(self, project: Project, module: Module, document: Document) -> None:
-        """Remove what has been written of versions that were cancelled before they were indexed."""
-        indexed = document.indexed_version
-        await self._delete_vectors(module.index, {"_documentId": document.id, "_version": {"$ne": indexed}})
-        await self._chunks.delete(project, document.id, generation=module.generation, but_version=indexed)
-
     async def _remove(self, project: Project, document: Document) -> None:
         module = await self._modules.by_id(project, document.module_id)
         if module is not None:
