@@ -145,12 +145,16 @@ class Supervisor:
         return Child(name, [sys.executable, "-m", f"services.{name}"], env, self.data / "logs" / f"{name}.log")
 
     def _edge(self) -> Child:
+        metrics = None
+        if base := os.environ.get("PORTICO_METRICS_PORT"):  # after those of the services
+            metrics = (os.environ.get("PORTICO_METRICS_HOST") or "127.0.0.1", int(base) + len(self.ports))
         command = edge.render(
             self.data / "edge",
             port=self.port,
             clusters={name: ("127.0.0.1", port) for name, port in self.ports.items()},
             cors_origins=self._cors_origins,
             access_log=self.data / "logs" / "access.log",
+            metrics=metrics,
         )
         edge.add_readiness(self.data / "edge", self._gate.getsockname())
         env = {**os.environ, EDGE_SECRET: dev_secrets(self.data)[EDGE_SECRET]}

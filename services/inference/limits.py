@@ -18,6 +18,7 @@ from services.inference.domain.guardrails import (
     word_lists_store,
     words,
 )
+from services.inference.domain.memory import step as chat_memory
 from services.inference.domain.pipeline import requests
 from services.inference.domain.prompts import comments, deployments, parsing, prompts, records, templates
 from services.inference.domain.rerank import judges as rerank_judges
@@ -83,6 +84,11 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("Deployment history", records.MAX_HISTORY, "events", "prompt", "the latest of them"),
         Limit("content", comments.MAX_COMMENT, "characters", "comment on a prompt"),
         Limit("Comments beside a comparison", comments.COMPARED, "comments", "comparison", "the latest of them"),
+        Limit("Question that memories are searched with", chat_memory.MAX_QUERY, "characters", "chat", "its last ones"),
+        Limit(
+            "Question, and answer, that are remembered", chat_memory.MAX_STORED, "characters", "chat", "they are cut"
+        ),
+        Limit("Time for memories", settings.memory.recall_seconds, "seconds", "chat", "the chat goes on without"),
         Limit("Time between from and to", periods.MAX_SPAN_DAYS, "days", "report of usage or spend"),
         Limit("Time between from and to", periods.MAX_HOURLY_DAYS, "days", "report by hour"),
         Limit("top", overview.MAX_TOP, "entries", "list of a usage overview"),

@@ -6,6 +6,7 @@ The walks are checked against the contracts: an RPC that is added and not walked
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.support.audit_walk import (
     walk_is_denied,
     walk_succeeds,
 )
+from tests.support.fake_services import fake_services
 from tests.support.inference_harness import inference
 from tests.support.rag_client import FORM, form
 from tests.support.serving import connect
@@ -169,6 +171,38 @@ RAG_STEPS = [
         lambda known: f"openai/{known.get('file')}",
         denied_resource="file-1",
     ),
+    Step(
+        "MemoryService/CreateMemoryStore",
+        {"key": "notes", "name": PLANTED, "vector_provider_key": "default", "embedding_model_key": "words"},
+        "notes",
+    ),
+    Step("MemoryService/UpdateMemoryStore", {"store_key": "notes", "description": PLANTED}, "notes"),
+    Step(
+        "MemoryService/AddMemory",
+        {"store_key": "notes", "content": PLANTED},
+        "notes",
+        keep=lambda answer: {"memory": answer.memory.id},
+    ),
+    Step("MemoryService/AddMemories", {"store_key": "notes", "memories": [{"content": PLANTED + "2"}]}, "notes"),
+    Step(
+        "MemoryService/AddConversation",
+        {"store_key": "notes", "messages": [{"role": "user", "content": PLANTED}]},
+        "notes",
+    ),
+    Step(
+        "MemoryService/UpdateMemory",
+        lambda known: {"store_key": "notes", "memory_id": known.get("memory", "m"), "content": PLANTED + "3"},
+        lambda known: f"notes/{known.get('memory')}",
+        denied_resource="notes/m",
+    ),
+    Step(
+        "MemoryService/DeleteMemory",
+        lambda known: {"store_key": "notes", "memory_id": known.get("memory", "m")},
+        lambda known: f"notes/{known.get('memory')}",
+        denied_resource="notes/m",
+    ),
+    Step("MemoryService/DeleteMemories", {"store_key": "notes", "all": True}, "notes"),
+    Step("MemoryService/DeleteMemoryStore", {"store_key": "notes"}, "notes"),
     Step("BucketService/DeleteBucket", {"bucket_key": "b"}, "b"),
     Step("FileProviderService/DeleteFileProvider", {"provider_key": "disk"}, "disk"),
 ]
@@ -257,7 +291,7 @@ async def test_inference(tmp_path: Path) -> None:
 async def test_rag(tmp_path: Path) -> None:
     check_complete(RAG, RAG_STEPS)
     async with (
-        service("rag", RagSettings, serve_rag, tmp_path) as (running, signer),
+        service("rag", RagSettings, partial(serve_rag, services=fake_services()), tmp_path) as (running, signer),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)

@@ -18,7 +18,7 @@ MAX_TOP_K = 100
 MAX_TOKENS = 100_000
 MAX_KEY = 200
 MAX_TAGS = 32
-_SPELLINGS = {
+_SPELLINGS: Mapping[Any, str] = {
     "store_key": "storeKey",
     "top_k": "topK",
     "scope_id": "scopeId",
