@@ -62,6 +62,9 @@ INFERENCE_STEPS = [
         },
         "router",
     ),
+    Step("RerankerService/CreateReranker", {"key": "r", "name": PLANTED, "strategy": "heuristic"}, "r"),
+    Step("RerankerService/UpdateReranker", {"key": "r", "description": PLANTED}, "r"),
+    Step("RerankerService/DeleteReranker", {"key": "r"}, "r"),
     # By its record id: the entry names it as the others do.
     Step(
         "ModelService/DeleteModel",

@@ -101,6 +101,10 @@ async def walk_inference(walk: Walk) -> None:
     router = {"key": "router", "name": PLANTED, "settings": {"dynamic": dynamic}}
     await walk.call("POST /v1/models/dynamic", router, resource="router")
     await walk.call("DELETE /v1/models/{id}", id="router", resource="router")
+    words = {"key": "r", "name": PLANTED, "strategy": "heuristic"}
+    await walk.call("POST /v1/rerankers", words, resource="r")
+    await walk.call("PATCH /v1/rerankers/{key}", {"description": PLANTED}, key="r", resource="r")
+    await walk.call("DELETE /v1/rerankers/{key}", key="r", resource="r")
     await walk.call("DELETE /v1/models/{id}", id="m", resource="m")
     await walk.call("DELETE /v1/models/providers/{id}", id="p", resource="p")
 

@@ -1,5 +1,5 @@
-"""Remove a deleted project's knowledge modules, buckets, files and their contents, wherever they lie, its providers with
-their sealed credentials, and what the other parts of the service keep of it."""
+"""Remove a deleted project's buckets, files and their contents, wherever they lie, its providers with their sealed
+credentials, and what the other parts of the service keep of it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
