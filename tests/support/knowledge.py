@@ -265,13 +265,12 @@ class KnowledgeClient(RagClient):
 
     async def _send(self, rpc: Any, data: bytes, content_type: str = "application/json", **first: Any) -> Any:
         kind = pb.ReingestDocumentRequest if "document_id" in first else pb.IngestDocumentRequest
+        head = {name: each for name, each in first.items() if each is not None}
 
         async def messages() -> AsyncIterator[Any]:
             for at in range(0, max(1, len(data)), 1024 * 1024):
                 part = HttpBody(content_type="" if at else content_type, data=data[at : at + 1024 * 1024])
-                yield kind(
-                    body=part, **({} if at else {name: each for name, each in first.items() if each is not None})
-                )
+                yield kind(body=part, **({} if at else head))
 
         body = await self.call(rpc, messages())
         return orjson.loads(body.data)
