@@ -187,6 +187,25 @@ async def walk_files(walk: Walk) -> None:
     await walk.call(f"DELETE {providers}/{{provider_key}}", provider_key="disk", resource="disk")
 
 
+async def walk_knowledge(walk: Walk) -> None:
+    modules = "/v1/rag/modules"
+    made = {"key": "kb", "name": PLANTED, "embeddingModelKey": "echo-embedding"}
+    await walk.call(f"POST {modules}", made, resource="kb")
+    await walk.call(f"PATCH {modules}/{{key}}", {"description": PLANTED}, key="kb", resource="kb")
+    text = f"{PLANTED} " + " ".join(f"Sentence {at} is here." for at in range(5000))
+    body = {"fileName": "a.txt", "content": text, "metadata": {"note": PLANTED}}
+    ingested = await walk.call(f"POST {modules}/{{module_key}}/ingest", body, module_key="kb")
+    document = {"module_key": "kb", "document_id": ingested["document"]["id"]}
+    await walk.call(f"POST {modules}/{{module_key}}/documents/{{document_id}}", {}, **document)
+    chunking = {"chunkConfig": {"chunkSize": 60}}  # so many chunks take longer than the next call
+    begun = await walk.call(f"POST {modules}/{{module_key}}/reindex", chunking, module_key="kb", resource="kb")
+    id = begun["reindex"]["id"]
+    await walk.call(f"POST {modules}/{{module_key}}/reindex/{{id}}/cancel", {}, module_key="kb", id=id, resource="kb")
+    path = f"kb/{document['document_id']}"
+    await walk.call(f"DELETE {modules}/{{module_key}}/documents/{{document_id}}", **document, resource=path)
+    await walk.call(f"DELETE {modules}/{{key}}", key="kb", resource="kb")
+
+
 async def walk_auth(walk: Walk) -> None:
     tenant, by_owner = walk.tenant, partial(walk.call, token=walk.tenant.session)
     lab = (await by_owner("POST /v1/projects", {"name": PLANTED, "key": "lab"}))["project"]["id"]
@@ -217,7 +236,7 @@ async def walk_auth(walk: Walk) -> None:
 async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest, tenant: Tenant) -> None:
     """Providers, models, files, buckets, vectors, indexes and migrations left nothing in it."""
     walk = Walk(rest, tenant)
-    for part in (walk_inference, walk_guardrails, walk_prompts, walk_vector, walk_files, walk_auth):
+    for part in (walk_inference, walk_guardrails, walk_prompts, walk_vector, walk_files, walk_knowledge, walk_auth):
         await part(walk)
     routes = {(verb, template) for verb, template, _ in audited_routes()}
     assert routes - walk.called == {("POST", "/v1/auth/register")}  # `tenant` came of it
