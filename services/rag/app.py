@@ -14,6 +14,7 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -21,6 +22,8 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
+    memory_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
 from services.rag import app_knowledge
@@ -41,11 +44,16 @@ from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
 from services.rag.domain.files.uploads import UploadDeps
+from services.rag.domain.memory import memory
+from services.rag.domain.memory.memory import MemoryParts
+from services.rag.domain.memory.uses import FLUSH_SECONDS
+from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
 from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
+from services.rag.servicers.memory import MemoryServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
 from services.rag.servicers.uploads import UploadReader
@@ -69,6 +77,7 @@ class Domain:
     files: Files
     openai: OpenAIFiles
     rules: Rules
+    memory: MemoryParts
     knowledge: Knowledge
 
     async def count_users(self, project: Project, provider: Provider) -> int:
@@ -99,6 +108,7 @@ async def serve(
     return [
         *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
         app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
+        _metrics(platform),
     ]
 
 
@@ -121,6 +131,7 @@ async def assemble(
     guard = guard or settings.outbound.guard()
     folder = folder or await _folder(platform, settings)
     jobs = jobs or _jobs(platform, settings.conversion)
+    services = services or app_knowledge.connect(platform, settings.services)
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
@@ -146,10 +157,13 @@ async def assemble(
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     orphan_collector.handle_kept(conversions.resume)
+    remembered = memory.assemble(
+        store, jobs, services.embedder, services.chat, services.vectors, grace=settings.memory.grace_seconds
+    )
     knowledge = app_knowledge.assemble(
         platform,
         settings,
-        services or app_knowledge.connect(platform, settings.services),
+        services,
         FileParts(file_records, buckets, contents, files, converter),
         tokens=tokens,
         limits=limits,
@@ -158,7 +172,7 @@ async def assemble(
     async def remove_knowledge(project: Project) -> bool:
         return await knowledge.remove(platform, project)
 
-    removal = ProjectRemoval(store, providers, stores, orphan_collector, remove_knowledge)
+    removal = ProjectRemoval(store, providers, stores, orphan_collector, remove_knowledge, [remembered.remove])
     platform.removals.handle(jobs, removal.remove)
     return Domain(
         folder=folder,
@@ -172,6 +186,7 @@ async def assemble(
         files=files,
         openai=OpenAIFiles(files, file_records, buckets),
         rules=rules,
+        memory=remembered,
         knowledge=knowledge,
     )
 
@@ -212,10 +227,21 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     await domain.jobs.start()
     await domain.knowledge.jobs.start()
     tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
+    tasks.every("clean up memories", settings.memory.sweep_seconds, domain.memory.cleanup.sweep)
+    tasks.every("write uses of memories", FLUSH_SECONDS, domain.memory.uses.flush)
+    lifecycle.on_stop(Phase.FLUSH, "uses of memories", domain.memory.uses.flush, 5.0)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
     platform.health.add("files", domain.folder.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.rag.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(RagMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceRegistration]:
@@ -245,5 +271,10 @@ def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceReg
             f"{package}.OpenAIFileService",
             file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server,
             OpenAIFileServicer(domain.openai, uploads),
+        ),
+        ServiceRegistration(
+            f"{package}.MemoryService",
+            memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
+            MemoryServicer(domain.memory),
         ),
     ]

@@ -4,6 +4,7 @@ from core.limits import Limit
 from services.rag.domain.files import files, names
 from services.rag.domain.knowledge import headers, indexing
 from services.rag.domain.knowledge.chunking import config
+from services.rag.domain.memory import checks as memory
 from services.rag.servicers import bodies, forms, ingestion, knowledge
 from services.rag.settings import Settings
 
@@ -35,4 +36,15 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("Memory", converting.memory_mb, "MiB", "conversion", "failed"),
         Limit("Markdown", converting.max_output_mb, "MiB", "conversion", "failed"),
         Limit("Conversions at a time", converting.workers, "conversions", "process", "they wait"),
+        Limit("A memory or a query of memories", memory.MAX_CONTENT, "characters", "request"),
+        Limit("Memories", memory.MAX_BATCH, "memories", "batch"),
+        Limit("Tags", memory.MAX_TAGS, "tags", "memory"),
+        Limit("A tag", memory.MAX_TAG, "characters", "memory"),
+        Limit("A scope id", memory.MAX_SCOPE_ID, "characters", "memory"),
+        Limit("A conversation", memory.MAX_CONVERSATION, "characters", "request"),
+        Limit("Messages of a conversation", memory.MAX_MESSAGES, "messages", "request"),
+        Limit("Matches", memory.MAX_TOP_K, "memories", "search or recall"),
+        Limit("Recalled text", memory.MAX_TOKENS, "tokens", "recall"),
+        Limit("`maxMemories`", memory.MAX_MEMORIES, "memories", "memory store"),
+        Limit("Memories left out by `skip`", memory.MAX_SKIP, "memories", "list"),
     )

@@ -258,3 +258,29 @@ class Vectors(Protocol):
 
     async def count(self, ref: IndexRef, filter: Mapping[str, Any] | None = None) -> int:
         """Count the points, all or those that meet a filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Places of the documents in the order asked for with their scores from 0 to 1, the best first; those below the
+    reranker's least score are left out. `unranked`: it gave no usable answer, and the order is the one asked with."""
+
+    results: Sequence[tuple[int, float]]
+    unranked: bool = False
+    warnings: Sequence[str] = ()
+
+
+class Reranker(Protocol):
+    """The rerankers of the caller's project, in the inference service."""
+
+    async def rerank(self, reranker_key: str, query: str, documents: Sequence[tuple[str, float]]) -> Ranking:
+        """Rank documents, each a text with the score from 0 to 1 that a search gave it. Raises FailedPrecondition
+        (RERANKER) where the project has no such reranker, and whatever the provider raises."""
+
+
+class Models(Protocol):
+    """The models of the caller's project, in the inference service."""
+
+    async def embedding_model(self) -> str:
+        """Return the key of the project's oldest embedding model. Raises FailedPrecondition (EMBEDDING_MODEL) where it
+        has none."""

@@ -53,6 +53,46 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True)
+class MemorySettings:
+    """Memory of agents and chats"""
+
+    grace_seconds: float = setting(
+        "PORTICO_MEMORY_GRACE_SECONDS",
+        default=600.0,
+        min=1,
+        help="After which the vectors of a change of memories that was cut off are removed.",
+    )
+    sweep_seconds: float = setting(
+        "PORTICO_MEMORY_SWEEP_SECONDS",
+        default=60.0,
+        min=0.1,
+        help="Pause between two looks for such vectors, and for those that have expired.",
+    )
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """Queries of documents, and vector stores"""
+
+    log_capacity: int = setting(
+        "PORTICO_RAG_QUERY_LOG_CAPACITY", default=10_000, min=1, help="Ended queries held until they are written."
+    )
+    log_days: float = setting(
+        "PORTICO_RAG_QUERY_LOG_DAYS", default=30.0, min=0.01, help="Days for which queries stay in their log."
+    )
+    embedding_model: str = setting(
+        "PORTICO_VECTOR_STORES_EMBEDDING_MODEL",
+        default="",
+        help="Key of the embedding model of vector stores that name none; empty: the project's oldest.",
+    )
+    rewrite_model: str = setting(
+        "PORTICO_VECTOR_STORES_REWRITE_MODEL",
+        default="",
+        help="Key of the chat model that rewrites queries (rewrite_query); empty: they are searched for as they are.",
+    )
+
+
+@dataclass(frozen=True)
 class KnowledgeSettings:
     """Knowledge modules"""
 
@@ -82,6 +122,8 @@ class Settings:
     outbound: OutboundSettings
     conversion: ConversionSettings
     services: ServiceSettings
+    memory: MemorySettings
+    retrieval: RetrievalSettings
     knowledge: KnowledgeSettings
     folder: Path | None = setting(
         "PORTICO_FILES_DIR", default=None, help="Where files of the local driver lie; empty: files in the data folder."

@@ -38,7 +38,15 @@ class Walk:
         self._actions = {(verb, template): action for verb, template, action in audited_routes()}
 
     async def call(
-        self, route: str, body: Any = None, *, resource: str = "", token: str = "", form: bytes = b"", **parts: str
+        self,
+        route: str,
+        body: Any = None,
+        *,
+        resource: str = "",
+        token: str = "",
+        form: bytes = b"",
+        query: str = "",
+        **parts: str,
     ) -> Any:
         verb, template = route.split(" ")
         path = template
@@ -47,7 +55,7 @@ class Walk:
         public = template.startswith("/v1/auth/")
         bearer = token or (None if public else await self.rest.token(self.tenant.session))
         answer = await self.rest.call(
-            verb, path, body, token=bearer, data=form or None, headers={"Content-Type": FORM} if form else None
+            verb, path + query, body, token=bearer, data=form or None, headers={"Content-Type": FORM} if form else None
         )
         assert answer.status in (200, 201), f"{verb} {path}: {answer.status} {answer.raw!r}"
         self.called.add((verb, template))
@@ -206,6 +214,25 @@ async def walk_knowledge(walk: Walk) -> None:
     await walk.call(f"DELETE {modules}/{{key}}", key="kb", resource="kb")
 
 
+async def walk_memory(walk: Walk) -> None:
+    stores = "/v1/memory/stores"
+    store = {"key": "notes", "name": PLANTED, "vectorProviderKey": "default", "embeddingModelKey": "echo-embedding"}
+    await walk.call(f"POST {stores}", store, resource="notes")
+    notes: dict[str, Any] = {"store_key": "notes", "resource": "notes"}
+    await walk.call(f"PATCH {stores}/{{store_key}}", {"description": PLANTED}, **notes)
+    memories = f"{stores}/{{store_key}}/memories"
+    made = await walk.call(f"POST {memories}", {"content": PLANTED}, **notes)
+    await walk.call(f"POST {memories}/batch", {"memories": [{"content": f"{PLANTED} 2"}]}, **notes)
+    talk = {"messages": [{"role": "user", "content": PLANTED}]}
+    await walk.call(f"POST {stores}/{{store_key}}/conversations", talk, **notes)
+    id = made["memory"]["id"]
+    one: dict[str, Any] = {"store_key": "notes", "memory_id": id, "resource": f"notes/{id}"}
+    await walk.call(f"PATCH {memories}/{{memory_id}}", {"tags": [PLANTED]}, **one)
+    await walk.call(f"DELETE {memories}/{{memory_id}}", **one)
+    await walk.call(f"DELETE {memories}", query="?all=true", **notes)
+    await walk.call(f"DELETE {stores}/{{store_key}}", **notes)
+
+
 async def walk_auth(walk: Walk) -> None:
     tenant, by_owner = walk.tenant, partial(walk.call, token=walk.tenant.session)
     lab = (await by_owner("POST /v1/projects", {"name": PLANTED, "key": "lab"}))["project"]["id"]
@@ -236,7 +263,16 @@ async def walk_auth(walk: Walk) -> None:
 async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest, tenant: Tenant) -> None:
     """Providers, models, files, buckets, vectors, indexes and migrations left nothing in it."""
     walk = Walk(rest, tenant)
-    for part in (walk_inference, walk_guardrails, walk_prompts, walk_vector, walk_files, walk_knowledge, walk_auth):
+    for part in (
+        walk_inference,
+        walk_guardrails,
+        walk_prompts,
+        walk_vector,
+        walk_files,
+        walk_knowledge,
+        walk_memory,
+        walk_auth,
+    ):
         await part(walk)
     routes = {(verb, template) for verb, template, _ in audited_routes()}
     assert routes - walk.called == {("POST", "/v1/auth/register")}  # `tenant` came of it

@@ -1,7 +1,7 @@
-"""Remove a deleted project's knowledge modules, buckets, files and their contents, wherever they lie, and its providers
-with their sealed credentials."""
+"""Remove a deleted project's buckets, files and their contents, wherever they lie, its providers with their sealed
+credentials, and what the other parts of the service keep of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from core import logs
 from core.errors import PorticoError
@@ -18,7 +18,9 @@ log = logs.get(__name__)
 
 class ProjectRemoval:
     """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
-    its content back. It needs the provider for that, so a provider stays while intents of such uploads do."""
+    its content back. It needs the provider for that, so a provider stays while intents of such uploads do.
+
+    `others` remove what other parts keep; each may be called again."""
 
     def __init__(
         self,
@@ -27,15 +29,19 @@ class ProjectRemoval:
         stores: Stores,
         orphan_collector: OrphanCollector,
         remove_knowledge: Callable[[Project], Awaitable[bool]],
+        others: Sequence[Callable[[Project], Awaitable[None]]] = (),
     ) -> None:
         self._store = store
         self._providers = providers
         self._stores = stores
         self._orphan_collector = orphan_collector
+        self._others = others
         self._remove_knowledge = remove_knowledge
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
+        for remove in self._others:
+            await remove(project)
         no_modules = await self._remove_knowledge(project)
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
