@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from core import context
 from core.errors import FailedPrecondition, NotFound, PorticoError
-from services.rag.app import Services
+from services.rag.app_knowledge import Services
 from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Vector, VectorMatch, VectorPoint
 from services.vector.domain.filters import parse
 from tests.support.exact_engine import matches

@@ -5,6 +5,7 @@ vectors carry the version and the generation of the index that they were made fo
 mix: a match counts only if its chunk is of the document's `indexed_version`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.rag.ports import IndexRef
 
 ACTIVE, DISABLED, DELETING = "active", "disabled", "deleting"
 PENDING, PROCESSING, INDEXED, FAILED = "pending", "processing", "indexed", "failed"
+_LINK = re.compile(r"!?\[([^\[\]]{0,1000})\]\([^()\s]{0,2000}(?:\([^()\s]{0,200}\))?(?: \"[^\"]{0,500}\")?\)")
 DOCUMENT_STATUSES = (PENDING, PROCESSING, INDEXED, FAILED)
 RUNNING, COMPLETED, CANCELLED = "running", "completed", "cancelled"
 
@@ -70,13 +72,19 @@ class Module(Record, frozen=True):
         return IndexRef(self.vector_provider_key, self.vector_index_key)
 
 
-class Source(msgspec.Struct, frozen=True, rename="camel"):
-    """Where a document's content came from. Empty keys: it came as text. `owned`: the file was uploaded to the module,
-    and goes with the document. `version`: of the document when the content came."""
+class FileRef(msgspec.Struct, frozen=True, rename="camel"):
+    """A file of the project, by the keys of its bucket and itself."""
 
-    version: int
-    bucket_key: str = ""
-    object_key: str = ""
+    bucket_key: str
+    object_key: str
+
+
+class Source(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a document's content came from: a file, or the text itself. `owned`: the file was uploaded to the module,
+    and goes with the document. `id`: of the job that was submitted when the content came."""
+
+    id: str
+    file: FileRef | None = None
     owned: bool = False
 
 
@@ -99,13 +107,14 @@ class Document(Record, frozen=True):
     status: str = PENDING
     identity: str | None = None
     """Name and content, by which a repeated ingestion is told; None while the document is being deleted."""
-    text_version: int = 0
-    """Version of the source whose text is kept; 0: none yet."""
+    text_source: str = ""
+    """The newest source whose text is kept; empty: none yet."""
     text_length: int = 0
+    """Characters of the indexed text."""
     indexed_version: int = 0
     """Version whose chunks are found by queries; 0: none."""
-    indexed_text: int = 0
-    """Version of the source whose text these chunks are parts of."""
+    indexed_source: str = ""
+    """The source whose text these chunks are parts of."""
     indexed_generation: int = 0
     """Generation of the module's index in which the indexed version is known to be."""
     next_version: int = 0
@@ -114,6 +123,8 @@ class Document(Record, frozen=True):
     """Generation of that index."""
     next_chunk_count: int = 0
     chunk_count: int = 0
+    stale_files: tuple[FileRef, ...] = ()
+    """Files of former contents, to be deleted when the present content is indexed."""
     error_message: str = ""
     last_indexed_at: float | None = None
     chunk_config: ChunkConfig | None = None
@@ -146,8 +157,11 @@ class Chunk(Record, frozen=True):
 
     @property
     def embedded_text(self) -> str:
-        """What is embedded, and what keyword search reads."""
-        return f"{self.header}\n\n{self.content}" if self.header else self.content
+        """What is embedded, and what keyword search reads: the content without the targets of its links, behind what
+        says where it belongs."""
+        before = self.header or " > ".join(self.heading_path)
+        content = _LINK.sub(r"\1", self.content)
+        return f"{before}\n\n{content}" if before else content
 
 
 class TextPiece(Record, frozen=True):
@@ -156,13 +170,13 @@ class TextPiece(Record, frozen=True):
     id: str
     module_id: str
     document_id: str
-    version: int
+    source_id: str
     start: int
     text: str
 
 
 class Reindex(Record, frozen=True):
-    """A re-index of a module."""
+    """A re-index of a module: what it changes over to, and from what."""
 
     id: str
     module_id: str
@@ -171,12 +185,21 @@ class Reindex(Record, frozen=True):
     generation: int
     embedding_model_key: str
     dimension: int
+    vector_provider_key: str
     vector_index_key: str
     chunk_config: ChunkConfig
+    old_generation: int
+    old_index_key: str
+    old_own_index: bool
     created_at: float
     updated_at: float
     status: str = PENDING
     error_message: str = ""
-    documents_done: int = 0
-    documents_total: int = 0
-    attempts: int = 0
+
+    @property
+    def index(self) -> IndexRef:
+        return IndexRef(self.vector_provider_key, self.vector_index_key)
+
+    @property
+    def old_index(self) -> IndexRef:
+        return IndexRef(self.vector_provider_key, self.old_index_key)

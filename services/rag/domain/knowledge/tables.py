@@ -26,8 +26,11 @@ DOCUMENTS = Collection(
         "status": TEXT,
         "createdAt": TIME,
         "chunkCount": INTEGER,
+        "version": INTEGER,
+        "jobId": TEXT,
         "indexedVersion": INTEGER,
         "source": JSON,
+        "staleFiles": JSON,
         "chunkConfig": JSON,
         "metadata": JSON,
     },
@@ -51,8 +54,8 @@ CHUNKS = Collection(
 TEXTS = Collection(
     "rag_texts",
     Level.PROJECT,
-    {"moduleId": TEXT, "documentId": TEXT, "version": INTEGER, "start": INTEGER},
-    indexes=(("documentId", "version", "start"), ("moduleId",)),
+    {"moduleId": TEXT, "documentId": TEXT, "sourceId": TEXT, "start": INTEGER},
+    indexes=(("documentId", "sourceId", "start"), ("moduleId",), ("sourceId",)),
 )
 REINDEXES = Collection(
     "rag_reindexes",
