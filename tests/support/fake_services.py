@@ -46,7 +46,7 @@ class FakeEmbedder:
 
 
 class FakeChat:
-    """A ChatModel that gives the answers of `answers`, one after the other, the last one again and again."""
+    """A ChatModel that gives the answers of `answers`, one after the other, and its last one again and again."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -75,7 +75,7 @@ class FakeChat:
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> AsyncGenerator[ChatAnswer, None]:
-        """The same answer word by word; the last piece has the tokens."""
+        """The same answer word by word; the last chunk has the tokens."""
         whole = await self.answer(model_key, messages, temperature=temperature, max_tokens=max_tokens)
         for word in whole.text.split(" "):
             yield ChatAnswer(f"{word} ")

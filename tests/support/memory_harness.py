@@ -73,7 +73,7 @@ class MemoryHarness:
         return [match.memory.content for match in await self.search(text, **more)]
 
     async def clean_up(self, project: Project = ACME) -> None:
-        """What the sweep and its jobs do, once everything under way has had its time."""
+        """Do as the sweep and its jobs do, once everything under way has had its time."""
         self.now += GRACE + 1
         self.act_as(project)
         await self.parts.cleanup.sweep()

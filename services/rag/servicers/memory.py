@@ -149,7 +149,7 @@ def _counts(added: list[Added]) -> dict[str, int]:
 
 
 def _position(request: pb.ListMemoriesRequest) -> int:
-    """How many memories come before the page. Raises InvalidInput."""
+    """Number of memories before the page. Raises InvalidInput."""
     if not request.page_token:
         return request.skip
     if not (request.page_token.isascii() and request.page_token.isdigit() and len(request.page_token) < 10):
