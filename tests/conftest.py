@@ -11,9 +11,11 @@ from hypothesis import settings
 from core import logs
 
 # Tests count, they do not time: a busy machine must not fail them. Every run tries the same examples, so that a change
-# is to blame for a failure; `pytest --hypothesis-profile=search` tries new ones, and twice as many.
+# is to blame for a failure; `pytest --hypothesis-profile=search` tries new ones, and twice as many, and
+# `make test-unit` some of them (`quick`).
 settings.register_profile("search", deadline=None)
 settings.register_profile("portico", settings.get_profile("search"), derandomize=True, max_examples=50)
+settings.register_profile("quick", settings.get_profile("portico"), max_examples=15)
 settings.load_profile("portico")
 
 # Rich tracebacks, the default where no service has configured the logs, take 0.2 s of CPU each.

@@ -61,10 +61,12 @@ class Jobs:
         *,
         on_end: EndHook | None = None,
         scopes: Collection[str] = (),
+        recurring: bool = False,
     ) -> None:
         """Register the handler of a kind, before `start` and before any job of the kind is submitted. `audit` None:
         these jobs change nothing that an audit asks for. `scopes`: what these jobs may do at other services,
-        "area:level" each.
+        "area:level" each. `recurring`: these jobs are postponed again and again, and their runs are not worth a line in
+        the log.
 
         Raises ValueError for the scope of everything, or where there is nobody to get tokens from.
         """
@@ -72,7 +74,7 @@ class Jobs:
             raise ValueError(f"the jobs {kind} must name the scopes that they need, not all")
         if scopes and self._tokens is None:
             raise ValueError(f"the jobs {kind} name scopes, and there is nobody to get a token from")
-        self._kinds[kind] = JobKind(handler, audit, on_end, frozenset(scopes))
+        self._kinds[kind] = JobKind(handler, audit, on_end, frozenset(scopes), recurring)
 
     def _has_hook(self, kind: str) -> bool:
         return kind in self._kinds and self._kinds[kind].on_end is not None

@@ -14,6 +14,7 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -22,6 +23,7 @@ from portico.rag.v1 import (
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
     memory_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
 from services.rag import app_knowledge, app_retrieval
@@ -46,6 +48,7 @@ from services.rag.domain.files.uploads import UploadDeps
 from services.rag.domain.memory import memory
 from services.rag.domain.memory.memory import MemoryParts
 from services.rag.domain.memory.uses import FLUSH_SECONDS
+from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
 from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
@@ -108,6 +111,7 @@ async def serve(
         *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
         app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
         *app_retrieval.registrations(domain.knowledge, domain.retrieval),
+        _metrics(platform),
     ]
 
 
@@ -118,9 +122,9 @@ async def assemble(
     guard: OutboundGuard | None = None,
     folder: FileStore | None = None,
     jobs: Jobs | None = None,
-    services: Services | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
+    services: Services | None = None,
     tokens: ServiceTokens | None = None,
     limits: JobLimits | None = None,
 ) -> Domain:
@@ -239,6 +243,14 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
     platform.health.add("files", domain.folder.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.rag.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(RagMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceRegistration]:

@@ -14,7 +14,7 @@ import pytest
 from tests.support.cluster import Cluster, Rest, until
 from tests.support.removal import MARKER, files_with
 
-SERVICES = ("auth", "inference", "rag", "vector")
+SERVICES = ("auth", "inference", "rag", "tracing", "vector")
 FILES, INDEXES = 60, 12
 QUICK = {
     "PORTICO_VECTOR_JOB_LEASE_SECONDS": "1",

@@ -6,10 +6,11 @@ from array import array
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from operator import mul
-from typing import Any
+from typing import Any, cast
 
 from core import context
 from core.errors import FailedPrecondition, NotFound, PorticoError
+from services.rag.app import Services
 from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Ranking, Vector, VectorMatch, VectorPoint
 from services.vector.domain.filters import parse
 from tests.support.exact_engine import matches
@@ -175,6 +176,11 @@ class FakeVectors:
     def _fail(self) -> None:
         if self.error is not None:
             raise self.error
+
+
+def fake_services() -> Services:
+    """All of them, for a rag service."""
+    return Services(embedder=FakeEmbedder(), chat=cast("Any", FakeChat("none")), vectors=FakeVectors())
 
 
 def _project() -> object:

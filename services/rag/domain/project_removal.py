@@ -35,8 +35,8 @@ class ProjectRemoval:
         self._providers = providers
         self._stores = stores
         self._orphan_collector = orphan_collector
-        self._remove_knowledge = remove_knowledge
         self._others = others
+        self._remove_knowledge = remove_knowledge
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""

@@ -1,7 +1,7 @@
 """The hold-back: a text that is checked while it comes in pieces, and given out as far as it is settled."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 from services.inference.domain.guardrails.checks import Check, finding
@@ -81,25 +81,37 @@ class HoldBack:
         self._buffer += piece
         return self._release(final=False) if self._buffer else ""
 
+    def whole(self, text: str) -> Generator[int, None, str]:
+        """Take all of a text, chunk by chunk; yields the length of each, and returns what comes out."""
+        given = []
+        for at in range(0, len(text), PIECE):
+            piece = text[at : at + PIECE]
+            given.append(self.push(piece))
+            yield len(piece)
+        given.append(self.flush())
+        return "".join(given)
+
     def flush(self) -> str:
         """Return what is held: the text is at its end, or something else comes between."""
         return self._release(final=True) if self._buffer else ""
 
     def _release(self, *, final: bool) -> str:
         text, context = self._context + self._buffer, len(self._context)
-        view = unescaped(text) if self._json else View(text)
-        settled = len(view.text)
+        view = unescaped(text) if self._json else None
+        seen = view.text if view else text
+        settled = len(seen)
         matches: list[tuple[Match, Check]] = []
         for check in self._checks:
-            found = check.scan(view.text)
+            found = check.scan(seen)
             settled = min(settled, found.settled)
-            matches += [(each, check) for each in found.matches]
-        limit = len(text) if final else max(context, view.at(settled))
+            if found.matches:
+                matches += [(each, check) for each in found.matches]
+        limit = len(text) if final else max(context, view.at(settled) if view else settled)
         if self._json and not final and (escape := OPEN_ESCAPE.search(text)):
             limit = min(limit, max(context, escape.start()))
-        if not matches:
-            return self._take(text, context, limit, ())
-        return self._replaced(text, view, matches, context, limit)
+        if matches:
+            return self._replaced(text, view or View(text), matches, context, limit)
+        return self._take(text, context, limit, ())
 
     def _replaced(self, text: str, view: View, matches: list[tuple[Match, Check]], context: int, limit: int) -> str:
         """Take what is settled, with the matches that begin there."""
@@ -126,21 +138,22 @@ class HoldBack:
     def _take(self, text: str, start: int, end: int, places: Sequence[Match]) -> str:
         """Take the buffer up to `end`, with the replacements of `places`, which end before; `start` is where it begins
         in the text."""
-        parts = []
+        parts: list[str] = []
         base, position = self._base - start, start
         for place in places:
-            self._follow(text[position : place.start])
-            parts.append(text[position : place.start])
+            between = text[position : place.start]
+            self._follow(between)
             whole = place._replace(start=place.start + base, end=place.end + base)
             new = self._replace(whole, text[place.start : place.end])
-            parts.append(f'"{new}"' if self._json and not self._in_string else new)
+            parts += between, f'"{new}"' if self._json and not self._in_string else new
             position = place.end
-        self._follow(text[position:end])
-        parts.append(text[position:end])
+        rest = text[position:end]
+        if self._json:
+            self._follow(rest)
         self._base += end - start
         self._context = text[max(position if places else 0, end - _CONTEXT) : end]
         self._buffer = text[end:]
-        return "".join(parts)
+        return "".join([*parts, rest]) if parts else rest
 
     def _follow(self, json: str) -> None:
         """Keep track of whether a string of JSON is open."""

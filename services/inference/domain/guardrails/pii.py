@@ -1,15 +1,18 @@
 """The categories of PII, and the check for them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 from services.inference.domain.guardrails import held as rules
 from services.inference.domain.guardrails import pii_numbers, pii_texts
+from services.inference.domain.guardrails import pii_triggers as triggers
 from services.inference.domain.guardrails.checks import Found
 from services.inference.domain.guardrails.findings import HIGH, LOW, MEDIUM, PII, Match, merged
 from services.inference.domain.guardrails.folding import compatible
 from services.inference.domain.guardrails.scan import Scan
+from services.inference.domain.guardrails.triggers import Triggers
 
 Search = Callable[[Scan], Iterator[tuple[int, int]]]
 
@@ -22,40 +25,44 @@ class Category:
     label: str
     severity: str
     search: Search
+    trigger: str
+    """A pattern of RE2, quick to look for, that every text meets in which the search finds something."""
     held: tuple[rules.Rule, ...]
     default: bool = False
     grows: bool = False
     """True if it has no spaces, so that what follows directly belongs to it."""
-    digits: bool = False
-    """True if it always has digits: it need not be searched where there are none."""
 
 
-_TOKEN = (rules.tokens,)
-_NUMBER = (rules.digits,)
+_TOKEN = (rules.TOKENS,)
+_NUMBER = (rules.NUMBER,)
 
 _ALL: Final = (
-    Category("email", "E-mail address", MEDIUM, pii_texts.emails, _TOKEN, default=True, grows=True),
-    Category("phone", "Phone number", MEDIUM, pii_numbers.phones, _NUMBER, default=True, digits=True),
-    Category("creditCard", "Payment card number", HIGH, pii_numbers.credit_cards, _NUMBER, default=True, digits=True),
-    Category("tckn", "Turkish identity number", HIGH, pii_numbers.tckn, _NUMBER, default=True, digits=True),
-    Category("apiKey", "API key or secret", HIGH, pii_texts.api_keys, _TOKEN, default=True, grows=True),
-    Category("iban", "Bank account number (IBAN)", HIGH, pii_numbers.ibans, (rules.tokens, rules.iban), digits=True),
-    Category("swift", "Bank identifier code (SWIFT)", MEDIUM, pii_texts.swifts, _TOKEN),
+    Category("email", "E-mail address", MEDIUM, pii_texts.emails, triggers.EMAIL, _TOKEN, default=True, grows=True),
+    Category("phone", "Phone number", MEDIUM, pii_numbers.phones, triggers.LONG_NUMBER, _NUMBER, default=True),
+    Category(
+        "creditCard", "Payment card number", HIGH, pii_numbers.credit_cards, triggers.LONG_NUMBER, _NUMBER, default=True
+    ),
+    Category("tckn", "Turkish identity number", HIGH, pii_numbers.tckn, triggers.LONG_NUMBER, _NUMBER, default=True),
+    Category(
+        "apiKey", "API key or secret", HIGH, pii_texts.api_keys, triggers.LONG_WORD, _TOKEN, default=True, grows=True
+    ),
+    Category("iban", "Bank account number (IBAN)", HIGH, pii_numbers.ibans, triggers.IBAN, (*_TOKEN, rules.IBAN)),
+    Category("swift", "Bank identifier code (SWIFT)", MEDIUM, pii_texts.swifts, triggers.SWIFT, _TOKEN),
     Category(
         "nationalId",
         "National identity number",
         HIGH,
         pii_numbers.national_ids,
-        (rules.tokens, rules.last(24)),
-        digits=True,
+        triggers.NATIONAL_ID,
+        (*_TOKEN, rules.last(24)),
     ),
-    Category("passport", "Passport number", HIGH, pii_numbers.passports, (rules.last(64),), digits=True),
-    Category("birthDate", "Date of birth", MEDIUM, pii_numbers.birth_dates, (rules.last(40),), digits=True),
-    Category("address", "Postal address", MEDIUM, pii_texts.addresses, (rules.PHRASE,), digits=True),
-    Category("ipAddress", "IP address", LOW, pii_texts.ip_addresses, _TOKEN),
-    Category("url", "URL", LOW, pii_texts.urls, _TOKEN, grows=True),
-    Category("socialHandle", "Name in a social network", LOW, pii_texts.social_handles, _TOKEN),
-    Category("cryptoWallet", "Cryptocurrency address", HIGH, pii_texts.crypto_wallets, _TOKEN),
+    Category("passport", "Passport number", HIGH, pii_numbers.passports, triggers.PASSPORT, (rules.last(64),)),
+    Category("birthDate", "Date of birth", MEDIUM, pii_numbers.birth_dates, triggers.BIRTH_DATE, (rules.last(40),)),
+    Category("address", "Postal address", MEDIUM, pii_texts.addresses, triggers.ADDRESS, (rules.PHRASE,)),
+    Category("ipAddress", "IP address", LOW, pii_texts.ip_addresses, triggers.IP_ADDRESS, _TOKEN),
+    Category("url", "URL", LOW, pii_texts.urls, triggers.URL, _TOKEN, grows=True),
+    Category("socialHandle", "Name in a social network", LOW, pii_texts.social_handles, triggers.HANDLE, _TOKEN),
+    Category("cryptoWallet", "Cryptocurrency address", HIGH, pii_texts.crypto_wallets, triggers.LONG_WORD, _TOKEN),
 )
 CATEGORIES: Final[Mapping[str, Category]] = {each.id: each for each in _ALL}
 """Categories of guardrails, by id."""
@@ -64,9 +71,7 @@ DEFAULTS: Final = {each.id: each.default for each in _ALL}
 
 def _named(id: str, like: str, label: str, search: Search | None = None) -> Category:
     known = CATEGORIES[like]
-    return Category(
-        id, label, known.severity, search or known.search, known.held, known.default, known.grows, known.digits
-    )
+    return replace(known, id=id, label=label, search=search or known.search)
 
 
 _POLICY_CATEGORIES = (
@@ -92,22 +97,25 @@ class PiiCheck:
 
     def __init__(self, categories: Iterable[Category], action: str) -> None:
         self.action = action
-        self._categories = {each.id: each for each in categories}
-        self._without_digits = [each for each in self._categories.values() if not each.digits]
-        self._held = tuple(dict.fromkeys(rule for each in self._categories.values() for rule in each.held))
+        categories = tuple(categories)
+        self._labels = {each.id: each.label for each in categories}
+        by_trigger: dict[str, list[Category]] = {}
+        for each in categories:
+            by_trigger.setdefault(each.trigger, []).append(each)
+        self._triggers = Triggers(by_trigger)
+        self._triggered = tuple(by_trigger.values())
+        self._held = rules.longest(rule for each in categories for rule in each.held)
 
     def scan(self, text: str) -> Found:
         view = compatible(text)
-        scan = Scan(view.text)
         matches: list[Match] = []
-        for each in self._categories.values() if scan.digits else self._without_digits:
-            for start, end in each.search(scan):
-                grows = each.grows and end == len(view.text)
-                matches.append(Match(*view.span(start, end), each.id, each.severity, grows))
-        held = 0
-        for rule in self._held:
-            held = max(held, rule(view.text))
-        return Found(merged(matches) if matches else matches, view.at(len(view.text) - held))
+        if met := self._triggers.met(view.text):
+            scan = Scan(view.text)
+            for each in chain.from_iterable(map(self._triggered.__getitem__, met)):
+                for start, end in each.search(scan):
+                    grows = each.grows and end == len(view.text)
+                    matches.append(Match(*view.span(start, end), each.id, each.severity, grows))
+        return Found(merged(matches) if matches else matches, view.at(len(view.text) - self._held(view.text)))
 
     def label(self, category: str) -> str:
-        return self._categories[category].label
+        return self._labels[category]

@@ -10,6 +10,7 @@ import phonenumbers
 import re2
 from stdnum import bitcoin
 
+from services.inference.domain.guardrails.pii_triggers import STREET_WORD, STREETS
 from services.inference.domain.guardrails.scan import Scan
 
 Span = tuple[int, int]
@@ -44,8 +45,6 @@ _TRAILING = ".,;:!?)]}*_"
 
 
 def urls(scan: Scan) -> Iterator[Span]:
-    if "://" not in scan.text and "www." not in scan.lower:
-        return
     for match in _URL.finditer(scan.text):
         yield match.start(), match.start() + len(match.group().rstrip(_TRAILING))
 
@@ -81,9 +80,8 @@ _HANDLE = re.compile(r"(?<![\w@.+%/-])@[A-Za-z_][\w.]{1,29}(?![\w@])(?<!\.)")
 
 def social_handles(scan: Scan) -> Iterator[Span]:
     """Names in social networks, as @name."""
-    if "@" in scan.text:
-        for match in _HANDLE.finditer(scan.text):
-            yield match.span()
+    for match in _HANDLE.finditer(scan.text):
+        yield match.span()
 
 
 _KEY = re.compile(
@@ -144,8 +142,6 @@ _CONTEXT = 40
 
 def swifts(scan: Scan) -> Iterator[Span]:
     """Bank identifier codes. Words in capitals look alike: a code has a digit, or "SWIFT" or "BIC" before it."""
-    if not scan.runs and "swift" not in scan.lower and "bic" not in scan.lower:
-        return
     for match in _SWIFT.finditer(scan.text):
         if match[1] in phonenumbers.SUPPORTED_REGIONS and (
             any(char.isdigit() for char in match.group())
@@ -154,12 +150,8 @@ def swifts(scan: Scan) -> Iterator[Span]:
             yield match.span()
 
 
-_STREETS = (
-    r"street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|square|sq|way|place|pl|terrace|ter|highway|hwy"
-    r"|parkway|pkwy|circle|cir|trail|alley"
-)
 _ADDRESS = re.compile(
-    r"(?<![\w])\d{1,5}[A-Za-z]?,? (?:[^\W\d_][\w.'-]{0,24},? ){1,4}(?:" + _STREETS + r")\b\.?"
+    r"(?<![\w])\d{1,5}[A-Za-z]?,? (?:[^\W\d_][\w.'-]{0,24},? ){1,4}(?:" + STREETS + r")\b\.?"
     r"(?:,? (?:apt|apartment|suite|ste|unit|#)\.? ?\w{1,6})?"
     r"|[^\W\d_][\w.-]{1,24}(?:straße|strasse|str\.|weg|platz|allee|gasse) \d{1,4}[a-z]?\b"
     r"|(?:[^\W\d_][\w.'-]{0,24} ){1,3}(?:mahallesi|mah\.|caddesi|cad\.|sokağı|sokak|sok\.|bulvarı)"
@@ -171,19 +163,13 @@ _ADDRESS = re.compile(
 )
 
 
-_STREET_WORD = re2.compile(
-    r"(?i)(?:\b(?:" + _STREETS + r"|rue|chemin|impasse|calle|avenida|paseo|plaza|via|viale|piazza|rua|box)\b"
-    r"|straße|strasse|str\.|weg |platz |allee |gasse |mahallesi|mah\.|caddesi|cad\.|sokağı|sokak|sok\.|bulvarı"
-    r"|allée|praça)"
-)
+_STREET_WORD = re2.compile(STREET_WORD)
 _NEAR = 120
 
 
 def addresses(scan: Scan) -> Iterator[Span]:
     """Street and number, as English, German, Turkish, French, Spanish, Italian and Portuguese write them."""
     text = scan.text
-    if not scan.runs:
-        return
     after = 0
     for word in _STREET_WORD.finditer(text):
         start = max(after, word.start() - _NEAR)

@@ -17,14 +17,13 @@ Group = tuple[int, int]
 class Scan:
     """`text` is folded by `folding.compatible`."""
 
-    __slots__ = ("_digits", "_long", "_lower", "_runs", "checks", "text")
+    __slots__ = ("_long", "_lower", "_runs", "checks", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.checks = 0
         self._runs: list[list[Group]] | None = None
         self._lower: str | None = None
-        self._digits: bool | None = None
         self._long: list[Group] | None = None
 
     @property
@@ -34,25 +33,15 @@ class Scan:
         return self._lower
 
     @property
-    def digits(self) -> bool:
-        """True if there are any."""
-        if self._digits is None:
-            self._digits = any(map(self.text.__contains__, "0123456789"))  # quicker than one search for all of them
-        return self._digits
-
-    @property
     def runs(self) -> Sequence[Sequence[Group]]:
         """The groups of digits of each number, such as the four of a card's."""
         if self._runs is None:
             text = self.text
             self._runs = []
-            if self.digits:
-                for run in _RUN.finditer(text):
-                    start, end = run.span()
-                    groups = (
-                        [(start, end)] if end - start < 3 else [x.span() for x in _DIGITS.finditer(text, start, end)]
-                    )
-                    self._runs.append(groups)
+            for run in _RUN.finditer(text):
+                start, end = run.span()
+                groups = [(start, end)] if end - start < 3 else [x.span() for x in _DIGITS.finditer(text, start, end)]
+                self._runs.append(groups)
         return self._runs
 
     @property

@@ -1,12 +1,13 @@
 """The steps of the pipeline: input guardrails, PII policies, output guardrails."""
 
 import time
+from collections.abc import Generator
 from contextvars import ContextVar
 from functools import partial
 from typing import Protocol
 
 from core.errors import ContentBlocked, Unavailable
-from core.offload import offload
+from core.offload import offload_in_parts
 from core.tenancy import Project
 from services.inference.domain.catalogue.models import LLM, Model
 from services.inference.domain.guardrails.answers import (
@@ -30,7 +31,7 @@ from services.inference.domain.guardrails.tokens import Tokenizer
 from services.inference.domain.pipeline.answer import Answer, read_whole
 from services.inference.domain.pipeline.exchange import Body, Exchange
 from services.inference.domain.pipeline.step import Next, Step
-from services.inference.domain.usage.calls import CANCELLED, CHAT
+from services.inference.domain.usage.calls import CANCELLED, CHAT, RERANK
 
 _LARGE = 4096
 _judging: ContextVar[bool] = ContextVar("portico_judging", default=False)
@@ -146,15 +147,15 @@ class PiiSteps:
         size = sum(len(each.text) for each in texts)
         tokenizer = Tokenizer("\n".join(each.text for each in texts)) if action == TOKENIZE else None
 
-        def apply() -> tuple[list[str], list[Finding]]:
+        def apply() -> Generator[int, None, tuple[list[str], list[Finding]]]:
             changed, findings = [], []
             for each in texts:
                 held = HoldBack(policy.checks, json=each.json, replace=replacement(action, tokenizer))
-                changed.append(held.push(each.text) + held.flush())
+                changed.append((yield from held.whole(each.text)))
                 findings += held.found
             return changed, findings
 
-        changed, findings = await offload(apply, size, above=_LARGE)
+        changed, findings = await offload_in_parts(apply(), size, above=_LARGE)
         if findings and action == BLOCK:
             raise _policy_blocked(policy, findings)
         changed_exchange = _changed(exchange, texts, changed)
@@ -181,5 +182,5 @@ def _changed(exchange: Exchange, texts: list[Text], new: list[str]) -> Exchange:
 
 def _source(exchange: Exchange) -> str:
     if exchange.call.operation != CHAT:
-        return "embeddings"
+        return "rerank" if exchange.call.operation == RERANK else "embeddings"
     return "chat.completions:stream" if exchange.stream else "chat.completions"

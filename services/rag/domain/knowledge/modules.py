@@ -262,7 +262,7 @@ class Modules:
 
 def own_index_name(key: str) -> str:
     """A new name, which is its key too, for the index of a module."""
-    return f"rag-{key[:40].strip('-')}-{secrets.token_hex(4)}"
+    return f"rag-{key[:30].strip('-')}-{secrets.token_hex(12)}"
 
 
 def _taken() -> Conflict:

@@ -178,8 +178,7 @@ class Chunk(Record, frozen=True):
         """What is embedded, and what keyword search reads: the content without the targets of its links, behind what
         says where it belongs."""
         before = self.header or " > ".join(self.heading_path)
-        content = _LINK.sub(r"\1", self.content)
-        return f"{before}\n\n{content}" if before else content
+        return _LINK.sub(r"\1", f"{before}\n\n{self.content}" if before else self.content)
 
 
 class TextPiece(Record, frozen=True):

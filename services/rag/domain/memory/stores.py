@@ -95,7 +95,7 @@ class MemoryStores:
             name=name,
             description=description,
             vector_provider_key=provider,
-            vector_index_key=f"mem-{fields.slug(key or name, 'store', 40)}-{id[-8:]}",
+            vector_index_key=f"mem-{fields.slug(key or name, 'store', 30)}-{id[-24:]}",
             embedding_model_key=model,
             config=config,
             created_at=now,

@@ -6,7 +6,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.rpc.protobuf_wire import FieldCounter, chunks
@@ -69,7 +69,6 @@ def check(counter: FieldCounter, data: bytes, count: int) -> None:
     assert len(data) >= 2 * count
 
 
-@settings(max_examples=40)
 @given(chats)
 def test_a_message_has_as_many_fields_as_were_written(chat: dict[str, Any]) -> None:
     message = ChatRequest(**{name: value for name, value in chat.items() if name != "extra"})
@@ -77,7 +76,6 @@ def test_a_message_has_as_many_fields_as_were_written(chat: dict[str, Any]) -> N
     check(CHAT, message.SerializeToString(), counted(message))
 
 
-@settings(max_examples=40)
 @given(st.lists(points, max_size=2))
 def test_a_packed_list_of_numbers_is_one_field(given_points: list[dict[str, Any]]) -> None:
     message = UpsertRequest(index_id="docs")

@@ -1,5 +1,6 @@
 """Memories: deduplication, changes, filters, expiry, eviction and counts, on stores in memory."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from services.rag.domain.memory.memories import MemoryChange
 from services.rag.domain.memory.searches import Query
 from services.rag.domain.memory.stores import NewStore, StoreChange
 from services.rag.domain.memory.tables import MEMORIES, MEMORY_STORES
+from services.rag.ports import IndexRef, VectorPoint
 from tests.support.memory_harness import ACME, MemoryHarness
 
 DAY = 86_400.0
@@ -447,16 +449,18 @@ async def test_a_store_whose_vectors_cannot_be_reached_is_deleted_all_the_same(h
     assert await harness.documents.count(ACME, MEMORY_STORES) == 0
 
 
-async def test_a_memory_added_while_its_store_is_deleted_is_taken_back(harness: MemoryHarness) -> None:
+async def test_a_memory_added_while_its_store_is_deleted_is_taken_back(
+    harness: MemoryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await harness.make_store()
     store = await harness.parts.stores.get(ACME, "notes")
     original = harness.vectors.upsert
 
-    async def upsert(*args: Any) -> None:
-        await original(*args)
+    async def upsert(ref: IndexRef, points: Sequence[VectorPoint]) -> None:
+        await original(ref, points)
         await harness.documents.update(ACME, MEMORY_STORES, store.id, {"closing": "x", "key": "~"})
 
-    harness.vectors.upsert = upsert  # type: ignore[method-assign]
+    monkeypatch.setattr(harness.vectors, "upsert", upsert)
     with pytest.raises(NotFound):
         await harness.add("tea")
     assert await harness.records() == []

@@ -55,12 +55,12 @@ def test_retention_orders_by_strength_at_any_time() -> None:
     half_life = 24.0
 
     def strength(importance: float, uses: int, used_at: float, now: float) -> float:
-        return importance * (1 + math.log1p(uses)) * 0.5 ** ((now - used_at) / HOUR / half_life)
+        return float(importance * (1 + math.log1p(uses)) * 0.5 ** ((now - used_at) / HOUR / half_life))
 
     some = [(0.1, 0, NOW), (0.9, 0, NOW - 60 * HOUR), (0.5, 40, NOW - 30 * HOUR), (1.0, 1, NOW - 200 * HOUR)]
-    by_retention = sorted(some, key=lambda each: ranking.retention(*each, half_life))
-    for later in (0.0, 1000 * HOUR):
-        assert by_retention == sorted(some, key=lambda each: strength(*each, NOW + later))
+    by_retention = sorted(some, key=lambda each: ranking.retention(each[0], each[1], each[2], half_life))
+    for later in (NOW, NOW + 1000 * HOUR):
+        assert by_retention == sorted(some, key=lambda each: strength(each[0], each[1], each[2], later))
 
 
 def test_packing_keeps_the_budget_and_the_order_and_skips_what_does_not_fit() -> None:

@@ -184,14 +184,13 @@ tags = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(template=st.lists(tags, max_size=12).map("".join) | st.text("{}#^/!=&>. ab\n<%", max_size=30), data=json_values)
 def test_any_template_renders_or_is_refused(template: str, data: Any) -> None:
     with suppress(InvalidInput):
         assert len(render(template, {"a": data, "b": [data, data]})) <= MAX_OUTPUT
 
 
-@settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=200), value=st.text(max_size=50))
 def test_text_and_values_arrive_as_they_were(text: str, value: str) -> None:
     """Whatever they hold, tags included: a value is not a template."""
