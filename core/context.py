@@ -72,6 +72,13 @@ class RequestContext(NamedTuple):
         """The token for calls to other services: the caller's own, or the job's; None: there is none."""
         return self.token if self.job is None else self.job.token
 
+    @property
+    def tenant(self) -> Tenant | None:
+        """The tenant whose call or job this is; None where no token was verified."""
+        if self.job is not None:
+            return self.job.project.tenant
+        return None if self.identity is None else self.identity.tenant
+
 
 _current: ContextVar[RequestContext | None] = ContextVar("portico_request", default=None)
 
@@ -82,6 +89,12 @@ def bind(context: RequestContext) -> None:
 
 def current() -> RequestContext | None:
     return _current.get()
+
+
+def tenant_slug() -> str:
+    """Slug of the tenant whose call or job this is, to share something fairly among tenants; empty: nobody's."""
+    context = _current.get()
+    return context.tenant.slug if context is not None and context.tenant is not None else ""
 
 
 def identity() -> Identity:

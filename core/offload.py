@@ -93,10 +93,8 @@ async def offload_request(work: Callable[[], T], size: int, *, above: int = LARG
 
 
 def _queue() -> _Queue:
-    """The queue of the present caller's tenant."""
-    request = context.current()
-    tenant = request.identity.tenant.slug if request is not None and request.identity is not None else ""
-    return _queues.setdefault(tenant, _Queue())
+    """The queue of the tenant whose call or job this is."""
+    return _queues.setdefault(context.tenant_slug(), _Queue())
 
 
 async def _in_turn(queue: _Queue, work: Callable[[], T]) -> T:

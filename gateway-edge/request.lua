@@ -28,16 +28,26 @@ local function canonical(path)
   end
 end
 
--- The query of a write that is kept: `version` and `environment` of a rendering, which its path and body cannot say.
-local function kept_query(path, query)
-  if not path:find("/prompts/[^/]+/render/?$") then
-    return ""
-  end
+-- The names in the query of a write that are kept, by method and path: what path and body cannot say.
+local KEPT = {
+  {method = "POST", path = "/prompts/[^/]+/render/?$", names = {"version", "environment"}},
+  {
+    method = "DELETE",
+    path = "/memory/stores/[^/]+/memories/?$",
+    names = {"scope", "scopeId", "scope_id", "tags", "before", "all"},
+  },
+}
+
+local function kept_query(method, path, query)
   local kept = {}
-  for _, name in ipairs({"version", "environment"}) do
-    local value = ("&" .. query):match("&" .. name .. "=([^&]*)")
-    if value then
-      kept[#kept + 1] = name .. "=" .. value
+  for _, rule in ipairs(KEPT) do
+    if rule.method == method and path:find(rule.path) then
+      for _, name in ipairs(rule.names) do
+        local value = ("&" .. query):match("&" .. name .. "=([^&]*)")
+        if value then
+          kept[#kept + 1] = name .. "=" .. value
+        end
+      end
     end
   end
   return #kept > 0 and "?" .. table.concat(kept, "&") or ""
@@ -139,9 +149,10 @@ function envoy_on_request(handle)
   end
   local target = path
   local query = path:find("?", 1, true)
-  if query and not READING[headers:get(":method")] then
+  local method = headers:get(":method")
+  if query and not READING[method] then
     -- the transcoder would let it change what path and body say
-    target = path:sub(1, query - 1) .. kept_query(path:sub(1, query - 1), path:sub(query + 1))
+    target = path:sub(1, query - 1) .. kept_query(method, path:sub(1, query - 1), path:sub(query + 1))
   end
   local first = target:byte(2)
   if first == A or first == T then

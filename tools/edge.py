@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -26,11 +28,30 @@ LOCAL_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*")
 
 _ANY_PORT = ":*"
 _LAUNCHER = "launcher"
+_COLLECTOR = "collector"
+_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 _IDLE_BEHIND_BALANCERS = "620s"
 """Longer than the load balancers of the large clouds keep an idle connection, which is 600 s at most."""
 
 Address = tuple[str, int]
 Yaml = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Where the edge's spans go, over OTLP/gRPC. `headers` go with every request there."""
+
+    address: Address
+    tls: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, endpoint: str, headers: str = "") -> "Collector":
+        """The collector of OpenTelemetry's own variables: an URL, and `name=value` pairs, percent-encoded."""
+        url = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+        pairs = (pair.partition("=") for pair in headers.split(",") if "=" in pair)
+        given = {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
+        return cls((url.hostname or "", url.port or 4317), url.scheme == "https", given)
 
 
 def render(
@@ -44,27 +65,35 @@ def render(
     host: str = "127.0.0.1",
     trusted_hops: int = 0,
     admin_port: int | None = None,
+    metrics: Address | None = None,
     concurrency: int | None = None,
+    collector: Collector | None = None,
 ) -> list[str]:
     """Write the configuration into `out` and return the command that starts Envoy with it.
 
     `clusters` maps a service's name to its address. An origin is exact, or ends with `:*` for any port. Without
-    `access_log` the log goes to standard output; without `admin_port` there is no admin interface. `trusted_hops` is
+    `access_log` the log goes to standard output; without `admin_port` there is no admin interface on a port. `metrics`
+    is where Prometheus reads /metrics; without it there is no such place. `trusted_hops` is
     the number of load balancers of ours in front; with any, they have to limit the connections of an address.
     `concurrency` is the number of worker threads, by default one for four cores: one keeps several services busy, and
-    each further one makes every request dearer. Raises KeyError for a cluster that the configuration does not have.
+    each further one makes every request dearer. With a `collector` each request leaves a span there, in the trace that
+    its `traceparent` names, and services continue it. Raises KeyError for a cluster that the configuration does not
+    have.
     """
     out.mkdir(parents=True, exist_ok=True)
     bootstrap, listeners, members = (
         load(SOURCE / name) for name in ("envoy.yaml", "listener.yaml", "clusters.local.yaml")
     )
-    _patch_bootstrap(bootstrap, out, admin_port)
+    admin = _patch_bootstrap(bootstrap, out, port, admin_port, with_metrics=metrics is not None)
     _patch_listeners(listeners, out, (host, port), descriptor, access_log)
     manager = connection_manager(listeners)
     if trusted_hops:
         _expect_balancers(listeners, bootstrap, trusted_hops)
+    if collector is not None:
+        _trace(manager, members, collector)
     allowed_origins(manager)["safe_regex"]["regex"] = "|".join(_origin(origin) for origin in cors_origins)
     _patch_clusters(members, clusters, port)
+    _patch_metrics(listeners, members, metrics, admin)
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
     for name in ("request.lua", "response.lua", "index.html"):
@@ -168,30 +197,99 @@ def load(path: Path) -> Yaml:
     return content
 
 
-def _patch_bootstrap(bootstrap: Yaml, out: Path, admin_port: int | None) -> None:
+def _patch_bootstrap(
+    bootstrap: Yaml, out: Path, own_port: int, admin_port: int | None, *, with_metrics: bool
+) -> Yaml | None:
+    """Return the address of the admin interface: on a port, or where nothing but the metrics need it, on a socket that
+    only has a name. None: there is none."""
     for kind, name in (("lds_config", "listener.yaml"), ("cds_config", "clusters.yaml")):
         bootstrap["dynamic_resources"][kind]["path_config_source"]["path"] = str(out.resolve() / name)
-    if admin_port is None:
-        del bootstrap["admin"]
-    else:
+    if admin_port is not None:
         _socket(bootstrap["admin"]).update(port_value=admin_port)
+    elif with_metrics:
+        bootstrap["admin"]["address"] = {"pipe": {"path": f"@portico-edge-admin-{own_port}"}}
+    else:
+        del bootstrap["admin"]
+        return None
+    address: Yaml = bootstrap["admin"]["address"]
+    return address
+
+
+def _patch_metrics(listeners: Yaml, members: Yaml, address: Address | None, admin: Yaml | None) -> None:
+    """Set the addresses of the listener and the cluster that show the metrics, or remove both."""
+    if address is None:
+        for resources, name in ((listeners["resources"], "metrics"), (members["resources"], "admin")):
+            resources[:] = [each for each in resources if each["name"] != name]
+        return
+    host, port = address
+    listener = next(each for each in listeners["resources"] if each["name"] == "metrics")
+    _socket(listener).update(address=host, port_value=port)
+    cluster = next(each for each in members["resources"] if each["name"] == "admin")
+    cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": {"address": admin}}]}]
 
 
 def _patch_listeners(listeners: Yaml, out: Path, bind: Address, descriptor: Path, access_log: Path | None) -> None:
     host, port = bind
-    public, keys = listeners["resources"]
+    public, keys, *_ = listeners["resources"]
     _socket(public).update(address=host, port_value=port)
     keys["address"]["pipe"]["path"] = _keys_path(port)
     manager = connection_manager(listeners)
     for name in ("request", "response"):
         script = http_filter(manager, name)["extension_config"]["typed_config"]["default_source_code"]
         script["filename"] = str(out.resolve() / f"{name}.lua")
-    for listener in listeners["resources"]:
+    for listener in (public, keys):
         transcoder = http_filter(_manager(listener), "envoy.filters.http.grpc_json_transcoder")
         transcoder["proto_descriptor"] = str(descriptor.resolve())
     route(manager, "page")["direct_response"]["body"]["filename"] = str(out.resolve() / "index.html")
     if access_log is not None:
         manager["access_log"][0]["typed_config"]["path"] = str(access_log.resolve())
+
+
+def _trace(manager: Yaml, members: Yaml, collector: Collector) -> None:
+    """Send spans of all requests but those that bring spans themselves: each would leave one more."""
+    exported = {
+        "envoy_grpc": {"cluster_name": _COLLECTOR},
+        "timeout": "3s",
+        "initial_metadata": [{"key": name, "value": value} for name, value in collector.headers.items()],
+    }
+    provider = {
+        "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+        "grpc_service": exported,
+        "service_name": "edge",
+    }
+    manager["tracing"] = {"provider": {"name": "envoy.tracers.opentelemetry", "typed_config": provider}}
+    never = {"numerator": 0}
+    route(manager, "otlp")["tracing"] = {
+        "client_sampling": never,
+        "random_sampling": never,
+        "overall_sampling": never,
+    }
+    host, port = collector.address
+    address = {"socket_address": {"address": host, "port_value": port}}
+    cluster = {
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": _COLLECTOR,
+        "type": "STRICT_DNS",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": _COLLECTOR,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+    }
+    if collector.tls:
+        context = {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "sni": host,
+            "common_tls_context": {"validation_context": {"trusted_ca": {"filename": _CA_FILE}}},
+        }
+        cluster["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
+    members["resources"].append(cluster)
 
 
 def _expect_balancers(listeners: Yaml, bootstrap: Yaml, hops: int) -> None:

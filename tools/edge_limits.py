@@ -92,7 +92,7 @@ def _sizes(listeners: edge.Yaml, manager: edge.Yaml, routes: edge.Yaml) -> Itera
     default = edge.http_filter(manager, f"{_FILTER}buffer")["max_request_bytes"]
     yield Limit("JSON body", default, "bytes", "request", "413")
     for name, what in (
-        ("raw", "body that is not parsed: chat, embeddings, vectors, data of a prompt"),
+        ("raw", "body that is not parsed: chat, embeddings, vectors, traces, data of a prompt"),
         ("public", "body of a call without a token"),
         ("unsized", "JSON body without a Content-Length"),
     ):
@@ -131,6 +131,7 @@ def _times_of_routes(routes: edge.Yaml) -> Iterator[Limit]:
         ("inference", "a call of inference over gRPC, but chat and embeddings", "DEADLINE_EXCEEDED"),
         ("vector", "a call of vector over gRPC", "DEADLINE_EXCEEDED"),
         ("rag", "a call of rag over gRPC, but files", "DEADLINE_EXCEEDED"),
+        ("tracing", "a call of tracing over gRPC", "DEADLINE_EXCEEDED"),
     )
     for name, what, answer in arrival:
         time = routes[name]["route"]["max_stream_duration"]["max_stream_duration"]
@@ -138,6 +139,7 @@ def _times_of_routes(routes: edge.Yaml) -> Iterator[Limit]:
     for name, what in (
         ("auth_rest", "auth"),
         ("vector_rest", "vector"),
+        ("tracing_rest", "tracing"),
         ("inference", "inference, but chat and embeddings, over gRPC"),
     ):
         time = routes[name]["route"]["timeout"]

@@ -26,7 +26,7 @@ from tools import edge_limits
 
 PAGE = ROOT / "docs" / "threat-model.md"
 BEGIN, END = "<!-- limits: `make fix` writes what follows -->\n", "<!-- end of limits -->\n"
-SERVICES = ("auth", "inference", "vector", "rag")
+SERVICES = ("auth", "inference", "vector", "rag", "tracing")
 
 
 def sections() -> Iterator[tuple[str, Iterable[Limit]]]:

@@ -19,7 +19,7 @@ class SystemLookup:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __call__(self, host: str, port: int) -> list[str]:
-        turn = self._turns.setdefault(_tenant(), asyncio.Semaphore(LOOKUPS_PER_TENANT))
+        turn = self._turns.setdefault(context.tenant_slug(), asyncio.Semaphore(LOOKUPS_PER_TENANT))
         await turn.acquire()
         loop = asyncio.get_running_loop()
 
@@ -32,9 +32,3 @@ class SystemLookup:
         asked.add_done_callback(over)
         found = await asyncio.wrap_future(asked)
         return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def _tenant() -> str:
-    """Return the slug of the calling tenant; empty outside a call, as for background work."""
-    request = context.current()
-    return "" if request is None or request.identity is None else request.identity.tenant.slug

@@ -61,10 +61,12 @@ class Jobs:
         *,
         on_end: EndHook | None = None,
         scopes: Collection[str] = (),
+        recurring: bool = False,
     ) -> None:
         """Register the handler of a kind, before `start` and before any job of the kind is submitted. `audit` None:
         these jobs change nothing that an audit asks for. `scopes`: what these jobs may do at other services,
-        "area:level" each.
+        "area:level" each. `recurring`: these jobs are postponed again and again, and their runs are not worth a line in
+        the log.
 
         Raises ValueError for the scope of everything, or where there is nobody to get tokens from.
         """
@@ -72,7 +74,7 @@ class Jobs:
             raise ValueError(f"the jobs {kind} must name the scopes that they need, not all")
         if scopes and self._tokens is None:
             raise ValueError(f"the jobs {kind} name scopes, and there is nobody to get a token from")
-        self._kinds[kind] = JobKind(handler, audit, on_end, frozenset(scopes))
+        self._kinds[kind] = JobKind(handler, audit, on_end, frozenset(scopes), recurring)
 
     def _has_hook(self, kind: str) -> bool:
         return kind in self._kinds and self._kinds[kind].on_end is not None
@@ -90,12 +92,24 @@ class Jobs:
         *,
         unique_key: str = "",
         max_attempts: int | None = None,
+        delay: float = 0.0,
     ) -> Job:
-        """Submit a job, which is durable on return. Raises Conflict where a job with this `unique_key` has not ended in
-        the project."""
-        job = await self._job_store.submit(scope, kind, payload, unique_key, max_attempts or self._limits.max_attempts)
-        self._worker.wake()
+        """Submit a job, which is durable on return and due after `delay` seconds. Raises Conflict where a job with this
+        `unique_key` has not ended in the project.
+
+        A change of a record that needs a job: submit the job with a delay, change the record, then `hasten` the job. If
+        the process is killed in between, the job begins after the delay, and finishes or takes back what was begun.
+        """
+        attempts = max_attempts or self._limits.max_attempts
+        job = await self._job_store.submit(scope, kind, payload, unique_key, attempts, delay)
+        if not delay:
+            self._worker.wake()
         return job
+
+    async def hasten(self, scope: Project, id: str) -> None:
+        """Make a job due now that was submitted with a delay; nothing where it has begun."""
+        await self._job_store.hasten(scope, id)
+        self._worker.wake()
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
         """The job of this id. Raises NotFound, also for a job of another kind where one is given."""

@@ -16,3 +16,5 @@ class JobKind:
     audit: JobAudit | None = None
     on_end: EndHook | None = None
     scopes: frozenset[str] = frozenset()
+    recurring: bool = False
+    """True if its jobs are postponed again and again: their runs are logged for debugging alone."""

@@ -150,7 +150,7 @@ class Worker:
             return
         run.draining = self._stopping
         self._runs[job.id] = run
-        log.info("job begun", attempt=job.attempts)
+        (log.debug if kind.recurring else log.info)("job begun", attempt=job.attempts)
         work = run.begin(lambda run: self._handle(kind, run))
         beat = asyncio.create_task(self._hold(run), name=f"heartbeat of {job.id}")
         try:

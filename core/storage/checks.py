@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from core.errors import InvalidInput
-from core.storage.documents import check_field
-from core.storage.ports import BOOLEAN, INTEGER, JSON, NUMBER, TEXT, Collection, Order
+from core.storage.documents import INT64, check_amounts, check_field, checked_id
+from core.storage.ports import BOOLEAN, INTEGER, JSON, NUMBER, TEXT, Collection, Document, Increment, Order
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_LENGTH = 2 * 1024 * 1024
@@ -33,6 +33,32 @@ def fitting(lengths: Iterable[int]) -> int:
             break
         count += 1
     return count
+
+
+def check_counted(collection: Collection, counters: Collection) -> None:
+    """Check the collections of `insert_counted`. Raises TypeError."""
+    if collection.unique or collection.expiry or counters.unique or counters.expiry:
+        raise TypeError(f"{collection.name} cannot be counted in {counters.name}: one of them is unique, or expires")
+
+
+def by_ids(documents: Sequence[Document]) -> dict[str, Document]:
+    """The documents by id, the first of each. Raises InvalidInput."""
+    found: dict[str, Document] = {}
+    for document in documents:
+        found.setdefault(checked_id(document), document)
+    return found
+
+
+def added(counters: Collection, old: Document | None, increment: Increment) -> Document:
+    """The document of counters after an increment. Raises InvalidInput where a sum does not fit into 64 bits."""
+    check_amounts(counters, increment.amounts, increment.initial)
+    if old is None:
+        return {**increment.initial, **increment.amounts, "id": increment.id}
+    sums = {name: old.get(name, 0) + amount for name, amount in increment.amounts.items()}
+    for name, value in sums.items():
+        if value not in INT64:
+            raise InvalidInput("A sum must fit into 64 bits.", field=name)
+    return old | sums
 
 
 def check_totals(collection: Collection, group_by: Sequence[str], sums: Sequence[str]) -> None:

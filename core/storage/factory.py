@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.config import setting
+from core.config import ConfigError, Secret, setting
 from core.storage.ports import DocumentStore
 from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
@@ -14,7 +14,26 @@ from core.storage.sqlite import SqliteStore
 class StoreSettings:
     """Settings of the document store."""
 
-    provider: Literal["sqlite"] = setting("DB_PROVIDER", default="sqlite", help="The engine of the document store.")
+    provider: Literal["sqlite", "mongodb"] = setting(
+        "DB_PROVIDER",
+        default="sqlite",
+        help="The engine of the document store: sqlite, a file per tenant, or mongodb, a database per tenant.",
+    )
+    mongodb_url: Secret | None = setting(
+        "MONGODB_URL",
+        default=None,
+        help="Connection string of MongoDB, as mongodb://user:password@host:27017/?tls=true. A replica set or a "
+        "sharded cluster, version 5 or later.",
+    )
+    mongodb_prefix: str = setting(
+        "PORTICO_MONGODB_PREFIX",
+        default="",
+        max=8,
+        help="Begin of the names of all databases, where several installations share a cluster.",
+    )
+    mongodb_pool: int = setting(
+        "PORTICO_MONGODB_POOL", default=50, min=1, max=1000, help="Connections to each MongoDB server, per service."
+    )
     data_dir: Path = setting("PORTICO_DATA_DIR", default=Path("data"), help="Folder of everything that is kept.")
     max_open: int = setting(
         "PORTICO_SQLITE_MAX_OPEN", default=64, min=1, max=4096, help="Tenants' databases open at once, per service."
@@ -22,4 +41,13 @@ class StoreSettings:
 
 
 def make_store(settings: StoreSettings, schema: Schema) -> DocumentStore:
+    """The store. Raises ConfigError where its settings are incomplete."""
+    if settings.provider == "mongodb":
+        from core.storage.mongodb import MongoStore  # costs 60 ms and 20 MB that SQLite's users do not need
+
+        if settings.mongodb_url is None:
+            raise ConfigError(["MONGODB_URL is missing: DB_PROVIDER=mongodb needs the address of a server."])
+        return MongoStore(
+            settings.mongodb_url.reveal(), schema, prefix=settings.mongodb_prefix, pool=settings.mongodb_pool
+        )
     return SqliteStore(settings.data_dir, schema, max_open=settings.max_open)

@@ -9,11 +9,11 @@ from typing import Any
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput
 from core.storage import page_tokens
-from core.storage.checks import MAX_TOTALS, check_listing, check_totals, fitting
+from core.storage.checks import MAX_TOTALS, added, by_ids, check_counted, check_listing, check_totals, fitting
 from core.storage.conditions import conditions, matches, order_key, sortable
 from core.storage.documents import INT64, check_amounts, check_changes, check_size, check_text, decode, encode, stored
 from core.storage.migrations import migrate, with_records
-from core.storage.ports import Collection, Document, Order, Page, Where, check_level
+from core.storage.ports import Collection, Counting, Document, Order, Page, Where, check_level
 from core.storage.schema import Schema, database_of
 from core.storage.statements import Position
 from core.tenancy import MAIN, AllProjects, Main, Project, Scope, Tenant
@@ -71,6 +71,28 @@ class MemoryStore:
         if refused is not None:
             raise refused
         return len(table) - before
+
+    async def insert_counted(
+        self,
+        scope: Scope,
+        collection: Collection,
+        documents: Sequence[Document],
+        counters: Collection,
+        counting: Counting,
+    ) -> int:
+        for each in (collection, counters):
+            self._check(scope, each, write=True)
+        check_counted(collection, counters)
+        rows = dict(_new(scope, collection, document) for document in by_ids(documents).values())
+        table, counts = await self._table(scope, collection), await self._table(scope, counters)
+        new = {key: document for key, document in rows.items() if key not in table}
+        changed: Table = {}
+        for increment in counting(list(new.values())):
+            old = counts.get((_project(scope), increment.id))
+            changed.update([_new(scope, counters, added(counters, old, increment))])
+        table.update(new)
+        counts.update(changed)
+        return len(new)
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
         self._check(scope, collection, write=False)

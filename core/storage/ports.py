@@ -11,7 +11,7 @@ field of `FieldType.JSON` is free of that: it holds whatever JSON there is and g
 look into it. A document has at most `documents.MAX_DOCUMENT_BYTES`, as JSON and as BSON.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import NoneType
@@ -124,6 +124,19 @@ class Order:
     descending: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Amounts to be added to the INTEGER fields of the document `id`, which begins with the fields of `initial`."""
+
+    id: str
+    amounts: Mapping[str, int]
+    initial: Mapping[str, Any]
+
+
+Counting = Callable[[Sequence[Document]], Iterable[Increment]]
+"""Makes increments of documents, at most one for each id. It must not raise."""
+
+
 class DocumentStore(Protocol):
     """An adapter is made with the `Schema` of its service, and applies it to each database when it first uses it:
     idempotent, and safe under concurrency and across processes.
@@ -148,6 +161,23 @@ class DocumentStore(Protocol):
 
         Not a transaction: where a document breaks a unique group, the others are inserted all the same before Conflict
         is raised, and a process that dies half-way leaves a part. To repeat the call is safe, and completes it.
+        """
+
+    async def insert_counted(
+        self,
+        scope: Scope,
+        collection: Collection,
+        documents: Sequence[Document],
+        counters: Collection,
+        counting: Counting,
+    ) -> int:
+        """Insert the documents whose ids are not known yet, and carry out the increments that `counting` makes of those
+        on `counters`; how many those were. Durable on return.
+
+        A document is counted once, however often the call is repeated: both are one transaction, or, where the engine
+        has none, what a call that ended half-way has left is completed by the next one with any of its documents.
+        Calls at the same time must not have documents in common. Neither collection may have unique groups or an
+        expiry. Raises InvalidInput where a sum would not fit into 64 bits, and changes nothing then.
         """
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None: ...

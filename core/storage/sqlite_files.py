@@ -1,11 +1,15 @@
 """Creation, opening and removal of database files, never seen half made or half removed by any process.
 
+A database may have companions, files of services' own for what does not fit into documents: `tenant_acme.traces.sqlite`
+beside `tenant_acme.sqlite`. They are made only where the database is, and removed with it.
+
 A database is its file and, while open, its `-wal` and `-shm` beside it. A `-wal` left behind must never meet a new
 database of the same name: SQLite would replay it. So making and removing hold one advisory lock of the folder,
 opening holds it shared, and removing begins by renaming the file away. All functions here block.
 """
 
 import fcntl
+import glob
 import os
 import secrets
 import sqlite3
@@ -40,18 +44,37 @@ def create(path: Path) -> None:
     """Make an empty database, readable for its owner alone, unless there is one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(path.parent, fcntl.LOCK_EX):
-        if path.exists():
-            return
-        _sweep(path)
-        new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-        try:
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-            new.rename(path)
-            _sync_folder(path.parent)
-        finally:
-            new.unlink(missing_ok=True)
+        _create(path)
+
+
+def create_companion(path: Path, name: str) -> None:
+    """Make an empty companion of the database at `path`, unless there is one. Raises FileNotFoundError where there is
+    no such database."""
+    if not path.parent.exists():
+        raise FileNotFoundError(path)
+    with _locked(path.parent, fcntl.LOCK_EX):
+        os.stat(path)
+        _create(companion(path, name))
+
+
+def companion(path: Path, name: str) -> Path:
+    """The path of a database's companion."""
+    return path.with_name(f"{path.stem}.{name}{path.suffix}")
+
+
+def _create(path: Path) -> None:
+    if path.exists():
+        return
+    _sweep(path)
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        new.rename(path)
+        _sync_folder(path.parent)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def connect(path: Path, *, query_only: bool) -> tuple[sqlite3.Connection, int]:
@@ -73,13 +96,15 @@ def connect(path: Path, *, query_only: bool) -> tuple[sqlite3.Connection, int]:
 
 
 def remove(path: Path) -> None:
-    """Remove the database, if there is one. Processes that have it open keep what they opened until they close."""
+    """Remove the database with its companions, if there is one. Processes that have it open keep what they opened until
+    they close."""
     if not path.parent.exists():
         return
     with _locked(path.parent, fcntl.LOCK_EX):
-        with suppress(FileNotFoundError):
-            path.rename(path.with_name(path.name + _REMOVED))
-        _sweep(path)
+        for each in (*path.parent.glob(f"{glob.escape(path.stem)}.*{path.suffix}"), path):
+            with suppress(FileNotFoundError):
+                each.rename(each.with_name(each.name + _REMOVED))
+            _sweep(each)
         _sync_folder(path.parent)
 
 

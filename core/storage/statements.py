@@ -22,9 +22,21 @@ def table(collection: Collection) -> str:
     return f'"{collection.name}"'
 
 
-def insert(collection: Collection, *, skip_known: bool = False) -> str:
+def insert(collection: Collection, *, skip_known: bool = False, replace: bool = False) -> str:
     sql = f"INSERT INTO {table(collection)} (project, id, doc) VALUES (?, ?, ?)"
+    if replace:
+        return f"{sql} ON CONFLICT (project, id) DO UPDATE SET doc=excluded.doc"
     return f"{sql} ON CONFLICT (project, id) DO NOTHING" if skip_known else sql
+
+
+def select_ids(collection: Collection, rows: Clause) -> Clause:
+    """The columns are the id, twice."""
+    return Clause(f"SELECT id, id FROM {table(collection)} WHERE {rows.sql}", rows.values)
+
+
+def select_documents(collection: Collection, rows: Clause) -> Clause:
+    """The columns are the id and the document."""
+    return Clause(f"SELECT id, doc FROM {table(collection)} WHERE {rows.sql}", rows.values)
 
 
 def select_one(collection: Collection, rows: Clause) -> Clause:

@@ -61,6 +61,12 @@ def alive(collection: Collection, now: float) -> Clause:
     return Clause(f"({column(collection, collection.expiry).value}<=?) IS NOT TRUE", (now,))
 
 
+def among(ids: Iterable[str]) -> Clause:
+    """The documents with these ids, in one parameter."""
+    texts = orjson.dumps([escape(id) for id in ids]).decode()
+    return Clause("id IN (SELECT value FROM json_each(?))", (texts,))
+
+
 def _condition(collection: Collection, field: str, op: Op, value: Any) -> Clause:
     of = column(collection, field)
     match op:

@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import count
 from secrets import token_hex
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from core import logs
 from core.errors import Conflict, FailedPrecondition, InvalidInput, PorticoError
+from core.storage.journal import Segment
 from core.storage.ports import Collection, Cond, Document, DocumentStore, Op
+from core.storage.write_ahead import RecordScope, WriteAhead
 from core.tasks import Tasks
-from core.tenancy import AllProjects, Project, Tenant
+from core.tenancy import AllProjects, Tenant
 
 BATCH = 500
 _PRUNE_SECONDS = 3600.0
@@ -22,10 +25,17 @@ _UNWRITABLE = (InvalidInput, Conflict, TypeError, ValueError, OverflowError)
 log = logs.get(__name__)
 
 T = TypeVar("T")
-Held = tuple[str, T]
-"""A record's id and its entry."""
+Insert = Callable[[RecordScope, Sequence[Document]], Awaitable[object]]
 
-RecordScope = Project | Tenant
+
+class _Held(NamedTuple, Generic[T]):
+    """A record in memory: its id, and either its entry or, where it is journalled, its document."""
+
+    id: str
+    entry: T | None
+    document: Document | None = None
+    segment: Segment | None = None
+    """Segment of the journal that has the record; None: none has it."""
 
 
 class WriteBehind(Generic[T]):
@@ -35,6 +45,10 @@ class WriteBehind(Generic[T]):
     no project or tenant can take another's share; what is lost is counted. A record that the store can never take is
     logged, counted and dropped, and the rest of its batch is written. What is older than `keep_seconds` is removed.
     What is held of a tenant that was dropped meanwhile is dropped with it.
+
+    With a `journal`, a record is in a file before `add` returns: one that memory has no room for, or whose process is
+    killed, is read from there and written later. `insert` writes documents in another way than into the collection
+    alone; it must skip ids that are known.
     """
 
     def __init__(
@@ -47,6 +61,8 @@ class WriteBehind(Generic[T]):
         *,
         capacity: int,
         keep_seconds: float | None = None,
+        journal: WriteAhead | None = None,
+        insert: Insert | None = None,
     ) -> None:
         self._store = store
         self._collection = collection
@@ -54,7 +70,9 @@ class WriteBehind(Generic[T]):
         self._document = document
         self._capacity = capacity
         self._keep_seconds = keep_seconds
-        self._held: dict[RecordScope, deque[Held[T]]] = {}
+        self._journal = journal
+        self._insert_new: Insert = insert or partial(_insert_into, store, collection)
+        self._held: dict[RecordScope, deque[_Held[T]]] = {}
         self._count = 0
         """Number of records that are held, a batch that is being written included."""
         self._fresh = 0
@@ -73,15 +91,12 @@ class WriteBehind(Generic[T]):
 
     def add(self, scope: RecordScope, entry: T) -> None:
         """Queue a record. Never waits and never raises. `scope` is a scope of the collection's level."""
-        if self._count >= self._capacity:
-            self.lost += 1
-            if not self._make_room(scope):
-                return
-        held = self._held.get(scope)
-        if held is None:
-            held = self._held[scope] = deque()
-        held.append((next(self._ids), entry))
-        self._count += 1
+        id = next(self._ids)
+        record = _Held(id, entry) if self._journal is None else self._journalled(self._journal, scope, id, entry)
+        if self._count >= self._capacity and not self._make_room(scope):
+            self._forget(record)
+            return
+        self._hold(scope, record)
         self._fresh += 1
         if self._fresh >= BATCH and not self._called:
             self._called = True
@@ -90,12 +105,30 @@ class WriteBehind(Generic[T]):
             except PorticoError:  # too much background work: the periodic flush comes anyway
                 log.debug("records are written later", collection=self._collection.name)
 
+    def _journalled(self, journal: WriteAhead, scope: RecordScope, id: str, entry: T) -> _Held[T]:
+        document = {"id": id, **self._document(entry)}
+        return _Held(document["id"], None, document, journal.append(scope, document))
+
+    def _hold(self, scope: RecordScope, record: _Held[T]) -> None:
+        held = self._held.get(scope)
+        if held is None:
+            held = self._held[scope] = deque()
+        held.append(record)
+        self._count += 1
+
+    def _forget(self, record: _Held[T]) -> None:
+        """Leave a record to the journal. Where there is none, it is lost."""
+        if self._journal is None or record.segment is None:
+            self.lost += 1
+        else:
+            self._journal.forgotten(record.segment)
+
     def _make_room(self, scope: RecordScope) -> bool:
         """Drop the newest record of the owner that holds most, unless that is the one that wants room."""
         largest = max(self._held.values(), key=len, default=None)
         if not largest or len(largest) <= len(self._held.get(scope, ())):
             return False
-        largest.pop()
+        self._forget(largest.pop())
         self._count -= 1
         return True
 
@@ -104,11 +137,27 @@ class WriteBehind(Generic[T]):
         async with self._flushing:
             self._called = False
             self._fresh = 0
-            for scope in list(self._held):
-                await self._write(scope)
+            if self._journal is not None:
+                self._journal.rotate()
+            await self._write_held()
+            if self._journal is not None:
+                await self._write_unread(self._journal)
             if lost := self.lost - self._reported:
                 self._reported += lost
                 log.error("records lost", collection=self._collection.name, lost=lost)
+
+    async def _write_held(self) -> None:
+        for scope in list(self._held):
+            await self._write(scope)
+
+    async def _write_unread(self, journal: WriteAhead) -> None:
+        """Write what is in the journal alone. What the store cannot take now stays in memory as far as there is room,
+        and the rest in the journal."""
+        while journal.unread and self._count <= self._capacity // 2:
+            segment, records = await journal.read()
+            for scope, document in records:
+                self._hold(scope, _Held(document["id"], None, document, segment))
+            await self._write_held()
 
     async def _write(self, scope: RecordScope) -> None:
         held = self._held[scope]
@@ -122,7 +171,7 @@ class WriteBehind(Generic[T]):
                 await self._prune(scope)
             except FailedPrecondition as error:  # the tenant has been removed meanwhile, and its records with it
                 log.warning("records of a removed tenant dropped", reason=error.reason, **context)
-                self._count -= len(batch) + len(held)
+                self._done((*batch, *held))
                 held.clear()
                 break
             except BaseException as error:
@@ -134,16 +183,23 @@ class WriteBehind(Generic[T]):
                 else:
                     raise
                 return
-            self._count -= len(batch)
+            self._done(batch)
         if not held:
             del self._held[scope]
 
-    async def _insert(self, scope: RecordScope, batch: Sequence[Held[T]]) -> None:
+    def _done(self, records: Sequence[_Held[T]]) -> None:
+        """Hold the records no more: they are written, or never can be."""
+        self._count -= len(records)
+        if self._journal is not None:
+            for record in records:
+                if record.segment is not None:
+                    self._journal.written(record.segment)
+
+    async def _insert(self, scope: RecordScope, batch: Sequence[_Held[T]]) -> None:
         """Write the batch but for records that can never be written, which are found by halving it. Records of it that
         were written before an error are skipped by the store the next time."""
         try:
-            documents = [{"id": id, **self._document(entry)} for id, entry in batch]
-            await self._store.insert_many(scope, self._collection, documents)
+            await self._insert_new(scope, [self._document_of(record) for record in batch])
         except _UNWRITABLE as error:
             if len(batch) == 1:
                 self.unwritable += 1
@@ -154,6 +210,11 @@ class WriteBehind(Generic[T]):
             await self._insert(scope, batch[:half])
             await self._insert(scope, batch[half:])
 
+    def _document_of(self, record: _Held[T]) -> Document:
+        if record.document is not None:
+            return record.document
+        return {"id": record.id, **self._document(cast(T, record.entry))}
+
     async def _prune(self, scope: RecordScope) -> None:
         now = time.time()
         whole = scope if isinstance(scope, Tenant) else AllProjects(scope.tenant)
@@ -162,3 +223,9 @@ class WriteBehind(Generic[T]):
         self._pruned[whole] = now
         old = {"createdAt": Cond(Op.LT, now - self._keep_seconds)}
         await self._store.delete_where(whole, self._collection, old)
+
+
+async def _insert_into(
+    store: DocumentStore, collection: Collection, scope: RecordScope, documents: Sequence[Document]
+) -> None:
+    await store.insert_many(scope, collection, documents)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from core.app import Platform
 from core.audit.log import AuditLog
+from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
+from core.mail.mailer import Mails, NoMail, make_mails
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.storage.ports import DocumentStore
 from core.token_verifier import KeyRing
@@ -16,6 +19,7 @@ from portico.auth.v1 import (
     account_service_pb2_grpc,
     audit_service_pb2_grpc,
     key_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     project_service_pb2_grpc,
     token_service_pb2_grpc,
     trust_service_pb2_grpc,
@@ -33,6 +37,8 @@ from services.auth.domain.issuing import Issuer
 from services.auth.domain.key_withdrawal import Withdrawal
 from services.auth.domain.keys import Keys, Rotation
 from services.auth.domain.members import Members
+from services.auth.domain.metrics import AuthMetrics
+from services.auth.domain.password_resets import PasswordResets
 from services.auth.domain.passwords import Passwords, salt_key
 from services.auth.domain.projects import Projects
 from services.auth.domain.quotas import Quotas
@@ -73,6 +79,7 @@ class Domain:
     members: Members
     accounts: Accounts
     users: Users
+    password_resets: PasswordResets
     invitations: Invitations
     projects: Projects
     deletions: Deletions
@@ -97,6 +104,7 @@ class _Base:
     passwords: Passwords
     rate_limits: RateLimits
     audit_log: AuditLog
+    mails: Mails
     clock: Clock
 
 
@@ -110,9 +118,11 @@ async def assemble(
     revocations: Revocations,
     clock: Clock = time.time,
     hasher: PasswordHasher | None = None,
+    mails: Mails | None = None,
 ) -> Domain:
     """The domain on `store`, ready for use. `keys` and `revocations` are filled, and kept as the store has them by
-    `Keys.refresh` and `RevocationLog.poll`. Without a `hasher` there is the one that the settings ask for."""
+    `Keys.refresh` and `RevocationLog.poll`. Without a `hasher` there is the one that the settings ask for; without
+    `mails` none is sent."""
     tables = Tables.of(store)
     rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
     signing = Keys(tables, settings.sealing.sealer(), clock, rotation, keys.replace)
@@ -121,7 +131,9 @@ async def assemble(
     passwords = Passwords(hasher, await salt_key(tables), parallel=settings.password_parallel)
     await signing.refresh()
     await log.start()
-    return _domain(_Base(store, tables, signing, log, passwords, rate_limits, audit_log, clock), settings)
+    return _domain(
+        _Base(store, tables, signing, log, passwords, rate_limits, audit_log, mails or NoMail(), clock), settings
+    )
 
 
 def _domain(base: _Base, settings: Settings) -> Domain:
@@ -153,12 +165,18 @@ def _domain(base: _Base, settings: Settings) -> Domain:
             passwords,
             attempts,
             quotas,
+            base.mails,
             clock,
             settings.sign_in,
         ),
+        password_resets=PasswordResets(
+            tables, tenants, members, sessions, passwords, attempts, base.mails, clock, settings.sign_in_seconds
+        ),
         users=Users(tables, callers, tenants, members, quotas),
-        invitations=Invitations(tables, tenants, callers, sessions, passwords, attempts, quotas, clock),
-        projects=Projects(tables, tenants, callers, members, sessions, service_tokens, deletions, quotas, clock),
+        invitations=Invitations(tables, tenants, callers, sessions, passwords, attempts, quotas, base.mails, clock),
+        projects=Projects(
+            tables, tenants, callers, members, sessions, service_tokens, deletions, quotas, base.mails, clock
+        ),
         deletions=deletions,
         tokens=Tokens(tables, callers, members, issuer, quotas, clock, max_days=limits.token_days),
         compaction=Compaction(tables, tenants, log, clock, at_most=limits.revocations),
@@ -172,6 +190,7 @@ def _domain(base: _Base, settings: Settings) -> Domain:
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit)
     domain = await assemble(
         platform.store,
         platform.rate_limits,
@@ -179,7 +198,9 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
         audit_log=platform.audit,
         keys=platform.keys,
         revocations=platform.revocations,
+        mails=make_mails("auth", jobs, settings.sealing.sealer(), settings.mail),
     )
+    await jobs.start()
     tasks = platform.tasks
     tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh)
     tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll)
@@ -188,11 +209,22 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     tasks.every("finish deletions", _FINISH_SECONDS, domain.projects.finish_deletions)
     tasks.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
-    return _registrations(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
+    return [
+        *_registrations(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies)),
+        _metrics(platform),
+    ]
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.auth.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(AuthMetrics(Tables.of(platform.store).tokens).collect),
+    )
 
 
 def _registrations(domain: Domain, cookies: Cookies) -> Sequence[ServiceRegistration]:
-    account = AccountServicer(domain.accounts, domain.invitations, domain.callers, cookies)
+    account = AccountServicer(domain.accounts, domain.password_resets, domain.invitations, domain.callers, cookies)
     return [
         ServiceRegistration(
             "portico.auth.v1.AccountService", account_service_pb2_grpc.add_AccountServiceServicer_to_server, account

@@ -6,6 +6,7 @@ from typing import Literal
 from limits import parse_many
 
 from core.config import setting
+from core.mail.settings import MailSettings
 from core.sealing import SealingSettings
 from services.auth.domain.accounts import SignInSettings
 from services.auth.domain.attempts import AttemptLimits
@@ -57,6 +58,14 @@ class AttemptSettings:
         default="20/15 minutes",
         help="Wrong invitation secrets from one address, and acceptances of one invitation.",
     )
+    forgot: str = setting(
+        "PORTICO_AUTH_FORGOT_LIMIT", default="3/15 minutes", help="Mails for a new password to one email."
+    )
+    forgot_of_address: str = setting(
+        "PORTICO_AUTH_FORGOT_ADDRESS_LIMIT",
+        default="20/15 minutes",
+        help="Requests for a new password, and wrong tokens of such mails, from one address.",
+    )
 
     def __post_init__(self) -> None:
         limits = self.limits
@@ -67,6 +76,8 @@ class AttemptSettings:
             limits.sign_ins,
             limits.register,
             limits.accept,
+            limits.forgot,
+            limits.forgot_of_address,
         )
 
     @property
@@ -78,6 +89,8 @@ class AttemptSettings:
             self.sign_ins,
             self.register,
             self.accept,
+            self.forgot,
+            self.forgot_of_address,
             self.known_networks,
         )
 
@@ -147,6 +160,7 @@ class Settings:
     attempts: AttemptSettings
     tenants: TenantLimitSettings
     sealing: SealingSettings
+    mail: MailSettings
     registration: Literal["open", "closed"] = setting(
         "PORTICO_REGISTRATION", default="open", help="Whether anybody may register a tenant."
     )

@@ -1,32 +1,46 @@
 """Wires the inference service."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.app import Platform
 from core.circuits import CircuitBreakers
+from core.config import ConfigError
 from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
+from core.providers.drivers import Values
 from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
+from core.rpc.client import ServiceClient
+from core.rpc.limits import MIB
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
+from core.storage.write_ahead import WriteAhead
 from portico.inference.v1 import (
     anthropic_service_pb2_grpc,
     guardrail_service_pb2_grpc,
     inference_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
     pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
+    rerank_service_pb2_grpc,
+    reranker_service_pb2_grpc,
+    spend_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
 from services.inference.adapters.http import HttpClientFactory
-from services.inference.domain.catalogue.drivers import ModelDriver, offered_drivers
+from services.inference.adapters.rag import RagMemories
+from services.inference.domain.catalogue.drivers import ECHO, LOCAL, ModelDriver, offered_drivers
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.codecs.formats import codecs
+from services.inference.domain.echo.upstream import EchoUpstream
 from services.inference.domain.guardrails import sources
 from services.inference.domain.guardrails.evaluations import EvaluationLog
 from services.inference.domain.guardrails.evaluator import Evaluator
@@ -34,22 +48,31 @@ from services.inference.domain.guardrails.pii_policies import PiiPolicies
 from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps, PipelineJudge
 from services.inference.domain.guardrails.store import Guardrails
 from services.inference.domain.guardrails.word_lists_store import WordLists
+from services.inference.domain.memory.step import MemoryStep
 from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
+from services.inference.domain.pipeline.tracing_step import traced
 from services.inference.domain.project_removal import ProjectRemoval
 from services.inference.domain.prompts.comments import Comments
 from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, CompiledKey, CompiledPrompts
 from services.inference.domain.prompts.prompts import Prompts
 from services.inference.domain.prompts.step import PromptStep
 from services.inference.domain.prompts.templates import Template
+from services.inference.domain.rerank.reranking import Reranking
+from services.inference.domain.rerank.store import Rerankers
 from services.inference.domain.routing.innermost import Routing
 from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
+from services.inference.domain.tables import RERANKERS
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
+from services.inference.domain.usage.metrics import InferenceMetrics
+from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
-from services.inference.ports import Client, ClientFactory
+from services.inference.domain.usage.spend import Spend
+from services.inference.domain.usage.totals import UsageTotals
+from services.inference.ports import BuiltInClients, Client, ClientFactory, Memories
 from services.inference.servicers.anthropic import AnthropicServicer
 from services.inference.servicers.guardrails import GuardrailServicer
 from services.inference.servicers.models import ModelServicer
@@ -57,9 +80,15 @@ from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.pii import PiiServicer
 from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
+from services.inference.servicers.rerank import RerankServicer
+from services.inference.servicers.rerankers import RerankerServicer
+from services.inference.servicers.spend import SpendServicer
 from services.inference.servicers.typed import InferenceServicer
 from services.inference.servicers.usage import UsageServicer
-from services.inference.settings import Settings
+from services.inference.settings import MemorySettings, Settings
+
+if TYPE_CHECKING:  # its libraries are an optional extra
+    from services.inference.adapters.local.models import LocalModels
 
 _FLUSH_LIMIT = 10.0
 _SWEEP_SECONDS = 30.0
@@ -80,6 +109,9 @@ class Domain:
     keep_alive: KeepAlive
     pipeline: Pipeline
     reports: Reports
+    spend: Spend
+    overviews: Overviews
+    metrics: InferenceMetrics
     guardrails: Guardrails
     word_lists: WordLists
     pii_policies: PiiPolicies
@@ -88,6 +120,9 @@ class Domain:
     prompts: Prompts
     compiled_prompts: RuntimePool[CompiledKey, Template]
     comments: Comments
+    rerankers: Rerankers
+    reranking: Reranking
+    local: "LocalModels | None"
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -110,17 +145,19 @@ def assemble(
     guard: HostGuard | None = None,
     make_client: ClientFactory | None = None,
     drivers: Mapping[str, ModelDriver] | None = None,
+    memories: Memories | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
     tasks, store = platform.tasks, platform.store
+    local = _local_models(settings)
     pool: RuntimePool[RouteKey, Route] = RuntimePool(settings.max_routes, _IDLE_SECONDS, _nothing)
     clients: RuntimePool[ClientKey, Client] = RuntimePool(settings.max_clients, _IDLE_SECONDS, _close)
     providers = ModelProviders(
         store,
         settings.sealing.sealer(),
         guard or settings.outbound.guard(),
-        drivers or offered_drivers(echo=settings.echo_driver),
+        drivers or offered_drivers(echo=settings.echo_driver, local=local is not None),
     )
     word_lists = WordLists(store)
     guardrails = Guardrails(store, word_lists)
@@ -130,7 +167,11 @@ def assemble(
         "outputGuardrailKey": guardrails.check_open,
         "piiPolicyKey": pii_policies.check_open,
     }
-    models = Models(store, providers, references, guardrails.count_on)
+    users = {
+        "rerankers": lambda project, key: store.count(project, RERANKERS, {"modelKey": key}),
+        "guardrails": guardrails.count_on,
+    }
+    models = Models(store, providers, references, users)
     evaluations = EvaluationLog(store, tasks, capacity=settings.usage_buffer)
     judge, guards = PipelineJudge(), sources.guards(guardrails, word_lists)
     prompts = Prompts(store)
@@ -138,8 +179,9 @@ def assemble(
         settings.max_prompts, _IDLE_SECONDS, _nothing, MAX_AGE_SECONDS
     )
     prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
-    meter = Meter(store, tasks, capacity=settings.usage_buffer)
-    metering = Metering(meter)
+    journal = _usage_journal(platform, settings)
+    meter = Meter(store, tasks, capacity=settings.usage_buffer, journal=journal, sync=settings.usage_sync)
+    metering = traced(Metering(meter))
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
     sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)
@@ -147,20 +189,24 @@ def assemble(
         providers,
         models,
         make_client or _http_clients(settings),
+        _built_in_clients(local),
         pool,
         clients,
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(
             prompt=prompt_step.of,
+            memory=_memory_step(platform, settings.memory, memories).of,
             guardrails=GuardrailSteps(guards, judge, evaluations),
             pii=PiiSteps(sources.policies(pii_policies)),
         ),
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
+    totals = UsageTotals(store)
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
+    rerankers = Rerankers(store, models)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
     return Domain(
         jobs=jobs,
@@ -172,7 +218,10 @@ def assemble(
         meter=meter,
         keep_alive=keep_alive,
         pipeline=pipeline,
-        reports=Reports(store),
+        reports=Reports(store, totals),
+        spend=Spend(store, totals),
+        overviews=Overviews(totals),
+        metrics=InferenceMetrics(store, totals),
         guardrails=guardrails,
         word_lists=word_lists,
         pii_policies=pii_policies,
@@ -181,6 +230,24 @@ def assemble(
         prompts=prompts,
         compiled_prompts=compiled,
         comments=Comments(store, prompts),
+        rerankers=rerankers,
+        reranking=Reranking(pipeline, rerankers),
+        local=local,
+    )
+
+
+def _usage_journal(platform: Platform, settings: Settings) -> WriteAhead:
+    folder = platform.settings.store.data_dir / "journal"
+    return WriteAhead(folder, "usage", max_bytes=settings.usage_journal_mb * MIB)
+
+
+def _memory_step(platform: Platform, settings: MemorySettings, memories: Memories | None) -> MemoryStep:
+    if memories is None:
+        client = ServiceClient("rag", settings.rag_address)
+        platform.lifecycle.on_stop(Phase.POOLS, "channel to rag", client.close, 5.0)
+        memories = RagMemories(client)
+    return MemoryStep(
+        memories, platform.tasks, recall_seconds=settings.recall_seconds, store_seconds=settings.store_seconds
     )
 
 
@@ -194,6 +261,33 @@ def _http_clients(settings: Settings) -> HttpClientFactory:
         max_connections=settings.provider_connections,
         max_response_bytes=_max_answer_bytes(settings),
     )
+
+
+def _local_models(settings: Settings) -> "LocalModels | None":
+    """The local models, where there is a folder of them. Raises ConfigError where their libraries are missing."""
+    if settings.local_models is None:
+        return None
+    try:
+        from services.inference.adapters.local.models import LocalModels
+    except ImportError:
+        raise ConfigError(["PORTICO_LOCAL_MODELS needs the extra local: pip install 'portico[local]'."]) from None
+    return LocalModels(
+        settings.local_models,
+        threads=settings.local_threads or os.cpu_count() or 1,
+        capacity=settings.local_loaded,
+        max_waiting=settings.local_queue_characters,
+    )
+
+
+def _built_in_clients(local: "LocalModels | None") -> BuiltInClients:
+    clients: dict[str, Callable[[Values], Client]] = {
+        ECHO: lambda values: Client(EchoUpstream(delay=int(values.get("delayMs", "0")) / 1000))
+    }
+    if local is not None:
+        from services.inference.adapters.local.upstream import LocalUpstream
+
+        clients[LOCAL] = lambda values: Client(LocalUpstream(local))
+    return clients
 
 
 def _resilience(settings: Settings) -> Resilience:
@@ -217,14 +311,18 @@ async def _nothing(value: object) -> None:
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
+    meter.recover()
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)
+    if domain.local is not None:
+        tasks.every("drop unused local models", _SWEEP_SECONDS, domain.local.sweep)
+        lifecycle.on_stop(Phase.POOLS, "local models", domain.local.close, 5.0)
     tasks.every("write usage", FLUSH_SECONDS, meter.flush)
     tasks.every("write evaluations", FLUSH_SECONDS, domain.evaluations.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
     tasks.every("keep streams alive", seconds, domain.keep_alive.tick, jitter=0.0)
-    lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
+    lifecycle.on_stop(Phase.FLUSH, "usage", meter.close, _FLUSH_LIMIT)
     lifecycle.on_stop(Phase.FLUSH, "evaluations", domain.evaluations.flush, _FLUSH_LIMIT)
     lifecycle.on_stop(Phase.POOLS, "providers", domain.clients.close, 5.0)
 
@@ -263,6 +361,16 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             UsageServicer(domain.reports),
         ),
         ServiceRegistration(
+            f"{package}.SpendService",
+            spend_service_pb2_grpc.add_SpendServiceServicer_to_server,
+            SpendServicer(domain.spend, domain.overviews),
+        ),
+        ServiceRegistration(
+            f"{package}.MetricsService",
+            metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+            MetricsServicer(domain.metrics.collect),
+        ),
+        ServiceRegistration(
             f"{package}.GuardrailService",
             guardrail_service_pb2_grpc.add_GuardrailServiceServicer_to_server,
             GuardrailServicer(domain.guardrails, domain.word_lists, domain.evaluator, domain.evaluations),
@@ -276,5 +384,15 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.PromptService",
             prompt_service_pb2_grpc.add_PromptServiceServicer_to_server,
             PromptServicer(domain.prompts, domain.comments),
+        ),
+        ServiceRegistration(
+            f"{package}.RerankService",
+            rerank_service_pb2_grpc.add_RerankServiceServicer_to_server,
+            RerankServicer(domain.reranking),
+        ),
+        ServiceRegistration(
+            f"{package}.RerankerService",
+            reranker_service_pb2_grpc.add_RerankerServiceServicer_to_server,
+            RerankerServicer(domain.rerankers),
         ),
     ]

@@ -163,6 +163,7 @@ def _pricing(message: model_pb.ModelPricing) -> Pricing:
         output=message.output_token_per_1m,
         cached=message.cached_token_per_1m if message.HasField("cached_token_per_1m") else None,
         cache_write=message.cache_write_token_per_1m if message.HasField("cache_write_token_per_1m") else None,
+        search=message.search_per_1k,
     )
 
 
@@ -173,6 +174,7 @@ def _pricing_message(pricing: Pricing) -> model_pb.ModelPricing:
         output_token_per_1m=pricing.output,
         cached_token_per_1m=pricing.cached,
         cache_write_token_per_1m=pricing.cache_write,
+        search_per_1k=pricing.search,
     )
 
 
@@ -263,6 +265,7 @@ def record_message(record: Document) -> usage_service_pb.UsageRecord:
         finish_reason=record["finishReason"],
         cost=record["costNanos"] / NANOS,
         currency=record["currency"],
+        search_units=record.get("searchUnits", 0.0),
         attempts=record.get("attempts", 1),
         failed_attempts=[
             usage_service_pb.FailedAttempt(

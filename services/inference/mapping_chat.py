@@ -8,7 +8,7 @@ from core.fields import count
 from core.rpc.values import json_of, struct_of
 from portico.inference.v1 import inference_service_pb2 as pb
 from services.inference.domain.codecs.errors import malformed
-from services.inference.domain.codecs.openai.embeddings import vectors
+from services.inference.domain.codecs.openai.embeddings import truncated, vectors
 from services.inference.domain.pipeline.answer import Chunk
 from services.inference.domain.pipeline.exchange import Body
 from services.inference.domain.pipeline.requests import MAX_INPUTS, MAX_MESSAGES, MAX_PARTS, MAX_STOPS, MAX_TOOLS
@@ -41,6 +41,8 @@ def chat_body(request: pb.ChatRequest) -> Body:
         body["response_format"] = json_of(request.response_format, "response_format")
     if request.HasField("prompt"):
         body["prompt"] = _prompt(request.prompt)
+    if request.HasField("memory"):
+        body["memory"] = _memory(request.memory)
     extra = json_of(request.extra, "extra")
     if repeated := sorted(
         extra.keys() & {field.name for field in request.DESCRIPTOR.fields} | extra.keys() & {"stream"}
@@ -90,6 +92,7 @@ def embed_response(answer: Chunk, usage: TokenUsage) -> pb.EmbedResponse:
     return pb.EmbedResponse(
         model=answer["model"],
         embeddings=[pb.Embedding(values=each.numbers()) for each in vectors(answer)],
+        truncated=truncated(answer),
         usage=usage_message(usage),
     )
 
@@ -109,6 +112,17 @@ def _prompt(use: pb.PromptUse) -> dict[str, Any]:
     if use.HasField("version"):
         body["version"] = use.version
     return {**body, "variables": json_of(use.variables, "prompt.variables")}
+
+
+def _memory(use: pb.MemoryUse) -> dict[str, Any]:
+    """The block with the fields that are set."""
+    names = ("storeKey", "scope", "scopeId", "topK", "maxTokens")
+    values = (use.store_key, use.scope, use.scope_id, use.top_k, use.max_tokens)
+    body: dict[str, Any] = {name: value for name, value in zip(names, values, strict=True) if value}
+    for name, field in (("minScore", "min_score"), ("recall", "recall"), ("store", "store")):
+        if use.HasField(field):
+            body[name] = getattr(use, field)
+    return {**body, "tags": list(use.tags)} if use.tags else body
 
 
 def _message(message: pb.ChatMessage) -> dict[str, Any]:

@@ -1,10 +1,32 @@
 """The settings of the inference service."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.config import setting
 from core.http.guard import OutboundSettings
 from core.sealing import SealingSettings
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """The memory of chats, which the rag service keeps"""
+
+    rag_address: str = setting(
+        "PORTICO_RAG_ADDRESS", default="127.0.0.1:50054", help="host:port of rag, for the memory of chats."
+    )
+    recall_seconds: float = setting(
+        "PORTICO_MEMORY_RECALL_SECONDS",
+        default=2.0,
+        min=0.01,
+        help="How long a chat waits for what is remembered, before it goes on without.",
+    )
+    store_seconds: float = setting(
+        "PORTICO_MEMORY_STORE_SECONDS",
+        default=60.0,
+        min=0.01,
+        help="How long the storing of an answered chat may take.",
+    )
 
 
 @dataclass(frozen=True)
@@ -13,10 +35,29 @@ class Settings:
 
     sealing: SealingSettings
     outbound: OutboundSettings
+    memory: MemorySettings
     echo_driver: bool = setting(
         "PORTICO_ECHO_DRIVER",
         default=True,
         help="Whether the driver echo is offered, which answers without a provider: for trials, not for production.",
+    )
+    local_models: Path | None = setting(
+        "PORTICO_LOCAL_MODELS",
+        default=None,
+        help="A folder of model folders for the driver local, which embeds and ranks without a provider; empty: it is "
+        "not offered. Needs the extra `local`.",
+    )
+    local_threads: int = setting(
+        "PORTICO_LOCAL_THREADS", default=0, min=0, max=256, help="Threads that run local models; 0: one for each core."
+    )
+    local_loaded: int = setting(
+        "PORTICO_LOCAL_LOADED", default=4, min=1, max=1000, help="Local models kept in memory at a time."
+    )
+    local_queue_characters: int = setting(
+        "PORTICO_LOCAL_QUEUE_CHARACTERS",
+        default=32 * 1024 * 1024,
+        min=1,
+        help="Characters that may wait to be read by local models; a request beyond that is refused with 429.",
     )
     provider_connections: int = setting(
         "PORTICO_PROVIDER_CONNECTIONS", default=512, min=1, help="Connections to one provider at a time."
@@ -67,4 +108,15 @@ class Settings:
     )
     usage_buffer: int = setting(
         "PORTICO_USAGE_BUFFER", default=100_000, min=1, help="Usage records held while the store cannot take them."
+    )
+    usage_journal_mb: int = setting(
+        "PORTICO_USAGE_JOURNAL_MB",
+        default=256,
+        min=1,
+        help="Room for usage records in the journal, from which they reach the store even if the process is killed.",
+    )
+    usage_sync: bool = setting(
+        "PORTICO_USAGE_SYNC",
+        default=False,
+        help="Whether an answer ends only when its usage record is on the disk, so that a power cut loses none either.",
     )

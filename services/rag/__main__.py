@@ -5,7 +5,8 @@ import os
 from core.app import main
 from core.providers import rotation
 from services.rag.app import build
-from services.rag.domain.tables import COLLECTIONS, PROVIDERS
+from services.rag.domain.files.tables import PROVIDERS
+from services.rag.domain.tables import COLLECTIONS
 from services.rag.settings import Settings
 
 if __name__ == "__main__":

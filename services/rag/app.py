@@ -8,11 +8,13 @@ from core import secret_files
 from core.app import Platform
 from core.http.guard import OutboundGuard
 from core.jobs.audit import JobAudit
+from core.jobs.identity import ServiceTokens
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -20,25 +22,31 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
+from services.rag import app_knowledge, app_memory, app_retrieval
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.contents import Contents
-from services.rag.domain.conversion import KIND, FileConversions
-from services.rag.domain.files import Files
-from services.rag.domain.markdown import MarkdownFiles
-from services.rag.domain.openai_files import OpenAIFiles
-from services.rag.domain.orphans import OrphanCollector
+from services.rag.app_knowledge import FileParts, Knowledge, Services
+from services.rag.app_memory import MemoryParts
+from services.rag.app_retrieval import Retrieval
+from services.rag.domain.files.buckets import Buckets
+from services.rag.domain.files.contents import Contents
+from services.rag.domain.files.conversion import KIND, FileConversions
+from services.rag.domain.files.files import Files
+from services.rag.domain.files.markdown import MarkdownFiles
+from services.rag.domain.files.openai_files import OpenAIFiles
+from services.rag.domain.files.orphans import OrphanCollector
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.records import FileRecords
+from services.rag.domain.files.rules import Rules
+from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.uploads import UploadDeps
+from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.records import FileRecords
-from services.rag.domain.rules import Rules
-from services.rag.domain.stores import Stores
-from services.rag.domain.uploads import UploadDeps
 from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
@@ -66,6 +74,9 @@ class Domain:
     files: Files
     openai: OpenAIFiles
     rules: Rules
+    knowledge: Knowledge
+    retrieval: Retrieval
+    memory: MemoryParts
 
     async def count_users(self, project: Project, provider: Provider) -> int:
         """The buckets and upload intents of a provider: their objects could not be removed without it."""
@@ -78,12 +89,27 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     return registrations
 
 
-async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    """The service without its ties to auth."""
-    domain = await assemble(platform, settings)
+async def serve(
+    platform: Platform,
+    settings: Settings,
+    *,
+    services: Services | None = None,
+    tokens: ServiceTokens | None = None,
+    limits: JobLimits | None = None,
+) -> Sequence[ServiceRegistration]:
+    """The service without its ties to auth. What is given takes the place of Portico's other services, of auth's tokens
+    for background jobs, and of the limits of the jobs of knowledge modules."""
+    domain = await assemble(platform, settings, services=services, tokens=tokens, limits=limits)
     await _start(platform, settings, domain)
     pace = Pace(settings.min_rate, settings.idle_seconds)
-    return _registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace))
+    scratch = platform.settings.store.data_dir / "uploads"
+    return [
+        *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
+        app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
+        *app_retrieval.registrations(domain.knowledge, domain.retrieval),
+        app_memory.registration(domain.memory),
+        _metrics(platform),
+    ]
 
 
 async def assemble(
@@ -95,6 +121,9 @@ async def assemble(
     jobs: Jobs | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
+    services: Services | None = None,
+    tokens: ServiceTokens | None = None,
+    limits: JobLimits | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
@@ -102,6 +131,7 @@ async def assemble(
     guard = guard or settings.outbound.guard()
     folder = folder or await _folder(platform, settings)
     jobs = jobs or _jobs(platform, settings.conversion)
+    services = services or app_knowledge.connect(platform, settings.services)
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
@@ -117,7 +147,7 @@ async def assemble(
         file_records,
         contents,
         MarkdownFiles(file_records, buckets, providers, stores, orphan_collector),
-        converter or _converter(platform, settings.conversion),
+        (converter := converter or _converter(platform, settings.conversion)),
         max_bytes=max_converted_bytes or settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
@@ -127,7 +157,25 @@ async def assemble(
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     orphan_collector.handle_kept(conversions.resume)
-    platform.removals.handle(jobs, ProjectRemoval(store, providers, stores, orphan_collector).remove)
+    knowledge = app_knowledge.assemble(
+        platform,
+        settings,
+        services,
+        FileParts(file_records, buckets, contents, files, converter),
+        tokens=tokens,
+        limits=limits,
+    )
+    openai = OpenAIFiles(files, file_records, buckets)
+    retrieval = app_retrieval.assemble(platform, settings.retrieval, services, knowledge, openai)
+    memory = app_memory.assemble(store, knowledge.jobs, services, settings.memory)
+
+    async def remove_knowledge(project: Project) -> bool:
+        return await knowledge.remove(platform, project)
+
+    removal = ProjectRemoval(
+        store, providers, stores, orphan_collector, [remove_knowledge, retrieval.remove, memory.remove]
+    )
+    platform.removals.handle(jobs, removal.remove)
     return Domain(
         folder=folder,
         pool=pool,
@@ -138,8 +186,11 @@ async def assemble(
         orphan_collector=orphan_collector,
         conversions=conversions,
         files=files,
-        openai=OpenAIFiles(files, file_records, buckets),
+        openai=openai,
         rules=rules,
+        knowledge=knowledge,
+        retrieval=retrieval,
+        memory=memory,
     )
 
 
@@ -177,11 +228,22 @@ def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConve
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle = platform.tasks, platform.lifecycle
     await domain.jobs.start()
+    await domain.knowledge.jobs.start()
     tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
+    domain.retrieval.start(platform)
+    app_memory.start(platform, settings.memory, domain.memory)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
     platform.health.add("files", domain.folder.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.rag.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(RagMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceRegistration]:

@@ -6,9 +6,9 @@ from core.providers.records import Provider
 from core.rpc.provider_messages import driver_fields, provider_fields
 from core.rpc.values import small_json_of, struct_of, timestamp_of
 from portico.rag.v1 import bucket_service_pb2, file_service_pb2, provider_service_pb2
-from services.rag.domain.buckets import Bucket, NewBucket
-from services.rag.domain.records import File
-from services.rag.domain.rules import Rules
+from services.rag.domain.files.buckets import Bucket, NewBucket
+from services.rag.domain.files.records import File
+from services.rag.domain.files.rules import Rules
 from services.rag.ports import FileDriver
 
 

@@ -10,7 +10,7 @@ import orjson
 from google.api.httpbody_pb2 import HttpBody
 
 from core.rpc.values import timestamp_of
-from services.rag.domain.records import File
+from services.rag.domain.files.records import File
 
 
 def file(record: File, markdown: str = "") -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from core.http.limits import BAD, BUSY
 from core.limits import Limit
 from services.rag.adapters import s3_limits as s3
-from services.rag.domain.conversion import CONVERT_SECONDS
-from services.rag.domain.orphans import SETTLE_SECONDS
+from services.rag.domain.files.conversion import CONVERT_SECONDS
+from services.rag.domain.files.orphans import SETTLE_SECONDS
 from services.rag.settings import Settings
 
 _AWAY = "503"

@@ -1,17 +1,18 @@
 """The ports of rag, beyond those of core."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import inf
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.providers import drivers
 from core.providers.drivers import Values
 from core.tenancy import Project
-from services.rag.domain.kinds import Kind
+from services.rag.domain.files.kinds import Kind
 
 _BUCKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -111,3 +112,175 @@ class Converter(Protocol):
         """The Markdown in chunks, UTF-8; nothing of either stays when the context is left. Raises UnsupportedMedia for
         what turns out to be of no known kind or to hold no text, Unprocessable for what cannot be converted or takes
         too much, Unavailable and InsufficientStorage where it may go well another time."""
+
+
+if TYPE_CHECKING:
+    Vector = array[float]
+else:
+    Vector = array  # takes a parameter from Python 3.12 on
+"""32-bit floats, typecode 'f'."""
+
+
+class Embedder(Protocol):
+    """The embedding models of the caller's project, in the inference service."""
+
+    async def embed(self, model_key: str, texts: Sequence[str]) -> list[Vector]:
+        """Return one vector per text, in order. At most MAX_EMBEDDED_TEXTS texts, none of them empty. Raises
+        FailedPrecondition (EMBEDDING_MODEL) where the project has no such embedding model, and whatever the provider
+        raises: RateLimited, Unavailable, UpstreamFailed, DeadlineExceeded, InvalidInput."""
+
+
+MAX_EMBEDDED_TEXTS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """`role`: system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """The text of a whole answer, and the tokens that it took."""
+
+    text: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class ChatModel(Protocol):
+    """The chat models of the caller's project, in the inference service. Both methods raise FailedPrecondition
+    (CHAT_MODEL) where the project has no such chat model, ContentBlocked, and whatever the provider raises."""
+
+    async def answer(
+        self,
+        model_key: str,
+        messages: Sequence[ChatMessage],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        json_schema: Mapping[str, Any] | None = None,
+    ) -> ChatAnswer:
+        """Return the whole answer. `json_schema`: what the answer has to look like, for models that can be told."""
+
+    def stream(
+        self,
+        model_key: str,
+        messages: Sequence[ChatMessage],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> AsyncGenerator[ChatAnswer, None]:
+        """Yield pieces of the answer's text as the model makes them; the last one carries the tokens. Close it if you
+        leave early."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRef:
+    """Provider and index of vectors, by their keys."""
+
+    provider_key: str
+    index_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What an index is like. `metric`: cosine, dot or euclidean. `hybrid`: it has keyword search as well."""
+
+    ref: IndexRef
+    dimension: int
+    metric: str
+    hybrid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VectorPoint:
+    """`metadata` is what filters see; `text` is what keyword search reads."""
+
+    id: str
+    values: Sequence[float]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorMatch:
+    """`score`: higher is nearer, but for euclidean without a text, where it is the distance. `values`: where asked
+    for."""
+
+    id: str
+    score: float
+    metadata: Mapping[str, Any]
+    values: Sequence[float] = ()
+
+
+class Vectors(Protocol):
+    """The vector indexes of the caller's project, in the vector service. Every method but `ensure_index` and
+    `delete_index` raises NotFound (field indexId) where there is no such index."""
+
+    async def index(self, ref: IndexRef) -> IndexInfo:
+        """Return the description of an index."""
+
+    async def ensure_index(
+        self, provider_key: str, name: str, dimension: int, *, metric: str = "cosine", hybrid: bool = False
+    ) -> IndexInfo:
+        """Create an index, or return the one of this name, which must be alike. Raises NotFound (the provider),
+        Conflict (another dimension or metric), InvalidInput (field hybrid or metric: the engine lacks it)."""
+
+    async def delete_index(self, ref: IndexRef) -> None:
+        """Delete an index with its points; nothing where there is none."""
+
+    async def upsert(self, ref: IndexRef, points: Sequence[VectorPoint]) -> None:
+        """Write at most 10,000 points durably; one with a known id is replaced."""
+
+    async def delete(self, ref: IndexRef, *, ids: Sequence[str] = (), filter: Mapping[str, Any] | None = None) -> int:
+        """Delete points by ids or by a filter; return how many."""
+
+    async def query(
+        self,
+        ref: IndexRef,
+        vector: Sequence[float],
+        *,
+        top_k: int,
+        filter: Mapping[str, Any] | None = None,
+        text: str = "",
+        fusion: str = "",
+        dense_weight: float | None = None,
+        include_values: bool = False,
+    ) -> list[VectorMatch]:
+        """Return the nearest points, the nearest first. With a `text` the query is hybrid; `fusion`: rrf or weighted,
+        `dense_weight` from 0 to 1 with the latter."""
+
+    async def fetch(self, ref: IndexRef, ids: Sequence[str]) -> dict[str, Vector]:
+        """Return the values of at most 1000 points by id; unknown ones are left out."""
+
+    async def count(self, ref: IndexRef, filter: Mapping[str, Any] | None = None) -> int:
+        """Count the points, all or those that meet a filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Places of the documents in the order asked for with their scores from 0 to 1, the best first; those below the
+    reranker's least score are left out. `unranked`: it gave no usable answer, and the order is the one asked with."""
+
+    results: Sequence[tuple[int, float]]
+    unranked: bool = False
+    warnings: Sequence[str] = ()
+
+
+class Reranker(Protocol):
+    """The rerankers of the caller's project, in the inference service."""
+
+    async def rerank(self, reranker_key: str, query: str, documents: Sequence[tuple[str, float]]) -> Ranking:
+        """Rank documents, each a text with the score from 0 to 1 that a search gave it. Raises FailedPrecondition
+        (RERANKER) where the project has no such reranker, and whatever the provider raises."""
+
+
+class Models(Protocol):
+    """The models of the caller's project, in the inference service."""
+
+    async def embedding_model(self) -> str:
+        """Return the key of the project's oldest embedding model. Raises FailedPrecondition (EMBEDDING_MODEL) where it
+        has none."""

@@ -39,12 +39,92 @@ class ConversionSettings:
 
 
 @dataclass(frozen=True)
+class ServiceSettings:
+    """Portico's other services, as the rag service reaches them"""
+
+    inference_address: str = setting(
+        "PORTICO_INFERENCE_ADDRESS",
+        default="127.0.0.1:50052",
+        help="host:port of inference, for embeddings, chats and reranking.",
+    )
+    vector_address: str = setting(
+        "PORTICO_VECTOR_ADDRESS", default="127.0.0.1:50053", help="host:port of vector, for indexes."
+    )
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """Memory of agents and chats"""
+
+    grace_seconds: float = setting(
+        "PORTICO_MEMORY_GRACE_SECONDS",
+        default=600.0,
+        min=1,
+        help="After which the vectors of a change of memories that was cut off are removed.",
+    )
+    sweep_seconds: float = setting(
+        "PORTICO_MEMORY_SWEEP_SECONDS",
+        default=60.0,
+        min=0.1,
+        help="Pause between two looks for such vectors, and for those that have expired.",
+    )
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """Queries of documents, and vector stores"""
+
+    log_capacity: int = setting(
+        "PORTICO_RAG_QUERY_LOG_CAPACITY", default=10_000, min=1, help="Ended queries held until they are written."
+    )
+    log_days: float = setting(
+        "PORTICO_RAG_QUERY_LOG_DAYS", default=30.0, min=0.01, help="Days for which queries stay in their log."
+    )
+    embedding_model: str = setting(
+        "PORTICO_VECTOR_STORES_EMBEDDING_MODEL",
+        default="",
+        help="Key of the embedding model of vector stores that name none; empty: the project's oldest.",
+    )
+    rewrite_model: str = setting(
+        "PORTICO_VECTOR_STORES_REWRITE_MODEL",
+        default="",
+        help="Key of the chat model that rewrites queries (rewrite_query); empty: they are searched for as they are.",
+    )
+
+
+@dataclass(frozen=True)
+class KnowledgeSettings:
+    """Knowledge modules"""
+
+    workers: int = setting(
+        "PORTICO_INGESTION_WORKERS", default=8, min=1, max=256, help="Documents that are ingested at a time."
+    )
+    embeddings: int = setting(
+        "PORTICO_INGESTION_EMBEDDINGS",
+        default=4,
+        min=1,
+        max=256,
+        help="Calls for embeddings that ingestion has under way at a time, of 32 chunks each.",
+    )
+    job_lease_seconds: float = setting(
+        "PORTICO_INGESTION_LEASE_SECONDS",
+        default=15.0,
+        min=1,
+        help="How soon after a crash an ingestion goes on.",
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Files"""
 
     sealing: SealingSettings
     outbound: OutboundSettings
     conversion: ConversionSettings
+    services: ServiceSettings
+    memory: MemorySettings
+    retrieval: RetrievalSettings
+    knowledge: KnowledgeSettings
     folder: Path | None = setting(
         "PORTICO_FILES_DIR", default=None, help="Where files of the local driver lie; empty: files in the data folder."
     )

@@ -1,18 +1,22 @@
 """Backends of the contract suites. A further store is one more entry of BACKENDS."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from moto.server import ThreadedMotoServer
+from pymongo import MongoClient
 
 from core.storage import factory
 from core.storage.memory import MemoryStore
+from core.storage.mongodb import MongoStore
 from core.storage.ports import DocumentStore
 from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
 from tests.contract.documents import ACME, GLOBEX, SCHEMA
+from tests.support.mongodb import MISSING, mongodb
 from tests.support.postgres import postgres
 from tests.support.tokens import Signer
 from tests.support.transports import Transport, by_http1, by_http2
@@ -104,6 +108,35 @@ class MemoryBackend:
         return any(getattr(scope, "slug", None) == slug for scope in self._first._databases)
 
 
+class MongoBackend:
+    """Databases with a prefix of their own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._opened: list[MongoStore] = []
+        self.prefix = f"{secrets.token_hex(3)}_"
+
+    def open(self, schema: Schema, *, prefix: str = "", trust_seconds: float = 0.05) -> MongoStore:
+        store = MongoStore(self.url, schema, prefix=prefix or self.prefix, trust_seconds=trust_seconds)
+        self._opened.append(store)
+        return store
+
+    def traces(self, slug: str) -> bool:
+        return any(name.startswith(self.prefix) and slug in name for name in self._names())
+
+    async def remove(self) -> None:
+        for store in self._opened:
+            await store.close()
+        with MongoClient[dict[str, Any]](self.url) as client:
+            for name in self._names():
+                if name.startswith(self.prefix):
+                    client.drop_database(name)
+
+    def _names(self) -> list[str]:
+        with MongoClient[dict[str, Any]](self.url) as client:
+            return client.list_database_names()
+
+
 class SlowBackend:
     """The stores of another backend, as if they stood behind a network."""
 
@@ -126,9 +159,29 @@ SLOW_BACKENDS: dict[str, Callable[[Path], Backend]] = {
 }
 
 
-@pytest.fixture(params=[*BACKENDS, *SLOW_BACKENDS])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return (BACKENDS | SLOW_BACKENDS)[request.param](tmp_path)
+@pytest.fixture(scope="session")
+def mongodb_url() -> Iterator[str | None]:
+    with mongodb() as url:
+        yield url
+
+
+MONGODB_MARK = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
+"""The driver leaves a socket to the garbage collector if it is closed while it connects."""
+
+
+@pytest.fixture(params=[*BACKENDS, pytest.param("mongodb", marks=MONGODB_MARK), *SLOW_BACKENDS])
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    if request.param != "mongodb":
+        yield (BACKENDS | SLOW_BACKENDS)[request.param](tmp_path)
+        return
+    url: str | None = request.getfixturevalue("mongodb_url")
+    if url is None:
+        pytest.skip(MISSING)
+    mongo = MongoBackend(url)
+    yield mongo
+    await mongo.remove()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The collections and scopes of the document stores' contract."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from core.storage.ports import (
@@ -12,6 +13,7 @@ from core.storage.ports import (
     Collection,
     Document,
     DocumentStore,
+    Increment,
     Level,
     Order,
 )
@@ -45,6 +47,9 @@ NOTES = Collection(
 LEASES = Collection(
     "leases", Level.PROJECT, {"key": TEXT, "until": TIME, "n": INTEGER}, unique=(("key",),), expiry="until"
 )
+CALLS = Collection("calls", Level.PROJECT, {"kind": TEXT, "tokens": INTEGER, "secret": TEXT})
+LOGINS = Collection("logins", Level.TENANT, {"kind": TEXT, "calls": INTEGER, "tokens": INTEGER})
+COUNTS = Collection("counts", Level.PROJECT, {"kind": TEXT, "calls": INTEGER, "tokens": INTEGER})
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
 RED, BLUE = Project(ACME, "red"), Project(ACME, "blue")
 ALIEN = Project(GLOBEX, "red")
@@ -52,7 +57,17 @@ EVERY = AllProjects(ACME)
 NEWEST, OLDEST = Order(), Order(descending=False)
 
 
-SCHEMA = Schema([TENANTS, USERS, NOTES, LEASES])
+SCHEMA = Schema([TENANTS, USERS, NOTES, LEASES, CALLS, COUNTS, LOGINS])
+
+
+def counting(calls: Sequence[Document]) -> list[Increment]:
+    """Count calls and their tokens by kind."""
+    kinds = sorted({call.get("kind", "") for call in calls})
+    of = {kind: [call.get("tokens", 0) for call in calls if call.get("kind", "") == kind] for kind in kinds}
+    return [
+        Increment(f"c{kind}", {"calls": len(tokens), "tokens": sum(tokens)}, {"kind": kind})
+        for kind, tokens in of.items()
+    ]
 
 
 async def put(store: DocumentStore, *documents: Document, scope: Scope = RED) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from services.rag.adapters.conversion import formats
 from services.rag.adapters.conversion.document_tables import TooLong
-from services.rag.domain.kinds import HEAD_BYTES, Kind, kind_of
+from services.rag.domain.files.kinds import HEAD_BYTES, Kind, kind_of
 from tests.support import documents
 from tests.support.hostile import HOSTILE
 from tests.support.hostile.case import Hostile

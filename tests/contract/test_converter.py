@@ -15,7 +15,7 @@ from core.errors import InsufficientStorage, PorticoError, Unavailable, Unproces
 from services.rag.adapters.conversion import converter
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import MIB, Limits
-from services.rag.domain.kinds import HEAD_BYTES, kind_of
+from services.rag.domain.files.kinds import HEAD_BYTES, kind_of
 from tests.support import documents
 from tests.support.hostile import HOSTILE
 from tests.support.hostile.case import Hostile

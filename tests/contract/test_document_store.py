@@ -29,8 +29,12 @@ from tests.contract.documents import (
     ACME,
     ALIEN,
     BLUE,
+    CALLS,
+    COUNTS,
     EVERY,
     GLOBEX,
+    LEASES,
+    LOGINS,
     NEWEST,
     NOTES,
     OLDEST,
@@ -38,6 +42,7 @@ from tests.contract.documents import (
     SCHEMA,
     TENANTS,
     USERS,
+    counting,
     ids,
     put,
 )
@@ -410,6 +415,64 @@ class TestPages:
         assert caught.value.field == "pageSize"
 
 
+class TestInsertCounted:
+    """Documents, and what they add to counters, are there together or not at all."""
+
+    async def counts(self, store: DocumentStore, scope: Scope = RED) -> dict[str, tuple[int, int]]:
+        found = (await store.find(scope, COUNTS, order=Order("id"))).items
+        return {each["kind"]: (each["calls"], each["tokens"]) for each in found}
+
+    async def test_each_document_is_counted_once(self, store: DocumentStore) -> None:
+        calls = [{"id": f"c{i}", "kind": "ab"[i % 2], "tokens": i} for i in range(10)]
+        assert await store.insert_counted(RED, CALLS, calls[:6], COUNTS, counting) == 6
+        assert await store.insert_counted(RED, CALLS, [*calls, calls[9]], COUNTS, counting) == 4
+        assert await store.insert_counted(RED, CALLS, calls, COUNTS, counting) == 0
+        assert await store.insert_counted(RED, CALLS, [], COUNTS, counting) == 0
+        assert await self.counts(store) == {"a": (5, 20), "b": (5, 25)}
+        assert await store.count(RED, CALLS) == 10
+
+    async def test_calls_at_once_lose_nothing(self, store: DocumentStore) -> None:
+        await asyncio.gather(
+            *(
+                store.insert_counted(RED, CALLS, [{"id": f"c{i}.{j}", "tokens": 1} for j in range(5)], COUNTS, counting)
+                for i in range(40)
+            )
+        )
+        assert await self.counts(store) == {"": (200, 200)}
+
+    async def test_a_sum_of_more_than_64_bits_changes_nothing(self, store: DocumentStore) -> None:
+        most = 2**63 - 1
+        await store.insert_counted(RED, CALLS, [{"id": "c1", "tokens": most}], COUNTS, counting)
+        with pytest.raises(InvalidInput) as caught:
+            await store.insert_counted(RED, CALLS, [{"id": "c2", "tokens": 1}], COUNTS, counting)
+        assert caught.value.field == "tokens"
+        assert await self.counts(store) == {"": (1, most)}
+        assert await store.count(RED, CALLS) == 1
+
+    async def test_a_document_that_cannot_be_leaves_out_all(self, store: DocumentStore) -> None:
+        bad: list[Document] = [{"id": "c1"}, {"id": "c2", "kind": 5}]
+        with pytest.raises(InvalidInput):
+            await store.insert_counted(RED, CALLS, bad, COUNTS, lambda calls: counting(calls[:1]))
+        assert await store.count(RED, CALLS) == 0
+        assert await self.counts(store) == {}
+
+    async def test_scopes_are_counted_apart(self, store: DocumentStore) -> None:
+        for scope in (RED, BLUE, ALIEN):
+            assert await store.insert_counted(scope, CALLS, [{"id": "c1", "tokens": 3}], COUNTS, counting) == 1
+        for scope in (RED, BLUE, ALIEN):
+            assert await self.counts(store, scope) == {"": (1, 3)}
+
+    async def test_ids_may_hold_any_character(self, store: DocumentStore) -> None:
+        calls = [{"id": 'a\0"\x01é'}, {"id": "a\x01"}]
+        for expected in (2, 0):
+            assert await store.insert_counted(RED, CALLS, calls, COUNTS, counting) == expected
+
+    async def test_what_is_unique_or_expires_cannot_be_counted(self, store: DocumentStore) -> None:
+        for documents, counters in ((NOTES, COUNTS), (CALLS, LEASES)):
+            with pytest.raises(TypeError):
+                await store.insert_counted(RED, documents, [{"id": "n1"}], counters, counting)
+
+
 Call = Callable[[DocumentStore, Scope, Collection], Awaitable[Any]]
 READS: dict[str, Call] = {
     "get": lambda store, scope, of: store.get(scope, of, "n1"),
@@ -420,9 +483,14 @@ READS: dict[str, Call] = {
     "delete": lambda store, scope, of: store.delete(scope, of, "n1"),
     "delete_where": lambda store, scope, of: store.delete_where(scope, of, {"secret": "s"}),
 }
+_COUNTED = {NOTES: CALLS, USERS: LOGINS}
+"""What is inserted in place of documents that are unique."""
 WRITES: dict[str, Call] = {
     "insert": lambda store, scope, of: store.insert(scope, of, {"id": "n2"}),
     "insert_many": lambda store, scope, of: store.insert_many(scope, of, [{"id": "n2"}]),
+    "insert_counted": lambda store, scope, of: store.insert_counted(
+        scope, _COUNTED.get(of, of), [{"id": "n2"}], LOGINS if of is USERS else COUNTS, counting
+    ),
     "update": lambda store, scope, of: store.update(scope, of, "n1", {"secret": "stolen"}),
     "increment": lambda store, scope, of: store.increment(scope, of, "n2", {"n": 1}),
 }

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.tenancy import MAIN
-from services.rag.domain.tables import UPLOAD_INTENTS
+from services.rag.domain.files.tables import UPLOAD_INTENTS
 from tests.support.auth_service import Refused
 from tests.support.ports import reserved_port
 from tests.support.rag_client import FILE_END, FORM, FORM_END, RagClient, field, file_head, objects_in

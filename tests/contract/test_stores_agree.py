@@ -15,6 +15,7 @@ from core.storage.ports import INTEGER, TEXT, TIME, Collection, Cond, Document, 
 from core.storage.schema import Schema
 from core.tenancy import AllProjects, Project, Scope, Tenant
 from tests.contract.conftest import BACKENDS
+from tests.contract.documents import CALLS, COUNTS, counting
 
 NOTES = Collection(
     "notes",
@@ -53,7 +54,7 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
-        self.stores = [make(Path(self.folder.name)).open(Schema([NOTES])) for make in BACKENDS.values()]
+        self.stores = [make(Path(self.folder.name)).open(Schema([NOTES, CALLS, COUNTS])) for make in BACKENDS.values()]
         self.same(lambda store: store.create_tenant(ACME))
 
     def teardown(self) -> None:
@@ -73,6 +74,12 @@ class Agreement(RuleBasedStateMachine):
     @rule(scope=projects, batch=st.lists(documents, max_size=4))
     def insert_many(self, scope: Scope, batch: list[Document]) -> None:
         self.same(lambda store: store.insert_many(scope, NOTES, batch))
+
+    @rule(scope=projects, batch=st.lists(st.tuples(ids, st.integers(-2, 2)), max_size=4))
+    def insert_counted(self, scope: Scope, batch: list[tuple[str, int]]) -> None:
+        calls = [{"id": id, "kind": str(tokens % 2), "tokens": tokens} for id, tokens in batch]
+        self.same(lambda store: store.insert_counted(scope, CALLS, calls, COUNTS, counting))
+        self.same(lambda store: store.find(scope, COUNTS, order=Order("id")))
 
     @rule(scope=scopes, id=ids)
     def get(self, scope: Scope, id: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
 from portico.inference.v1 import prompt_service_pb2
+from portico.rag.v1 import memory_service_pb2
 from tests.support.contracts import Binding, bindings
 from tests.support.edge import Edge, Reply, running
 from tools import edge as tool
@@ -19,7 +20,10 @@ WRITING = [binding for binding in bindings() if binding.verb != "GET"]
 READING = [binding for binding in bindings() if binding.verb == "GET"]
 BOUND_BY_QUERY_TOO = {"provider_key"}
 """A variable of paths that GET /v1/models has in its query: there the query of a GET still wins over the path."""
-MEANT = {"RenderPromptOverRest": {"version": 7, "environment": "*"}}
+MEANT: dict[str, dict[str, Any]] = {
+    "RenderPromptOverRest": {"version": 7, "environment": "*"},
+    "DeleteMemories": {"scope": "*", "scope_id": "*", "tags": "*", "before": "*", "all": True},
+}
 """Fields that the query of a write may set, by RPC: path and body cannot."""
 SAMPLES: dict[int, str] = {
     FieldDescriptor.CPPTYPE_STRING: "*",
@@ -114,6 +118,19 @@ def test_queries_that_name_variables_of_paths_are_ignored() -> None:
         for spelling in (name, each.rpc.method.input_type.fields_by_name[name].json_name)
     }
     assert set(ignored) == spellings
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_bulk_deletion_of_memories_has_its_filters_in_the_query(recorded: Edge, prefix: str) -> None:
+    """The query of every write was removed: a deletion of one user's memories would have been one of all."""
+    query = "scope=user&scopeId=a%20b&tags=x,y&before=2026-01-01&storeKey=other&all=false"
+    reply = recorded.request("DELETE", f"{prefix}/memory/stores/notes/memories?{query}")
+    assert reply.status == 200
+    called = json.loads(recorded.stub_services["recorder"].wait_for("called "))
+    received = memory_service_pb2.DeleteMemoriesRequest.FromString(base64.b64decode(called["message"]))
+    assert received == memory_service_pb2.DeleteMemoriesRequest(
+        store_key="notes", scope="user", scope_id="a b", tags="x,y", before="2026-01-01"
+    )
 
 
 @pytest.mark.parametrize(

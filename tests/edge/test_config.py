@@ -16,8 +16,9 @@ _ADDRESSES = {
     "inference": ("127.0.0.1", 2),
     "inference_http1": ("127.0.0.1", 3),
     "rag": ("127.0.0.1", 4),
-    "vector": ("127.0.0.1", 5),
-    "vector_http1": ("127.0.0.1", 6),
+    "tracing": ("127.0.0.1", 5),
+    "vector": ("127.0.0.1", 6),
+    "vector_http1": ("127.0.0.1", 7),
 }
 
 
@@ -216,6 +217,7 @@ def test_every_package_has_a_cluster_and_readiness_asks_it() -> None:
     }
     schema = {f"/{name}/" for name in (schema_of_services.V1, schema_of_services.ALPHA)}
     assert {routed[prefix] for prefix in schema} == {"auth"}
+    assert routed.pop("/opentelemetry.proto.collector.trace.v1.TraceService/") == "tracing"
     assert set(routed) - set(hot) - schema == {f"/{package}." for package in packages}
     assert set(edge.http_filter(manager, "ready")["cluster_min_healthy_percentages"]) == set(routed.values())
     assert clusters == {*routed.values(), "keys"}

@@ -46,6 +46,8 @@ CHEAP = {
             "SIGN_IN",
             "REGISTER",
             "ACCEPT",
+            "FORGOT",
+            "FORGOT_ADDRESS",
             "TOKEN",
             "INVITATION",
             "CHANGE",

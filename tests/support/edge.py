@@ -244,10 +244,12 @@ _TOYS = {
     "inference": "inference",
     "inference_http1": "inference_http1",
     "rag": "auth",
+    "tracing": "auth",
     "vector": "auth",
     "vector_http1": "inference_http1",
 }
-"""The stub's port for each cluster. No test calls rag and vector there, but the edge is not ready without them."""
+"""The stub's port for each cluster. No test calls rag, tracing and vector there, but the edge is not ready without
+them."""
 _RECORDER = {name: "recorder_http1" if name.endswith("_http1") else "recorder" for name in _TOYS}
 
 

@@ -29,6 +29,11 @@ from portico.inference.v1 import (
     prompt_service_pb2_grpc,
     provider_service_pb2,
     provider_service_pb2_grpc,
+    rerank_service_pb2,
+    rerank_service_pb2_grpc,
+    reranker_service_pb2,
+    reranker_service_pb2_grpc,
+    spend_service_pb2_grpc,
     usage_service_pb2,
     usage_service_pb2_grpc,
 )
@@ -110,6 +115,29 @@ class Caller:
         answer: dict[str, Any] = orjson.loads(message.data)
         return answer
 
+    async def post_rerank(self, body: Any, reranker: str = "") -> dict[str, Any]:
+        """The answer to this JSON: of a model, or of a reranker where one is named."""
+        content = HttpBody(
+            content_type="application/json", data=body if isinstance(body, bytes) else orjson.dumps(body)
+        )
+        call = (
+            self.harness.rerank.RunReranker(
+                rerank_service_pb2.RunRerankerRequest(key=reranker, body=content), metadata=self.metadata
+            )
+            if reranker
+            else self.harness.rerank.CreateRerank(
+                rerank_service_pb2.CreateRerankRequest(body=content), metadata=self.metadata
+            )
+        )
+        answer: dict[str, Any] = orjson.loads((await call).data)
+        return answer
+
+    async def reranker(self, **more: Any) -> Any:
+        """Make a reranker: a heuristic one, if nothing else is said."""
+        fields = {"key": "r", "name": "R", "strategy": "heuristic"}
+        request = reranker_service_pb2.CreateRerankerRequest(**{**fields, **more})
+        return (await self.harness.rerankers.CreateReranker(request, metadata=self.metadata)).reranker
+
     async def provider(self, url: str = "", **more: Any) -> Any:
         """Make a provider: of the fake's URL, or echo."""
         fields = {"driver": "openai-compatible", "credentials": {"apiKey": API_KEY}} if url else {"driver": "echo"}
@@ -163,8 +191,11 @@ class Harness(serving.Harness):
         self.providers = provider_service_pb2_grpc.ProviderServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
         self.prompts = prompt_service_pb2_grpc.PromptServiceStub(self.channel)
+        self.spend = spend_service_pb2_grpc.SpendServiceStub(self.channel)
         self.usage = usage_service_pb2_grpc.UsageServiceStub(self.channel)
         self.guardrails = guardrail_service_pb2_grpc.GuardrailServiceStub(self.channel)
+        self.rerank = rerank_service_pb2_grpc.RerankServiceStub(self.channel)
+        self.rerankers = reranker_service_pb2_grpc.RerankerServiceStub(self.channel)
         self.pii = pii_service_pb2_grpc.PiiServiceStub(self.channel)
 
     def caller(self, *, rest: bool = False, request_id: str = "req-1", **claims: Any) -> Caller:

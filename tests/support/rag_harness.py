@@ -13,7 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from core.tenancy import MAIN
 from portico.rag.v1 import provider_service_pb2 as provider_pb
-from services.rag.domain.tables import UPLOAD_INTENTS
+from services.rag.domain.files.tables import UPLOAD_INTENTS
 from tests.support import serving
 from tests.support.auth_service import Refused
 from tests.support.rag_client import (

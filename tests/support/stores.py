@@ -15,12 +15,14 @@ from services.auth.domain import tables as auth
 from services.inference.domain import tables as inference
 from services.inference.domain.catalogue import migrations as inference_migrations
 from services.rag.domain import tables as rag
+from services.tracing.domain import tables as tracing
 from services.vector.domain import tables as vector
 
 COLLECTIONS = {
     "auth": auth.COLLECTIONS,
     "inference": inference.COLLECTIONS,
     "rag": rag.COLLECTIONS,
+    "tracing": tracing.COLLECTIONS,
     "vector": vector.COLLECTIONS,
 }
 MIGRATIONS = {"inference": inference_migrations.MIGRATIONS}

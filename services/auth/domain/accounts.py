@@ -1,8 +1,5 @@
 """Users' own accounts: signing in and out, switching projects, changing the password."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core import context, logs
@@ -16,7 +13,9 @@ from core.errors import (
     PorticoError,
     Unauthenticated,
 )
-from core.tenancy import Tenant
+from core.mail.mailer import Mails
+from core.mail.mails import Welcome
+from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
 from services.auth.domain.attempts import Attempts, networks_for
 from services.auth.domain.callers import Caller, Callers
@@ -24,10 +23,11 @@ from services.auth.domain.members import Members
 from services.auth.domain.passwords import Passwords
 from services.auth.domain.quotas import Quotas
 from services.auth.domain.records import ACTIVE, TenantRecord, User
-from services.auth.domain.registration import NewTenant, Registration
+from services.auth.domain.registration import NewTenant, Registered, Registration
 from services.auth.domain.sessions import Session, Sessions
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
+from services.auth.domain.timing import answered_after
 from services.auth.ports import Clock
 
 log = logs.get(__name__)
@@ -72,6 +72,7 @@ class Accounts:
         passwords: Passwords,
         attempts: Attempts,
         quotas: Quotas,
+        mails: Mails,
         clock: Clock,
         settings: SignInSettings,
     ) -> None:
@@ -84,6 +85,7 @@ class Accounts:
         self._passwords = passwords
         self._attempts = attempts
         self._quotas = quotas
+        self._mails = mails
         self._clock = clock
         self._settings = settings
 
@@ -96,12 +98,21 @@ class Accounts:
         read_at = self._clock()
         made = await self._registration.register(asked)
         session = await self._sessions.issue(Tenant(made.tenant.slug), made.owner, made.project.id, read_at)
+        await self._welcome(made)
         return SignedIn(made.tenant, made.owner, session)
+
+    async def _welcome(self, made: Registered) -> None:
+        """Mail a welcome to the owner of a new tenant. Never fails: the tenant is there."""
+        content = Welcome(made.owner.name, made.owner.email, made.tenant.company_name, made.tenant.slug)
+        try:
+            await self._mails.send(Project(Tenant(made.tenant.slug), made.project.id), made.owner.email, content)
+        except PorticoError as error:
+            log.warning("a welcome is not mailed", tenant=made.tenant.slug, reason=error.reason)
 
     async def login(self, email: str, password: str, slug: str = "", project: str = "") -> SignedIn:
         """Sign a user in. One answer, after one time and one hash, for an unknown account, a disabled one and a wrong
         password, whatever the number of tenants in which somebody has this email."""
-        async with _answered_after(self._settings.sign_in_seconds):
+        async with answered_after(self._settings.sign_in_seconds):
             return await self._login(email, password, slug, project)
 
     async def _login(self, email: str, password: str, slug: str, project: str) -> SignedIn:
@@ -215,20 +226,6 @@ class Accounts:
             changes["password_hash"] = await self._passwords.hash(password, user.email_lower)
         updated = await self._users.update(tenant, user.id, where={"passwordHash": user.password_hash}, **changes)
         return updated or user
-
-
-@asynccontextmanager
-async def _answered_after(seconds: float) -> AsyncIterator[None]:
-    """Delay the block's answer, or refusal, until so long after its beginning: what it had to read tells on its
-    time otherwise."""
-    loop = asyncio.get_running_loop()
-    earliest = loop.time() + seconds
-    try:
-        yield
-    except PorticoError:
-        await asyncio.sleep(earliest - loop.time())
-        raise
-    await asyncio.sleep(earliest - loop.time())
 
 
 def _key_of(email: str) -> str:

@@ -29,6 +29,8 @@ class AttemptLimits:
     sign_ins: str
     register: str
     accept: str
+    forgot: str
+    forgot_of_address: str
     known_networks: int
 
 
@@ -88,6 +90,15 @@ class Attempts:
 
     async def accept(self, tenant: Tenant, invitation_id: str) -> None:
         await self._rate_limits.hit(tenant, f"accept:{invitation_id}", self._limits.accept)
+
+    async def forgot_password(self, email_key: str) -> None:
+        """Count a request for a new password, the same way whether there is an account of that email."""
+        await self._rate_limits.hit(MAIN, f"forgot:address:{_address()}", self._limits.forgot_of_address)
+        await self._rate_limits.hit(MAIN, f"forgot:account:{_digest(email_key)}", self._limits.forgot)
+
+    async def unknown_reset(self) -> None:
+        """Count a token for a new password that is unknown: those that are right are never refused because of it."""
+        await self._rate_limits.hit(MAIN, f"reset:address:{_address()}", self._limits.forgot_of_address)
 
     def knows(self, user: User) -> bool:
         """Return whether the account's password has been right from the caller's network before."""

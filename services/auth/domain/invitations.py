@@ -5,13 +5,17 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core import logs
 from core.audit import changes as audit
-from core.errors import Conflict, NotFound, PermissionDenied
+from core.errors import Conflict, NotFound, PermissionDenied, PorticoError
+from core.mail.mailer import Mails
+from core.mail.mails import UserInvitation
+from core.mail.rendering import time_text
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.accounts import SignedIn
 from services.auth.domain.attempts import Attempts, networks_for
-from services.auth.domain.callers import Callers
+from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.grants import checked_projects, require_authority, require_projects_of
 from services.auth.domain.issuing import new_id
 from services.auth.domain.passwords import Passwords
@@ -22,6 +26,8 @@ from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
+
+log = logs.get(__name__)
 
 _LIFE_SECONDS = 7 * 86_400.0
 _ROLES = (ADMIN, PROJECT_ADMIN, USER)
@@ -40,6 +46,15 @@ class NewInvitation:
     project_ids: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A new invitation with its secret. `mailed`: the secret goes to the person by mail, too."""
+
+    invitation: Invitation
+    secret: str
+    mailed: bool
+
+
 class Invitations:
     def __init__(
         self,
@@ -50,6 +65,7 @@ class Invitations:
         passwords: Passwords,
         attempts: Attempts,
         quotas: Quotas,
+        mails: Mails,
         clock: Clock,
     ) -> None:
         self._invitations = tables.invitations
@@ -60,9 +76,10 @@ class Invitations:
         self._passwords = passwords
         self._attempts = attempts
         self._quotas = quotas
+        self._mails = mails
         self._clock = clock
 
-    async def invite(self, asked: NewInvitation) -> tuple[Invitation, str]:
+    async def invite(self, asked: NewInvitation) -> Invited:
         """Create an invitation and its secret. One that was made with an API token ends with it."""
         caller = await self._callers.current()
         tenant, now = caller.tenant, self._clock()
@@ -94,7 +111,7 @@ class Invitations:
         if not await self._callers.still_holds(caller):
             await self._invitations.delete(tenant, invitation.id)
             raise PermissionDenied("Your rights were changed at the same time. Try again.")
-        return invitation, secret
+        return Invited(invitation, secret, await self._mail(caller, invitation, secret))
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[Invitation], str]:
         """One page of the invitations that the caller sees: a page may have fewer than `page_size`, and more may follow
@@ -152,6 +169,25 @@ class Invitations:
         project = await self._sessions.choose_project(tenant, user)
         session = await self._sessions.issue(tenant, user, project.id, read_at)
         return SignedIn(tenant_record, user, session)
+
+    async def _mail(self, caller: Caller, invitation: Invitation, secret: str) -> bool:
+        """Mail the invitation; True if that is done. It stands without the mail: the caller has its secret."""
+        tenant_record = await self._tenants.get(caller.tenant.slug)
+        content = UserInvitation(
+            name=invitation.name,
+            inviter_name=caller.person.name,
+            company_name=tenant_record.company_name if tenant_record else caller.tenant.slug,
+            slug=caller.tenant.slug,
+            token=secret,
+            expires_at=time_text(invitation.expires_at),
+        )
+        try:
+            return await self._mails.send(
+                caller.identity.project, invitation.email, content, until=invitation.expires_at
+            )
+        except PorticoError as error:
+            log.warning("an invitation is not mailed", tenant=caller.tenant.slug, reason=error.reason)
+            return False
 
     async def _insert(self, tenant: Tenant, invitation: Invitation) -> None:
         same = {"emailLower": invitation.email_lower}

@@ -8,8 +8,9 @@ from core import logs
 from core.audit import changes as audit
 from core.context import Kind
 from core.errors import Conflict, FailedPrecondition, NotFound, PermissionDenied, PorticoError
+from core.mail.mailer import Mails
 from core.storage.ports import Cond, Op
-from core.tenancy import Tenant
+from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.deleted_projects import AUTH, Deletions
@@ -41,6 +42,7 @@ class Projects:
         service_tokens: ServiceTokens,
         deletions: Deletions,
         quotas: Quotas,
+        mails: Mails,
         clock: Clock,
     ) -> None:
         self._tables = tables
@@ -51,6 +53,7 @@ class Projects:
         self._service_tokens = service_tokens
         self._deletions = deletions
         self._quotas = quotas
+        self._mails = mails
         self._clock = clock
 
     async def page(self, page_size: int, page_token: str) -> tuple[list[ProjectRecord], str]:
@@ -134,6 +137,7 @@ class Projects:
             await self._sessions.end_in_project(tenant, project_id)
             await self._service_tokens.end_in_project(tenant, project_id)
             await self._leave(tenant, project_id)
+            await self._mails.forget(Project(tenant, project_id))
             await self._tables.projects.delete(tenant, project_id)
         await self._deletions.acknowledge(AUTH, tenant.slug, project_id)
 

@@ -129,6 +129,20 @@ class Invitation(Record, frozen=True):
     """The API token that it was made with, and ends with."""
 
 
+class PasswordResetRecord(Record, frozen=True):
+    """Permission to set a new password once. `password_mark` is the mark of the password that it replaces: it ends with
+    that password."""
+
+    hidden: ClassVar[frozenset[str]] = frozenset({"secret_hash"})
+
+    id: str
+    user_id: str
+    secret_hash: str
+    password_mark: str
+    created_at: float
+    expires_at: float
+
+
 class Deletion(Record, frozen=True):
     """A project that is deleted, once it is `published`. `actor`: who did it, as the audit log tells it."""
 

@@ -11,6 +11,7 @@ from services.auth.domain.records import (
     DirectoryEntry,
     InstallationValue,
     Invitation,
+    PasswordResetRecord,
     ProjectRecord,
     RevocationRecord,
     SessionRecord,
@@ -70,6 +71,14 @@ _INVITATIONS = Collection(
     unique=(("emailLower",), ("secretHash",)),
     expiry="expiresAt",
 )
+_PASSWORD_RESETS = Collection(
+    "password_resets",
+    Level.TENANT,
+    {"userId": TEXT, "secretHash": TEXT, "createdAt": TIME, "expiresAt": TIME},
+    unique=(("secretHash",),),
+    indexes=(("userId", "createdAt"),),
+    expiry="expiresAt",
+)
 
 COLLECTIONS = (
     _DIRECTORY,
@@ -82,6 +91,7 @@ COLLECTIONS = (
     _API_TOKENS,
     _SESSIONS,
     _INVITATIONS,
+    _PASSWORD_RESETS,
 )
 
 
@@ -100,6 +110,7 @@ class Tables:
     tokens: Table[ApiToken]
     sessions: Table[SessionRecord]
     invitations: Table[Invitation]
+    password_resets: Table[PasswordResetRecord]
 
     @classmethod
     def of(cls, store: DocumentStore) -> "Tables":
@@ -115,4 +126,5 @@ class Tables:
             tokens=Table(store, _API_TOKENS, ApiToken),
             sessions=Table(store, _SESSIONS, SessionRecord),
             invitations=Table(store, _INVITATIONS, Invitation),
+            password_resets=Table(store, _PASSWORD_RESETS, PasswordResetRecord),
         )

@@ -10,13 +10,25 @@ from services.auth import mapping
 from services.auth.domain.accounts import Accounts, SignedIn
 from services.auth.domain.callers import Callers
 from services.auth.domain.invitations import Invitations
+from services.auth.domain.password_resets import PasswordResets
 from services.auth.domain.registration import NewTenant
 from services.auth.servicers.cookies import Cookies
 
+_FORGOT = "If there is an account with this email, a mail with a token for a new password is on its way."
+_NO_MAIL = "This installation sends no mail. Ask an administrator of your tenant, or its operator."
+
 
 class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
-    def __init__(self, accounts: Accounts, invitations: Invitations, callers: Callers, cookies: Cookies) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        password_resets: PasswordResets,
+        invitations: Invitations,
+        callers: Callers,
+        cookies: Cookies,
+    ) -> None:
         self._accounts = accounts
+        self._password_resets = password_resets
         self._invitations = invitations
         self._callers = callers
         self._cookies = cookies
@@ -55,6 +67,17 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         made = await self._accounts.change_password(request.current_password, request.new_password)
         self._cookies.keep(made.token, context)
         return pb.ChangePasswordResponse(success=True, session=mapping.session(made))
+
+    async def ForgotPassword(
+        self, request: pb.ForgotPasswordRequest, context: CallContext
+    ) -> pb.ForgotPasswordResponse:
+        await self._password_resets.request(request.email, request.slug)
+        enabled = self._password_resets.enabled
+        return pb.ForgotPasswordResponse(message=_FORGOT if enabled else _NO_MAIL, mail_enabled=enabled)
+
+    async def ResetPassword(self, request: pb.ResetPasswordRequest, context: CallContext) -> pb.ResetPasswordResponse:
+        await self._password_resets.reset(request.token, request.new_password)
+        return pb.ResetPasswordResponse(success=True, message="The password is set. Sign in with it.")
 
     async def AcceptInvitation(
         self, request: pb.AcceptInvitationRequest, context: CallContext

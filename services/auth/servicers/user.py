@@ -29,7 +29,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         return pb.DeleteUserResponse(success=True)
 
     async def InviteUser(self, request: pb.InviteUserRequest, context: CallContext) -> pb.InviteUserResponse:
-        invitation, secret = await self._invitations.invite(
+        made = await self._invitations.invite(
             NewInvitation(
                 email=request.email,
                 name=request.name,
@@ -38,7 +38,9 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
                 project_ids=tuple(request.project_ids),
             )
         )
-        return pb.InviteUserResponse(invitation=mapping.invitation(invitation), token=secret)
+        return pb.InviteUserResponse(
+            invitation=mapping.invitation(made.invitation), token=made.secret, mailed=made.mailed
+        )
 
     async def ListInvitations(
         self, request: pb.ListInvitationsRequest, context: CallContext

@@ -5,7 +5,7 @@ from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.prompts import tables as prompt_tables
-from services.inference.domain.tables import EVALUATIONS, GUARDRAILS, MODELS, PII_POLICIES, WORD_LISTS
+from services.inference.domain.tables import EVALUATIONS, GUARDRAILS, MODELS, PII_POLICIES, RERANKERS, WORD_LISTS
 
 
 class ProjectRemoval:
@@ -15,7 +15,7 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
-        own = (MODELS, GUARDRAILS, WORD_LISTS, PII_POLICIES, EVALUATIONS)
+        own = (MODELS, GUARDRAILS, WORD_LISTS, PII_POLICIES, EVALUATIONS, RERANKERS)
         for collection in (*own, *prompt_tables.COLLECTIONS):
             await self._store.delete_where(project, collection, {})
         await self._providers.delete_all(project)

@@ -14,6 +14,32 @@ from core.storage.ports import (
 from core.tenancy import AllProjects, Project
 from services.inference.domain.prompts import tables as prompt_tables
 
+DIMENSIONS = (
+    "model",
+    "providerKey",
+    "operation",
+    "status",
+    "currency",
+    "tokenId",
+    "userId",
+    "agent",
+    "tagKey",
+    "tagValue",
+)
+"""Fields by which roll-ups of usage tell calls apart."""
+MEASURES = (
+    "requests",
+    "inputTokens",
+    "outputTokens",
+    "cachedInputTokens",
+    "cacheWriteInputTokens",
+    "reasoningTokens",
+    "totalTokens",
+    "costNanos",
+    "latencyMicros",
+)
+"""Sums in roll-ups of usage."""
+
 PROVIDERS = records.collection("providers")
 MODELS = Collection(
     "models",
@@ -48,6 +74,13 @@ PII_POLICIES = Collection(
     unique=(("key",),),
     indexes=(("createdAt",),),
 )
+RERANKERS = Collection(
+    "rerankers",
+    Level.PROJECT,
+    {**_KEYED, "strategy": TEXT, "status": TEXT, "modelKey": TEXT, "config": JSON, "metadata": JSON},
+    unique=(("key",),),
+    indexes=(("createdAt",), ("modelKey",)),
+)
 EVALUATIONS = Collection(
     "guardrail_evaluations",
     Level.PROJECT,
@@ -79,15 +112,33 @@ USAGE = Collection(
         "inputTokens": INTEGER,
         "outputTokens": INTEGER,
         "cachedInputTokens": INTEGER,
+        "cacheWriteInputTokens": INTEGER,
         "reasoningTokens": INTEGER,
         "totalTokens": INTEGER,
         "costNanos": INTEGER,
         "latencyMs": NUMBER,
+        "agent": TEXT,
+        "tags": JSON,
     },
     indexes=(("createdAt",), ("model", "createdAt"), ("tokenId", "createdAt")),
 )
+ROLLUPS = Collection(
+    "usage_rollups",
+    Level.PROJECT,
+    {
+        "kind": TEXT,
+        "start": INTEGER,
+        "day": TEXT,
+        "month": TEXT,
+        **dict.fromkeys(DIMENSIONS, TEXT),
+        "bucket": INTEGER,
+        **dict.fromkeys(MEASURES, INTEGER),
+    },
+    indexes=(("kind", "start"),),
+)
 
 COLLECTIONS = (
+    ROLLUPS,
     PROVIDERS,
     MODELS,
     USAGE,
@@ -95,6 +146,7 @@ COLLECTIONS = (
     WORD_LISTS,
     PII_POLICIES,
     EVALUATIONS,
+    RERANKERS,
     *prompt_tables.COLLECTIONS,
 )
 

@@ -23,6 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Name of a field that can stand in a header: a request may have fields of any name."""
 _MOST_NAMED = 64
 ROUTE = "x-portico-route"
+MEMORY = "x-portico-memory"
 
 
 class HasBody(Protocol):
@@ -63,6 +64,7 @@ class HttpChat:
                 chunks = await answer.next()
                 data = _written(events, answer, chunks)
                 if answer.ended:
+                    await answer.settled()
                     yield HttpBody(content_type=EVENTS, data=data + events.end(answer))
                 elif data or not chunks:  # chunks that the format has no event for are no silence
                     yield HttpBody(content_type=EVENTS, data=data or frontend.keep_alive)
@@ -79,10 +81,12 @@ def _written(events: EventWriter, answer: Answer, chunks: list[Chunk]) -> bytes:
 
 
 def add_headers(exchange: Exchange, answer: Answer, context: CallContext) -> None:
-    """Tell the client which parameters were not passed on, the provider's rate limits, and how the target was chosen
-    where there was a choice."""
+    """Tell the client which parameters were not passed on, the provider's rate limits, how the target was chosen where
+    there was a choice, and whether memories were recalled."""
     if exchange.call.decision is not None:
         context.add_header(ROUTE, route_header(exchange.call), native=True)
+    if exchange.call.memory:
+        context.add_header(MEMORY, exchange.call.memory, native=True)
     if answer.dropped and (named := [name for name in answer.dropped if _NAME.fullmatch(name)][:_MOST_NAMED]):
         context.add_header(DROPPED, ",".join(named), native=True)
     for name, value in answer.limits:

@@ -36,6 +36,7 @@ class InferenceServicer(InferenceServiceServicer):
                 if chunks := await answer.next():
                     response = mapping.stream_response(chunks)
                     yield response
+            await answer.settled()
             if answer.error is not None:
                 raise answer.error
             yield mapping.usage_response(response, answer.usage)

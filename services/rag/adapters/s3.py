@@ -38,7 +38,7 @@ from services.rag.adapters.s3_limits import (
     MAX_LISTED,
     UPLOAD_SECONDS,
 )
-from services.rag.domain import names
+from services.rag.domain.files import names
 from services.rag.ports import BucketLocation, FileDriver, StoredObject, project_path
 
 log = logs.get(__name__)

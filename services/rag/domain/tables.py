@@ -1,37 +1,8 @@
-"""The tables of the service: in the tenants' stores, and one for the whole installation."""
+"""The tables of the service, by folder of the domain."""
 
-from core.providers import records
-from core.storage.ports import JSON, TEXT, TIME, Collection, Level
+from services.rag.domain.files import tables as files
+from services.rag.domain.knowledge import tables as knowledge
+from services.rag.domain.memory import tables as memory
+from services.rag.domain.retrieval import tables as retrieval
 
-PROVIDERS = records.collection("file_providers")
-BUCKETS = Collection(
-    "file_buckets",
-    Level.PROJECT,
-    {"key": TEXT, "providerId": TEXT, "createdAt": TIME, "metadata": JSON},
-    unique=(("key",),),
-    indexes=(("createdAt",), ("providerId",)),
-)
-FILES = Collection(
-    "files",
-    Level.PROJECT,
-    {
-        "bucketId": TEXT,
-        "key": TEXT,
-        "position": TEXT,
-        "objectId": TEXT,
-        "markdownObjectId": TEXT,
-        "createdAt": TIME,
-        "metadata": JSON,
-    },
-    unique=(("bucketId", "key"),),
-    indexes=(("bucketId", "position"), ("objectId",), ("markdownObjectId",)),
-)
-UPLOAD_INTENTS = Collection(
-    "file_leftovers",
-    Level.MAIN,
-    {"tenant": TEXT, "project": TEXT, "dueAt": TIME},
-    indexes=(("dueAt",), ("tenant", "project")),
-)
-"""Objects that may belong to no file, if what was being done to them was cut off."""
-
-COLLECTIONS = (PROVIDERS, BUCKETS, FILES, UPLOAD_INTENTS)
+COLLECTIONS = (*files.COLLECTIONS, *knowledge.COLLECTIONS, *memory.COLLECTIONS, *retrieval.COLLECTIONS)

@@ -6,8 +6,8 @@ from core.rpc.call import CallContext
 from portico.rag.v1 import bucket_service_pb2 as pb
 from portico.rag.v1 import bucket_service_pb2_grpc
 from services.rag import mapping
-from services.rag.domain.buckets import Buckets
-from services.rag.domain.records import FileRecords
+from services.rag.domain.files.buckets import Buckets
+from services.rag.domain.files.records import FileRecords
 
 
 class BucketServicer(bucket_service_pb2_grpc.BucketServiceServicer):

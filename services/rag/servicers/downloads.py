@@ -9,7 +9,7 @@ import orjson
 
 from core.errors import PreconditionFailed, RangeNotSatisfiable
 from core.rpc.call import CallContext
-from services.rag.domain.files import Content, Span
+from services.rag.domain.files.files import Content, Span
 
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*")
 _TAG = re.compile(r'(W/)?("[^"]*")')

@@ -11,9 +11,9 @@ from portico.rag.v1 import file_rest_service_pb2 as rest_pb
 from portico.rag.v1 import file_rest_service_pb2_grpc, file_service_pb2_grpc
 from portico.rag.v1 import file_service_pb2 as pb
 from services.rag import mapping, mapping_json
-from services.rag.domain.files import ORIGINAL, Files
-from services.rag.domain.records import File
-from services.rag.domain.uploads import NewFile
+from services.rag.domain.files.files import ORIGINAL, Files
+from services.rag.domain.files.records import File
+from services.rag.domain.files.uploads import NewFile
 from services.rag.servicers import bodies
 from services.rag.servicers.bodies import Json
 from services.rag.servicers.sending import send

@@ -11,11 +11,11 @@ from core.rpc.call import CallContext
 from portico.rag.v1 import file_service_pb2 as pb
 from portico.rag.v1 import file_service_pb2_grpc
 from services.rag import mapping, mapping_json
-from services.rag.domain import openai_files
-from services.rag.domain.buckets import OPENAI
-from services.rag.domain.files import ORIGINAL
-from services.rag.domain.openai_files import OpenAIFiles
-from services.rag.domain.uploads import NewFile
+from services.rag.domain.files import openai_files
+from services.rag.domain.files.buckets import OPENAI
+from services.rag.domain.files.files import ORIGINAL
+from services.rag.domain.files.openai_files import OpenAIFiles
+from services.rag.domain.files.uploads import NewFile
 from services.rag.servicers.sending import send
 from services.rag.servicers.uploads import UploadReader
 

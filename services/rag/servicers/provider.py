@@ -9,8 +9,8 @@ from core.rpc.provider_messages import new_provider, provider_changes
 from portico.rag.v1 import provider_service_pb2 as pb
 from portico.rag.v1 import provider_service_pb2_grpc
 from services.rag import mapping
-from services.rag.domain.providers import FileProviders
-from services.rag.domain.rules import Rules
+from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.rules import Rules
 
 
 class FileProviderServicer(provider_service_pb2_grpc.FileProviderServiceServicer):

@@ -6,7 +6,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from core.rpc.call import CallContext
 from core.tenancy import Project
-from services.rag.domain.files import Content, Files, Span
+from services.rag.domain.files.files import Content, Files, Span
 from services.rag.servicers import downloads
 
 _HEAD = "x-portico-head"

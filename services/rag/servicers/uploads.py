@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from core.errors import InvalidInput, PorticoError, RequestTimeout, UnsupportedMedia
 from core.offload import offload
-from services.rag.domain.names import essence
-from services.rag.domain.records import File
-from services.rag.domain.rules import Rules
-from services.rag.domain.uploads import NewFile, Upload
+from services.rag.domain.files.names import essence
+from services.rag.domain.files.records import File
+from services.rag.domain.files.rules import Rules
+from services.rag.domain.files.uploads import NewFile, Upload
 from services.rag.servicers import bodies
 from services.rag.servicers.arrivals import Arrivals, Pace
 from services.rag.servicers.bodies import Json

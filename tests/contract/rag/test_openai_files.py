@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from portico.rag.v1 import file_service_pb2 as file_pb
-from services.rag.domain.openai_files import PURPOSES
+from services.rag.domain.files.openai_files import PURPOSES
 from tests.support.rag_client import (
     FILE_END,
     FORM_END,

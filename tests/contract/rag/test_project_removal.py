@@ -13,7 +13,7 @@ from core.tenancy import Project, Tenant
 from portico.rag.v1 import bucket_service_pb2 as bucket_pb
 from portico.rag.v1 import provider_service_pb2 as provider_pb
 from services.rag.adapters.s3_limits import MAX_LISTED
-from services.rag.domain.tables import BUCKETS, FILES, PROVIDERS
+from services.rag.domain.files.tables import BUCKETS, FILES, PROVIDERS
 from tests.support.rag_client import FORM, RagClient
 from tests.support.rag_harness import CODE, Harness, SlowForm, refused, s3_client, s3_provider, struct
 from tests.support.removal import (

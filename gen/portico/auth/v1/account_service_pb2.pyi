@@ -175,3 +175,35 @@ class AcceptInvitationResponse(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     project_id: str
     def __init__(self, tenant: _Optional[_Union[Tenant, _Mapping]] = ..., user: _Optional[_Union[_user_service_pb2.User, _Mapping]] = ..., token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., project_id: _Optional[str] = ...) -> None: ...
+
+class ForgotPasswordRequest(_message.Message):
+    __slots__ = ("email", "slug")
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    SLUG_FIELD_NUMBER: _ClassVar[int]
+    email: str
+    slug: str
+    def __init__(self, email: _Optional[str] = ..., slug: _Optional[str] = ...) -> None: ...
+
+class ForgotPasswordResponse(_message.Message):
+    __slots__ = ("message", "mail_enabled")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MAIL_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    mail_enabled: bool
+    def __init__(self, message: _Optional[str] = ..., mail_enabled: _Optional[bool] = ...) -> None: ...
+
+class ResetPasswordRequest(_message.Message):
+    __slots__ = ("token", "new_password")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NEW_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    new_password: str
+    def __init__(self, token: _Optional[str] = ..., new_password: _Optional[str] = ...) -> None: ...
+
+class ResetPasswordResponse(_message.Message):
+    __slots__ = ("success", "message")
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    success: bool
+    message: str
+    def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ...) -> None: ...

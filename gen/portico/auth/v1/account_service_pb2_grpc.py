@@ -66,6 +66,16 @@ class AccountServiceStub:
                 request_serializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordRequest.SerializeToString,
                 response_deserializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordResponse.FromString,
                 _registered_method=True)
+        self.ForgotPassword = channel.unary_unary(
+                '/portico.auth.v1.AccountService/ForgotPassword',
+                request_serializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ForgotPasswordRequest.SerializeToString,
+                response_deserializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ForgotPasswordResponse.FromString,
+                _registered_method=True)
+        self.ResetPassword = channel.unary_unary(
+                '/portico.auth.v1.AccountService/ResetPassword',
+                request_serializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ResetPasswordRequest.SerializeToString,
+                response_deserializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ResetPasswordResponse.FromString,
+                _registered_method=True)
         self.AcceptInvitation = channel.unary_unary(
                 '/portico.auth.v1.AccountService/AcceptInvitation',
                 request_serializer=portico_dot_auth_dot_v1_dot_account__service__pb2.AcceptInvitationRequest.SerializeToString,
@@ -128,6 +138,25 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgotPassword(self, request, context):
+        """Sends a mail with a token for a new password to the account of this email, one to each where it belongs to several
+        tenants. The answer and its time are the same whether there is such an account. Without an SMTP server nothing is
+        sent, and the answer says so. Errors: INVALID_ARGUMENT (email is no address), RESOURCE_EXHAUSTED (too many requests
+        for the email or from the address).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPassword(self, request, context):
+        """Sets a new password with the token of a mail. The token works once and within the hour; every session of the
+        account ends, and nobody is signed in. Errors: NOT_FOUND (unknown, used or expired token, or the password was
+        changed since), INVALID_ARGUMENT (the password is weak), RESOURCE_EXHAUSTED (too many wrong tokens from the address).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AcceptInvitation(self, request, context):
         """Turns an invitation into an account and signs it in. Errors: NOT_FOUND (unknown, used, revoked or expired).
         """
@@ -167,6 +196,16 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.ChangePassword,
                     request_deserializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordRequest.FromString,
                     response_serializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'ForgotPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgotPassword,
+                    request_deserializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ForgotPasswordRequest.FromString,
+                    response_serializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ForgotPasswordResponse.SerializeToString,
+            ),
+            'ResetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPassword,
+                    request_deserializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ResetPasswordRequest.FromString,
+                    response_serializer=portico_dot_auth_dot_v1_dot_account__service__pb2.ResetPasswordResponse.SerializeToString,
             ),
             'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
                     servicer.AcceptInvitation,
@@ -338,6 +377,60 @@ class AccountService:
             '/portico.auth.v1.AccountService/ChangePassword',
             portico_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordRequest.SerializeToString,
             portico_dot_auth_dot_v1_dot_account__service__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgotPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.auth.v1.AccountService/ForgotPassword',
+            portico_dot_auth_dot_v1_dot_account__service__pb2.ForgotPasswordRequest.SerializeToString,
+            portico_dot_auth_dot_v1_dot_account__service__pb2.ForgotPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portico.auth.v1.AccountService/ResetPassword',
+            portico_dot_auth_dot_v1_dot_account__service__pb2.ResetPasswordRequest.SerializeToString,
+            portico_dot_auth_dot_v1_dot_account__service__pb2.ResetPasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

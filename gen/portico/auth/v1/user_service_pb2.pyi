@@ -155,12 +155,14 @@ class InviteUserRequest(_message.Message):
     def __init__(self, email: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., service_permissions: _Optional[_Mapping[str, str]] = ..., project_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InviteUserResponse(_message.Message):
-    __slots__ = ("invitation", "token")
+    __slots__ = ("invitation", "token", "mailed")
     INVITATION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MAILED_FIELD_NUMBER: _ClassVar[int]
     invitation: Invitation
     token: str
-    def __init__(self, invitation: _Optional[_Union[Invitation, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
+    mailed: bool
+    def __init__(self, invitation: _Optional[_Union[Invitation, _Mapping]] = ..., token: _Optional[str] = ..., mailed: _Optional[bool] = ...) -> None: ...
 
 class ListInvitationsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

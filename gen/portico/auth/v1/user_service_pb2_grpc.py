@@ -126,7 +126,7 @@ class UserServiceServicer:
 
     def InviteUser(self, request, context):
         """Invites somebody by email. The answer holds the invitation's secret once; whoever has it can accept within
-        7 days. An invitation that is made with an API token ends with it; the account that has come of it does not.
+        7 days. Where the installation has an SMTP server, a mail with it goes to the person. An invitation that is made with an API token ends with it; the account that has come of it does not.
         Errors: ALREADY_EXISTS (a user or open invitation with that email), INVALID_ARGUMENT, PERMISSION_DENIED,
         FAILED_PRECONDITION (the tenant has as many users as it may have), RESOURCE_EXHAUSTED (too many in a short time).
         """

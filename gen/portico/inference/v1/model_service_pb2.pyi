@@ -170,18 +170,20 @@ class DynamicLabel(_message.Message):
     def __init__(self, label: _Optional[str] = ..., description: _Optional[str] = ..., target_model_key: _Optional[str] = ...) -> None: ...
 
 class ModelPricing(_message.Message):
-    __slots__ = ("currency", "input_token_per_1m", "output_token_per_1m", "cached_token_per_1m", "cache_write_token_per_1m")
+    __slots__ = ("currency", "input_token_per_1m", "output_token_per_1m", "cached_token_per_1m", "cache_write_token_per_1m", "search_per_1k")
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     CACHED_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
     CACHE_WRITE_TOKEN_PER_1M_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_PER_1K_FIELD_NUMBER: _ClassVar[int]
     currency: str
     input_token_per_1m: float
     output_token_per_1m: float
     cached_token_per_1m: float
     cache_write_token_per_1m: float
-    def __init__(self, currency: _Optional[str] = ..., input_token_per_1m: _Optional[float] = ..., output_token_per_1m: _Optional[float] = ..., cached_token_per_1m: _Optional[float] = ..., cache_write_token_per_1m: _Optional[float] = ...) -> None: ...
+    search_per_1k: float
+    def __init__(self, currency: _Optional[str] = ..., input_token_per_1m: _Optional[float] = ..., output_token_per_1m: _Optional[float] = ..., cached_token_per_1m: _Optional[float] = ..., cache_write_token_per_1m: _Optional[float] = ..., search_per_1k: _Optional[float] = ...) -> None: ...
 
 class ModelCapabilities(_message.Message):
     __slots__ = ("context_length", "max_output_tokens", "supports_image_input", "supports_reasoning", "supports_structured_outputs", "supports_tool_calls")

@@ -28,7 +28,7 @@ from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access
 from portico.common.v1 import usage_pb2 as portico_dot_common_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(portico/inference/v1/usage_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\x1a\x1dportico/common/v1/usage.proto\"\xad\x04\n\x0bUsageRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x12\n\nproject_id\x18\x04 \x01(\t\x12\x10\n\x08token_id\x18\x05 \x01(\t\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12\r\n\x05model\x18\x07 \x01(\t\x12\x10\n\x08model_id\x18\x08 \x01(\t\x12\x14\n\x0cprovider_key\x18\t \x01(\t\x12\x11\n\toperation\x18\n \x01(\t\x12\x0e\n\x06status\x18\x0b \x01(\t\x12\x14\n\x0c\x65rror_reason\x18\x0c \x01(\t\x12\x10\n\x08streamed\x18\r \x01(\x08\x12\x12\n\nlatency_ms\x18\x0e \x01(\x01\x12\x15\n\rfirst_byte_ms\x18\x0f \x01(\x01\x12,\n\x05usage\x18\x10 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\x12\x15\n\rfinish_reason\x18\x11 \x01(\t\x12\x0c\n\x04\x63ost\x18\x12 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x13 \x01(\t\x12\x10\n\x08\x61ttempts\x18( \x01(\x05\x12<\n\x0f\x66\x61iled_attempts\x18) \x03(\x0b\x32#.portico.inference.v1.FailedAttempt\x12\x35\n\x08\x64\x65\x63ision\x18* \x01(\x0b\x32#.portico.inference.v1.RouteDecision\"G\n\rFailedAttempt\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"g\n\rRouteDecision\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x36\n\x07\x64ynamic\x18\x03 \x03(\x0b\x32%.portico.inference.v1.DynamicDecision\"|\n\x0f\x44ynamicDecision\x12\x12\n\nrouter_key\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x02 \x01(\t\x12\x18\n\x10\x63hosen_model_key\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\x12\x1a\n\x12\x64\x65\x63ider_latency_ms\x18\x05 \x01(\x01\"\xda\x02\n\x08UsageRow\x12\x38\n\x05group\x18\x01 \x03(\x0b\x32).portico.inference.v1.UsageRow.GroupEntry\x12\x10\n\x08requests\x18\x02 \x01(\x05\x12\x0e\n\x06\x65rrors\x18\x03 \x01(\x05\x12\x11\n\tcancelled\x18\x04 \x01(\x05\x12\x14\n\x0cinput_tokens\x18\x05 \x01(\x01\x12\x15\n\routput_tokens\x18\x06 \x01(\x01\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x07 \x01(\x01\x12\x18\n\x10reasoning_tokens\x18\x08 \x01(\x01\x12\x14\n\x0ctotal_tokens\x18\t \x01(\x01\x12\x0c\n\x04\x63ost\x18\n \x01(\x01\x12\x10\n\x08\x63urrency\x18\x0b \x01(\t\x12\x17\n\x0fmean_latency_ms\x18\x0c \x01(\x01\x1a,\n\nGroupEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xac\x01\n\x0fGetUsageRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08group_by\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x10\n\x08token_id\x18\x05 \x01(\t\x12\x14\n\x0c\x61ll_projects\x18\x06 \x01(\x08\"p\n\x10GetUsageResponse\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.portico.inference.v1.UsageRow\x12.\n\x06totals\x18\x02 \x03(\x0b\x32\x1e.portico.inference.v1.UsageRow\"\x87\x01\n\x17ListUsageRecordsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08token_id\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x14\n\x0c\x61ll_projects\x18\x06 \x01(\x08\"g\n\x18ListUsageRecordsResponse\x12\x32\n\x07records\x18\x01 \x03(\x0b\x32!.portico.inference.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xab\x02\n\x0cUsageService\x12|\n\x08GetUsage\x12%.portico.inference.v1.GetUsageRequest\x1a&.portico.inference.v1.GetUsageResponse\"!\xa2\xbb\x18\x0c\x1a\nusage:read\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/usage\x12\x9c\x01\n\x10ListUsageRecords\x12-.portico.inference.v1.ListUsageRecordsRequest\x1a..portico.inference.v1.ListUsageRecordsResponse\")\xa2\xbb\x18\x0c\x1a\nusage:read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/usage/recordsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(portico/inference/v1/usage_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportico/common/v1/access.proto\x1a\x1dportico/common/v1/usage.proto\"\xc3\x04\n\x0bUsageRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x12\n\nproject_id\x18\x04 \x01(\t\x12\x10\n\x08token_id\x18\x05 \x01(\t\x12\x0f\n\x07user_id\x18\x06 \x01(\t\x12\r\n\x05model\x18\x07 \x01(\t\x12\x10\n\x08model_id\x18\x08 \x01(\t\x12\x14\n\x0cprovider_key\x18\t \x01(\t\x12\x11\n\toperation\x18\n \x01(\t\x12\x0e\n\x06status\x18\x0b \x01(\t\x12\x14\n\x0c\x65rror_reason\x18\x0c \x01(\t\x12\x10\n\x08streamed\x18\r \x01(\x08\x12\x12\n\nlatency_ms\x18\x0e \x01(\x01\x12\x15\n\rfirst_byte_ms\x18\x0f \x01(\x01\x12,\n\x05usage\x18\x10 \x01(\x0b\x32\x1d.portico.common.v1.TokenUsage\x12\x15\n\rfinish_reason\x18\x11 \x01(\t\x12\x0c\n\x04\x63ost\x18\x12 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x13 \x01(\t\x12\x10\n\x08\x61ttempts\x18( \x01(\x05\x12<\n\x0f\x66\x61iled_attempts\x18) \x03(\x0b\x32#.portico.inference.v1.FailedAttempt\x12\x35\n\x08\x64\x65\x63ision\x18* \x01(\x0b\x32#.portico.inference.v1.RouteDecision\x12\x14\n\x0csearch_units\x18P \x01(\x01\"G\n\rFailedAttempt\x12\x14\n\x0cprovider_key\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"g\n\rRouteDecision\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x36\n\x07\x64ynamic\x18\x03 \x03(\x0b\x32%.portico.inference.v1.DynamicDecision\"|\n\x0f\x44ynamicDecision\x12\x12\n\nrouter_key\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x02 \x01(\t\x12\x18\n\x10\x63hosen_model_key\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\x12\x1a\n\x12\x64\x65\x63ider_latency_ms\x18\x05 \x01(\x01\"\xda\x02\n\x08UsageRow\x12\x38\n\x05group\x18\x01 \x03(\x0b\x32).portico.inference.v1.UsageRow.GroupEntry\x12\x10\n\x08requests\x18\x02 \x01(\x05\x12\x0e\n\x06\x65rrors\x18\x03 \x01(\x05\x12\x11\n\tcancelled\x18\x04 \x01(\x05\x12\x14\n\x0cinput_tokens\x18\x05 \x01(\x01\x12\x15\n\routput_tokens\x18\x06 \x01(\x01\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x07 \x01(\x01\x12\x18\n\x10reasoning_tokens\x18\x08 \x01(\x01\x12\x14\n\x0ctotal_tokens\x18\t \x01(\x01\x12\x0c\n\x04\x63ost\x18\n \x01(\x01\x12\x10\n\x08\x63urrency\x18\x0b \x01(\t\x12\x17\n\x0fmean_latency_ms\x18\x0c \x01(\x01\x1a,\n\nGroupEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xac\x01\n\x0fGetUsageRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08group_by\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x10\n\x08token_id\x18\x05 \x01(\t\x12\x14\n\x0c\x61ll_projects\x18\x06 \x01(\x08\"p\n\x10GetUsageResponse\x12,\n\x04rows\x18\x01 \x03(\x0b\x32\x1e.portico.inference.v1.UsageRow\x12.\n\x06totals\x18\x02 \x03(\x0b\x32\x1e.portico.inference.v1.UsageRow\"\x87\x01\n\x17ListUsageRecordsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08token_id\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x14\n\x0c\x61ll_projects\x18\x06 \x01(\x08\"g\n\x18ListUsageRecordsResponse\x12\x32\n\x07records\x18\x01 \x03(\x0b\x32!.portico.inference.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xab\x02\n\x0cUsageService\x12|\n\x08GetUsage\x12%.portico.inference.v1.GetUsageRequest\x1a&.portico.inference.v1.GetUsageResponse\"!\xa2\xbb\x18\x0c\x1a\nusage:read\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/usage\x12\x9c\x01\n\x10ListUsageRecords\x12-.portico.inference.v1.ListUsageRecordsRequest\x1a..portico.inference.v1.ListUsageRecordsResponse\")\xa2\xbb\x18\x0c\x1a\nusage:read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/usage/recordsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,25 +42,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['ListUsageRecords']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['ListUsageRecords']._serialized_options = b'\242\273\030\014\032\nusage:read\202\323\344\223\002\023\022\021/v1/usage/records'
   _globals['_USAGERECORD']._serialized_start=193
-  _globals['_USAGERECORD']._serialized_end=750
-  _globals['_FAILEDATTEMPT']._serialized_start=752
-  _globals['_FAILEDATTEMPT']._serialized_end=823
-  _globals['_ROUTEDECISION']._serialized_start=825
-  _globals['_ROUTEDECISION']._serialized_end=928
-  _globals['_DYNAMICDECISION']._serialized_start=930
-  _globals['_DYNAMICDECISION']._serialized_end=1054
-  _globals['_USAGEROW']._serialized_start=1057
-  _globals['_USAGEROW']._serialized_end=1403
-  _globals['_USAGEROW_GROUPENTRY']._serialized_start=1359
-  _globals['_USAGEROW_GROUPENTRY']._serialized_end=1403
-  _globals['_GETUSAGEREQUEST']._serialized_start=1406
-  _globals['_GETUSAGEREQUEST']._serialized_end=1578
-  _globals['_GETUSAGERESPONSE']._serialized_start=1580
-  _globals['_GETUSAGERESPONSE']._serialized_end=1692
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=1695
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=1830
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=1832
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=1935
-  _globals['_USAGESERVICE']._serialized_start=1938
-  _globals['_USAGESERVICE']._serialized_end=2237
+  _globals['_USAGERECORD']._serialized_end=772
+  _globals['_FAILEDATTEMPT']._serialized_start=774
+  _globals['_FAILEDATTEMPT']._serialized_end=845
+  _globals['_ROUTEDECISION']._serialized_start=847
+  _globals['_ROUTEDECISION']._serialized_end=950
+  _globals['_DYNAMICDECISION']._serialized_start=952
+  _globals['_DYNAMICDECISION']._serialized_end=1076
+  _globals['_USAGEROW']._serialized_start=1079
+  _globals['_USAGEROW']._serialized_end=1425
+  _globals['_USAGEROW_GROUPENTRY']._serialized_start=1381
+  _globals['_USAGEROW_GROUPENTRY']._serialized_end=1425
+  _globals['_GETUSAGEREQUEST']._serialized_start=1428
+  _globals['_GETUSAGEREQUEST']._serialized_end=1600
+  _globals['_GETUSAGERESPONSE']._serialized_start=1602
+  _globals['_GETUSAGERESPONSE']._serialized_end=1714
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=1717
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=1852
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=1854
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=1957
+  _globals['_USAGESERVICE']._serialized_start=1960
+  _globals['_USAGESERVICE']._serialized_end=2259
 # @@protoc_insertion_point(module_scope)

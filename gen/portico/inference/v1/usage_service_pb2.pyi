@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class UsageRecord(_message.Message):
-    __slots__ = ("id", "created_at", "request_id", "project_id", "token_id", "user_id", "model", "model_id", "provider_key", "operation", "status", "error_reason", "streamed", "latency_ms", "first_byte_ms", "usage", "finish_reason", "cost", "currency", "attempts", "failed_attempts", "decision")
+    __slots__ = ("id", "created_at", "request_id", "project_id", "token_id", "user_id", "model", "model_id", "provider_key", "operation", "status", "error_reason", "streamed", "latency_ms", "first_byte_ms", "usage", "finish_reason", "cost", "currency", "attempts", "failed_attempts", "decision", "search_units")
     ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class UsageRecord(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     FAILED_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_UNITS_FIELD_NUMBER: _ClassVar[int]
     id: str
     created_at: _timestamp_pb2.Timestamp
     request_id: str
@@ -58,7 +59,8 @@ class UsageRecord(_message.Message):
     attempts: int
     failed_attempts: _containers.RepeatedCompositeFieldContainer[FailedAttempt]
     decision: RouteDecision
-    def __init__(self, id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., project_id: _Optional[str] = ..., token_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model: _Optional[str] = ..., model_id: _Optional[str] = ..., provider_key: _Optional[str] = ..., operation: _Optional[str] = ..., status: _Optional[str] = ..., error_reason: _Optional[str] = ..., streamed: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., first_byte_ms: _Optional[float] = ..., usage: _Optional[_Union[_usage_pb2.TokenUsage, _Mapping]] = ..., finish_reason: _Optional[str] = ..., cost: _Optional[float] = ..., currency: _Optional[str] = ..., attempts: _Optional[int] = ..., failed_attempts: _Optional[_Iterable[_Union[FailedAttempt, _Mapping]]] = ..., decision: _Optional[_Union[RouteDecision, _Mapping]] = ...) -> None: ...
+    search_units: float
+    def __init__(self, id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., project_id: _Optional[str] = ..., token_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model: _Optional[str] = ..., model_id: _Optional[str] = ..., provider_key: _Optional[str] = ..., operation: _Optional[str] = ..., status: _Optional[str] = ..., error_reason: _Optional[str] = ..., streamed: _Optional[bool] = ..., latency_ms: _Optional[float] = ..., first_byte_ms: _Optional[float] = ..., usage: _Optional[_Union[_usage_pb2.TokenUsage, _Mapping]] = ..., finish_reason: _Optional[str] = ..., cost: _Optional[float] = ..., currency: _Optional[str] = ..., attempts: _Optional[int] = ..., failed_attempts: _Optional[_Iterable[_Union[FailedAttempt, _Mapping]]] = ..., decision: _Optional[_Union[RouteDecision, _Mapping]] = ..., search_units: _Optional[float] = ...) -> None: ...
 
 class FailedAttempt(_message.Message):
     __slots__ = ("provider_key", "model_id", "reason")

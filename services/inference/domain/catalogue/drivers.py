@@ -10,12 +10,13 @@ from core.providers import drivers
 from core.providers.drivers import Field, Host, Values, whole_number
 from services.inference.ports import Endpoint
 
-ECHO = "echo"
-OPENAI, ANTHROPIC = "openai", "anthropic"
+ECHO, LOCAL = "echo", "local"
+OPENAI, ANTHROPIC, COHERE, TEI = "openai", "anthropic", "cohere", "tei"
 """The wire formats; see `codecs/formats.py`."""
 MAX_DELAY_MS = 10_000
 _ANTHROPIC_URL = "https://api.anthropic.com"
 _ANTHROPIC_VERSION = "2023-06-01"
+_COHERE_URL = "https://api.cohere.com"
 _OPENAI_URL = "https://api.openai.com/v1"
 _AZURE_VERSION = "2024-10-21"
 
@@ -23,11 +24,11 @@ _AZURE_VERSION = "2024-10-21"
 @dataclass(frozen=True)
 class ModelDriver(drivers.Driver):
     """`endpoint` makes the address from settings and credentials; None: the driver needs no network.
-    `paths` gives chat's and embeddings' path, with the query, for a model's name at the provider. `format` is the wire
-    format that its servers speak, `categories` are those of the models that it can call."""
+    `path` gives the path, with the query, of a category of models and a model's name at the provider. `format` is the
+    wire format that its servers speak, `categories` are those of the models that it can call."""
 
     endpoint: Callable[[Values, Values], Endpoint] | None
-    paths: Callable[[Values, str], tuple[str, str]]
+    path: Callable[[Values, str, str], str]
     format: str = OPENAI
     categories: tuple[str, ...] = ("llm", "embedding")
 
@@ -78,8 +79,16 @@ def _openai_endpoint(settings: Values, credentials: Values) -> Endpoint:
     return Endpoint(settings.get("baseUrl", _OPENAI_URL).rstrip("/"), tuple(headers))
 
 
-def _openai_paths(settings: Values, model_id: str) -> tuple[str, str]:
-    return "/chat/completions", "/embeddings"
+_OPENAI_PATHS = {"llm": "/chat/completions", "embedding": "/embeddings", "rerank": "/rerank"}
+_TEI_PATHS = {"embedding": "/v1/embeddings", "rerank": "/rerank"}
+
+
+def _openai_path(settings: Values, category: str, model_id: str) -> str:
+    return _OPENAI_PATHS[category]
+
+
+def _tei_path(settings: Values, category: str, model_id: str) -> str:
+    return _TEI_PATHS[category]
 
 
 def _azure_endpoint(settings: Values, credentials: Values) -> Endpoint:
@@ -91,13 +100,12 @@ def _azure_endpoint(settings: Values, credentials: Values) -> Endpoint:
     return Endpoint(url.rstrip("/"), (("api-key", credentials["apiKey"]),))
 
 
-def _azure_paths(settings: Values, model_id: str) -> tuple[str, str]:
+def _azure_path(settings: Values, category: str, model_id: str) -> str:
     deployment = quote(settings.get("deploymentName", model_id), safe="")
     if deployment in (".", ".."):
         raise InvalidInput("No deployment has this name: it would lead to another path.", field="modelId")
     version = quote(settings.get("apiVersion", _AZURE_VERSION), safe="")
-    base = f"/openai/deployments/{deployment}"
-    return f"{base}/chat/completions?api-version={version}", f"{base}/embeddings?api-version={version}"
+    return f"/openai/deployments/{deployment}{_OPENAI_PATHS[category]}?api-version={version}"
 
 
 def _anthropic_endpoint(settings: Values, credentials: Values) -> Endpoint:
@@ -110,8 +118,20 @@ def _anthropic_endpoint(settings: Values, credentials: Values) -> Endpoint:
     return Endpoint(url, tuple(headers))
 
 
-def _anthropic_paths(settings: Values, model_id: str) -> tuple[str, str]:
-    return "/v1/messages", ""
+def _anthropic_path(settings: Values, category: str, model_id: str) -> str:
+    return "/v1/messages"
+
+
+def _cohere_endpoint(settings: Values, credentials: Values) -> Endpoint:
+    """The base URL may end in the version, as the SDKs of some clients write it."""
+    url = settings.get("baseUrl", _COHERE_URL).rstrip("/")
+    for version in ("/v1", "/v2"):
+        url = url.removesuffix(version)
+    return Endpoint(url, (("authorization", f"Bearer {credentials['apiKey']}"),))
+
+
+def _cohere_path(settings: Values, category: str, model_id: str) -> str:
+    return "/v2/rerank"
 
 
 _ORGANIZATION = Field("organization", "Organization", "Sent as OpenAI-Organization.")
@@ -127,13 +147,13 @@ DRIVERS: dict[str, ModelDriver] = {
             "OpenAI's own API.",
             (_API_KEY, _ORGANIZATION, Field("project", "Project", "Sent as OpenAI-Project."), _BASE_URL),
             _openai_endpoint,
-            _openai_paths,
+            _openai_path,
             hosts=_base_url_hosts,
         ),
         ModelDriver(
             "openai-compatible",
             "OpenAI-compatible",
-            "Any server that speaks OpenAI's API: vLLM, llama.cpp, Ollama, Groq, Together, OpenRouter, ...",
+            "Any server that speaks OpenAI's API, and Jina's /rerank: vLLM, llama.cpp, Ollama, Groq, Jina, ...",
             (
                 Field("apiKey", "API key", "Sent as a bearer token; leave out where none is wanted.", secret=True),
                 Field(
@@ -147,7 +167,8 @@ DRIVERS: dict[str, ModelDriver] = {
                 _ORGANIZATION,
             ),
             _openai_endpoint,
-            _openai_paths,
+            _openai_path,
+            categories=("llm", "embedding", "rerank"),
             hosts=_base_url_hosts,
         ),
         ModelDriver(
@@ -168,7 +189,7 @@ DRIVERS: dict[str, ModelDriver] = {
                 Field("apiVersion", "API version", f"Default: {_AZURE_VERSION}."),
             ),
             _azure_endpoint,
-            _azure_paths,
+            _azure_path,
             hosts=_base_url_hosts,
         ),
         ModelDriver(
@@ -182,10 +203,54 @@ DRIVERS: dict[str, ModelDriver] = {
                 Field("anthropicBeta", "Beta features", "Sent as anthropic-beta; separated by commas."),
             ),
             _anthropic_endpoint,
-            _anthropic_paths,
+            _anthropic_path,
             ANTHROPIC,
             ("llm",),
             hosts=_base_url_hosts,
+        ),
+        ModelDriver(
+            COHERE,
+            "Cohere",
+            "Rerank models over Cohere's API, version 2.",
+            (
+                Field("apiKey", "API key", "Sent as a bearer token.", secret=True, required=True),
+                Field("baseUrl", "Base URL", f"Default: {_COHERE_URL}.", check=_check_url, destination=True),
+            ),
+            _cohere_endpoint,
+            _cohere_path,
+            COHERE,
+            ("rerank",),
+            hosts=_base_url_hosts,
+        ),
+        ModelDriver(
+            TEI,
+            "Text Embeddings Inference",
+            "Embedding and rerank models on a server of Hugging Face's text-embeddings-inference.",
+            (
+                Field("apiKey", "API key", "Sent as a bearer token; leave out where none is wanted.", secret=True),
+                Field(
+                    "baseUrl",
+                    "Base URL",
+                    "Where /rerank and /v1/embeddings are found.",
+                    required=True,
+                    check=_check_url,
+                    destination=True,
+                ),
+            ),
+            _openai_endpoint,
+            _tei_path,
+            TEI,
+            ("embedding", "rerank"),
+            hosts=_base_url_hosts,
+        ),
+        ModelDriver(
+            LOCAL,
+            "Local",
+            "Embedding and rerank models that run within Portico, from folders that its operator has put there.",
+            (),
+            None,
+            _openai_path,
+            categories=("embedding", "rerank"),
         ),
         ModelDriver(
             ECHO,
@@ -200,12 +265,14 @@ DRIVERS: dict[str, ModelDriver] = {
                 ),
             ),
             None,
-            _openai_paths,
+            _openai_path,
+            categories=("llm", "embedding", "rerank"),
         ),
     )
 }
 
 
-def offered_drivers(*, echo: bool) -> Mapping[str, ModelDriver]:
-    """The drivers that an installation offers, by id; without `echo` it has turned that one off."""
-    return {id: driver for id, driver in DRIVERS.items() if echo or id != ECHO}
+def offered_drivers(*, echo: bool, local: bool) -> Mapping[str, ModelDriver]:
+    """The drivers that an installation offers, by id; `echo` and `local` say whether it offers these."""
+    off = {id for id, offered in ((ECHO, echo), (LOCAL, local)) if not offered}
+    return {id: driver for id, driver in DRIVERS.items() if id not in off}

@@ -31,9 +31,9 @@ from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.catalogue.routing_settings import TargetSettings
 from services.inference.domain.tables import MODELS
 
-LLM, EMBEDDING = "llm", "embedding"
-CATEGORIES = (LLM, EMBEDDING, "rerank", "stt", "tts", "ocr")
-USABLE = (LLM, EMBEDDING)
+LLM, EMBEDDING, RERANK = "llm", "embedding", "rerank"
+CATEGORIES = (LLM, EMBEDDING, RERANK, "stt", "tts", "ocr")
+USABLE = (LLM, EMBEDDING, RERANK)
 _KEY = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _ATTEMPTS = 20
 
@@ -129,20 +129,20 @@ class ModelPage:
 
 class Models:
     """Use cases of models. Each takes the project first; another project's records do not exist for it. `changes` tells
-    of every change. `references` check what else a model refers to, by the field's name in JSON; `count_judging` counts
-    the guardrails that judge with the model of a key."""
+    of every change. `references` check what else a model refers to, by the field's name in JSON; `users` count what
+    uses the model of a key, by their name."""
 
     def __init__(
         self,
         store: DocumentStore,
         providers: ModelProviders,
         references: Mapping[str, CheckOpen] | None = None,
-        count_judging: Callable[[Project, str], Awaitable[int]] | None = None,
+        users: Mapping[str, Callable[[Project, str], Awaitable[int]]] | None = None,
     ) -> None:
         self._table = Table(store, MODELS, Model)
         self._providers = providers
         self._references = references or {}
-        self._count_judging = count_judging
+        self._users = users or {}
         self.changes = ProjectChanges()
 
     async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider | None]:
@@ -233,20 +233,36 @@ class Models:
         raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, id: str) -> None:
-        """Delete a model. Raises NotFound, FailedPrecondition where a guardrail judges with it."""
+        """Delete a model. Raises NotFound, FailedPrecondition where something uses it."""
         model = await self.get(project, id)
         audit.change().resource_id = model.key
 
-        async def count() -> int:
-            return await self._count_judging(project, model.key) if self._count_judging else 0
+        found: dict[str, int] = {}
 
-        if used := await delete_unreferenced(self._table, project, model.id, count):
+        async def count() -> int:
+            found.update({name: await of(project, model.key) for name, of in self._users.items()})
+            return sum(found.values())
+
+        if await delete_unreferenced(self._table, project, model.id, count):
+            named = ", ".join(f"{name}: {number}" for name, number in found.items() if number)
             raise FailedPrecondition(
-                f"The model is in use (as the judge of guardrails: {used}). Name another model in them first.",
+                f"The model is in use ({named}). Let them use another first.",
                 reason="MODEL_IN_USE",
                 field="id",
             )
         self.changes.publish(project)
+
+    async def check_open(self, project: Project, key: str, category: str, field: str) -> None:
+        """Check that a record may refer to the model of this key. Raises NotFound, InvalidInput (another category)."""
+        model = await self.by_key(project, key)
+        if model is None or model.closing:
+            raise NotFound(f"There is no model {key[:128]} in this project.", reason="MODEL_NOT_FOUND", field=field)
+        if model.category != category:
+            raise InvalidInput(
+                f"{field} must be a model of the category {category}, not {model.category}.",
+                reason="WRONG_MODEL_CATEGORY",
+                field=field,
+            )
 
     async def count_on(self, project: Project, provider: Provider) -> int:
         """Count the models whose calls go to the provider."""

@@ -12,14 +12,15 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class Pricing(msgspec.Struct, frozen=True):
-    """Per million tokens, in `currency`. `cached`, of input that the provider's cache had, and `cache_write`, of input
-    that it took, are None where it costs what input costs."""
+    """Per million tokens, in `currency`; `search` per thousand searches. `cached`, of input that the provider's cache
+    had, and `cache_write`, of input that it took, are None where it costs what input costs."""
 
     currency: str = "USD"
     input: float = 0.0
     output: float = 0.0
     cached: float | None = None
     cache_write: float | None = None
+    search: float = 0.0
 
 
 def checked(pricing: Pricing) -> Pricing:
@@ -29,6 +30,7 @@ def checked(pricing: Pricing) -> Pricing:
         "outputTokenPer1M": pricing.output,
         "cachedTokenPer1M": pricing.cached or 0.0,
         "cacheWriteTokenPer1M": pricing.cache_write or 0.0,
+        "searchPer1K": pricing.search,
     }
     for name, price in prices.items():
         if not math.isfinite(price) or not 0 <= price <= _MAX_PRICE:

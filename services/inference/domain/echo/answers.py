@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from itertools import islice
 from math import sqrt
+from operator import mul
 from typing import Any
 
 from services.inference.domain.json_values import encode
@@ -58,7 +59,10 @@ class Refused(Exception):
 
 def answered(target: bytes, request: Mapping[str, Any]) -> bytes:
     """The answer to a request, as JSON. Raises Refused."""
-    return encode(embeddings(request) if target.endswith(b"/embeddings") else chat(request))
+    for ending, answer in ((b"/embeddings", embeddings), (b"/rerank", ranking)):
+        if target.endswith(ending):
+            return encode(answer(request))
+    return encode(chat(request))
 
 
 def words(text: str) -> list[str]:
@@ -146,6 +150,18 @@ def embeddings(request: Mapping[str, Any]) -> dict[str, Any]:
     read = sum(len(words(text)) for text in texts)
     usage = {"prompt_tokens": read, "total_tokens": read}
     return {"object": "list", "data": data, "model": request.get("model"), "usage": usage}
+
+
+def ranking(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores of documents: the cosine of their embeddings and the query's. Raises Refused."""
+    texts = [request["query"], *request["documents"]]
+    if sum(map(len, texts)) > MAX_CHARACTERS_EMBEDDED:
+        raise Refused(f"The echo driver ranks at most {MAX_CHARACTERS_EMBEDDED} characters at once.", "documents")
+    query, *documents = (vector(text, DEFAULT_DIMENSIONS) for text in texts)
+    scores = [sum(map(mul, query, document)) for document in documents]
+    results = [{"index": at, "relevance_score": min(1.0, max(0.0, score))} for at, score in enumerate(scores)]
+    read = sum(len(words(text)) for text in texts)
+    return {"model": request.get("model"), "results": results, "usage": {"total_tokens": read}}
 
 
 def vector(text: str, dimensions: int) -> list[float]:

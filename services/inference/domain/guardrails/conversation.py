@@ -24,14 +24,15 @@ _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "reasoning_details"
 
 
 def texts_of_request(request: Mapping[str, Any]) -> list[Text]:
-    """All that the messages of a chat say, or the texts of an embedding request."""
+    """All that the messages of a chat say, or the texts of an embedding or rerank request."""
     found: list[Text] = []
     for at, message in enumerate(request.get("messages") or ()):
         if isinstance(message, dict):
             found += _of_message(message, ("messages", at))
             if hidden := list(_strings(native_of(message))):
                 found.append(Text(("messages", at, ORIGINAL), "\n".join(hidden)))
-    found += _of_input(request.get("input"))
+    for name in ("input", "query", "documents"):
+        found += _of_texts(name, request.get(name))
     return found
 
 
@@ -111,10 +112,11 @@ def _of_content(content: Any, path: Path) -> Iterator[Text]:
                     yield from _of_content(part.get(name), (*path, at, name))
 
 
-def _of_input(given: Any) -> Iterator[Text]:
+def _of_texts(name: str, given: Any) -> Iterator[Text]:
+    """A text, or those of a list."""
     if isinstance(given, str):
-        yield Text(("input",), given)
+        yield Text((name,), given)
     elif isinstance(given, list):
         for at, each in enumerate(given):
             if isinstance(each, str):
-                yield Text(("input", at), each)
+                yield Text((name, at), each)

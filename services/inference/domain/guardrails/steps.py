@@ -31,7 +31,7 @@ from services.inference.domain.guardrails.tokens import Tokenizer
 from services.inference.domain.pipeline.answer import Answer, read_whole
 from services.inference.domain.pipeline.exchange import Body, Exchange
 from services.inference.domain.pipeline.step import Next, Step
-from services.inference.domain.usage.calls import CANCELLED, CHAT
+from services.inference.domain.usage.calls import CANCELLED, CHAT, RERANK
 
 _LARGE = 4096
 _judging: ContextVar[bool] = ContextVar("portico_judging", default=False)
@@ -182,5 +182,5 @@ def _changed(exchange: Exchange, texts: list[Text], new: list[str]) -> Exchange:
 
 def _source(exchange: Exchange) -> str:
     if exchange.call.operation != CHAT:
-        return "embeddings"
+        return "rerank" if exchange.call.operation == RERANK else "embeddings"
     return "chat.completions:stream" if exchange.stream else "chat.completions"

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from core.errors import PorticoError
@@ -30,6 +30,8 @@ class Answer(ABC):
     usage: TokenUsage = NO_USAGE
     finish_reason: str = ""
     """Finish reason of the first choice."""
+    settling: Callable[[], Awaitable[None]] | None = None
+    """Waits until what the end leaves behind is on the disk; None: there is nothing to wait for."""
     _watchers: tuple[Callable[["Answer"], None], ...] = ()
 
     def __init__(self, dropped: tuple[str, ...] = (), limits: Pairs = ()) -> None:
@@ -57,6 +59,11 @@ class Answer(ABC):
     def when_ended(self, watcher: Callable[["Answer"], None]) -> None:
         """Call the watcher once, when the answer has ended, in whatever way. It must not raise."""
         self._watchers += (watcher,)
+
+    async def settled(self) -> None:
+        """Wait, once the answer has ended, before the client hears so."""
+        if self.settling is not None:
+            await self.settling()
 
     def _end(self, status: str) -> None:
         """Set what is known at the end before this is called."""
@@ -137,6 +144,7 @@ async def read_whole(answer: Answer) -> Chunk:
         chunks = await answer.next()
         while not answer.ended:
             chunks = chunks + await answer.next()
+        await answer.settled()
     finally:
         await answer.close()
     if answer.error is not None:

@@ -24,6 +24,7 @@ class Metering:
         except PorticoError as error:
             call.status, call.error_reason = ERROR, error.reason
             self._meter.add(call)
+            await self._settled()
             raise
         except BaseException:  # cancelled: the client has gone
             call.status = CANCELLED
@@ -33,9 +34,15 @@ class Metering:
             raise
         if type(answer) is WholeAnswer:  # it is there, and nobody can change it any more
             self._add(call, answer)
+            await self._settled()
         else:
             answer.when_ended(partial(self._add, call))
+            answer.settling = self._meter.synced
         return answer
+
+    async def _settled(self) -> None:
+        if self._meter.synced is not None:
+            await self._meter.synced()
 
     def _add(self, call: ModelCall, answer: Answer) -> None:
         call.status, call.usage, call.finish_reason = answer.status, answer.usage, answer.finish_reason

@@ -5,7 +5,7 @@ The order of the steps, outermost first:
     metering            a usage record of every call, refused ones too; before the model is looked up
     admission           quotas and budgets: reserve before, settle when the answer has ended
     prompt              a prompt that the request names becomes messages
-    memory
+    memory              recalls memories for the chat, and stores it when it has been answered
     input guardrails
     PII policy          after the guardrails, which see what was said; before all that leaves the service
     cache
@@ -21,19 +21,25 @@ from collections.abc import Awaitable, Callable, Sequence
 from core.resilience import RetryBudget
 from services.inference.domain.catalogue.models import LLM
 from services.inference.domain.guardrails.steps import GuardrailSteps, PiiSteps
+from services.inference.domain.memory.uses import FIELD as MEMORY
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
-from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.native import NativeRequest
-from services.inference.domain.pipeline.step import StepFactory
+from services.inference.domain.pipeline.step import Step, StepFactory, steps_of_fields
 from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
+METADATA = "metadata"
+"""Field of a request that tells its tags."""
 
-def steps(*, prompt: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps) -> Sequence[StepFactory]:
+
+def steps(
+    *, prompt: StepFactory, memory: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps
+) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
-    return (prompt, guardrails.input, pii.step, guardrails.output)
+    asked_for = steps_of_fields({requests.PROMPT: prompt, MEMORY: memory})
+    return (asked_for, guardrails.input, pii.step, guardrails.output)
 
 
 class Pipeline:
@@ -43,7 +49,7 @@ class Pipeline:
     def __init__(
         self,
         routes: Routes,
-        metering: Metering,
+        metering: Step,
         apply_prompt: Callable[[Exchange], Awaitable[Exchange]],
         *,
         attempts: int,
@@ -77,6 +83,12 @@ class Pipeline:
         exchange = self._begin(calls.EMBEDDING, request, False, False)
         return exchange, await self._metering(exchange, self._routed)
 
+    async def rerank(self, request: Body) -> tuple[Exchange, Answer]:
+        """Answer a canonical rerank request of the present caller. Raises PorticoError."""
+        requests.check_rerank(request)
+        exchange = self._begin(calls.RERANK, request, False, False)
+        return exchange, await self._metering(exchange, self._routed)
+
     def _routed(self, exchange: Exchange) -> Awaitable[Answer]:
         call = exchange.call
         route = self._routes.known(call.identity.project, call.model, calls.CATEGORIES[call.operation])
@@ -89,5 +101,7 @@ class Pipeline:
 
     def _begin(self, operation: str, request: Body, stream: bool, with_usage: bool) -> Exchange:
         call = calls.begin(operation, request["model"], streamed=stream)
+        if METADATA in request:
+            call.tags = calls.tags_of(request[METADATA])
         own = requests.own_request_id(request, call.request_id) if requests.REQUEST_ID in request else call.request_id
         return Exchange(call, request, own, stream, with_usage, RetryBudget(self._retries))

@@ -21,6 +21,12 @@ MAX_TOOLS = 1_024
 MAX_STOPS = 256
 MAX_INPUTS = 2_048
 """Texts, or lists of token ids, of one embedding call."""
+MAX_DOCUMENTS = 1_000
+"""Documents of one rerank call."""
+MAX_QUERY = 16_000
+"""Characters of the query of a rerank call."""
+MAX_DOCUMENT = 200_000
+"""Characters of a document of a rerank call."""
 _MAX_REQUEST_ID = 128
 REQUEST_ID = "request_id"
 """Portico's own field, which providers reject."""
@@ -110,6 +116,22 @@ def check_embedding(body: Body) -> None:
     dimensions = body.get("dimensions")
     if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
         raise _invalid("dimensions", "must be a positive integer")
+
+
+def check_rerank(body: Body) -> None:
+    """Check a canonical rerank request, whose documents are texts. Raises InvalidInput where a field that Portico reads
+    is missing or of the wrong type."""
+    _check_model(body)
+    query, documents, top_n = body.get("query"), body.get("documents"), body.get("top_n")
+    if not isinstance(query, str) or not query.strip() or len(query) > MAX_QUERY:
+        raise _invalid("query", f"must be a text of 1 to {MAX_QUERY} characters")
+    if not isinstance(documents, list) or not 1 <= len(documents) <= MAX_DOCUMENTS:
+        raise _invalid("documents", f"must hold 1 to {MAX_DOCUMENTS} entries")
+    for at, document in enumerate(documents):
+        if not isinstance(document, str) or len(document) > MAX_DOCUMENT:
+            raise _invalid(f"documents[{at}]", f"must be a text of at most {MAX_DOCUMENT} characters")
+    if top_n is not None and (type(top_n) is not int or top_n < 1):
+        raise _invalid("top_n", "must be a positive integer")
 
 
 def wants_usage(body: Body) -> bool:

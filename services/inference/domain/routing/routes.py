@@ -22,17 +22,16 @@ from core.tasks import Tasks
 from core.tenancy import Project
 from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
 from services.inference.domain.catalogue.model_settings import DEFAULT_TIMEOUT
-from services.inference.domain.catalogue.models import EMBEDDING, Model, Models, provider_keys, target_settings
+from services.inference.domain.catalogue.models import Model, Models, provider_keys, target_settings
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.catalogue.routing_settings import TargetSettings
 from services.inference.domain.codecs.formats import Codecs
 from services.inference.domain.codecs.scrubbing import scrubber
-from services.inference.domain.echo.upstream import EchoUpstream
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange
 from services.inference.domain.pipeline.step import Next, StepFactory, compile_steps
 from services.inference.domain.routing.targets import ClientKey, Target
-from services.inference.ports import Client, ClientFactory
+from services.inference.ports import BuiltInClients, Client, ClientFactory
 
 REFRESH_SECONDS = 5.0
 STALE_SECONDS = 15.0
@@ -80,14 +79,15 @@ class Innermost(Protocol):
 
 class Routes:
     """Finds routes. `pool` holds them; `clients` the connections of each version of a provider, which are used under a
-    lease. `steps` are compiled into each route; `innermost` makes what follows the last of them. A provider may be
-    silent within an answer for `idle_seconds`."""
+    lease; `built_in` makes those of drivers that need no network. `steps` are compiled into each route; `innermost`
+    makes what follows the last of them. A provider may be silent within an answer for `idle_seconds`."""
 
     def __init__(
         self,
         providers: ModelProviders,
         models: Models,
         make_client: ClientFactory,
+        built_in: BuiltInClients,
         pool: RuntimePool[RouteKey, Route],
         clients: RuntimePool[ClientKey, Client],
         tasks: Tasks,
@@ -100,6 +100,7 @@ class Routes:
         self._providers = providers
         self._models = models
         self._make_client = make_client
+        self._built_in = built_in
         self._pool = pool
         self._clients = clients
         self._tasks = tasks
@@ -248,7 +249,7 @@ class Routes:
     def _target(self, project: Project, model: Model, provider: Provider, wanted: TargetSettings) -> Target:
         driver, settings = self._providers.driver_of(provider, field="model"), model.settings
         codec = self._codecs.get((driver.format, model.category))
-        if codec is None:
+        if codec is None or model.category not in driver.categories:
             raise FailedPrecondition(
                 f"The driver {driver.id} cannot call models of the category {model.category}.",
                 reason="CATEGORY_NOT_SERVED",
@@ -257,12 +258,9 @@ class Routes:
         credentials = self._providers.credentials(project, provider)
         endpoint = driver.endpoint(provider.settings, credentials) if driver.endpoint else None
         base = urlsplit(endpoint.url).path if endpoint else ""
-        chat, embeddings = driver.paths(provider.settings, wanted.model_id)
 
         async def make_client() -> Client:
-            if endpoint is None:
-                return Client(EchoUpstream(delay=int(provider.settings.get("delayMs", "0")) / 1000))
-            return self._make_client(endpoint)
+            return self._built_in[driver.id](provider.settings) if endpoint is None else self._make_client(endpoint)
 
         key_prefix = (project.tenant.slug, project.id, provider.id)
         self._drop_older((*key_prefix, provider.updated_at))
@@ -279,7 +277,7 @@ class Routes:
             breaker=(*key_prefix, wanted.model_id),
             client_key=(*key_prefix, provider.updated_at),
             make_client=make_client,
-            path=(base + (embeddings if model.category == EMBEDDING else chat)).encode(),
+            path=(base + driver.path(provider.settings, model.category, wanted.model_id)).encode(),
             timeouts=self._timeouts(wanted.timeout or settings.timeout or DEFAULT_TIMEOUT),
             pricing=model.pricing,
             weight=wanted.weight,

@@ -1,6 +1,8 @@
 """A model call from its start to its usage record."""
 
+import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -12,14 +14,21 @@ from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
 SUCCESS, ERROR, CANCELLED = STATUSES = "success", "error", "cancelled"
-CHAT, EMBEDDING, SHADOW = "chat", "embedding", "shadow"
-CATEGORIES = {CHAT: models.LLM, EMBEDDING: models.EMBEDDING}
+CHAT, EMBEDDING, RERANK, SHADOW = "chat", "embedding", "rerank", "shadow"
+CATEGORIES = {CHAT: models.LLM, EMBEDDING: models.EMBEDDING, RERANK: models.RERANK}
 """The category of model that an operation needs."""
 SINGLE = "single"
 """The policy of a model with one target."""
 FIRST, FAILOVER, NONE = "first", "failover", "none"
 """Reasons why a target answered: it was the policy's choice, others failed before it, or none did."""
 _MAX_FAILURES = 32
+MAX_TAGS = 16
+"""Tags of a call; further ones are not recorded."""
+MAX_TAG_KEY = 64
+MAX_TAG_VALUE = 256
+"""Characters of a tag's value; a longer one is cut."""
+AGENT = "agent"
+"""The tag that names the agent which makes a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,10 @@ class ModelCall:
     failures: tuple[FailedAttempt, ...] = ()
     decision: Decision | None = None
     """None: there was nothing to choose."""
+    tags: Mapping[str, str] | None = None
+    """The caller's own metadata; None: there is none."""
+    memory: str = ""
+    """What became of the recall of memories, for the caller; empty: none was asked for."""
 
     def failed_at(self, model: CalledModel, reason: str) -> None:
         """Note an attempt that failed."""
@@ -99,9 +112,23 @@ class ModelCall:
 
     def shadow(self) -> "ModelCall":
         """A call of the same caller whose answer nobody reads."""
-        return ModelCall(
+        call = ModelCall(
             self.identity, self.request_id, SHADOW, self.model, time.time(), time.monotonic(), None, self.streamed
         )
+        call.tags = self.tags
+        return call
+
+
+def tags_of(metadata: object) -> Mapping[str, str] | None:
+    """The tags in a request's `metadata`: texts, numbers and booleans, as texts. What is none is left out, because
+    providers define what else the field may hold."""
+    if not isinstance(metadata, dict):
+        return None
+    tags: dict[str, str] = {}
+    for key, value in metadata.items():
+        if len(tags) < MAX_TAGS and 0 < len(key) <= MAX_TAG_KEY and isinstance(value, str | int | float):
+            tags[key] = (value if isinstance(value, str) else json.dumps(value))[:MAX_TAG_VALUE]
+    return tags or None
 
 
 now = time.monotonic

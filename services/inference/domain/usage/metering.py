@@ -1,44 +1,84 @@
 """Usage records: the tokens and cost of each model call."""
 
 import time
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import partial
 
+from core import logs
 from core.storage.ports import Document, DocumentStore
+from core.storage.write_ahead import RecordScope, WriteAhead
 from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
 from services.inference.domain.catalogue.prices import Pricing
-from services.inference.domain.tables import USAGE
-from services.inference.domain.usage.calls import Decision, ModelCall
+from services.inference.domain.tables import ROLLUPS, USAGE
+from services.inference.domain.usage.calls import AGENT, Decision, ModelCall
+from services.inference.domain.usage.rollups import Rollups, day_of
 from services.inference.domain.usage.tokens import TokenUsage
 
 FLUSH_SECONDS = 0.5
 NANOS = 1_000_000_000
 _MAX_MODEL = 256
 
+log = logs.get(__name__)
+
 
 def cost_nanos(usage: TokenUsage, pricing: Pricing) -> int:
-    """In billionths of the currency. A price per million tokens is a thousandth of that in billionths per token."""
+    """In billionths of the currency. A price per million tokens is a thousand times as many of them per token, one per
+    thousand searches a million times as many per search."""
     cached_price = pricing.input if pricing.cached is None else pricing.cached
     cost = (usage.input - usage.cached_input) * pricing.input + usage.cached_input * cached_price
     if usage.cache_write and pricing.cache_write is not None:
         cost += usage.cache_write * (pricing.cache_write - pricing.input)
-    return round((cost + usage.output * pricing.output) * 1000)
+    return round((cost + usage.output * pricing.output) * 1000 + usage.searches * pricing.search * 1_000_000)
 
 
 class Meter:
-    """Takes ended calls and writes their records, off the calls' path."""
+    """Takes ended calls and writes their records, off the calls' path, together with the roll-ups of them.
 
-    def __init__(self, store: DocumentStore, tasks: Tasks, *, capacity: int) -> None:
-        self.records = WriteBehind(store, USAGE, tasks, "use", _document, capacity=capacity)
+    With a journal, the record of a call is in a file when `add` returns, before the client has the end of its answer:
+    a process that is killed loses none of an answered call.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        tasks: Tasks,
+        *,
+        capacity: int,
+        journal: WriteAhead | None = None,
+        sync: bool = False,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._rollups = Rollups()
+        self.records = WriteBehind(
+            store, USAGE, tasks, "use", _document, capacity=capacity, journal=journal, insert=self._insert
+        )
+        self.synced = journal.synced if sync and journal is not None else None
+        """Waits until the records of ended calls are on the disk; None: nobody is to wait for that."""
 
     def add(self, call: ModelCall) -> None:
         """Add an ended call. Never waits and never raises."""
         call.ended = time.monotonic()
         self.records.add(call.identity.project, call)
 
+    def recover(self) -> None:
+        """Take over the records that ended processes have left in their journals; `flush` writes them."""
+        if self._journal is not None and (count := self._journal.adopt()):
+            log.info("usage of an ended process found in its journal", segments=count)
+
     async def flush(self) -> None:
         await self.records.flush()
+
+    async def close(self) -> None:
+        """Write what there is, and leave the rest to the next process."""
+        await self.flush()
+        if self._journal is not None:
+            self._journal.close()
+
+    async def _insert(self, scope: RecordScope, documents: Sequence[Document]) -> None:
+        counting = partial(self._rollups.increments, scope)
+        await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting)
 
 
 def _document(call: ModelCall) -> Document:
@@ -46,7 +86,7 @@ def _document(call: ModelCall) -> Document:
     pricing = Pricing() if target is None else target.pricing
     return {
         "createdAt": call.began,
-        "day": _day(call.began // 86_400),
+        "day": day_of(call.began),
         "requestId": call.request_id,
         "tokenId": call.identity.token_id,
         "userId": call.identity.subject,
@@ -69,6 +109,8 @@ def _document(call: ModelCall) -> Document:
         "estimated": usage.estimated,
         "costNanos": cost_nanos(usage, pricing),
         "currency": pricing.currency,
+        **({"tags": dict(call.tags), "agent": call.tags.get(AGENT, "")} if call.tags else {}),
+        **({"searchUnits": usage.searches} if usage.searches else {}),
         **(_attempts(call) if call.attempts != 1 or call.failures or call.decision else {}),
     }
 
@@ -98,9 +140,3 @@ def _decision(decision: Decision) -> Document:
         for each in decision.dynamic
     ]
     return {"policy": decision.policy, "reason": decision.reason, "dynamic": choices}
-
-
-@lru_cache(maxsize=16)
-def _day(days: float) -> str:
-    """The date, in UTC, that is so many days after the epoch."""
-    return datetime.fromtimestamp(days * 86_400, UTC).strftime("%Y-%m-%d")

@@ -1,6 +1,5 @@
 """Usage reports: totals by group, and single records."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +10,12 @@ from core.errors import InvalidInput, PermissionDenied
 from core.offload import offload
 from core.permissions import allows
 from core.storage.checks import MAX_TOTALS
-from core.storage.ports import Cond, Document, DocumentStore, Op
+from core.storage.ports import Document, DocumentStore
 from core.tenancy import AllProjects
 from services.inference.domain.tables import USAGE, UsageScope
 from services.inference.domain.usage.calls import CANCELLED, ERROR, STATUSES
+from services.inference.domain.usage.periods import Span, checked_period, checked_span, period_name
+from services.inference.domain.usage.totals import Sums, Total, UsageTotals, cube_of
 
 GROUPS: Mapping[str, str] = {
     "model": "model",
@@ -22,18 +23,16 @@ GROUPS: Mapping[str, str] = {
     "token": "tokenId",
     "user": "userId",
     "day": "day",
+    "hour": "start",
+    "month": "month",
+    "agent": "agent",
     "operation": "operation",
     "status": "status",
     "provider": "providerKey",
 }
 """Keys that usage can be grouped by, and the record's field of each."""
 
-_SUMS = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens", "totalTokens", "costNanos", "latencyMs")
 _ALL_PROJECTS = "usage:admin"
-_DAY = 86_400.0
-_DEFAULT_SPAN = 30 * _DAY
-MAX_SPAN_DAYS = 400
-"""Between `from` and `to`."""
 _MAX_GROUP_BY = 256
 _ROW_WEIGHT = 1024
 """Bytes of a body that take as long to read as a row takes to add up."""
@@ -41,25 +40,28 @@ _ROW_WEIGHT = 1024
 
 @dataclass(slots=True)
 class Row:
-    """Totals of one group in one currency. `sums` are by the names of the records' fields."""
+    """Totals of one group in one currency. `sums` are by MEASURES."""
 
     group: dict[str, str]
     currency: str
-    requests: int = 0
     errors: int = 0
     cancelled: int = 0
-    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
+    sums: Sums = field(default_factory=lambda: Total({}).sums)
 
-    def add(self, part: Document) -> None:
-        self.requests += part["count"]
-        self.errors += part["count"] if part["status"] == ERROR else 0
-        self.cancelled += part["count"] if part["status"] == CANCELLED else 0
-        for name in _SUMS:
-            self.sums[name] += part[name] or 0
+    def add(self, part: Total) -> None:
+        count, status = part.sums["requests"], part.group["status"]
+        self.errors += count if status == ERROR else 0
+        self.cancelled += count if status == CANCELLED else 0
+        for name, value in part.sums.items():
+            self.sums[name] += value
+
+    @property
+    def requests(self) -> int:
+        return self.sums["requests"]
 
     @property
     def mean_latency_ms(self) -> float:
-        return self.sums["latencyMs"] / self.requests if self.requests else 0.0
+        return self.sums["latencyMicros"] / 1000 / self.requests if self.requests else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +96,26 @@ def usage_scope_of(identity: Identity, all_projects: bool) -> UsageScope:
 class Reports:
     """Reads what the meter wrote."""
 
-    def __init__(self, store: DocumentStore) -> None:
+    def __init__(self, store: DocumentStore, totals: UsageTotals) -> None:
         self._store = store
+        self._totals = totals
 
     async def totals(self, scope: UsageScope, wanted: UsageFilter, group_by: str) -> tuple[list[Row], list[Row]]:
         """Rows by group, at most MAX_TOTALS of them, and rows over everything. Raises InvalidInput."""
         groups = _groups(group_by)
-        end = time.time() + 1 if wanted.end is None else wanted.end
-        start = end - _DEFAULT_SPAN if wanted.start is None else wanted.start
-        if start >= end:
-            raise InvalidInput("from must be before to.", field="from")
-        if end - start > MAX_SPAN_DAYS * _DAY:
-            raise InvalidInput(f"from must be at most {MAX_SPAN_DAYS} days before to.", field="from")
-        where = _where(wanted) | {"createdAt": (Cond(Op.GTE, start), Cond(Op.LT, end))}
-        columns = list(dict.fromkeys([*(GROUPS[name] for name in groups), "currency", "status"]))
-        parts = await self._store.totals(scope, USAGE, where, group_by=columns, sums=_SUMS)
+        span = checked_span(wanted.start, wanted.end)
+        if "hour" in groups:
+            checked_period("hour", span, "")
+        where, names = _where(wanted), ["currency", "status"]
+        columns = list(dict.fromkeys([*(GROUPS[name] for name in groups), *names]))
+        parts = await self._read(scope, where, span, columns)
         whole = parts
         if len(parts) == MAX_TOTALS:  # there may be more, and totals are over everything
-            whole = await self._store.totals(scope, USAGE, where, group_by=["currency", "status"], sums=_SUMS)
+            whole = await self._read(scope, where, span, names)
         return await offload(lambda: (_rows(parts, groups), _rows(whole, ())), len(parts) * _ROW_WEIGHT)
+
+    async def _read(self, scope: UsageScope, where: dict[str, Any], span: Span, columns: list[str]) -> list[Total]:
+        return await self._totals.read(scope, cube_of([*where, *columns]), where, span.period, columns)
 
     async def records(
         self, scope: UsageScope, wanted: UsageFilter, *, size: int = 0, token: str = ""
@@ -139,10 +142,10 @@ def _where(wanted: UsageFilter) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
-def _rows(parts: list[Document], groups: tuple[str, ...]) -> list[Row]:
+def _rows(parts: list[Total], groups: tuple[str, ...]) -> list[Row]:
     rows: dict[tuple[str, ...], Row] = {}
     for part in parts:
-        values = {name: str(part.get(GROUPS[name]) or "") for name in groups}
-        key = (*values.values(), part["currency"])
-        rows.setdefault(key, Row(values, part["currency"])).add(part)
+        values = {name: period_name(part.group[GROUPS[name]]) for name in groups}
+        currency = part.group["currency"]
+        rows.setdefault((*values.values(), currency), Row(values, currency)).add(part)
     return list(rows.values())

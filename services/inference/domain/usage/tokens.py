@@ -27,6 +27,8 @@ class TokenUsage(NamedTuple):
     reasoning: int = 0
     estimated: bool = False
     cache_write: int = 0
+    searches: float = 0.0
+    """Searches that a rerank provider bills instead of tokens."""
 
     @property
     def total(self) -> int:

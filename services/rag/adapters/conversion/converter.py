@@ -17,7 +17,7 @@ from core.disk import on_disk, scratch_file, write_all
 from core.errors import PorticoError, Unavailable, Unprocessable, UnsupportedMedia
 from services.rag.adapters.conversion.sandbox import MIB, START_SECONDS, Limits
 from services.rag.adapters.conversion.worker import READY, Outcome
-from services.rag.domain.kinds import Kind
+from services.rag.domain.files.kinds import Kind
 
 log = logs.get(__name__)
 

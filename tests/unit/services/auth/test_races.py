@@ -78,7 +78,7 @@ async def owner(process: Process) -> SignedIn:
 
 
 async def join(process: Process, owner: SignedIn, asked: NewInvitation) -> SignedIn:
-    _, secret = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
+    secret = (await as_(process, owner, lambda: process.domain.invitations.invite(asked))()).secret
     return await process.domain.invitations.accept(secret, PASSWORD, "")
 
 
@@ -126,7 +126,7 @@ async def test_an_invitation_made_while_its_maker_loses_rights(
 async def test_an_invitation_beyond_the_inviters_new_rights_is_taken_back(process: Process, owner: SignedIn) -> None:
     member = await join(process, owner, NewInvitation("m@example.com", role="admin"))
     invite = NewInvitation("x@example.com", role="admin")
-    _, secret = await as_(process, member, lambda: process.domain.invitations.invite(invite))()
+    secret = (await as_(process, member, lambda: process.domain.invitations.invite(invite))()).secret
     demote = UserChange(role="user")
     await as_(process, owner, lambda: process.domain.users.update(member.user.id, demote))()
     with pytest.raises(NotFound):
@@ -153,7 +153,8 @@ async def test_an_invitation_accepted_while_it_is_taken_back(
     process: Process, owner: SignedIn, store: Interrupted
 ) -> None:
     asked = NewInvitation("m@example.com")
-    made, secret = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
+    invited = await as_(process, owner, lambda: process.domain.invitations.invite(asked))()
+    made, secret = invited.invitation, invited.secret
     store.meanwhile["users"] = as_(process, owner, lambda: process.domain.invitations.revoke(made.id))
     with pytest.raises(NotFound):
         await process.domain.invitations.accept(secret, PASSWORD, "")

@@ -26,10 +26,11 @@ def test_azure_addresses_deployments() -> None:
     driver = DRIVERS["azure-openai"]
     assert driver.endpoint is not None
     assert driver.endpoint({"instanceName": "acme"}, {"apiKey": "k"}).url == "https://acme.openai.azure.com"
-    chat, embeddings = driver.paths({"apiVersion": "2025-01-01"}, "gpt 4/o")
+    chat = driver.path({"apiVersion": "2025-01-01"}, "llm", "gpt 4/o")
     assert chat == "/openai/deployments/gpt%204%2Fo/chat/completions?api-version=2025-01-01"
+    embeddings = driver.path({"apiVersion": "2025-01-01"}, "embedding", "e")
     assert embeddings.endswith("/embeddings?api-version=2025-01-01")
-    assert "/deployments/d/" in driver.paths({"deploymentName": "d"}, "m")[0]
+    assert "/deployments/d/" in driver.path({"deploymentName": "d"}, "llm", "m")
 
 
 @pytest.mark.parametrize("name", [".", ".."])
@@ -40,7 +41,7 @@ def test_an_azure_deployment_does_not_lead_to_another_path(name: str) -> None:
         driver.checked(SETTINGS, {"deploymentName": name})
     assert refused.value.field == "settings.deploymentName"
     with pytest.raises(InvalidInput) as refused:
-        driver.paths({}, name)
+        driver.path({}, "llm", name)
     assert refused.value.field == "modelId"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import UnsupportedMedia
-from services.rag.domain.kinds import HEAD_BYTES, Kind, kind_of
+from services.rag.domain.files.kinds import HEAD_BYTES, Kind, kind_of
 from tests.support import documents
 
 PDF = documents.pdf(["x"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.rag.domain.names import content_type
+from services.rag.domain.files.names import content_type
 
 
 @pytest.mark.parametrize(

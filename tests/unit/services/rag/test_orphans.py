@@ -9,11 +9,11 @@ import pytest
 
 from core.providers.records import Provider
 from core.tenancy import MAIN, Project, Tenant
-from services.rag.domain import orphans
-from services.rag.domain.buckets import Bucket
-from services.rag.domain.orphans import OrphanCollector
-from services.rag.domain.records import FileRecords
-from services.rag.domain.tables import UPLOAD_INTENTS
+from services.rag.domain.files import orphans
+from services.rag.domain.files.buckets import Bucket
+from services.rag.domain.files.orphans import OrphanCollector
+from services.rag.domain.files.records import FileRecords
+from services.rag.domain.files.tables import UPLOAD_INTENTS
 from services.rag.ports import BucketLocation
 from tests.support.stores import MemoryStore
 

@@ -70,6 +70,7 @@ class Vector(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(dict[str, Raw])
 _VECTORS = msgspec.json.Decoder(list[Vector])
 _EMBEDDING = msgspec.json.Decoder(list[float] | str)
+_PLACES = msgspec.json.Decoder(list[int])
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -114,6 +115,15 @@ class OpenAIEmbeddings:
 def vectors(answer: Chunk) -> list[Vector]:
     """The vectors of an answer in the order of the inputs. Raises UpstreamFailed."""
     return sorted(_vectors(answer["data"]), key=lambda each: each.index)
+
+
+def truncated(answer: Chunk) -> list[int]:
+    """Places of the inputs that were cut, where the provider tells."""
+    given = answer.get("truncated")
+    try:
+        return [] if given is None else _PLACES.decode(given)
+    except json_bodies.UNREADABLE:
+        return []
 
 
 def as_json(answer: Chunk) -> bytes:

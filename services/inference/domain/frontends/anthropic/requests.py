@@ -7,6 +7,7 @@ from core.fields import count
 from services.inference.domain.catalogue.drivers import ANTHROPIC
 from services.inference.domain.frontends.anthropic.fields import listed, optional, text, word, wrong
 from services.inference.domain.frontends.anthropic.messages import Conversation
+from services.inference.domain.memory.uses import FIELD as MEMORY
 from services.inference.domain.pipeline.native import Native, NativeRequest
 from services.inference.domain.pipeline.requests import MAX_MESSAGES, MAX_STOPS, MAX_TOOLS, PROMPT, REQUEST_ID
 
@@ -18,7 +19,7 @@ _TRANSLATED = frozenset(
 )
 _EXCLUSIVE = frozenset({"container", "mcp_servers"})
 """Fields that only this format has and that decide what the answer is. All other unknown ones are hints."""
-_PORTICOS = (PROMPT, REQUEST_ID)
+_PORTICOS = (PROMPT, MEMORY, REQUEST_ID)
 """Portico's own fields, which are the same in every format and go no further."""
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}

@@ -1,0 +1,1 @@
+"""Models that run in this process, from folders on disk, with onnxruntime. Needs the extra `local`."""

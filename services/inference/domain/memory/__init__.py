@@ -1,0 +1,1 @@
+"""The memory of chats, which the rag service keeps."""

@@ -1,0 +1,1 @@
+"""Clients of Portico's other services: inference for models, vector for indexes."""

@@ -1,0 +1,1 @@
+"""Files and buckets: uploads, downloads and the conversion to Markdown."""

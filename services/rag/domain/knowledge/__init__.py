@@ -1,0 +1,1 @@
+"""Knowledge modules: documents, their ingestion, chunks and re-indexing."""

@@ -1,0 +1,1 @@
+"""Chunking: where a document's text is cut."""

@@ -1,0 +1,1 @@
+"""Memory: stores of short texts that are found again by their meaning."""

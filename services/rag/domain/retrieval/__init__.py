@@ -1,0 +1,1 @@
+"""Queries to the documents of a module, and answers made of what they find."""

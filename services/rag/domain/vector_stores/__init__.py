@@ -1,0 +1,1 @@
+"""OpenAI's vector stores, over modules and their documents."""

@@ -1,0 +1,1 @@
+"""Sessions and events of agents, and the receiver of OpenTelemetry's spans."""

@@ -1,0 +1,1 @@
+"""The trace store on SQLite: a file for each tenant, beside that of its documents."""

@@ -1,0 +1,107 @@
+"""The tables of a tenant's traces, and how records become rows.
+
+A row holds its record as JSON and, in columns, what lists filter, order and sum. Contents lie in a table of their own,
+which no list reads; those of more than a few hundred bytes are compressed.
+"""
+
+import sqlite3
+import sys
+import threading
+from typing import Any
+
+import msgspec
+import orjson
+
+from services.tracing.domain.records import Event, Session
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_VERSION = 1
+_TABLES = """
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY, project TEXT NOT NULL, id TEXT NOT NULL, started REAL NOT NULL, updated REAL NOT NULL,
+    agent TEXT NOT NULL, thread TEXT NOT NULL, status TEXT NOT NULL, source TEXT NOT NULL, version TEXT NOT NULL,
+    duration REAL, events INTEGER NOT NULL, errors INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
+    cached INTEGER NOT NULL, reasoning INTEGER NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+    truncated INTEGER NOT NULL, search TEXT NOT NULL, models TEXT NOT NULL, record TEXT NOT NULL,
+    UNIQUE (project, id));
+CREATE INDEX sessions_started ON sessions (project, started);
+CREATE INDEX sessions_agent ON sessions (project, agent, started);
+CREATE INDEX sessions_thread ON sessions (project, thread, started) WHERE thread <> '';
+CREATE INDEX sessions_status ON sessions (project, status, started);
+CREATE INDEX sessions_updated ON sessions (updated);
+CREATE TABLE traces (
+    project TEXT NOT NULL, trace TEXT NOT NULL, session INTEGER NOT NULL, PRIMARY KEY (project, trace)) WITHOUT ROWID;
+CREATE INDEX traces_session ON traces (session);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY, session INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, at REAL NOT NULL,
+    record TEXT NOT NULL, UNIQUE (session, id, type));
+CREATE INDEX events_at ON events (session, at);
+CREATE TABLE contents (event INTEGER PRIMARY KEY, content BLOB NOT NULL);
+"""
+SESSION_COLUMNS = (
+    "project", "id", "started", "updated", "agent", "thread", "status", "source", "version", "duration", "events",
+    "errors", "input", "output", "cached", "reasoning", "bytes_in", "bytes_out", "truncated", "search", "models",
+    "record",
+)  # fmt: skip
+
+_COMPRESSED_ABOVE = 256
+_LEVEL = 3
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+_local = threading.local()
+_session_decoder = msgspec.json.Decoder(Session)
+_event_decoder = msgspec.json.Decoder(Event)
+_encode = msgspec.json.Encoder().encode
+
+
+def define(connection: sqlite3.Connection) -> None:
+    """Make the tables in a new file. To be called within a transaction."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def session_row(project: str, session: Session) -> tuple[Any, ...]:
+    """The values of SESSION_COLUMNS."""
+    totals = session.shown_totals()
+    search = "\n".join((session.id, session.thread_id, session.agent_name, session.trace_id)).lower()
+    duration = session.duration_ms if session.end is not None else None
+    return (
+        project, session.id, session.started_at or session.updated_at, session.updated_at, session.agent_name,
+        session.thread_id, session.status, session.source, session.agent_version, duration, totals.events,
+        totals.errors, totals.input_tokens, totals.output_tokens, totals.cached_input_tokens, totals.reasoning_tokens,
+        totals.bytes_in, totals.bytes_out, totals.truncated, search, orjson.dumps(list(session.models)).decode(),
+        _encode(session).decode(),
+    )  # fmt: skip
+
+
+def event_record(event: Event) -> str:
+    return _encode(event).decode()
+
+
+def session_of(record: str) -> Session:
+    return _session_decoder.decode(record)
+
+
+def event_of(record: str) -> Event:
+    return _event_decoder.decode(record)
+
+
+def packed(content: bytes) -> bytes:
+    """Content as it is kept. JSON never begins as a compressed frame does."""
+    if len(content) <= _COMPRESSED_ABOVE:
+        return content
+    compressor = getattr(_local, "compressor", None)
+    if compressor is None:  # one for each thread: to make one takes as long as to compress a content
+        compressor = _local.compressor = zstd.ZstdCompressor(_LEVEL)
+    return compressor.compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def unpacked(content: bytes) -> bytes:
+    return zstd.decompress(content) if content.startswith(_ZSTD) else content

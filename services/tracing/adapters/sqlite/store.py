@@ -1,0 +1,259 @@
+"""The trace store on SQLite.
+
+What arrives for a tenant while its file is being written waits, and is written together, with one flush to the disk: so
+the more comes, the cheaper each gets. A caller has its answer when its part is on the disk.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.errors import FailedPrecondition, NotFound, PorticoError, RateLimited, Unavailable
+from core.storage import sqlite_files
+from core.storage.sqlite_errors import translated
+from core.storage.sqlite_handles import Database, Databases
+from core.storage.where_sql import Clause
+from core.tenancy import Project, Tenant
+from services.tracing.adapters.sqlite import reading
+from services.tracing.adapters.sqlite.schema import define
+from services.tracing.adapters.sqlite.writing import Writing, delete_session
+from services.tracing.domain.records import Patch, Session
+from services.tracing.ports import EventPage, Group, Position, SessionFilter, SessionPage, StoredEvent, Written
+
+_NAME = "traces"
+_MIB = 1024 * 1024
+_EVENT_BYTES = 1024
+"""Memory that an event takes beside its content, about."""
+_BATCH_EVENTS = 4096
+"""Events after which a transaction takes no further request."""
+_CLEARED = 200
+"""Sessions removed in one transaction."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Request:
+    """One call of `write`, until it is written."""
+
+    project: str
+    patches: Sequence[Patch]
+    events: int
+    size: int
+    done: "asyncio.Future[list[Written]]"
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Requests that wait to be written for one tenant, and the task that writes them, while there are any."""
+
+    requests: list[_Request] = field(default_factory=list)
+    size: int = 0
+    writer: "asyncio.Task[None] | None" = None
+
+
+class SqliteTraceStore:
+    """`waiting_mb` bounds what waits to be written for a tenant; `max_open` the files that are open at once."""
+
+    def __init__(self, data_dir: Path, *, waiting_mb: int, max_open: int = 64) -> None:
+        self._data_dir = data_dir
+        self._waiting = waiting_mb * _MIB
+        self._databases = Databases(max_open)
+        self._queues: dict[Tenant, _Queue] = {}
+        self._defined: dict[Path, int] = {}
+        """Inodes of the files whose tables are made."""
+
+    async def write(self, project: Project, patches: Sequence[Patch]) -> list[Written]:
+        queue = self._queues.setdefault(project.tenant, _Queue())
+        events = sum(len(patch.events) for patch in patches)
+        size = sum(len(new.content) + _EVENT_BYTES for patch in patches for new in patch.events)
+        if queue.size and queue.size + size > self._waiting:
+            raise RateLimited(
+                "Too many of your spans and events wait to be written. Send them again in a moment.",
+                reason="TOO_MANY_EVENTS",
+                retry_after=1.0,
+            )
+        request = _Request(project.id, patches, events, size, asyncio.get_running_loop().create_future())
+        queue.requests.append(request)
+        queue.size += size
+        if queue.writer is None:
+            queue.writer = asyncio.create_task(self._write_all(project.tenant, queue))
+        return await request.done
+
+    async def _write_all(self, tenant: Tenant, queue: _Queue) -> None:
+        try:
+            while queue.requests:
+                batch = _take(queue)
+                await self._write_batch(tenant, batch)
+                queue.size -= sum(request.size for request in batch)
+        finally:
+            self._queues.pop(tenant, None)
+
+    async def _write_batch(self, tenant: Tenant, batch: Sequence[_Request]) -> None:
+        """Write all requests in one transaction; where that fails, each in one of its own, so that a request that
+        cannot be written keeps no other from it."""
+        try:
+            outcomes = await self._transact(tenant, lambda connection: _merged(connection, batch))
+        except Exception as error:
+            if len(batch) == 1 or isinstance(error, PorticoError):
+                outcomes = [error] * len(batch)
+            else:
+                for request in batch:
+                    await self._write_batch(tenant, [request])
+                return
+        for request, outcome in zip(batch, outcomes, strict=True):
+            if request.done.cancelled():
+                continue
+            if isinstance(outcome, Exception):
+                request.done.set_exception(outcome)
+            else:
+                request.done.set_result(outcome)
+
+    async def session(self, project: Project, id: str) -> Session | None:
+        rows = await self._read(project, reading.session(project.id, id))
+        return reading.session_of(rows[0][0]) if rows else None
+
+    async def sessions(
+        self, project: Project, filter: SessionFilter, limit: int, after: Position | None = None
+    ) -> SessionPage:
+        rows = await self._read(project, reading.sessions(project.id, filter, limit + 1, after))
+        return reading.session_page(rows, limit)
+
+    async def events(
+        self, project: Project, session_id: str, limit: int, after: Position | None = None, *, content: bool
+    ) -> EventPage | None:
+        number = await self._number(project, session_id)
+        if number is None:
+            return None
+        rows = await self._read(project, reading.events(number, limit + 1, after))
+        page = reading.event_page(rows, limit, content=content)
+        if not content:
+            return page
+        numbers = [row[2] for row in rows[: len(page.events)]]
+        contents = dict(await self._read(project, reading.contents(numbers)))
+        return reading.with_contents(page, numbers, contents)
+
+    async def event(self, project: Project, session_id: str, id: str, type: str = "") -> StoredEvent | None:
+        number = await self._number(project, session_id)
+        if number is None:
+            return None
+        rows = await self._read(project, reading.event(number, id, type))
+        return reading.stored_event(*rows[0]) if rows else None
+
+    async def delete(self, project: Project, session_id: str) -> bool:
+        def remove(connection: sqlite3.Connection) -> bool:
+            clause = reading.number(project.id, session_id)
+            found = connection.execute(clause.sql, clause.values).fetchone()
+            if found is not None:
+                _delete(connection, found[0])
+            return found is not None
+
+        return await self._transact(project.tenant, remove)
+
+    async def threads(self, project: Project, filter: SessionFilter, limit: int, skip: int) -> tuple[list[Group], int]:
+        rows = await self._read(project, reading.groups(project.id, filter, "thread", limit, skip))
+        ((count,),) = await self._read(project, reading.count_groups(project.id, filter, "thread"))
+        found = await self._read(project, reading.beginnings(project.id, filter, [row[0] for row in rows]))
+        began = {name: more for name, *more in found}
+        return [reading.group(row, *began.get(row[0], ())) for row in rows], count
+
+    async def agents(self, project: Project, filter: SessionFilter, limit: int) -> list[Group]:
+        rows = await self._read(project, reading.groups(project.id, filter, "agent", limit, 0))
+        return [reading.group(row) for row in rows]
+
+    async def expire(self, tenant: Tenant, before: float, limit: int) -> int:
+        if not sqlite_files.companion(self._owner(tenant), _NAME).exists():
+            return 0
+        return await self._delete_some(tenant, Clause("updated<?", (before,)), limit)
+
+    async def clear(self, project: Project) -> None:
+        while await self._delete_some(project.tenant, Clause("project=?", (project.id,)), _CLEARED):
+            pass
+        async with self._use(project.tenant) as database:
+            ((busy, *_),) = await database.write(Clause("PRAGMA wal_checkpoint(TRUNCATE)"))
+        if busy:
+            raise Unavailable("The store is busy: try again shortly.", retry_after=1.0)
+
+    async def _delete_some(self, tenant: Tenant, which: Clause, limit: int) -> int:
+        def remove(connection: sqlite3.Connection) -> int:
+            numbers = connection.execute(
+                f"SELECT number FROM sessions WHERE {which.sql} LIMIT ?", (*which.values, limit)
+            ).fetchall()
+            for (number,) in numbers:
+                _delete(connection, number)
+            return len(numbers)
+
+        return await self._transact(tenant, remove)
+
+    async def check(self) -> None:
+        if not await asyncio.to_thread(self._data_dir.exists):
+            raise Unavailable("The data folder is not there.")
+
+    async def close(self) -> None:
+        await asyncio.gather(*(queue.writer for queue in self._queues.values() if queue.writer is not None))
+        await self._databases.close()
+
+    def _owner(self, tenant: Tenant) -> Path:
+        """The file of the tenant's documents."""
+        return self._data_dir / f"tenant_{tenant.slug}.sqlite"
+
+    @asynccontextmanager
+    async def _use(self, tenant: Tenant) -> AsyncIterator[Database]:
+        owner = self._owner(tenant)
+        path = sqlite_files.companion(owner, _NAME)
+        with translated(path.name):
+            if sqlite_files.inode(path) is None:
+                try:
+                    await asyncio.to_thread(sqlite_files.create_companion, owner, _NAME)
+                except FileNotFoundError:
+                    raise FailedPrecondition("This tenant is not known here.", reason="UNKNOWN_TENANT") from None
+            async with self._databases.use(path) as database:
+                if self._defined.get(path) != database.inode:
+                    await database.transact_whole(define)
+                    self._defined[path] = database.inode
+                yield database
+
+    async def _transact(self, tenant: Tenant, work: Callable[[sqlite3.Connection], T]) -> T:
+        async with self._use(tenant) as database:
+            return await database.transact_whole(work)
+
+    async def _read(self, project: Project, asked: Clause) -> list[tuple[Any, ...]]:
+        async with self._use(project.tenant) as database:
+            return await database.read(asked)
+
+    async def _number(self, project: Project, session_id: str) -> int | None:
+        rows = await self._read(project, reading.number(project.id, session_id))
+        return rows[0][0] if rows else None
+
+
+def _take(queue: _Queue) -> list[_Request]:
+    """The requests of the next transaction."""
+    count = events = 0
+    for request in queue.requests:
+        count += 1
+        events += request.events
+        if events >= _BATCH_EVENTS:
+            break
+    batch, queue.requests = queue.requests[:count], queue.requests[count:]
+    return batch
+
+
+def _merged(connection: sqlite3.Connection, batch: Sequence[_Request]) -> list[list[Written] | Exception]:
+    writing = Writing(connection)
+    outcomes: list[list[Written] | Exception] = []
+    for request in batch:
+        try:
+            outcomes.append(writing.write(request.project, request.patches))
+        except NotFound as error:
+            outcomes.append(error)
+    writing.finish()
+    return outcomes
+
+
+def _delete(connection: sqlite3.Connection, number: int) -> None:
+    connection.execute("DELETE FROM traces WHERE session=?", (number,))
+    delete_session(connection, number)

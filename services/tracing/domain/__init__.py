@@ -1,0 +1,1 @@
+"""The domain of tracing, without gRPC and without a database."""

@@ -1,0 +1,1 @@
+"""Inference monitoring: servers of models that are polled for their metrics."""
