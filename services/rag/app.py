@@ -14,6 +14,7 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -21,6 +22,7 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
 from services.rag import app_knowledge, app_memory
@@ -42,6 +44,7 @@ from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
 from services.rag.domain.files.uploads import UploadDeps
+from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
 from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
@@ -102,6 +105,7 @@ async def serve(
         *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
         app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
         app_memory.registration(domain.memory),
+        _metrics(platform),
     ]
 
 
@@ -224,6 +228,14 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
     platform.health.add("files", domain.folder.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.rag.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(RagMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceRegistration]:

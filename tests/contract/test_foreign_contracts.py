@@ -123,7 +123,7 @@ async def test_a_service_serves_it_beside_its_own(tmp_path: Path, signer: Signer
         return [registration(replace(EXPORT, audit=AuditRule("span.write", "span", batched=True)))]
 
     async with (
-        serving.served("tracing", NoSettings, build, tmp_path, signer) as running,
+        serving.served("other", NoSettings, build, tmp_path, signer) as running,
         serving.connect(running.port) as channel,
     ):
         await export(channel, bearer(signer.token(tenant="acme", scopes=["tracing:write"])))

@@ -1,4 +1,4 @@
-"""Spans as an instrumented agent sends them: traces of a root, model calls with messages, tool calls and a retrieval."""
+"""Spans as an instrumented agent sends them: a root, calls of a model with messages, calls of tools, a retrieval."""
 
 import os
 import random

@@ -89,12 +89,13 @@ def stored_event(record: str, content: bytes | None) -> StoredEvent:
 
 
 def groups(project: str, filter: SessionFilter, by: str, limit: int, skip: int) -> Clause:
-    """Sessions by thread or agent. SQLite takes the bare columns, status and version, from the row of the latest."""
+    """Sessions by thread or agent. SQLite takes the bare columns, status and version, from the row of the latest,
+    as long as there is no other MIN or MAX beside that."""
     assert by in _GROUPED
     where = joined([_where(project, filter), Clause(f"{by}<>''")])
     sums = ", ".join(f"SUM({name})" for name in _SUMS)
     return Clause(
-        f"SELECT {by}, COUNT(*), SUM(status='error'), MIN(started), MAX(started), status, version, AVG(duration), "
+        f"SELECT {by}, COUNT(*), SUM(status='error'), MAX(started), status, version, AVG(duration), "
         f"{sums} FROM sessions WHERE {where.sql} GROUP BY {by} ORDER BY MAX(started) DESC, {by} LIMIT ? OFFSET ?",
         (*where.values, limit, skip),
     )
@@ -105,20 +106,21 @@ def count_groups(project: str, filter: SessionFilter, by: str) -> Clause:
     return Clause(f"SELECT COUNT(DISTINCT {by}) FROM sessions WHERE {where.sql}", where.values)
 
 
-def agents_of_threads(project: str, filter: SessionFilter, threads: Sequence[str]) -> Clause:
+def beginnings(project: str, filter: SessionFilter, threads: Sequence[str]) -> Clause:
+    """When each of the threads began, and its agents."""
     asked = orjson.dumps(list(threads)).decode()
     where = joined([_where(project, filter), Clause("thread IN (SELECT value FROM json_each(?))", (asked,))])
     return Clause(
-        f"SELECT thread, json_group_array(DISTINCT agent) FROM sessions WHERE {where.sql} GROUP BY thread", where.values
+        "SELECT thread, MIN(started), json_group_array(DISTINCT agent) "
+        f"FROM sessions WHERE {where.sql} GROUP BY thread",
+        where.values,
     )
 
 
-def group(row: Sequence[Any], agents: str = "[]") -> Group:
-    name, count, failed, started, latest, status, version, mean, *sums = row
-    names = sorted(agent for agent in orjson.loads(agents) if agent)
-    return Group(
-        name, count, failed, started, latest, status, version, mean or 0.0, Totals(*sums), names[:MAX_GROUP_AGENTS]
-    )
+def group(row: Sequence[Any], started: float = 0.0, agents: str = "[]") -> Group:
+    name, count, failed, latest, status, version, mean, *sums = row
+    names = sorted(agent for agent in orjson.loads(agents) if agent)[:MAX_GROUP_AGENTS]
+    return Group(name, count, failed, started, latest, status, version, mean or 0.0, Totals(*sums), names)
 
 
 def _where(project: str, filter: SessionFilter) -> Clause:

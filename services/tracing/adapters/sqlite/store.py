@@ -156,11 +156,10 @@ class SqliteTraceStore:
 
     async def threads(self, project: Project, filter: SessionFilter, limit: int, skip: int) -> tuple[list[Group], int]:
         rows = await self._read(project, reading.groups(project.id, filter, "thread", limit, skip))
-        ((count,),) = await self._read(project, reading.count_groups(project.id, filter, "thread")) or ((0,),)
-        agents = dict(
-            await self._read(project, reading.agents_of_threads(project.id, filter, [row[0] for row in rows]))
-        )
-        return [reading.group(row, agents.get(row[0], "[]")) for row in rows], count
+        ((count,),) = await self._read(project, reading.count_groups(project.id, filter, "thread"))
+        found = await self._read(project, reading.beginnings(project.id, filter, [row[0] for row in rows]))
+        began = {name: more for name, *more in found}
+        return [reading.group(row, *began.get(row[0], ())) for row in rows], count
 
     async def agents(self, project: Project, filter: SessionFilter, limit: int) -> list[Group]:
         rows = await self._read(project, reading.groups(project.id, filter, "agent", limit, 0))
