@@ -25,13 +25,14 @@ from portico.rag.v1 import (
     metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
-from services.rag import app_knowledge, app_memory
+from services.rag import app_knowledge, app_memory, app_retrieval
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
 from services.rag.app_knowledge import FileParts, Knowledge, Services
 from services.rag.app_memory import MemoryParts
+from services.rag.app_retrieval import Retrieval
 from services.rag.domain.files.buckets import Buckets
 from services.rag.domain.files.contents import Contents
 from services.rag.domain.files.conversion import KIND, FileConversions
@@ -74,6 +75,7 @@ class Domain:
     openai: OpenAIFiles
     rules: Rules
     knowledge: Knowledge
+    retrieval: Retrieval
     memory: MemoryParts
 
     async def count_users(self, project: Project, provider: Provider) -> int:
@@ -104,6 +106,7 @@ async def serve(
     return [
         *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
         app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
+        *app_retrieval.registrations(domain.knowledge, domain.retrieval),
         app_memory.registration(domain.memory),
         _metrics(platform),
     ]
@@ -128,6 +131,7 @@ async def assemble(
     guard = guard or settings.outbound.guard()
     folder = folder or await _folder(platform, settings)
     jobs = jobs or _jobs(platform, settings.conversion)
+    services = services or app_knowledge.connect(platform, settings.services)
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
@@ -153,7 +157,6 @@ async def assemble(
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     orphan_collector.handle_kept(conversions.resume)
-    services = services or app_knowledge.connect(platform, settings.services)
     knowledge = app_knowledge.assemble(
         platform,
         settings,
@@ -162,13 +165,16 @@ async def assemble(
         tokens=tokens,
         limits=limits,
     )
-
+    openai = OpenAIFiles(files, file_records, buckets)
+    retrieval = app_retrieval.assemble(platform, settings.retrieval, services, knowledge, openai)
     memory = app_memory.assemble(store, knowledge.jobs, services, settings.memory)
 
     async def remove_knowledge(project: Project) -> bool:
         return await knowledge.remove(platform, project)
 
-    removal = ProjectRemoval(store, providers, stores, orphan_collector, [remove_knowledge, memory.remove])
+    removal = ProjectRemoval(
+        store, providers, stores, orphan_collector, [remove_knowledge, retrieval.remove, memory.remove]
+    )
     platform.removals.handle(jobs, removal.remove)
     return Domain(
         folder=folder,
@@ -180,9 +186,10 @@ async def assemble(
         orphan_collector=orphan_collector,
         conversions=conversions,
         files=files,
-        openai=OpenAIFiles(files, file_records, buckets),
+        openai=openai,
         rules=rules,
         knowledge=knowledge,
+        retrieval=retrieval,
         memory=memory,
     )
 
@@ -222,8 +229,9 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks, lifecycle = platform.tasks, platform.lifecycle
     await domain.jobs.start()
     await domain.knowledge.jobs.start()
-    app_memory.start(platform, settings.memory, domain.memory)
     tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
+    domain.retrieval.start(platform)
+    app_memory.start(platform, settings.memory, domain.memory)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
