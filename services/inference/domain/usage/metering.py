@@ -76,9 +76,11 @@ class Meter:
         if self._journal is not None:
             self._journal.close()
 
-    async def _insert(self, scope: RecordScope, documents: Sequence[Document]) -> None:
+    async def _insert(
+        self, scope: RecordScope, documents: Sequence[Document], texts: Sequence[str] | None = None
+    ) -> None:
         counting = partial(self._rollups.increments, scope)
-        await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting)
+        await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting, texts=texts)
 
 
 def _document(call: ModelCall) -> Document:
