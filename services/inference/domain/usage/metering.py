@@ -18,6 +18,8 @@ from services.inference.domain.usage.tokens import TokenUsage
 FLUSH_SECONDS = 0.5
 NANOS = 1_000_000_000
 _MAX_MODEL = 256
+_UNPRICED = Pricing()
+"""Of a call that no target was found for."""
 
 log = logs.get(__name__)
 
@@ -85,8 +87,8 @@ class Meter:
 
 def _document(call: ModelCall) -> Document:
     target, usage = call.target, call.usage
-    pricing = Pricing() if target is None else target.pricing
-    return {
+    pricing = _UNPRICED if target is None else target.pricing
+    document: Document = {
         "createdAt": call.began,
         "day": day_of(call.began),
         "requestId": call.request_id,
@@ -111,10 +113,14 @@ def _document(call: ModelCall) -> Document:
         "estimated": usage.estimated,
         "costNanos": cost_nanos(usage, pricing),
         "currency": pricing.currency,
-        **({"tags": dict(call.tags), "agent": call.tags.get(AGENT, "")} if call.tags else {}),
-        **({"searchUnits": usage.searches} if usage.searches else {}),
-        **(_attempts(call) if call.attempts != 1 or call.failures or call.decision else {}),
     }
+    if call.tags:
+        document |= {"tags": dict(call.tags), "agent": call.tags.get(AGENT, "")}
+    if usage.searches:
+        document["searchUnits"] = usage.searches
+    if call.attempts != 1 or call.failures or call.decision:
+        document |= _attempts(call)
+    return document
 
 
 def _attempts(call: ModelCall) -> Document:
