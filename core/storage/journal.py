@@ -40,7 +40,7 @@ class Segment:
     memory: mmap.mmap | None = None
     """None: it was another process's."""
     end: int = 0
-    """Where the next record begins."""
+    """Position of the next record."""
 
     def payloads(self) -> Iterator[bytes]:
         """The payloads, oldest first. Raises OSError."""

@@ -92,6 +92,11 @@ class WriteBehind(Generic[T]):
         self.unwritable = 0
         """Records that the store can never take, since the start."""
 
+    @property
+    def waiting(self) -> int:
+        """Records in memory that are not written yet."""
+        return self._count
+
     def add(self, scope: RecordScope, entry: T) -> None:
         """Queue a record. Never waits and never raises. `scope` is a scope of the collection's level."""
         id = next(self._ids)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core import telemetry
 from core.app import Platform
 from core.circuits import CircuitBreakers
 from core.config import ConfigError
@@ -312,6 +313,7 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
     meter.recover()
+    telemetry.metrics().watch(meter.metrics)
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)

@@ -484,7 +484,7 @@ READS: dict[str, Call] = {
     "delete_where": lambda store, scope, of: store.delete_where(scope, of, {"secret": "s"}),
 }
 _COUNTED = {NOTES: CALLS, USERS: LOGINS}
-"""What is inserted in place of documents that are unique."""
+"""Collections in place of those with unique groups."""
 WRITES: dict[str, Call] = {
     "insert": lambda store, scope, of: store.insert(scope, of, {"id": "n2"}),
     "insert_many": lambda store, scope, of: store.insert_many(scope, of, [{"id": "n2"}]),

@@ -1,4 +1,4 @@
-"""What a project's metrics tell of its files."""
+"""Metrics of a project's files."""
 
 from collections.abc import Iterable
 

@@ -32,7 +32,7 @@ def journal(folder: Path, max_bytes: int = MIB) -> Journal:
 
 
 def end(*segments: Segment) -> None:
-    """What the kernel does when the process of these segments is killed."""
+    """Unlock segments, as the kernel does when their process is killed."""
     for segment in segments:
         segment.close()
 
@@ -195,7 +195,7 @@ class Process:
             self.events.add(project, 1.0)
 
     def kill(self) -> None:
-        """Do what the kernel does then: its files are unlocked."""
+        """Unlock its files, as the kernel does then."""
         self.ahead.close()
 
 
@@ -204,7 +204,7 @@ async def count(store: Store, *projects: Project) -> int:
 
 
 def unwritten(folder: Path) -> list[bytes]:
-    """What the journals in the folder hold."""
+    """Payloads of the journals in the folder."""
     return payloads([Segment(path, -1) for path in folder.iterdir()])
 
 
@@ -258,7 +258,7 @@ async def test_a_written_journal_is_removed(tmp_path: Path) -> None:
 
 
 async def test_what_memory_has_no_room_for_is_read_from_the_journal(tmp_path: Path) -> None:
-    """What was too much for memory was lost."""
+    """Records that were too much for memory were lost."""
     store = Store()
     process = Process(store, tmp_path, capacity=5)
     store.away = True

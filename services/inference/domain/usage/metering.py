@@ -1,8 +1,10 @@
 """Usage records: the tokens and cost of each model call."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from core import logs
 from core.storage.ports import Document, DocumentStore
@@ -19,7 +21,7 @@ FLUSH_SECONDS = 0.5
 NANOS = 1_000_000_000
 _MAX_MODEL = 256
 _UNPRICED = Pricing()
-"""Of a call that no target was found for."""
+"""Prices of a call that no target was found for."""
 
 log = logs.get(__name__)
 
@@ -71,6 +73,15 @@ class Meter:
 
     async def flush(self) -> None:
         await self.records.flush()
+
+    def metrics(self) -> Iterable[Metric]:
+        """Families for operators."""
+        records, name = self.records, "portico_usage_records"
+        yield GaugeMetricFamily(f"{name}_waiting", "Usage records that are not written yet.", records.waiting)
+        yield CounterMetricFamily(f"{name}_lost", "Usage records that there was no room for.", records.lost)
+        yield CounterMetricFamily(f"{name}_unwritable", "Usage records that no store can take.", records.unwritable)
+        failures = 0 if self._journal is None else self._journal.failures
+        yield CounterMetricFamily("portico_usage_journal_failures", "Usage records that are in no journal.", failures)
 
     async def close(self) -> None:
         """Write what there is, and leave the rest to the next process."""

@@ -25,7 +25,7 @@ LISTS: Mapping[str, str] = {
 _TIMED = {"models": "model", "providers": "providerKey"}
 """Lists with latencies."""
 _HALF_STEP = 0.5
-"""What is taken for the latency of a call in a bucket lies in its middle."""
+"""Distance of the middle of a bucket, which stands for the latency of its calls, from its bound."""
 
 
 @dataclass(slots=True)
