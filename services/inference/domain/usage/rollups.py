@@ -21,8 +21,6 @@ from core.storage.ports import Document, Increment
 from services.inference.domain.tables import MEASURES
 
 HOUR, DAY = 3600, 86_400
-SPANS: Mapping[str, int] = {"hour": HOUR, "day": DAY}
-"""Seconds of each span."""
 
 _MODEL = ("model", "providerKey", "operation", "status", "currency")
 CALLS, MODELS, TAGS, LATENCY = "calls", "models", "tags", "latency"
