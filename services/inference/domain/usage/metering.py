@@ -66,7 +66,7 @@ class Meter:
         call.ended = time.monotonic()
         self.records.add(call.identity.project, call)
 
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """Take over the records that ended processes have left in their journals; `flush` writes them."""
         if self._journal is not None and (count := self._journal.adopt()):
             log.info("usage of an ended process found in its journal", segments=count)
