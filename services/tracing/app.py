@@ -9,10 +9,12 @@ from core.app import Platform
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
-from portico.tracing.v1 import session_service_pb2_grpc
+from portico.tracing.v1 import metrics_service_pb2_grpc, session_service_pb2_grpc
 from services.tracing.adapters.sqlite.store import SqliteTraceStore
 from services.tracing.app_monitoring import Monitoring, monitoring_of
+from services.tracing.domain.metrics import TracingMetrics
 from services.tracing.domain.project_removal import ProjectRemoval
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
@@ -48,7 +50,7 @@ async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     """The service without its ties to auth."""
     domain = await assemble(platform, settings)
     await _start(platform, domain)
-    return _registrations(domain, settings)
+    return [*_registrations(domain, settings), _metrics(platform)]
 
 
 async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore | None = None) -> Domain:
@@ -75,6 +77,14 @@ async def _start(platform: Platform, domain: Domain) -> None:
     platform.tasks.every("remove old traces", SWEEP_SECONDS, domain.retention.sweep)
     platform.lifecycle.on_stop(Phase.STORES, "traces", domain.traces.close, 10.0)
     platform.health.add("traces", domain.traces.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.tracing.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(TracingMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, settings: Settings) -> Sequence[ServiceRegistration]:

@@ -159,8 +159,10 @@ async def test_a_record_that_is_written_again_is_counted_once() -> None:
             documents: Sequence[Document],
             counters: Collection,
             counting: Counting,
+            *,
+            texts: Sequence[str] | None = None,
         ) -> int:
-            count = await super().insert_counted(scope, collection, documents, counters, counting)
+            count = await super().insert_counted(scope, collection, documents, counters, counting, texts=texts)
             if self.failures:
                 self.failures -= 1
                 raise Unavailable("the answer is lost")
