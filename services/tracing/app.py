@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
-
 from core.app import Platform
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
@@ -88,7 +86,7 @@ def _registrations(domain: Domain, settings: Settings) -> Sequence[ServiceRegist
         ),
         ServiceRegistration(
             spans.NAME,
-            trace_service_pb2_grpc.add_TraceServiceServicer_to_server,
+            spans.add,
             TraceServicer(reader),
             [spans.policy(settings.max_body_mb)],
         ),

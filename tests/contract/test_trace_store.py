@@ -49,7 +49,7 @@ def session(id: str = "s", *events: dict[str, Any], **fields: Any) -> Patch:
 
 
 def spans(*given: Any, **resource: Any) -> list[Patch]:
-    return patches(mapping_otlp.from_protobuf(request(*given, **resource)).spans, TraceSender())
+    return patches(mapping_otlp.from_protobuf(request(*given, **resource).SerializeToString()).spans, TraceSender())
 
 
 def call(id: int, tokens: int = 10, **more: Any) -> dict[str, Any]:
