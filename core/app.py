@@ -123,11 +123,12 @@ class Platform:
         if not self.removals.ready:
             raise RuntimeError(f"{self.service} does not say how it removes a deleted project")
         rpc = self.settings.rpc
-        feed = TrustFeed(self.service, rpc.auth_address, rpc.service_secret, self.keys, self.revocations, self.tasks)
+        secret, auth = rpc.service_secret, rpc.auth_address
+        deleted = RemovalFeed(self.service, auth, secret, self.removals, self.tasks)
+        feed = TrustFeed(self.service, auth, secret, self.keys, self.revocations, self.tasks, deleted.notice)
         feed.start()
         self.health.add("auth", feed.check, ttl=0.5)
         self.lifecycle.on_stop(Phase.POOLS, "auth channel", feed.close, 5.0)
-        deleted = RemovalFeed(self.service, rpc.auth_address, rpc.service_secret, self.removals, self.tasks)
         deleted.start()
         self.lifecycle.on_stop(Phase.POOLS, "removals channel", deleted.close, 5.0)
 

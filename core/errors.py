@@ -26,6 +26,9 @@ tenant's data. Whatever is not in this tree reaches the client as "internal erro
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+SERVICE_AWAY = "SERVICE_AWAY"
+"""Reason of Unavailable where another service of Portico cannot be reached."""
+
 _LONGEST_MESSAGE = 4000
 _LONGEST_FIELD = 100
 """Characters. `core.rpc.errors` sees to it that what an error becomes fits into headers."""

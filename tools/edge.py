@@ -65,13 +65,15 @@ def render(
     host: str = "127.0.0.1",
     trusted_hops: int = 0,
     admin_port: int | None = None,
+    metrics: Address | None = None,
     concurrency: int | None = None,
     collector: Collector | None = None,
 ) -> list[str]:
     """Write the configuration into `out` and return the command that starts Envoy with it.
 
     `clusters` maps a service's name to its address. An origin is exact, or ends with `:*` for any port. Without
-    `access_log` the log goes to standard output; without `admin_port` there is no admin interface. `trusted_hops` is
+    `access_log` the log goes to standard output; without `admin_port` there is no admin interface on a port. `metrics`
+    is where Prometheus reads /metrics; without it there is no such place. `trusted_hops` is
     the number of load balancers of ours in front; with any, they have to limit the connections of an address.
     `concurrency` is the number of worker threads, by default one for four cores: one keeps several services busy, and
     each further one makes every request dearer. With a `collector` each request leaves a span there, in the trace that
@@ -82,7 +84,7 @@ def render(
     bootstrap, listeners, members = (
         load(SOURCE / name) for name in ("envoy.yaml", "listener.yaml", "clusters.local.yaml")
     )
-    _patch_bootstrap(bootstrap, out, admin_port)
+    admin = _patch_bootstrap(bootstrap, out, port, admin_port, with_metrics=metrics is not None)
     _patch_listeners(listeners, out, (host, port), descriptor, access_log)
     manager = connection_manager(listeners)
     if trusted_hops:
@@ -91,6 +93,7 @@ def render(
         _trace(manager, members, collector)
     allowed_origins(manager)["safe_regex"]["regex"] = "|".join(_origin(origin) for origin in cors_origins)
     _patch_clusters(members, clusters, port)
+    _patch_metrics(listeners, members, metrics, admin)
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
     for name in ("request.lua", "response.lua", "index.html"):
@@ -194,25 +197,47 @@ def load(path: Path) -> Yaml:
     return content
 
 
-def _patch_bootstrap(bootstrap: Yaml, out: Path, admin_port: int | None) -> None:
+def _patch_bootstrap(
+    bootstrap: Yaml, out: Path, own_port: int, admin_port: int | None, *, with_metrics: bool
+) -> Yaml | None:
+    """Return the address of the admin interface: on a port, or where nothing but the metrics need it, on a socket that
+    only has a name. None: there is none."""
     for kind, name in (("lds_config", "listener.yaml"), ("cds_config", "clusters.yaml")):
         bootstrap["dynamic_resources"][kind]["path_config_source"]["path"] = str(out.resolve() / name)
-    if admin_port is None:
-        del bootstrap["admin"]
-    else:
+    if admin_port is not None:
         _socket(bootstrap["admin"]).update(port_value=admin_port)
+    elif with_metrics:
+        bootstrap["admin"]["address"] = {"pipe": {"path": f"@portico-edge-admin-{own_port}"}}
+    else:
+        del bootstrap["admin"]
+        return None
+    address: Yaml = bootstrap["admin"]["address"]
+    return address
+
+
+def _patch_metrics(listeners: Yaml, members: Yaml, address: Address | None, admin: Yaml | None) -> None:
+    """Set the addresses of the listener and the cluster that show the metrics, or remove both."""
+    if address is None:
+        for resources, name in ((listeners["resources"], "metrics"), (members["resources"], "admin")):
+            resources[:] = [each for each in resources if each["name"] != name]
+        return
+    host, port = address
+    listener = next(each for each in listeners["resources"] if each["name"] == "metrics")
+    _socket(listener).update(address=host, port_value=port)
+    cluster = next(each for each in members["resources"] if each["name"] == "admin")
+    cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": {"address": admin}}]}]
 
 
 def _patch_listeners(listeners: Yaml, out: Path, bind: Address, descriptor: Path, access_log: Path | None) -> None:
     host, port = bind
-    public, keys = listeners["resources"]
+    public, keys, *_ = listeners["resources"]
     _socket(public).update(address=host, port_value=port)
     keys["address"]["pipe"]["path"] = _keys_path(port)
     manager = connection_manager(listeners)
     for name in ("request", "response"):
         script = http_filter(manager, name)["extension_config"]["typed_config"]["default_source_code"]
         script["filename"] = str(out.resolve() / f"{name}.lua")
-    for listener in listeners["resources"]:
+    for listener in (public, keys):
         transcoder = http_filter(_manager(listener), "envoy.filters.http.grpc_json_transcoder")
         transcoder["proto_descriptor"] = str(descriptor.resolve())
     route(manager, "page")["direct_response"]["body"]["filename"] = str(out.resolve() / "index.html")

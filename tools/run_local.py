@@ -89,7 +89,7 @@ async def serve(data: Path, port: int, cors_origins: Sequence[str], *, attached:
     async def seed_installation() -> bool:
         nonlocal token
         try:
-            token = await asyncio.to_thread(seed, supervisor.url, data)
+            token = await asyncio.to_thread(seed, supervisor.url, data, supervisor.local_models)
         except NotUpYet:
             return False
         return True

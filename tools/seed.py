@@ -18,6 +18,7 @@ OWNER_FILE = "dev-owner.json"
 _NOT_UP = (502, 503, 504)
 
 PROVIDER = {"key": "echo", "driver": "echo", "label": "Echo", "description": "Answers without any key, for trying out."}
+LOCAL_PROVIDER = {"key": "local", "driver": "local", "label": "Local", "description": "Models of this machine."}
 MODELS = (
     {"key": "echo", "name": "Echo", "category": "llm", "providerKey": "echo", "modelId": "echo"},
     {
@@ -42,17 +43,29 @@ class NotUpYet(Exception):
     """A part of the way to the API does not answer; trying again may help."""
 
 
-def seed(url: str, data: Path) -> str:
-    """The token in `<data>/dev-token`, made along with its tenant and models where they are missing. Idempotent. Where
-    the driver echo is turned off, there are no models."""
+def seed(url: str, data: Path, models: Path | None = None) -> str:
+    """The token in `<data>/dev-token`, made along with its tenant and models where they are missing: those of the
+    driver echo, unless it is turned off, and the local ones whose folders are in `models`. Idempotent."""
     token = _kept_token(url, data / TOKEN_FILE) or _new_token(url, data)
-    drivers = call(url, "GET", "/v1/models/providers/drivers", token=token)["drivers"]
-    if all(driver["id"] != PROVIDER["driver"] for driver in drivers):
-        return token
-    _create(url, token, "/v1/models/providers", PROVIDER)
-    for model in MODELS:
-        _create(url, token, "/v1/models", model)
+    offered = {driver["id"] for driver in call(url, "GET", "/v1/models/providers/drivers", token=token)["drivers"]}
+    local = local_models(models) if models is not None else []
+    for provider, of_it in ((PROVIDER, MODELS), (LOCAL_PROVIDER, local)):
+        if provider["driver"] in offered and of_it:
+            _create(url, token, "/v1/models/providers", provider)
+            for model in of_it:
+                _create(url, token, "/v1/models", model)
     return token
+
+
+def local_models(folder: Path) -> list[dict[str, str]]:
+    """A model for each of the folders of local models."""
+    made = []
+    for config in sorted(folder.glob("*/config.json")):
+        name = config.parent.name
+        ranks = "SequenceClassification" in config.read_text("utf-8")
+        category = "rerank" if ranks else "embedding"
+        made.append({"key": name, "name": name, "category": category, "providerKey": "local", "modelId": name})
+    return made
 
 
 def _kept_token(url: str, path: Path) -> str | None:

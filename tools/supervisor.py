@@ -25,6 +25,8 @@ STOP_SECONDS = 150.0
 EDGE_PORTS = {"inference": "inference_http1", "vector": "vector_http1"}
 """Services with a second port for the edge alone, and the edge's name for that."""
 EDGE_SECRET = "PORTICO_EDGE_SECRET"  # noqa: S105  # the name of a variable
+MODELS_FOLDER = "models"
+"""Folder of local models in the data folder, unless PORTICO_LOCAL_MODELS names another."""
 _RESTART_SECONDS = (0.2, 1.0, 5.0)
 _STEADY_SECONDS = 30.0
 _CONFIG_ERROR = 2
@@ -106,6 +108,7 @@ class Supervisor:
         self.port = port
         self._cors_origins = cors_origins
         self.url = f"http://127.0.0.1:{port}"
+        self.local_models = Path(os.environ.get("PORTICO_LOCAL_MODELS") or data / MODELS_FOLDER)
         self.stopping = asyncio.Event()
         self.failed: str | None = None
         names = service_names()
@@ -130,6 +133,7 @@ class Supervisor:
             **dev_secrets(self.data),
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}",
             "PORTICO_DATA_DIR": str(self.data),
+            "PORTICO_LOCAL_MODELS": str(self.local_models),
             "PORTICO_LISTEN": f"127.0.0.1:{self.ports[name]}",
             **{f"PORTICO_{each.upper()}_ADDRESS": f"127.0.0.1:{self.ports[each]}" for each in service_names()},
             **{key: os.environ.get(key, value) for key, value in _LAPTOP.items()},
@@ -141,12 +145,16 @@ class Supervisor:
         return Child(name, [sys.executable, "-m", f"services.{name}"], env, self.data / "logs" / f"{name}.log")
 
     def _edge(self) -> Child:
+        metrics = None
+        if base := os.environ.get("PORTICO_METRICS_PORT"):  # after those of the services
+            metrics = (os.environ.get("PORTICO_METRICS_HOST") or "127.0.0.1", int(base) + len(self.ports))
         command = edge.render(
             self.data / "edge",
             port=self.port,
             clusters={name: ("127.0.0.1", port) for name, port in self.ports.items()},
             cors_origins=self._cors_origins,
             access_log=self.data / "logs" / "access.log",
+            metrics=metrics,
             collector=_collector(),
         )
         edge.add_readiness(self.data / "edge", self._gate.getsockname())

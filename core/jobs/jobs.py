@@ -92,12 +92,24 @@ class Jobs:
         *,
         unique_key: str = "",
         max_attempts: int | None = None,
+        delay: float = 0.0,
     ) -> Job:
-        """Submit a job, which is durable on return. Raises Conflict where a job with this `unique_key` has not ended in
-        the project."""
-        job = await self._job_store.submit(scope, kind, payload, unique_key, max_attempts or self._limits.max_attempts)
-        self._worker.wake()
+        """Submit a job, which is durable on return and due after `delay` seconds. Raises Conflict where a job with this
+        `unique_key` has not ended in the project.
+
+        A change of a record that needs a job: submit the job with a delay, change the record, then `hasten` the job. If
+        the process is killed in between, the job begins after the delay, and finishes or takes back what was begun.
+        """
+        attempts = max_attempts or self._limits.max_attempts
+        job = await self._job_store.submit(scope, kind, payload, unique_key, attempts, delay)
+        if not delay:
+            self._worker.wake()
         return job
+
+    async def hasten(self, scope: Project, id: str) -> None:
+        """Make a job due now that was submitted with a delay; nothing where it has begun."""
+        await self._job_store.hasten(scope, id)
+        self._worker.wake()
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
         """The job of this id. Raises NotFound, also for a job of another kind where one is given."""

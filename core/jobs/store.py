@@ -40,9 +40,16 @@ class JobStore:
     # -- for those who ask
 
     async def submit(
-        self, scope: Project, kind: str, payload: Mapping[str, Any], unique_key: str, max_attempts: int
+        self,
+        scope: Project,
+        kind: str,
+        payload: Mapping[str, Any],
+        unique_key: str,
+        max_attempts: int,
+        delay: float = 0.0,
     ) -> Job:
-        """Insert a job. Raises Conflict where a job with this key has not ended, its end hook included."""
+        """Insert a job, which is due after `delay` seconds. Raises Conflict where a job with this key has not ended,
+        its end hook included."""
         now = self.clock()
         job = Job(
             id=f"job_{uuid4().hex}",
@@ -52,18 +59,25 @@ class JobStore:
             created_at=now,
             updated_at=now,
             max_attempts=max_attempts,
-            due_at=now,
+            due_at=now + delay,
             unique_key=unique_key or None,
             actor=audit.actor(),
             hooked=self._kind_has_hook(kind),
         )
-        await self._index.insert(MAIN, JobIndexEntry(job.id, scope.tenant.slug, scope.id, kind, now, now))
+        await self._index.insert(MAIN, JobIndexEntry(job.id, scope.tenant.slug, scope.id, kind, now, job.due_at))
         try:
             await self._jobs.insert(scope, job)
         except Conflict:
             await self._index.delete(MAIN, job.id)
             raise Conflict("The same work is under way already.", reason="JOB_EXISTS") from None
         return job
+
+    async def hasten(self, scope: Project, id: str) -> None:
+        """Make a queued job due now; nothing where it has begun."""
+        now = self.clock()
+        where = {"status": Status.QUEUED.value}
+        if await self._jobs.update(scope, id, where=where, due_at=now, updated_at=now) is not None:
+            await self.reschedule_entry(id, now)
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
         """The job of this id; an empty kind means any. Raises NotFound."""

@@ -10,7 +10,7 @@ token that sets a new password, so it lies sealed in the job.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from email.message import EmailMessage
@@ -21,7 +21,7 @@ from uuid import uuid4
 import orjson
 
 from core import logs
-from core.errors import Conflict
+from core.errors import Conflict, FailedPrecondition
 from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun
 from core.mail.mails import MailContent
@@ -58,6 +58,10 @@ class Mails(Protocol):
         is no address.
         """
 
+    async def deliver(self, to: str, content: MailContent, *, key: str) -> None:
+        """Deliver a mail at once: for jobs, which try again by themselves. `key` as of `send`. Raises InvalidInput,
+        FailedPrecondition (no SMTP server is set, or it refuses the mail for good), Unavailable."""
+
     async def forget(self, project: Project) -> None:
         """Remove the mails of a deleted project, sent or not."""
 
@@ -71,6 +75,9 @@ class NoMail:
         self, project: Project, to: str, content: MailContent, *, key: str = "", until: float | None = None
     ) -> bool:
         return False
+
+    async def deliver(self, to: str, content: MailContent, *, key: str) -> None:
+        raise FailedPrecondition("This installation sends no mail.", reason="MAIL_OFF")
 
     async def forget(self, project: Project) -> None:
         pass
@@ -133,5 +140,12 @@ class Mailer:
         if mail["until"] is not None and mail["until"] <= self._clock():
             log.warning("a mail was not sent in time", template=mail["template"])
             return
-        rendered = render(mail["template"], mail["values"], self._settings.app_url)
-        await self._delivery.deliver(compose(self._settings.from_address(), mail["to"], rendered, id))
+        await self._deliver(mail["to"], mail["template"], mail["values"], id)
+
+    async def deliver(self, to: str, content: MailContent, *, key: str) -> None:
+        id = sha256(f"{key}/{to}".encode()).hexdigest()[:32]
+        await self._deliver(to, content.template, asdict(content), id)
+
+    async def _deliver(self, to: str, template: str, values: Mapping[str, Any], id: str) -> None:
+        rendered = render(template, values, self._settings.app_url)
+        await self._delivery.deliver(compose(self._settings.from_address(), to, rendered, id))

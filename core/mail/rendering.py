@@ -79,6 +79,11 @@ def address(text: str, field: str | None = None) -> Address:
     return parsed
 
 
+def time_text(seconds: float) -> str:
+    """A time in Unix seconds as mails write it."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%d %b %Y %H:%M} UTC"
+
+
 def _line(text: str) -> str:
     return " ".join(_printable(text).split())[:_MAX_SUBJECT]
 

@@ -16,7 +16,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from core import context, errors
-from core.errors import DeadlineExceeded, PorticoError, Unavailable
+from core.errors import SERVICE_AWAY, DeadlineExceeded, PorticoError, Unavailable
 from core.resilience import Resilience, Retryable, RetryBudget, RetryPolicy
 from core.rpc.channel import caller_metadata, open_channel
 from core.rpc.errors import DOMAIN, ERROR_MAPPINGS
@@ -74,7 +74,9 @@ class ServiceClient:
         if error.code() is _C.UNAVAILABLE:
             return Retryable(
                 Unavailable(
-                    f"The {self._service} service cannot be reached now. Try again in a moment.", retry_after=1.0
+                    f"The {self._service} service cannot be reached now. Try again in a moment.",
+                    reason=SERVICE_AWAY,
+                    retry_after=1.0,
                 )
             )
         return PorticoError(f"The {self._service} service failed. Quote the request id when you report it.")

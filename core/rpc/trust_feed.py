@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from math import inf
 
 import grpc
@@ -33,13 +34,22 @@ class TrustFeed:
     """Two background loops against auth: its JWKS, and its stream of revocations."""
 
     def __init__(
-        self, service: str, address: str, secret: Secret, keys: KeyRing, revocations: Revocations, tasks: Tasks
+        self,
+        service: str,
+        address: str,
+        secret: Secret,
+        keys: KeyRing,
+        revocations: Revocations,
+        tasks: Tasks,
+        on_revoked: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_revoked` is called after revocations have come."""
         self._service = service
         self._secret = secret
         self._keys = keys
         self._revocations = revocations
         self._tasks = tasks
+        self._on_revoked = on_revoked
         self._channel = open_channel(address)
         self._connected = False
         self._staged: Revocations | None = None
@@ -105,12 +115,15 @@ class TrustFeed:
             self._staged = Revocations()
         if self._staged is None:
             self._revocations.add(map(_revocation, answer.revocations))
+            if answer.revocations:
+                self._on_revoked()
             return
         self._staged.add(map(_revocation, answer.revocations))
         if answer.more:
             return
         self._revocations.adopt(self._staged)
         self._staged = None
+        self._on_revoked()
         if not self._connected:
             log.info("following auth", revocations=self._revocations.size)
         self._connected = True

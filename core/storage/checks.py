@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from core.errors import InvalidInput
-from core.storage.documents import INT64, check_amounts, check_field
+from core.storage.documents import INT64, check_amounts, check_field, checked_id
 from core.storage.ports import BOOLEAN, INTEGER, JSON, NUMBER, TEXT, Collection, Document, Increment, Order
 
 MAX_PAGE_SIZE = 1000
@@ -39,6 +39,14 @@ def check_counted(collection: Collection, counters: Collection) -> None:
     """Check the collections of `insert_counted`. Raises TypeError."""
     if collection.unique or collection.expiry or counters.unique or counters.expiry:
         raise TypeError(f"{collection.name} cannot be counted in {counters.name}: one of them is unique, or expires")
+
+
+def by_ids(documents: Sequence[Document]) -> dict[str, Document]:
+    """The documents by id, the first of each. Raises InvalidInput."""
+    found: dict[str, Document] = {}
+    for document in documents:
+        found.setdefault(checked_id(document), document)
+    return found
 
 
 def added(counters: Collection, old: Document | None, increment: Increment) -> Document:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput
 from core.storage import page_tokens
-from core.storage.checks import MAX_TOTALS, added, check_counted, check_listing, check_totals, fitting
+from core.storage.checks import MAX_TOTALS, added, by_ids, check_counted, check_listing, check_totals, fitting
 from core.storage.conditions import conditions, matches, order_key, sortable
 from core.storage.documents import INT64, check_amounts, check_changes, check_size, check_text, decode, encode, stored
 from core.storage.migrations import migrate, with_records
@@ -83,10 +83,7 @@ class MemoryStore:
         for each in (collection, counters):
             self._check(scope, each, write=True)
         check_counted(collection, counters)
-        rows: Table = {}
-        for document in documents:
-            key, row = _new(scope, collection, document)
-            rows.setdefault(key, row)
+        rows = dict(_new(scope, collection, document) for document in by_ids(documents).values())
         table, counts = await self._table(scope, collection), await self._table(scope, counters)
         new = {key: document for key, document in rows.items() if key not in table}
         changed: Table = {}

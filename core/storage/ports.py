@@ -172,9 +172,13 @@ class DocumentStore(Protocol):
         counting: Counting,
     ) -> int:
         """Insert the documents whose ids are not known yet, and carry out the increments that `counting` makes of those
-        on `counters`, all in one transaction: so each document is counted once, however often the call is repeated.
-        How many documents were new. Durable on return. Neither collection may have unique groups, nor `counters` an
-        expiry. Raises InvalidInput where a sum would not fit into 64 bits, and changes nothing then."""
+        on `counters`; how many those were. Durable on return.
+
+        A document is counted once, however often the call is repeated: both are one transaction, or, where the engine
+        has none, what a call that ended half-way has left is completed by the next one with any of its documents.
+        Calls at the same time must not have documents in common. Neither collection may have unique groups or an
+        expiry. Raises InvalidInput where a sum would not fit into 64 bits, and changes nothing then.
+        """
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None: ...
 

@@ -20,14 +20,13 @@ from core import logs
 from core.errors import Conflict, FailedPrecondition, InvalidInput, Unavailable
 from core.offload import in_turns
 from core.storage import page_tokens, sqlite_files, sqlite_schema, statements
-from core.storage.checks import MAX_TOTALS, check_counted, check_listing, check_totals, fitting
+from core.storage.checks import MAX_TOTALS, by_ids, check_counted, check_listing, check_totals, fitting
 from core.storage.conditions import conditions
 from core.storage.documents import (
     check_amounts,
     check_changes,
     check_size,
     check_text,
-    checked_id,
     decode,
     encode,
     escape,
@@ -94,9 +93,7 @@ class SqliteStore:
             self._check(scope, each, write=True)
         check_counted(collection, counters)
         project = scope.id if isinstance(scope, Project) else ""
-        by_id: dict[str, Document] = {}
-        for document in documents:
-            by_id.setdefault(checked_id(document), document)
+        by_id = by_ids(documents)
         work = CountedInsert(collection, counters, by_id, counting, _within(scope), project)
         async with self._use(scope) as database:
             return await database.transact(work.run) if by_id else 0

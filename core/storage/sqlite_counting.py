@@ -26,8 +26,7 @@ class CountedInsert:
 
     async def run(self, connection: aiosqlite.Connection) -> int:
         """Insert what is new, add what it counts, and return the number of new documents."""
-        known = await _pairs(connection, statements.select_ids(self.collection, self._named(self.documents)))
-        new = [document for id, document in self.documents.items() if escape(id) not in known]
+        new = await self._insert_new(connection)
         increments = list(self.counting(new))
         named = self._named(each.id for each in increments)
         old = await _pairs(connection, statements.select_documents(self.counters, named))
@@ -35,9 +34,27 @@ class CountedInsert:
             added(self.counters, None if (text := old.get(escape(each.id))) is None else decode(text), each)
             for each in increments
         ]
-        await connection.executemany(statements.insert(self.collection), self._rows(self.collection, new))
-        await connection.executemany(statements.insert(self.counters, replace=True), self._rows(self.counters, sums))
-        return len(new)
+        rows = self._rows(self.counters, sums)
+        async with connection.executemany(statements.insert(self.counters, replace=True), rows):
+            return len(new)
+
+    async def _insert_new(self, connection: aiosqlite.Connection) -> list[Document]:
+        """Insert the documents that are new, and return them. Most often all are, so that is tried first."""
+        new = list(self.documents.values())
+        await connection.execute("SAVEPOINT counted")
+        if await self._insert(connection, new) < len(new):
+            await connection.execute("ROLLBACK TO counted")
+            known = await _pairs(connection, statements.select_ids(self.collection, self._named(self.documents)))
+            new = [document for document in new if escape(document["id"]) not in known]
+            await self._insert(connection, new)
+        return new
+
+    async def _insert(self, connection: aiosqlite.Connection, documents: Sequence[Document]) -> int:
+        """Insert the documents whose ids are not known, and return the number of those."""
+        before = connection.total_changes
+        rows = self._rows(self.collection, documents)
+        async with connection.executemany(statements.insert(self.collection, skip_known=True), rows):
+            return connection.total_changes - before
 
     def _named(self, ids: Iterable[str]) -> Clause:
         return joined([self.within, among(ids)])

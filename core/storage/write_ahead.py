@@ -56,6 +56,11 @@ class WriteAhead:
         self._pending[segment] = self._pending.get(segment, 0) + 1
         return segment
 
+    def close(self) -> None:
+        """Leave what is not written to the next process."""
+        for segment in (*self._pending, *self._unread):
+            segment.close()
+
     async def synced(self) -> None:
         """Wait until what was appended so far is on the disk. Never raises: a disk that fails is logged."""
         try:

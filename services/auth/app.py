@@ -11,6 +11,7 @@ from core.lifecycle import Phase
 from core.mail.mailer import Mails, NoMail, make_mails
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.storage.ports import DocumentStore
 from core.token_verifier import KeyRing
@@ -18,6 +19,7 @@ from portico.auth.v1 import (
     account_service_pb2_grpc,
     audit_service_pb2_grpc,
     key_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     project_service_pb2_grpc,
     token_service_pb2_grpc,
     trust_service_pb2_grpc,
@@ -35,6 +37,7 @@ from services.auth.domain.issuing import Issuer
 from services.auth.domain.key_withdrawal import Withdrawal
 from services.auth.domain.keys import Keys, Rotation
 from services.auth.domain.members import Members
+from services.auth.domain.metrics import AuthMetrics
 from services.auth.domain.password_resets import PasswordResets
 from services.auth.domain.passwords import Passwords, salt_key
 from services.auth.domain.projects import Projects
@@ -206,7 +209,18 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     tasks.every("finish deletions", _FINISH_SECONDS, domain.projects.finish_deletions)
     tasks.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
-    return _registrations(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies))
+    return [
+        *_registrations(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies)),
+        _metrics(platform),
+    ]
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.auth.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(AuthMetrics(Tables.of(platform.store).tokens).collect),
+    )
 
 
 def _registrations(domain: Domain, cookies: Cookies) -> Sequence[ServiceRegistration]:

@@ -15,6 +15,7 @@ from core.providers.providers import HostGuard
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.client import ServiceClient
 from core.rpc.limits import MIB
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.storage.write_ahead import WriteAhead
@@ -22,6 +23,7 @@ from portico.inference.v1 import (
     anthropic_service_pb2_grpc,
     guardrail_service_pb2_grpc,
     inference_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     model_service_pb2_grpc,
     openai_service_pb2_grpc,
     pii_service_pb2_grpc,
@@ -63,7 +65,9 @@ from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
+from services.inference.domain.tables import RERANKERS
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
+from services.inference.domain.usage.metrics import InferenceMetrics
 from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
 from services.inference.domain.usage.spend import Spend
@@ -107,6 +111,7 @@ class Domain:
     reports: Reports
     spend: Spend
     overviews: Overviews
+    metrics: InferenceMetrics
     guardrails: Guardrails
     word_lists: WordLists
     pii_policies: PiiPolicies
@@ -162,7 +167,11 @@ def assemble(
         "outputGuardrailKey": guardrails.check_open,
         "piiPolicyKey": pii_policies.check_open,
     }
-    models = Models(store, providers, references)
+    users = {
+        "rerankers": lambda project, key: store.count(project, RERANKERS, {"modelKey": key}),
+        "guardrails": guardrails.count_on,
+    }
+    models = Models(store, providers, references, users)
     evaluations = EvaluationLog(store, tasks, capacity=settings.usage_buffer)
     judge, guards = PipelineJudge(), sources.guards(guardrails, word_lists)
     prompts = Prompts(store)
@@ -212,6 +221,7 @@ def assemble(
         reports=Reports(store, totals),
         spend=Spend(store, totals),
         overviews=Overviews(totals),
+        metrics=InferenceMetrics(store, totals),
         guardrails=guardrails,
         word_lists=word_lists,
         pii_policies=pii_policies,
@@ -312,7 +322,7 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks.every("write evaluations", FLUSH_SECONDS, domain.evaluations.flush)
     seconds = settings.stream_keep_alive_seconds / COMMENT_TICKS
     tasks.every("keep streams alive", seconds, domain.keep_alive.tick, jitter=0.0)
-    lifecycle.on_stop(Phase.FLUSH, "usage", meter.flush, _FLUSH_LIMIT)
+    lifecycle.on_stop(Phase.FLUSH, "usage", meter.close, _FLUSH_LIMIT)
     lifecycle.on_stop(Phase.FLUSH, "evaluations", domain.evaluations.flush, _FLUSH_LIMIT)
     lifecycle.on_stop(Phase.POOLS, "providers", domain.clients.close, 5.0)
 
@@ -354,6 +364,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.SpendService",
             spend_service_pb2_grpc.add_SpendServiceServicer_to_server,
             SpendServicer(domain.spend, domain.overviews),
+        ),
+        ServiceRegistration(
+            f"{package}.MetricsService",
+            metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+            MetricsServicer(domain.metrics.collect),
         ),
         ServiceRegistration(
             f"{package}.GuardrailService",

@@ -8,12 +8,13 @@ from core import secret_files
 from core.app import Platform
 from core.http.guard import OutboundGuard
 from core.jobs.audit import JobAudit
+from core.jobs.identity import ServiceTokens
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.records import Provider
 from core.providers.runtimes import RuntimeKey
-from core.rpc.client import ServiceClient
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from core.tenancy import Project
@@ -21,15 +22,17 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
-    memory_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
+from services.rag import app_knowledge, app_memory, app_retrieval
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
-from services.rag.adapters.services.inference import InferenceClient
-from services.rag.adapters.services.vector import VectorClient
+from services.rag.app_knowledge import FileParts, Knowledge, Services
+from services.rag.app_memory import MemoryParts
+from services.rag.app_retrieval import Retrieval
 from services.rag.domain.files.buckets import Buckets
 from services.rag.domain.files.contents import Contents
 from services.rag.domain.files.conversion import KIND, FileConversions
@@ -42,30 +45,18 @@ from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
 from services.rag.domain.files.uploads import UploadDeps
-from services.rag.domain.memory import memory
-from services.rag.domain.memory.memory import MemoryParts
-from services.rag.domain.memory.uses import FLUSH_SECONDS
+from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.ports import ChatModel, Converter, Embedder, FileStore, Vectors
+from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
-from services.rag.servicers.memory import MemoryServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
 from services.rag.servicers.uploads import UploadReader
-from services.rag.settings import ConversionSettings, ServiceSettings, Settings
+from services.rag.settings import ConversionSettings, Settings
 
 _MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What rag uses of Portico's other services. Calls are made on behalf of the present request or job."""
-
-    embedder: Embedder
-    chat: ChatModel
-    vectors: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +74,8 @@ class Domain:
     files: Files
     openai: OpenAIFiles
     rules: Rules
+    knowledge: Knowledge
+    retrieval: Retrieval
     memory: MemoryParts
 
     async def count_users(self, project: Project, provider: Provider) -> int:
@@ -97,13 +90,26 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
 
 
 async def serve(
-    platform: Platform, settings: Settings, *, services: Services | None = None
+    platform: Platform,
+    settings: Settings,
+    *,
+    services: Services | None = None,
+    tokens: ServiceTokens | None = None,
+    limits: JobLimits | None = None,
 ) -> Sequence[ServiceRegistration]:
-    """The service without its ties to auth. `services` take the place of those that the settings lead to."""
-    domain = await assemble(platform, settings, services=services)
+    """The service without its ties to auth. What is given takes the place of Portico's other services, of auth's tokens
+    for background jobs, and of the limits of the jobs of knowledge modules."""
+    domain = await assemble(platform, settings, services=services, tokens=tokens, limits=limits)
     await _start(platform, settings, domain)
     pace = Pace(settings.min_rate, settings.idle_seconds)
-    return _registrations(domain, UploadReader(domain.rules, platform.settings.store.data_dir / "uploads", pace))
+    scratch = platform.settings.store.data_dir / "uploads"
+    return [
+        *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
+        app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
+        *app_retrieval.registrations(domain.knowledge, domain.retrieval),
+        app_memory.registration(domain.memory),
+        _metrics(platform),
+    ]
 
 
 async def assemble(
@@ -113,9 +119,11 @@ async def assemble(
     guard: OutboundGuard | None = None,
     folder: FileStore | None = None,
     jobs: Jobs | None = None,
-    services: Services | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
+    services: Services | None = None,
+    tokens: ServiceTokens | None = None,
+    limits: JobLimits | None = None,
 ) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
@@ -123,7 +131,7 @@ async def assemble(
     guard = guard or settings.outbound.guard()
     folder = folder or await _folder(platform, settings)
     jobs = jobs or _jobs(platform, settings.conversion)
-    services = services or _services(platform, settings.services)
+    services = services or app_knowledge.connect(platform, settings.services)
     pool: RuntimePool[RuntimeKey, FileStore] = RuntimePool(
         settings.stores, settings.store_idle_seconds, lambda store: store.close()
     )
@@ -139,7 +147,7 @@ async def assemble(
         file_records,
         contents,
         MarkdownFiles(file_records, buckets, providers, stores, orphan_collector),
-        converter or _converter(platform, settings.conversion),
+        (converter := converter or _converter(platform, settings.conversion)),
         max_bytes=max_converted_bytes or settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
@@ -149,10 +157,24 @@ async def assemble(
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     orphan_collector.handle_kept(conversions.resume)
-    remembered = memory.assemble(
-        store, jobs, services.embedder, services.chat, services.vectors, grace=settings.memory.grace_seconds
+    knowledge = app_knowledge.assemble(
+        platform,
+        settings,
+        services,
+        FileParts(file_records, buckets, contents, files, converter),
+        tokens=tokens,
+        limits=limits,
     )
-    removal = ProjectRemoval(store, providers, stores, orphan_collector, [remembered.remove])
+    openai = OpenAIFiles(files, file_records, buckets)
+    retrieval = app_retrieval.assemble(platform, settings.retrieval, services, knowledge, openai)
+    memory = app_memory.assemble(store, knowledge.jobs, services, settings.memory)
+
+    async def remove_knowledge(project: Project) -> bool:
+        return await knowledge.remove(platform, project)
+
+    removal = ProjectRemoval(
+        store, providers, stores, orphan_collector, [remove_knowledge, retrieval.remove, memory.remove]
+    )
     platform.removals.handle(jobs, removal.remove)
     return Domain(
         folder=folder,
@@ -164,9 +186,11 @@ async def assemble(
         orphan_collector=orphan_collector,
         conversions=conversions,
         files=files,
-        openai=OpenAIFiles(files, file_records, buckets),
+        openai=openai,
         rules=rules,
-        memory=remembered,
+        knowledge=knowledge,
+        retrieval=retrieval,
+        memory=memory,
     )
 
 
@@ -196,15 +220,6 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
     )
 
 
-def _services(platform: Platform, settings: ServiceSettings) -> Services:
-    inference = ServiceClient("inference", settings.inference_address)
-    vector = ServiceClient("vector", settings.vector_address)
-    for client in (inference, vector):
-        platform.lifecycle.on_stop(Phase.POOLS, "channel to another service", client.close, 5.0)
-    models = InferenceClient(inference)
-    return Services(embedder=models, chat=models, vectors=VectorClient(vector))
-
-
 def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConverter:
     limits = Limits(settings.seconds, settings.memory_mb * _MIB, settings.max_output_mb * _MIB)
     return ProcessConverter(platform.settings.store.data_dir / "conversions", limits)
@@ -213,14 +228,22 @@ def _converter(platform: Platform, settings: ConversionSettings) -> ProcessConve
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle = platform.tasks, platform.lifecycle
     await domain.jobs.start()
+    await domain.knowledge.jobs.start()
     tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
-    tasks.every("clean up memories", settings.memory.sweep_seconds, domain.memory.cleanup.sweep)
-    tasks.every("write uses of memories", FLUSH_SECONDS, domain.memory.uses.flush)
-    lifecycle.on_stop(Phase.FLUSH, "uses of memories", domain.memory.uses.flush, 5.0)
+    domain.retrieval.start(platform)
+    app_memory.start(platform, settings.memory, domain.memory)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
     platform.health.add("files", domain.folder.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.rag.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(RagMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceRegistration]:
@@ -250,10 +273,5 @@ def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceReg
             f"{package}.OpenAIFileService",
             file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server,
             OpenAIFileServicer(domain.openai, uploads),
-        ),
-        ServiceRegistration(
-            f"{package}.MemoryService",
-            memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
-            MemoryServicer(domain.memory),
         ),
     ]

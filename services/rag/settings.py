@@ -93,6 +93,28 @@ class RetrievalSettings:
 
 
 @dataclass(frozen=True)
+class KnowledgeSettings:
+    """Knowledge modules"""
+
+    workers: int = setting(
+        "PORTICO_INGESTION_WORKERS", default=8, min=1, max=256, help="Documents that are ingested at a time."
+    )
+    embeddings: int = setting(
+        "PORTICO_INGESTION_EMBEDDINGS",
+        default=4,
+        min=1,
+        max=256,
+        help="Calls for embeddings that ingestion has under way at a time, of 32 chunks each.",
+    )
+    job_lease_seconds: float = setting(
+        "PORTICO_INGESTION_LEASE_SECONDS",
+        default=15.0,
+        min=1,
+        help="How soon after a crash an ingestion goes on.",
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Files"""
 
@@ -102,6 +124,7 @@ class Settings:
     services: ServiceSettings
     memory: MemorySettings
     retrieval: RetrievalSettings
+    knowledge: KnowledgeSettings
     folder: Path | None = setting(
         "PORTICO_FILES_DIR", default=None, help="Where files of the local driver lie; empty: files in the data folder."
     )

@@ -1,6 +1,6 @@
 """The ports of tracing: the store of sessions and events, and the reading of metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -138,3 +138,28 @@ class FetchMetrics(Protocol):
     async def __call__(self, project: Project, base_url: str, api_key: str) -> bytes:
         """The body. Raises Unavailable, DeadlineExceeded or UpstreamFailed where there is none; the message names no
         address."""
+
+
+class MetricSource(Protocol):
+    """The values of one module's metrics, as alert rules look at them."""
+
+    async def measure(
+        self, project: Project, metric: str, scope: Mapping[str, str], start: float, end: float
+    ) -> float | None:
+        """The metric over a time (Unix seconds), in the unit that it has in rules; None: there was no data. Raises
+        PorticoError where it cannot be had now."""
+
+
+class Administrators(Protocol):
+    """The people whom alerts without recipients go to."""
+
+    async def __call__(self, project: Project) -> Sequence[str]:
+        """Addresses of the active owners and admins of the tenant. Raises PorticoError where they cannot be had now."""
+
+
+class PostWebhook(Protocol):
+    """Post to a URL that a tenant has given."""
+
+    async def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Return once the server has answered with success. Raises Unavailable, DeadlineExceeded or UpstreamFailed
+        where another attempt may succeed, and another PorticoError where none will."""

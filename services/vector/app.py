@@ -13,10 +13,12 @@ from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.providers.runtimes import RuntimeKey
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.runtime_pool import RuntimePool
 from portico.vector.v1 import (
     index_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     migration_service_pb2_grpc,
     point_service_pb2_grpc,
     provider_service_pb2_grpc,
@@ -28,6 +30,7 @@ from services.vector.domain.engines import Engines
 from services.vector.domain.index_migrations import KIND, IndexMigrations
 from services.vector.domain.index_resolver import IndexResolver
 from services.vector.domain.indexes import DROP, Indexes
+from services.vector.domain.metrics import VectorMetrics
 from services.vector.domain.project_removal import ProjectRemoval
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.query_log import FLUSH_SECONDS, QueryLog
@@ -71,7 +74,7 @@ async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     """The service without its ties to auth."""
     domain = await assemble(platform, settings)
     await _start(platform, domain)
-    return _registrations(domain)
+    return [*_registrations(domain), _metrics(platform)]
 
 
 async def assemble(
@@ -143,6 +146,14 @@ async def _start(platform: Platform, domain: Domain) -> None:
     lifecycle.on_stop(Phase.POOLS, "engines", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "embedded engine", domain.embedded.close, 30.0)
     platform.health.add("vectors", domain.embedded.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.vector.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(VectorMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:

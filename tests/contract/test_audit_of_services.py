@@ -6,14 +6,19 @@ The walks are checked against the contracts: an RPC that is added and not walked
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 
+from core import context
+from core.errors import SERVICE_AWAY, Unavailable
 from services.rag.app import serve as serve_rag
 from services.rag.settings import Settings as RagSettings
+from services.tracing.app import serve as serve_tracing
+from services.tracing.settings import Settings as TracingSettings
 from services.vector.app import serve as serve_vector
 from services.vector.settings import Settings as VectorSettings
 from tests.support import serving
@@ -27,12 +32,14 @@ from tests.support.audit_walk import (
     walk_succeeds,
 )
 from tests.support.inference_harness import inference
+from tests.support.knowledge import FakeTokens, Neighbours
 from tests.support.rag_client import FORM, form
 from tests.support.serving import connect
 from tests.support.tokens import Signer
 from tests.support.vector_client import point, struct
 
 INFERENCE, RAG, VECTOR = "portico.inference.v1", "portico.rag.v1", "portico.vector.v1"
+TRACING = "portico.tracing.v1"
 
 INFERENCE_STEPS = [
     Step(
@@ -57,6 +64,9 @@ INFERENCE_STEPS = [
         },
         "router",
     ),
+    Step("RerankerService/CreateReranker", {"key": "r", "name": PLANTED, "strategy": "heuristic"}, "r"),
+    Step("RerankerService/UpdateReranker", {"key": "r", "description": PLANTED}, "r"),
+    Step("RerankerService/DeleteReranker", {"key": "r"}, "r"),
     # By its record id: the entry names it as the others do.
     Step(
         "ModelService/DeleteModel",
@@ -131,6 +141,10 @@ def openai_id(answer: HttpBody) -> dict[str, Any]:
     return {"file": orjson.loads(answer.data)["id"]}
 
 
+def document_id(answer: HttpBody) -> dict[str, Any]:
+    return {"document": orjson.loads(answer.data)["document"]["id"]}
+
+
 RAG_STEPS = [
     Step(
         "FileProviderService/CreateFileProvider",
@@ -166,8 +180,77 @@ RAG_STEPS = [
         lambda known: f"openai/{known.get('file')}",
         denied_resource="file-1",
     ),
+    Step(
+        "MemoryService/CreateMemoryStore",
+        {"key": "notes", "name": PLANTED, "vector_provider_key": "default", "embedding_model_key": "words"},
+        "notes",
+    ),
+    Step("MemoryService/UpdateMemoryStore", {"store_key": "notes", "description": PLANTED}, "notes"),
+    Step(
+        "MemoryService/AddMemory",
+        {"store_key": "notes", "content": PLANTED},
+        "notes",
+        keep=lambda answer: {"memory": answer.memory.id},
+    ),
+    Step("MemoryService/AddMemories", {"store_key": "notes", "memories": [{"content": PLANTED + "2"}]}, "notes"),
+    Step(
+        "MemoryService/AddConversation",
+        {"store_key": "notes", "messages": [{"role": "user", "content": PLANTED}]},
+        "notes",
+    ),
+    Step(
+        "MemoryService/UpdateMemory",
+        lambda known: {"store_key": "notes", "memory_id": known.get("memory", "m"), "content": PLANTED + "3"},
+        lambda known: f"notes/{known.get('memory')}",
+        denied_resource="notes/m",
+    ),
+    Step(
+        "MemoryService/DeleteMemory",
+        lambda known: {"store_key": "notes", "memory_id": known.get("memory", "m")},
+        lambda known: f"notes/{known.get('memory')}",
+        denied_resource="notes/m",
+    ),
+    Step("MemoryService/DeleteMemories", {"store_key": "notes", "all": True}, "notes"),
+    Step("MemoryService/DeleteMemoryStore", {"store_key": "notes"}, "notes"),
     Step("BucketService/DeleteBucket", {"bucket_key": "b"}, "b"),
     Step("FileProviderService/DeleteFileProvider", {"provider_key": "disk"}, "disk"),
+    Step("KnowledgeService/CreateModule", {"key": "kb", "name": PLANTED, "embedding_model_key": "embed"}, "kb"),
+    Step("KnowledgeService/UpdateModule", {"key": "kb", "description": PLANTED}, "kb"),
+    Step(
+        "KnowledgeService/IngestDocument",
+        {"module_key": "kb", "body": json_body(fileName="a.txt", content=PLANTED, metadata={"note": PLANTED})},
+        lambda known: f"kb/{known.get('document')}",
+        denied_resource="",
+        keep=document_id,
+    ),
+    Step(
+        "KnowledgeService/ReingestDocument",
+        lambda known: {
+            "module_key": "kb",
+            "document_id": known.get("document", "d"),
+            "body": json_body(content=f"{PLANTED} again"),
+        },
+        lambda known: f"kb/{known.get('document')}",
+        denied_resource="",
+    ),
+    Step(
+        "KnowledgeService/CreateReindex",
+        {"module_key": "kb"},
+        "kb",
+        keep=lambda answer: {"reindex": answer.reindex.id},
+    ),
+    Step(
+        "KnowledgeService/CancelReindex",
+        lambda known: {"module_key": "kb", "id": known.get("reindex", "r")},
+        "kb",
+    ),
+    Step(
+        "KnowledgeService/DeleteDocument",
+        lambda known: {"module_key": "kb", "document_id": known.get("document", "d")},
+        lambda known: f"kb/{known.get('document')}",
+        denied_resource="kb/d",
+    ),
+    Step("KnowledgeService/DeleteModule", {"key": "kb"}, "kb"),
 ]
 
 _DOCS = {"provider_key": "default", "index_id": "docs"}
@@ -228,6 +311,71 @@ VECTOR_STEPS = [
 ]
 
 
+async def _rule_fired(walk: Walk, token: str) -> None:
+    """Wait for the incident and the event that the rule's first evaluation makes."""
+    async with asyncio.timeout(30):
+        while not (events := (await walk.call(Step("AlertService/ListAlertEvents", {}, ""), token)).events):
+            await asyncio.sleep(0.01)
+    walk.known |= {"event": events[0].id, "incident": events[0].incident_id}
+
+
+ALERT_STEPS = [
+    Step(
+        "MonitoringService/CreateInferenceServer",
+        {"key": "gpu", "name": PLANTED, "type": "vllm", "base_url": "http://127.0.0.1:1", "api_key": PLANTED},
+        "gpu",
+        denied_resource="",
+    ),
+    Step("MonitoringService/UpdateInferenceServer", {"key": "gpu", "api_key": PLANTED, "status": "disabled"}, "gpu"),
+    Step(
+        "AlertService/CreateAlertRule",
+        {
+            "name": PLANTED,
+            "module": "inference",
+            "metric": "server_up",
+            "condition": {"operator": "lt", "threshold": 1},
+            "no_data": "fire",
+            "channels": [{"type": "webhook", "url": f"http://127.0.0.1:1/{PLANTED}", "secret": PLANTED}],
+        },
+        lambda known: str(known.get("rule")),
+        denied_resource="",
+        keep=lambda answer: {"rule": answer.rule.id},
+        after=_rule_fired,
+    ),
+    Step(
+        "AlertService/AcknowledgeAlertEvent",
+        lambda known: {"id": known.get("event", "e")},
+        lambda known: str(known.get("event")),
+        denied_resource="e",
+    ),
+    Step(
+        "AlertService/UpdateIncident",
+        lambda known: {"id": known.get("incident", "i"), "status": "investigating"},
+        lambda known: str(known.get("incident")),
+        denied_resource="i",
+    ),
+    Step(
+        "AlertService/AddIncidentNote",
+        lambda known: {"id": known.get("incident", "i"), "content": PLANTED},
+        lambda known: str(known.get("incident")),
+        denied_resource="i",
+    ),
+    Step(
+        "AlertService/UpdateAlertRule",
+        lambda known: {"id": known.get("rule", "r"), "description": PLANTED},
+        lambda known: str(known.get("rule")),
+        denied_resource="r",
+    ),
+    Step(
+        "AlertService/DeleteAlertRule",
+        lambda known: {"id": known.get("rule", "r")},
+        lambda known: str(known.get("rule")),
+        denied_resource="r",
+    ),
+    Step("MonitoringService/DeleteInferenceServer", {"key": "gpu"}, "gpu"),
+]
+
+
 @asynccontextmanager
 async def service(name: str, settings: Any, build: Any, folder: Path, **env: str) -> AsyncIterator[tuple[Any, Signer]]:
     signer = Signer()
@@ -251,10 +399,20 @@ async def test_inference(tmp_path: Path) -> None:
         await check(Walk(harness.running, harness.channel, INFERENCE), harness.signer, INFERENCE_STEPS)
 
 
+def no_index_for_a_reindex(name: str) -> None:
+    """A re-index waits for a service that is away, and can be cancelled meanwhile."""
+    request = context.current()
+    if name == "ensure_index" and request is not None and request.job is not None and request.job.kind == "rag.reindex":
+        raise Unavailable("Away.", reason=SERVICE_AWAY)
+
+
 async def test_rag(tmp_path: Path) -> None:
     check_complete(RAG, RAG_STEPS)
+    neighbours = Neighbours()
+    neighbours.vectors.before = no_index_for_a_reindex
+    serve = partial(serve_rag, services=neighbours.services, tokens=FakeTokens())
     async with (
-        service("rag", RagSettings, serve_rag, tmp_path) as (running, signer),
+        service("rag", RagSettings, serve, tmp_path) as (running, signer),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)
@@ -276,6 +434,16 @@ async def test_vector(tmp_path: Path) -> None:
         await check(walk, signer, VECTOR_STEPS)
         ended = [each for each in await walk.entries("acme") if each.action == "migration.run"]
         assert [(each.outcome, each.reason, each.actor_id) for each in ended] == [("failure", "CANCELLED", "somebody")]
+
+
+async def test_alerts(tmp_path: Path) -> None:
+    sessions = [f"/{TRACING}.SessionService/{name}" for name in ("DeleteSession", "UpdateTracingSettings")]
+    check_complete(TRACING, ALERT_STEPS, *sessions)
+    async with (
+        service("tracing", TracingSettings, serve_tracing, tmp_path) as (running, signer),
+        connect(running.port) as channel,
+    ):
+        await check(Walk(running, channel, TRACING), signer, ALERT_STEPS)
 
 
 async def test_a_migration_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.contract.test_audit_of_services import (
 )
 from tests.support.audit_walk import Step, Walk
 from tests.support.auth_service import auth_service
+from tests.support.fake_services import fake_services
 from tests.support.inference_harness import inference
 from tests.support.serving import connect
 from tests.support.unreliable_store import UnreliableStore
@@ -84,7 +86,10 @@ async def test_inference(tmp_path: Path, service_store: list[UnreliableStore]) -
 async def test_rag(tmp_path: Path, service_store: list[UnreliableStore]) -> None:
     soon = {"PORTICO_FILES_GRACE_SECONDS": "1", "PORTICO_FILES_SWEEP_SECONDS": "0.1"}
     async with (
-        service("rag", RagSettings, serve_rag, tmp_path, **soon) as (running, signer),
+        service("rag", RagSettings, partial(serve_rag, services=fake_services()), tmp_path, **soon) as (
+            running,
+            signer,
+        ),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)

@@ -10,6 +10,7 @@ from core.audit import changes as audit
 from core.errors import Conflict, NotFound, PermissionDenied, PorticoError
 from core.mail.mailer import Mails
 from core.mail.mails import UserInvitation
+from core.mail.rendering import time_text
 from core.tenancy import Tenant
 from services.auth.domain import inputs
 from services.auth.domain.accounts import SignedIn
@@ -24,7 +25,6 @@ from services.auth.domain.records import Invitation, TenantRecord, User
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
-from services.auth.domain.timing import time_text
 from services.auth.ports import Clock
 
 log = logs.get(__name__)

@@ -8,6 +8,7 @@ from core.audit import changes as audit
 from core.errors import NotFound, PorticoError
 from core.mail.mailer import Mails
 from core.mail.mails import PasswordReset
+from core.mail.rendering import time_text
 from core.tenancy import Project, Tenant
 from services.auth.domain import inputs
 from services.auth.domain.attempts import Attempts, networks_for
@@ -18,7 +19,7 @@ from services.auth.domain.records import ACTIVE, PasswordResetRecord, TenantReco
 from services.auth.domain.sessions import Sessions
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
-from services.auth.domain.timing import answered_after, time_text
+from services.auth.domain.timing import answered_after
 from services.auth.ports import Clock
 
 log = logs.get(__name__)

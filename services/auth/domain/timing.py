@@ -1,9 +1,8 @@
-"""Times: answers whose time does not tell what they had to read, and times as mails write them."""
+"""Answers whose time does not tell what they had to read."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from core.errors import PorticoError
 
@@ -20,8 +19,3 @@ async def answered_after(seconds: float) -> AsyncIterator[None]:
         await asyncio.sleep(earliest - loop.time())
         raise
     await asyncio.sleep(earliest - loop.time())
-
-
-def time_text(seconds: float) -> str:
-    """A time in Unix seconds as mails write it."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%d %b %Y %H:%M} UTC"

@@ -20,7 +20,7 @@ class ProjectRemoval:
     """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
     its content back. It needs the provider for that, so a provider stays while intents of such uploads do.
 
-    `others` remove what other parts keep; each may be called again."""
+    `others` remove what other parts keep, and say whether it is all gone; each may be called again."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class ProjectRemoval:
         providers: FileProviders,
         stores: Stores,
         orphan_collector: OrphanCollector,
-        others: Sequence[Callable[[Project], Awaitable[None]]] = (),
+        others: Sequence[Callable[[Project], Awaitable[bool]]],
     ) -> None:
         self._store = store
         self._providers = providers
@@ -38,12 +38,11 @@ class ProjectRemoval:
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
-        for remove in self._others:
-            await remove(project)
+        gone = [await remove(project) for remove in self._others]
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
-        if not last and (not all(cleared) or await self._orphan_collector.count(project)):
+        if not last and (not all(gone) or not all(cleared) or await self._orphan_collector.count(project)):
             return False
         await self._providers.delete_all(project)
         return True

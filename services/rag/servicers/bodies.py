@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ _LONGEST_HEAD = 4096
 
 
 _NULL = msgspec.Raw(b"null")
+T = TypeVar("T")
 
 
 class Json(msgspec.Struct, rename="camel"):
@@ -49,6 +50,11 @@ _MAX_METADATA = MAX_SMALL_JSON_BYTES * 8
 
 
 async def json_body(content: AsyncIterator[bytes], scratch: Path) -> Json:
+    """Read an upload. Raises as `read_json`."""
+    return await read_json(_JSON, content, scratch)
+
+
+async def read_json(decoder: "msgspec.json.Decoder[T]", content: AsyncIterator[bytes], scratch: Path) -> T:
     """Read where it lies: a large one in a file of the folder `scratch`, so that many at once take no memory. Raises
     PayloadTooLarge, InvalidInput, InsufficientStorage."""
     held, size = bytearray(), 0
@@ -68,17 +74,27 @@ async def json_body(content: AsyncIterator[bytes], scratch: Path) -> Json:
                 await on_disk(partial(write_all, file, held))
                 held = bytearray()
         if file is None:
-            return json_bodies.read(_JSON, held)
+            return json_bodies.read(decoder, held)
         await on_disk(partial(write_all, file, held))
         # The mapping stays as long as a part of it is in use.
         whole = await on_disk(partial(mmap, file.fileno(), 0, access=ACCESS_READ))
-        return await offload(lambda: json_bodies.read(_JSON, whole), size)
+        return await offload(lambda: json_bodies.read(decoder, whole), size)
     finally:
         if file is not None:
             file.close()
 
 
-def data_of(body: Json) -> tuple[memoryview, str]:
+class WithData(Protocol):
+    """A body that may hold a file."""
+
+    @property
+    def data(self) -> msgspec.Raw: ...
+
+    @property
+    def base64(self) -> msgspec.Raw: ...
+
+
+def data_of(body: WithData) -> tuple[memoryview, str]:
     """The base64, and the MIME type that a data URL names. Raises InvalidInput."""
     data = _text_of(body.data, "data")
     if data is None:

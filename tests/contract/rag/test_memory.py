@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import grpc
 import pytest
-from google.protobuf.struct_pb2 import ListValue
+from google.protobuf.struct_pb2 import ListValue, Value
 
 from core.app import Platform
 from core.errors import Unavailable
@@ -18,7 +18,7 @@ from core.tenancy import MAIN, Project, Tenant
 from portico.rag.v1 import memory_service_pb2 as pb
 from portico.rag.v1 import memory_service_pb2_grpc
 from services.rag import app
-from services.rag.app import Services
+from services.rag.app_knowledge import Services
 from services.rag.domain.memory.tables import MEMORIES, MEMORY_INTENTS, MEMORY_STORES
 from services.rag.settings import Settings
 from tests.support import serving
@@ -198,12 +198,16 @@ async def test_uses_are_counted_behind_the_answers(client: Client, service: Memo
         ("DeleteMemories", pb.DeleteMemoriesRequest(store_key="notes", before="soon"), "before"),
         (
             "UpdateMemory",
-            pb.UpdateMemoryRequest(store_key="notes", memory_id="{id}", tags=ListValue(values=[{"number_value": 1}])),
+            pb.UpdateMemoryRequest(store_key="notes", memory_id="{id}", tags=ListValue(values=[Value(number_value=1)])),
             "tags",
         ),
         ("UpdateMemory", pb.UpdateMemoryRequest(store_key="notes", memory_id="{id}"), "body"),
         ("UpdateMemory", pb.UpdateMemoryRequest(store_key="notes", memory_id="{id}", status="expired"), "status"),
-        ("UpdateMemoryStore", pb.UpdateMemoryStoreRequest(store_key="notes", config={"auto_embed": False}), "config.autoEmbed"),
+        (
+            "UpdateMemoryStore",
+            pb.UpdateMemoryStoreRequest(store_key="notes", config={"auto_embed": False}),
+            "config.autoEmbed",
+        ),
         ("UpdateMemoryStore", pb.UpdateMemoryStoreRequest(store_key="notes", status="error"), "status"),
     ],
 )  # fmt: skip

@@ -152,7 +152,7 @@ class _Network:
     def _constant(self, value: Array, name: str = "") -> str:
         name = name or f"c{len(self._constants)}"
         if all(each.name != name for each in self._constants):
-            self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+            self._constants.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def _norm(self, name: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from core.storage.scan import scan
 from core.tenancy import AllProjects, Main, Project, Tenant
 from services.inference.domain.catalogue.model_settings import ModelCapabilities, ModelSettings
 from services.inference.domain.tables import MODELS
+from services.inference.domain.usage.backfill import roll_up
 
 _NESTED: Mapping[str, type[ModelSettings | ModelCapabilities]] = {
     "settings": ModelSettings,
@@ -31,5 +32,9 @@ def _spelt_anew(values: Mapping[str, Any], record: type[ModelSettings | ModelCap
 
 
 MIGRATIONS = Migrations(
-    "inference", tenant=(Migration(1, "settings and capabilities of models in camelCase", spell_models_as_all_records),)
+    "inference",
+    tenant=(
+        Migration(1, "settings and capabilities of models in camelCase", spell_models_as_all_records),
+        Migration(2, "roll-ups of usage", roll_up),
+    ),
 )

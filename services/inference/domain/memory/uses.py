@@ -18,7 +18,7 @@ MAX_TOP_K = 100
 MAX_TOKENS = 100_000
 MAX_KEY = 200
 MAX_TAGS = 32
-_SPELLINGS = {
+_SPELLINGS: Mapping[Any, str] = {
     "store_key": "storeKey",
     "top_k": "topK",
     "scope_id": "scopeId",
@@ -30,7 +30,7 @@ _MEMBERS = frozenset({*_SPELLINGS.values(), "scope", "tags", "recall", "store"})
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What a request wants of a memory store. 0 and None: the store's default."""
+    """The use that a request makes of a memory store. 0 and None: the store's default."""
 
     store_key: str
     scope: str = GLOBAL

@@ -70,6 +70,12 @@ class Meter:
     async def flush(self) -> None:
         await self.records.flush()
 
+    async def close(self) -> None:
+        """Write what there is, and leave the rest to the next process."""
+        await self.flush()
+        if self._journal is not None:
+            self._journal.close()
+
     async def _insert(self, scope: RecordScope, documents: Sequence[Document]) -> None:
         counting = partial(self._rollups.increments, scope)
         await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting)

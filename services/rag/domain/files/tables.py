@@ -1,7 +1,7 @@
 """The tables of files: in the tenants' stores, and one for the whole installation."""
 
 from core.providers import records
-from core.storage.ports import JSON, TEXT, TIME, Collection, Level
+from core.storage.ports import INTEGER, JSON, TEXT, TIME, Collection, Level
 
 PROVIDERS = records.collection("file_providers")
 BUCKETS = Collection(
@@ -21,6 +21,7 @@ FILES = Collection(
         "objectId": TEXT,
         "markdownObjectId": TEXT,
         "createdAt": TIME,
+        "size": INTEGER,
         "metadata": JSON,
     },
     unique=(("bucketId", "key"),),

@@ -98,6 +98,12 @@ class Upload:
             async with aclosing(self._measured(content)) as measured:
                 self._stored = await store.put(self._bucket.location(self._project), self._object_id, measured)
 
+    @property
+    def stored(self) -> StoredObject:
+        """What was written."""
+        assert self._stored is not None
+        return self._stored
+
     async def commit(self, new: NewFile) -> File:
         """Commit the upload, which makes it a file. It goes through to its end even if the caller is cancelled, for
         what it has begun must be known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict,

@@ -5,6 +5,7 @@ vectors carry the version and the generation of the index that they were made fo
 mix: a match counts only if its chunk is of the document's `indexed_version`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,9 @@ from services.rag.ports import IndexRef
 
 ACTIVE, DISABLED, DELETING = "active", "disabled", "deleting"
 PENDING, PROCESSING, INDEXED, FAILED = "pending", "processing", "indexed", "failed"
-DOCUMENT_STATUSES = (PENDING, PROCESSING, INDEXED, FAILED)
+_LINK = re.compile(r"!?\[([^\[\]]{0,1000})\]\([^()\s]{0,2000}(?:\([^()\s]{0,200}\))?(?: \"[^\"]{0,500}\")?\)")
 RUNNING, COMPLETED, CANCELLED = "running", "completed", "cancelled"
+DOCUMENT_STATUSES = (PENDING, PROCESSING, INDEXED, FAILED, CANCELLED)
 
 
 class Hybrid(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,19 +66,37 @@ class Module(Record, frozen=True):
     isolate_by_module: bool = True
     metadata: Mapping[str, Any] = {}
     created_by: str = ""
+    vector_store_id: str | None = None
+    """Id among OpenAI's vector stores, in the order of time; None: it is none."""
+    expires_days: int | None = None
+    """Of a vector store: days without use after which it expires; None: never."""
+    last_active_at: float | None = None
+    """Of a vector store: time of its last use."""
+
+    @property
+    def expires_at(self) -> float | None:
+        if self.expires_days is None:
+            return None
+        return (self.last_active_at or self.created_at) + self.expires_days * 86_400
 
     @property
     def index(self) -> IndexRef:
         return IndexRef(self.vector_provider_key, self.vector_index_key)
 
 
-class Source(msgspec.Struct, frozen=True, rename="camel"):
-    """Where a document's content came from. Empty keys: it came as text. `owned`: the file was uploaded to the module,
-    and goes with the document. `version`: of the document when the content came."""
+class FileRef(msgspec.Struct, frozen=True, rename="camel"):
+    """A file of the project, by the keys of its bucket and itself."""
 
-    version: int
-    bucket_key: str = ""
-    object_key: str = ""
+    bucket_key: str
+    object_key: str
+
+
+class Source(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a document's content came from: a file, or the text itself. `owned`: the file was uploaded to the module,
+    and goes with the document. `id`: of the job that was submitted when the content came."""
+
+    id: str
+    file: FileRef | None = None
     owned: bool = False
 
 
@@ -99,13 +119,14 @@ class Document(Record, frozen=True):
     status: str = PENDING
     identity: str | None = None
     """Name and content, by which a repeated ingestion is told; None while the document is being deleted."""
-    text_version: int = 0
-    """Version of the source whose text is kept; 0: none yet."""
+    text_source: str = ""
+    """The newest source whose text is kept; empty: none yet."""
     text_length: int = 0
+    """Characters of the indexed text."""
     indexed_version: int = 0
     """Version whose chunks are found by queries; 0: none."""
-    indexed_text: int = 0
-    """Version of the source whose text these chunks are parts of."""
+    indexed_source: str = ""
+    """The source whose text these chunks are parts of."""
     indexed_generation: int = 0
     """Generation of the module's index in which the indexed version is known to be."""
     next_version: int = 0
@@ -114,11 +135,19 @@ class Document(Record, frozen=True):
     """Generation of that index."""
     next_chunk_count: int = 0
     chunk_count: int = 0
+    stale_files: tuple[FileRef, ...] = ()
+    """Files of former contents, to be deleted when the present content is indexed."""
     error_message: str = ""
     last_indexed_at: float | None = None
     chunk_config: ChunkConfig | None = None
     metadata: Mapping[str, Any] = {}
     created_by: str = ""
+    position: str = ""
+    """Orders the module's documents by the time they were added; unique."""
+    file_id: str | None = None
+    """In a vector store: id of the file among OpenAI's files."""
+    batch_id: str | None = None
+    """In a vector store: the files that were added together."""
 
     @property
     def path(self) -> str:
@@ -146,8 +175,10 @@ class Chunk(Record, frozen=True):
 
     @property
     def embedded_text(self) -> str:
-        """What is embedded, and what keyword search reads."""
-        return f"{self.header}\n\n{self.content}" if self.header else self.content
+        """What is embedded, and what keyword search reads: the content without the targets of its links, behind what
+        says where it belongs."""
+        before = self.header or " > ".join(self.heading_path)
+        return _LINK.sub(r"\1", f"{before}\n\n{self.content}" if before else self.content)
 
 
 class TextPiece(Record, frozen=True):
@@ -156,13 +187,13 @@ class TextPiece(Record, frozen=True):
     id: str
     module_id: str
     document_id: str
-    version: int
+    source_id: str
     start: int
     text: str
 
 
 class Reindex(Record, frozen=True):
-    """A re-index of a module."""
+    """A re-index of a module: what it changes over to, and from what."""
 
     id: str
     module_id: str
@@ -171,12 +202,21 @@ class Reindex(Record, frozen=True):
     generation: int
     embedding_model_key: str
     dimension: int
+    vector_provider_key: str
     vector_index_key: str
     chunk_config: ChunkConfig
+    old_generation: int
+    old_index_key: str
+    old_own_index: bool
     created_at: float
     updated_at: float
     status: str = PENDING
     error_message: str = ""
-    documents_done: int = 0
-    documents_total: int = 0
-    attempts: int = 0
+
+    @property
+    def index(self) -> IndexRef:
+        return IndexRef(self.vector_provider_key, self.vector_index_key)
+
+    @property
+    def old_index(self) -> IndexRef:
+        return IndexRef(self.vector_provider_key, self.old_index_key)

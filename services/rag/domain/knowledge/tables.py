@@ -7,6 +7,7 @@ MODULES = Collection(
     Level.PROJECT,
     {
         "liveKey": TEXT,
+        "vectorStoreId": TEXT,
         "status": TEXT,
         "createdAt": TIME,
         "chunkConfig": JSON,
@@ -15,7 +16,7 @@ MODULES = Collection(
         "metadata": JSON,
     },
     unique=(("liveKey",),),  # a module that is being deleted has none
-    indexes=(("createdAt",), ("status",)),
+    indexes=(("createdAt",), ("status",), ("vectorStoreId",)),
 )
 DOCUMENTS = Collection(
     "rag_documents",
@@ -26,13 +27,26 @@ DOCUMENTS = Collection(
         "status": TEXT,
         "createdAt": TIME,
         "chunkCount": INTEGER,
+        "version": INTEGER,
+        "jobId": TEXT,
+        "fileId": TEXT,
+        "batchId": TEXT,
+        "position": TEXT,
+        "size": INTEGER,
         "indexedVersion": INTEGER,
         "source": JSON,
+        "staleFiles": JSON,
         "chunkConfig": JSON,
         "metadata": JSON,
     },
     unique=(("moduleId", "identity"),),  # a document that is being deleted has none
-    indexes=(("moduleId", "createdAt"), ("moduleId", "status")),
+    indexes=(
+        ("moduleId", "createdAt"),
+        ("moduleId", "status"),
+        ("moduleId", "fileId"),
+        ("moduleId", "batchId"),
+        ("moduleId", "position"),
+    ),
 )
 CHUNKS = Collection(
     "rag_chunks",
@@ -51,8 +65,8 @@ CHUNKS = Collection(
 TEXTS = Collection(
     "rag_texts",
     Level.PROJECT,
-    {"moduleId": TEXT, "documentId": TEXT, "version": INTEGER, "start": INTEGER},
-    indexes=(("documentId", "version", "start"), ("moduleId",)),
+    {"moduleId": TEXT, "documentId": TEXT, "sourceId": TEXT, "start": INTEGER},
+    indexes=(("documentId", "sourceId", "start"), ("moduleId",), ("sourceId",)),
 )
 REINDEXES = Collection(
     "rag_reindexes",

@@ -95,7 +95,7 @@ class MemoryStores:
             name=name,
             description=description,
             vector_provider_key=provider,
-            vector_index_key=f"mem-{fields.slug(key or name, 'store', 40)}-{id[-8:]}",
+            vector_index_key=f"mem-{fields.slug(key or name, 'store', 30)}-{id[-24:]}",
             embedding_model_key=model,
             config=config,
             created_at=now,
@@ -114,6 +114,7 @@ class MemoryStores:
                 metric=record.config.metric,
             )
             record = msgspec.structs.replace(record, vector_index_key=index.ref.index_key)
+            intent = await self._intents.confirm(intent)
             made = await referring(
                 lambda: insert_with_key(
                     self._table, project, lambda key: msgspec.structs.replace(record, key=key), key, stem

@@ -163,7 +163,7 @@ async def test_a_sign_in_is_answered_no_sooner_than_the_setting_says(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr("services.auth.domain.accounts.asyncio.sleep", sleep)
+    monkeypatch.setattr("services.auth.domain.timing.asyncio.sleep", sleep)
     with suppress(Unauthenticated):
         await process.domain.accounts.login("ann@example.com", password)
     (rest,) = slept

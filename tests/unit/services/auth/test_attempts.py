@@ -15,7 +15,7 @@ from services.auth.domain.attempts import AttemptLimits, Attempts
 from services.auth.domain.records import User
 
 MANY = "1000/minute"
-LIMITS = AttemptLimits(MANY, MANY, MANY, MANY, MANY, MANY, known_networks=20)
+LIMITS = AttemptLimits(MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, known_networks=20)
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,20 @@ from core.errors import InvalidInput, Unavailable
 from core.storage.ports import Collection, Counting, Document
 from core.tasks import Tasks
 from core.tenancy import AllProjects, Project, Scope, Tenant
-from services.inference.domain.tables import MEASURES, ROLLUPS, USAGE
+from services.inference.domain.tables import MEASURES, ROLLUPS, USAGE, UsageScope
 from services.inference.domain.usage import rollups
+from services.inference.domain.usage.backfill import roll_up
 from services.inference.domain.usage.metering import Meter
 from services.inference.domain.usage.overview import percentile_ms
 from services.inference.domain.usage.periods import checked_period, read_span
-from services.inference.domain.usage.rollups import CALLS, DAY, HOUR, OTHER, TAGS, bound_of, bucket_of
+from services.inference.domain.usage.rollups import CALLS, DAY, HOUR, OTHER, TAGS, Rollups, bound_of, bucket_of
+from services.inference.domain.usage.spend import Spend
 from services.inference.domain.usage.totals import UsageTotals, cube_of
 from tests.support.stores import MemoryStore
 
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
 P1, P2, ALIEN = Project(ACME, "p1"), Project(ACME, "p2"), Project(GLOBEX, "p1")
-NOON = 1_795_694_400.0 + 12 * HOUR
+NOON = 1_795_694_400.0
 """In the middle of a day."""
 
 
@@ -136,8 +138,9 @@ async def test_projects_and_tenants_are_counted_apart() -> None:
         await write(store, [record(f"r{each}") for each in range(number)], scope)
     totals = UsageTotals(store)
     span = (NOON - DAY, NOON + DAY)
-    for scope, count in ((P1, 1), (P2, 2), (ALIEN, 3), (AllProjects(ACME), 3)):
-        (found,) = await totals.read(scope, CALLS, {}, span, ["model"])
+    whose: list[tuple[UsageScope, int]] = [(P1, 1), (P2, 2), (ALIEN, 3), (AllProjects(ACME), 3)]
+    for one, count in whose:
+        (found,) = await totals.read(one, CALLS, {}, span, ["model"])
         assert found.sums["requests"] == count
     by_project = await totals.read(AllProjects(ACME), CALLS, {}, span, ["project"])
     assert [(each.group["project"], each.sums["requests"]) for each in by_project] == [("p1", 1), ("p2", 2)]
@@ -261,3 +264,50 @@ def test_hours_of_a_year_are_too_many() -> None:
     with pytest.raises(InvalidInput) as caught:
         checked_period("hour", read_span("2026-01-01", "2026-06-01"), "day")
     assert caught.value.field == "group_by"
+
+
+async def test_records_of_earlier_versions_are_rolled_up_once() -> None:
+    store = MemoryStore()
+    for scope, count in ((P1, 3), (P2, 2)):
+        old = [record(f"r{number}") for number in range(count)]
+        for each in old:
+            del each["cacheWriteInputTokens"]
+        await store.insert_many(scope, USAGE, old)
+    for _ in range(2):  # the second time as after a kill
+        await roll_up(store, ACME)
+    await write(store, [record("r9")])
+    found = await UsageTotals(store).read(AllProjects(ACME), CALLS, {}, (NOON - DAY, NOON + DAY), ["project"])
+    assert [(each.group["project"], each.sums["requests"], each.sums["costNanos"]) for each in found] == [
+        ("p1", 4, 28),
+        ("p2", 2, 14),
+    ]
+
+
+async def test_a_month_of_ten_million_calls_is_read_from_few_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Totals of a month were sums over each of its records."""
+    store, rows = MemoryStore(), 0
+    calls = Rollups()
+    made: dict[str, Document] = {}
+    for hour in range(30 * 24):
+        batch = [
+            record("", createdAt=NOON - DAY // 2 + hour * HOUR, model=f"m{number % 5}", userId=f"u{number % 10}")
+            for number in range(10)
+        ]
+        for each in calls.increments(P1, batch):
+            amounts = {name: amount * 1_389 for name, amount in each.amounts.items()}
+            counter = made.setdefault(each.id, {**each.initial, "id": each.id, **dict.fromkeys(amounts, 0)})
+            counter.update({name: counter[name] + amount for name, amount in amounts.items()})
+    await store.insert_many(P1, ROLLUPS, list(made.values()))
+    totals = store.totals
+
+    async def counted(*arguments: Any, **options: Any) -> list[Document]:
+        nonlocal rows
+        rows += await store.count(P1, ROLLUPS, arguments[2])
+        return await totals(*arguments, **options)
+
+    monkeypatch.setattr(store, "totals", counted)
+    span = read_span(rollups.day_of(NOON), rollups.day_of(NOON + 29 * DAY))
+    report = await Spend(store, UsageTotals(store)).report(P1, span, entity="user")
+    assert report.totals["requests"] == 30 * 24 * 10 * 1_389 > 10_000_000 - 1_000
+    assert len(report.timeseries) == 30
+    assert rows < 1_000

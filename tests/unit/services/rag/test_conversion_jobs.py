@@ -24,6 +24,7 @@ from services.rag.domain.files.kinds import Kind
 from services.rag.domain.files.records import File
 from services.rag.domain.files.uploads import NewFile
 from services.rag.settings import Settings
+from tests.support.fake_services import fake_services
 from tests.support.platforms import memory_platform
 
 ACME = Project(Tenant("acme"), "p1")
@@ -70,7 +71,10 @@ class Harness:
         self.local, self.converter = LocalStore(folder), Script()
         self.platform = memory_platform("rag")
         limits = JobLimits(first_retry=0.001, poll=0.01)
-        self.jobs = jobs(self.platform.store, self.platform.tasks, self.platform.lifecycle, limits=limits)
+        platform = self.platform
+        self.jobs = jobs(
+            platform.store, platform.tasks, platform.lifecycle, tokens=platform.service_tokens, limits=limits
+        )
 
     async def start(self) -> None:
         domain = await assemble(
@@ -78,6 +82,7 @@ class Harness:
             config.load(Settings, {"PORTICO_ENCRYPTION_KEYS": generate_key()}),
             folder=self.local,
             jobs=self.jobs,
+            services=fake_services(),
             converter=self.converter,
             max_converted_bytes=1000,
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import sentencex
+import sentencex  # type: ignore[import-untyped]  # it comes without types
 from semantic_text_splitter import TextSplitter
 
 from services.rag.domain.knowledge.chunking.config import (

@@ -1,0 +1,27 @@
+"""What a project's metrics tell of its files."""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import Metric
+
+from core.project_metrics import documents
+from core.storage.ports import DocumentStore
+from core.tenancy import Project
+from services.rag.domain.files.tables import BUCKETS, FILES, PROVIDERS
+
+
+class RagMetrics:
+    """Reads the metrics of a project."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+
+    async def collect(self, project: Project) -> Iterable[Metric]:
+        """All families."""
+        store = self._store
+        return [
+            await documents(store, project, PROVIDERS, "portico_file_providers", "File providers."),
+            await documents(store, project, BUCKETS, "portico_file_buckets", "File buckets."),
+            await documents(store, project, FILES, "portico_files", "Files."),
+            await documents(store, project, FILES, "portico_file_bytes", "Bytes of files.", of="size"),
+        ]

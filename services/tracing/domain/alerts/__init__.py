@@ -1,0 +1,1 @@
+"""Alert rules, their evaluation, incidents and notifications."""
