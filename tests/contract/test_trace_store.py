@@ -366,3 +366,18 @@ async def test_a_request_that_cannot_be_written_keeps_no_other_from_it(
     )
     assert [type(each) for each in outcomes] == [list, ValueError, list]
     assert (await found(store, "b")).totals.events == 1
+
+
+async def test_beside_a_store_without_files_the_tenant_is_looked_up(tmp_path: Path) -> None:
+    known = {ACME}
+
+    async def check_tenant(tenant: Tenant) -> None:
+        if tenant not in known:
+            raise FailedPrecondition("not known", reason="UNKNOWN_TENANT")
+
+    store = SqliteTraceStore(tmp_path, waiting_mb=8, check_tenant=check_tenant)
+    await store.write(P1, [session("s", call(1))])
+    assert (await found(store)).totals.events == 1
+    with pytest.raises(FailedPrecondition):
+        await store.write(Project(GLOBEX, "p1"), [session("s", call(1))])
+    await store.close()
