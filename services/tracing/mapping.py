@@ -79,6 +79,16 @@ def page_token(position: Position | None, project: Project, *of: Any) -> str:
     return "" if position is None else page_tokens.encode(_binding(project, of), (position.at, position.number))  # type: ignore[arg-type]
 
 
+def skipped(token: str, project: Project, *of: Any) -> int:
+    """The number of groups before a page. Raises InvalidInput for a token of another list."""
+    found = position(token, project, *of)
+    return 0 if found is None else found.number
+
+
+def skip_token(skip: int, project: Project, *of: Any) -> str:
+    return page_token(Position(0.0, skip), project, *of)
+
+
 def _binding(project: Project, of: Sequence[Any]) -> bytes:
     return orjson.dumps([project.tenant.slug, project.id, *map(repr, of)])
 

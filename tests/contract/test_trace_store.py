@@ -296,7 +296,7 @@ async def test_threads_and_agents_have_the_totals_of_their_sessions(store: Trace
     ]
     assert threads[1].totals.input_tokens == 21
     assert [each.name for each in (await store.threads(P1, SessionFilter(), 1, 1))[0]] == ["t1"]
-    agents = {each.name: each for each in await store.agents(P1, SessionFilter(), 10)}
+    agents = {each.name: each for each in await store.agents(P1, SessionFilter(), 10, 0)}
     assert (agents["a"].sessions, agents["a"].latest_version, agents["a"].mean_duration_ms) == (2, "2", 100)
     assert agents["b"].failed == 1
 

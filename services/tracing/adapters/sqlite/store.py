@@ -167,8 +167,8 @@ class SqliteTraceStore:
         began = {name: more for name, *more in found}
         return [reading.group(row, *began.get(row[0], ())) for row in rows], count
 
-    async def agents(self, project: Project, filter: SessionFilter, limit: int) -> list[Group]:
-        rows = await self._read(project, reading.groups(project.id, filter, "agent", limit, 0))
+    async def agents(self, project: Project, filter: SessionFilter, limit: int, skip: int) -> list[Group]:
+        rows = await self._read(project, reading.groups(project.id, filter, "agent", limit, skip))
         return [reading.group(row) for row in rows]
 
     async def expire(self, tenant: Tenant, before: float, limit: int) -> int:
