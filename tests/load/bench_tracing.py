@@ -14,7 +14,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -128,7 +128,7 @@ async def large(cluster: Cluster, rest: Rest, token: str, spans: int) -> None:
     print(f"filled to {known} spans in {time.monotonic() - began:.0f} s")
     page = await rest.ok("GET", "/v1/tracing/sessions?pageSize=200", token=token)
     ids = [each["id"] for each in page["sessions"]]
-    paths = {
+    paths: dict[str, Callable[[], str]] = {
         "list": lambda: "/v1/tracing/sessions?pageSize=50",
         "list of an agent": lambda: "/v1/tracing/sessions?pageSize=50&agent=agent-1",
         "list with a search that finds nothing": lambda: "/v1/tracing/sessions?pageSize=50&search=nowhere",

@@ -98,7 +98,7 @@ OTHER_CONVENTIONS = ("http.", "url.", "db.", "rpc.", "messaging.", "network.", "
 
 NAMES = (
     (re.compile(r"embed", re.IGNORECASE), EMBEDDING),
-    (re.compile(r"retriev(e|al)|rerank|vector.?search", re.IGNORECASE), RETRIEVAL),
+    (re.compile(r"retrieve|retrieval|rerank|vector.?search", re.IGNORECASE), RETRIEVAL),
     (re.compile(r"guardrail|moderation", re.IGNORECASE), GUARDRAIL),
     (re.compile(r"\btool|function.?call", re.IGNORECASE), TOOL_CALL),
     (re.compile(r"\bllm\b|chat|completion|generate.?content", re.IGNORECASE), AI_CALL),
