@@ -1,5 +1,6 @@
 """Wires the tracing service."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,7 @@ class Domain:
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+    os.nice(settings.niceness)
     registrations = await serve(platform, settings)
     platform.follow_auth()
     return registrations
