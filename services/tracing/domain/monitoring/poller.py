@@ -37,7 +37,7 @@ _LONGEST_ERROR = 300
 
 
 def polling(jobs: Jobs) -> StartPolling:
-    """How a server's polls are started, which goes on until it is deleted."""
+    """The start of a server's polls, which go on until it is deleted."""
 
     async def start(project: Project, server: InferenceServer) -> None:
         with suppress(Conflict):  # it is polled already
