@@ -2,8 +2,10 @@
 
 from core.limits import Limit
 from services.rag.domain.files import files, names
+from services.rag.domain.knowledge import headers, indexing
+from services.rag.domain.knowledge.chunking import config
 from services.rag.domain.memory import checks as memory
-from services.rag.servicers import bodies, forms
+from services.rag.servicers import bodies, forms, ingestion, knowledge
 from services.rag.settings import Settings
 
 
@@ -19,6 +21,16 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("Object key", names.MAX_KEY, "characters", "file"),
         Limit("Markdown within the record", files.MARKDOWN_INLINE_BYTES, "bytes", "answer", "none is given"),
         Limit("Files looked at by a search", files.MOST_SCANNED, "files", "page", "the cursor of the next"),
+        Limit("A document of a knowledge module", converting.max_mb, "MiB", "upload", "413"),
+        Limit("Its text in JSON", ingestion.MAX_TEXT_CHARS, "characters", "document", "413"),
+        Limit("Its text in a file", converting.max_output_mb, "MiB", "document", "failed"),
+        Limit("Its chunks", indexing.MAX_CHUNKS, "chunks", "document", "failed"),
+        Limit("Chunk size", config.MAX_SIZE, "characters", "chunk"),
+        Limit("Chunk size with the strategy token", config.MAX_TOKENS, "tokens", "chunk"),
+        Limit("Contextual header", headers.MAX_HEADER, "characters", "chunk", "cut"),
+        Limit("Documents ingested at a time", settings.knowledge.workers, "documents", "process", "they wait"),
+        Limit("Embedding calls of ingestion", settings.knowledge.embeddings, "calls", "process", "they wait"),
+        Limit("Wait for an ingestion", knowledge.WAIT_SECONDS, "seconds", "call", "the document as it is then"),
         Limit("A file that is converted", converting.max_mb, "MiB", "conversion", "skipped"),
         Limit("Time", converting.seconds, "seconds", "conversion", "failed"),
         Limit("Memory", converting.memory_mb, "MiB", "conversion", "failed"),

@@ -212,5 +212,17 @@ def ingested(record: Document) -> HttpBody:
 
 
 def _json_of(message: Message) -> dict[str, Any]:
-    made: dict[str, Any] = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    made: dict[str, Any] = _whole(json_format.MessageToDict(message, always_print_fields_with_no_presence=True))
     return made
+
+
+def _whole(value: Any) -> Any:
+    """The value with whole numbers as integers, as the edge writes them."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {name: _whole(each) for name, each in value.items()}
+        case list():
+            return [_whole(each) for each in value]
+    return value

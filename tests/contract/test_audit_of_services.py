@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 
+from core import context
+from core.errors import SERVICE_AWAY, Unavailable
 from services.rag.app import serve as serve_rag
 from services.rag.settings import Settings as RagSettings
 from services.tracing.app import serve as serve_tracing
@@ -29,8 +31,8 @@ from tests.support.audit_walk import (
     walk_is_denied,
     walk_succeeds,
 )
-from tests.support.fake_services import fake_services
 from tests.support.inference_harness import inference
+from tests.support.knowledge import FakeTokens, Neighbours
 from tests.support.rag_client import FORM, form
 from tests.support.serving import connect
 from tests.support.tokens import Signer
@@ -62,6 +64,9 @@ INFERENCE_STEPS = [
         },
         "router",
     ),
+    Step("RerankerService/CreateReranker", {"key": "r", "name": PLANTED, "strategy": "heuristic"}, "r"),
+    Step("RerankerService/UpdateReranker", {"key": "r", "description": PLANTED}, "r"),
+    Step("RerankerService/DeleteReranker", {"key": "r"}, "r"),
     # By its record id: the entry names it as the others do.
     Step(
         "ModelService/DeleteModel",
@@ -136,6 +141,10 @@ def openai_id(answer: HttpBody) -> dict[str, Any]:
     return {"file": orjson.loads(answer.data)["id"]}
 
 
+def document_id(answer: HttpBody) -> dict[str, Any]:
+    return {"document": orjson.loads(answer.data)["document"]["id"]}
+
+
 RAG_STEPS = [
     Step(
         "FileProviderService/CreateFileProvider",
@@ -205,6 +214,43 @@ RAG_STEPS = [
     Step("MemoryService/DeleteMemoryStore", {"store_key": "notes"}, "notes"),
     Step("BucketService/DeleteBucket", {"bucket_key": "b"}, "b"),
     Step("FileProviderService/DeleteFileProvider", {"provider_key": "disk"}, "disk"),
+    Step("KnowledgeService/CreateModule", {"key": "kb", "name": PLANTED, "embedding_model_key": "embed"}, "kb"),
+    Step("KnowledgeService/UpdateModule", {"key": "kb", "description": PLANTED}, "kb"),
+    Step(
+        "KnowledgeService/IngestDocument",
+        {"module_key": "kb", "body": json_body(fileName="a.txt", content=PLANTED, metadata={"note": PLANTED})},
+        lambda known: f"kb/{known.get('document')}",
+        denied_resource="",
+        keep=document_id,
+    ),
+    Step(
+        "KnowledgeService/ReingestDocument",
+        lambda known: {
+            "module_key": "kb",
+            "document_id": known.get("document", "d"),
+            "body": json_body(content=f"{PLANTED} again"),
+        },
+        lambda known: f"kb/{known.get('document')}",
+        denied_resource="",
+    ),
+    Step(
+        "KnowledgeService/CreateReindex",
+        {"module_key": "kb"},
+        "kb",
+        keep=lambda answer: {"reindex": answer.reindex.id},
+    ),
+    Step(
+        "KnowledgeService/CancelReindex",
+        lambda known: {"module_key": "kb", "id": known.get("reindex", "r")},
+        "kb",
+    ),
+    Step(
+        "KnowledgeService/DeleteDocument",
+        lambda known: {"module_key": "kb", "document_id": known.get("document", "d")},
+        lambda known: f"kb/{known.get('document')}",
+        denied_resource="kb/d",
+    ),
+    Step("KnowledgeService/DeleteModule", {"key": "kb"}, "kb"),
 ]
 
 _DOCS = {"provider_key": "default", "index_id": "docs"}
@@ -353,10 +399,20 @@ async def test_inference(tmp_path: Path) -> None:
         await check(Walk(harness.running, harness.channel, INFERENCE), harness.signer, INFERENCE_STEPS)
 
 
+def no_index_for_a_reindex(name: str) -> None:
+    """A re-index waits for a service that is away, and can be cancelled meanwhile."""
+    request = context.current()
+    if name == "ensure_index" and request is not None and request.job is not None and request.job.kind == "rag.reindex":
+        raise Unavailable("Away.", reason=SERVICE_AWAY)
+
+
 async def test_rag(tmp_path: Path) -> None:
     check_complete(RAG, RAG_STEPS)
+    neighbours = Neighbours()
+    neighbours.vectors.before = no_index_for_a_reindex
+    serve = partial(serve_rag, services=neighbours.services, tokens=FakeTokens())
     async with (
-        service("rag", RagSettings, partial(serve_rag, services=fake_services()), tmp_path) as (running, signer),
+        service("rag", RagSettings, serve, tmp_path) as (running, signer),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)

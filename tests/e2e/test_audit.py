@@ -101,6 +101,10 @@ async def walk_inference(walk: Walk) -> None:
     router = {"key": "router", "name": PLANTED, "settings": {"dynamic": dynamic}}
     await walk.call("POST /v1/models/dynamic", router, resource="router")
     await walk.call("DELETE /v1/models/{id}", id="router", resource="router")
+    words = {"key": "r", "name": PLANTED, "strategy": "heuristic"}
+    await walk.call("POST /v1/rerankers", words, resource="r")
+    await walk.call("PATCH /v1/rerankers/{key}", {"description": PLANTED}, key="r", resource="r")
+    await walk.call("DELETE /v1/rerankers/{key}", key="r", resource="r")
     await walk.call("DELETE /v1/models/{id}", id="m", resource="m")
     await walk.call("DELETE /v1/models/providers/{id}", id="p", resource="p")
 
@@ -195,6 +199,25 @@ async def walk_files(walk: Walk) -> None:
     await walk.call(f"DELETE {providers}/{{provider_key}}", provider_key="disk", resource="disk")
 
 
+async def walk_knowledge(walk: Walk) -> None:
+    modules = "/v1/rag/modules"
+    made = {"key": "kb", "name": PLANTED, "embeddingModelKey": "echo-embedding"}
+    await walk.call(f"POST {modules}", made, resource="kb")
+    await walk.call(f"PATCH {modules}/{{key}}", {"description": PLANTED}, key="kb", resource="kb")
+    text = f"{PLANTED} " + " ".join(f"Sentence {at} is here." for at in range(5000))
+    body = {"fileName": "a.txt", "content": text, "metadata": {"note": PLANTED}}
+    ingested = await walk.call(f"POST {modules}/{{module_key}}/ingest", body, module_key="kb")
+    document = {"module_key": "kb", "document_id": ingested["document"]["id"]}
+    await walk.call(f"POST {modules}/{{module_key}}/documents/{{document_id}}", {}, **document)
+    chunking = {"chunkConfig": {"chunkSize": 60}}  # so many chunks take longer than the next call
+    begun = await walk.call(f"POST {modules}/{{module_key}}/reindex", chunking, module_key="kb", resource="kb")
+    id = begun["reindex"]["id"]
+    await walk.call(f"POST {modules}/{{module_key}}/reindex/{{id}}/cancel", {}, module_key="kb", id=id, resource="kb")
+    path = f"kb/{document['document_id']}"
+    await walk.call(f"DELETE {modules}/{{module_key}}/documents/{{document_id}}", **document, resource=path)
+    await walk.call(f"DELETE {modules}/{{key}}", key="kb", resource="kb")
+
+
 async def walk_memory(walk: Walk) -> None:
     stores = "/v1/memory/stores"
     store = {"key": "notes", "name": PLANTED, "vectorProviderKey": "default", "embeddingModelKey": "echo-embedding"}
@@ -277,6 +300,7 @@ async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest
         walk_prompts,
         walk_vector,
         walk_files,
+        walk_knowledge,
         walk_memory,
         walk_alerts,
         walk_auth,

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from core import context
 from core.errors import FailedPrecondition, NotFound, PorticoError
-from services.rag.app import Services
-from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Vector, VectorMatch, VectorPoint
+from services.rag.app_knowledge import Services
+from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Ranking, Vector, VectorMatch, VectorPoint
 from services.vector.domain.filters import parse
 from tests.support.exact_engine import matches
 
 DIMENSION = 256
+Rank = Callable[[str, Sequence[tuple[str, float]]], list[tuple[int, float]]]
 
 
 def embedding(text: str, dimension: int = DIMENSION) -> Vector:
@@ -46,7 +47,7 @@ class FakeEmbedder:
 
 
 class FakeChat:
-    """A ChatModel that gives the answers of `answers`, one after the other, the last one again and again."""
+    """A ChatModel that gives the answers of `answers`, one after the other, and its last one again and again."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -75,7 +76,7 @@ class FakeChat:
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> AsyncGenerator[ChatAnswer, None]:
-        """The same answer word by word; the last piece has the tokens."""
+        """The same answer word by word; the last chunk has the tokens."""
         whole = await self.answer(model_key, messages, temperature=temperature, max_tokens=max_tokens)
         for word in whole.text.split(" "):
             yield ChatAnswer(f"{word} ")
@@ -145,6 +146,7 @@ class FakeVectors:
     ) -> list[VectorMatch]:
         self._fail()
         key = self._find(ref)
+        parse(filter)
         euclidean = self.infos[key].metric == "euclidean"
         found = [
             VectorMatch(
@@ -176,9 +178,17 @@ class FakeVectors:
             raise self.error
 
 
-def fake_services() -> Services:
+def fake_services(
+    *, embedder: FakeEmbedder | None = None, chat: FakeChat | None = None, vectors: FakeVectors | None = None
+) -> Services:
     """All of them, for a rag service."""
-    return Services(embedder=FakeEmbedder(), chat=cast("Any", FakeChat("none")), vectors=FakeVectors())
+    return Services(
+        embedder=embedder or FakeEmbedder(),
+        chat=cast("Any", chat or FakeChat("none")),
+        vectors=vectors or FakeVectors(),
+        reranker=FakeReranker(),
+        models=FakeModels(),
+    )
 
 
 def _project() -> object:
@@ -188,3 +198,39 @@ def _project() -> object:
 
 def _meets(point: VectorPoint, filter: Mapping[str, Any] | None) -> bool:
     return matches(parse(filter) if filter else None, point.metadata)
+
+
+class FakeReranker:
+    """A Reranker that ranks as `rank` says; without one it keeps the order."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Sequence[tuple[str, float]]]] = []
+        self.rank: Rank | None = None
+        self.warnings: Sequence[str] = ()
+
+    async def rerank(self, reranker_key: str, query: str, documents: Sequence[tuple[str, float]]) -> Ranking:
+        self.asked.append((reranker_key, query, documents))
+        kept = [(index, score) for index, (_, score) in enumerate(documents)]
+        return Ranking(self.rank(query, documents) if self.rank else kept, warnings=self.warnings)
+
+
+def ranking(word: str) -> Rank:
+    """Texts with this word first, with the score 1."""
+
+    def rank(query: str, documents: Sequence[tuple[str, float]]) -> list[tuple[int, float]]:
+        scores = [(index, float(word in text)) for index, (text, _) in enumerate(documents)]
+        return sorted(scores, key=lambda each: -each[1])
+
+    return rank
+
+
+class FakeModels:
+    """A Models whose project has one embedding model, or none."""
+
+    def __init__(self, embedding_model: str = "words") -> None:
+        self.oldest = embedding_model
+
+    async def embedding_model(self) -> str:
+        if not self.oldest:
+            raise FailedPrecondition("No embedding model.", reason="EMBEDDING_MODEL", field="embedding_model")
+        return self.oldest

@@ -28,6 +28,7 @@ from services.rag.app_knowledge import Services
 from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Vector, VectorMatch, VectorPoint
 from services.rag.settings import Settings
 from tests.support import serving
+from tests.support.fake_services import FakeModels, FakeReranker
 from tests.support.rag_client import FORM, RagClient, form
 from tests.support.tokens import Signer
 
@@ -182,10 +183,12 @@ class Neighbours:
     embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
     chat: FakeChat = field(default_factory=FakeChat)
     vectors: FakeVectors = field(default_factory=FakeVectors)
+    reranker: FakeReranker = field(default_factory=FakeReranker)
+    models: FakeModels = field(default_factory=FakeModels)
 
     @property
     def services(self) -> Services:
-        return Services(self.embedder, self.chat, self.vectors)
+        return Services(self.embedder, self.chat, self.vectors, self.reranker, self.models)
 
 
 @asynccontextmanager
@@ -211,17 +214,17 @@ class KnowledgeClient(RagClient):
     async def module(self, key: str = "kb") -> pb.Module:
         return (await self.call(self.knowledge.GetModule, pb.GetModuleRequest(key=key))).module
 
-    async def ingest(self, module: str = "kb", *, wait: bool | None = None, **body: Any) -> Any:
+    async def ingest(self, module: str = "kb", **body: Any) -> Any:
         """As JSON; the answer."""
-        return await self._send(self.knowledge.IngestDocument, orjson.dumps(body), module_key=module, wait=wait)
+        return await self._send(self.knowledge.IngestDocument, orjson.dumps(body), module_key=module)
 
     async def ingest_form(self, content: bytes, name: str, module: str = "kb", **fields: str) -> Any:
         data = form(content, name, **fields)
         return await self._send(self.knowledge.IngestDocument, data, FORM, module_key=module)
 
-    async def reingest(self, id: str, module: str = "kb", *, wait: bool | None = None, **body: Any) -> Any:
+    async def reingest(self, id: str, module: str = "kb", **body: Any) -> Any:
         data = orjson.dumps(body) if body else b""
-        return await self._send(self.knowledge.ReingestDocument, data, module_key=module, document_id=id, wait=wait)
+        return await self._send(self.knowledge.ReingestDocument, data, module_key=module, document_id=id)
 
     async def document(self, id: str, module: str = "kb") -> pb.Document:
         request = pb.GetDocumentRequest(module_key=module, document_id=id)
@@ -269,9 +272,7 @@ class KnowledgeClient(RagClient):
         async def messages() -> AsyncIterator[Any]:
             for at in range(0, max(1, len(data)), 1024 * 1024):
                 part = HttpBody(content_type="" if at else content_type, data=data[at : at + 1024 * 1024])
-                yield kind(
-                    body=part, **({} if at else {name: each for name, each in first.items() if each is not None})
-                )
+                yield kind(body=part, **({} if at else first))
 
         body = await self.call(rpc, messages())
         return orjson.loads(body.data)

@@ -146,9 +146,9 @@ class IngestionReader:
         self._scratch = scratch
         self._pace = pace
 
-    async def read(self, messages: AsyncIterator[Any], find: Find) -> tuple[Received, Module, bool | None]:
+    async def read(self, messages: AsyncIterator[Any], find: Find) -> tuple[Received, Module]:
         """Read the call's body and add its document. `find` says where it goes, from the first message. Returns what
-        was received, its module, and the `wait` of the first message. Raises InvalidInput, RequestTimeout and what
+        was received, and its module. Raises InvalidInput, RequestTimeout and what
         uploads and documents raise."""
         arrivals = Arrivals(messages, self._pace)
         try:
@@ -160,7 +160,7 @@ class IngestionReader:
             async with AsyncExitStack() as stack:
                 intake = _Intake(self, stack, project, module, known)
                 received = await self._read(intake, first.body.content_type, arrivals.chunks(first))
-            return received, module, first.wait if first.HasField("wait") else None
+            return received, module
         except RequestTimeout:
             raise
         except PorticoError:

@@ -156,12 +156,10 @@ class KnowledgeServicer(knowledge_service_pb2_grpc.KnowledgeServiceServicer):
         running = mapping.reindex(reindex, await self._reindexes.job(project, reindex)) if reindex else None
         return mapping.module(module, counts.get(module.id, mapping.NO_COUNTS), running)
 
-    async def _ingested(self, received: Received, module: Module, asked: bool | None) -> HttpBody:
-        """The answer to an ingestion. The query's `wait` counts before the body's; without either, what came inline in
-        JSON is waited for."""
+    async def _ingested(self, received: Received, module: Module) -> HttpBody:
+        """The answer to an ingestion. Where the body does not say, what came in JSON is waited for."""
         document = received.document
-        waits = received.inline if received.wait is None else received.wait
-        if waits if asked is None else asked:
+        if received.inline if received.wait is None else received.wait:
             project = request_context.identity().project
             document = await wait(self._documents, project, module, document, WAIT_SECONDS)
         return mapping.ingested(document)

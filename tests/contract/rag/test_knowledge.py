@@ -370,8 +370,8 @@ async def test_documents_change_and_go_during_a_reindex(harness: Harness, client
     harness.neighbours.embedder.before = lambda texts: wait(texts)
     await asyncio.wait_for(held.wait(), 30)
     deleting = asyncio.ensure_future(client.remove(ids[0]))
-    await client.reingest(ids[1], content="Changed meanwhile.")
-    added = (await client.ingest(fileName="new.txt", content="New meanwhile."))["document"]["id"]
+    await client.reingest(ids[1], content="Changed meanwhile.", wait=False)
+    added = (await client.ingest(fileName="new.txt", content="New meanwhile.", wait=False))["document"]["id"]
     going_on.set()
     await deleting
     await until_settled(harness)

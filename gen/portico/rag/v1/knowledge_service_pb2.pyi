@@ -344,14 +344,12 @@ class DeleteModuleResponse(_message.Message):
     def __init__(self, success: _Optional[bool] = ...) -> None: ...
 
 class IngestDocumentRequest(_message.Message):
-    __slots__ = ("module_key", "body", "wait")
+    __slots__ = ("module_key", "body")
     MODULE_KEY_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
-    WAIT_FIELD_NUMBER: _ClassVar[int]
     module_key: str
     body: _httpbody_pb2.HttpBody
-    wait: bool
-    def __init__(self, module_key: _Optional[str] = ..., body: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ..., wait: _Optional[bool] = ...) -> None: ...
+    def __init__(self, module_key: _Optional[str] = ..., body: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
 
 class ListDocumentsRequest(_message.Message):
     __slots__ = ("module_key", "status", "limit", "page_size", "page_token")
@@ -390,16 +388,14 @@ class GetDocumentResponse(_message.Message):
     def __init__(self, document: _Optional[_Union[Document, _Mapping]] = ...) -> None: ...
 
 class ReingestDocumentRequest(_message.Message):
-    __slots__ = ("module_key", "document_id", "body", "wait")
+    __slots__ = ("module_key", "document_id", "body")
     MODULE_KEY_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_ID_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
-    WAIT_FIELD_NUMBER: _ClassVar[int]
     module_key: str
     document_id: str
     body: _httpbody_pb2.HttpBody
-    wait: bool
-    def __init__(self, module_key: _Optional[str] = ..., document_id: _Optional[str] = ..., body: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ..., wait: _Optional[bool] = ...) -> None: ...
+    def __init__(self, module_key: _Optional[str] = ..., document_id: _Optional[str] = ..., body: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
 
 class DeleteDocumentRequest(_message.Message):
     __slots__ = ("module_key", "document_id")

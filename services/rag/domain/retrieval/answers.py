@@ -5,7 +5,7 @@ map_reduce   notes of each group of matches, at the same time, then one answer f
 refine       an answer from the first group of matches, improved group by group
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -45,7 +45,7 @@ class Answer:
     result: Result
     mode: str
     model: str
-    deltas: AsyncIterator[str] = field(init=False)
+    deltas: AsyncGenerator[str, None] = field(init=False)
     text: str = ""
     citations: list[tuple[int, Match]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
@@ -119,7 +119,7 @@ class Answers:
 
 
 _PREPARED = {STUFF: Answers._stuff, MAP_REDUCE: Answers._map_reduce, REFINE: Answers._refine}
-"""By mode: make all calls but the last, and return the messages of that one."""
+"""Preparations by mode: each makes all calls but the last, and returns the messages of that one."""
 
 
 def _sources(matches: Sequence[Match], request: AnswerRequest, first: int = 1) -> list[Source]:
