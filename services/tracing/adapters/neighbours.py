@@ -15,7 +15,7 @@ from portico.inference.v1 import guardrail_service_pb2_grpc, usage_service_pb2_g
 from portico.inference.v1 import usage_service_pb2 as usage_pb
 from services.tracing.domain.alerts.metrics import GUARDRAIL, MODEL
 
-SCOPES = frozenset({"usage:read", "guardrails:read", "users:read"})
+SCOPES = frozenset({"usage:read", "guardrails:read", "rag:read", "users:read"})
 """Scopes that a job needs to ask all of these."""
 _SECONDS = 10.0
 _PAGE = 1000

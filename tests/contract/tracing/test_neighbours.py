@@ -1,5 +1,6 @@
 """Metrics of alert rules from real services: usage and guardrails of inference, and the administrators of auth."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,9 +12,13 @@ from core.context import RequestContext
 from core.rpc.client import ServiceClient
 from core.tenancy import Project, Tenant
 from services.tracing.adapters.neighbours import GuardrailMetrics, TenantAdministrators, UsageMetrics
+from services.tracing.adapters.rag_metrics import RagMetrics
 from tests.support.auth_service import auth_service
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_harness import Caller, Harness, inference, refused
+from tests.support.retrieval_client import RetrievalClient, neighbours, served
+from tests.support.serving import connect
+from tests.support.tokens import Signer
 
 ACME = Project(Tenant("acme"), "p1")
 
@@ -93,3 +98,28 @@ async def test_the_active_owners_and_admins_of_the_tenant(tmp_path: Path) -> Non
         found = await TenantAdministrators(client)(ACME)
         await client.close()
     assert sorted(found) == ["admin@acme.example.com", "owner@acme.example.com"]
+
+
+async def test_queries_and_failed_documents_of_knowledge_modules(tmp_path: Path, signer: Signer) -> None:
+    async with served(tmp_path / "rag", signer, neighbours()) as running, connect(running.port) as channel:
+        caller = RetrievalClient(channel, signer.token())
+        client = ServiceClient("rag", f"127.0.0.1:{running.port}")
+        context.bind(RequestContext("req-1", token=signer.token()))
+        source, start = RagMetrics(client), time.time() - 1
+
+        async def measure(metric: str, key: str = "") -> float | None:
+            scope = {"ragModuleKey": key} if key else {}
+            return await source.measure(ACME, metric, scope, start, time.time() + 1)
+
+        assert await measure("rag_total_queries") is None
+        assert await measure("rag_failed_documents", "none") is None
+        await caller.create()
+        await caller.ingest(fileName="a.md", content="the fee is ten euros", wait=True)
+        await caller.query("fee")
+        await caller.query("euros")
+        async with asyncio.timeout(20):
+            while await measure("rag_total_queries", "kb") != 2.0:
+                await asyncio.sleep(0.05)
+        assert (await measure("rag_avg_latency_ms") or 0.0) > 0.0
+        assert await measure("rag_failed_documents") == 0.0
+        await client.close()
