@@ -4,6 +4,10 @@ from core.limits import Limit
 from services.tracing import mapping, mapping_json, mapping_otlp
 from services.tracing.adapters.sqlite import reading
 from services.tracing.domain import custom, merging, values
+from services.tracing.domain.alerts.channels import MAX_CHANNELS, MAX_RECIPIENTS
+from services.tracing.domain.alerts.incidents import MAX_INCIDENT_NOTES
+from services.tracing.domain.alerts.rules import MAX_RULES
+from services.tracing.domain.monitoring.servers import MAX_SERVERS
 from services.tracing.settings import Settings
 
 
@@ -25,4 +29,9 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("Events", mapping.MAX_EVENTS, "events", "page"),
         Limit("Contents", reading.MAX_PAGE_BYTES, "bytes", "page", "the page ends early"),
         Limit("Spans and events that wait to be written", settings.waiting_mb, "MiB", "tenant", "429"),
+        Limit("Inference servers", MAX_SERVERS, "servers", "project", "400 too_many_servers"),
+        Limit("Alert rules", MAX_RULES, "rules", "project", "400 too_many_rules"),
+        Limit("Channels", MAX_CHANNELS, "channels", "alert rule", "400"),
+        Limit("Recipients", MAX_RECIPIENTS, "addresses", "channel", "400"),
+        Limit("Notes", MAX_INCIDENT_NOTES, "notes", "incident", "400 too_many_notes"),
     )
