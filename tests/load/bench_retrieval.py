@@ -56,7 +56,7 @@ class Question:
 
 @dataclass(slots=True)
 class Score:
-    """How well questions found their pages, as shares of all."""
+    """Shares of the questions that found their pages."""
 
     found: float = 0.0
     """A chunk of the page is among the first matches."""
@@ -163,9 +163,9 @@ def run(corpus: Path, say: Callable[[str], None]) -> list[str]:
     best = asyncio.run(alone(models, sample))
     say(f"ingestion {rate:.0f} tokens/s, the model alone {best:.0f}")
     return [
-        f"{len(files)} pages of Python's documentation (Debian's `python3-doc`), {module['chunkCount']} chunks of at most",
-        f"1,000 characters, all-MiniLM-L6-v2; {len(wanted)} questions written by hand. A question counts where a page that",
-        f"answers it is among the first {FIRST} matches, or among the first {FIRST} pages where each page counts once.",
+        f"{len(files)} pages of Python's documentation (Debian's `python3-doc`), {module['chunkCount']} chunks of at",
+        f"most 1,000 characters, all-MiniLM-L6-v2; {len(wanted)} questions written by hand. A question counts where a",
+        f"page that answers it is among the first {FIRST} matches, or among the first {FIRST} pages (each once).",
         "",
         f"| query | in the first {FIRST} matches | in the first {FIRST} pages | mean reciprocal rank | ms a query |",
         "|---|---:|---:|---:|---:|",
