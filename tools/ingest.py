@@ -23,7 +23,7 @@ from tools.seed import Refused, call
 
 ENDINGS = (".md", ".markdown", ".txt", ".rst", ".html", ".htm", ".pdf", ".docx", ".pptx", ".xlsx", ".csv", ".json")
 _AT_A_TIME = 4
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 _TIMEOUT = 120.0
 MODULE: dict[str, Any] = {
     "name": "Documents",
@@ -96,16 +96,13 @@ def ingest(portico: Portico, key: str, folder: Path, paths: list[Path]) -> list[
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         list(pool.map(upload, paths))
-    while True:
-        states = [
-            portico.call("GET", f"/v1/rag/modules/{key}/documents?status={state}&pageSize=1000")["documents"]
-            for state in ("pending", "processing")
-        ]
-        left = sum(map(len, states))
+    while any(
+        portico.call("GET", f"/v1/rag/modules/{key}/documents?status={state}&pageSize=1")["documents"]
+        for state in ("pending", "processing")
+    ):
         if sys.stderr.isatty():
-            print(f"\r{left} documents left  ", end="", file=sys.stderr)
-        if not left:
-            break
+            chunks = portico.call("GET", f"/v1/rag/modules/{key}")["module"]["chunkCount"]
+            print(f"\r{chunks} chunks are indexed  ", end="", file=sys.stderr)
         time.sleep(_POLL_SECONDS)
     failed = portico.call("GET", f"/v1/rag/modules/{key}/documents?status=failed&pageSize=1000")["documents"]
     return [f"{each['fileName']}: {each['errorMessage']}" for each in failed]
