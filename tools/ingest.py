@@ -46,16 +46,18 @@ class Portico:
         return call(self.url, method, path, body, token=self.token)
 
     def upload(self, path: str, name: str, content: bytes, content_type: str) -> dict[str, Any]:
-        """Upload a file as a form. Raises Refused."""
+        """Upload a file as a form, with its path as metadata: names of documents have no folder. Raises Refused."""
         boundary = uuid.uuid4().hex
+        file_name = urllib.parse.quote(name.rpartition("/")[2])
         head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{urllib.parse.quote(name)}"\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\n'
             f"Content-Type: {content_type}\r\n\r\n"
         )
-        named = f'--{boundary}\r\nContent-Disposition: form-data; name="fileName"\r\n\r\n{name}\r\n'
+        metadata = json.dumps({"path": name})
+        first = f'--{boundary}\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{metadata}\r\n'
         request = urllib.request.Request(  # noqa: S310  # the URL that the caller gave
             self.url + path,
-            data=named.encode() + head.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
+            data=first.encode() + head.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
             headers={
                 "Authorization": f"Bearer {self.token}",
                 "Content-Type": f"multipart/form-data; boundary={boundary}",

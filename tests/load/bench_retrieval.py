@@ -103,7 +103,7 @@ def measure(portico: Portico, way: Mapping[str, Any], wanted: Sequence[Question]
     for question in wanted:
         body = {"query": question.text, "topK": _DEEP, **way}
         result = portico.call("POST", "/v1/rag/modules/docs/query", body)["result"]
-        rankings.append([match["fileName"].removesuffix(".html") for match in result["matches"]])
+        rankings.append([match["metadata"]["path"].removesuffix(".html") for match in result["matches"]])
     spent = (time.monotonic() - began) * 1000 / len(wanted)
     measured = score(rankings, wanted)
     measured.milliseconds = spent
