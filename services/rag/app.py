@@ -26,12 +26,13 @@ from portico.rag.v1 import (
     metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
-from services.rag import app_knowledge
+from services.rag import app_knowledge, app_retrieval
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
 from services.rag.app_knowledge import FileParts, Knowledge, Services
+from services.rag.app_retrieval import Retrieval
 from services.rag.domain.files.buckets import Buckets
 from services.rag.domain.files.contents import Contents
 from services.rag.domain.files.conversion import KIND, FileConversions
@@ -79,6 +80,7 @@ class Domain:
     rules: Rules
     memory: MemoryParts
     knowledge: Knowledge
+    retrieval: Retrieval
 
     async def count_users(self, project: Project, provider: Provider) -> int:
         """The buckets and upload intents of a provider: their objects could not be removed without it."""
@@ -109,6 +111,7 @@ async def serve(
         *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
         app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
         _metrics(platform),
+        *app_retrieval.registrations(domain.knowledge, domain.retrieval),
     ]
 
 
@@ -121,7 +124,6 @@ async def assemble(
     jobs: Jobs | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
-    services: Services | None = None,
     tokens: ServiceTokens | None = None,
     limits: JobLimits | None = None,
 ) -> Domain:
@@ -168,11 +170,15 @@ async def assemble(
         tokens=tokens,
         limits=limits,
     )
+    openai = OpenAIFiles(files, file_records, buckets)
+    retrieval = app_retrieval.assemble(platform, settings.retrieval, services, knowledge, openai)
 
     async def remove_knowledge(project: Project) -> bool:
         return await knowledge.remove(platform, project)
 
-    removal = ProjectRemoval(store, providers, stores, orphan_collector, remove_knowledge, [remembered.remove])
+    removal = ProjectRemoval(
+        store, providers, stores, orphan_collector, remove_knowledge, [remembered.remove, retrieval.remove]
+    )
     platform.removals.handle(jobs, removal.remove)
     return Domain(
         folder=folder,
@@ -184,10 +190,11 @@ async def assemble(
         orphan_collector=orphan_collector,
         conversions=conversions,
         files=files,
-        openai=OpenAIFiles(files, file_records, buckets),
+        openai=openai,
         rules=rules,
         memory=remembered,
         knowledge=knowledge,
+        retrieval=retrieval,
     )
 
 
@@ -230,6 +237,7 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks.every("clean up memories", settings.memory.sweep_seconds, domain.memory.cleanup.sweep)
     tasks.every("write uses of memories", FLUSH_SECONDS, domain.memory.uses.flush)
     lifecycle.on_stop(Phase.FLUSH, "uses of memories", domain.memory.uses.flush, 5.0)
+    domain.retrieval.start(platform)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)

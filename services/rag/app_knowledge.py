@@ -14,6 +14,8 @@ from core.rpc.server import ServiceRegistration
 from core.tenancy import Project
 from portico.rag.v1 import knowledge_service_pb2_grpc
 from services.rag.adapters.services.inference import InferenceClient
+from services.rag.adapters.services.models import ModelClient
+from services.rag.adapters.services.rerank import RerankClient
 from services.rag.adapters.services.vector import VectorClient
 from services.rag.domain.files.buckets import Buckets
 from services.rag.domain.files.contents import Contents
@@ -30,7 +32,7 @@ from services.rag.domain.knowledge.modules import Modules
 from services.rag.domain.knowledge.reindexing import Reindexes, ReindexJobs
 from services.rag.domain.knowledge.removal import ModuleRemoval, remove_all
 from services.rag.domain.knowledge.texts import Texts
-from services.rag.ports import ChatModel, Converter, Embedder, Vectors
+from services.rag.ports import ChatModel, Converter, Embedder, Models, Reranker, Vectors
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.ingestion import IngestionReader
 from services.rag.servicers.knowledge import KnowledgeServicer
@@ -46,6 +48,8 @@ class Services:
     embedder: Embedder
     chat: ChatModel
     vectors: Vectors
+    reranker: Reranker
+    models: Models
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,13 @@ def connect(platform: Platform, settings: ServiceSettings) -> Services:
     for client in (inference, vector):
         platform.lifecycle.on_stop(Phase.POOLS, "channel to another service", client.close, 5.0)
     models = InferenceClient(inference)
-    return Services(embedder=models, chat=models, vectors=VectorClient(vector))
+    return Services(
+        embedder=models,
+        chat=models,
+        vectors=VectorClient(vector),
+        reranker=RerankClient(inference),
+        models=ModelClient(inference),
+    )
 
 
 def assemble(

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from core import context
 from core.errors import FailedPrecondition, NotFound, PorticoError
-from services.rag.app import Services
-from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Vector, VectorMatch, VectorPoint
+from services.rag.app_knowledge import Services
+from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Ranking, Vector, VectorMatch, VectorPoint
 from services.vector.domain.filters import parse
 from tests.support.exact_engine import matches
 
 DIMENSION = 256
+Rank = Callable[[str, Sequence[tuple[str, float]]], list[tuple[int, float]]]
 
 
 def embedding(text: str, dimension: int = DIMENSION) -> Vector:
@@ -145,6 +146,7 @@ class FakeVectors:
     ) -> list[VectorMatch]:
         self._fail()
         key = self._find(ref)
+        parse(filter)
         euclidean = self.infos[key].metric == "euclidean"
         found = [
             VectorMatch(
@@ -178,7 +180,13 @@ class FakeVectors:
 
 def fake_services() -> Services:
     """All of them, for a rag service."""
-    return Services(embedder=FakeEmbedder(), chat=cast("Any", FakeChat("none")), vectors=FakeVectors())
+    return services_of(FakeEmbedder(), FakeVectors())
+
+
+def services_of(embedder: "FakeEmbedder", vectors: "FakeVectors") -> Services:
+    """These, and the others without any work to do."""
+    chat = cast("Any", FakeChat("none"))
+    return Services(embedder, chat, vectors, reranker=FakeReranker(), models=FakeModels())
 
 
 def _project() -> object:
@@ -188,3 +196,39 @@ def _project() -> object:
 
 def _meets(point: VectorPoint, filter: Mapping[str, Any] | None) -> bool:
     return matches(parse(filter) if filter else None, point.metadata)
+
+
+class FakeReranker:
+    """A Reranker that ranks as `rank` says; without one it keeps the order."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Sequence[tuple[str, float]]]] = []
+        self.rank: Rank | None = None
+        self.warnings: Sequence[str] = ()
+
+    async def rerank(self, reranker_key: str, query: str, documents: Sequence[tuple[str, float]]) -> Ranking:
+        self.asked.append((reranker_key, query, documents))
+        kept = [(index, score) for index, (_, score) in enumerate(documents)]
+        return Ranking(self.rank(query, documents) if self.rank else kept, warnings=self.warnings)
+
+
+def ranking(word: str) -> Rank:
+    """Texts with this word first, with the score 1."""
+
+    def rank(query: str, documents: Sequence[tuple[str, float]]) -> list[tuple[int, float]]:
+        scores = [(index, float(word in text)) for index, (text, _) in enumerate(documents)]
+        return sorted(scores, key=lambda each: -each[1])
+
+    return rank
+
+
+class FakeModels:
+    """A Models whose project has one embedding model, or none."""
+
+    def __init__(self, embedding_model: str = "words") -> None:
+        self.oldest = embedding_model
+
+    async def embedding_model(self) -> str:
+        if not self.oldest:
+            raise FailedPrecondition("No embedding model.", reason="EMBEDDING_MODEL", field="embedding_model")
+        return self.oldest

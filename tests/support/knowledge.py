@@ -28,6 +28,7 @@ from services.rag.app_knowledge import Services
 from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Vector, VectorMatch, VectorPoint
 from services.rag.settings import Settings
 from tests.support import serving
+from tests.support.fake_services import FakeModels, FakeReranker
 from tests.support.rag_client import FORM, RagClient, form
 from tests.support.tokens import Signer
 
@@ -182,10 +183,12 @@ class Neighbours:
     embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
     chat: FakeChat = field(default_factory=FakeChat)
     vectors: FakeVectors = field(default_factory=FakeVectors)
+    reranker: FakeReranker = field(default_factory=FakeReranker)
+    models: FakeModels = field(default_factory=FakeModels)
 
     @property
     def services(self) -> Services:
-        return Services(self.embedder, self.chat, self.vectors)
+        return Services(self.embedder, self.chat, self.vectors, self.reranker, self.models)
 
 
 @asynccontextmanager

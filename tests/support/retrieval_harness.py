@@ -1,7 +1,7 @@
 """Queries and answers on a store in memory, with fakes of the other services."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -19,13 +19,12 @@ from services.rag.domain.retrieval.answers import Answers
 from services.rag.domain.retrieval.hydration import Hydration
 from services.rag.domain.retrieval.query_log import QueryLog
 from services.rag.domain.retrieval.retriever import Retriever
-from services.rag.ports import Ranking, VectorMatch, VectorPoint
-from tests.support.fake_services import DIMENSION, FakeChat, FakeEmbedder, FakeVectors
+from services.rag.ports import VectorMatch, VectorPoint
+from tests.support.fake_services import DIMENSION, FakeChat, FakeEmbedder, FakeReranker, FakeVectors
 from tests.support.stores import MemoryStore
 
 ACME = Project(Tenant("acme"), "p1")
 OTHER = Project(Tenant("acme"), "p2")
-Rank = Callable[[str, Sequence[tuple[str, float]]], list[tuple[int, float]]]
 
 
 class RecordingVectors(FakeVectors):
@@ -38,30 +37,6 @@ class RecordingVectors(FakeVectors):
     async def query(self, *args: Any, **more: Any) -> list[VectorMatch]:
         self.asked.append({name: more.get(name) for name in ("text", "fusion", "dense_weight")})
         return await super().query(*args, **more)
-
-
-class FakeReranker:
-    """A Reranker that ranks as `rank` says; without one it keeps the order."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, Sequence[tuple[str, float]]]] = []
-        self.rank: Rank | None = None
-        self.warnings: Sequence[str] = ()
-
-    async def rerank(self, reranker_key: str, query: str, documents: Sequence[tuple[str, float]]) -> Ranking:
-        self.asked.append((reranker_key, query, documents))
-        kept = [(index, score) for index, (_, score) in enumerate(documents)]
-        return Ranking(self.rank(query, documents) if self.rank else kept, warnings=self.warnings)
-
-
-def ranking(word: str) -> Rank:
-    """Texts with this word first, with the score 1."""
-
-    def rank(query: str, documents: Sequence[tuple[str, float]]) -> list[tuple[int, float]]:
-        scores = [(index, float(word in text)) for index, (text, _) in enumerate(documents)]
-        return sorted(scores, key=lambda each: -each[1])
-
-    return rank
 
 
 class NoTasks:
@@ -127,19 +102,19 @@ class RetrievalHarness:
             content_type="text/plain",
             size=sum(map(len, texts)),
             source_hash="",
-            source=Source(1, "openai", f"file-{name}"),
+            source=Source("src"),
             created_at=time.time(),
             updated_at=time.time(),
             job_id="job",
             identity=name,
             status="indexed",
             indexed_version=1,
-            indexed_text=1,
+            indexed_source=f"src_{name}",
             text_length=len("\n".join(texts)),
             metadata=metadata,
         )
         await self._documents.insert(self.project, document)
-        await Texts(self.store).write(self.project, module_id, document.id, 1, "\n".join(texts))
+        await Texts(self.store).write(self.project, module_id, document.id, f"src_{name}", "\n".join(texts))
         await self._index(document, 1, texts)
 
     async def reindex(self, name: str, *texts: str) -> None:

@@ -1,6 +1,7 @@
 """RetrievalService."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -40,13 +41,14 @@ class RetrievalServicer(retrieval_service_pb2_grpc.RetrievalServiceServicer):
         project = request_context.identity().project
         asked = requests.answer(request.body.data)
         answer = await self._answers.answer(project, request.module_key, asked)
-        if asked.stream:
-            async for message in _events(answer, context):
-                yield message
-            return
-        async for _ in answer.deltas:
-            pass
-        yield _json({"answer": mapping.answer(answer), "result": mapping.result(answer.result)})
+        async with aclosing(answer.deltas):
+            if asked.stream:
+                async for message in _events(answer, context):
+                    yield message
+            else:
+                async for _ in answer.deltas:
+                    pass
+                yield _json({"answer": mapping.answer(answer), "result": mapping.result(answer.result)})
 
     async def ListModuleQueries(
         self, request: pb.ListModuleQueriesRequest, context: CallContext
@@ -75,7 +77,8 @@ async def _events(answer: Answer, context: CallContext) -> AsyncIterator[HttpBod
         async for text in answer.deltas:
             yield _event({"type": "answer.delta", "text": text})
     except PorticoError as error:
-        yield _event(openai_body(ErrorContent.of(error, request_context.request_id())))
+        request = request_context.current()
+        yield _event(openai_body(ErrorContent.of(error, "" if request is None else request.request_id)))
     else:
         yield _event({"type": "answer.completed", "answer": mapping.answer(answer)})
     yield HttpBody(content_type=_EVENTS, data=_DONE)

@@ -15,7 +15,7 @@ from services.rag.domain.vector_stores import requests
 from services.rag.domain.vector_stores.files import StoreFiles
 from services.rag.domain.vector_stores.paging import Cursor
 from services.rag.domain.vector_stores.search import StoreSearch
-from services.rag.domain.vector_stores.stores import Stores
+from services.rag.domain.vector_stores.stores import VectorStores
 
 _POLL_AFTER = ("openai-poll-after-ms", "500")
 """Tells OpenAI's clients when to ask again for what is in progress."""
@@ -31,14 +31,14 @@ class _List(Protocol):
 
 
 class VectorStoreServicer(vector_store_service_pb2_grpc.VectorStoreServiceServicer):
-    def __init__(self, stores: Stores, files: StoreFiles, search: StoreSearch) -> None:
+    def __init__(self, stores: VectorStores, files: StoreFiles, search: StoreSearch) -> None:
         self._stores = stores
         self._files = files
         self._search = search
 
     async def CreateVectorStore(self, request: pb.CreateVectorStoreRequest, context: CallContext) -> HttpBody:
         asked = requests.create_store(request.body.data)
-        return _json(mapping.store(await self._stores.create(_project(), asked)))
+        return _json(mapping.store(await self._files.create_store(_project(), asked)))
 
     async def ListVectorStores(self, request: pb.ListVectorStoresRequest, context: CallContext) -> HttpBody:
         stores, has_more = await self._stores.page(_project(), _cursor(request))

@@ -38,6 +38,7 @@ from services.rag.domain.knowledge.chunks import Chunks
 from services.rag.domain.knowledge.indexing import Indexer, Target, ensure_index
 from services.rag.domain.knowledge.modules import Modules
 from services.rag.domain.knowledge.records import (
+    CANCELLED,
     DELETING,
     FAILED,
     INDEXED,
@@ -194,7 +195,11 @@ class DocumentJobs:
                 await self._remove(run.scope, document)
                 return
             module = await self._modules.by_id(run.scope, document.module_id)
-            if module is not None:  # or its removal does the rest
+            if module is None:  # its removal does the rest
+                return
+            if document.status == CANCELLED:
+                await self._drop_unindexed(run.scope, module, document)
+            else:
                 await self._bring_about(run, module, document)
 
     async def ended(self, end: JobEnd) -> None:
@@ -324,6 +329,12 @@ class DocumentJobs:
             )
         except PorticoError as error:
             log.warning("chunks of a failed document are left", reason=error.reason)
+
+    async def _drop_unindexed(self, project: Project, module: Module, document: Document) -> None:
+        """Remove what has been written of versions that were cancelled before they were indexed."""
+        indexed = document.indexed_version
+        await self._delete_vectors(module.index, {"_documentId": document.id, "_version": {"$ne": indexed}})
+        await self._chunks.delete(project, document.id, generation=module.generation, but_version=indexed)
 
     async def _remove(self, project: Project, document: Document) -> None:
         module = await self._modules.by_id(project, document.module_id)

@@ -25,14 +25,17 @@ from core.storage.ports import Cond, DocumentStore, Op
 from core.storage.table import Table
 from core.tenancy import Project
 from services.rag.domain.files import names
+from services.rag.domain.files.records import position_at
 from services.rag.domain.knowledge.chunking.config import ChunkConfig
 from services.rag.domain.knowledge.modules import GRACE_SECONDS, Modules
 from services.rag.domain.knowledge.records import (
+    CANCELLED,
     DELETING,
     DOCUMENT_STATUSES,
     FAILED,
     INDEXED,
     PENDING,
+    PROCESSING,
     Document,
     FileRef,
     Module,
@@ -50,13 +53,17 @@ _FIRST_LOOK, _LONGEST_PAUSE = 0.02, 0.5
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document as its caller describes it. `force`: process it anew where it is there already."""
+    """A document as its caller describes it. `force`: process it anew where it is there already. `file_id`: in a vector
+    store, the id of its file, by which it is told from others instead of by name and content; `batch_id`: the files
+    that are added with it."""
 
     file_name: str
     content_type: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     chunk_config: ChunkConfig | None = None
     force: bool = False
+    file_id: str = ""
+    batch_id: str = ""
 
     def checked(self) -> "NewDocument":
         """The checked values. Raises InvalidInput."""
@@ -67,6 +74,8 @@ class NewDocument:
             fields.small_json("metadata", self.metadata),
             self.chunk_config.checked() if self.chunk_config else None,
             self.force,
+            self.file_id,
+            self.batch_id,
         )
 
 
@@ -129,7 +138,7 @@ class Documents:
 
     async def known(self, project: Project, module: Module, new: NewDocument, digest: str) -> Document | None:
         """The document with this name and content, if there is one."""
-        return await self._table.find_one(project, {"moduleId": module.id, "identity": identity(new.file_name, digest)})
+        return await self._table.find_one(project, {"moduleId": module.id, "identity": _identity(new, digest)})
 
     async def add(
         self, project: Project, module: Module, document_id: str, new: NewDocument, content: Content
@@ -152,7 +161,10 @@ class Documents:
             source_hash=content.sha256,
             source=Source(job.id, kept, owned=content.owned),
             text_source=job.id if content.is_text else "",
-            identity=identity(new.file_name, content.sha256),
+            identity=_identity(new, content.sha256),
+            position=position_at(now),
+            file_id=new.file_id or None,
+            batch_id=new.batch_id or None,
             created_at=now,
             updated_at=now,
             job_id=job.id,
@@ -198,7 +210,7 @@ class Documents:
                 if content.is_text or not attempt:  # a file is kept once, whatever job it came with
                     kept = await content.keep(job.id)
                 changes |= _with_content(document, job.id, content, kept)
-            if "file_name" in changes or content is not None:
+            if document.file_id is None and ("file_name" in changes or content is not None):
                 changes["identity"] = identity(
                     changes.get("file_name", document.file_name), changes.get("source_hash", document.source_hash)
                 )
@@ -215,6 +227,25 @@ class Documents:
                 audit.change().resource_id = changed.path
                 return changed
         raise Conflict("The document is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
+
+    async def cancel(self, project: Project, module: Module, id: str) -> Document:
+        """Cancel what is being processed of a document; what is indexed of it stays. Nothing where nothing is. Raises
+        NotFound."""
+        for _ in range(_TRIES):
+            document = await self.get(project, module, id)
+            if document.status not in (PENDING, PROCESSING):
+                return document
+            job = await self._submit(project, id, document.version + 1, document.job_id, None)
+            changed = await self._advance(project, document, job, {"status": CANCELLED})
+            if changed is not None:
+                return changed
+        raise Conflict("The document is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
+
+    async def text(self, project: Project, document: Document) -> str:
+        """The text of a document as it is indexed; empty: it is not yet."""
+        if not document.indexed_source:
+            return ""
+        return await self._texts.read(project, document.id, document.indexed_source)
 
     async def delete(self, project: Project, module: Module, id: str) -> Document:
         """Delete a document; return it as it was. It is gone from view at once, and a job removes the rest. Raises
@@ -283,14 +314,18 @@ async def wait(documents: Documents, project: Project, module: Module, document:
     return document
 
 
+def _identity(new: NewDocument, digest: str) -> str:
+    return identity(*(("", new.file_id) if new.file_id else (new.file_name, digest)))
+
+
 def ended(document: Document, version: int) -> bool:
     """Return whether the version is done: indexed or failed, or superseded."""
-    return document.version != version or document.status in (INDEXED, FAILED)
+    return document.version != version or document.status in (INDEXED, FAILED, CANCELLED)
 
 
 def _described(document: Document, new: NewDocument) -> dict[str, Any]:
     changes: dict[str, Any] = {"file_name": new.file_name, "content_type": new.content_type}
-    if new.metadata:
+    if new.metadata or document.file_id is not None:
         changes["metadata"] = new.metadata
     if new.chunk_config is not None:
         changes["chunk_config"] = new.chunk_config

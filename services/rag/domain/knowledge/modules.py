@@ -60,6 +60,8 @@ class NewModule:
     hybrid: Hybrid = Hybrid()
     isolate_by_module: bool = True
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    vector_store_id: str | None = None
+    expires_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,9 @@ class Modules:
             created_at=(now := time.time()),
             updated_at=now,
             created_by=request_context.identity().subject,
+            vector_store_id=new.vector_store_id,
+            expires_days=new.expires_days,
+            last_active_at=now if new.vector_store_id else None,
             **checked(
                 description=new.description,
                 status=new.status or ACTIVE,

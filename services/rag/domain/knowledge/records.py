@@ -18,8 +18,8 @@ from services.rag.ports import IndexRef
 ACTIVE, DISABLED, DELETING = "active", "disabled", "deleting"
 PENDING, PROCESSING, INDEXED, FAILED = "pending", "processing", "indexed", "failed"
 _LINK = re.compile(r"!?\[([^\[\]]{0,1000})\]\([^()\s]{0,2000}(?:\([^()\s]{0,200}\))?(?: \"[^\"]{0,500}\")?\)")
-DOCUMENT_STATUSES = (PENDING, PROCESSING, INDEXED, FAILED)
 RUNNING, COMPLETED, CANCELLED = "running", "completed", "cancelled"
+DOCUMENT_STATUSES = (PENDING, PROCESSING, INDEXED, FAILED, CANCELLED)
 
 
 class Hybrid(msgspec.Struct, frozen=True, rename="camel"):
@@ -66,6 +66,18 @@ class Module(Record, frozen=True):
     isolate_by_module: bool = True
     metadata: Mapping[str, Any] = {}
     created_by: str = ""
+    vector_store_id: str | None = None
+    """Id among OpenAI's vector stores, in the order of time; None: it is none."""
+    expires_days: int | None = None
+    """Of a vector store: days without use after which it expires; None: never."""
+    last_active_at: float | None = None
+    """Of a vector store: time of its last use."""
+
+    @property
+    def expires_at(self) -> float | None:
+        if self.expires_days is None:
+            return None
+        return (self.last_active_at or self.created_at) + self.expires_days * 86_400
 
     @property
     def index(self) -> IndexRef:
@@ -130,6 +142,12 @@ class Document(Record, frozen=True):
     chunk_config: ChunkConfig | None = None
     metadata: Mapping[str, Any] = {}
     created_by: str = ""
+    position: str = ""
+    """Orders the module's documents by the time they were added; unique."""
+    file_id: str | None = None
+    """In a vector store: id of the file among OpenAI's files."""
+    batch_id: str | None = None
+    """In a vector store: the files that were added together."""
 
     @property
     def path(self) -> str:

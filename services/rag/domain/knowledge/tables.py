@@ -7,6 +7,7 @@ MODULES = Collection(
     Level.PROJECT,
     {
         "liveKey": TEXT,
+        "vectorStoreId": TEXT,
         "status": TEXT,
         "createdAt": TIME,
         "chunkConfig": JSON,
@@ -15,7 +16,7 @@ MODULES = Collection(
         "metadata": JSON,
     },
     unique=(("liveKey",),),  # a module that is being deleted has none
-    indexes=(("createdAt",), ("status",)),
+    indexes=(("createdAt",), ("status",), ("vectorStoreId",)),
 )
 DOCUMENTS = Collection(
     "rag_documents",
@@ -28,6 +29,10 @@ DOCUMENTS = Collection(
         "chunkCount": INTEGER,
         "version": INTEGER,
         "jobId": TEXT,
+        "fileId": TEXT,
+        "batchId": TEXT,
+        "position": TEXT,
+        "size": INTEGER,
         "indexedVersion": INTEGER,
         "source": JSON,
         "staleFiles": JSON,
@@ -35,7 +40,13 @@ DOCUMENTS = Collection(
         "metadata": JSON,
     },
     unique=(("moduleId", "identity"),),  # a document that is being deleted has none
-    indexes=(("moduleId", "createdAt"), ("moduleId", "status")),
+    indexes=(
+        ("moduleId", "createdAt"),
+        ("moduleId", "status"),
+        ("moduleId", "fileId"),
+        ("moduleId", "batchId"),
+        ("moduleId", "position"),
+    ),
 )
 CHUNKS = Collection(
     "rag_chunks",

@@ -5,7 +5,7 @@ map_reduce   notes of each group of matches, at the same time, then one answer f
 refine       an answer from the first group of matches, improved group by group
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -45,7 +45,7 @@ class Answer:
     result: Result
     mode: str
     model: str
-    deltas: AsyncIterator[str] = field(init=False)
+    deltas: AsyncGenerator[str, None] = field(init=False)
     text: str = ""
     citations: list[tuple[int, Match]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)

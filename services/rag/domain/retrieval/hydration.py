@@ -42,9 +42,7 @@ class Hydration:
     async def windowed(self, project: Project, matches: Sequence[Match], size: int) -> list[Match]:
         """The matches with the text of `size` characters around each."""
         wanted = {match.id: bounds(match.char_start, match.char_end, size, match.text_length) for match in matches}
-        ids = {
-            piece for match in matches for piece in piece_ids(match.document_id, match.text_version, *wanted[match.id])
-        }
+        ids = {piece for match in matches for piece in piece_ids(match.text_source, *wanted[match.id])}
         pieces = {piece.id: piece.text for piece in await self._read(self._texts, project, sorted(ids))}
         return [replace(match, window=_part(pieces, match, *wanted[match.id])) for match in matches]
 
@@ -69,10 +67,10 @@ def _match(vector: VectorMatch, score: float, chunk: Chunk, document: Document) 
         score=score,
         vector_score=vector.score,
         document_id=document.id,
-        text_version=document.indexed_text,
+        text_source=document.indexed_source,
         text_length=document.text_length,
         file_name=document.file_name,
-        file_key=document.source.object_key,
+        file_id=document.file_id or "",
         chunk_index=chunk.chunk_index,
         content=chunk.content,
         char_start=chunk.char_start,
@@ -85,7 +83,7 @@ def _match(vector: VectorMatch, score: float, chunk: Chunk, document: Document) 
 
 def _part(pieces: Mapping[str, str], match: Match, low: int, high: int) -> str:
     """The text from one character to another; empty where a part of it is gone."""
-    ids = piece_ids(match.document_id, match.text_version, low, high)
+    ids = piece_ids(match.text_source, low, high)
     if not all(id in pieces for id in ids):
         return ""
     first = low - low % PIECE_CHARS

@@ -21,15 +21,15 @@ class Match:
     content: str
     char_start: int
     char_end: int
-    text_version: int = 0
-    """Version of the document's text that the chunk is a part of."""
+    text_source: str = ""
+    """Id of the source whose text the chunk is a part of."""
     text_length: int = 0
     """Characters of that text."""
     token_count: int = 0
     heading_path: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    file_key: str = ""
-    """Key of the file that the document came from, where it came as one."""
+    file_id: str = ""
+    """In a vector store: id of the file."""
     window: str = ""
     """The text around the chunk, where the module has parent windows."""
 

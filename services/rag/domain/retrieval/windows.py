@@ -12,6 +12,6 @@ def bounds(start: int, end: int, size: int, length: int) -> tuple[int, int]:
     return max(0, min(low, high - size)), high
 
 
-def piece_ids(document_id: str, version: int, low: int, high: int) -> list[str]:
-    """Ids of the pieces that hold a text from one character to another, in order."""
-    return [f"{document_id}:{version}:{start}" for start in range(low - low % PIECE_CHARS, high, PIECE_CHARS)]
+def piece_ids(source_id: str, low: int, high: int) -> list[str]:
+    """Ids of the pieces that hold the text of a source from one character to another, in order."""
+    return [f"{source_id}:{start}" for start in range(low - low % PIECE_CHARS, high, PIECE_CHARS)]

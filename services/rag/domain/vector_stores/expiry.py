@@ -9,11 +9,11 @@ import time
 from core.errors import Conflict
 from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun, Postponed
-from core.storage.ports import DocumentStore
+from core.storage.ports import Cond, DocumentStore, Op
 from core.storage.table import Table
 from core.tenancy import Project
 from services.rag.domain.knowledge.documents import Documents
-from services.rag.domain.knowledge.records import Document, Module
+from services.rag.domain.knowledge.records import DELETING, Document, Module
 from services.rag.domain.knowledge.tables import DOCUMENTS, MODULES
 
 KIND = "rag.vector_store_expiry"
@@ -47,6 +47,7 @@ class Expiry:
         left = module.expires_at - time.time()
         if left > 0:
             raise Postponed(min(left, _LONGEST_WAIT))
-        async for document in self._table.scan(job.scope, {"moduleId": module.id}):
-            await self._documents.delete(job.scope, module.key, document.id)
+        live = {"moduleId": module.id, "status": Cond(Op.NE, DELETING)}
+        async for document in self._table.scan(job.scope, live):
+            await self._documents.delete(job.scope, module, document.id)
             await job.extend()

@@ -12,33 +12,43 @@ from core.storage.table import Table
 from core.tenancy import Project
 from services.rag.domain.files.buckets import OPENAI
 from services.rag.domain.files.openai_files import OpenAIFiles
-from services.rag.domain.files.records import position_at
+from services.rag.domain.files.records import File, position_at
 from services.rag.domain.knowledge import records
-from services.rag.domain.knowledge.documents import Documents, NewDocument
-from services.rag.domain.knowledge.records import Document, Module
+from services.rag.domain.knowledge.documents import Content, Documents, NewDocument, new_document_id
+from services.rag.domain.knowledge.records import Document, FileRef, Module
 from services.rag.domain.knowledge.tables import DOCUMENTS
-from services.rag.domain.retrieval.matches import Match
 from services.rag.domain.retrieval.together import together
 from services.rag.domain.vector_stores import stores
 from services.rag.domain.vector_stores.paging import Cursor, page
-from services.rag.domain.vector_stores.requests import NewFile
-from services.rag.domain.vector_stores.stores import Stores
+from services.rag.domain.vector_stores.requests import CreateStore, NewFile
+from services.rag.domain.vector_stores.stores import VectorStores
 from services.rag.domain.vector_stores.values import Attributes
-from services.rag.domain.vector_stores.views import FILE_STATUSES, Batch, Counts, FileError, StoreFile
+from services.rag.domain.vector_stores.views import FILE_STATUSES, Batch, Counts, FileError, Store, StoreFile
 
 _BATCH_PREFIX = "vsfb_"
+_LIVE = {"status": Cond(Op.NE, records.DELETING)}
 _AT_A_TIME = 8
 
 
 class StoreFiles:
     """Use cases. Each takes the project first; what is another's is not there."""
 
-    def __init__(self, store: DocumentStore, own: Stores, documents: Documents, files: OpenAIFiles) -> None:
+    def __init__(self, store: DocumentStore, own: VectorStores, documents: Documents, files: OpenAIFiles) -> None:
         self._store = store
         self._table = Table(store, DOCUMENTS, Document)
         self._stores = own
         self._documents = documents
         self._files = files
+
+    async def create_store(self, project: Project, asked: CreateStore) -> Store:
+        """Create a vector store with its first files, all of which are looked at before. Raises as
+        `VectorStores.create`, NotFound (a file)."""
+        files = asked.files()
+        await self._check(project, files)
+        module = await self._stores.create(project, asked)
+        if files:
+            await self._add_all(project, module, files)
+        return await self._stores.view(project, module.vector_store_id or "")
 
     async def add(self, project: Project, store_id: str, new: NewFile) -> StoreFile:
         """Add a file of /v1/files; one that is there already is processed anew. Raises NotFound (vector store, file),
@@ -58,7 +68,7 @@ class StoreFiles:
     ) -> tuple[list[StoreFile], bool]:
         """One page, and whether there are more. Raises NotFound (vector store, batch, cursor), InvalidInput."""
         module = await self._stores.get(project, store_id)
-        where: dict[str, Any] = {"moduleId": module.id, "identity": Cond(Op.GT, "")}
+        where: dict[str, Any] = {"moduleId": module.id, "fileId": Cond(Op.GT, ""), **_LIVE}
         if status:
             fields.one_of("filter", status, FILE_STATUSES)
             where["status"] = Cond(Op.IN, stores.document_statuses(status))
@@ -75,12 +85,13 @@ class StoreFiles:
     async def update(self, project: Project, store_id: str, file_id: str, attributes: Attributes) -> StoreFile:
         """Replace the attributes, without embedding anything again. Raises NotFound, FailedPrecondition."""
         module, document = await self._find(project, store_id, file_id)
-        return _view(module, await self._documents.set_metadata(project, module, document.id, attributes))
+        changed = NewDocument(document.file_name, document.content_type, attributes).checked()
+        return _view(module, await self._documents.reprocess(project, module, document.id, changed))
 
     async def delete(self, project: Project, store_id: str, file_id: str) -> None:
         """Take a file out of a vector store. Raises NotFound."""
         module, document = await self._find(project, store_id, file_id)
-        await self._documents.delete(project, module.key, document.id)
+        await self._documents.delete(project, module, document.id)
 
     async def text(self, project: Project, store_id: str, file_id: str) -> str:
         """The text of a file, as it was processed; empty: it has not been yet. Raises NotFound."""
@@ -90,9 +101,8 @@ class StoreFiles:
     async def add_batch(self, project: Project, store_id: str, files: Sequence[NewFile]) -> Batch:
         """Add files together. All are looked at before the first is added. Raises as `add`."""
         module = await self._stores.in_use(project, store_id)
-        await together(lambda new: self._files.get(project, new.file_id), files, _AT_A_TIME)
-        id = f"{_BATCH_PREFIX}{position_at(time.time())}"
-        await together(lambda new: self._added(project, module, new, batch_id=id), files, _AT_A_TIME)
+        await self._check(project, files)
+        id = await self._add_all(project, module, files)
         audit.change().resource_id = f"{store_id}/{id}"
         return await self.batch(project, store_id, id)
 
@@ -114,21 +124,39 @@ class StoreFiles:
         await together(lambda each: self._documents.cancel(project, module, each.id), waiting, _AT_A_TIME)
         return await self.batch(project, store_id, batch_id)
 
+    async def _check(self, project: Project, files: Sequence[NewFile]) -> None:
+        """Raises NotFound for a file that is not there."""
+        await together(lambda new: self._files.get(project, new.file_id), files, _AT_A_TIME)
+
+    async def _add_all(self, project: Project, module: Module, files: Sequence[NewFile]) -> str:
+        """The id of the new batch."""
+        id = f"{_BATCH_PREFIX}{position_at(time.time())}"
+        await together(lambda new: self._added(project, module, new, batch_id=id), files, _AT_A_TIME)
+        return id
+
     async def _added(self, project: Project, module: Module, new: NewFile, *, batch_id: str = "") -> Document:
+        """The document of a file, which is processed anew where it is there already."""
         file = await self._files.get(project, new.file_id)
-        document = NewDocument(
+        described = NewDocument(
             file_name=file.name,
             content_type=file.content_type,
             metadata=new.attributes,
             chunk_config=None if new.chunks is None else stores.chunk_config(new.chunks),
-            identity=_identity(new.file_id),
-            batch_id=batch_id or None,
-        )
-        return await self._documents.ingest_file(project, module, document, OPENAI, file.key)
+            file_id=new.file_id,
+            batch_id=batch_id,
+        ).checked()
+        known = await self._documents.known(project, module, described, file.checksum)
+        if known is None:
+            content = _content(file)
+            return await self._documents.add(project, module, new_document_id(), described, content)
+        document = await self._documents.reprocess(project, module, known.id, described)
+        if batch_id:
+            document = await self._table.update(project, known.id, batch_id=batch_id) or document
+        return document
 
     async def _find(self, project: Project, store_id: str, file_id: str) -> tuple[Module, Document]:
         module = await self._stores.get(project, store_id)
-        where = {"moduleId": module.id, "identity": _identity(file_id)}
+        where = {"moduleId": module.id, "fileId": file_id, **_LIVE}
         document = await self._table.find_one(project, where)
         if document is None:
             raise NotFound(
@@ -138,7 +166,7 @@ class StoreFiles:
 
     async def _counts(self, project: Project, module: Module, batch_id: str) -> Counts:
         """The files of a batch by their status. Raises NotFound."""
-        where = {"moduleId": module.id, "batchId": batch_id}
+        where = {"moduleId": module.id, "batchId": batch_id, **_LIVE}
         rows = await self._store.totals(project, DOCUMENTS, where, group_by=["status"], sums=[])
         if not rows:
             raise NotFound(
@@ -147,14 +175,14 @@ class StoreFiles:
         return stores.counts(rows)
 
 
-def file_id_of(match: Match) -> str:
-    """The id of the file that a match of a vector store was found in."""
-    return match.file_key
+def _content(file: File) -> Content:
+    """The content of a document that is a file, which stays where it is."""
+    ref = FileRef(OPENAI, file.key)
 
+    async def keep(source_id: str) -> FileRef:
+        return ref
 
-def _identity(file_id: str) -> str:
-    """What tells the document of a file from others: not name and content, as two files may be alike."""
-    return f"{OPENAI}:{file_id}"
+    return Content(file.size, file.checksum, keep, file=ref)
 
 
 def _made_at(batch_id: str) -> float:
@@ -166,7 +194,7 @@ def _made_at(batch_id: str) -> float:
 def _view(module: Module, document: Document) -> StoreFile:
     failed = document.status == records.FAILED
     return StoreFile(
-        id=document.source.object_key,
+        id=document.file_id or "",
         store_id=module.vector_store_id or "",
         created_at=document.created_at,
         status=stores.status_of(document.status),

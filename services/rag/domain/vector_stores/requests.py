@@ -29,6 +29,12 @@ class CreateStore(msgspec.Struct, frozen=True):
     hybrid: bool | None = None
     reranker_key: str | None = None
 
+    def files(self) -> "list[NewFile]":
+        """The files that it begins with."""
+        ids = list(dict.fromkeys(self.file_ids or ()))
+        fields.count("file_ids", ids, values.MAX_FILES)
+        return [NewFile(id, {}, None) for id in ids]
+
 
 class UpdateStore(msgspec.Struct, frozen=True):
     """New values of a vector store; UNSET: as it is, None: none."""

@@ -10,9 +10,8 @@ from services.rag.domain.retrieval.matches import Match
 from services.rag.domain.retrieval.requests import WEIGHTED, Hybrid, QueryRequest
 from services.rag.domain.retrieval.retriever import Retriever
 from services.rag.domain.retrieval.together import together
-from services.rag.domain.vector_stores.files import file_id_of
 from services.rag.domain.vector_stores.requests import RankingOptions, Search
-from services.rag.domain.vector_stores.stores import Stores
+from services.rag.domain.vector_stores.stores import VectorStores
 from services.rag.ports import ChatModel
 
 _USUAL_RESULTS = 10
@@ -22,7 +21,7 @@ _AT_A_TIME = 4
 class StoreSearch:
     """Searches vector stores on behalf of the present caller."""
 
-    def __init__(self, stores: Stores, retriever: Retriever, chat: ChatModel, *, rewrite_model: str = "") -> None:
+    def __init__(self, stores: VectorStores, retriever: Retriever, chat: ChatModel, *, rewrite_model: str = "") -> None:
         """`rewrite_model`: key of the chat model that rewrites queries where that is asked for; empty: they are
         searched for as they are."""
         self._stores = stores
@@ -51,7 +50,7 @@ class StoreSearch:
 
         found = await together(searched, queries, _AT_A_TIME)
         best = _best(found)[:count]
-        return queries, [(file_id_of(match), match) for match in best]
+        return queries, [(match.file_id, match) for match in best]
 
     async def _rewritten(self, asked: Search) -> list[str]:
         if not asked.rewrite_query or not self._rewrite_model:

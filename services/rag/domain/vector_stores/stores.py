@@ -39,7 +39,7 @@ _STATUS = {
 }
 
 
-class Stores:
+class VectorStores:
     """Use cases. Each takes the project first; what is another's is not there."""
 
     def __init__(
@@ -70,7 +70,6 @@ class Stores:
             metadata=values.metadata(asked.metadata),
             vector_store_id=id,
             expires_days=None if asked.expires_after is None else asked.expires_after.days,
-            last_active_at=time.time(),
         )
         module = await self._modules.create(project, new)
         audit.change().resource_id = id
@@ -93,7 +92,7 @@ class Stores:
         FailedPrecondition."""
         module = await self.get(project, id)
         now = time.time()
-        if expired(module, now):
+        if _expired(module, now):
             raise FailedPrecondition("This vector store has expired. Create a new one.", reason="VECTOR_STORE_EXPIRED")
         if now - (module.last_active_at or 0.0) > _ACTIVE_SECONDS:
             await self._table.update(project, module.id, last_active_at=now)
@@ -140,8 +139,9 @@ class Stores:
         """The modules as vector stores, whose files are counted at once."""
         if not modules:
             return []
-        where = {"moduleId": Cond(Op.IN, tuple(module.id for module in modules))}
-        rows = await self._store.totals(project, DOCUMENTS, where, group_by=["moduleId", "status"], sums=["usageBytes"])
+        ids = tuple(module.id for module in modules)
+        where = {"moduleId": Cond(Op.IN, ids), "status": Cond(Op.NE, records.DELETING)}
+        rows = await self._store.totals(project, DOCUMENTS, where, group_by=["moduleId", "status"], sums=["size"])
         now = time.time()
         return [_view(module, [row for row in rows if row["moduleId"] == module.id], now) for module in modules]
 
@@ -153,13 +153,11 @@ def chunk_config(sizes: StaticChunks) -> ChunkConfig:
 
 
 def sizes_of(config: ChunkConfig) -> StaticChunks:
-    return StaticChunks(config.chunk_size, config.chunk_overlap)
+    return StaticChunks(config.chunk_size, config.chunk_overlap or 0)
 
 
-def expired(module: Module, now: float) -> bool:
-    if module.expires_days is None:
-        return False
-    return now >= (module.last_active_at or module.created_at) + module.expires_days * 86_400
+def _expired(module: Module, now: float) -> bool:
+    return module.expires_at is not None and now >= module.expires_at
 
 
 def counts(rows: Iterable[Document]) -> Counts:
@@ -193,7 +191,7 @@ def _view(module: Module, rows: Sequence[Mapping[str, Any]], now: float) -> Stor
         created_at=module.created_at,
         last_active_at=module.last_active_at or module.created_at,
         expires_days=module.expires_days,
-        expired=expired(module, now),
+        expired=_expired(module, now),
         counts=counts(dict(row) for row in rows),
-        usage_bytes=sum(row["usageBytes"] or 0 for row in rows),
+        usage_bytes=sum(int(row["size"] or 0) for row in rows),
     )

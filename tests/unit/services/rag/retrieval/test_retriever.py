@@ -7,7 +7,8 @@ import pytest
 from core.errors import FailedPrecondition, InvalidInput, NotFound
 from services.rag.domain.knowledge.texts import PIECE_CHARS
 from services.rag.domain.retrieval.requests import Hybrid, MultiQuery, QueryRequest
-from tests.support.retrieval_harness import OTHER, RetrievalHarness, ranking
+from tests.support.fake_services import ranking
+from tests.support.retrieval_harness import OTHER, RetrievalHarness
 
 
 @pytest.fixture
