@@ -124,6 +124,7 @@ async def assemble(
     jobs: Jobs | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
+    services: Services | None = None,
     tokens: ServiceTokens | None = None,
     limits: JobLimits | None = None,
 ) -> Domain:
