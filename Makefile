@@ -14,7 +14,7 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run local-model test test-unit test-contract test-edge test-e2e check fix proto lock bench bench-vector clean
+.PHONY: help setup run local-model test test-unit test-contract test-edge test-e2e check fix proto lock bench bench-vector bench-retrieval clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/pe
 
 bench-vector: $(STAMP) ## Measure vectors: writes, queries, recall, stalls; writes docs/performance.md
 	$(BIN)/python -m tests.load.bench_vector --out docs/performance.md
+
+bench-retrieval: $(STAMP) ## Measure how well questions find their pages, on Debian's python3-doc; writes docs/retrieval.md
+	$(BIN)/python -m tests.load.bench_retrieval --out docs/retrieval.md
 
 clean: ## Remove what was installed and built, not the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,8 +8,9 @@ made of many short ones.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -21,6 +22,8 @@ LARGE_BYTES: Final = 64 * 1024
 MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
 """Most bytes of one tenant's requests that wait to be read, which are held in memory meanwhile."""
 
+_PART = 8192
+"""Size of a part, such as characters that are searched: some milliseconds, or some ten for what is slow on purpose."""
 _TURN_SECONDS = 0.005
 
 S = TypeVar("S")
@@ -46,6 +49,28 @@ async def offload(work: Callable[[], T], size: int, *, above: int = LARGE_BYTES)
     if size <= above:
         return work()
     return await _in_turn(_queue(), work)
+
+
+async def offload_in_parts(work: Generator[int, None, T], size: int, *, above: int = LARGE_BYTES) -> T:
+    """Return what a generator returns that yields, part by part, the size of what it has just done. Does as `offload`,
+    but the worker thread serves other tenants between two parts: for work that may take seconds."""
+    queue = _queue() if size > above else None
+    while True:
+        part = partial(_next_part, work, _PART)
+        result = await _in_turn(queue, part) if queue is not None else part()
+        if result:
+            return result[0]
+
+
+def _next_part(work: Generator[int, None, T], size: int) -> tuple[T] | tuple[()]:
+    """Go on with the work for about this size. What it returns, once it is at its end."""
+    done = 0
+    try:
+        while done < size:
+            done += next(work)
+    except StopIteration as end:
+        return (end.value,)
+    return ()
 
 
 async def offload_request(work: Callable[[], T], size: int, *, above: int = LARGE_BYTES) -> T:

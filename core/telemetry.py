@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -39,6 +39,11 @@ class TelemetrySettings:
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         default=None,
         help="OTLP/gRPC collector for traces and metrics, as http://host:4317. Off when empty.",
+    )
+    metrics_exporter: Literal["otlp", "none"] = setting(
+        "OTEL_METRICS_EXPORTER",
+        default="otlp",
+        help="none: the collector takes traces alone, as Portico's own tracing service does.",
     )
     metrics_port: int | None = setting(
         "PORTICO_METRICS_PORT",
@@ -115,11 +120,16 @@ _active: Telemetry | None = None
 
 
 def configure(
-    service: str, endpoint: str | None = None, *, metrics_port: int | None = None, metrics_host: str = "127.0.0.1"
+    service: str,
+    endpoint: str | None = None,
+    *,
+    metrics_exporter: Literal["otlp", "none"] = "otlp",
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
 ) -> Telemetry:
     """Set up what `tracer`, `span` and `metrics` of this process use. Raises OSError if the port is taken."""
     global _active
-    active = _export(service, endpoint) if endpoint else Telemetry(Metrics(service))
+    active = _export(service, endpoint, metrics=metrics_exporter == "otlp") if endpoint else Telemetry(Metrics(service))
     if metrics_port is not None:
         server, thread = start_http_server(metrics_port, metrics_host, active.metrics.registry)
 
@@ -134,12 +144,9 @@ def configure(
     return active
 
 
-def _export(service: str, endpoint: str) -> Telemetry:
+def _export(service: str, endpoint: str, *, metrics: bool) -> Telemetry:
     # Imported here because the SDK and its exporters cost a quarter of a second and 20 MB that most runs do not need.
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -149,13 +156,20 @@ def _export(service: str, endpoint: str) -> Telemetry:
     spans = OTLPSpanExporter(endpoint, insecure, timeout=_EXPORT_SECONDS)
     traces = TracerProvider(resource=resource, shutdown_on_exit=False)
     traces.add_span_processor(BatchSpanProcessor(spans))
+    tracer, closers = traces.get_tracer("portico"), [traces.shutdown]
+    if not metrics:
+        return Telemetry(Metrics(service), tracer, _closers=closers)
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
     points = OTLPMetricExporter(endpoint, insecure, timeout=_EXPORT_SECONDS)
     meters = MeterProvider([PeriodicExportingMetricReader(points)], resource, shutdown_on_exit=False)
     durations = meters.get_meter("portico").create_histogram(
         "rpc.server.call.duration", "s", "Time to answer a call.", explicit_bucket_boundaries_advisory=_SECONDS
     )
-    closers = [traces.shutdown, lambda: meters.shutdown(_EXPORT_SECONDS * 1000)]
-    return Telemetry(Metrics(service, durations), traces.get_tracer("portico"), _closers=closers)
+    closers.append(lambda: meters.shutdown(_EXPORT_SECONDS * 1000))
+    return Telemetry(Metrics(service, durations), tracer, _closers=closers)
 
 
 def metrics() -> Metrics:
@@ -209,6 +223,32 @@ def _span(
         started.end()
         if trace.get_current_span() is started:  # not so when a cancelled stream is closed from another context
             otel_context.detach(token)
+
+
+def begin_call(name: str, attributes: SpanAttributes) -> Span | None:
+    """Begin a span of a call to another system, which `end_call` ends; None when tracing is off."""
+    active = tracer()
+    return None if active is None else active.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def within(span: Span | None) -> AbstractContextManager[Any]:
+    """A block in which the span is the current one. It does not end the span."""
+    return _OFF if span is None else trace.use_span(span, record_exception=False, set_status_on_exception=False)
+
+
+def end_call(span: Span, attributes: Mapping[str, Any], failed: str = "") -> None:
+    """End a span with what is known now. `failed` is the class or reason of an error; empty: there was none."""
+    span.set_attributes(attributes)
+    if failed:
+        span.set_status(StatusCode.ERROR, failed)
+    span.end()
+
+
+def headers() -> bytes:
+    """Header lines that let an outgoing HTTP request continue our trace; empty when tracing is off."""
+    if tracer() is None:
+        return b""
+    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in inject())
 
 
 def extract(metadata: Iterable[tuple[str, str | bytes]]) -> Context | None:

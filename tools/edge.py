@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -26,11 +28,30 @@ LOCAL_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*")
 
 _ANY_PORT = ":*"
 _LAUNCHER = "launcher"
+_COLLECTOR = "collector"
+_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 _IDLE_BEHIND_BALANCERS = "620s"
 """Longer than the load balancers of the large clouds keep an idle connection, which is 600 s at most."""
 
 Address = tuple[str, int]
 Yaml = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Where the edge's spans go, over OTLP/gRPC. `headers` go with every request there."""
+
+    address: Address
+    tls: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, endpoint: str, headers: str = "") -> "Collector":
+        """The collector of OpenTelemetry's own variables: an URL, and `name=value` pairs, percent-encoded."""
+        url = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+        pairs = (pair.partition("=") for pair in headers.split(",") if "=" in pair)
+        given = {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
+        return cls((url.hostname or "", url.port or 4317), url.scheme == "https", given)
 
 
 def render(
@@ -46,6 +67,7 @@ def render(
     admin_port: int | None = None,
     metrics: Address | None = None,
     concurrency: int | None = None,
+    collector: Collector | None = None,
 ) -> list[str]:
     """Write the configuration into `out` and return the command that starts Envoy with it.
 
@@ -54,7 +76,9 @@ def render(
     is where Prometheus reads /metrics; without it there is no such place. `trusted_hops` is
     the number of load balancers of ours in front; with any, they have to limit the connections of an address.
     `concurrency` is the number of worker threads, by default one for four cores: one keeps several services busy, and
-    each further one makes every request dearer. Raises KeyError for a cluster that the configuration does not have.
+    each further one makes every request dearer. With a `collector` each request leaves a span there, in the trace that
+    its `traceparent` names, and services continue it. Raises KeyError for a cluster that the configuration does not
+    have.
     """
     out.mkdir(parents=True, exist_ok=True)
     bootstrap, listeners, members = (
@@ -65,6 +89,8 @@ def render(
     manager = connection_manager(listeners)
     if trusted_hops:
         _expect_balancers(listeners, bootstrap, trusted_hops)
+    if collector is not None:
+        _trace(manager, members, collector)
     allowed_origins(manager)["safe_regex"]["regex"] = "|".join(_origin(origin) for origin in cors_origins)
     _patch_clusters(members, clusters, port)
     _patch_metrics(listeners, members, metrics, admin)
@@ -217,6 +243,53 @@ def _patch_listeners(listeners: Yaml, out: Path, bind: Address, descriptor: Path
     route(manager, "page")["direct_response"]["body"]["filename"] = str(out.resolve() / "index.html")
     if access_log is not None:
         manager["access_log"][0]["typed_config"]["path"] = str(access_log.resolve())
+
+
+def _trace(manager: Yaml, members: Yaml, collector: Collector) -> None:
+    """Send spans of all requests but those that bring spans themselves: each would leave one more."""
+    exported = {
+        "envoy_grpc": {"cluster_name": _COLLECTOR},
+        "timeout": "3s",
+        "initial_metadata": [{"key": name, "value": value} for name, value in collector.headers.items()],
+    }
+    provider = {
+        "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+        "grpc_service": exported,
+        "service_name": "edge",
+    }
+    manager["tracing"] = {"provider": {"name": "envoy.tracers.opentelemetry", "typed_config": provider}}
+    never = {"numerator": 0}
+    route(manager, "otlp")["tracing"] = {
+        "client_sampling": never,
+        "random_sampling": never,
+        "overall_sampling": never,
+    }
+    host, port = collector.address
+    address = {"socket_address": {"address": host, "port_value": port}}
+    cluster = {
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": _COLLECTOR,
+        "type": "STRICT_DNS",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": _COLLECTOR,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+    }
+    if collector.tls:
+        context = {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "sni": host,
+            "common_tls_context": {"validation_context": {"trusted_ca": {"filename": _CA_FILE}}},
+        }
+        cluster["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
+    members["resources"].append(cluster)
 
 
 def _expect_balancers(listeners: Yaml, bootstrap: Yaml, hops: int) -> None:

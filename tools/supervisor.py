@@ -155,6 +155,7 @@ class Supervisor:
             cors_origins=self._cors_origins,
             access_log=self.data / "logs" / "access.log",
             metrics=metrics,
+            collector=_collector(),
         )
         edge.add_readiness(self.data / "edge", self._gate.getsockname())
         env = {**os.environ, EDGE_SECRET: dev_secrets(self.data)[EDGE_SECRET]}
@@ -228,6 +229,12 @@ class Supervisor:
             logs = "\n".join(f"  {child.name}:\n{child.last_lines(5)}" for child in self.children)
             self.failed = f"not ready after {READY_SECONDS:.0f} s. The logs end so:\n{logs}"
         return False
+
+
+def _collector() -> edge.Collector | None:
+    """Where spans go, by the variables that the services read too."""
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return edge.Collector.of(endpoint, os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")) if endpoint else None
 
 
 def _die_with_parent() -> None:

@@ -138,6 +138,8 @@ class Providers(Generic[D]):
     ) -> tuple[list[Provider], str]:
         """One page, newest first, and the token of the next. Raises InvalidInput."""
         await self._make_default(project)
+        if status:
+            fields.one_of("status", status, STATUSES)
         where = {name: value for name, value in (("status", status), ("driver", driver)) if value}
         limit = fields.page_size(size, fields.MAX_PAGE)
         return await self._table.page(project, where, page_size=limit, page_token=token)

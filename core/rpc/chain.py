@@ -11,6 +11,7 @@ client's cancellation reaches the handler at once instead of waiting for the gar
 import inspect
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -113,8 +114,7 @@ class Chain:
         begun = 0
         outcome = SUCCEEDED
         try:
-            parent = telemetry.extract(call.metadata.items())
-            with telemetry.span(policy.method, kind=SpanKind.SERVER, parent=parent):
+            with self._span(call):
                 for begin in self._begin:
                     if (rest := begin(call)) is not None:
                         await rest
@@ -141,11 +141,21 @@ class Chain:
             telemetry.metrics().call(policy.method, outcome.code, time.monotonic() - call.started)
         return await _abort(call, failure)
 
+    def _span(self, call: RpcCall) -> AbstractContextManager[Any]:
+        """The span of the call, in the caller's trace."""
+        if telemetry.tracer() is None or not call.policy.traced:
+            return _NO_SPAN
+        parent = telemetry.extract(call.metadata.items())
+        return telemetry.span(call.policy.method, kind=SpanKind.SERVER, parent=parent)
+
     def _doubt(self) -> None:
         """Log once that a caller claims to be the edge: if it is the edge, the two do not have the same secret."""
         if not self._doubted:
             self._doubted = True
             log.warning("a call says that it comes from the edge but does not prove it; see PORTICO_EDGE_SECRET")
+
+
+_NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 
 def _bare(error: PorticoError) -> PorticoError:

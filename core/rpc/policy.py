@@ -32,6 +32,8 @@ class Policy:
     """Most fields of a request message, as `core.rpc.protobuf_wire` counts them."""
     error_format: ErrorFormat = ErrorFormat.OPENAI
     """Format of errors over REST."""
+    traced: bool = True
+    """False: it leaves no span. A receiver of spans must not make new ones of what it receives."""
 
 
 def policies_of(service: ServiceDescriptor) -> dict[str, Policy]:

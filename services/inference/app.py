@@ -51,6 +51,7 @@ from services.inference.domain.guardrails.word_lists_store import WordLists
 from services.inference.domain.memory.step import MemoryStep
 from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.pipeline import Pipeline, steps
+from services.inference.domain.pipeline.tracing_step import traced
 from services.inference.domain.project_removal import ProjectRemoval
 from services.inference.domain.prompts.comments import Comments
 from services.inference.domain.prompts.compiled import MAX_AGE_SECONDS, CompiledKey, CompiledPrompts
@@ -64,6 +65,7 @@ from services.inference.domain.routing.routes import Route, RouteKey, Routes
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.streams import COMMENT_TICKS, KeepAlive
 from services.inference.domain.routing.targets import ClientKey
+from services.inference.domain.tables import RERANKERS
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.metrics import InferenceMetrics
 from services.inference.domain.usage.overview import Overviews
@@ -165,7 +167,11 @@ def assemble(
         "outputGuardrailKey": guardrails.check_open,
         "piiPolicyKey": pii_policies.check_open,
     }
-    models = Models(store, providers, references)
+    users = {
+        "rerankers": lambda project, key: store.count(project, RERANKERS, {"modelKey": key}),
+        "guardrails": guardrails.count_on,
+    }
+    models = Models(store, providers, references, users)
     evaluations = EvaluationLog(store, tasks, capacity=settings.usage_buffer)
     judge, guards = PipelineJudge(), sources.guards(guardrails, word_lists)
     prompts = Prompts(store)
@@ -175,7 +181,7 @@ def assemble(
     prompt_step = PromptStep(CompiledPrompts(prompts, compiled))
     journal = _usage_journal(platform, settings)
     meter = Meter(store, tasks, capacity=settings.usage_buffer, journal=journal, sync=settings.usage_sync)
-    metering = Metering(meter)
+    metering = traced(Metering(meter))
     keep_alive = KeepAlive()
     max_bytes = _max_answer_bytes(settings)
     sender = ProviderSender(_resilience(settings), clients, tasks, keep_alive, max_answer_bytes=max_bytes)

@@ -3,6 +3,7 @@
 from core import json_shape
 from core.limits import Limit
 from core.storage.checks import MAX_TOTALS
+from services.inference.adapters.local import limits as local_texts
 from services.inference.domain.catalogue.dynamic_settings import MAX_CONDITIONS, MAX_LABELS, MAX_RULES
 from services.inference.domain.catalogue.model_settings import MAX_PARAMS
 from services.inference.domain.catalogue.routing_settings import MAX_TARGETS
@@ -20,6 +21,8 @@ from services.inference.domain.guardrails import (
 from services.inference.domain.memory import step as chat_memory
 from services.inference.domain.pipeline import requests
 from services.inference.domain.prompts import comments, deployments, parsing, prompts, records, templates
+from services.inference.domain.rerank import judges as rerank_judges
+from services.inference.domain.rerank import records as rerank_records
 from services.inference.domain.usage import calls, overview, periods, rollups, spend
 from services.inference.servicers.models import MAX_INCLUDED_BYTES
 from services.inference.settings import Settings
@@ -37,6 +40,14 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("tools", requests.MAX_TOOLS, "tools", "chat"),
         Limit("stop", requests.MAX_STOPS, "texts", "chat"),
         Limit("input", requests.MAX_INPUTS, "inputs", "embedding call"),
+        Limit("documents", requests.MAX_DOCUMENTS, "documents", "rerank call"),
+        Limit("query", requests.MAX_QUERY, "characters", "rerank call"),
+        Limit("A document", requests.MAX_DOCUMENT, "characters", "rerank call"),
+        Limit("documents", rerank_judges.MAX_JUDGED, "documents", "rerank call of a judge"),
+        Limit("A document that a judge sees", rerank_judges.MAX_SHOWN, "characters", "judge", "the beginning of it"),
+        Limit("config.promptTemplate", rerank_records.MAX_TEMPLATE, "characters", "reranker"),
+        Limit("Texts for a local model", local_texts.MAX_CHARACTERS, "characters", "embedding or rerank call"),
+        Limit("Texts that wait for local models", settings.local_queue_characters, "characters", "process", "429"),
         Limit("settings.unsupportedParams", MAX_PARAMS, "names", "model"),
         Limit("settings.routing.targets", MAX_TARGETS, "targets", "model"),
         Limit("settings.dynamic.rules", MAX_RULES, "rules", "dynamic model"),

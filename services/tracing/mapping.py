@@ -13,7 +13,7 @@ from core.storage import page_tokens
 from core.tenancy import Project
 from portico.tracing.v1 import session_service_pb2 as pb
 from services.tracing.domain import contents
-from services.tracing.domain.records import Sender, Session, Totals
+from services.tracing.domain.records import Session, Totals, TraceSender
 from services.tracing.ports import Group, Position, SessionFilter, StoredEvent
 
 MAX_SESSIONS = 200
@@ -22,9 +22,9 @@ DEFAULT_SESSIONS, DEFAULT_EVENTS = 50, 200
 MAX_SEARCH = 200
 
 
-def sender(identity: Identity) -> Sender:
+def sender(identity: Identity) -> TraceSender:
     token = identity.token_id if identity.kind is Kind.API else ""
-    return Sender(identity.subject, token, identity.kind.value)
+    return TraceSender(identity.subject, token, identity.kind.value)
 
 
 def session_filter(request: pb.ListSessionsRequest) -> SessionFilter:
@@ -70,7 +70,7 @@ def event_limit(given: int) -> int:
 
 
 def position(token: str, project: Project, *of: Any) -> Position | None:
-    """Where a list goes on; `of` is what the list is of. Raises InvalidInput for a token of another list."""
+    """The place where a list goes on; `of` is what the list is of. Raises InvalidInput for a token of another list."""
     found = page_tokens.decode(_binding(project, of), token)
     return None if found is None else Position(float(found[0]), int(found[1]))  # type: ignore[arg-type]
 

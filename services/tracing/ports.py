@@ -35,7 +35,7 @@ class SessionFilter:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page begins: after the record with this time and number."""
+    """The place where a page begins: after the record with this time and number."""
 
     at: float
     number: int
@@ -74,7 +74,7 @@ class Group:
     failed: int
     """Sessions with the status error."""
     started_at: float
-    """Of threads; of agents it is 0."""
+    """The time of the first session of a thread; 0 for agents."""
     latest_at: float
     latest_status: str
     latest_version: str

@@ -17,6 +17,8 @@ from core import context
 from core.errors import SERVICE_AWAY, Unavailable
 from services.rag.app import serve as serve_rag
 from services.rag.settings import Settings as RagSettings
+from services.tracing.app import serve as serve_tracing
+from services.tracing.settings import Settings as TracingSettings
 from services.vector.app import serve as serve_vector
 from services.vector.settings import Settings as VectorSettings
 from tests.support import serving
@@ -37,6 +39,7 @@ from tests.support.tokens import Signer
 from tests.support.vector_client import point, struct
 
 INFERENCE, RAG, VECTOR = "portico.inference.v1", "portico.rag.v1", "portico.vector.v1"
+TRACING = "portico.tracing.v1"
 
 INFERENCE_STEPS = [
     Step(
@@ -61,6 +64,9 @@ INFERENCE_STEPS = [
         },
         "router",
     ),
+    Step("RerankerService/CreateReranker", {"key": "r", "name": PLANTED, "strategy": "heuristic"}, "r"),
+    Step("RerankerService/UpdateReranker", {"key": "r", "description": PLANTED}, "r"),
+    Step("RerankerService/DeleteReranker", {"key": "r"}, "r"),
     # By its record id: the entry names it as the others do.
     Step(
         "ModelService/DeleteModel",
@@ -305,6 +311,71 @@ VECTOR_STEPS = [
 ]
 
 
+async def _rule_fired(walk: Walk, token: str) -> None:
+    """Wait for the incident and the event that the rule's first evaluation makes."""
+    async with asyncio.timeout(30):
+        while not (events := (await walk.call(Step("AlertService/ListAlertEvents", {}, ""), token)).events):
+            await asyncio.sleep(0.01)
+    walk.known |= {"event": events[0].id, "incident": events[0].incident_id}
+
+
+ALERT_STEPS = [
+    Step(
+        "MonitoringService/CreateInferenceServer",
+        {"key": "gpu", "name": PLANTED, "type": "vllm", "base_url": "http://127.0.0.1:1", "api_key": PLANTED},
+        "gpu",
+        denied_resource="",
+    ),
+    Step("MonitoringService/UpdateInferenceServer", {"key": "gpu", "api_key": PLANTED, "status": "disabled"}, "gpu"),
+    Step(
+        "AlertService/CreateAlertRule",
+        {
+            "name": PLANTED,
+            "module": "inference",
+            "metric": "server_up",
+            "condition": {"operator": "lt", "threshold": 1},
+            "no_data": "fire",
+            "channels": [{"type": "webhook", "url": f"http://127.0.0.1:1/{PLANTED}", "secret": PLANTED}],
+        },
+        lambda known: str(known.get("rule")),
+        denied_resource="",
+        keep=lambda answer: {"rule": answer.rule.id},
+        after=_rule_fired,
+    ),
+    Step(
+        "AlertService/AcknowledgeAlertEvent",
+        lambda known: {"id": known.get("event", "e")},
+        lambda known: str(known.get("event")),
+        denied_resource="e",
+    ),
+    Step(
+        "AlertService/UpdateIncident",
+        lambda known: {"id": known.get("incident", "i"), "status": "investigating"},
+        lambda known: str(known.get("incident")),
+        denied_resource="i",
+    ),
+    Step(
+        "AlertService/AddIncidentNote",
+        lambda known: {"id": known.get("incident", "i"), "content": PLANTED},
+        lambda known: str(known.get("incident")),
+        denied_resource="i",
+    ),
+    Step(
+        "AlertService/UpdateAlertRule",
+        lambda known: {"id": known.get("rule", "r"), "description": PLANTED},
+        lambda known: str(known.get("rule")),
+        denied_resource="r",
+    ),
+    Step(
+        "AlertService/DeleteAlertRule",
+        lambda known: {"id": known.get("rule", "r")},
+        lambda known: str(known.get("rule")),
+        denied_resource="r",
+    ),
+    Step("MonitoringService/DeleteInferenceServer", {"key": "gpu"}, "gpu"),
+]
+
+
 @asynccontextmanager
 async def service(name: str, settings: Any, build: Any, folder: Path, **env: str) -> AsyncIterator[tuple[Any, Signer]]:
     signer = Signer()
@@ -363,6 +434,16 @@ async def test_vector(tmp_path: Path) -> None:
         await check(walk, signer, VECTOR_STEPS)
         ended = [each for each in await walk.entries("acme") if each.action == "migration.run"]
         assert [(each.outcome, each.reason, each.actor_id) for each in ended] == [("failure", "CANCELLED", "somebody")]
+
+
+async def test_alerts(tmp_path: Path) -> None:
+    sessions = [f"/{TRACING}.SessionService/{name}" for name in ("DeleteSession", "UpdateTracingSettings")]
+    check_complete(TRACING, ALERT_STEPS, *sessions)
+    async with (
+        service("tracing", TracingSettings, serve_tracing, tmp_path) as (running, signer),
+        connect(running.port) as channel,
+    ):
+        await check(Walk(running, channel, TRACING), signer, ALERT_STEPS)
 
 
 async def test_a_migration_leaves_an_entry_of_whoever_asked_for_it(tmp_path: Path) -> None:

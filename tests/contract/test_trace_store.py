@@ -16,7 +16,7 @@ from services.tracing import mapping_otlp
 from services.tracing.adapters.sqlite.store import SqliteTraceStore
 from services.tracing.domain import custom
 from services.tracing.domain.otlp.events import patches
-from services.tracing.domain.records import Patch, Sender, Session, Totals
+from services.tracing.domain.records import Patch, Session, Totals, TraceSender
 from services.tracing.ports import SessionFilter, TraceStore
 from tests.support.spans import TRACE, request, span
 from tests.support.stores import sqlite_store
@@ -45,11 +45,11 @@ async def store(documents: SqliteStore, tmp_path: Path) -> AsyncIterator[TraceSt
 
 
 def session(id: str = "s", *events: dict[str, Any], **fields: Any) -> Patch:
-    return custom.ingested({"sessionId": id, "events": list(events), **fields}, Sender("u", "t", "api"))
+    return custom.ingested({"sessionId": id, "events": list(events), **fields}, TraceSender("u", "t", "api"))
 
 
 def spans(*given: Any, **resource: Any) -> list[Patch]:
-    return patches(mapping_otlp.from_protobuf(request(*given, **resource)).spans, Sender())
+    return patches(mapping_otlp.from_protobuf(request(*given, **resource)).spans, TraceSender())
 
 
 def call(id: int, tokens: int = 10, **more: Any) -> dict[str, Any]:
@@ -126,12 +126,12 @@ async def test_what_the_sender_declared_stands_where_it_is_more(store: TraceStor
 
 
 async def test_a_session_that_starts_again_keeps_its_totals(store: TraceStore) -> None:
-    await store.write(P1, [custom.started("s", {"agent": {"name": "a"}}, Sender(), 5.0)])
+    await store.write(P1, [custom.started("s", {"agent": {"name": "a"}}, TraceSender(), 5.0)])
     await store.write(P1, [custom.appended("s", {"event": call(1)})])
     await store.write(P1, [custom.ended("s", {"durationMs": 100})])
     ended = await found(store)
     assert (ended.status, ended.duration_ms, ended.totals.events) == ("success", 100, 1)
-    await store.write(P1, [custom.started("s", {"agent": {"version": "2"}}, Sender(), 9.0)])
+    await store.write(P1, [custom.started("s", {"agent": {"version": "2"}}, TraceSender(), 9.0)])
     again = await found(store)
     assert (again.status, again.end, again.totals.events, again.started_at) == ("in_progress", None, 1, 5.0)
     assert again.agent == {"name": "a", "version": "2"}

@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as otlp
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
+from core.tenancy import Tenant
 from portico.tracing.v1 import session_service_pb2 as pb
 from portico.tracing.v1 import session_service_pb2_grpc
 from services.tracing.app import serve
@@ -49,7 +50,7 @@ class Client:
         message = pb.ExportTracesRequest(body=HttpBody(content_type=content_type, data=data))
         return await self.call("ExportTraces", message, *([("content-encoding", coding)] if coding else []))
 
-    async def export(self, message: otlp.ExportTraceServiceRequest) -> otlp.ExportTraceServiceResponse:
+    async def export(self, message: otlp.ExportTraceServiceRequest) -> Any:
         stub = trace_service_pb2_grpc.TraceServiceStub(self._channel)
         return await stub.Export(message, metadata=(self._bearer,), timeout=30)
 
@@ -260,3 +261,17 @@ async def test_how_long_a_tenant_keeps_its_traces(harness: Harness) -> None:
     assert (await other.call("GetTracingSettings")).settings.retention_days == 30
     bad = pb.UpdateTracingSettingsRequest(retention_days=-1)
     assert await refusal(person.call("UpdateTracingSettings", bad)) == (400, "invalid_input", "retentionDays")
+
+
+async def test_what_was_removed_and_set_is_in_the_audit_log(harness: Harness) -> None:
+    client = harness.client(kind="session", sub="somebody")
+    await client.json("IngestSession", {"sessionId": "s"})
+    await client.call("DeleteSession", pb.DeleteSessionRequest(session_id="s"))
+    await client.call("UpdateTracingSettings", pb.UpdateTracingSettingsRequest(retention_days=7))
+    await harness.running.platform.audit.close()
+    entries, _ = await harness.running.platform.audit.page(Tenant("acme"), {}, page_size=10, page_token="")
+    found = {(each.action, each.resource_id, each.outcome, each.actor_id) for each in entries}
+    assert found == {
+        ("session.delete", "s", "success", "somebody"),
+        ("tracing_settings.update", "", "success", "somebody"),
+    }

@@ -61,7 +61,6 @@ async def test_an_instrumented_agent(cluster: Cluster, rest: Rest, mark: str, ag
     assert any("no-such-model" in event.get("error", {}).get("message", "") for event in events)
     messages = {(each["role"], each["content"]) for each in texts(events, "message")}
     assert {("system", "Be short."), ("user", "Weather in Rome?")} <= messages
-    assert [tool["name"] for menu in texts(events, "tool_definitions") for tool in menu["tools"]][:1] == ["weather"]
     if agent in ("openinference", "openllmetry"):
         assert texts(events, "tool_call")[0] == {
             "kind": "tool_call",
@@ -69,13 +68,17 @@ async def test_an_instrumented_agent(cluster: Cluster, rest: Rest, mark: str, ag
             "tool": "weather",
             "arguments": {"city": "Rome"},
         }
-    if agent == "langchain":
+    else:
         assert session["toolsUsed"] == ["weather"]
+        assert any(each["tool"] == "weather" for each in texts(events, "tool_call"))
+    if agent != "openai_agents":  # its spans do not tell
+        offered = [tool["name"] for menu in texts(events, "tool_definitions") for tool in menu["tools"]]
+        assert offered[:1] == ["weather"]
 
 
 @pytest.fixture(scope="module", params=["", "/api/client/v1"])
 def sent(cluster: Cluster, request: pytest.FixtureRequest) -> tuple[str, Any]:
-    """What the SDK got, for each form of base URL that its users have."""
+    """Answers to the SDK, for each form of base URL that its users have."""
     node.install()
     mark = secrets.token_hex(8)
     env = {"PORTICO_TOKEN": cluster.dev_token, "PORTICO_MARK": mark, "PORTICO_HOST": cluster.url}

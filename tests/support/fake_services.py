@@ -6,7 +6,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from operator import mul
-from typing import Any, cast
+from typing import Any
 
 from core import context
 from core.errors import FailedPrecondition, NotFound, PorticoError
@@ -47,7 +47,7 @@ class FakeEmbedder:
 
 
 class FakeChat:
-    """A ChatModel that gives the answers of `answers`, one after the other, the last one again and again."""
+    """A ChatModel that gives the answers of `answers`, one after the other, and its last one again and again."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -76,7 +76,7 @@ class FakeChat:
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> AsyncGenerator[ChatAnswer, None]:
-        """The same answer word by word; the last piece has the tokens."""
+        """The same answer word by word; the last chunk has the tokens."""
         whole = await self.answer(model_key, messages, temperature=temperature, max_tokens=max_tokens)
         for word in whole.text.split(" "):
             yield ChatAnswer(f"{word} ")
@@ -183,9 +183,9 @@ def fake_services() -> Services:
     return services_of(FakeEmbedder(), FakeVectors())
 
 
-def services_of(embedder: "FakeEmbedder", vectors: "FakeVectors") -> Services:
-    """These, and the others without any work to do."""
-    chat = cast("Any", FakeChat("none"))
+def services_of(embedder: "FakeEmbedder", vectors: "FakeVectors", chat: Any = None) -> Services:
+    """These, and stand-ins for the others."""
+    chat = chat or FakeChat("none")
     return Services(embedder, chat, vectors, reranker=FakeReranker(), models=FakeModels())
 
 

@@ -88,7 +88,7 @@ class RetrievalClient(KnowledgeClient):
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], good: Callable[[T], bool], seconds: float = 20.0) -> T:
-    """What `ask` answers, as soon as it is good."""
+    """Return what `ask` answers, as soon as it is good."""
     async with asyncio.timeout(seconds):
         while not good(answer := await ask()):
             await asyncio.sleep(0.02)

@@ -73,7 +73,7 @@ class TinyModel:
 
     def logits(self, ids: list[int], types: list[int]) -> Array:
         pooled = np.tanh(self._dense(self.hidden(ids, types)[:1], "pooler.dense"))
-        return self._dense(pooled, "classifier")[0]
+        return np.asarray(self._dense(pooled, "classifier")[0])
 
     def _dense(self, x: Any, name: str) -> Any:
         return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
@@ -99,7 +99,8 @@ def _shapes(labels: int) -> dict[str, tuple[int, ...]]:
         "embeddings.position_embeddings.weight": (POSITIONS, HIDDEN),
         "embeddings.token_type_embeddings.weight": (2, HIDDEN),
     }
-    norms, dense = ["embeddings.LayerNorm"], {}
+    norms = ["embeddings.LayerNorm"]
+    dense: dict[str, tuple[int, int]] = {}
     for layer in range(LAYERS):
         name = f"encoder.layer.{layer}."
         norms += [f"{name}attention.output.LayerNorm", f"{name}output.LayerNorm"]

@@ -7,7 +7,7 @@ from typing import Any
 from core import fields
 from core.errors import InvalidInput
 from services.tracing.domain import values
-from services.tracing.domain.records import ERROR, IN_PROGRESS, SPAN, Event, NewEvent, Patch, Sender
+from services.tracing.domain.records import ERROR, IN_PROGRESS, SPAN, Event, NewEvent, Patch, TraceSender
 
 MAX_EVENTS = 10_000
 MAX_TOOL_SCHEMA_BYTES = 32 * 1024
@@ -42,7 +42,7 @@ _STATUSES = {"running": IN_PROGRESS, "failed": ERROR, "failure": ERROR}
 """Other words for statuses that Portico looks at."""
 
 
-def ingested(body: Mapping[str, Any], sender: Sender) -> Patch:
+def ingested(body: Mapping[str, Any], sender: TraceSender) -> Patch:
     """A session with its events. Raises InvalidInput."""
     patch = _session(body, sender)
     patch.session_id = values.required_id("sessionId", body.get("sessionId"))
@@ -57,7 +57,7 @@ def ingested(body: Mapping[str, Any], sender: Sender) -> Patch:
     return patch
 
 
-def started(session_id: str, body: Mapping[str, Any], sender: Sender, now: float) -> Patch:
+def started(session_id: str, body: Mapping[str, Any], sender: TraceSender, now: float) -> Patch:
     """A session that begins, or goes on. Raises InvalidInput."""
     patch = _session(body, sender)
     patch.session_id = values.required_id("session_id", session_id)
@@ -83,7 +83,7 @@ def ended(session_id: str, body: Mapping[str, Any]) -> Patch:
     return patch
 
 
-def _session(body: Mapping[str, Any], sender: Sender) -> Patch:
+def _session(body: Mapping[str, Any], sender: TraceSender) -> Patch:
     agent = values.obj(body.get("agent"))
     return Patch(
         sender=sender,

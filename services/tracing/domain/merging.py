@@ -1,4 +1,4 @@
-"""Merging what comes into what is stored. Pure.
+"""Rules by which new events and sessions are merged into the stored ones. Pure.
 
 The totals of a session are kept up to date by what each event adds to them: an event that is merged first takes back
 what it had added. So they are the sums over the stored events at any time, whatever came twice or out of order.
@@ -128,7 +128,7 @@ def _errors(known: list[Any], more: list[Any]) -> list[Any]:
 
 
 def as_patch(session: Session) -> Patch:
-    """What is known of a provisional session, for the one that it turns out to be a part of."""
+    """The knowledge of a provisional session, for the one that it turns out to be a part of."""
     return Patch(
         source=session.source,
         weak=True,

@@ -110,14 +110,14 @@ class Session(msgspec.Struct, omit_defaults=True):
 
     @property
     def status(self) -> str:
-        """What the sender said; of spans the root's status, and until the root has come, whether one has failed."""
+        """The status that the sender said; of spans the root's, and until that has come, error if one has failed."""
         if self.source != OTLP:
             return self.said_status or UNKNOWN
         return self.said_status or self.root_status or (ERROR if self.totals.errors else SUCCESS)
 
     @property
     def end(self) -> float | None:
-        """When it ended; None: it has not."""
+        """The time of its end; None: it has not ended."""
         if self.ended_at is not None:
             return self.ended_at
         if self.said_duration_ms is not None:
@@ -147,8 +147,8 @@ class NewEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """Whose token sent a session."""
+class TraceSender:
+    """The bearer of the token that sent a session."""
 
     user_id: str = ""
     api_token_id: str = ""
@@ -157,7 +157,7 @@ class Sender:
 
 @dataclass(slots=True)
 class Patch:
-    """What comes for one session. Fields that are empty or None say nothing, and change nothing.
+    """The news of one session. Fields that are empty or None say nothing, and change nothing.
 
     A session is named by `session_id`, or found by `trace_id`. Of spans `session_id` is what one of them names, and
     `shared_id` what their resource names, which other traces may name too.
@@ -189,4 +189,4 @@ class Patch:
     said: dict[str, int] = field(default_factory=dict)
     errors: list[Any] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
-    sender: Sender = Sender()
+    sender: TraceSender = TraceSender()

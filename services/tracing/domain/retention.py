@@ -1,4 +1,4 @@
-"""How long traces are kept: a setting of each tenant, and the sweep that follows it."""
+"""Retention of traces: a setting of each tenant, and the sweep that follows it."""
 
 import time
 from collections.abc import Callable

@@ -93,7 +93,7 @@ def at_path(value: Any, path: str) -> Any:
 
 
 def metadata(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a session's metadata that are kept: short names, and short texts, numbers or booleans as values."""
+    """The part of a session's metadata that is kept: short names, and short texts, numbers or booleans as values."""
     kept: dict[str, Any] = {}
     for name, value in given.items():
         fits = isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _MAX_METADATA_TEXT)

@@ -22,10 +22,10 @@ class AlertServicer(alert_service_pb2_grpc.AlertServiceServicer):
         self._history = history
         self._mail_enabled = mail_enabled
 
-    async def ListAlertMetrics(
-        self, request: pb.ListAlertMetricsRequest, context: CallContext
-    ) -> pb.ListAlertMetricsResponse:
-        return pb.ListAlertMetricsResponse(metrics=mapping.alert_metrics(), mail_enabled=self._mail_enabled)
+    async def GetAlertMetrics(
+        self, request: pb.GetAlertMetricsRequest, context: CallContext
+    ) -> pb.GetAlertMetricsResponse:
+        return pb.GetAlertMetricsResponse(metrics=mapping.alert_metrics(), mail_enabled=self._mail_enabled)
 
     async def ListAlertRules(
         self, request: pb.ListAlertRulesRequest, context: CallContext

@@ -35,6 +35,7 @@ def policy(max_mb: int) -> Policy:
         error_format=ErrorFormat.GRPC,
         max_request_bytes=max_mb * _MIB,
         max_request_fields=MAX_FIELDS,
+        traced=False,
     )
 
 

@@ -11,6 +11,8 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from core import free_json
@@ -98,6 +100,14 @@ class Match:
     metadata: Mapping[str, Any]
     text: str = ""
     values: Vector | None = None
+
+
+def in_order(matches: list[Match]) -> list[Match]:
+    """Order matches of equal score by id. They stand next to each other, since the nearest comes first."""
+    if all(one.score != other.score for one, other in pairwise(matches)):
+        return matches
+    alike = groupby(matches, key=attrgetter("score"))
+    return [match for _, group in alike for match in sorted(group, key=attrgetter("id"))]
 
 
 class FusionMethod(StrEnum):

@@ -21,6 +21,7 @@ from services.vector.domain.points import (
     check_points,
     check_top_k,
     check_vector,
+    in_order,
 )
 from services.vector.domain.query_log import QueryLog, query_record
 from services.vector.ports import Query, VectorEngine
@@ -70,7 +71,7 @@ class Vectors:
                     query.top_k if query.keywords is None else candidates(query.top_k), resolved.index.spec, "topK"
                 )
             began = time.perf_counter()
-            matches = await engine.query(resolved.location, query)
+            matches = in_order(await engine.query(resolved.location, query))
             took = (time.perf_counter() - began) * 1000
             location, request_id, token_id = resolved.location, caller_info.request_id, caller_info.token_id
             record = query_record(location.index_id, request_id, token_id, query, matches, took)

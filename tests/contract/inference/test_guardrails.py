@@ -211,6 +211,18 @@ class TestJudges:
         else:
             assert "could not be checked" in str((await refused(judged.chat("meow"))).details())
 
+    @pytest.mark.parametrize("part", ["", "moderation", "promptShield"])
+    async def test_a_judge_is_not_deleted(self, judged: Caller, part: str) -> None:
+        """Its guardrail blocked everything from then on."""
+        policy = {part: {"enabled": True, "modelKey": "judge"}} if part else None
+        await judged.guardrail(policy, **({} if part else {"custom_prompt": "No cats.", "model_key": "judge"}))
+        models, judge = judged.harness.models, model_service_pb2.DeleteModelRequest(id="judge")
+        error = await refused(models.DeleteModel(judge, metadata=judged.metadata))
+        assert (reason_of(error), field_of(error)) == ("MODEL_IN_USE", "id")
+        request = pb.DeleteGuardrailRequest(key="g")
+        await judged.harness.guardrails.DeleteGuardrail(request, metadata=judged.metadata)
+        await models.DeleteModel(judge, metadata=judged.metadata)
+
     async def test_not_allowed_without_a_violation_is_not_allowed(self, judged: Caller, provider: FakeProvider) -> None:
         await judged.guardrail(custom_prompt="No cats.", model_key="judge")
         await attach(judged, input_guardrail_key="g")

@@ -17,11 +17,10 @@ from portico.inference.v1 import inference_service_pb2, provider_service_pb2
 from services.inference.adapters.local.network import Network
 from services.inference.app import _local_models
 from tests.support.inference_harness import Caller, Harness, field_of, inference, reason_of, refused
+from tests.support.local_model import MODELS
 from tests.support.tiny_models import HIDDEN, TinyModel
 from tools.local_model import NAME, fetch
 
-MODELS = Path(sys.prefix) / "models"
-"""Where tests keep the real model: beside what was installed."""
 SENTENCES = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
 PUBLISHED = [[1.0, 0.6660, 0.1046], [0.6660, 1.0, 0.1411], [0.1046, 0.1411, 1.0]]
 """Their similarities by all-MiniLM-L6-v2, as the documentation of sentence-transformers gives them."""

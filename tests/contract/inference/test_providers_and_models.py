@@ -134,6 +134,12 @@ class TestProvidersAndModels:
         listed = await harness.models.ListModels(request, metadata=caller.metadata)
         assert [each.key for each in listed.models] == ["idle"]
 
+    async def test_a_status_that_no_provider_has_is_refused(self, harness: Harness, caller: Caller) -> None:
+        """It answered an empty list."""
+        request = provider_service_pb2.ListProvidersRequest(status="odd")
+        error = await refused(harness.providers.ListProviders(request, metadata=caller.metadata))
+        assert (error.code(), field_of(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "status")
+
     async def test_providers_are_listed_to_who_may_see_them(self, harness: Harness, caller: Caller) -> None:
         request = model_service_pb2.ListModelsRequest(include_providers=True)
         reader = harness.caller(scopes=["inference:read"])

@@ -182,8 +182,8 @@ class TestModels:
         assert (response.model, response.strategy, response.usage.input_tokens) == ("m", "dedicated-model", 40)
 
     async def test_a_call_names_a_model_or_a_reranker(self, ranker: Caller) -> None:
-        for names in ({}, {"model": "m", "reranker": "r"}):
-            request = rerank_service_pb2.RerankRequest(query="cat", **names)
+        for model, reranker in (("", ""), ("m", "r")):
+            request = rerank_service_pb2.RerankRequest(query="cat", model=model, reranker=reranker)
             error = await refused(ranker.harness.rerank.Rerank(request, metadata=ranker.metadata))
             assert (error.code(), field_of(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "model")
 

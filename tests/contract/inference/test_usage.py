@@ -37,6 +37,15 @@ class TestUsage:
             assert row.mean_latency_ms == pytest.approx(sum(each.latency_ms for each in mine) / len(mine))
         assert set(totals) == {"USD", "EUR"}
 
+    async def test_a_status_that_no_call_has_is_refused(self, harness: Harness, caller: Caller) -> None:
+        """It answered an empty list."""
+        for status in ("success", "error", "cancelled"):
+            request = usage_service_pb2.ListUsageRecordsRequest(status=status)
+            await harness.usage.ListUsageRecords(request, metadata=caller.metadata)
+        request = usage_service_pb2.ListUsageRecordsRequest(status="odd")
+        error = await refused(harness.usage.ListUsageRecords(request, metadata=caller.metadata))
+        assert (error.code(), field_of(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "status")
+
     async def test_all_projects_need_an_administrator(self, harness: Harness, caller: Caller) -> None:
         await caller.chat()
         other = harness.caller(project="p2")

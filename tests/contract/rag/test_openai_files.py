@@ -75,6 +75,7 @@ async def test_openais_list(client: RagClient) -> None:
     await refused(page(after="file-none"), CODE.NOT_FOUND, "after")
     await refused(page(limit=10_001), CODE.INVALID_ARGUMENT, "limit")
     await refused(page(order="up"), CODE.INVALID_ARGUMENT, "order")
+    await refused(page(purpose="odd"), CODE.INVALID_ARGUMENT, "purpose")
 
 
 async def test_a_list_goes_on_behind_a_file_that_has_been_deleted(client: RagClient) -> None:

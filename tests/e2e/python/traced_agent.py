@@ -74,7 +74,7 @@ def langchain(provider: TracerProvider) -> None:
 
 
 def openai_agents(provider: TracerProvider) -> None:
-    from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool
+    from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, Runner, function_tool
     from openai import AsyncOpenAI
     from openinference.instrumentation.openai_agents import OpenAIAgentsInstrumentor
 
@@ -87,7 +87,8 @@ def openai_agents(provider: TracerProvider) -> None:
 
     def agent(model: str) -> Agent:
         chosen = OpenAIChatCompletionsModel(model=model, openai_client=AsyncOpenAI(max_retries=0))
-        return Agent(name="Helper", instructions="Be short.", tools=[weather], model=chosen)
+        calling = ModelSettings(tool_choice="required")  # for the first answer alone, as the SDK has it
+        return Agent(name="Helper", instructions="Be short.", tools=[weather], model=chosen, model_settings=calling)
 
     with trace.get_tracer("test").start_as_current_span("agent run"):
         Runner.run_sync(agent("echo"), "Weather in Rome?", max_turns=3)

@@ -12,13 +12,14 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 
-from tests.load.attacks import auth, edge, inference, rag, servers, vector
+from tests.load.attacks import auth, edge, guardrails, inference, rag, servers, vector
 from tests.load.attacks.attack import Attack, Target
 
 ATTACKS = [
     *edge.ATTACKS,
     *auth.ATTACKS,
     *inference.ATTACKS,
+    *guardrails.ATTACKS,
     *vector.ATTACKS,
     *rag.ATTACKS,
     *servers.ATTACKS,

@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+from collections.abc import Generator
 
 import pytest
 
 from core import context
 from core.context import Identity, Kind, RequestContext
 from core.errors import InvalidInput, RateLimited
-from core.offload import LARGE_BYTES, MAX_WAITING_BYTES, in_turns, offload, offload_request
+from core.offload import LARGE_BYTES, MAX_WAITING_BYTES, in_turns, offload, offload_in_parts, offload_request
 from core.tenancy import Project, Tenant
 
 
@@ -53,6 +54,30 @@ async def test_a_tenant_waits_for_one_chunk_of_anothers_work_and_not_for_all() -
     go_on.set()
     await asyncio.gather(*tasks)
     assert done == ["a0", "b", "a1", "a2", "a3", "a4"]
+
+
+async def test_long_work_lets_another_tenant_in_between_its_parts() -> None:
+    """A text of 1 MB with slow patterns kept everybody else's long texts waiting for seconds."""
+    go_on, done = threading.Event(), []
+
+    def work(name: str, parts: int) -> Generator[int, None, str]:
+        for number in range(parts):
+            go_on.wait(10)
+            done.append(f"{name}{number}")
+            yield 8192
+        return name
+
+    async def run(tenant: str, parts: int) -> str:
+        call_as(tenant)
+        return await offload_in_parts(work(tenant, parts), LARGE_BYTES + 1)
+
+    tasks = [asyncio.create_task(run("acme", 4))]
+    await asyncio.sleep(0)
+    tasks.append(asyncio.create_task(run("globex", 1)))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await asyncio.gather(*tasks) == ["acme", "globex"]
+    assert done.index("globex0") < done.index("acme2")
 
 
 async def test_work_whose_caller_is_gone_is_not_begun() -> None:

@@ -109,7 +109,7 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Removes a model; its usage records stay. Errors: NOT_FOUND, FAILED_PRECONDITION (a reranker uses it).
+        """Removes a model; its usage records stay. Errors: NOT_FOUND, FAILED_PRECONDITION (a reranker or a guardrail uses it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

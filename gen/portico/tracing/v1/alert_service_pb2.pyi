@@ -201,11 +201,11 @@ class Incident(_message.Message):
     closed_at: _timestamp_pb2.Timestamp
     def __init__(self, id: _Optional[str] = ..., record_id: _Optional[str] = ..., rule_id: _Optional[str] = ..., rule_name: _Optional[str] = ..., metric: _Optional[str] = ..., severity: _Optional[str] = ..., status: _Optional[str] = ..., condition: _Optional[str] = ..., last_value: _Optional[float] = ..., assigned_to: _Optional[str] = ..., notes: _Optional[_Iterable[_Union[IncidentNote, _Mapping]]] = ..., fired_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., acknowledged_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_by: _Optional[str] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
-class ListAlertMetricsRequest(_message.Message):
+class GetAlertMetricsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class ListAlertMetricsResponse(_message.Message):
+class GetAlertMetricsResponse(_message.Message):
     __slots__ = ("metrics", "mail_enabled")
     METRICS_FIELD_NUMBER: _ClassVar[int]
     MAIL_ENABLED_FIELD_NUMBER: _ClassVar[int]

@@ -37,10 +37,10 @@ class AlertServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.ListAlertMetrics = channel.unary_unary(
-                '/portico.tracing.v1.AlertService/ListAlertMetrics',
-                request_serializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.ListAlertMetricsRequest.SerializeToString,
-                response_deserializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.ListAlertMetricsResponse.FromString,
+        self.GetAlertMetrics = channel.unary_unary(
+                '/portico.tracing.v1.AlertService/GetAlertMetrics',
+                request_serializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.GetAlertMetricsRequest.SerializeToString,
+                response_deserializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.GetAlertMetricsResponse.FromString,
                 _registered_method=True)
         self.ListAlertRules = channel.unary_unary(
                 '/portico.tracing.v1.AlertService/ListAlertRules',
@@ -105,7 +105,7 @@ class AlertServiceServicer:
     resolves by itself. Both are notified by e-mail, webhook or a Slack-compatible webhook.
     """
 
-    def ListAlertMetrics(self, request, context):
+    def GetAlertMetrics(self, request, context):
         """The metrics that rules can watch, with their units and scopes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -195,10 +195,10 @@ class AlertServiceServicer:
 
 def add_AlertServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ListAlertMetrics': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListAlertMetrics,
-                    request_deserializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.ListAlertMetricsRequest.FromString,
-                    response_serializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.ListAlertMetricsResponse.SerializeToString,
+            'GetAlertMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAlertMetrics,
+                    request_deserializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.GetAlertMetricsRequest.FromString,
+                    response_serializer=portico_dot_tracing_dot_v1_dot_alert__service__pb2.GetAlertMetricsResponse.SerializeToString,
             ),
             'ListAlertRules': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAlertRules,
@@ -270,7 +270,7 @@ class AlertService:
     """
 
     @staticmethod
-    def ListAlertMetrics(request,
+    def GetAlertMetrics(request,
             target,
             options=(),
             channel_credentials=None,
@@ -283,9 +283,9 @@ class AlertService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/portico.tracing.v1.AlertService/ListAlertMetrics',
-            portico_dot_tracing_dot_v1_dot_alert__service__pb2.ListAlertMetricsRequest.SerializeToString,
-            portico_dot_tracing_dot_v1_dot_alert__service__pb2.ListAlertMetricsResponse.FromString,
+            '/portico.tracing.v1.AlertService/GetAlertMetrics',
+            portico_dot_tracing_dot_v1_dot_alert__service__pb2.GetAlertMetricsRequest.SerializeToString,
+            portico_dot_tracing_dot_v1_dot_alert__service__pb2.GetAlertMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

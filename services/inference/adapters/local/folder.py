@@ -27,7 +27,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """What a model's folder says about it."""
+    """The description of a model by its folder."""
 
     path: Path
     config: Mapping[str, Any]
@@ -38,7 +38,7 @@ class ModelFolder:
     pooling: str = MEAN
     normalised: bool = False
     prompts: Mapping[str, str] = field(default_factory=dict)
-    """What goes before a text, by its use, such as query or document."""
+    """Texts that go before an input, by its use, such as query or document."""
     default_prompt: str = ""
 
     @property

@@ -178,7 +178,8 @@ def batches(lengths: Sequence[int], most: int) -> list[list[int]]:
 def _lower_priority() -> None:
     """Let the event loop's thread go first. On Linux the priority is a thread's own."""
     if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + _NICE))
 
 
 async def _forget(network: Network) -> None:

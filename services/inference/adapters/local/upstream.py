@@ -9,12 +9,11 @@ import numpy as np
 from core.errors import PayloadTooLarge
 from core.http.ports import Response, Stream, Timeouts
 from core.offload import offload
+from services.inference.adapters.local.limits import MAX_CHARACTERS
 from services.inference.adapters.local.models import LocalModels
 from services.inference.domain.json_values import decode, encode
 
 _HEADERS: Mapping[bytes, bytes] = {b"content-type": b"application/json"}
-MAX_CHARACTERS = 8 * 1024 * 1024
-"""Characters of the texts of one request."""
 
 
 class LocalUpstream:

@@ -29,7 +29,7 @@ from services.inference.domain.catalogue.model_settings import (
 from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.catalogue.routing_settings import TargetSettings
-from services.inference.domain.tables import MODELS, RERANKERS
+from services.inference.domain.tables import MODELS
 
 LLM, EMBEDDING, RERANK = "llm", "embedding", "rerank"
 CATEGORIES = (LLM, EMBEDDING, RERANK, "stt", "tts", "ocr")
@@ -129,15 +129,20 @@ class ModelPage:
 
 class Models:
     """Use cases of models. Each takes the project first; another project's records do not exist for it. `changes` tells
-    of every change. `references` check what else a model refers to, by the field's name in JSON."""
+    of every change. `references` check what else a model refers to, by the field's name in JSON; `users` count what
+    uses the model of a key, by their name."""
 
     def __init__(
-        self, store: DocumentStore, providers: ModelProviders, references: Mapping[str, CheckOpen] | None = None
+        self,
+        store: DocumentStore,
+        providers: ModelProviders,
+        references: Mapping[str, CheckOpen] | None = None,
+        users: Mapping[str, Callable[[Project, str], Awaitable[int]]] | None = None,
     ) -> None:
-        self._store = store
         self._table = Table(store, MODELS, Model)
         self._providers = providers
         self._references = references or {}
+        self._users = users or {}
         self.changes = ProjectChanges()
 
     async def create(self, project: Project, new: NewModel) -> tuple[Model, Provider | None]:
@@ -228,16 +233,20 @@ class Models:
         raise Conflict("The model is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
 
     async def delete(self, project: Project, id: str) -> None:
-        """Delete a model. Raises NotFound, FailedPrecondition where a reranker uses it."""
+        """Delete a model. Raises NotFound, FailedPrecondition where something uses it."""
         model = await self.get(project, id)
         audit.change().resource_id = model.key
 
-        async def count() -> int:
-            return await self._store.count(project, RERANKERS, {"modelKey": model.key})
+        found: dict[str, int] = {}
 
-        if used := await delete_unreferenced(self._table, project, model.id, count):
+        async def count() -> int:
+            found.update({name: await of(project, model.key) for name, of in self._users.items()})
+            return sum(found.values())
+
+        if await delete_unreferenced(self._table, project, model.id, count):
+            named = ", ".join(f"{name}: {number}" for name, number in found.items() if number)
             raise FailedPrecondition(
-                f"The model is in use (by rerankers: {used}). Let them use another first.",
+                f"The model is in use ({named}). Let them use another first.",
                 reason="MODEL_IN_USE",
                 field="id",
             )

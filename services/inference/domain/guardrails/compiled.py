@@ -1,6 +1,6 @@
 """Records compiled for use, and kept in memory."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from core import logs
@@ -20,21 +20,27 @@ Key = tuple[Project, str]
 log = logs.get(__name__)
 
 
-class Source(NamedTuple, Generic[C]):
-    """A record that was read. `version` differs wherever the compiled form does."""
+Version = Hashable
+"""Differs wherever the compiled form does."""
 
-    version: object
+
+class Source(NamedTuple, Generic[C]):
+    """A record that was read."""
+
+    version: Version
     compile: Callable[[], Awaitable[C]]
 
 
 class CompiledRecords(Generic[C]):
-    """Finds compiled records by their keys. `read` reads one from the store and raises FailedPrecondition where there
-    is none. What has not changed is not compiled again; while the store is away, calls go on with what is known."""
+    """Finds compiled records by their keys. `read` takes a key and the version that is known, if any; it returns the
+    record from the store, None where it knows that this is still the version, and raises FailedPrecondition where there
+    is no record. What has not changed is not compiled again; while the store is away, calls go on with what is known.
+    """
 
-    def __init__(self, read: Callable[[Project, str], Awaitable[Source[C]]]) -> None:
+    def __init__(self, read: Callable[[Project, str, Version | None], Awaitable[Source[C] | None]]) -> None:
         self._read = read
         self._pool: RuntimePool[Key, C] = RuntimePool(_MAX_KEPT, _IDLE_SECONDS, _nothing, REFRESH_SECONDS)
-        self._last: BoundedDict[Key, tuple[object, C]] = BoundedDict(_MAX_KEPT)
+        self._last: BoundedDict[Key, tuple[Version, C]] = BoundedDict(_MAX_KEPT)
         """The last compiled form of each, with its version."""
 
     def forget(self, project: Project) -> None:
@@ -49,7 +55,7 @@ class CompiledRecords(Generic[C]):
     async def _build(self, place: Key) -> C:
         last = self._last.get(place)
         try:
-            source = await self._read(*place)
+            source = await self._read(*place, last and last[0])
         except FailedPrecondition:
             self._last.pop(place, None)
             raise
@@ -58,7 +64,10 @@ class CompiledRecords(Generic[C]):
                 raise
             log.warning("record not checked", error=type(error).__name__)
             return last[1]
-        compiled = last[1] if last is not None and last[0] == source.version else await source.compile()
+        if last is not None and (source is None or last[0] == source.version):
+            return last[1]
+        assert source is not None, "there is no known version"
+        compiled = await source.compile()
         self._last[place] = (source.version, compiled)
         return compiled
 

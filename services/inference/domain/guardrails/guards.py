@@ -1,9 +1,9 @@
 """Guards: guardrails compiled for use."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
-from core.offload import offload
+from core.offload import offload, offload_in_parts
 from core.tenancy import Project
 from services.inference.domain.guardrails import judges
 from services.inference.domain.guardrails.checks import Check, enabled
@@ -51,17 +51,17 @@ class Guard:
         self, judge: Judge, project: Project, texts: Sequence[str], json: Sequence[bool] = ()
     ) -> Outcome:
         """Check texts, of which `json` tells which are JSON. A judge sees all of them as one."""
-        outcome = await offload(lambda: self.search(texts, json), sum(map(len, texts)), above=_LARGE)
+        outcome = await offload_in_parts(self.search(texts, json), sum(map(len, texts)), above=_LARGE)
         if self.judges and outcome.passed:
             await self.ask(judge, project, "\n\n".join(text for text in texts if text), outcome)
         return outcome
 
-    def search(self, texts: Sequence[str], json: Sequence[bool] = ()) -> Outcome:
-        """Run the checks that need no model."""
+    def search(self, texts: Sequence[str], json: Sequence[bool] = ()) -> Generator[int, None, Outcome]:
+        """Run the checks that need no model, chunk by chunk; yields the length of each."""
         outcome = Outcome()
         for at, text in enumerate(texts):
             held = HoldBack(self.checks, json=bool(json) and json[at])
-            outcome.texts.append(held.push(text) + held.flush())
+            outcome.texts.append((yield from held.whole(text)))
             outcome.findings += held.found
         return outcome
 

@@ -1,7 +1,7 @@
 """The hold-back: a text that is checked while it comes in pieces, and given out as far as it is settled."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 from services.inference.domain.guardrails.checks import Check, finding
@@ -80,6 +80,16 @@ class HoldBack:
             self._swallowing = not piece
         self._buffer += piece
         return self._release(final=False) if self._buffer else ""
+
+    def whole(self, text: str) -> Generator[int, None, str]:
+        """Take all of a text, chunk by chunk; yields the length of each, and returns what comes out."""
+        given = []
+        for at in range(0, len(text), PIECE):
+            piece = text[at : at + PIECE]
+            given.append(self.push(piece))
+            yield len(piece)
+        given.append(self.flush())
+        return "".join(given)
 
     def flush(self) -> str:
         """Return what is held: the text is at its end, or something else comes between."""

@@ -1,7 +1,7 @@
 """PII policies: what is looked for in texts, and what becomes of it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 from uuid import uuid4
@@ -12,7 +12,7 @@ import orjson
 from core import fields
 from core.audit import changes as audit
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound
-from core.offload import offload
+from core.offload import offload, offload_in_parts
 from core.project_changes import ProjectChanges
 from core.sealing import SealBroken, Sealer
 from core.storage.keys import insert_with_key
@@ -198,7 +198,7 @@ class PiiPolicies:
         policy = await self.get(project, key, field="policy_key")
         applied = action or policy.default_action
         tokenizer = Tokenizer(text) if applied == TOKENIZE else None
-        scan = await offload(lambda: _scan(policy, text, applied, tokenizer), len(text), above=_LARGE)
+        scan = await offload_in_parts(_scan(policy, text, applied, tokenizer), len(text), above=_LARGE)
         if tokenizer is None:
             return scan
         sealed = self._sealer.seal(project, _VAULT, orjson.dumps(tokenizer.values))
@@ -242,7 +242,8 @@ def replacement(action: str, tokenizer: Tokenizer | None) -> Callable[[Match, st
     return {DETECT: lambda match, value: value, MASK: lambda match, value: mask(value)}.get(action, redacted)
 
 
-def _scan(policy: PiiPolicy, text: str, action: str, tokenizer: Tokenizer | None) -> PiiScan:
+def _scan(policy: PiiPolicy, text: str, action: str, tokenizer: Tokenizer | None) -> Generator[int, None, PiiScan]:
+    """Apply a policy to a text, chunk by chunk; yields the length of each."""
     if not policy.enabled:
         return PiiScan(policy, action, [], text, len(text))
     own = {each.category_id: each.label or each.category_id for each in policy.custom_patterns}
@@ -268,7 +269,8 @@ def _scan(policy: PiiPolicy, text: str, action: str, tokenizer: Tokenizer | None
         return replace(match, value)
 
     held = HoldBack(compile_policy(policy), replace=take)
-    return PiiScan(policy, action, findings, held.push(text) + held.flush(), len(text))
+    output = yield from held.whole(text)
+    return PiiScan(policy, action, findings, output, len(text))
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,14 @@ class Guardrail(Closable, frozen=True):
     created_at: float = 0.0
     updated_at: float = 0.0
 
+    @property
+    def judge_keys(self) -> set[str]:
+        """Keys of the models that judge."""
+        if self.type == CUSTOM:
+            return {self.model_key}
+        parts = (self.policy.moderation, self.policy.prompt_shield)
+        return {part.model_key or self.model_key for part in parts if part.enabled}
+
 
 @dataclass(frozen=True, slots=True)
 class NewGuardrail:

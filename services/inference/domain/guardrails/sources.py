@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.errors import FailedPrecondition, NotFound
 from core.tenancy import Project
 from services.inference.domain.guardrails.checks import Check
-from services.inference.domain.guardrails.compiled import CompiledRecords, Source
+from services.inference.domain.guardrails.compiled import CompiledRecords, Source, Version
 from services.inference.domain.guardrails.guards import Guard, compile_guard
 from services.inference.domain.guardrails.pii_policies import PiiPolicies, PiiPolicy, compile_policy
 from services.inference.domain.guardrails.store import Guardrails
@@ -21,15 +22,29 @@ class CompiledPolicy:
     checks: Sequence[Check]
 
 
+class _GuardVersion(NamedTuple):
+    """The version of a guard: of its record, and of each of its word lists; None: there is no such list."""
+
+    record: tuple[str, float]
+    lists: tuple[tuple[str, float | None], ...]
+
+
 def guards(guardrails: Guardrails, word_lists: WordLists) -> CompiledRecords[Guard]:
     """The guards of guardrails. Finding one raises FailedPrecondition where there is none: nothing passes unchecked."""
 
-    async def read(project: Project, key: str) -> Source[Guard]:
+    async def read(project: Project, key: str, known: Version | None) -> Source[Guard] | None:
         record = await guardrails.by_key(project, key)
         if record is None:
             raise FailedPrecondition(
                 f"The guardrail {key} of this model does not exist any more.", reason="GUARDRAIL_MISSING", field="model"
             )
+        own = (record.id, record.updated_at)
+        if (
+            isinstance(known, _GuardVersion)
+            and known.record == own
+            and await word_lists.unchanged(project, known.lists)
+        ):
+            return None
         lists = {}
         for each in record.word_lists:
             try:
@@ -40,8 +55,9 @@ def guards(guardrails: Guardrails, word_lists: WordLists) -> CompiledRecords[Gua
         async def words_of(list_key: str) -> Sequence[str]:
             return lists[list_key].words if list_key in lists else ()
 
-        times = [each.updated_at for each in lists.values()]
-        return Source((record.id, record.updated_at, *times), lambda: compile_guard(record, words_of))
+        times = tuple((each, lists[each].updated_at if each in lists else None) for each in record.word_lists)
+        version = _GuardVersion(own, times)
+        return Source(version, lambda: compile_guard(record, words_of))
 
     records = CompiledRecords(read)
     for changes in (guardrails.changes, word_lists.changes):
@@ -52,7 +68,7 @@ def guards(guardrails: Guardrails, word_lists: WordLists) -> CompiledRecords[Gua
 def policies(pii_policies: PiiPolicies) -> CompiledRecords[CompiledPolicy]:
     """Compiled PII policies. Finding one raises FailedPrecondition where there is none."""
 
-    async def read(project: Project, key: str) -> Source[CompiledPolicy]:
+    async def read(project: Project, key: str, known: Version | None) -> Source[CompiledPolicy]:
         record = await pii_policies.by_key(project, key)
         if record is None:
             raise FailedPrecondition(

@@ -1,12 +1,13 @@
 """The steps of the pipeline: input guardrails, PII policies, output guardrails."""
 
 import time
+from collections.abc import Generator
 from contextvars import ContextVar
 from functools import partial
 from typing import Protocol
 
 from core.errors import ContentBlocked, Unavailable
-from core.offload import offload
+from core.offload import offload_in_parts
 from core.tenancy import Project
 from services.inference.domain.catalogue.models import LLM, Model
 from services.inference.domain.guardrails.answers import (
@@ -146,15 +147,15 @@ class PiiSteps:
         size = sum(len(each.text) for each in texts)
         tokenizer = Tokenizer("\n".join(each.text for each in texts)) if action == TOKENIZE else None
 
-        def apply() -> tuple[list[str], list[Finding]]:
+        def apply() -> Generator[int, None, tuple[list[str], list[Finding]]]:
             changed, findings = [], []
             for each in texts:
                 held = HoldBack(policy.checks, json=each.json, replace=replacement(action, tokenizer))
-                changed.append(held.push(each.text) + held.flush())
+                changed.append((yield from held.whole(each.text)))
                 findings += held.found
             return changed, findings
 
-        changed, findings = await offload(apply, size, above=_LARGE)
+        changed, findings = await offload_in_parts(apply(), size, above=_LARGE)
         if findings and action == BLOCK:
             raise _policy_blocked(policy, findings)
         changed_exchange = _changed(exchange, texts, changed)

@@ -86,7 +86,7 @@ class Guardrails:
                 record.key,
                 fields.slug(f"{record.name} guardrail" if record.name in _RESERVED else record.name, "guardrail"),
             ),
-            check=lambda made: self._check_lists(project, made),
+            check=lambda made: self._check_referred(project, made),
             undo=lambda made: self._table.delete(project, made.id),
         )
         self.changes.publish(project)
@@ -141,7 +141,7 @@ class Guardrails:
             await self._table.update(project, old.id, **before, updated_at=time.time())
             self.changes.publish(project)
 
-        updated = await referring(write, check=lambda _: self._check_lists(project, changed), undo=undo)
+        updated = await referring(write, check=lambda _: self._check_referred(project, changed), undo=undo)
         if updated is None:
             raise Conflict("The guardrail is being changed by others. Try again.", reason="CHANGED_MEANWHILE")
         self.changes.publish(project)
@@ -167,7 +167,19 @@ class Guardrails:
             )
         self.changes.publish(project)
 
-    async def _check_lists(self, project: Project, record: Guardrail) -> None:
+    async def count_on(self, project: Project, model_key: str) -> int:
+        """Count the guardrails that judge with the model."""
+        used = 0
+        async for each in self._table.scan(project):
+            used += model_key in each.judge_keys
+        return used
+
+    async def _check_referred(self, project: Project, record: Guardrail) -> None:
+        """Raises NotFound where a word list is gone, or it or a judge is being deleted. A judge may be made later."""
+        for key in record.judge_keys:
+            model = await self._store.find_one(project, MODELS, {"key": key})
+            if model is not None and model.get("closing"):
+                raise NotFound(f"The model {key[:128]} is being deleted.", reason="MODEL_NOT_FOUND", field="modelKey")
         await self._word_lists.check_open(project, record.word_lists, "policy.wordFilter.customListKeys")
 
 

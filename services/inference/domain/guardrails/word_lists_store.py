@@ -1,7 +1,7 @@
 """The word lists of a project."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
@@ -11,6 +11,7 @@ import msgspec
 from core import fields
 from core.audit import changes as audit
 from core.errors import FailedPrecondition, InvalidInput, NotFound
+from core.offload import offload
 from core.project_changes import ProjectChanges
 from core.storage.keys import insert_with_key
 from core.storage.ports import Cond, DocumentStore, Op
@@ -45,7 +46,7 @@ class WordLists:
             name=name,
             description=fields.text("description", new.description, at_most=2000),
             language=fields.text("language", new.language, at_most=16),
-            words=checked_words("words", new.words),
+            words=await _checked("words", new.words),
             created_at=now,
             updated_at=now,
         )
@@ -82,7 +83,7 @@ class WordLists:
         if "language" in given:
             fresh["language"] = fields.text("language", given["language"], at_most=16)
         if "words" in given:
-            fresh["words"] = checked_words("words", given["words"])
+            fresh["words"] = await _checked("words", given["words"])
         old = await self.get(project, key)
         updated = await self._table.update(project, old.id, **fresh)
         if updated is None:
@@ -108,11 +109,24 @@ class WordLists:
             )
         self.changes.publish(project)
 
+    async def unchanged(self, project: Project, times: Iterable[tuple[str, float | None]]) -> bool:
+        """Return whether the lists of these keys were last changed at these times; None: there is no such list. Reads
+        no words: lists in use are asked for every few seconds, and have megabytes."""
+        for key, time_ in times:
+            where = {"key": key} if time_ is None else {"key": key, "updatedAt": time_}
+            if await self._store.count(project, WORD_LISTS, where) != (time_ is not None):
+                return False
+        return True
+
     async def check_open(self, project: Project, keys: Iterable[str], field: str) -> None:
         """Check that all lists exist and none is being deleted. Raises NotFound."""
         for key in keys:
             if (await self.get(project, key, field=field)).closing:
                 raise NotFound("The word list is being deleted.", reason="WORD_LIST_NOT_FOUND", field=field)
+
+
+async def _checked(field: str, words: Sequence[str]) -> tuple[str, ...]:
+    return await offload(lambda: checked_words(field, words), len(words), above=500)
 
 
 def checked_words(field: str, words: Iterable[str], at_most: int = MAX_WORDS) -> tuple[str, ...]:

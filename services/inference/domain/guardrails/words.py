@@ -11,12 +11,11 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from ahocorasick_rs import MATCHKIND_LEFTMOST_LONGEST, AhoCorasick
-
 from services.inference.domain.guardrails import held
 from services.inference.domain.guardrails.checks import Found
 from services.inference.domain.guardrails.findings import MEDIUM, WORDS, Match, merged
 from services.inference.domain.guardrails.folding import View, caseless, without
+from services.inference.domain.guardrails.phrases import Phrases
 from services.inference.domain.guardrails.triggers import Triggers
 
 BUILT_IN: Final = ("profanity-en", "profanity-tr")
@@ -42,10 +41,6 @@ _OTHERWISE: Final = Triggers(
     )
 )
 """Triggers of `_LOOKS_LIKE`, `_REPEATED` and `_APART`."""
-_MAX_GROUP = 50_000
-"""Characters of an automaton's phrases."""
-_GAP = "\0"
-"""Stands before and behind each word of a searched text."""
 
 
 class WordCheck:
@@ -55,13 +50,11 @@ class WordCheck:
 
     def __init__(self, words: Iterable[str], action: str) -> None:
         self.action = action
-        folded = {phrase for word in words if (phrase := _phrase(word))}
-        self._automata = [AhoCorasick(group, matchkind=MATCHKIND_LEFTMOST_LONGEST) for group in _groups(folded)]
-        longest = max(map(len, folded), default=0)
-        self._held = held.last(2 * longest + 2).count
+        self._phrases = Phrases(map(_words, words))
+        self._held = held.last(2 * self._phrases.longest + 2).count
 
     def scan(self, text: str) -> Found:
-        if not self._automata:
+        if not self._phrases:
             return Found([], len(text))
         plain = caseless(text)
         matches = [
@@ -71,45 +64,24 @@ class WordCheck:
         ]
         return Found(merged(matches), plain.at(len(plain.text) - self._held(plain.text)))
 
-    def _find(self, text: str) -> Iterable[tuple[int, int]]:
+    def _find(self, folded: str) -> Iterable[tuple[int, int]]:
         """Places of the words in a folded text."""
-        words = text.translate(_BETWEEN_WORDS).split() if text.isascii() else _WORD.findall(text)
-        haystack = _GAP + (_GAP + _GAP).join(words) + _GAP
-        found = [match for each in self._automata for match in each.find_matches_as_indexes(haystack)]
-        if not found:
-            return
-        firsts: dict[int, int] = {}
-        lasts: dict[int, int] = {}
-        position = 0
-        for match in _WORD.finditer(text):
-            firsts[position] = match.start()
-            position += match.end() - match.start() + 2
-            lasts[position] = match.end()
-        for _, start, end in found:
-            yield firsts[start], lasts[end]
+        places: list[tuple[int, int]] = []
+        for first, end in self._phrases.find(_words_of(folded)):
+            places = places or [each.span() for each in _WORD.finditer(folded)]
+            yield places[first][0], places[end - 1][1]
 
     def label(self, category: str) -> str:
         return "Word of a word list"
 
 
-def _groups(phrases: Iterable[str]) -> Iterable[list[str]]:
-    """Phrases for one automaton each. To make one is a single call that lets no other work in between: each must be
-    short, and a long list becomes several."""
-    group: list[str] = []
-    size = 0
-    for phrase in sorted(phrases):
-        group.append(phrase)
-        size += len(phrase)
-        if size > _MAX_GROUP:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+def _words(phrase: str) -> Sequence[str]:
+    """The words of a word or phrase, as they are searched for."""
+    return _words_of(caseless(phrase).text)
 
 
-def _phrase(word: str) -> str:
-    """A word or phrase as it is searched for; empty where it has no letters and digits."""
-    return "".join(_GAP + part + _GAP for part in _WORD.findall(caseless(word).text))
+def _words_of(folded: str) -> Sequence[str]:
+    return folded.translate(_BETWEEN_WORDS).split() if folded.isascii() else _WORD.findall(folded)
 
 
 def _spellings(plain: View) -> Iterable[View]:

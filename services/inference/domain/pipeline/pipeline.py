@@ -25,9 +25,8 @@ from services.inference.domain.memory.uses import FIELD as MEMORY
 from services.inference.domain.pipeline import requests
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Body, Exchange
-from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.pipeline.native import NativeRequest
-from services.inference.domain.pipeline.step import StepFactory, steps_of_fields
+from services.inference.domain.pipeline.step import Step, StepFactory, steps_of_fields
 from services.inference.domain.routing.routes import Routes
 from services.inference.domain.usage import calls
 
@@ -50,7 +49,7 @@ class Pipeline:
     def __init__(
         self,
         routes: Routes,
-        metering: Metering,
+        metering: Step,
         apply_prompt: Callable[[Exchange], Awaitable[Exchange]],
         *,
         attempts: int,

@@ -20,14 +20,14 @@ QUERY, DOCUMENT, DOCUMENTS = "{{query}}", "{{document}}", "{{documents}}"
 
 
 class RerankerConfig(msgspec.Struct, frozen=True, rename="camel"):
-    """How a reranker works; see the contract. A `top_n` of 0: all."""
+    """Parameters of a reranker; see the contract. A `top_n` of 0: all."""
 
     top_n: int = 0
     score_threshold: float = 0.0
     batch_size: int = 5
     temperature: float = 0.0
     prompt_template: str = ""
-    lexical_weight: float = 0.5
+    lexical_weight: float = 0.2
 
 
 class Reranker(Record, frozen=True):

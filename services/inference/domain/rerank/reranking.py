@@ -27,7 +27,7 @@ Results = list[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to rank. `scores` are those that a search gave the documents, where it did; `top_n` None: all."""
+    """Documents to rank. `scores` are those that a search gave the documents, where it did; `top_n` None: all."""
 
     text: str
     documents: Sequence[str]

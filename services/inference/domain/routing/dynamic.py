@@ -12,7 +12,7 @@ from services.inference.domain.catalogue.models import LLM
 from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.pipeline.answer import Answer, read_whole
 from services.inference.domain.pipeline.exchange import Body, Exchange
-from services.inference.domain.pipeline.metering_step import Metering
+from services.inference.domain.pipeline.step import Step
 from services.inference.domain.routing.counting import estimate_tokens
 from services.inference.domain.routing.router import ELSEWHERE
 from services.inference.domain.routing.routes import Route, Routes
@@ -38,7 +38,7 @@ class DynamicRouter:
     """Answers the exchanges of one dynamic model."""
 
     def __init__(
-        self, project: Project, model_key: str, settings: DynamicSettings, routes: Routes, metering: Metering
+        self, project: Project, model_key: str, settings: DynamicSettings, routes: Routes, metering: Step
     ) -> None:
         self._project = project
         self._model_key = model_key

@@ -7,8 +7,7 @@ from core.tasks import Tasks
 from core.tenancy import Project
 from services.inference.domain.catalogue.dynamic_settings import DynamicSettings
 from services.inference.domain.catalogue.models import Model
-from services.inference.domain.pipeline.metering_step import Metering
-from services.inference.domain.pipeline.step import Next
+from services.inference.domain.pipeline.step import Next, Step
 from services.inference.domain.routing.counting import count_tokens, estimate_tokens
 from services.inference.domain.routing.dynamic import DynamicRouter, count_by_default
 from services.inference.domain.routing.router import Router
@@ -21,7 +20,7 @@ from services.inference.domain.routing.targets import Target
 class Routing:
     """Makes the last steps of routes."""
 
-    def __init__(self, sender: ProviderSender, metering: Metering, tasks: Tasks) -> None:
+    def __init__(self, sender: ProviderSender, metering: Step, tasks: Tasks) -> None:
         self._sender = sender
         self._metering = metering
         self._tasks = tasks

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from core import logs
+from core import logs, telemetry
 from core.errors import PorticoError
 from core.http.errors import UpstreamTimeout
 from core.http.ports import Stream
@@ -95,7 +95,7 @@ class ProviderSender:
                 target.path,
                 client.headers,
                 encoded.data,
-                extra_headers=encoded.headers,
+                extra_headers=encoded.headers + telemetry.headers(),
                 timeouts=target.timeouts,
                 deadline=exchange.call.deadline,
             )
@@ -115,7 +115,7 @@ class ProviderSender:
                 target.path,
                 client.headers,
                 encoded.data,
-                extra_headers=encoded.headers,
+                extra_headers=encoded.headers + telemetry.headers(),
                 timeouts=target.timeouts,
                 deadline=exchange.call.deadline,
             )

@@ -9,7 +9,7 @@ from core.resilience import RetryBudget
 from core.tasks import Tasks
 from services.inference.domain.pipeline.answer import Answer
 from services.inference.domain.pipeline.exchange import Exchange
-from services.inference.domain.pipeline.metering_step import Metering
+from services.inference.domain.pipeline.step import Step
 from services.inference.domain.routing.sending import ProviderSender
 from services.inference.domain.routing.targets import Target
 
@@ -23,7 +23,7 @@ log = logs.get(__name__)
 class Shadow:
     """The shadow target of one model, and the share of the requests that it gets, 0 to 1."""
 
-    def __init__(self, sender: ProviderSender, metering: Metering, tasks: Tasks, target: Target, share: float) -> None:
+    def __init__(self, sender: ProviderSender, metering: Step, tasks: Tasks, target: Target, share: float) -> None:
         self._sender = sender
         self._metering = metering
         self._tasks = tasks

@@ -13,7 +13,7 @@ from services.inference.domain.catalogue import models
 from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
 
-SUCCESS, ERROR, CANCELLED = "success", "error", "cancelled"
+SUCCESS, ERROR, CANCELLED = STATUSES = "success", "error", "cancelled"
 CHAT, EMBEDDING, RERANK, SHADOW = "chat", "embedding", "rerank", "shadow"
 CATEGORIES = {CHAT: models.LLM, EMBEDDING: models.EMBEDDING, RERANK: models.RERANK}
 """The category of model that an operation needs."""

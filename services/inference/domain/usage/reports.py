@@ -13,7 +13,7 @@ from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Document, DocumentStore
 from core.tenancy import AllProjects
 from services.inference.domain.tables import USAGE, UsageScope
-from services.inference.domain.usage.calls import CANCELLED, ERROR
+from services.inference.domain.usage.calls import CANCELLED, ERROR, STATUSES
 from services.inference.domain.usage.periods import Span, checked_period, checked_span, period_name
 from services.inference.domain.usage.totals import Sums, Total, UsageTotals, cube_of
 
@@ -136,6 +136,8 @@ def _groups(text: str) -> tuple[str, ...]:
 
 
 def _where(wanted: UsageFilter) -> dict[str, Any]:
+    if wanted.status:
+        fields.one_of("status", wanted.status, STATUSES)
     given = {"model": wanted.model, "tokenId": wanted.token_id, "status": wanted.status}
     return {name: value for name, value in given.items() if value}
 

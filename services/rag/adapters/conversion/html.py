@@ -17,6 +17,10 @@ from services.rag.adapters.conversion import encodings
 from services.rag.adapters.conversion.document_tables import Sparse, cell, sparse_table
 
 _UNSEEN = ("script", "style", "template", "noscript", "head", "title", "object", "iframe", "datalist")
+_NAVIGATION = frozenset({"navigation", "search"})
+"""Roles of elements that lead to other pages: they stand on every page of a site, and say nothing of this one."""
+_PERMALINK = re.compile(r"\s*[\u00b6#\u00a7\U0001f517]?\s*")
+"""Text of a link from a heading to itself."""
 _TABLE_PARTS = ("table", "thead", "tbody", "tfoot", "tr")
 _IN_TABLES = frozenset({*_TABLE_PARTS[1:], "td", "th", "caption", "colgroup", "col"})
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b", re.I)
@@ -33,7 +37,7 @@ def document(file: BinaryIO, at_most: int) -> str:
 
 
 def markdown(text: str) -> str:
-    """Convert what a browser would show of a page."""
+    """Convert what a browser would show of a page, without its navigation."""
     builder = LXMLTreeBuilder(parser=partial(etree.HTMLParser, huge_tree=True))
     soup = BeautifulSoup(text, builder=builder)
     for element in soup(_unseen):
@@ -52,9 +56,18 @@ def markdown(text: str) -> str:
 def _unseen(element: Tag) -> bool:
     return (
         element.name in _UNSEEN
+        or element.name == "nav"
+        or element.get("role") in _NAVIGATION
+        or _is_permalink(element)
         or element.has_attr("hidden")
         or _HIDDEN.search(str(element.get("style", ""))) is not None
     )
+
+
+def _is_permalink(element: Tag) -> bool:
+    if element.name != "a" or not str(element.get("href", "")).startswith("#"):
+        return False
+    return element.find("img") is None and _PERMALINK.fullmatch(element.get_text()) is not None
 
 
 def _mend_tables(soup: BeautifulSoup) -> None:

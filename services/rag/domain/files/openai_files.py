@@ -69,6 +69,8 @@ class OpenAIFiles:
     ) -> tuple[list[File], bool]:
         """One page, and whether there are more. Raises InvalidInput, NotFound (`after`)."""
         size = fields.between("limit", limit, 1, _MOST, default=_MOST)
+        if purpose:
+            fields.one_of("purpose", purpose, PURPOSES)
         descending = fields.one_of("order", order or "desc", ("asc", "desc")) == "desc"
         bucket = await self._buckets.get(project, OPENAI)
         position = ""

@@ -119,7 +119,7 @@ class Answers:
 
 
 _PREPARED = {STUFF: Answers._stuff, MAP_REDUCE: Answers._map_reduce, REFINE: Answers._refine}
-"""By mode: make all calls but the last, and return the messages of that one."""
+"""Preparations by mode: each makes all calls but the last, and returns the messages of that one."""
 
 
 def _sources(matches: Sequence[Match], request: AnswerRequest, first: int = 1) -> list[Source]:

@@ -1,4 +1,4 @@
-"""What a query finds. Pure."""
+"""The matches of a query. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ class Match:
     id: str
     """Id of the chunk's vector."""
     score: float
-    """Of the last step that judged it: search, fusion or reranking."""
+    """Score of the last step that judged it: search, fusion or reranking."""
     vector_score: float
     """As the vector service has it."""
     document_id: str

@@ -22,7 +22,7 @@ _LEAST_CANDIDATES_OF_MMR = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done for a query. `candidates` matches are searched for, of which `top_k` are returned."""
+    """The plan of a query. `candidates` matches are searched for, of which `top_k` are returned."""
 
     question: str
     top_k: int

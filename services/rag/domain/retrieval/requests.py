@@ -29,7 +29,7 @@ _NULL = msgspec.Raw(b"null")
 
 
 class Hybrid(msgspec.Struct, rename="camel", frozen=True):
-    """Whether words are searched as well, and how the rankings are joined; `alpha` is the share of the dense one."""
+    """Keyword search beside vector search. `mode` joins the rankings; `alpha` is the share of the dense one."""
 
     enabled: bool = True
     mode: str | None = None

@@ -26,7 +26,7 @@ _SEARCHES_AT_A_TIME = 4
 
 
 class Services(Protocol):
-    """What a query uses of other services, on behalf of the present caller."""
+    """The other services that a query uses, on behalf of the present caller."""
 
     @property
     def embedder(self) -> Embedder: ...

@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 async def together(call: Callable[[S], Awaitable[T]], items: Sequence[S], at_a_time: int) -> list[T]:
-    """What `call` returns for each item, in their order, at most `at_a_time` of them running. Where one raises, the
-    others are cancelled, and its error is raised."""
+    """Return what `call` returns for each item, in their order, at most `at_a_time` of them running. Where one raises,
+    the others are cancelled, and its error is raised."""
     turn = asyncio.Semaphore(at_a_time)
 
     async def in_turn(item: S) -> T:

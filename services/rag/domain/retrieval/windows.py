@@ -13,5 +13,5 @@ def bounds(start: int, end: int, size: int, length: int) -> tuple[int, int]:
 
 
 def piece_ids(source_id: str, low: int, high: int) -> list[str]:
-    """Ids of the pieces that hold the text of a source from one character to another, in order."""
+    """Ids of the stored parts that hold the text of a source from one character to another, in order."""
     return [f"{source_id}:{start}" for start in range(low - low % PIECE_CHARS, high, PIECE_CHARS)]

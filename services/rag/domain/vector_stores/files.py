@@ -109,7 +109,8 @@ class StoreFiles:
     async def batch(self, project: Project, store_id: str, batch_id: str) -> Batch:
         """Raises NotFound."""
         module = await self._stores.get(project, store_id)
-        return Batch(batch_id, store_id, _made_at(batch_id), await self._counts(project, module, batch_id))
+        counts = await self._counts(project, module, batch_id)
+        return Batch(batch_id, store_id, _made_at(batch_id), counts)
 
     async def cancel_batch(self, project: Project, store_id: str, batch_id: str) -> Batch:
         """Cancel what of a batch has not been processed. Raises NotFound."""

@@ -29,7 +29,7 @@ from services.rag.ports import Models
 _PREFIX = "vs_"
 _LIVE = {"status": Cond(Op.IN, (records.ACTIVE, records.DISABLED))}
 _ACTIVE_SECONDS = 60.0
-"""How exact the time of the last activity is."""
+"""Exactness of the time of the last activity."""
 _STATUS = {
     records.PENDING: "in_progress",
     records.PROCESSING: "in_progress",

@@ -39,7 +39,7 @@ class StaticChunks(msgspec.Struct, frozen=True):
 
 
 class Chunking(msgspec.Struct, frozen=True):
-    """How files are cut into chunks: `auto`, or `static` with sizes."""
+    """The chunking of files: `auto`, or `static` with sizes."""
 
     type: str
     static: StaticChunks | None = None

@@ -1,4 +1,4 @@
-"""What callers see of vector stores: views of modules and documents. Pure."""
+"""Vector stores, files and batches as callers see them: views of modules and documents. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

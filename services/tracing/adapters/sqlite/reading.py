@@ -107,7 +107,7 @@ def count_groups(project: str, filter: SessionFilter, by: str) -> Clause:
 
 
 def beginnings(project: str, filter: SessionFilter, threads: Sequence[str]) -> Clause:
-    """When each of the threads began, and its agents."""
+    """The beginning and the agents of each of the threads."""
     asked = orjson.dumps(list(threads)).decode()
     where = joined([_where(project, filter), Clause("thread IN (SELECT value FROM json_each(?))", (asked,))])
     return Clause(

@@ -27,7 +27,7 @@ from services.tracing.ports import EventPage, Group, Position, SessionFilter, Se
 _NAME = "traces"
 _MIB = 1024 * 1024
 _EVENT_BYTES = 1024
-"""What an event holds in memory beside its content, about."""
+"""Memory that an event takes beside its content, about."""
 _BATCH_EVENTS = 4096
 """Events after which a transaction takes no further request."""
 _CLEARED = 200
@@ -49,7 +49,7 @@ class _Request:
 
 @dataclass(slots=True)
 class _Queue:
-    """What waits to be written for one tenant, and the task that writes it, while there is any."""
+    """Requests that wait to be written for one tenant, and the task that writes them, while there are any."""
 
     requests: list[_Request] = field(default_factory=list)
     size: int = 0

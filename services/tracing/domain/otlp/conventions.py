@@ -82,22 +82,22 @@ THREAD_ID = (
 AGENT_NAME = ("cognipeer.agent.name", "service.name")
 AGENT_NAME_OF_ROOT = ("gen_ai.agent.name", "agent.name", "traceloop.workflow.name", "traceloop.entity.name")
 UNKNOWN_SERVICE = "unknown_service"
-"""What SDKs call a service whose name nobody set."""
+"""The name that SDKs give to a service whose name nobody set."""
 AGENT_VERSION = ("cognipeer.agent.version", "service.version", "gen_ai.agent.version")
 AGENT_MODEL = ("cognipeer.agent.model",)
 METADATA = "cognipeer.metadata."
-"""What a resource has beneath this becomes metadata of the session."""
+"""Prefix of a resource's attributes that become metadata of the session."""
 
 ERROR_TYPE = ("error.type", "exception.type")
 EXCEPTION = "exception"
 """The event of a span that says why it failed."""
 
 OTHER_CONVENTIONS = ("http.", "url.", "db.", "rpc.", "messaging.", "network.", "faas.")
-"""What begins so tells of a span that is no call of a model, whatever its name and kind."""
+"""Prefixes of attributes of spans that are no calls of models, whatever their names and kinds."""
 
 NAMES = (
     (re.compile(r"embed", re.IGNORECASE), EMBEDDING),
-    (re.compile(r"retriev|rerank|vector.?search", re.IGNORECASE), RETRIEVAL),
+    (re.compile(r"retriev(e|al)|rerank|vector.?search", re.IGNORECASE), RETRIEVAL),
     (re.compile(r"guardrail|moderation", re.IGNORECASE), GUARDRAIL),
     (re.compile(r"\btool|function.?call", re.IGNORECASE), TOOL_CALL),
     (re.compile(r"\bllm\b|chat|completion|generate.?content", re.IGNORECASE), AI_CALL),

@@ -13,7 +13,7 @@ from services.tracing.domain import values
 from services.tracing.domain.otlp import conventions
 from services.tracing.domain.otlp.conventions import AI_CALL, TOOL_CALL
 from services.tracing.domain.otlp.spans import KIND_CLIENT, STATUS_ERROR, Attributes, Resource, Span
-from services.tracing.domain.records import ERROR, OTLP, SPAN, SUCCESS, Event, NewEvent, Patch, Sender
+from services.tracing.domain.records import ERROR, OTLP, SPAN, SUCCESS, Event, NewEvent, Patch, TraceSender
 
 CONTENT_MARK = "otlp"
 """The member of a content that says that it is a span's."""
@@ -22,7 +22,7 @@ _NUMBERS = tuple(conventions.NUMBERS.items())
 _TYPES = tuple(conventions.TYPES.items())
 
 
-def patches(spans: Sequence[Span], sender: Sender) -> list[Patch]:
+def patches(spans: Sequence[Span], sender: TraceSender) -> list[Patch]:
     """One patch for each trace."""
     traces: dict[str, list[Span]] = {}
     for span in spans:
@@ -30,7 +30,7 @@ def patches(spans: Sequence[Span], sender: Sender) -> list[Patch]:
     return [_patch(trace_id, members, sender) for trace_id, members in traces.items()]
 
 
-def _patch(trace_id: str, spans: Sequence[Span], sender: Sender) -> Patch:
+def _patch(trace_id: str, spans: Sequence[Span], sender: TraceSender) -> Patch:
     root = _root(spans)
     resource = (root or spans[0]).resource
     patch = Patch(
@@ -57,7 +57,7 @@ def _patch(trace_id: str, spans: Sequence[Span], sender: Sender) -> Patch:
 
 
 def _declare(patch: Patch, root: Span) -> None:
-    """What a root that frames other spans says of the whole run, as a summary does."""
+    """Take what a root that frames other spans says of the whole run as a summary."""
     event = patch.events[next(at for at, new in enumerate(patch.events) if new.event.span_id == root.span_id)].event
     if event.type == SPAN:
         patch.said = {name: value for name in _TOKENS if (value := getattr(event, name))}

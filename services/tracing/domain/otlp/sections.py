@@ -15,7 +15,7 @@ from services.tracing.domain.otlp.spans import Attributes
 Section = dict[str, Any]
 
 REDACTED = "__REDACTED__"
-"""What OpenInference writes in place of a content that it must not send."""
+"""The mark of OpenInference in place of a content that it must not send."""
 _INDEXED = re.compile(r"(?P<at>\d+)\.(?P<rest>.+)")
 _INPUT, _OUTPUT = "input", "output"
 
@@ -225,7 +225,7 @@ def _plain(attributes: Attributes) -> list[Section]:
 
 
 def _documents(attributes: Attributes) -> list[Section]:
-    """What a retrieval found."""
+    """The documents that a retrieval found."""
     items = [
         {name.removeprefix("document."): value for name, value in each.items()}
         for each in _tree(attributes, "retrieval.documents.") or _tree(attributes, "reranker.output_documents.")

@@ -7,7 +7,7 @@ from typing import Any
 Attributes = Mapping[str, Any]
 
 STATUS_ERROR = 2
-KIND_SERVER, KIND_CLIENT = 2, 3
+KIND_CLIENT = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import InvalidInput
 from services.tracing.domain import custom
-from services.tracing.domain.records import Event, Sender
+from services.tracing.domain.records import Event, TraceSender
 
 
 def event(**given: Any) -> Event:
@@ -104,12 +104,12 @@ def test_sections_and_tools() -> None:
 
 def test_a_session_keeps_what_its_metadata_may_hold() -> None:
     given = {f"k{at}": at for at in range(20)} | {"bad name": 1, "long": "x" * 201}
-    patch = custom.ingested({"sessionId": "s", "metadata": {"bad name": 1, "long": "x" * 201, **given}}, Sender())
+    patch = custom.ingested({"sessionId": "s", "metadata": {"bad name": 1, "long": "x" * 201, **given}}, TraceSender())
     assert patch.metadata == {f"k{at}": at for at in range(10)}
 
 
 def test_a_large_configuration_is_not_kept_in_the_record() -> None:
-    patch = custom.ingested({"sessionId": "s", "config": {"prompt": "x" * 100_000}}, Sender())
+    patch = custom.ingested({"sessionId": "s", "config": {"prompt": "x" * 100_000}}, TraceSender())
     assert patch.config["truncated"] is True
 
 
@@ -129,5 +129,5 @@ def test_a_large_configuration_is_not_kept_in_the_record() -> None:
 )
 def test_a_bad_body_is_refused_and_its_field_named(body: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        custom.ingested(body, Sender())
+        custom.ingested(body, TraceSender())
     assert refused.value.field == field

@@ -1,4 +1,4 @@
-"""What spans mean, by each convention."""
+"""The meaning of spans, by each convention."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from core.rpc.values import struct_of
 from services.tracing import mapping_otlp
 from services.tracing.domain import contents
 from services.tracing.domain.otlp.events import patches
-from services.tracing.domain.records import Event, Patch, Sender
+from services.tracing.domain.records import Event, Patch, TraceSender
 from tests.support.spans import TRACE, request, span
 
 OTHER = "0af7651916cd43dd0000000000000000"
@@ -18,7 +18,7 @@ OTHER = "0af7651916cd43dd0000000000000000"
 
 def patch_of(*spans: Any, **resource: Any) -> Patch:
     batch = mapping_otlp.from_protobuf(request(*spans, **resource))
-    (patch,) = patches(batch.spans, Sender())
+    (patch,) = patches(batch.spans, TraceSender())
     return patch
 
 
@@ -159,7 +159,7 @@ def test_each_trace_is_a_patch_and_bad_spans_are_counted() -> None:
     batch = mapping_otlp.from_protobuf(request(span(1), bad, span(2, trace=OTHER)))
     assert (batch.rejected, len(batch.spans)) == (1, 2)
     assert "trace id" in batch.reason
-    assert [patch.trace_id for patch in patches(batch.spans, Sender())] == [TRACE, OTHER]
+    assert [patch.trace_id for patch in patches(batch.spans, TraceSender())] == [TRACE, OTHER]
 
 
 def sections(**attributes: Any) -> list[dict[str, Any]]:

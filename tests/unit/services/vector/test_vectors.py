@@ -45,6 +45,13 @@ async def test_what_was_written_is_found_fetched_counted_and_deleted(docs: Harne
     assert await vectors.count(DOCS, None) == 0
 
 
+async def test_equal_scores_are_ordered_by_id(docs: Harness) -> None:
+    """They came in no order, another one after each restart."""
+    await docs.upsert(*(point(f"c{at}", 3, 0) for at in (3, 1, 4, 2)))
+    found = await docs.vectors.query(DOCS, Query(vector((1.0, 0.0)), top_k=6), CALLER)
+    assert [each.id for each in found] == ["a", "c1", "c2", "c3", "c4", "b"]
+
+
 @pytest.mark.parametrize(
     ("points", "field"),
     [

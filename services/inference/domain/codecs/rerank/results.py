@@ -83,7 +83,7 @@ def sigmoid(value: float) -> float:
 
 
 def _usage(answer: Mapping[str, Any]) -> TokenUsage | None:
-    """What the provider counted: tokens, or searches that it bills in their place."""
+    """The provider's count: tokens, or searches that it bills in their place."""
     meta = answer.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     billed = meta.get("billed_units")

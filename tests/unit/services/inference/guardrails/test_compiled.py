@@ -9,6 +9,11 @@ from core.errors import FailedPrecondition, Unavailable
 from core.tenancy import Project, Tenant
 from services.inference.domain.guardrails import compiled
 from services.inference.domain.guardrails.compiled import CompiledRecords, Source
+from services.inference.domain.guardrails.records import NewGuardrail, NewWordList, WordList, WordListChanges
+from services.inference.domain.guardrails.sources import guards
+from services.inference.domain.guardrails.store import Guardrails
+from services.inference.domain.guardrails.word_lists_store import WordLists
+from tests.support.stores import MemoryStore
 
 PROJECT, OTHER = Project(Tenant("acme"), "p"), Project(Tenant("acme"), "q")
 
@@ -22,7 +27,7 @@ class Store:
         self.reads = self.compilations = 0
         self.records = CompiledRecords(self.read)
 
-    async def read(self, project: Project, key: str) -> Source[str]:
+    async def read(self, project: Project, key: str, known: object) -> Source[str]:
         self.reads += 1
         await asyncio.sleep(0)
         if self.error is not None:
@@ -88,3 +93,30 @@ async def test_what_is_gone_is_gone(store: Store) -> None:
     store.error = Unavailable("away")
     with pytest.raises(Unavailable):
         await store.records.find(PROJECT, "g")
+
+
+async def test_word_lists_that_have_not_changed_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every five seconds, up to ten megabytes of words were read to learn that they are the same."""
+    monkeypatch.setattr(compiled, "REFRESH_SECONDS", -1.0)
+    store = MemoryStore()
+    word_lists, reads = WordLists(store), []
+    get = word_lists.get
+
+    async def counted(project: Project, key: str, **more: Any) -> WordList:
+        reads.append(key)
+        return await get(project, key, **more)
+
+    await word_lists.create(PROJECT, NewWordList("W", "w", words=("zonk",)))
+    guardrails = Guardrails(store, word_lists)
+    policy = {"wordFilter": {"enabled": True, "customListKeys": ["w"]}}
+    await guardrails.create(PROJECT, NewGuardrail(name="G", key="g", type="preset", policy=policy))
+    monkeypatch.setattr(word_lists, "get", counted)
+    records = guards(guardrails, word_lists)
+    first = await records.find(PROJECT, "g")
+    assert await records.find(PROJECT, "g") is first
+    assert reads == ["w"]
+    elsewhere = WordLists(store)  # as another process changes it
+    await elsewhere.update(PROJECT, "w", WordListChanges(words=("blarg",)))
+    judge: Any = None
+    assert not (await (await records.find(PROJECT, "g")).evaluate(judge, PROJECT, ["blarg"])).passed
+    assert reads == ["w", "w"]

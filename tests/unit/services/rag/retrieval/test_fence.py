@@ -11,7 +11,7 @@ from tests.support.hostile_documents import HOSTILE, HostileDocument
 
 
 def fenced(content: str) -> tuple[str, list[str]]:
-    """What of a prompt stands outside of the fence, and what stands within each pair of marks."""
+    """Return what of a prompt stands outside of the fence, and what stands within each pair of marks."""
     code = re.search(r"<document-([0-9a-f]{16}) ", content)
     assert code is not None
     pair = re.compile(rf'<document-{code[1]} number="\d+">\n(.*?)\n</document-{code[1]}>', re.DOTALL)
