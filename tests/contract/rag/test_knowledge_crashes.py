@@ -15,10 +15,10 @@ from core import config, context
 from core.context import Identity, Kind, RequestContext
 from core.errors import Conflict, NotFound
 from core.jobs.limits import JobLimits
-from core.jobs.records import JOB_INDEX
+from core.jobs.records import JOBS
 from core.sealing import generate_key
 from core.storage.ports import DocumentStore, Order
-from core.tenancy import MAIN, Project, Tenant
+from core.tenancy import Project, Tenant
 from services.rag.adapters.local import LocalStore
 from services.rag.app import Domain, assemble
 from services.rag.domain.knowledge import documents, modules, reindexing
@@ -104,8 +104,11 @@ class World:
             await local.close()
 
     async def settled(self) -> None:
+        """Wait until every job has ended, its end hook included."""
         async with asyncio.timeout(20):
-            while await self.store.count(MAIN, JOB_INDEX):
+            while await self.store.count(ACME, JOBS, {"endedAt": None}) or await self.store.count(
+                ACME, JOBS, {"endPending": True}
+            ):
                 await asyncio.sleep(0.005)
 
     async def check(self, contents: list[str]) -> None:
