@@ -178,9 +178,13 @@ class FakeVectors:
             raise self.error
 
 
-def fake_services() -> Services:
-    """All of them, for a rag service."""
-    return Services(embedder=FakeEmbedder(), chat=cast("Any", FakeChat("none")), vectors=FakeVectors())
+def fake_services(
+    embedder: FakeEmbedder | None = None, chat: FakeChat | None = None, vectors: FakeVectors | None = None
+) -> Services:
+    """Services for a rag service, which rerank nothing and list no models."""
+    nobody = cast("Any", None)
+    talker = cast("Any", chat or FakeChat("none"))
+    return Services(embedder or FakeEmbedder(), talker, vectors or FakeVectors(), reranker=nobody, models=nobody)
 
 
 def _project() -> object:

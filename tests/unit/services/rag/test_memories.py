@@ -7,8 +7,8 @@ import pytest
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput, NotFound, Unavailable
 from core.tenancy import Project, Tenant
+from services.rag.domain.memory.changes import MemoryChange
 from services.rag.domain.memory.checks import MAX_BATCH, MAX_CONTENT, Filter, NewMemory
-from services.rag.domain.memory.memories import MemoryChange
 from services.rag.domain.memory.searches import Query
 from services.rag.domain.memory.stores import NewStore, StoreChange
 from services.rag.domain.memory.tables import MEMORIES, MEMORY_STORES
@@ -53,7 +53,7 @@ async def test_the_same_content_is_kept_once_in_a_scope_and_not_across(harness: 
     """Deduplication looked at the text alone: one user's memory was given to another."""
     await harness.make_store()
     first = await harness.add("likes tea", scope="user", scope_id="ada")
-    again = await harness.parts.memories.add(ACME, "notes", NewMemory("likes tea", "user", "ada"))
+    again = await harness.parts.additions.add(ACME, "notes", NewMemory("likes tea", "user", "ada"))
     assert (again.memory.id, again.duplicate) == (first.id, True)
     others = [
         await harness.add("likes tea", scope="user", scope_id="bob"),
@@ -67,7 +67,7 @@ async def test_the_same_content_is_kept_once_in_a_scope_and_not_across(harness: 
 async def test_without_deduplication_the_same_content_is_kept_twice(harness: MemoryHarness) -> None:
     await harness.make_store(deduplication=False)
     assert (await harness.add("tea")).id != (await harness.add("tea")).id
-    added = await harness.parts.memories.add_batch(ACME, "notes", [NewMemory("tea"), NewMemory("tea")])
+    added = await harness.parts.additions.add_batch(ACME, "notes", [NewMemory("tea"), NewMemory("tea")])
     assert [each.duplicate for each in added] == [False, False]
     assert len(await harness.records()) == 4
 
@@ -77,7 +77,7 @@ async def test_a_batch_counts_what_it_has_twice_and_what_was_there(harness: Memo
     await harness.add("one")
     batch = [NewMemory(text) for text in ("one", "two", "three", "two")]
     harness.embedder.texts.clear()
-    added = await harness.parts.memories.add_batch(ACME, "notes", batch)
+    added = await harness.parts.additions.add_batch(ACME, "notes", batch)
     assert [each.duplicate for each in added] == [True, False, False, True]
     assert harness.embedder.texts == ["two", "three"]
     await consistent(harness)
@@ -87,14 +87,14 @@ async def test_a_batch_counts_what_it_has_twice_and_what_was_there(harness: Memo
 async def test_a_batch_of_none_or_too_many_is_refused(harness: MemoryHarness, length: int) -> None:
     await harness.make_store()
     with pytest.raises(InvalidInput) as caught:
-        await harness.parts.memories.add_batch(ACME, "notes", [NewMemory(f"m{at}") for at in range(length)])
+        await harness.parts.additions.add_batch(ACME, "notes", [NewMemory(f"m{at}") for at in range(length)])
     assert caught.value.field == "memories"
 
 
 async def test_one_bad_memory_keeps_the_whole_batch_out(harness: MemoryHarness) -> None:
     await harness.make_store()
     with pytest.raises(InvalidInput) as caught:
-        await harness.parts.memories.add_batch(ACME, "notes", [NewMemory("good"), NewMemory("bad", source="moon")])
+        await harness.parts.additions.add_batch(ACME, "notes", [NewMemory("good"), NewMemory("bad", source="moon")])
     assert caught.value.field == "memories[1].source"
     assert await harness.records() == []
 
@@ -123,7 +123,7 @@ async def test_a_bad_memory_is_refused_by_the_name_of_its_field(
 ) -> None:
     await harness.make_store()
     with pytest.raises(InvalidInput) as caught:
-        await harness.parts.memories.add(ACME, "notes", NewMemory(**{"content": "x", **fields}))
+        await harness.parts.additions.add(ACME, "notes", NewMemory(**{"content": "x", **fields}))
     assert caught.value.field == named
     assert await harness.records() == []
 
@@ -154,7 +154,7 @@ async def test_scope_ids_of_other_scopes_do_not_match(harness: MemoryHarness) ->
 async def test_archived_memories_are_kept_but_not_found(harness: MemoryHarness) -> None:
     await harness.make_store()
     memory = await harness.add("tea", tags=("drink",), scope="user", scope_id="ada")
-    archived = await harness.parts.memories.update(ACME, "notes", memory.id, MemoryChange(status="archived"))
+    archived = await harness.parts.changes.update(ACME, "notes", memory.id, MemoryChange(status="archived"))
     assert (archived.status, archived.tags, archived.embedding_version) == ("archived", ("drink",), 1)
     assert await harness.found("tea") == []
     assert await harness.parts.memories.list(ACME, "notes", Filter()) == ([], 0)
@@ -162,7 +162,7 @@ async def test_archived_memories_are_kept_but_not_found(harness: MemoryHarness) 
     assert await harness.parts.memories.list(ACME, "notes", Filter(status="all")) == ([archived], 1)
     await consistent(harness)
     # The same content is as good as new.
-    again = await harness.parts.memories.add(ACME, "notes", NewMemory("tea", "user", "ada"))
+    again = await harness.parts.additions.add(ACME, "notes", NewMemory("tea", "user", "ada"))
     assert (again.memory.id, again.memory.status, again.duplicate) == (memory.id, "active", True)
     assert await harness.found("tea", filter=Filter(tags=("drink",))) == ["tea"]
     await consistent(harness)
@@ -173,12 +173,12 @@ async def test_a_change_keeps_what_the_vector_is_filtered_by(harness: MemoryHarn
     await harness.make_store()
     memory = await harness.add("tea", tags=("drink",), scope="user", scope_id="ada", metadata={"a": 1, "b": 2})
     change = MemoryChange(content="green tea", metadata={"b": None, "c": 3}, importance=0.9)
-    changed = await harness.parts.memories.update(ACME, "notes", memory.id, change)
+    changed = await harness.parts.changes.update(ACME, "notes", memory.id, change)
     assert (changed.content, changed.metadata, changed.importance) == ("green tea", {"a": 1, "c": 3}, 0.9)
     assert (changed.embedding_version, changed.created_at) == (2, memory.created_at)
     assert await harness.found("green", filter=Filter("user", "ada", ("drink",))) == ["green tea"]
     assert await harness.parts.memories.get(ACME, "notes", memory.id) == changed
-    tagless = await harness.parts.memories.update(ACME, "notes", memory.id, MemoryChange(tags=()))
+    tagless = await harness.parts.changes.update(ACME, "notes", memory.id, MemoryChange(tags=()))
     assert tagless.tags == ()
     assert await harness.found("green", filter=Filter(tags=("drink",))) == []
     await consistent(harness)
@@ -189,7 +189,7 @@ async def test_only_another_content_is_embedded_again(harness: MemoryHarness) ->
     memory = await harness.add("tea")
     harness.embedder.texts.clear()
     for change in (MemoryChange(tags=("a",)), MemoryChange(status="archived"), MemoryChange(content="tea")):
-        await harness.parts.memories.update(ACME, "notes", memory.id, change)
+        await harness.parts.changes.update(ACME, "notes", memory.id, change)
     assert harness.embedder.texts == []
     await consistent(harness)
 
@@ -199,7 +199,7 @@ async def test_a_change_to_a_content_that_is_there_is_refused(harness: MemoryHar
     await harness.add("coffee")
     memory = await harness.add("tea")
     with pytest.raises(Conflict) as caught:
-        await harness.parts.memories.update(ACME, "notes", memory.id, MemoryChange(content="coffee"))
+        await harness.parts.changes.update(ACME, "notes", memory.id, MemoryChange(content="coffee"))
     assert caught.value.field == "content"
     await consistent(harness)
 
@@ -208,7 +208,7 @@ async def test_a_change_of_nothing_is_refused(harness: MemoryHarness) -> None:
     await harness.make_store()
     memory = await harness.add("tea")
     with pytest.raises(InvalidInput):
-        await harness.parts.memories.update(ACME, "notes", memory.id, MemoryChange())
+        await harness.parts.changes.update(ACME, "notes", memory.id, MemoryChange())
 
 
 async def test_bulk_deletion_takes_what_meets_all_filters_with_its_vectors(harness: MemoryHarness) -> None:
@@ -293,7 +293,7 @@ async def test_beyond_the_limit_the_weakest_go(harness: MemoryHarness) -> None:
     with pytest.raises(NotFound):
         await harness.parts.memories.get(ACME, "notes", weak.id)
     found, _ = await harness.parts.memories.list(ACME, "notes", Filter(search="strong"))
-    await harness.parts.memories.update(ACME, "notes", found[0].id, MemoryChange(status="archived"))
+    await harness.parts.changes.update(ACME, "notes", found[0].id, MemoryChange(status="archived"))
     await harness.add("faint", importance=0.0)  # new ones stay
     assert {record["content"] for record in await harness.records()} == {"faint", "middle", "another"}
     await consistent(harness)
@@ -313,7 +313,7 @@ async def test_what_is_used_is_evicted_later(harness: MemoryHarness) -> None:
 
 async def test_a_batch_larger_than_the_limit_ends_at_the_limit(harness: MemoryHarness) -> None:
     await harness.make_store(max_memories=5)
-    await harness.parts.memories.add_batch(ACME, "notes", [NewMemory(f"note {at}") for at in range(20)])
+    await harness.parts.additions.add_batch(ACME, "notes", [NewMemory(f"note {at}") for at in range(20)])
     assert len(await harness.records()) == 5
     await consistent(harness)
 
@@ -404,7 +404,7 @@ async def test_projects_and_tenants_with_the_same_keys_share_nothing(harness: Me
     for call in (
         harness.parts.memories.get(ACME, "notes", foreign),
         harness.parts.memories.delete(ACME, "notes", foreign),
-        harness.parts.memories.update(ACME, "notes", foreign, MemoryChange(content="mine")),
+        harness.parts.changes.update(ACME, "notes", foreign, MemoryChange(content="mine")),
     ):
         with pytest.raises(NotFound):
             await call
