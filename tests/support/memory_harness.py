@@ -86,6 +86,19 @@ class MemoryHarness:
         """Of all indexes."""
         return {id for points in self.vectors.points.values() for id in points}
 
+    async def check_consistent(self, project: Project = ACME) -> None:
+        """Every memory has its vector with the metadata that filters see, and there is no other vector."""
+        records = await self.records(project)
+        points = {id: point for points in self.vectors.points.values() for id, point in points.items()}
+        assert {record["vectorId"] for record in records} == points.keys()
+        for record in records:
+            seen = points[record["vectorId"]].metadata
+            assert (seen["scope"], seen["scopeId"], seen["status"]) == (
+                record["scope"], record["scopeId"], record["status"],
+            )  # fmt: skip
+            assert seen["tags"] == list(record.get("tags", []))
+        assert await self.parts.intents.count(project) == 0
+
 
 class _Run:
     def __init__(self, scope: Project) -> None:
