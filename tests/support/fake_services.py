@@ -179,12 +179,16 @@ class FakeVectors:
 
 
 def fake_services(
-    embedder: FakeEmbedder | None = None, chat: FakeChat | None = None, vectors: FakeVectors | None = None
+    *, embedder: FakeEmbedder | None = None, chat: FakeChat | None = None, vectors: FakeVectors | None = None
 ) -> Services:
-    """Services for a rag service, which rerank nothing and list no models."""
-    nobody = cast("Any", None)
-    talker = cast("Any", chat or FakeChat("none"))
-    return Services(embedder or FakeEmbedder(), talker, vectors or FakeVectors(), reranker=nobody, models=nobody)
+    """All of them, for a rag service."""
+    return Services(
+        embedder=embedder or FakeEmbedder(),
+        chat=cast("Any", chat or FakeChat("none")),
+        vectors=vectors or FakeVectors(),
+        reranker=FakeReranker(),
+        models=FakeModels(),
+    )
 
 
 def _project() -> object:

@@ -44,7 +44,7 @@ class MemoryHarness:
 
     def restart(self) -> None:
         """A new process on the same stores."""
-        services = fake_services(self.embedder, self.chat, self.vectors)
+        services = fake_services(embedder=self.embedder, chat=self.chat, vectors=self.vectors)
         settings = MemorySettings(grace_seconds=GRACE)
         self.parts = app_memory.assemble(
             self.documents, cast("Any", self.jobs), services, settings, clock=lambda: self.now

@@ -76,7 +76,7 @@ class MemoryService(serving.Harness):
 @pytest.fixture
 async def service(tmp_path: Path, signer: Signer) -> AsyncIterator[MemoryService]:
     embedder, vectors = FakeEmbedder(), FakeVectors()
-    services = fake_services(embedder, vectors=vectors)
+    services = fake_services(embedder=embedder, vectors=vectors)
 
     async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
         return await app.serve(platform, settings, services=services)
