@@ -26,7 +26,7 @@ _CONFIG = (
     "extraction",
 )
 _DIGITS = 6
-"""Of scores: 32-bit floats have no more."""
+"""Decimal places of scores: 32-bit floats have no more."""
 _RANKING = ("similarity", "recency", "importance", "access", "half_life_hours")
 
 
