@@ -14,12 +14,16 @@ from core.tenancy import Project
 from portico.rag.v1 import memory_service_pb2_grpc
 from services.rag.app_knowledge import Services
 from services.rag.domain.memory import cleanup
+from services.rag.domain.memory.additions import Additions
+from services.rag.domain.memory.changes import Changes
 from services.rag.domain.memory.cleanup import Cleanup
 from services.rag.domain.memory.conversations import Conversations
 from services.rag.domain.memory.intents import Intents
 from services.rag.domain.memory.memories import Memories
 from services.rag.domain.memory.records import Memory, MemoryStore
+from services.rag.domain.memory.removals import Removals
 from services.rag.domain.memory.searches import Searches
+from services.rag.domain.memory.store_vectors import StoreVectors
 from services.rag.domain.memory.stores import MemoryStores
 from services.rag.domain.memory.summaries import Summaries
 from services.rag.domain.memory.tables import MEMORIES, MEMORY_STORES
@@ -34,6 +38,8 @@ class MemoryParts:
 
     stores: MemoryStores
     memories: Memories
+    additions: Additions
+    changes: Changes
     searches: Searches
     conversations: Conversations
     intents: Intents
@@ -65,13 +71,20 @@ def assemble(
     cleaner = Cleanup(intents, stores_table, memories_table, vectors, jobs, clock=clock)
     stores = MemoryStores(store, stores_table, intents, cleaner, embedder, vectors, clock=clock)
     summaries, uses = Summaries(services.chat), Uses(stores_table, memories_table, clock=clock)
-    memories = Memories(stores, memories_table, intents, cleaner, embedder, vectors, summaries, uses, clock=clock)
+    store_vectors = StoreVectors(embedder, vectors, cleaner)
+    removals = Removals(memories_table, intents, store_vectors)
+    changes = Changes(stores, memories_table, intents, store_vectors, summaries, clock=clock)
+    additions = Additions(
+        stores, memories_table, intents, store_vectors, changes, removals, summaries, uses, clock=clock
+    )
     jobs.handle(cleanup.KIND, cleaner.run, None, scopes=cleanup.SCOPES)
     return MemoryParts(
         stores=stores,
-        memories=memories,
-        searches=Searches(stores, memories_table, embedder, vectors, uses, clock=clock),
-        conversations=Conversations(stores, memories, summaries),
+        memories=Memories(stores, memories_table, changes, removals),
+        additions=additions,
+        changes=changes,
+        searches=Searches(stores, memories_table, store_vectors, uses, clock=clock),
+        conversations=Conversations(stores, additions, summaries),
         intents=intents,
         cleanup=cleaner,
         uses=uses,
@@ -90,5 +103,7 @@ def registration(memory: MemoryParts) -> ServiceRegistration:
     return ServiceRegistration(
         "portico.rag.v1.MemoryService",
         memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
-        MemoryServicer(memory.stores, memory.memories, memory.searches, memory.conversations),
+        MemoryServicer(
+            memory.stores, memory.memories, memory.additions, memory.changes, memory.searches, memory.conversations
+        ),
     )

@@ -6,8 +6,8 @@ from typing import Any
 from core.errors import InvalidInput
 from core.rpc.values import small_json_of, struct_of, timestamp_of
 from portico.rag.v1 import memory_service_pb2 as pb
+from services.rag.domain.memory.changes import MemoryChange
 from services.rag.domain.memory.checks import Filter, NewMemory, time_of
-from services.rag.domain.memory.memories import MemoryChange
 from services.rag.domain.memory.records import Memory, MemoryStore, StoreConfig
 from services.rag.domain.memory.searches import Match, Query
 from services.rag.domain.memory.stores import NewStore, StoreChange
@@ -25,6 +25,8 @@ _CONFIG = (
     "chat_model_key",
     "extraction",
 )
+_DIGITS = 6
+"""Decimal places of scores: 32-bit floats have no more."""
 _RANKING = ("similarity", "recency", "importance", "access", "half_life_hours")
 
 
@@ -115,8 +117,8 @@ def match(found: Match) -> pb.MemoryMatch:
     return pb.MemoryMatch(
         id=record.id,
         content=record.content,
-        score=found.score,
-        similarity=found.similarity,
+        score=round(found.score, _DIGITS),
+        similarity=round(found.similarity, _DIGITS),
         scope=record.scope,
         scope_id=record.scope_id,
         metadata=struct_of(record.metadata),

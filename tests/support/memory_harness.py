@@ -62,7 +62,7 @@ class MemoryHarness:
 
     async def add(self, content: str, *, project: Project = ACME, key: str = "notes", **more: Any) -> Memory:
         self.act_as(project)
-        return (await self.parts.memories.add(project, key, NewMemory(content, **more))).memory
+        return (await self.parts.additions.add(project, key, NewMemory(content, **more))).memory
 
     async def search(self, text: str, *, project: Project = ACME, key: str = "notes", **more: Any) -> list[Match]:
         self.act_as(project)
@@ -85,6 +85,19 @@ class MemoryHarness:
     def vector_ids(self) -> set[str]:
         """Of all indexes."""
         return {id for points in self.vectors.points.values() for id in points}
+
+    async def check_consistent(self, project: Project = ACME) -> None:
+        """Every memory has its vector with the metadata that filters see, and there is no other vector."""
+        records = await self.records(project)
+        points = {id: point for points in self.vectors.points.values() for id, point in points.items()}
+        assert {record["vectorId"] for record in records} == points.keys()
+        for record in records:
+            seen = points[record["vectorId"]].metadata
+            assert (seen["scope"], seen["scopeId"], seen["status"]) == (
+                record["scope"], record["scopeId"], record["status"],
+            )  # fmt: skip
+            assert seen["tags"] == list(record.get("tags", []))
+        assert await self.parts.intents.count(project) == 0
 
 
 class _Run:

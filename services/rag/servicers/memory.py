@@ -7,9 +7,11 @@ from core.rpc.call import CallContext
 from portico.rag.v1 import memory_service_pb2 as pb
 from portico.rag.v1.memory_service_pb2_grpc import MemoryServiceServicer
 from services.rag import mapping_memory as mapping
+from services.rag.domain.memory.additions import Added, Additions
+from services.rag.domain.memory.changes import Changes
 from services.rag.domain.memory.checks import MAX_BATCH
 from services.rag.domain.memory.conversations import Conversations
-from services.rag.domain.memory.memories import Added, Memories
+from services.rag.domain.memory.memories import Memories
 from services.rag.domain.memory.searches import Searches
 from services.rag.domain.memory.stores import MemoryStores
 from services.rag.ports import ChatMessage
@@ -17,10 +19,18 @@ from services.rag.ports import ChatMessage
 
 class MemoryServicer(MemoryServiceServicer):
     def __init__(
-        self, stores: MemoryStores, memories: Memories, searches: Searches, conversations: Conversations
+        self,
+        stores: MemoryStores,
+        memories: Memories,
+        additions: Additions,
+        changes: Changes,
+        searches: Searches,
+        conversations: Conversations,
     ) -> None:
         self._stores = stores
         self._memories = memories
+        self._additions = additions
+        self._changes = changes
         self._searches = searches
         self._conversations = conversations
 
@@ -63,7 +73,7 @@ class MemoryServicer(MemoryServiceServicer):
 
     async def AddMemory(self, request: pb.AddMemoryRequest, context: CallContext) -> pb.AddMemoryResponse:
         project = request_context.identity().project
-        added = await self._memories.add(project, request.store_key, mapping.new_memory(request))
+        added = await self._additions.add(project, request.store_key, mapping.new_memory(request))
         return pb.AddMemoryResponse(memory=mapping.memory(added.memory, request.store_key), duplicate=added.duplicate)
 
     async def AddMemories(self, request: pb.AddMemoriesRequest, context: CallContext) -> pb.AddMemoriesResponse:
@@ -71,7 +81,7 @@ class MemoryServicer(MemoryServiceServicer):
             raise InvalidInput(f"memories must hold 1 to {MAX_BATCH} entries.", field="memories")
         project = request_context.identity().project
         new = [mapping.new_memory(each, f"memories[{at}].") for at, each in enumerate(request.memories)]
-        return pb.AddMemoriesResponse(**_counts(await self._memories.add_batch(project, request.store_key, new)))
+        return pb.AddMemoriesResponse(**_counts(await self._additions.add_batch(project, request.store_key, new)))
 
     async def AddConversation(
         self, request: pb.AddConversationRequest, context: CallContext
@@ -104,7 +114,7 @@ class MemoryServicer(MemoryServiceServicer):
 
     async def UpdateMemory(self, request: pb.UpdateMemoryRequest, context: CallContext) -> pb.Memory:
         project = request_context.identity().project
-        changed = await self._memories.update(
+        changed = await self._changes.update(
             project, request.store_key, request.memory_id, mapping.memory_change(request)
         )
         return mapping.memory(changed, request.store_key)

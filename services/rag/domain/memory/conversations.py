@@ -6,8 +6,8 @@ from core import fields
 from core.errors import InvalidInput
 from core.tenancy import Project
 from services.rag.domain.memory import checks
+from services.rag.domain.memory.additions import Added, Additions
 from services.rag.domain.memory.checks import NewMemory
-from services.rag.domain.memory.memories import Added, Memories
 from services.rag.domain.memory.stores import MemoryStores
 from services.rag.domain.memory.summaries import Summaries, exchange_text
 from services.rag.ports import ChatMessage
@@ -18,9 +18,9 @@ ROLES = ("user", "assistant", "system")
 class Conversations:
     """Use cases."""
 
-    def __init__(self, stores: MemoryStores, memories: Memories, summaries: Summaries) -> None:
+    def __init__(self, stores: MemoryStores, additions: Additions, summaries: Summaries) -> None:
         self._stores = stores
-        self._memories = memories
+        self._additions = additions
         self._summaries = summaries
 
     async def add(
@@ -34,7 +34,7 @@ class Conversations:
         tags: Sequence[str] = (),
     ) -> list[Added]:
         """Remember a conversation: the facts that the store's chat model finds, or else the last question and its
-        answer as one memory. Raises as Memories.add and Summaries.facts."""
+        answer as one memory. Raises as Additions.add and Summaries.facts."""
         _check(messages)
         store = await self._stores.active(project, key)
         like = checks.check_new(NewMemory("x", scope, scope_id, tags=tags, source="chat"), store)
@@ -45,7 +45,7 @@ class Conversations:
             new = [NewMemory(exchange_text(_last_exchange(messages)))]
         if not new:
             return []
-        return await self._memories.add_batch(
+        return await self._additions.add_batch(
             project,
             key,
             [

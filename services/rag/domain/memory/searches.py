@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import fields
-from core.errors import NotFound
 from core.storage.ports import Cond, Op
 from core.storage.table import Table
 from core.tenancy import Project
 from services.rag.domain.memory import checks, packing, ranking
 from services.rag.domain.memory.checks import Filter
-from services.rag.domain.memory.memories import embedded, index_gone
 from services.rag.domain.memory.records import ACTIVE, Memory, MemoryStore
-from services.rag.domain.memory.stores import MemoryStores, index_of
+from services.rag.domain.memory.store_vectors import StoreVectors
+from services.rag.domain.memory.stores import MemoryStores
 from services.rag.domain.memory.uses import Uses
-from services.rag.ports import Embedder, VectorMatch, Vectors
+from services.rag.ports import VectorMatch
 
 DEFAULT_RECALLED = 5
 DEFAULT_TOKENS = 2000
@@ -61,8 +60,7 @@ class Searches:
         self,
         stores: MemoryStores,
         table: Table[Memory],
-        embedder: Embedder,
-        vectors: Vectors,
+        vectors: StoreVectors,
         uses: Uses,
         *,
         tokens_of: packing.TokenCounter = packing.estimated_tokens,
@@ -70,7 +68,6 @@ class Searches:
     ) -> None:
         self._stores = stores
         self._table = table
-        self._embedder = embedder
         self._vectors = vectors
         self._uses = uses
         self._tokens_of = tokens_of
@@ -103,14 +100,11 @@ class Searches:
         wanted = checks.check_filter(query.filter)
         top_k = fields.between("topK", query.top_k, 1, checks.MAX_TOP_K, default=default_top_k)
         least = default_min_score if query.min_score is None else checks.share("minScore", query.min_score)
-        (vector,) = await embedded(self._embedder, store, [text])
+        (vector,) = await self._vectors.embed(store, [text])
         filter = self._vector_filter(wanted)
         candidates = max(top_k * _OVERSAMPLE, _LEAST_CANDIDATES)
         while True:
-            try:
-                found = await self._vectors.query(index_of(store), vector, top_k=candidates, filter=filter)
-            except NotFound:
-                raise index_gone() from None
+            found = await self._vectors.query(store, vector, candidates, filter)
             matches = await self._ranked(project, store, found)
             if len(matches) >= top_k or len(found) < candidates or candidates == _MOST_CANDIDATES:
                 break

@@ -7,20 +7,10 @@ earlier answer that a model wrote under the spell of a document. Pure, but for t
 import re
 import secrets
 
+from core import fencing
+
 _MARK = re.compile(r"<(?=\s*/?\s*document-)", re.IGNORECASE)
 """The beginning of what looks like a mark."""
-_CONTROL_TOKEN = re.compile(
-    r"<(?=\|[a-z0-9_]{1,40}\|>)"  # <|im_start|>, <|eot_id|>, <|system|>
-    r"|<(?=/?(?:s|start_of_turn|end_of_turn|bos|eos)>)"
-    r"|<(?=/?<\s*/?SYS>>)"
-    r"|\[(?=/?INST\])",
-    re.IGNORECASE,
-)
-"""The beginning of what some models' chat templates read as the end of a message or a change of roles."""
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
-)
-"""Characters that people do not see and models read: text can be hidden in them."""
 _LINE_BREAKS = re.compile(r"[\r\n\u2028\u2029\x85]+")
 _MAX_NAME = 200
 
@@ -50,4 +40,4 @@ class Fence:
 def neutral(text: str) -> str:
     """The text without what could pass for a mark or for the control token of a model, and without invisible
     characters. What is readable stays readable."""
-    return _CONTROL_TOKEN.sub(lambda match: f"{match[0]} ", _MARK.sub("< ", _INVISIBLE.sub("", text)))
+    return _MARK.sub("< ", fencing.neutral(text))

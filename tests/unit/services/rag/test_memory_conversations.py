@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput, Unavailable, UpstreamFailed
+from services.rag.domain.memory.changes import MemoryChange
 from services.rag.domain.memory.checks import Filter, NewMemory
-from services.rag.domain.memory.memories import MemoryChange
 from services.rag.domain.memory.searches import Query
 from services.rag.domain.memory.summaries import MAX_FACTS, Fact, read_facts
 from services.rag.ports import ChatMessage
@@ -96,12 +96,12 @@ async def test_long_memories_get_a_summary_which_recall_shows(harness: MemoryHar
     assert (await harness.add("short tea")).summary == ""
     recall = await harness.parts.searches.recall(ACME, "notes", Query("tea", min_score=0.0))
     assert "- Tea, in short." in recall.context.splitlines()
-    changed = await harness.parts.memories.update(ACME, "notes", memory.id, MemoryChange(content="brief"))
+    changed = await harness.parts.changes.update(ACME, "notes", memory.id, MemoryChange(content="brief"))
     assert changed.summary == ""
 
 
 async def test_a_memory_is_kept_though_its_summary_fails(harness: MemoryHarness) -> None:
     await harness.make_store(auto_summarize=True, chat_model_key="chat")
     harness.chat.error = Unavailable("away")
-    added = await harness.parts.memories.add(ACME, "notes", NewMemory("tea " * 200))
+    added = await harness.parts.additions.add(ACME, "notes", NewMemory("tea " * 200))
     assert (added.memory.summary, added.duplicate) == ("", False)

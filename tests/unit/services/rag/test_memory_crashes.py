@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from core.errors import Unavailable
+from services.rag.domain.memory.changes import MemoryChange
 from services.rag.domain.memory.checks import Filter, NewMemory
-from services.rag.domain.memory.memories import MemoryChange
 from services.rag.domain.memory.tables import MEMORY_STORES
 from services.rag.ports import IndexRef, VectorPoint
 from tests.support.memory_harness import ACME, MemoryHarness
@@ -54,19 +54,19 @@ class KilledStore:
 
 
 async def add(harness: MemoryHarness, id: str) -> None:
-    await harness.parts.memories.add(ACME, "notes", NewMemory("new", "user", "ada"))
+    await harness.parts.additions.add(ACME, "notes", NewMemory("new", "user", "ada"))
 
 
 async def add_batch(harness: MemoryHarness, id: str) -> None:
-    await harness.parts.memories.add_batch(ACME, "notes", [NewMemory("one"), NewMemory("two")])
+    await harness.parts.additions.add_batch(ACME, "notes", [NewMemory("one"), NewMemory("two")])
 
 
 async def change_content(harness: MemoryHarness, id: str) -> None:
-    await harness.parts.memories.update(ACME, "notes", id, MemoryChange(content="changed"))
+    await harness.parts.changes.update(ACME, "notes", id, MemoryChange(content="changed"))
 
 
 async def archive(harness: MemoryHarness, id: str) -> None:
-    await harness.parts.memories.update(ACME, "notes", id, MemoryChange(status="archived"))
+    await harness.parts.changes.update(ACME, "notes", id, MemoryChange(status="archived"))
 
 
 async def delete(harness: MemoryHarness, id: str) -> None:
