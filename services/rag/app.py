@@ -22,16 +22,16 @@ from portico.rag.v1 import (
     bucket_service_pb2_grpc,
     file_rest_service_pb2_grpc,
     file_service_pb2_grpc,
-    memory_service_pb2_grpc,
     metrics_service_pb2_grpc,
     provider_service_pb2_grpc,
 )
-from services.rag import app_knowledge, app_retrieval
+from services.rag import app_knowledge, app_memory, app_retrieval
 from services.rag.adapters import local, s3
 from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import Limits
 from services.rag.adapters.local import LocalStore
 from services.rag.app_knowledge import FileParts, Knowledge, Services
+from services.rag.app_memory import MemoryParts
 from services.rag.app_retrieval import Retrieval
 from services.rag.domain.files.buckets import Buckets
 from services.rag.domain.files.contents import Contents
@@ -45,16 +45,12 @@ from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
 from services.rag.domain.files.uploads import UploadDeps
-from services.rag.domain.memory import memory
-from services.rag.domain.memory.memory import MemoryParts
-from services.rag.domain.memory.uses import FLUSH_SECONDS
 from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
 from services.rag.ports import Converter, FileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
-from services.rag.servicers.memory import MemoryServicer
 from services.rag.servicers.openai import OpenAIFileServicer
 from services.rag.servicers.provider import FileProviderServicer
 from services.rag.servicers.uploads import UploadReader
@@ -78,9 +74,9 @@ class Domain:
     files: Files
     openai: OpenAIFiles
     rules: Rules
-    memory: MemoryParts
     knowledge: Knowledge
     retrieval: Retrieval
+    memory: MemoryParts
 
     async def count_users(self, project: Project, provider: Provider) -> int:
         """The buckets and upload intents of a provider: their objects could not be removed without it."""
@@ -111,6 +107,7 @@ async def serve(
         *_registrations(domain, UploadReader(domain.rules, scratch, pace)),
         app_knowledge.registration(domain.knowledge, domain.files, scratch, pace),
         *app_retrieval.registrations(domain.knowledge, domain.retrieval),
+        app_memory.registration(domain.memory),
         _metrics(platform),
     ]
 
@@ -160,9 +157,6 @@ async def assemble(
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
     jobs.handle(KIND, conversions.run, audit, on_end=conversions.ended)
     orphan_collector.handle_kept(conversions.resume)
-    remembered = memory.assemble(
-        store, jobs, services.embedder, services.chat, services.vectors, grace=settings.memory.grace_seconds
-    )
     knowledge = app_knowledge.assemble(
         platform,
         settings,
@@ -173,12 +167,13 @@ async def assemble(
     )
     openai = OpenAIFiles(files, file_records, buckets)
     retrieval = app_retrieval.assemble(platform, settings.retrieval, services, knowledge, openai)
+    memory = app_memory.assemble(store, knowledge.jobs, services, settings.memory)
 
     async def remove_knowledge(project: Project) -> bool:
         return await knowledge.remove(platform, project)
 
     removal = ProjectRemoval(
-        store, providers, stores, orphan_collector, remove_knowledge, [remembered.remove, retrieval.remove]
+        store, providers, stores, orphan_collector, [remove_knowledge, retrieval.remove, memory.remove]
     )
     platform.removals.handle(jobs, removal.remove)
     return Domain(
@@ -193,9 +188,9 @@ async def assemble(
         files=files,
         openai=openai,
         rules=rules,
-        memory=remembered,
         knowledge=knowledge,
         retrieval=retrieval,
+        memory=memory,
     )
 
 
@@ -235,10 +230,8 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     await domain.jobs.start()
     await domain.knowledge.jobs.start()
     tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
-    tasks.every("clean up memories", settings.memory.sweep_seconds, domain.memory.cleanup.sweep)
-    tasks.every("write uses of memories", FLUSH_SECONDS, domain.memory.uses.flush)
-    lifecycle.on_stop(Phase.FLUSH, "uses of memories", domain.memory.uses.flush, 5.0)
     domain.retrieval.start(platform)
+    app_memory.start(platform, settings.memory, domain.memory)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)
     lifecycle.on_stop(Phase.POOLS, "file providers", domain.pool.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "files", domain.folder.close, 5.0)
@@ -280,10 +273,5 @@ def _registrations(domain: Domain, uploads: UploadReader) -> Sequence[ServiceReg
             f"{package}.OpenAIFileService",
             file_service_pb2_grpc.add_OpenAIFileServiceServicer_to_server,
             OpenAIFileServicer(domain.openai, uploads),
-        ),
-        ServiceRegistration(
-            f"{package}.MemoryService",
-            memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
-            MemoryServicer(domain.memory),
         ),
     ]

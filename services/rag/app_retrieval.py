@@ -43,9 +43,10 @@ class Retrieval:
         platform.tasks.every("write queries of modules", FLUSH_SECONDS, self.log.flush)
         platform.lifecycle.on_stop(Phase.FLUSH, "queries of modules", self.log.flush, 5.0)
 
-    async def remove(self, project: Project) -> None:
+    async def remove(self, project: Project) -> bool:
         """Remove what a deleted project has beside its modules."""
         await self.store.delete_where(project, QUERIES, {})
+        return True
 
 
 def assemble(

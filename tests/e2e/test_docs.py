@@ -16,7 +16,10 @@ DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", *(f"docs/{name}.md" for name in ("vectors", "files", "prompts", "guardrails", "audit", "tracing"))],
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("vectors", "files", "prompts", "guardrails", "memory", "audit", "tracing")),
+    ],
 )
 def test_commands(cluster: Cluster, document: str, tmp_path: Path) -> None:
     blocks = _SHELL.findall((ROOT / document).read_text())

@@ -49,6 +49,11 @@ async def fill(rest: Rest, token: str) -> None:
         points = [{"id": MARKER, "values": [1, 0], "metadata": {"note": MARKER}}]
         await rest.ok("POST", f"{path}/{key}/upsert", {"vectors": points}, token=token)
         await rest.ok("POST", f"{path}/{key}/query", {"query": {"vector": [1, 0], "topK": 1}}, token=token)
+    await rest.echo(token)
+    store = {"key": "s", "name": MARKER, "vectorProviderKey": "default", "embeddingModelKey": "echo-embedding"}
+    await rest.ok("POST", "/v1/memory/stores", store, token=token)
+    memories = [{"content": f"{MARKER} {number}", "tags": [MARKER]} for number in range(20)]
+    await rest.ok("POST", "/v1/memory/stores/s/memories/batch", {"memories": memories}, token=token)
     bucket = {"key": "b", "name": MARKER, "metadata": {"note": MARKER}}
     await rest.ok("POST", "/v1/files/buckets", bucket, token=token)
     content = base64.b64encode(f"# {MARKER}\n".encode() * 50).decode()

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from core import context
 from core.errors import FailedPrecondition, NotFound, PorticoError
-from services.rag.app import Services
+from services.rag.app_knowledge import Services
 from services.rag.ports import ChatAnswer, ChatMessage, IndexInfo, IndexRef, Ranking, Vector, VectorMatch, VectorPoint
 from services.vector.domain.filters import parse
 from tests.support.exact_engine import matches
@@ -47,7 +47,7 @@ class FakeEmbedder:
 
 
 class FakeChat:
-    """A ChatModel that gives the answers of `answers`, one after the other, the last one again and again."""
+    """A ChatModel that gives the answers of `answers`, one after the other, and its last one again and again."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -76,7 +76,7 @@ class FakeChat:
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> AsyncGenerator[ChatAnswer, None]:
-        """The same answer word by word; the last piece has the tokens."""
+        """The same answer word by word; the last chunk has the tokens."""
         whole = await self.answer(model_key, messages, temperature=temperature, max_tokens=max_tokens)
         for word in whole.text.split(" "):
             yield ChatAnswer(f"{word} ")

@@ -6,12 +6,14 @@ from core import context
 from core.context import Identity, Kind, RequestContext
 from core.jobs.run import JobRun
 from core.tenancy import Project, Tenant
-from services.rag.domain.memory import memory
+from services.rag import app_memory
+from services.rag.app_knowledge import Services
 from services.rag.domain.memory.checks import NewMemory
 from services.rag.domain.memory.records import Memory, MemoryStore
 from services.rag.domain.memory.searches import Match, Query
 from services.rag.domain.memory.stores import NewStore
 from services.rag.domain.memory.tables import MEMORIES
+from services.rag.settings import MemorySettings
 from tests.support.fake_services import FakeChat, FakeEmbedder, FakeVectors
 from tests.support.stores import MemoryStore as DocumentStore
 
@@ -43,14 +45,10 @@ class MemoryHarness:
 
     def restart(self) -> None:
         """A new process on the same stores."""
-        self.parts = memory.assemble(
-            self.documents,
-            cast("Any", self.jobs),
-            self.embedder,
-            cast("Any", self.chat),
-            self.vectors,
-            grace=GRACE,
-            clock=lambda: self.now,
+        services = Services(embedder=self.embedder, chat=cast("Any", self.chat), vectors=self.vectors)
+        settings = MemorySettings(grace_seconds=GRACE)
+        self.parts = app_memory.assemble(
+            self.documents, cast("Any", self.jobs), services, settings, clock=lambda: self.now
         )
 
     def act_as(self, project: Project) -> Project:
@@ -75,7 +73,7 @@ class MemoryHarness:
         return [match.memory.content for match in await self.search(text, **more)]
 
     async def clean_up(self, project: Project = ACME) -> None:
-        """What the sweep and its jobs do, once everything under way has had its time."""
+        """Do as the sweep and its jobs do, once everything under way has had its time."""
         self.now += GRACE + 1
         self.act_as(project)
         await self.parts.cleanup.sweep()

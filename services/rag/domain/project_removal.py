@@ -20,7 +20,7 @@ class ProjectRemoval:
     """Records of buckets and files go first: an upload that is under way finds its bucket gone when it ends, and takes
     its content back. It needs the provider for that, so a provider stays while intents of such uploads do.
 
-    `others` remove what other parts keep; each may be called again."""
+    `others` remove what other parts keep, and say whether it is all gone; each may be called again."""
 
     def __init__(
         self,
@@ -28,25 +28,21 @@ class ProjectRemoval:
         providers: FileProviders,
         stores: Stores,
         orphan_collector: OrphanCollector,
-        remove_knowledge: Callable[[Project], Awaitable[bool]],
-        others: Sequence[Callable[[Project], Awaitable[None]]] = (),
+        others: Sequence[Callable[[Project], Awaitable[bool]]],
     ) -> None:
         self._store = store
         self._providers = providers
         self._stores = stores
         self._orphan_collector = orphan_collector
         self._others = others
-        self._remove_knowledge = remove_knowledge
 
     async def remove(self, project: Project, last: bool) -> bool:
         """See core.project_removal.Remove."""
-        for remove in self._others:
-            await remove(project)
-        no_modules = await self._remove_knowledge(project)
+        gone = [await remove(project) for remove in self._others]
         await self._store.delete_where(project, BUCKETS, {})
         await self._store.delete_where(project, FILES, {})
         cleared = [await self._clear(project, provider, last) async for provider in self._providers.every(project)]
-        if not last and (not no_modules or not all(cleared) or await self._orphan_collector.count(project)):
+        if not last and (not all(gone) or not all(cleared) or await self._orphan_collector.count(project)):
             return False
         await self._providers.delete_all(project)
         return True

@@ -8,17 +8,21 @@ from portico.rag.v1 import memory_service_pb2 as pb
 from portico.rag.v1.memory_service_pb2_grpc import MemoryServiceServicer
 from services.rag import mapping_memory as mapping
 from services.rag.domain.memory.checks import MAX_BATCH
-from services.rag.domain.memory.memories import Added
-from services.rag.domain.memory.memory import MemoryParts
+from services.rag.domain.memory.conversations import Conversations
+from services.rag.domain.memory.memories import Added, Memories
+from services.rag.domain.memory.searches import Searches
+from services.rag.domain.memory.stores import MemoryStores
 from services.rag.ports import ChatMessage
 
 
 class MemoryServicer(MemoryServiceServicer):
-    def __init__(self, memory: MemoryParts) -> None:
-        self._stores = memory.stores
-        self._memories = memory.memories
-        self._searches = memory.searches
-        self._conversations = memory.conversations
+    def __init__(
+        self, stores: MemoryStores, memories: Memories, searches: Searches, conversations: Conversations
+    ) -> None:
+        self._stores = stores
+        self._memories = memories
+        self._searches = searches
+        self._conversations = conversations
 
     async def ListMemoryStores(
         self, request: pb.ListMemoryStoresRequest, context: CallContext
@@ -145,7 +149,7 @@ def _counts(added: list[Added]) -> dict[str, int]:
 
 
 def _position(request: pb.ListMemoriesRequest) -> int:
-    """How many memories come before the page. Raises InvalidInput."""
+    """Number of memories before the page. Raises InvalidInput."""
     if not request.page_token:
         return request.skip
     if not (request.page_token.isascii() and request.page_token.isdigit() and len(request.page_token) < 10):

@@ -18,7 +18,7 @@ from core.tenancy import MAIN, Project, Tenant
 from portico.rag.v1 import memory_service_pb2 as pb
 from portico.rag.v1 import memory_service_pb2_grpc
 from services.rag import app
-from services.rag.app import Services
+from services.rag.app_knowledge import Services
 from services.rag.domain.memory.tables import MEMORIES, MEMORY_INTENTS, MEMORY_STORES
 from services.rag.settings import Settings
 from tests.support import serving

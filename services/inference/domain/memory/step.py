@@ -75,7 +75,7 @@ class MemoryStep:
         return heard
 
     async def _recalled(self, use: MemoryUse, question: str) -> tuple[str, str]:
-        """What is remembered, and what the header says of it."""
+        """The recalled text, and the value of the header."""
         if not question:
             return "", "skipped; reason=no_question"
         try:
@@ -118,7 +118,7 @@ class HeardAnswer(WrappedAnswer):
 
     @property
     def text(self) -> str:
-        """What was said so far."""
+        """The text so far."""
         return "".join(self._pieces)
 
     async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:

@@ -30,7 +30,7 @@ _MEMBERS = frozenset({*_SPELLINGS.values(), "scope", "tags", "recall", "store"})
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What a request wants of a memory store. 0 and None: the store's default."""
+    """The use that a request makes of a memory store. 0 and None: the store's default."""
 
     store_key: str
     scope: str = GLOBAL

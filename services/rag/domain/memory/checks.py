@@ -43,7 +43,7 @@ class NewMemory:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which memories are meant: all that meet what is given. Any of the tags will do."""
+    """A filter of memories, which must meet all that is given. Any of the tags will do."""
 
     scope: str = ""
     scope_id: str = ""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 from uuid import uuid4
 
+from core.errors import Unavailable
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.storage.table import Record, Table
 from core.tenancy import MAIN, Project, Tenant
@@ -73,6 +74,17 @@ class Intents:
         )
         await self._table.insert(MAIN, intent)
         return intent
+
+    async def confirm(self, intent: Intent) -> Intent:
+        """Confirm an intent whose change is about to be written. Raises Unavailable where that took so long that the
+        cleanup has taken it, and the vectors may be gone."""
+        now = self._clock()
+        if now < intent.due_at - self._grace / 2:
+            return intent
+        confirmed = await self._table.update(MAIN, intent.id, where={"dueAt": intent.due_at}, due_at=now + self._grace)
+        if confirmed is None:
+            raise Unavailable("The change took too long. Send it again.", reason="CHANGE_EXPIRED")
+        return confirmed
 
     async def arm(self, project: Project, store: MemoryStore, expires_at: float) -> None:
         """See to it that the store's vectors are looked at soon after this time. Durable on return."""

@@ -154,6 +154,7 @@ class Memories:
         if (expires_at := records[0].expires_at) is not None:
             await self._intents.arm(project, store, expires_at)
         await self._upsert(store, [_point(record, vector) for record, vector in zip(records, values, strict=True)])
+        intent = await self._intents.confirm(intent)
         added = await self._insert_all(project, store, records)
         if any(each.duplicate for each in added):
             await self._settle(intent)
@@ -304,6 +305,7 @@ class Memories:
         if new.expires_at is not None:
             await self._intents.arm(project, store, new.expires_at)
         await self._upsert(store, [_point(new, values)])
+        intent = await self._intents.confirm(intent)
         try:
             changed = await self._write(project, old, new)
         except Conflict:

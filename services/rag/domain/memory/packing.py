@@ -1,4 +1,4 @@
-"""Packing of memories into a text within a budget of tokens. Pure."""
+"""Text of memories within a budget of tokens. Pure."""
 
 import math
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Ranking of matches and order of eviction. Pure.
+"""Score of matches, and order of eviction. Pure.
 
 A match's score is the weighted mean of its similarity to the query and of its recency, importance and use, each 0 to 1:
 the retrieval function of "Generative Agents: Interactive Simulacra of Human Behavior" (Park et al., 2023, section 4.1),
@@ -32,7 +32,7 @@ def recency(memory: Memory, ranking: Ranking, now: float) -> float:
 
 
 def score(memory: Memory, similarity: float, ranking: Ranking, now: float) -> float:
-    """What matches are ordered by, 0 to 1."""
+    """Score of a match, 0 to 1."""
     use = memory.access_count / (memory.access_count + _HALF_USED)
     weighted = (
         ranking.similarity * similarity
@@ -49,7 +49,7 @@ def used_at(memory: Memory) -> float:
 
 
 def retention(importance: float, access_count: int, used_at: float, half_life_hours: float) -> float:
-    """What eviction orders by, lowest first, as Unix seconds.
+    """Order of eviction, lowest first, as Unix seconds.
 
     A memory's strength is its importance times 1 + ln(1 + its number of retrievals), and halves with every half-life
     since it was last used. Memories in the order of log2(strength) * half-life + time of use are in the order of their

@@ -76,7 +76,7 @@ class Memory(Record, frozen=True):
     created_at: float
     updated_at: float
     retention: float
-    """What eviction orders by. See ranking.retention."""
+    """Order of eviction. See ranking.retention."""
     dedup_key: str | None = None
     """Unique within the store; None: the store does not deduplicate."""
     summary: str = ""
@@ -92,7 +92,7 @@ class Memory(Record, frozen=True):
 
     @property
     def vector_metadata(self) -> dict[str, Any]:
-        """What filters of the vector index see."""
+        """Metadata of its vector, by which the index filters."""
         return {
             "scope": self.scope,
             "scopeId": self.scope_id,

@@ -114,6 +114,7 @@ class MemoryStores:
                 metric=record.config.metric,
             )
             record = msgspec.structs.replace(record, vector_index_key=index.ref.index_key)
+            intent = await self._intents.confirm(intent)
             made = await referring(
                 lambda: insert_with_key(
                     self._table, project, lambda key: msgspec.structs.replace(record, key=key), key, stem

@@ -23,7 +23,7 @@ _ACTIVITY_SECONDS = 60.0
 
 
 class Uses:
-    """What was found lately, by project and store."""
+    """Uses that are not written yet, by project and store."""
 
     def __init__(
         self, stores: Table[MemoryStore], memories: Table[Memory], *, clock: Callable[[], float] = time.time

@@ -1,13 +1,15 @@
 """Memories after a crash at any write: records and vectors agree, and what was deleted stays away."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
+from core.errors import Unavailable
 from services.rag.domain.memory.checks import Filter, NewMemory
 from services.rag.domain.memory.memories import MemoryChange
 from services.rag.domain.memory.tables import MEMORY_STORES
+from services.rag.ports import IndexRef, VectorPoint
 from tests.support.memory_harness import ACME, MemoryHarness
 
 WRITES = frozenset({"insert", "insert_many", "update", "increment", "delete", "delete_where"})
@@ -145,3 +147,27 @@ async def check(harness: MemoryHarness, change: Any, kept: str, *, acknowledged:
 async def stores(harness: MemoryHarness) -> bool:
     found, _ = await harness.parts.stores.page(ACME)
     return any(store.key == "notes" for store in found)
+
+
+async def test_a_change_that_outlasts_its_intent_is_refused_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its vector would have been removed by then, and the memory never found."""
+    harness = MemoryHarness()
+    await harness.make_store()
+    kept = await harness.add("kept")
+    original = harness.vectors.upsert
+
+    async def upsert(ref: IndexRef, points: Sequence[VectorPoint]) -> None:
+        await original(ref, points)
+        await harness.clean_up()
+
+    monkeypatch.setattr(harness.vectors, "upsert", upsert)
+    for change in (add, change_content):
+        with pytest.raises(Unavailable) as caught:
+            await change(harness, kept.id)
+        assert caught.value.reason == "CHANGE_EXPIRED"
+    monkeypatch.undo()
+    assert [record["content"] for record in await harness.records()] == ["kept"]
+    assert harness.vector_ids() == {kept.vector_id}
+    assert len(await harness.search("kept")) == 1

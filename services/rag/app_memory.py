@@ -1,13 +1,18 @@
-"""The parts of memory, assembled."""
+"""Wires memory: the part of the rag service that stands on Portico's other services alone."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.app import Platform
 from core.jobs.jobs import Jobs
+from core.lifecycle import Phase
+from core.rpc.server import ServiceRegistration
 from core.storage.ports import DocumentStore
 from core.storage.table import Table
 from core.tenancy import Project
+from portico.rag.v1 import memory_service_pb2_grpc
+from services.rag.app_knowledge import Services
 from services.rag.domain.memory import cleanup
 from services.rag.domain.memory.cleanup import Cleanup
 from services.rag.domain.memory.conversations import Conversations
@@ -18,8 +23,9 @@ from services.rag.domain.memory.searches import Searches
 from services.rag.domain.memory.stores import MemoryStores
 from services.rag.domain.memory.summaries import Summaries
 from services.rag.domain.memory.tables import MEMORIES, MEMORY_STORES
-from services.rag.domain.memory.uses import Uses
-from services.rag.ports import ChatModel, Embedder, Vectors
+from services.rag.domain.memory.uses import FLUSH_SECONDS, Uses
+from services.rag.servicers.memory import MemoryServicer
+from services.rag.settings import MemorySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +41,30 @@ class MemoryParts:
     uses: Uses
     store: DocumentStore
 
-    async def remove(self, project: Project) -> None:
+    async def remove(self, project: Project) -> bool:
         """Remove what a deleted project has here. Stores go first: a memory that is being added finds its store gone.
         The vectors go with the project in the vector service."""
         for collection in (MEMORY_STORES, MEMORIES):
             await self.store.delete_where(project, collection, {})
         await self.intents.forget(project)
+        return True
 
 
 def assemble(
     store: DocumentStore,
     jobs: Jobs,
-    embedder: Embedder,
-    chat: ChatModel,
-    vectors: Vectors,
+    services: Services,
+    settings: MemorySettings,
     *,
-    grace: float,
     clock: Callable[[], float] = time.time,
 ) -> MemoryParts:
     """The parts on a store, with the handler of their jobs registered. Nothing works in the background yet."""
+    embedder, vectors = services.embedder, services.vectors
     stores_table, memories_table = Table(store, MEMORY_STORES, MemoryStore), Table(store, MEMORIES, Memory)
-    intents = Intents(store, grace=grace, clock=clock)
+    intents = Intents(store, grace=settings.grace_seconds, clock=clock)
     cleaner = Cleanup(intents, stores_table, memories_table, vectors, jobs, clock=clock)
     stores = MemoryStores(store, stores_table, intents, cleaner, embedder, vectors, clock=clock)
-    summaries, uses = Summaries(chat), Uses(stores_table, memories_table, clock=clock)
+    summaries, uses = Summaries(services.chat), Uses(stores_table, memories_table, clock=clock)
     memories = Memories(stores, memories_table, intents, cleaner, embedder, vectors, summaries, uses, clock=clock)
     jobs.handle(cleanup.KIND, cleaner.run, None, scopes=cleanup.SCOPES)
     return MemoryParts(
@@ -70,4 +76,19 @@ def assemble(
         cleanup=cleaner,
         uses=uses,
         store=store,
+    )
+
+
+def start(platform: Platform, settings: MemorySettings, memory: MemoryParts) -> None:
+    """Start what works in the background."""
+    platform.tasks.every("clean up memories", settings.sweep_seconds, memory.cleanup.sweep)
+    platform.tasks.every("write uses of memories", FLUSH_SECONDS, memory.uses.flush)
+    platform.lifecycle.on_stop(Phase.FLUSH, "uses of memories", memory.uses.flush, 5.0)
+
+
+def registration(memory: MemoryParts) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.rag.v1.MemoryService",
+        memory_service_pb2_grpc.add_MemoryServiceServicer_to_server,
+        MemoryServicer(memory.stores, memory.memories, memory.searches, memory.conversations),
     )
