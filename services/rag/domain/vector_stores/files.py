@@ -86,7 +86,9 @@ class StoreFiles:
         """Replace the attributes, without embedding anything again. Raises NotFound, FailedPrecondition."""
         module, document = await self._find(project, store_id, file_id)
         changed = NewDocument(document.file_name, document.content_type, attributes).checked()
-        return _view(module, await self._documents.reprocess(project, module, document.id, changed))
+        changed_document = await self._documents.reprocess(project, module, document.id, changed)
+        audit.change().resource_id = f"{store_id}/{file_id}"
+        return _view(module, changed_document)
 
     async def delete(self, project: Project, store_id: str, file_id: str) -> None:
         """Take a file out of a vector store. Raises NotFound."""
