@@ -178,9 +178,17 @@ class FakeVectors:
             raise self.error
 
 
-def fake_services() -> Services:
+def fake_services(
+    *, embedder: FakeEmbedder | None = None, chat: FakeChat | None = None, vectors: FakeVectors | None = None
+) -> Services:
     """All of them, for a rag service."""
-    return Services(embedder=FakeEmbedder(), chat=cast("Any", FakeChat("none")), vectors=FakeVectors())
+    return Services(
+        embedder=embedder or FakeEmbedder(),
+        chat=cast("Any", chat or FakeChat("none")),
+        vectors=vectors or FakeVectors(),
+        reranker=FakeReranker(),
+        models=FakeModels(),
+    )
 
 
 def _project() -> object:

@@ -7,14 +7,13 @@ from core.context import Identity, Kind, RequestContext
 from core.jobs.run import JobRun
 from core.tenancy import Project, Tenant
 from services.rag import app_memory
-from services.rag.app_knowledge import Services
 from services.rag.domain.memory.checks import NewMemory
 from services.rag.domain.memory.records import Memory, MemoryStore
 from services.rag.domain.memory.searches import Match, Query
 from services.rag.domain.memory.stores import NewStore
 from services.rag.domain.memory.tables import MEMORIES
 from services.rag.settings import MemorySettings
-from tests.support.fake_services import FakeChat, FakeEmbedder, FakeVectors
+from tests.support.fake_services import FakeChat, FakeEmbedder, FakeVectors, fake_services
 from tests.support.stores import MemoryStore as DocumentStore
 
 ACME = Project(Tenant("acme"), "p1")
@@ -45,7 +44,7 @@ class MemoryHarness:
 
     def restart(self) -> None:
         """A new process on the same stores."""
-        services = Services(embedder=self.embedder, chat=cast("Any", self.chat), vectors=self.vectors)
+        services = fake_services(embedder=self.embedder, chat=self.chat, vectors=self.vectors)
         settings = MemorySettings(grace_seconds=GRACE)
         self.parts = app_memory.assemble(
             self.documents, cast("Any", self.jobs), services, settings, clock=lambda: self.now

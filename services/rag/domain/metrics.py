@@ -1,4 +1,4 @@
-"""What a project's metrics tell of its files."""
+"""Metrics of a project: its files and memories."""
 
 from collections.abc import Iterable
 
@@ -8,6 +8,7 @@ from core.project_metrics import documents
 from core.storage.ports import DocumentStore
 from core.tenancy import Project
 from services.rag.domain.files.tables import BUCKETS, FILES, PROVIDERS
+from services.rag.domain.memory.tables import MEMORIES, MEMORY_STORES
 
 
 class RagMetrics:
@@ -24,4 +25,8 @@ class RagMetrics:
             await documents(store, project, BUCKETS, "portico_file_buckets", "File buckets."),
             await documents(store, project, FILES, "portico_files", "Files."),
             await documents(store, project, FILES, "portico_file_bytes", "Bytes of files.", of="size"),
+            await documents(store, project, MEMORY_STORES, "portico_memory_stores", "Memory stores."),
+            await documents(
+                store, project, MEMORIES, "portico_memories", "Memories.", by={"scope": "scope", "status": "status"}
+            ),
         ]

@@ -95,7 +95,7 @@ class GuardrailMetrics:
         self, project: Project, metric: str, scope: Mapping[str, str], start: float, end: float
     ) -> float | None:
         found = [await self._statistics(key, start, end) for key in await self._keys(scope)]
-        evaluations = sum(each.evaluations for each in found if each is not None)
+        evaluations: int = sum(each.evaluations for each in found if each is not None)
         if not evaluations:
             return None
         match metric:

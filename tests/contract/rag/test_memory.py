@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import pytest
@@ -18,12 +18,11 @@ from core.tenancy import MAIN, Project, Tenant
 from portico.rag.v1 import memory_service_pb2 as pb
 from portico.rag.v1 import memory_service_pb2_grpc
 from services.rag import app
-from services.rag.app_knowledge import Services
 from services.rag.domain.memory.tables import MEMORIES, MEMORY_INTENTS, MEMORY_STORES
 from services.rag.settings import Settings
 from tests.support import serving
 from tests.support.auth_service import Refused
-from tests.support.fake_services import FakeChat, FakeEmbedder, FakeVectors
+from tests.support.fake_services import FakeEmbedder, FakeVectors, fake_services
 from tests.support.rag_harness import CODE, refused, struct
 from tests.support.removal import delete_project, hurry, records_of, removed
 from tests.support.serving import connect
@@ -77,7 +76,7 @@ class MemoryService(serving.Harness):
 @pytest.fixture
 async def service(tmp_path: Path, signer: Signer) -> AsyncIterator[MemoryService]:
     embedder, vectors = FakeEmbedder(), FakeVectors()
-    services = Services(embedder=embedder, chat=cast("Any", FakeChat("none")), vectors=vectors)
+    services = fake_services(embedder=embedder, vectors=vectors)
 
     async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
         return await app.serve(platform, settings, services=services)
