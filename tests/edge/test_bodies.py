@@ -69,7 +69,7 @@ def _native_route(rpc: Rpc) -> dict[str, Any]:
 
 def _expected(binding: Binding) -> set[str]:
     if binding.is_raw:
-        return {"upload"} if binding.rpc.method.client_streaming else {"raw", "raw_points"}
+        return {"upload"} if binding.rpc.method.client_streaming else {"raw", "raw_rerank", "raw_vector_stores", "raw_points"}
     return {"public"} if binding.rpc.access == "public" else {"nowhere"}
 
 
