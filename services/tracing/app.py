@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
+from functools import partial
 
 from core.app import Platform
 from core.jobs.jobs import Jobs
@@ -16,6 +15,7 @@ from services.tracing.app_monitoring import Monitoring, monitoring_of
 from services.tracing.domain.project_removal import ProjectRemoval
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
+from services.tracing.domain.tables import SETTINGS
 from services.tracing.ports import TraceStore
 from services.tracing.servicers import spans
 from services.tracing.servicers.session import SessionServicer
@@ -54,8 +54,7 @@ async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
 async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore | None = None) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
-    store = platform.settings.store
-    traces = traces or SqliteTraceStore(store.data_dir, waiting_mb=settings.waiting_mb, max_open=store.max_open)
+    traces = traces or _sqlite_traces(platform, settings)
     jobs = Jobs(
         platform.store,
         platform.tasks,
@@ -68,6 +67,19 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
     monitoring = monitoring_of(platform, settings, jobs)
     platform.removals.handle(jobs, ProjectRemoval([traces.clear, monitoring.remove_all]).remove)
     return Domain(jobs, traces, Sessions(traces), retention, monitoring)
+
+
+def _sqlite_traces(platform: Platform, settings: Settings) -> SqliteTraceStore:
+    """Traces lie in files whatever keeps the documents. Where that is no file, the tenant is looked up before one is
+    made."""
+    store = platform.settings.store
+    elsewhere = store.provider != "sqlite"
+    return SqliteTraceStore(
+        store.data_dir,
+        waiting_mb=settings.waiting_mb,
+        max_open=store.max_open,
+        check_tenant=partial(platform.store.count, collection=SETTINGS) if elsewhere else None,
+    )
 
 
 async def _start(platform: Platform, domain: Domain) -> None:
@@ -88,7 +100,7 @@ def _registrations(domain: Domain, settings: Settings) -> Sequence[ServiceRegist
         ),
         ServiceRegistration(
             spans.NAME,
-            trace_service_pb2_grpc.add_TraceServiceServicer_to_server,
+            spans.add,
             TraceServicer(reader),
             [spans.policy(settings.max_body_mb)],
         ),

@@ -61,8 +61,9 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     ),
     "bytes_in": ("cognipeer.bytes.request",),
     "bytes_out": ("cognipeer.bytes.response",),
-    "sequence": ("cognipeer.event.sequence",),
 }  # fmt: skip
+
+SEQUENCE = "cognipeer.event.sequence"
 
 FINISH_REASON = (
     "cognipeer.finish_reason", "gen_ai.response.finish_reasons", "gen_ai.response.finish_reason",
