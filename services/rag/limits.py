@@ -5,6 +5,9 @@ from services.rag.domain.files import files, names
 from services.rag.domain.knowledge import headers, indexing
 from services.rag.domain.knowledge.chunking import config
 from services.rag.domain.memory import checks as memory
+from services.rag.domain.retrieval import query_log, requests
+from services.rag.domain.vector_stores import requests as vector_stores
+from services.rag.domain.vector_stores import values
 from services.rag.servicers import bodies, forms, ingestion, knowledge
 from services.rag.settings import Settings
 
@@ -47,4 +50,26 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("Recalled text", memory.MAX_TOKENS, "tokens", "recall"),
         Limit("`maxMemories`", memory.MAX_MEMORIES, "memories", "memory store"),
         Limit("Memories left out by `skip`", memory.MAX_SKIP, "memories", "list"),
+        *_retrieval(),
+    )
+
+
+def _retrieval() -> tuple[Limit, ...]:
+    return (
+        Limit("query", requests.MAX_QUERY, "characters", "query of a module"),
+        Limit("topK", requests.MAX_TOP_K, "matches", "query of a module"),
+        Limit("topK", requests.MAX_ANSWER_TOP_K, "matches", "answer"),
+        Limit("oversample", requests.MAX_OVERSAMPLE, "times topK", "query of a module"),
+        Limit(
+            "Matches that are looked at", requests.MAX_CANDIDATES, "matches", "query of a module", "the best of them"
+        ),
+        Limit("multiQuery.count", requests.MAX_EXPANSIONS, "questions", "query of a module"),
+        Limit("instructions", requests.MAX_INSTRUCTIONS, "characters", "answer"),
+        Limit("maxContextTokens", requests.MAX_CONTEXT_TOKENS, "tokens", "answer"),
+        Limit("days", query_log.MAX_DAYS, "days", "statistics of queries"),
+        Limit("query", vector_stores.MAX_QUERIES, "texts", "search of a vector store"),
+        Limit("max_num_results", values.MAX_RESULTS, "matches", "search of a vector store"),
+        Limit("metadata, attributes", values.MAX_PAIRS, "pairs", "vector store, and file of one"),
+        Limit("files, file_ids", values.MAX_FILES, "files", "batch of a vector store"),
+        Limit("expires_after.days", values.MAX_DAYS, "days", "vector store"),
     )

@@ -4,7 +4,7 @@ The walks are checked against the contracts: an RPC that is added and not walked
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -145,6 +145,71 @@ def document_id(answer: HttpBody) -> dict[str, Any]:
     return {"document": orjson.loads(answer.data)["document"]["id"]}
 
 
+def kept_id(name: str) -> Callable[[HttpBody], dict[str, Any]]:
+    return lambda answer: {name: orjson.loads(answer.data)["id"]}
+
+
+def in_store(**more: Any) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """A request about the vector store that was made; `more` may name what was kept of others."""
+    return lambda known: {
+        "vector_store_id": known.get("store", "vs"),
+        **{name: each(known) if callable(each) else each for name, each in more.items()},
+    }
+
+
+VECTOR_STORE_STEPS = [
+    Step(
+        "VectorStoreService/CreateVectorStore",
+        {"body": json_body(name=PLANTED, embedding_model="embed", metadata={"note": PLANTED})},
+        lambda known: str(known.get("store")),
+        denied_resource="",
+        keep=kept_id("store"),
+    ),
+    Step(
+        "VectorStoreService/UpdateVectorStore",
+        in_store(body=json_body(name=PLANTED)),
+        lambda known: str(known.get("store")),
+        denied_resource="vs",
+    ),
+    Step(
+        "VectorStoreService/CreateVectorStoreFile",
+        in_store(body=lambda known: json_body(file_id=known.get("file"), attributes={"note": PLANTED})),
+        lambda known: f"{known.get('store')}/{known.get('file')}",
+        denied_resource="vs",
+    ),
+    Step(
+        "VectorStoreService/UpdateVectorStoreFile",
+        in_store(file_id=lambda known: known.get("file", "f"), body=json_body(attributes={"note": PLANTED + "2"})),
+        lambda known: f"{known.get('store')}/{known.get('file')}",
+        denied_resource="vs/f",
+    ),
+    Step(
+        "VectorStoreService/CreateFileBatch",
+        in_store(body=lambda known: json_body(file_ids=[known.get("file")])),
+        lambda known: f"{known.get('store')}/{known.get('batch')}",
+        denied_resource="vs",
+        keep=kept_id("batch"),
+    ),
+    Step(
+        "VectorStoreService/CancelFileBatch",
+        in_store(batch_id=lambda known: known.get("batch", "b")),
+        lambda known: f"{known.get('store')}/{known.get('batch')}",
+        denied_resource="vs/b",
+    ),
+    Step(
+        "VectorStoreService/DeleteVectorStoreFile",
+        in_store(file_id=lambda known: known.get("file", "f")),
+        lambda known: f"{known.get('store')}/{known.get('file')}",
+        denied_resource="vs/f",
+    ),
+    Step(
+        "VectorStoreService/DeleteVectorStore",
+        in_store(),
+        lambda known: str(known.get("store")),
+        denied_resource="vs",
+    ),
+]
+
 RAG_STEPS = [
     Step(
         "FileProviderService/CreateFileProvider",
@@ -174,6 +239,7 @@ RAG_STEPS = [
         denied_resource="",
         keep=openai_id,
     ),
+    *VECTOR_STORE_STEPS,
     Step(
         "OpenAIFileService/DeleteOpenAIFile",
         lambda known: {"file_id": known.get("file", "file-1")},

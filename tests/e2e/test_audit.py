@@ -218,6 +218,24 @@ async def walk_knowledge(walk: Walk) -> None:
     await walk.call(f"DELETE {modules}/{{key}}", key="kb", resource="kb")
 
 
+async def walk_vector_stores(walk: Walk) -> None:
+    stores = "/v1/vector_stores"
+    store = str((await walk.call(f"POST {stores}", {"name": PLANTED, "metadata": {"note": PLANTED}}))["id"])
+    one = {"vector_store_id": store}
+    await walk.call(f"POST {stores}/{{vector_store_id}}", {"name": f"{PLANTED} 2"}, **one, resource=store)
+    uploaded = await walk.call("POST /v1/files", form=file_form(purpose="assistants"))
+    file = {**one, "file_id": uploaded["id"]}
+    files, path = f"{stores}/{{vector_store_id}}/files", f"{store}/{uploaded['id']}"
+    new = {"file_id": uploaded["id"], "attributes": {"note": PLANTED}}
+    await walk.call(f"POST {files}", new, **one, resource=path)
+    await walk.call(f"POST {files}/{{file_id}}", {"attributes": {"note": f"{PLANTED} 2"}}, **file, resource=path)
+    batches = f"{stores}/{{vector_store_id}}/file_batches"
+    batch = str((await walk.call(f"POST {batches}", {"files": [new]}, **one))["id"])
+    await walk.call(f"POST {batches}/{{batch_id}}/cancel", {}, **one, batch_id=batch, resource=f"{store}/{batch}")
+    await walk.call(f"DELETE {files}/{{file_id}}", **file, resource=path)
+    await walk.call(f"DELETE {stores}/{{vector_store_id}}", **one, resource=store)
+
+
 async def walk_memory(walk: Walk) -> None:
     stores = "/v1/memory/stores"
     store = {"key": "notes", "name": PLANTED, "vectorProviderKey": "default", "embeddingModelKey": "echo-embedding"}
@@ -301,6 +319,7 @@ async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest
         walk_vector,
         walk_files,
         walk_knowledge,
+        walk_vector_stores,
         walk_memory,
         walk_alerts,
         walk_auth,

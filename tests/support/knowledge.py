@@ -46,7 +46,9 @@ def caller() -> Project:
 class FakeEmbedder:
     """Vectors that depend on the text alone. `before` is called before each call, and may raise or wait."""
 
-    dimensions: dict[str, int] = field(default_factory=lambda: {"embed": DIMENSION, "embed-2": DIMENSION + 1})
+    dimensions: dict[str, int] = field(
+        default_factory=lambda: {"embed": DIMENSION, "embed-2": DIMENSION + 1, "words": DIMENSION}
+    )
     embedded: Counter[str] = field(default_factory=Counter)
     before: Callable[[Sequence[str]], Any] | None = None
     in_flight: int = 0

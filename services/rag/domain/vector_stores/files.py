@@ -86,7 +86,9 @@ class StoreFiles:
         """Replace the attributes, without embedding anything again. Raises NotFound, FailedPrecondition."""
         module, document = await self._find(project, store_id, file_id)
         changed = NewDocument(document.file_name, document.content_type, attributes).checked()
-        return _view(module, await self._documents.reprocess(project, module, document.id, changed))
+        changed_document = await self._documents.reprocess(project, module, document.id, changed)
+        audit.change().resource_id = f"{store_id}/{file_id}"
+        return _view(module, changed_document)
 
     async def delete(self, project: Project, store_id: str, file_id: str) -> None:
         """Take a file out of a vector store. Raises NotFound."""
@@ -127,7 +129,15 @@ class StoreFiles:
 
     async def _check(self, project: Project, files: Sequence[NewFile]) -> None:
         """Raises NotFound for a file that is not there."""
-        await together(lambda new: self._files.get(project, new.file_id), files, _AT_A_TIME)
+        await together(lambda new: self._file(project, new.file_id), files, _AT_A_TIME)
+
+    async def _file(self, project: Project, id: str) -> File:
+        try:
+            return await self._files.get(project, id)
+        except NotFound:
+            raise NotFound(
+                f"There is no file {id[:100]} in this project.", reason="FILE_NOT_FOUND", field="file_id"
+            ) from None
 
     async def _add_all(self, project: Project, module: Module, files: Sequence[NewFile]) -> str:
         """The id of the new batch."""
@@ -137,7 +147,7 @@ class StoreFiles:
 
     async def _added(self, project: Project, module: Module, new: NewFile, *, batch_id: str = "") -> Document:
         """The document of a file, which is processed anew where it is there already."""
-        file = await self._files.get(project, new.file_id)
+        file = await self._file(project, new.file_id)
         described = NewDocument(
             file_name=file.name,
             content_type=file.content_type,

@@ -12,7 +12,7 @@ from services.rag.domain.vector_stores.values import Attributes, Chunking, Expir
 
 _NULL = msgspec.Raw(b"null")
 _RANKERS = ("none", "auto", "default-2024-11-15")
-_MAX_QUERIES = 10
+MAX_QUERIES = 10
 _MAX_QUERY = 8_000
 
 
@@ -137,9 +137,9 @@ def update_store(body: bytes) -> UpdateStore:
 
 def search(body: bytes) -> Search:
     asked = json_bodies.read(_SEARCH, body)
-    fields.count("query", asked.queries, _MAX_QUERIES)
+    fields.count("query", asked.queries, MAX_QUERIES)
     if not asked.queries or not all(1 <= len(each.strip()) <= _MAX_QUERY for each in asked.queries):
-        raise InvalidInput(f"query must be 1 to {_MAX_QUERIES} texts of 1 to {_MAX_QUERY} characters.", field="query")
+        raise InvalidInput(f"query must be 1 to {MAX_QUERIES} texts of 1 to {_MAX_QUERY} characters.", field="query")
     if asked.max_num_results is not None and not 1 <= asked.max_num_results <= values.MAX_RESULTS:
         raise InvalidInput(f"max_num_results must be 1 to {values.MAX_RESULTS}.", field="max_num_results")
     if (ranking := asked.ranking_options) is not None:

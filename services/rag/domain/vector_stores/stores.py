@@ -134,6 +134,7 @@ class VectorStores:
         """Raises NotFound."""
         module = await self.get(project, id)
         await self._modules.delete(project, module.key)
+        audit.change().resource_id = id
 
     async def views(self, project: Project, modules: Sequence[Module]) -> list[Store]:
         """The modules as vector stores, whose files are counted at once."""
