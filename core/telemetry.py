@@ -16,6 +16,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, start_http_server
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from core.config import setting
 
@@ -55,6 +57,14 @@ class TelemetrySettings:
     metrics_host: str = setting("PORTICO_METRICS_HOST", default="127.0.0.1", help="Address of that port.")
 
 
+class _Watched(Collector):
+    def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        return self._read()
+
+
 class Metrics:
     """Metrics of the process. Further collectors register with `registry`."""
 
@@ -69,6 +79,10 @@ class Metrics:
         )
         self._durations = durations
         self._bound: dict[tuple[str, str], Callable[[float], None]] = {}
+
+    def watch(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        """Show families of a service that are read whenever Prometheus asks."""
+        self.registry.register(_Watched(collect))
 
     def call(self, method: str, code: str, seconds: float) -> None:
         """Count one finished call. `method` must be one that exists, not whatever a client asked for."""

@@ -23,7 +23,7 @@ from tools.seed import Refused, call
 
 ENDINGS = (".md", ".markdown", ".txt", ".rst", ".html", ".htm", ".pdf", ".docx", ".pptx", ".xlsx", ".csv", ".json")
 _AT_A_TIME = 4
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 _TIMEOUT = 120.0
 MODULE: dict[str, Any] = {
     "name": "Documents",
@@ -46,16 +46,18 @@ class Portico:
         return call(self.url, method, path, body, token=self.token)
 
     def upload(self, path: str, name: str, content: bytes, content_type: str) -> dict[str, Any]:
-        """Upload a file as a form. Raises Refused."""
+        """Upload a file as a form, with its path as metadata: names of documents have no folder. Raises Refused."""
         boundary = uuid.uuid4().hex
+        file_name = urllib.parse.quote(name.rpartition("/")[2])
         head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{urllib.parse.quote(name)}"\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"\r\n'
             f"Content-Type: {content_type}\r\n\r\n"
         )
-        named = f'--{boundary}\r\nContent-Disposition: form-data; name="fileName"\r\n\r\n{name}\r\n'
+        metadata = json.dumps({"path": name})
+        first = f'--{boundary}\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{metadata}\r\n'
         request = urllib.request.Request(  # noqa: S310  # the URL that the caller gave
             self.url + path,
-            data=named.encode() + head.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
+            data=first.encode() + head.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
             headers={
                 "Authorization": f"Bearer {self.token}",
                 "Content-Type": f"multipart/form-data; boundary={boundary}",
@@ -96,16 +98,13 @@ def ingest(portico: Portico, key: str, folder: Path, paths: list[Path]) -> list[
 
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         list(pool.map(upload, paths))
-    while True:
-        states = [
-            portico.call("GET", f"/v1/rag/modules/{key}/documents?status={state}&pageSize=1000")["documents"]
-            for state in ("pending", "processing")
-        ]
-        left = sum(map(len, states))
+    while any(
+        portico.call("GET", f"/v1/rag/modules/{key}/documents?status={state}&pageSize=1")["documents"]
+        for state in ("pending", "processing")
+    ):
         if sys.stderr.isatty():
-            print(f"\r{left} documents left  ", end="", file=sys.stderr)
-        if not left:
-            break
+            chunks = portico.call("GET", f"/v1/rag/modules/{key}")["module"]["chunkCount"]
+            print(f"\r{chunks} chunks are indexed  ", end="", file=sys.stderr)
         time.sleep(_POLL_SECONDS)
     failed = portico.call("GET", f"/v1/rag/modules/{key}/documents?status=failed&pageSize=1000")["documents"]
     return [f"{each['fileName']}: {each['errorMessage']}" for each in failed]

@@ -133,11 +133,12 @@ class Supervisor:
             **dev_secrets(self.data),
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}",
             "PORTICO_DATA_DIR": str(self.data),
-            "PORTICO_LOCAL_MODELS": str(self.local_models),
             "PORTICO_LISTEN": f"127.0.0.1:{self.ports[name]}",
             **{f"PORTICO_{each.upper()}_ADDRESS": f"127.0.0.1:{self.ports[each]}" for each in service_names()},
             **{key: os.environ.get(key, value) for key, value in _LAPTOP.items()},
         }
+        if self.local_models.is_dir():  # the libraries of local models are loaded where there are some
+            env["PORTICO_LOCAL_MODELS"] = str(self.local_models)
         if cluster := EDGE_PORTS.get(name):
             env["PORTICO_EDGE_LISTEN"] = f"127.0.0.1:{self.ports[cluster]}"
         if base := os.environ.get("PORTICO_METRICS_PORT"):  # one port each, counted up from the given one

@@ -79,6 +79,3 @@ class AlertResolved(MailContent):
     fired_at: str
     resolved_at: str
     incident_id: str
-
-
-CONTENTS: tuple[type[MailContent], ...] = (Welcome, UserInvitation, PasswordReset, AlertFired, AlertResolved)

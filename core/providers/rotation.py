@@ -3,11 +3,13 @@
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from core import config, logs
+from core.audit.records import AUDIT_LOG, FAILURE, OPERATOR, SUCCESS, UNKNOWN, Actor, AuditEntry, new_entry
 from core.commands import Command
 from core.errors import FailedPrecondition, PorticoError
 from core.http.guard import OutboundGuard
@@ -19,7 +21,7 @@ from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import Collection, DocumentStore
 from core.storage.scan import scan
 from core.storage.schema import Schema
-from core.storage.table import from_document
+from core.storage.table import Table, from_document
 from core.storage.tenant_registry import TENANTS, iter_tenants
 from core.tenancy import AllProjects, Project, Tenant
 
@@ -52,7 +54,7 @@ def command(collection: Collection) -> Command:
 
 
 async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collection) -> int:
-    store = make_store(settings, Schema([TENANTS, collection]))
+    store = make_store(settings, Schema([TENANTS, AUDIT_LOG, collection]))
     failed = 0
     try:
         async for tenant in iter_tenants(store):
@@ -64,7 +66,13 @@ async def _rotate(settings: StoreSettings, sealer: Sealer, collection: Collectio
 
 
 async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collection, tenant: Tenant) -> int:
-    """Seal the tenant's credentials with the primary key and say how it went. Returns how many could not be."""
+    """Seal the tenant's credentials with the primary key and say how it went. Returns how many could not be. The
+    tenant's audit log has an entry before the first is sealed, unless there is nothing to seal."""
+    audit_log, collection_name = Table(store, AUDIT_LOG, AuditEntry), {"collection": collection.name}
+    entry = new_entry(
+        Actor(kind=OPERATOR), "credentials.rotate", UNKNOWN, "provider", "", at=time.time(), metadata=collection_name
+    )
+    await audit_log.insert(tenant, entry)
     providers = Providers[Driver](store, collection, sealer, {}, OutboundGuard(), users="")
     sealed = kept = failed = 0
     async for document in scan(store, AllProjects(tenant), collection):
@@ -76,5 +84,11 @@ async def rotate_tenant(store: DocumentStore, sealer: Sealer, collection: Collec
             sys.stderr.write(f"{tenant.slug}: provider {provider.key} of {project.id}: {error.reason}\n")
         else:
             sealed, kept = sealed + changed, kept + (not changed)
+    if sealed or failed:
+        counts = {"sealed": str(sealed), "failed": str(failed)}
+        outcome = FAILURE if failed else SUCCESS
+        await audit_log.update(tenant, entry.id, outcome=outcome, metadata={**collection_name, **counts})
+    else:
+        await audit_log.delete(tenant, entry.id)
     sys.stdout.write(f"{tenant.slug}: {sealed} sealed anew, {kept} left as they are, {failed} failed\n")
     return failed

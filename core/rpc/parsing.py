@@ -7,8 +7,9 @@ are many, the message is parsed chunk by chunk in the worker thread, for protobu
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from core.errors import InvalidInput, PayloadTooLarge
@@ -21,7 +22,8 @@ _FEW_FIELDS = 1_000
 """Most fields that are parsed on the event loop, however long the texts in them are."""
 
 Deserialize = Callable[[bytes], Any]
-"""`FromString` of a message's class."""
+"""`FromString` of a message's class; or `bytes`, for a servicer that reads the message itself and bounds what it makes
+of it."""
 
 
 class Parser:
@@ -31,8 +33,9 @@ class Parser:
         self, deserialize: Deserialize, max_bytes: int = MAX_REQUEST_BYTES, max_fields: int = MAX_REQUEST_FIELDS
     ) -> None:
         self._deserialize = deserialize
-        self._class: type[Message] = deserialize.__self__  # type: ignore[attr-defined]  # generated code has no other
-        self._counter = FieldCounter(self._class.DESCRIPTOR)
+        self._raw = deserialize is bytes
+        self._class: type[Message] = Message if self._raw else deserialize.__self__  # type: ignore[attr-defined]
+        self._counter = FieldCounter(None if self._raw else cast(Descriptor, self._class.DESCRIPTOR))
         self._max_bytes = max_bytes
         self._max_fields = max_fields
 
@@ -41,6 +44,8 @@ class Parser:
         what is no such message, and RateLimited where too many large ones of the tenant wait."""
         if len(data) > self._max_bytes:
             raise too_large(self._max_bytes)
+        if self._raw:
+            return data
         try:
             if len(data) > LARGE_BYTES and self.is_large(data):
                 return await offload_request(lambda: self._in_chunks(data), len(data))
@@ -53,7 +58,7 @@ class Parser:
 
     def small(self, data: bytes) -> Any:
         """The message of a refused call; None where it is large or cannot be parsed."""
-        if len(data) > LARGE_BYTES:
+        if self._raw or len(data) > LARGE_BYTES:
             return None
         with suppress(DecodeError):
             return self._deserialize(data)

@@ -26,8 +26,9 @@ _MAX_DEPTH = 200
 class FieldCounter:
     """Counts for one message type."""
 
-    def __init__(self, message: Descriptor) -> None:
-        self._table = _table_of(message, {})
+    def __init__(self, message: Descriptor | None) -> None:
+        """Without a message it counts the fields of the outermost level."""
+        self._table = {} if message is None else _table_of(message, {})
 
     def exceeds(self, data: bytes, limit: int) -> bool:
         """Return whether `data` holds more than `limit` fields; stops at the first one above. Raises DecodeError where
@@ -49,6 +50,27 @@ def chunks(data: bytes, size: int) -> Iterator[bytes]:
             yield data[start:at]
             start = at
     yield data[start:]
+
+
+def members(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, begin and end of the content of each field of the message between `start` and `end` that is a submessage,
+    a text or bytes. Raises DecodeError where that is no protobuf message, or has groups."""
+    at = start
+    try:
+        while at < end:
+            tag, at = _varint(data, at)
+            if tag & 7 == _BYTES:
+                size, at = _varint(data, at)
+                if at + size > end:
+                    raise _TRUNCATED
+                yield tag >> 3, at, at + size
+                at += size
+            else:
+                at = _skipped(data, at, tag & 7)
+    except IndexError:
+        raise _TRUNCATED from None
+    if at > end:
+        raise _TRUNCATED
 
 
 _TRUNCATED = DecodeError("truncated message")

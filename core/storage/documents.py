@@ -32,6 +32,8 @@ INT64 = range(-(2**63), 2**63)
 
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _COLLECTION = re.compile(r"[a-z][a-z0-9_]{0,62}")
+ESCAPED = b"\\u000"
+"""Part of a JSON text that may hold what `encode` writes in another way."""
 _PLAIN_JSON = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -234,7 +236,7 @@ def encode(value: Any) -> str:
         raise InvalidInput(f"A value cannot be stored as JSON: {error}.") from None
     if b"null" in text:  # orjson writes NaN as null: look for it where there is a null only
         _refuse_not_finite(value)
-    if b"\\u0000" in text or b"\\u0001" in text:
+    if ESCAPED in text:
         text = orjson.dumps(_map_texts(orjson.loads(text), escape))
     return text.decode()
 

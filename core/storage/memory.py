@@ -79,6 +79,8 @@ class MemoryStore:
         documents: Sequence[Document],
         counters: Collection,
         counting: Counting,
+        *,
+        texts: Sequence[str] | None = None,
     ) -> int:
         for each in (collection, counters):
             self._check(scope, each, write=True)

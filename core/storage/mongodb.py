@@ -117,6 +117,8 @@ class MongoStore:
         documents: Sequence[Document],
         counters: Collection,
         counting: Counting,
+        *,
+        texts: Sequence[str] | None = None,
     ) -> int:
         """Count the documents as soon as they are there, not at the same moment: see `mongodb_counting`."""
         for each in (collection, counters):

@@ -19,7 +19,7 @@ from core.tenancy import Project, Scope
 
 ID, VERSION, UNIQUE = "_id", "_version", "_unique"
 BATCH, APPLIED = "_batch", "_applied"
-"""Of documents that are counted, and of counters: see `mongodb_counting`."""
+"""Fields of documents that are counted, and of counters: see `mongodb_counting`."""
 HIDDEN = (ID, VERSION, UNIQUE, BATCH, APPLIED)
 
 Group = tuple[str, ...]

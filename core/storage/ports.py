@@ -170,6 +170,8 @@ class DocumentStore(Protocol):
         documents: Sequence[Document],
         counters: Collection,
         counting: Counting,
+        *,
+        texts: Sequence[str] | None = None,
     ) -> int:
         """Insert the documents whose ids are not known yet, and carry out the increments that `counting` makes of those
         on `counters`; how many those were. Durable on return.
@@ -178,6 +180,9 @@ class DocumentStore(Protocol):
         has none, what a call that ended half-way has left is completed by the next one with any of its documents.
         Calls at the same time must not have documents in common. Neither collection may have unique groups or an
         expiry. Raises InvalidInput where a sum would not fit into 64 bits, and changes nothing then.
+
+        `texts` are the documents as `documents.encode` writes them, their project included, from a caller that has
+        them and vouches for them: an engine that keeps texts takes them as they are.
         """
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None: ...

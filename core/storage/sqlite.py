@@ -20,7 +20,7 @@ from core import logs
 from core.errors import Conflict, FailedPrecondition, InvalidInput, Unavailable
 from core.offload import in_turns
 from core.storage import page_tokens, sqlite_files, sqlite_schema, statements
-from core.storage.checks import MAX_TOTALS, by_ids, check_counted, check_listing, check_totals, fitting
+from core.storage.checks import MAX_TOTALS, check_counted, check_listing, check_totals, fitting
 from core.storage.conditions import conditions
 from core.storage.documents import (
     check_amounts,
@@ -35,7 +35,7 @@ from core.storage.documents import (
 from core.storage.migrations import migrate, with_records
 from core.storage.ports import Collection, Counting, Document, Order, Page, Where, check_level
 from core.storage.schema import Schema, database_of
-from core.storage.sqlite_counting import CountedInsert
+from core.storage.sqlite_counting import CountedInsert, counted_rows
 from core.storage.sqlite_errors import translated
 from core.storage.sqlite_handles import Database, Databases
 from core.storage.where_sql import Clause, alive, column, expired, filtered, joined
@@ -88,15 +88,17 @@ class SqliteStore:
         documents: Sequence[Document],
         counters: Collection,
         counting: Counting,
+        *,
+        texts: Sequence[str] | None = None,
     ) -> int:
         for each in (collection, counters):
             self._check(scope, each, write=True)
         check_counted(collection, counters)
         project = scope.id if isinstance(scope, Project) else ""
-        by_id = by_ids(documents)
-        work = CountedInsert(collection, counters, by_id, counting, _within(scope), project)
+        rows = counted_rows(collection, project, documents, texts)
+        work = CountedInsert(collection, counters, rows, counting, _within(scope), project)
         async with self._use(scope) as database:
-            return await database.transact(work.run) if by_id else 0
+            return await database.transact(work.run) if rows else 0
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
         self._check(scope, collection, write=False)

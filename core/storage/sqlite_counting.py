@@ -2,24 +2,49 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import aiosqlite
 
 from core.storage import statements
 from core.storage.checks import added
-from core.storage.documents import decode, escape, stored
+from core.storage.documents import checked_id, decode, escape, stored
 from core.storage.ports import Collection, Counting, Document
 from core.storage.where_sql import Clause, among, joined
+
+Row = tuple[str, str, str]
+
+
+class Counted(NamedTuple):
+    """A document to be counted, and its row."""
+
+    document: Document
+    row: Row
+
+
+def counted_rows(
+    collection: Collection, project: str, documents: Sequence[Document], texts: Sequence[str] | None
+) -> dict[str, Counted]:
+    """The documents by id, the first of each. Texts that are given are not checked. Raises InvalidInput."""
+    if texts is not None:
+        return {
+            document["id"]: Counted(document, (project, document["id"], text))
+            for document, text in zip(documents, texts, strict=True)
+        }
+    found: dict[str, Counted] = {}
+    for document in documents:
+        if checked_id(document) not in found:
+            found[document["id"]] = Counted(document, _row(collection, project, document))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class CountedInsert:
-    """New documents of one scope: `within` is its rows, `project` its project or empty."""
+    """New documents of one scope, by id: `within` is its rows, `project` its project or empty."""
 
     collection: Collection
     counters: Collection
-    documents: Mapping[str, Document]
-    """By id."""
+    documents: Mapping[str, Counted]
     counting: Counting
     within: Clause
     project: str
@@ -27,41 +52,42 @@ class CountedInsert:
     async def run(self, connection: aiosqlite.Connection) -> int:
         """Insert what is new, add what it counts, and return the number of new documents."""
         new = await self._insert_new(connection)
-        increments = list(self.counting(new))
+        increments = list(self.counting([each.document for each in new]))
         named = self._named(each.id for each in increments)
         old = await _pairs(connection, statements.select_documents(self.counters, named))
         sums = [
             added(self.counters, None if (text := old.get(escape(each.id))) is None else decode(text), each)
             for each in increments
         ]
-        rows = self._rows(self.counters, sums)
+        rows = [_row(self.counters, self.project, each) for each in sums]
         async with connection.executemany(statements.insert(self.counters, replace=True), rows):
             return len(new)
 
-    async def _insert_new(self, connection: aiosqlite.Connection) -> list[Document]:
+    async def _insert_new(self, connection: aiosqlite.Connection) -> list[Counted]:
         """Insert the documents that are new, and return them. Most often all are, so that is tried first."""
         new = list(self.documents.values())
         await connection.execute("SAVEPOINT counted")
         if await self._insert(connection, new) < len(new):
             await connection.execute("ROLLBACK TO counted")
             known = await _pairs(connection, statements.select_ids(self.collection, self._named(self.documents)))
-            new = [document for document in new if escape(document["id"]) not in known]
+            new = [each for each in new if each.row[1] not in known]
             await self._insert(connection, new)
         return new
 
-    async def _insert(self, connection: aiosqlite.Connection, documents: Sequence[Document]) -> int:
+    async def _insert(self, connection: aiosqlite.Connection, documents: Sequence[Counted]) -> int:
         """Insert the documents whose ids are not known, and return the number of those."""
         before = connection.total_changes
-        rows = self._rows(self.collection, documents)
+        rows = [each.row for each in documents]
         async with connection.executemany(statements.insert(self.collection, skip_known=True), rows):
             return connection.total_changes - before
 
     def _named(self, ids: Iterable[str]) -> Clause:
         return joined([self.within, among(ids)])
 
-    def _rows(self, collection: Collection, documents: Sequence[Document]) -> list[tuple[str, str, str]]:
-        texts = (stored(collection, self.project, document) for document in documents)
-        return [(self.project, escape(id), text) for id, text in texts]
+
+def _row(collection: Collection, project: str, document: Document) -> Row:
+    id, text = stored(collection, project, document)
+    return project, escape(id), text
 
 
 async def _pairs(connection: aiosqlite.Connection, asked: Clause) -> dict[str, str]:

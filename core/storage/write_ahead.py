@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from core import logs
+from core.storage.documents import ESCAPED
 from core.storage.journal import Journal, Segment
 from core.storage.ports import Document
 from core.tenancy import Project, Tenant
@@ -44,22 +45,25 @@ class WriteAhead:
         self._unread.extend(found)
         return len(found)
 
-    def append(self, scope: RecordScope, document: Document) -> Segment | None:
-        """Journal a record, so that a kill of the process loses it no more. None where that cannot be done."""
+    def append(self, scope: RecordScope, document: Document) -> tuple[Segment | None, str | None]:
+        """Journal a record, so that a kill of the process loses it no more. Return its segment, None where it cannot be
+        journalled, and its text as `insert_counted` takes it, None where there is none."""
         try:
-            segment = self._journal.append(orjson.dumps([*_names(scope), document]))
+            data = orjson.dumps(document)
+            segment = self._journal.append(b"%b\0%b\0%b" % (*_names(scope), data))
         except (OSError, TypeError) as error:  # orjson's errors are TypeErrors
             if not self.failures:
                 log.error("record not journalled", error=str(error))
             self.failures += 1
-            return None
+            return None, None
         self._pending[segment] = self._pending.get(segment, 0) + 1
-        return segment
+        return segment, None if ESCAPED in data else data.decode()
 
     def close(self) -> None:
         """Leave what is not written to the next process."""
         for segment in (*self._pending, *self._unread):
             segment.close()
+        self._journal.close()
 
     async def synced(self) -> None:
         """Wait until what was appended so far is on the disk. Never raises: a disk that fails is logged."""
@@ -68,22 +72,19 @@ class WriteAhead:
         except OSError as error:
             log.error("journal not synced", error=str(error))
 
-    def rotate(self) -> None:
-        """Go on in a new segment."""
-        self._journal.rotate()
-
-    def written(self, segment: Segment) -> None:
-        """Count one record of the segment as written, or as one that never can be."""
-        self._pending[segment] -= 1
-        if not self._pending[segment]:
-            del self._pending[segment]
-            if segment in self._incomplete:
-                self._incomplete.remove(segment)
-                self._unread.append(segment)
-                if segment is self._journal.current:
-                    self._journal.rotate()
-            else:
-                self._journal.release(segment)
+    def written(self, segment: Segment, count: int = 1) -> None:
+        """Count records of the segment as written, or as such that never can be."""
+        self._pending[segment] -= count
+        if self._pending[segment]:
+            return
+        del self._pending[segment]
+        if segment in self._incomplete:
+            self._incomplete.remove(segment)
+            self._unread.append(segment)
+            if segment is self._journal.current:
+                self._journal.rotate()
+        else:
+            self._journal.release(segment)
 
     def forgotten(self, segment: Segment) -> None:
         """Note that a record of the segment has left the memory unwritten, so that the segment is read again."""
@@ -110,13 +111,14 @@ class WriteAhead:
         return segment, found
 
 
-def _names(scope: RecordScope) -> tuple[str, str]:
-    return (scope.slug, "") if isinstance(scope, Tenant) else (scope.tenant.slug, scope.id)
+def _names(scope: RecordScope) -> tuple[bytes, bytes]:
+    return (scope.slug.encode(), b"") if isinstance(scope, Tenant) else (scope.tenant.slug.encode(), scope.id.encode())
 
 
 def _records(segment: Segment) -> list[Journalled]:
     found: list[Journalled] = []
-    for line in segment.lines():
-        slug, project, document = orjson.loads(line)
-        found.append((Project(Tenant(slug), project) if project else Tenant(slug), document))
+    for payload in segment.payloads():
+        slug, project, data = payload.split(b"\0", 2)
+        tenant = Tenant(slug.decode())
+        found.append((Project(tenant, project.decode()) if project else tenant, orjson.loads(data)))
     return found

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import count
@@ -15,7 +15,7 @@ from core.storage.journal import Segment
 from core.storage.ports import Collection, Cond, Document, DocumentStore, Op
 from core.storage.write_ahead import RecordScope, WriteAhead
 from core.tasks import Tasks
-from core.tenancy import AllProjects, Tenant
+from core.tenancy import AllProjects, Project, Tenant
 
 BATCH = 500
 _PRUNE_SECONDS = 3600.0
@@ -25,7 +25,8 @@ _UNWRITABLE = (InvalidInput, Conflict, TypeError, ValueError, OverflowError)
 log = logs.get(__name__)
 
 T = TypeVar("T")
-Insert = Callable[[RecordScope, Sequence[Document]], Awaitable[object]]
+Insert = Callable[[RecordScope, Sequence[Document], Sequence[str] | None], Awaitable[object]]
+"""Writes documents, whose texts are known or None."""
 
 
 class _Held(NamedTuple, Generic[T]):
@@ -36,6 +37,8 @@ class _Held(NamedTuple, Generic[T]):
     document: Document | None = None
     segment: Segment | None = None
     """Segment of the journal that has the record; None: none has it."""
+    text: str | None = None
+    """Text of the document, as a store keeps it."""
 
 
 class WriteBehind(Generic[T]):
@@ -89,6 +92,11 @@ class WriteBehind(Generic[T]):
         self.unwritable = 0
         """Records that the store can never take, since the start."""
 
+    @property
+    def waiting(self) -> int:
+        """Records in memory that are not written yet."""
+        return self._count
+
     def add(self, scope: RecordScope, entry: T) -> None:
         """Queue a record. Never waits and never raises. `scope` is a scope of the collection's level."""
         id = next(self._ids)
@@ -106,8 +114,15 @@ class WriteBehind(Generic[T]):
                 log.debug("records are written later", collection=self._collection.name)
 
     def _journalled(self, journal: WriteAhead, scope: RecordScope, id: str, entry: T) -> _Held[T]:
-        document = {"id": id, **self._document(entry)}
-        return _Held(document["id"], None, document, journal.append(scope, document))
+        document = self._with_id(id, entry)
+        if isinstance(scope, Project):
+            document["project"] = scope.id
+        return _Held(document["id"], None, document, *journal.append(scope, document))
+
+    def _with_id(self, id: str, entry: T) -> Document:
+        document = self._document(entry)
+        document.setdefault("id", id)
+        return document
 
     def _hold(self, scope: RecordScope, record: _Held[T]) -> None:
         held = self._held.get(scope)
@@ -137,8 +152,6 @@ class WriteBehind(Generic[T]):
         async with self._flushing:
             self._called = False
             self._fresh = 0
-            if self._journal is not None:
-                self._journal.rotate()
             await self._write_held()
             if self._journal is not None:
                 await self._write_unread(self._journal)
@@ -191,15 +204,17 @@ class WriteBehind(Generic[T]):
         """Hold the records no more: they are written, or never can be."""
         self._count -= len(records)
         if self._journal is not None:
-            for record in records:
-                if record.segment is not None:
-                    self._journal.written(record.segment)
+            for segment, count in Counter(record.segment for record in records).items():
+                if segment is not None:
+                    self._journal.written(segment, count)
 
     async def _insert(self, scope: RecordScope, batch: Sequence[_Held[T]]) -> None:
         """Write the batch but for records that can never be written, which are found by halving it. Records of it that
         were written before an error are skipped by the store the next time."""
         try:
-            await self._insert_new(scope, [self._document_of(record) for record in batch])
+            texts = [record.text for record in batch if record.text is not None]
+            documents = [self._document_of(record) for record in batch]
+            await self._insert_new(scope, documents, texts if len(texts) == len(documents) else None)
         except _UNWRITABLE as error:
             if len(batch) == 1:
                 self.unwritable += 1
@@ -213,7 +228,7 @@ class WriteBehind(Generic[T]):
     def _document_of(self, record: _Held[T]) -> Document:
         if record.document is not None:
             return record.document
-        return {"id": record.id, **self._document(cast(T, record.entry))}
+        return self._with_id(record.id, cast(T, record.entry))
 
     async def _prune(self, scope: RecordScope) -> None:
         now = time.time()
@@ -226,6 +241,10 @@ class WriteBehind(Generic[T]):
 
 
 async def _insert_into(
-    store: DocumentStore, collection: Collection, scope: RecordScope, documents: Sequence[Document]
+    store: DocumentStore,
+    collection: Collection,
+    scope: RecordScope,
+    documents: Sequence[Document],
+    texts: Sequence[str] | None,
 ) -> None:
     await store.insert_many(scope, collection, documents)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core import telemetry
 from core.app import Platform
 from core.circuits import CircuitBreakers
 from core.config import ConfigError
@@ -93,6 +94,7 @@ if TYPE_CHECKING:  # its libraries are an optional extra
 _FLUSH_LIMIT = 10.0
 _SWEEP_SECONDS = 30.0
 _IDLE_SECONDS = 300.0
+_RECOVER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +313,9 @@ async def _nothing(value: object) -> None:
 async def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
     tasks, lifecycle, meter = platform.tasks, platform.lifecycle, domain.meter
     await domain.jobs.start()
-    meter.recover()
+    await meter.recover()
+    tasks.every("take over journals", _RECOVER_SECONDS, meter.recover)
+    telemetry.metrics().watch(meter.metrics)
     tasks.every("drop unused routes", _SWEEP_SECONDS, domain.pool.sweep)
     tasks.every("drop unused prompts", _SWEEP_SECONDS, domain.compiled_prompts.sweep)
     tasks.every("drop unused clients", _SWEEP_SECONDS, domain.clients.sweep)

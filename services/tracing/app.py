@@ -1,21 +1,24 @@
 """Wires the tracing service."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
+from functools import partial
 
 from core.app import Platform
 from core.jobs.jobs import Jobs
 from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
+from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
-from portico.tracing.v1 import session_service_pb2_grpc
+from portico.tracing.v1 import metrics_service_pb2_grpc, session_service_pb2_grpc
 from services.tracing.adapters.sqlite.store import SqliteTraceStore
 from services.tracing.app_monitoring import Monitoring, monitoring_of
+from services.tracing.domain.metrics import TracingMetrics
 from services.tracing.domain.project_removal import ProjectRemoval
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
+from services.tracing.domain.tables import SETTINGS
 from services.tracing.ports import TraceStore
 from services.tracing.servicers import spans
 from services.tracing.servicers.session import SessionServicer
@@ -39,6 +42,7 @@ class Domain:
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
+    os.nice(settings.niceness)
     registrations = await serve(platform, settings)
     platform.follow_auth()
     return registrations
@@ -48,14 +52,13 @@ async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
     """The service without its ties to auth."""
     domain = await assemble(platform, settings)
     await _start(platform, domain)
-    return _registrations(domain, settings)
+    return [*_registrations(domain, settings), _metrics(platform)]
 
 
 async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore | None = None) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
-    store = platform.settings.store
-    traces = traces or SqliteTraceStore(store.data_dir, waiting_mb=settings.waiting_mb, max_open=store.max_open)
+    traces = traces or _sqlite_traces(platform, settings)
     jobs = Jobs(
         platform.store,
         platform.tasks,
@@ -70,11 +73,32 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
     return Domain(jobs, traces, Sessions(traces), retention, monitoring)
 
 
+def _sqlite_traces(platform: Platform, settings: Settings) -> SqliteTraceStore:
+    """Traces lie in files whatever keeps the documents. Where that is no file, the tenant is looked up before one is
+    made."""
+    store = platform.settings.store
+    elsewhere = store.provider != "sqlite"
+    return SqliteTraceStore(
+        store.data_dir,
+        waiting_mb=settings.waiting_mb,
+        max_open=store.max_open,
+        check_tenant=partial(platform.store.count, collection=SETTINGS) if elsewhere else None,
+    )
+
+
 async def _start(platform: Platform, domain: Domain) -> None:
     await domain.jobs.start()
     platform.tasks.every("remove old traces", SWEEP_SECONDS, domain.retention.sweep)
     platform.lifecycle.on_stop(Phase.STORES, "traces", domain.traces.close, 10.0)
     platform.health.add("traces", domain.traces.check)
+
+
+def _metrics(platform: Platform) -> ServiceRegistration:
+    return ServiceRegistration(
+        "portico.tracing.v1.MetricsService",
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+        MetricsServicer(TracingMetrics(platform.store).collect),
+    )
 
 
 def _registrations(domain: Domain, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -88,7 +112,7 @@ def _registrations(domain: Domain, settings: Settings) -> Sequence[ServiceRegist
         ),
         ServiceRegistration(
             spans.NAME,
-            trace_service_pb2_grpc.add_TraceServiceServicer_to_server,
+            spans.add,
             TraceServicer(reader),
             [spans.policy(settings.max_body_mb)],
         ),

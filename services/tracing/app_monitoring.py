@@ -16,6 +16,7 @@ from core.tenancy import Project
 from portico.tracing.v1 import alert_service_pb2_grpc, monitoring_service_pb2_grpc
 from services.tracing.adapters import neighbours
 from services.tracing.adapters.http import MetricsOverHttp, Webhooks
+from services.tracing.adapters.rag_metrics import RagMetrics
 from services.tracing.domain.alerts.channels import Channels
 from services.tracing.domain.alerts.evaluator import Evaluator, evaluation
 from services.tracing.domain.alerts.incidents import Incidents
@@ -94,7 +95,8 @@ def _with_alerts(
     mails = make_mails("tracing", jobs, sealer, settings.mail)
     inference = ServiceClient("inference", settings.neighbours.inference_address)
     auth = ServiceClient("auth", platform.settings.rpc.auth_address)
-    for name, client in (("inference", inference), ("auth", auth)):
+    rag = ServiceClient("rag", settings.neighbours.rag_address)
+    for name, client in (("inference", inference), ("auth", auth), ("rag", rag)):
         platform.lifecycle.on_stop(Phase.POOLS, f"channel to {name}", client.close, 5.0)
     channels = Channels(sealer, guard)
     incidents, history = Incidents(store, keep_seconds=keep), History(store)
@@ -116,6 +118,7 @@ def _with_alerts(
         "models": usage,
         "spend": usage,
         "guardrails": neighbours.GuardrailMetrics(inference),
+        "rag": RagMetrics(rag),
     }
     evaluator = Evaluator(
         jobs,

@@ -79,6 +79,16 @@ def page_token(position: Position | None, project: Project, *of: Any) -> str:
     return "" if position is None else page_tokens.encode(_binding(project, of), (position.at, position.number))  # type: ignore[arg-type]
 
 
+def skipped(token: str, project: Project, *of: Any) -> int:
+    """The number of groups before a page. Raises InvalidInput for a token of another list."""
+    found = position(token, project, *of)
+    return 0 if found is None else found.number
+
+
+def skip_token(skip: int, project: Project, *of: Any) -> str:
+    return page_token(Position(0.0, skip), project, *of)
+
+
 def _binding(project: Project, of: Sequence[Any]) -> bytes:
     return orjson.dumps([project.tenant.slug, project.id, *map(repr, of)])
 
@@ -96,8 +106,8 @@ def session(record: Session) -> pb.Session:
         agent_name=record.agent_name,
         agent_version=record.agent_version,
         agent_model=record.agent_model,
-        agent=struct_of(record.agent),
-        config=struct_of(record.config),
+        agent=struct_of(contents.bounded(record.agent)),
+        config=struct_of(contents.bounded(record.config)),
         metadata=struct_of(record.metadata),
         started_at=timestamp_of(record.started_at or record.updated_at),
         ended_at=timestamp_of(record.end),

@@ -11,15 +11,26 @@ from typing import Any
 
 import msgspec
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope as ScopeMessage
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from core import json_bodies
 from core.errors import InvalidInput
+from core.offload import LARGE_BYTES
+from core.rpc.protobuf_wire import FieldCounter, members
 from services.tracing.domain.otlp.spans import Attributes, Batch, Resource, Span, SpanEvent
 
 MAX_SPANS = 20_000
 MAX_DEPTH = 40
 """Lists and objects inside each other in an attribute of JSON. In protobuf its reader's limit holds, about the same."""
+MAX_FIELDS = 100_000
+"""Fields of one span on the wire, at every depth."""
+_RESOURCE_SPANS = 1
+_RESOURCE, _SCOPE_SPANS = 1, 2
+_SCOPE, _SPANS = 1, 2
+"""Numbers of fields of ExportTraceServiceRequest, ResourceSpans and ScopeSpans."""
+_COUNTER = FieldCounter(SpanMessage.DESCRIPTOR)
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _NANO = 1e9
 _NO_TRACE = "0" * 32
@@ -27,31 +38,62 @@ _NO_SPAN = "0" * 16
 _JSON = msgspec.json.Decoder(dict[str, Any])
 
 
-def parsed(data: bytes) -> ExportTraceServiceRequest:
-    """Raises InvalidInput."""
+def from_protobuf(data: bytes) -> Batch:
+    """Raises InvalidInput for what is no ExportTraceServiceRequest. Spans are parsed one by one: so a request never
+    takes more memory than its largest span, and one that cannot be parsed is rejected alone."""
+    batch = Batch([])
     try:
-        return ExportTraceServiceRequest.FromString(data)
+        for number, start, end in members(data, 0, len(data)):
+            if number == _RESOURCE_SPANS:
+                _add_resource_spans(batch, data, start, end)
     except DecodeError:
         raise InvalidInput("The body is no ExportTraceServiceRequest in protobuf.", field="body") from None
-
-
-def from_protobuf(request: ExportTraceServiceRequest) -> Batch:
-    batch = Batch([])
-    for resource_spans in request.resource_spans:
-        resource = Resource(_attributes(resource_spans.resource.attributes))
-        for scope_spans in resource_spans.scope_spans:
-            scope = scope_spans.scope.name
-            for span in scope_spans.spans:
-                _add_protobuf(batch, span, resource, scope)
     return batch
 
 
-def _add_protobuf(batch: Batch, span: Any, resource: Resource, scope: str) -> None:
+def _add_resource_spans(batch: Batch, data: bytes, start: int, end: int) -> None:
+    sent = ResourceMessage()
+    scopes = []
+    for number, at, stop in members(data, start, end):
+        if number == _RESOURCE:
+            sent.MergeFromString(_small(data, at, stop))
+        elif number == _SCOPE_SPANS:
+            scopes.append((at, stop))
+    resource = Resource(_attributes(sent.attributes))
+    for at, stop in scopes:
+        _add_scope_spans(batch, data, at, stop, resource)
+
+
+def _add_scope_spans(batch: Batch, data: bytes, start: int, end: int, resource: Resource) -> None:
+    scope = ScopeMessage()
+    spans = []
+    for number, at, stop in members(data, start, end):
+        if number == _SCOPE:
+            scope.MergeFromString(_small(data, at, stop))
+        elif number == _SPANS:
+            spans.append((at, stop))
+    name = scope.name
+    for at, stop in spans:
+        _check_count(batch)
+        try:
+            _add_span(batch, SpanMessage.FromString(_small(data, at, stop)), resource, name)
+        except DecodeError:
+            batch.reject(f"A span must be valid protobuf with UTF-8 texts and at most {MAX_FIELDS} fields.")
+
+
+def _small(data: bytes, start: int, end: int) -> bytes:
+    """The content of a submessage. Raises DecodeError where it has so many fields that to parse it takes too long."""
+    content = data[start:end]
+    if end - start > LARGE_BYTES and _COUNTER.exceeds(content, MAX_FIELDS):
+        raise DecodeError("too many fields")
+    return content
+
+
+def _add_span(batch: Batch, span: Any, resource: Resource, scope: str) -> None:
     trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
     if len(trace_id) != _TRACE_BYTES or len(span_id) != _SPAN_BYTES or not any(trace_id) or not any(span_id):
         batch.reject("A trace id must have 16 bytes and a span id 8, not all of them zero.")
         return
-    _check_count(batch)
     events = span.events
     status = span.status
     batch.spans.append(

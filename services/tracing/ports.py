@@ -116,7 +116,7 @@ class TraceStore(Protocol):
     async def threads(self, project: Project, filter: SessionFilter, limit: int, skip: int) -> tuple[list[Group], int]:
         """Threads of the sessions that meet the filter, the latest first, and the number of all of them."""
 
-    async def agents(self, project: Project, filter: SessionFilter, limit: int) -> list[Group]:
+    async def agents(self, project: Project, filter: SessionFilter, limit: int, skip: int) -> list[Group]:
         """Agents likewise."""
 
     async def expire(self, tenant: Tenant, before: float, limit: int) -> int:

@@ -69,6 +69,13 @@ class Settings:
         help="Days after which a session that nothing was added to is removed, unless its tenant has set another "
         "number; 0: never.",
     )
+    niceness: int = setting(
+        "PORTICO_TRACING_NICENESS",
+        default=5,
+        min=0,
+        max=19,
+        help="How far the process stands back where the processor is short, so that spans do not slow chats down.",
+    )
     max_body_mb: int = setting(
         "PORTICO_TRACING_MAX_BODY_MB",
         default=16,

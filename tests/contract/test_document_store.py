@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import Conflict, FailedPrecondition, InvalidInput, PayloadTooLarge
+from core.storage.documents import encode
 from core.storage.migrations import Migration, Migrations
 from core.storage.ports import (
     INTEGER,
@@ -431,6 +432,14 @@ class TestInsertCounted:
         assert await self.counts(store) == {"a": (5, 20), "b": (5, 25)}
         assert await store.count(RED, CALLS) == 10
 
+    async def test_texts_that_the_caller_has_are_the_documents(self, store: DocumentStore) -> None:
+        calls: list[Document] = [{"id": f"c{i}", "project": "red", "kind": "é", "tokens": i} for i in range(3)]
+        for some, count in ((calls[:2], 2), (calls, 1)):
+            texts = [encode(call) for call in some]
+            assert await store.insert_counted(RED, CALLS, some, COUNTS, counting, texts=texts) == count
+        assert [await store.get(RED, CALLS, call["id"]) for call in calls] == calls
+        assert await self.counts(store) == {"é": (3, 3)}
+
     async def test_calls_at_once_lose_nothing(self, store: DocumentStore) -> None:
         await asyncio.gather(
             *(
@@ -484,7 +493,7 @@ READS: dict[str, Call] = {
     "delete_where": lambda store, scope, of: store.delete_where(scope, of, {"secret": "s"}),
 }
 _COUNTED = {NOTES: CALLS, USERS: LOGINS}
-"""What is inserted in place of documents that are unique."""
+"""Collections in place of those with unique groups."""
 WRITES: dict[str, Call] = {
     "insert": lambda store, scope, of: store.insert(scope, of, {"id": "n2"}),
     "insert_many": lambda store, scope, of: store.insert_many(scope, of, [{"id": "n2"}]),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ async def process(mailbox: Mailbox) -> AsyncIterator[Process]:
     await made.stop()
 
 
-def _settings(mailbox: Mailbox, **fields: object) -> MailSettings:
+def _settings(mailbox: Mailbox, **fields: Any) -> MailSettings:
     return MailSettings(**{"host": "127.0.0.1", "port": mailbox.port, "tls": "none", **fields})
 
 

@@ -7,8 +7,14 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.project_metrics import text_of
+from core.tenancy import Project, Tenant
 from portico.inference.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from services.rag.domain.metrics import RagMetrics
+from services.tracing.domain.metrics import TracingMetrics
+from services.vector.domain.metrics import VectorMetrics
 from tests.support.inference_harness import Caller, Harness, inference, refused
+from tests.support.stores import MemoryStore
 
 
 async def metrics(harness: Harness, caller: Caller) -> dict[str, dict[tuple[str, ...], float]]:
@@ -57,3 +63,9 @@ async def test_the_scope_is_needed(tmp_path: Path) -> None:
     async with inference(tmp_path / "data") as harness:
         error: Any = await refused(metrics(harness, harness.caller(scopes=["models:write"])))
     assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("collector", [RagMetrics, TracingMetrics, VectorMetrics])
+async def test_every_service_can_read_its_own(collector: Any) -> None:
+    text = text_of(await collector(MemoryStore()).collect(Project(Tenant("acme"), "p1"))).decode()
+    assert {family.type for family in text_string_to_metric_families(text)} == {"gauge"}

@@ -49,7 +49,7 @@ def session(id: str = "s", *events: dict[str, Any], **fields: Any) -> Patch:
 
 
 def spans(*given: Any, **resource: Any) -> list[Patch]:
-    return patches(mapping_otlp.from_protobuf(request(*given, **resource)).spans, TraceSender())
+    return patches(mapping_otlp.from_protobuf(request(*given, **resource).SerializeToString()).spans, TraceSender())
 
 
 def call(id: int, tokens: int = 10, **more: Any) -> dict[str, Any]:
@@ -296,7 +296,7 @@ async def test_threads_and_agents_have_the_totals_of_their_sessions(store: Trace
     ]
     assert threads[1].totals.input_tokens == 21
     assert [each.name for each in (await store.threads(P1, SessionFilter(), 1, 1))[0]] == ["t1"]
-    agents = {each.name: each for each in await store.agents(P1, SessionFilter(), 10)}
+    agents = {each.name: each for each in await store.agents(P1, SessionFilter(), 10, 0)}
     assert (agents["a"].sessions, agents["a"].latest_version, agents["a"].mean_duration_ms) == (2, "2", 100)
     assert agents["b"].failed == 1
 
@@ -366,3 +366,18 @@ async def test_a_request_that_cannot_be_written_keeps_no_other_from_it(
     )
     assert [type(each) for each in outcomes] == [list, ValueError, list]
     assert (await found(store, "b")).totals.events == 1
+
+
+async def test_beside_a_store_without_files_the_tenant_is_looked_up(tmp_path: Path) -> None:
+    known = {ACME}
+
+    async def check_tenant(tenant: Tenant) -> None:
+        if tenant not in known:
+            raise FailedPrecondition("not known", reason="UNKNOWN_TENANT")
+
+    store = SqliteTraceStore(tmp_path, waiting_mb=8, check_tenant=check_tenant)
+    await store.write(P1, [session("s", call(1))])
+    assert (await found(store)).totals.events == 1
+    with pytest.raises(FailedPrecondition):
+        await store.write(Project(GLOBEX, "p1"), [session("s", call(1))])
+    await store.close()

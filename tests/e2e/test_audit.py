@@ -307,7 +307,7 @@ async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest
     ):
         await part(walk)
     routes = {(verb, template) for verb, template, _ in audited_routes()}
-    # `tenant` came of the first; the others want a mail: tests/contract/auth/test_passwords_by_mail.py reads the log
+    # `tenant` came of the first; the others want a mail: tests/contract/auth/test_passwords_by_mail.py looks for them
     mailed = {("POST", "/v1/auth/forgot-password"), ("POST", "/v1/auth/reset-password")}
     assert routes - walk.called == {("POST", "/v1/auth/register"), *mailed}
     await until(walk.all_found)

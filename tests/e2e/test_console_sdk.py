@@ -43,3 +43,12 @@ def test_an_error_carries_message_and_type(answers: Any) -> None:
     assert refused["status"] == 404
     assert refused["type"] == "invalid_request_error"
     assert "no-such-model" in refused["message"]
+
+
+def test_a_spend_report(answers: Any) -> None:
+    spend = answers["spend"]
+    assert (spend["object"], spend["group_by"], spend["currency"]) == ("spend.report", "day", "USD")
+    assert spend["total_tokens"] == spend["total_input_tokens"] + spend["total_output_tokens"] > 0
+    (model,) = spend["by_model"]
+    assert (model["model_key"], model["category"], model["calls"]) == ("echo", "llm", spend["total_calls"])
+    assert sum(period["calls"] for period in spend["timeseries"]) == spend["total_calls"]

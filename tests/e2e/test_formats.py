@@ -51,7 +51,7 @@ def agent(make: Any) -> Behaviour:
 async def gpt(rest: Rest, tenant: Tenant) -> AsyncIterator[FakeProvider]:
     """The provider of the OpenAI-type model `gpt`."""
     async with FakeProvider(agent(openai_behaviour)) as running:
-        await _model(rest, tenant, GPT, "openai-compatible", running.url, "sk-x")
+        await add_model(rest, tenant, GPT, "openai-compatible", running.url, "sk-x")
         yield running
 
 
@@ -59,11 +59,11 @@ async def gpt(rest: Rest, tenant: Tenant) -> AsyncIterator[FakeProvider]:
 async def claude(rest: Rest, tenant: Tenant) -> AsyncIterator[FakeAnthropic]:
     """The provider of the Anthropic-type model `claude`."""
     async with FakeAnthropic(agent(anthropic_behaviour)) as running:
-        await _model(rest, tenant, CLAUDE, "anthropic", running.url, fake_anthropic.KEY)
+        await add_model(rest, tenant, CLAUDE, "anthropic", running.url, fake_anthropic.KEY)
         yield running
 
 
-async def _model(rest: Rest, tenant: Tenant, key: str, driver: str, url: str, secret: str) -> None:
+async def add_model(rest: Rest, tenant: Tenant, key: str, driver: str, url: str, secret: str) -> None:
     provider = {"key": f"{key}-p", "driver": driver, "label": key, "credentials": {"apiKey": secret}}
     await rest.ok("POST", "/v1/models/providers", {**provider, "settings": {"baseUrl": url}}, token=tenant.session)
     model = {"key": key, "name": key, "category": "llm", "providerKey": f"{key}-p", "modelId": fake_anthropic.MODEL}

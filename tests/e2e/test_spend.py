@@ -42,15 +42,19 @@ class Sent:
     outcome: str = "lost"
 
     @property
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> dict[str, int]:
         """The tokens that the provider tells of."""
         read, written = self.number % 97 + 3, self.number % 31 + 1
         return {
             "prompt_tokens": read,
             "completion_tokens": written,
             "total_tokens": read + written,
-            "prompt_tokens_details": {"cached_tokens": self.number % 3},
         }
+
+    @property
+    def reported(self) -> dict[str, Any]:
+        """The usage as the provider's answer has it."""
+        return {**self.usage, "prompt_tokens_details": {"cached_tokens": self.number % 3}}
 
     @property
     def nanos(self) -> int:
@@ -80,11 +84,11 @@ class Provider:
         elif call.kind == "cancelled":
             await fake.sends(fake.chunk({"content": "wait"}), end="hang")(provider, peer, body)
         elif body.get("stream"):
-            usage = fake.chunk({}, choices=[], usage=call.usage)
+            usage = fake.chunk({}, choices=[], usage=call.reported)
             chunks = [fake.chunk({"content": "word"}), fake.chunk({}, "stop"), usage, fake.DONE]
             await fake.sends(*chunks)(provider, peer, body)
         else:
-            await fake.responds(json.dumps(fake.completion(usage=call.usage)).encode())(provider, peer, body)
+            await fake.responds(json.dumps(fake.completion(usage=call.reported)).encode())(provider, peer, body)
 
 
 @pytest.fixture

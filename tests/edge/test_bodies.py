@@ -26,7 +26,7 @@ LIMITS = [
     ("/v1/auth/login", 64 * KIB, "64 KiB"),
     ("/api/client/v1/auth/register", 64 * KIB, "64 KiB"),
 ]
-LONG = {"InferenceService", "OpenAIService", "AnthropicService", "FileService", "OpenAIFileService"}
+LONG = {"InferenceService", "OpenAIService", "AnthropicService", "RerankService", "FileService", "OpenAIFileService"}
 """Services with calls that may take any time."""
 LONG_RPCS = {"GuardrailService/EvaluateGuardrail", "GuardrailService/ModerateTexts"}
 """They may ask a model to judge."""
@@ -69,7 +69,7 @@ def _native_route(rpc: Rpc) -> dict[str, Any]:
 
 def _expected(binding: Binding) -> set[str]:
     if binding.is_raw:
-        return {"upload"} if binding.rpc.method.client_streaming else {"raw", "raw_points"}
+        return {"upload"} if binding.rpc.method.client_streaming else {"raw", "raw_post", "raw_points"}
     return {"public"} if binding.rpc.access == "public" else {"nowhere"}
 
 

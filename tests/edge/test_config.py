@@ -220,7 +220,7 @@ def test_every_package_has_a_cluster_and_readiness_asks_it() -> None:
     assert routed.pop("/opentelemetry.proto.collector.trace.v1.TraceService/") == "tracing"
     assert set(routed) - set(hot) - schema == {f"/{package}." for package in packages}
     assert set(edge.http_filter(manager, "ready")["cluster_min_healthy_percentages"]) == set(routed.values())
-    assert clusters == {*routed.values(), "keys"}
+    assert clusters == {*routed.values(), "keys", "admin"}
 
 
 def test_internal_rpcs_have_no_route() -> None:

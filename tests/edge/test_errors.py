@@ -127,6 +127,48 @@ def test_bodies_over_the_limit_are_refused(edge: Edge, path: str, limit: int, le
     assert reply.error["code"] == "payload_too_large"
 
 
+MESSAGES = "/v1/messages"
+ELSEWHERE = "origin: https://evil.example"
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/client"])
+@pytest.mark.parametrize(
+    ("method", "path", "more", "token", "status", "kind"),
+    [
+        ("POST", MESSAGES, "", False, 401, "authentication_error"),
+        ("POST", f"{MESSAGES}/count_tokens?beta=true", "", False, 401, "authentication_error"),
+        ("GET", MESSAGES, "", True, 404, "not_found_error"),
+        ("POST", MESSAGES, "content-length: 90000000", True, 413, "request_too_large"),
+        (
+            "POST",
+            MESSAGES,
+            f"cookie: portico_session=ptc_x\r\n{ELSEWHERE}",
+            False,
+            403,
+            "permission_error",
+        ),
+    ],
+)
+def test_the_edges_own_errors_have_anthropics_form_in_its_api(
+    edge: Edge, prefix: str, method: str, path: str, more: str, token: bool, status: int, kind: str
+) -> None:
+    """All but 401 had OpenAI's, which Anthropic's SDKs show as an empty error."""
+    lines = [f"{method} {prefix}{path} HTTP/1.1", "host: x", "content-type: application/json", "x-request-id: mine"]
+    lines += [f"authorization: Bearer {edge.token}"] if token else []
+    lines += [more] if more else ["content-length: 0"] if method == "POST" else []
+    if status == 403:
+        lines.append("content-length: 0")
+    body = b"{" * (40 * 1024 * 1024) if status == 413 else b""
+    reply = edge.raw("\r\n".join([*lines, "", ""]).encode() + body)
+    assert reply.status == status
+    assert (reply.json["type"], reply.json["error"]["type"]) == ("error", kind)
+    assert reply.json["request_id"] == reply.headers["request-id"] == "mine"
+
+
+def test_a_path_that_only_begins_alike_has_the_common_form(edge: Edge) -> None:
+    assert edge.request("GET", "/v1/messages-of-others").error["code"] == "not_found"
+
+
 def test_large_headers_pass(edge: Edge) -> None:
     """They pass the edge, and gRPC refused them behind it, mostly, as if the service were overloaded."""
     cookies = {f"x-{at}": "a" * 4000 for at in range(14)}

@@ -6,7 +6,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from operator import mul
-from typing import Any, cast
+from typing import Any
 
 from core import context
 from core.errors import FailedPrecondition, NotFound, PorticoError
@@ -178,17 +178,15 @@ class FakeVectors:
             raise self.error
 
 
-def fake_services(
-    *, embedder: FakeEmbedder | None = None, chat: FakeChat | None = None, vectors: FakeVectors | None = None
-) -> Services:
+def fake_services() -> Services:
     """All of them, for a rag service."""
-    return Services(
-        embedder=embedder or FakeEmbedder(),
-        chat=cast("Any", chat or FakeChat("none")),
-        vectors=vectors or FakeVectors(),
-        reranker=FakeReranker(),
-        models=FakeModels(),
-    )
+    return services_of(FakeEmbedder(), FakeVectors())
+
+
+def services_of(embedder: "FakeEmbedder", vectors: "FakeVectors", chat: Any = None) -> Services:
+    """These, and stand-ins for the others."""
+    chat = chat or FakeChat("none")
+    return Services(embedder, chat, vectors, reranker=FakeReranker(), models=FakeModels())
 
 
 def _project() -> object:

@@ -209,10 +209,12 @@ class KnowledgeClient(RagClient):
 
     async def create(self, key: str = "kb", **more: Any) -> pb.Module:
         request = pb.CreateModuleRequest(**{"key": key, "name": key, "embedding_model_key": "embed", **more})
-        return (await self.call(self.knowledge.CreateModule, request)).module
+        made: pb.Module = (await self.call(self.knowledge.CreateModule, request)).module
+        return made
 
     async def module(self, key: str = "kb") -> pb.Module:
-        return (await self.call(self.knowledge.GetModule, pb.GetModuleRequest(key=key))).module
+        found: pb.Module = (await self.call(self.knowledge.GetModule, pb.GetModuleRequest(key=key))).module
+        return found
 
     async def ingest(self, module: str = "kb", **body: Any) -> Any:
         """As JSON; the answer."""
@@ -228,7 +230,8 @@ class KnowledgeClient(RagClient):
 
     async def document(self, id: str, module: str = "kb") -> pb.Document:
         request = pb.GetDocumentRequest(module_key=module, document_id=id)
-        return (await self.call(self.knowledge.GetDocument, request)).document
+        found: pb.Document = (await self.call(self.knowledge.GetDocument, request)).document
+        return found
 
     async def documents(self, module: str = "kb", **more: Any) -> list[pb.Document]:
         request = pb.ListDocumentsRequest(module_key=module, **more)
@@ -245,14 +248,15 @@ class KnowledgeClient(RagClient):
 
     async def reindex(self, module: str = "kb", **more: Any) -> pb.Reindex:
         request = pb.CreateReindexRequest(module_key=module, **more)
-        return (await self.call(self.knowledge.CreateReindex, request)).reindex
+        begun: pb.Reindex = (await self.call(self.knowledge.CreateReindex, request)).reindex
+        return begun
 
     async def reindexed(self, id: str, module: str = "kb") -> pb.Reindex:
         """The re-index, when it has ended."""
         request = pb.GetReindexRequest(module_key=module, id=id)
         async with asyncio.timeout(30):
             while True:
-                now = (await self.call(self.knowledge.GetReindex, request)).reindex
+                now: pb.Reindex = (await self.call(self.knowledge.GetReindex, request)).reindex
                 if now.status not in ("pending", "running"):
                     return now
                 await asyncio.sleep(0.02)

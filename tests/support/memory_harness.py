@@ -13,7 +13,7 @@ from services.rag.domain.memory.searches import Match, Query
 from services.rag.domain.memory.stores import NewStore
 from services.rag.domain.memory.tables import MEMORIES
 from services.rag.settings import MemorySettings
-from tests.support.fake_services import FakeChat, FakeEmbedder, FakeVectors, fake_services
+from tests.support.fake_services import FakeChat, FakeEmbedder, FakeVectors, services_of
 from tests.support.stores import MemoryStore as DocumentStore
 
 ACME = Project(Tenant("acme"), "p1")
@@ -44,7 +44,7 @@ class MemoryHarness:
 
     def restart(self) -> None:
         """A new process on the same stores."""
-        services = fake_services(embedder=self.embedder, chat=self.chat, vectors=self.vectors)
+        services = services_of(self.embedder, self.vectors, self.chat)
         settings = MemorySettings(grace_seconds=GRACE)
         self.parts = app_memory.assemble(
             self.documents, cast("Any", self.jobs), services, settings, clock=lambda: self.now

@@ -43,14 +43,18 @@ class Client:
 
     async def add_server(self, url: str, **fields: Any) -> pb.InferenceServer:
         request = pb.CreateInferenceServerRequest(**{"name": "GPU 1", "type": "vllm", "base_url": url, **fields})
-        return (await self.call(self.monitoring.CreateInferenceServer, request)).server
+        made: pb.InferenceServer = (await self.call(self.monitoring.CreateInferenceServer, request)).server
+        return made
 
     async def server(self, key: str) -> pb.InferenceServer:
-        return (await self.call(self.monitoring.GetInferenceServer, pb.GetInferenceServerRequest(key=key))).server
+        request = pb.GetInferenceServerRequest(key=key)
+        found: pb.InferenceServer = (await self.call(self.monitoring.GetInferenceServer, request)).server
+        return found
 
     async def poll(self, key: str) -> pb.InferenceMetrics:
         answer = await self.call(self.monitoring.PollInferenceServer, pb.PollInferenceServerRequest(key=key))
-        return answer.metrics
+        metrics: pb.InferenceMetrics = answer.metrics
+        return metrics
 
     async def history(self, key: str, **fields: Any) -> list[pb.InferenceMetrics]:
         request = pb.ListInferenceMetricsRequest(key=key, **fields)

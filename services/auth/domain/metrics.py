@@ -1,4 +1,4 @@
-"""What a project's metrics tell of its tokens."""
+"""Metrics of a project's tokens."""
 
 from collections.abc import Iterable
 

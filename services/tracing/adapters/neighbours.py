@@ -15,8 +15,8 @@ from portico.inference.v1 import guardrail_service_pb2_grpc, usage_service_pb2_g
 from portico.inference.v1 import usage_service_pb2 as usage_pb
 from services.tracing.domain.alerts.metrics import GUARDRAIL, MODEL
 
-SCOPES = frozenset({"usage:read", "guardrails:read", "users:read"})
-"""What a job needs to ask all of these."""
+SCOPES = frozenset({"usage:read", "guardrails:read", "rag:read", "users:read"})
+"""Scopes that a job needs to ask all of these."""
 _SECONDS = 10.0
 _PAGE = 1000
 _MAX_PAGES = 5
@@ -94,16 +94,17 @@ class GuardrailMetrics:
     async def measure(
         self, project: Project, metric: str, scope: Mapping[str, str], start: float, end: float
     ) -> float | None:
-        found = [await self._statistics(key, start, end) for key in await self._keys(scope)]
-        evaluations: int = sum(each.evaluations for each in found if each is not None)
+        asked = [await self._statistics(key, start, end) for key in await self._keys(scope)]
+        found = [each for each in asked if each is not None]
+        evaluations = float(sum(each.evaluations for each in found))
         if not evaluations:
             return None
-        match metric:
-            case "guardrail_fail_rate":
-                return 100.0 * float(sum(each.failed for each in found if each)) / evaluations
-            case "guardrail_avg_latency_ms":
-                return float(sum(each.mean_latency_ms * each.evaluations for each in found if each)) / evaluations
-        return float(evaluations)
+        sums = {
+            "guardrail_fail_rate": 100.0 * sum(each.failed for each in found) / evaluations,
+            "guardrail_avg_latency_ms": sum(each.mean_latency_ms * each.evaluations for each in found) / evaluations,
+            "guardrail_total_evaluations": evaluations,
+        }
+        return float(sums[metric])
 
     async def _keys(self, scope: Mapping[str, str]) -> list[str]:
         if key := scope.get(GUARDRAIL):
@@ -112,7 +113,9 @@ class GuardrailMetrics:
         answer = await self._client.call(self._stub.ListGuardrails, request, seconds=_SECONDS)
         return [each.key for each in answer.guardrails]
 
-    async def _statistics(self, key: str, start: float, end: float) -> Any:
+    async def _statistics(
+        self, key: str, start: float, end: float
+    ) -> guardrails_pb.GetGuardrailStatisticsResponse | None:
         """None: there is no such guardrail, which is silence."""
         request = guardrails_pb.GetGuardrailStatisticsRequest(key=key, to=timestamp_of(end))
         getattr(request, "from").CopyFrom(timestamp_of(start) or request.to)

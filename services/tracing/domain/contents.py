@@ -19,10 +19,10 @@ def shown(content: bytes) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         return [], {}
     stored: dict[str, Any] = orjson.loads(content)
     if CONTENT_MARK not in stored:
-        return [_bounded(each) for each in stored.get("sections", [])], _bounded(stored.get("metadata", {}))
+        return [bounded(each) for each in stored.get("sections", [])], bounded(stored.get("metadata", {}))
     attributes, events = stored.get("attributes", {}), stored.get("events", [])
-    made = [_bounded(each) for each in sections(attributes, events)]
-    return made, _bounded(_metadata(stored, attributes, events))
+    made = [bounded(each) for each in sections(attributes, events)]
+    return made, bounded(_metadata(stored, attributes, events))
 
 
 def _metadata(stored: Mapping[str, Any], attributes: Mapping[str, Any], events: list[Any]) -> dict[str, Any]:
@@ -34,11 +34,12 @@ def _metadata(stored: Mapping[str, Any], attributes: Mapping[str, Any], events: 
     return metadata
 
 
-def _bounded(value: Any, depth: int = 1) -> Any:
+def bounded(value: Any, depth: int = 1) -> Any:
+    """The value, with what lies too deep as its JSON text."""
     if isinstance(value, dict | list) and depth > MAX_DEPTH:
         return orjson.dumps(value).decode()
     if isinstance(value, dict):
-        return {name: _bounded(each, depth + 1) for name, each in value.items()}
+        return {name: bounded(each, depth + 1) for name, each in value.items()}
     if isinstance(value, list):
-        return [_bounded(each, depth + 1) for each in value]
+        return [bounded(each, depth + 1) for each in value]
     return value

@@ -128,7 +128,7 @@ def event(given: Any, field: str) -> NewEvent:
         type=_type(given),
         label=values.text(given.get("label")),
         status=_status(given),
-        sequence=values.number(given.get("sequence")),
+        sequence=values.position(given.get("sequence")),
         at=values.moment(f"{field}.timestamp", given.get("timestamp")) or 0.0,
         duration_ms=values.duration(given.get("durationMs")),
         trace_id=values.text(given.get("traceId"), 64).lower(),

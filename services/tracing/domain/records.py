@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from services.tracing.domain.values import MAX_TIME
+
 IN_PROGRESS, SUCCESS, ERROR, UNKNOWN = "in_progress", "success", "error", "unknown"
 """Statuses that Portico gives. Senders may use others."""
 CUSTOM, OTLP = "custom", "otlp"
@@ -121,8 +123,8 @@ class Session(msgspec.Struct, omit_defaults=True):
         if self.ended_at is not None:
             return self.ended_at
         if self.said_duration_ms is not None:
-            return self.started_at + self.said_duration_ms / 1000
-        return None if self.status in (IN_PROGRESS, UNKNOWN) else max(self.last_at, self.started_at)
+            return min(self.started_at + self.said_duration_ms / 1000, MAX_TIME)
+        return None if self.status in (IN_PROGRESS, UNKNOWN) else min(max(self.last_at, self.started_at), MAX_TIME)
 
     @property
     def duration_ms(self) -> float:

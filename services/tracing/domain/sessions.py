@@ -17,7 +17,6 @@ from services.tracing.ports import (
 )
 
 THREAD_SESSIONS = 200
-MAX_AGENTS = 1000
 MAX_SKIP = 10_000
 
 
@@ -77,8 +76,8 @@ class Sessions:
             raise NotFound("There is no such thread.", field="thread_id")
         return found[0], (await self._store.sessions(project, filter, THREAD_SESSIONS)).sessions
 
-    async def agents(self, project: Project, filter: SessionFilter) -> Sequence[Group]:
-        return await self._store.agents(project, filter, MAX_AGENTS)
+    async def agents(self, project: Project, filter: SessionFilter, limit: int, skip: int) -> Sequence[Group]:
+        return await self._store.agents(project, filter, limit, skip)
 
 
 def _no_session() -> NotFound:

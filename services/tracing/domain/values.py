@@ -16,6 +16,10 @@ MAX_ERROR = 16 * 1024
 MAX_OBJECT_BYTES = 16 * 1024
 """JSON of an agent or a configuration; a longer one is not kept."""
 _MAX_NUMBER = 2**53
+_MAX_POSITION = 2**31
+_MAX_DURATION = 1e12
+MAX_TIME = 253_402_300_000.0
+"""Unix seconds: the end of the year 9999, which is the last that a protobuf Timestamp holds."""
 _MILLISECONDS_FROM = 1e11
 """A number this large is a time in milliseconds, not in seconds."""
 _NAMES_OF_METADATA = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -47,27 +51,35 @@ def number(value: Any) -> int | None:
     return int(value)
 
 
+def position(value: Any) -> int | None:
+    """A count of 31 bits; None for anything else."""
+    count = number(value)
+    return count if count is not None and count < _MAX_POSITION else None
+
+
 def duration(value: Any) -> float | None:
     """Milliseconds that are not negative; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_NUMBER:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_DURATION:
         return None
     return float(value)
 
 
 def moment(field: str, value: Any) -> float | None:
-    """Unix seconds of an ISO 8601 text, or of a number of seconds or milliseconds; None where there is none. Raises
-    InvalidInput."""
+    """Unix seconds, from 1970 on, of an ISO 8601 text, or of a number of seconds or milliseconds; None where there is
+    none. Raises InvalidInput."""
     if value is None:
         return None
     if isinstance(value, str):
         try:
             at = datetime.fromisoformat(value)
-            return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+            value = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             raise _no_moment(field) from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_NUMBER:
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        value = value / 1000 if value > _MILLISECONDS_FROM else float(value)
+    if not isinstance(value, float) or not 0 <= value < MAX_TIME:
         raise _no_moment(field)
-    return value / 1000 if value > _MILLISECONDS_FROM else float(value)
+    return value
 
 
 def _no_moment(field: str) -> InvalidInput:

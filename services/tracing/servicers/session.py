@@ -92,18 +92,29 @@ class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
         return pb.DeleteSessionResponse(success=True)
 
     async def ListThreads(self, request: pb.ListThreadsRequest, context: CallContext) -> pb.ListThreadsResponse:
-        limit = mapping.session_limit(request.limit, "limit")
-        filter = mapping.thread_filter(request)
-        threads, total = await self._sessions.threads(identity().project, filter, limit, request.skip)
-        return pb.ListThreadsResponse(threads=await in_turns(mapping.thread, threads), total=total)
+        project, filter = identity().project, mapping.thread_filter(request)
+        limit = mapping.session_limit(request.page_size or request.limit, "limit")
+        skip = request.skip or mapping.skipped(request.page_token, project, filter)
+        threads, total = await self._sessions.threads(project, filter, limit, skip)
+        return pb.ListThreadsResponse(
+            threads=await in_turns(mapping.thread, threads),
+            total=total,
+            next_page_token=mapping.skip_token(skip + limit, project, filter) if skip + limit < total else "",
+        )
 
     async def GetThread(self, request: pb.GetThreadRequest, context: CallContext) -> pb.GetThreadResponse:
         thread, sessions = await self._sessions.thread(identity().project, request.thread_id)
         return pb.GetThreadResponse(thread=mapping.thread(thread), sessions=await in_turns(mapping.session, sessions))
 
     async def ListAgents(self, request: pb.ListAgentsRequest, context: CallContext) -> pb.ListAgentsResponse:
-        agents = await self._sessions.agents(identity().project, mapping.agent_filter(request))
-        return pb.ListAgentsResponse(agents=await in_turns(mapping.agent, agents))
+        project, filter = identity().project, mapping.agent_filter(request)
+        limit = mapping.session_limit(request.page_size)
+        skip = mapping.skipped(request.page_token, project, filter)
+        agents = await self._sessions.agents(project, filter, limit + 1, skip)
+        return pb.ListAgentsResponse(
+            agents=await in_turns(mapping.agent, agents[:limit]),
+            next_page_token=mapping.skip_token(skip + limit, project, filter) if len(agents) > limit else "",
+        )
 
     async def GetTracingSettings(
         self, request: pb.GetTracingSettingsRequest, context: CallContext

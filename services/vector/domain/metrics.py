@@ -1,4 +1,4 @@
-"""What a project's metrics tell of its vectors."""
+"""Metrics of a project's vectors."""
 
 from collections.abc import Iterable
 

@@ -53,6 +53,8 @@ class Answer:
     thought: str = ""
     calls: tuple[tuple[str, dict[str, Any]], ...] = ()
     finish: str = "stop"
+    tool: str = "weather"
+    """The tool that is called."""
 
 
 ANSWERS: Mapping[str, Answer] = {
@@ -72,7 +74,7 @@ def openai_behaviour(answer: Answer) -> Behaviour:
     if answer.thought:
         message["reasoning_content"] = answer.thought
     calls: list[Any] = [
-        {"id": id, "type": "function", "function": {"name": "weather", "arguments": json.dumps(given)}}
+        {"id": id, "type": "function", "function": {"name": answer.tool, "arguments": json.dumps(given)}}
         for id, given in answer.calls
     ]
     if calls:
@@ -106,7 +108,7 @@ def anthropic_behaviour(answer: Answer) -> Behaviour:
     blocks = [fake_anthropic.thinking(answer.thought)] if answer.thought else []
     if answer.text:
         blocks.append(fake_anthropic.text(answer.text))
-    blocks += [fake_anthropic.tool_use(id, "weather", **given) for id, given in answer.calls]
+    blocks += [fake_anthropic.tool_use(id, answer.tool, **given) for id, given in answer.calls]
     stop = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}[answer.finish]
     usage = {"input_tokens": 7, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 0, "output_tokens": 7}
     return fake_anthropic.speaks(*blocks, stop=stop, usage=usage)

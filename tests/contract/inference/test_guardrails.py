@@ -78,6 +78,18 @@ class TestInput:
         assert sent(provider)[0]["content"] == f"I am {EMAIL}"
         assert "guardrails" not in await caller.chat("I am nobody")
 
+    async def test_streams_tell_it_where_they_end(self, caller: Caller, provider: FakeProvider) -> None:
+        """Only whole answers told."""
+        await caller.guardrail(PII, action="flag")
+        await attach(caller, input_guardrail_key="g", output_guardrail_key="g")
+        provider.behaviour = fake.streams(["Write", " to ", EMAIL, " now"])
+        frames = await caller.stream("I am john@example.com")
+        told = [frame["guardrails"] for frame in frames if "guardrails" in frame]
+        assert [sorted(each) for each in told] == [["input", "output"]]
+        assert [len(each["findings"]) for each in told[0].values()] == [1, 1]
+        assert next(frame for frame in frames if "guardrails" in frame)["choices"][0]["finish_reason"] == "stop"
+        assert text_of(frames) == f"Write to {EMAIL} now"
+
     async def test_one_that_is_not_enabled_does_nothing(self, caller: Caller) -> None:
         await caller.guardrail(PII, action="block", enabled=False)
         await attach(caller, input_guardrail_key="g", output_guardrail_key="g")

@@ -12,6 +12,7 @@ import pytest
 
 from core.audit.records import Actor
 from core.errors import Unavailable
+from core.jobs.jobs import Jobs
 from core.jobs.records import JOB_INDEX
 from core.tenancy import MAIN, Project, Tenant
 from portico.rag.v1 import knowledge_service_pb2 as pb
@@ -475,3 +476,20 @@ async def test_every_strategy(client: KnowledgeClient, strategy: str) -> None:
     assert [text[each.char_start : each.char_end] for each in chunks] == [each.content for each in chunks]
     if strategy == "markdown":
         assert list(chunks[0].heading_path) == ["Cats"]
+
+
+async def test_a_repeated_ingestion_begins_the_job_of_one_that_was_cut_off(
+    client: KnowledgeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed between record and job left the document pending until the job's delay was over."""
+    await client.create()
+
+    async def cut_off(jobs: Jobs, scope: Project, id: str) -> None:
+        pass
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Jobs, "hasten", cut_off)
+        first = await client.ingest(fileName="a.txt", content=TEXT, wait=False)
+    assert first["document"]["status"] == "pending"
+    again = await client.ingest(fileName="a.txt", content=TEXT)
+    assert (again["document"]["id"], again["document"]["status"]) == (first["document"]["id"], "indexed")

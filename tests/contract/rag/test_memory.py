@@ -22,7 +22,7 @@ from services.rag.domain.memory.tables import MEMORIES, MEMORY_INTENTS, MEMORY_S
 from services.rag.settings import Settings
 from tests.support import serving
 from tests.support.auth_service import Refused
-from tests.support.fake_services import FakeEmbedder, FakeVectors, fake_services
+from tests.support.fake_services import FakeEmbedder, FakeVectors, services_of
 from tests.support.rag_harness import CODE, refused, struct
 from tests.support.removal import delete_project, hurry, records_of, removed
 from tests.support.serving import connect
@@ -76,7 +76,7 @@ class MemoryService(serving.Harness):
 @pytest.fixture
 async def service(tmp_path: Path, signer: Signer) -> AsyncIterator[MemoryService]:
     embedder, vectors = FakeEmbedder(), FakeVectors()
-    services = fake_services(embedder=embedder, vectors=vectors)
+    services = services_of(embedder, vectors)
 
     async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
         return await app.serve(platform, settings, services=services)

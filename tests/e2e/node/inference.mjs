@@ -25,4 +25,9 @@ try {
   refused = { api: error instanceof CognipeerAPIError, status: error.statusCode, message: error.message, type: error.errorType };
 }
 
-console.log(JSON.stringify({ whole, frames, embeddings, refused }));
+let spend;
+do {  // records are written within a second or two
+  spend = await client.spend.report({ group_by: "day", model: "echo" });
+} while (spend.total_calls < 2);
+
+console.log(JSON.stringify({ whole, frames, embeddings, refused, spend }));

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 CODE = ("core", "services", "tools")
 NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-QUOTED = re.compile(rf"""["']{NAME.pattern}["']""")
+READS = re.compile(rf"""setting\(|\.get(?:env)?\(\s*["']{NAME.pattern}["']|["']PORTICO_""")
 OURS = re.compile(r"\bPORTICO_[A-Z0-9_]*[A-Z0-9]\b")
 
 
@@ -34,7 +34,7 @@ def test_every_variable_that_code_reads_is_in_the_example() -> None:
     """Those of `make run` were not."""
     texts = {path: path.read_text() for folder in CODE for path in (ROOT / folder).rglob("*.py")}
     # To parse a file takes milliseconds: only those that may name a variable.
-    trees = {path: ast.parse(text) for path, text in texts.items() if "setting(" in text or QUOTED.search(text)}
+    trees = {path: ast.parse(text) for path, text in texts.items() if READS.search(text)}
     read = {name: path for path, tree in trees.items() for name in read_by(tree)}
     assert {"DB_PROVIDER", "PORTICO_PORT", "PORTICO_EDGE_SECRET"} <= read.keys()
     missing = {name: str(path) for name, path in read.items() if name not in described()}

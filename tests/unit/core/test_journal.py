@@ -1,6 +1,7 @@
 """Records in a journal: none is lost with its process, and none is written twice."""
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -31,13 +32,13 @@ def journal(folder: Path, max_bytes: int = MIB) -> Journal:
 
 
 def end(*segments: Segment) -> None:
-    """What the kernel does when the process of these segments is killed."""
+    """Unlock segments, as the kernel does when their process is killed."""
     for segment in segments:
         segment.close()
 
 
 def payloads(segments: Sequence[Segment]) -> list[bytes]:
-    return [line for segment in segments for line in segment.lines()]
+    return [line for segment in segments for line in segment.payloads()]
 
 
 def test_what_an_ended_process_left_is_adopted_once(tmp_path: Path) -> None:
@@ -58,40 +59,78 @@ def test_only_the_owner_may_read_a_journal(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("torn", [b"0", b"00000000 half", b"00000000 wrong sum\n", b"\0" * 40])
-def test_a_torn_tail_costs_no_other_line(tmp_path: Path, torn: bytes) -> None:
+@pytest.mark.parametrize("torn", [b"\7\0\0\0", b"\7\0\0\0wrong sum", b"\xff" * 40, b"\1" * 3])
+def test_a_torn_tail_costs_no_other_record(tmp_path: Path, torn: bytes) -> None:
     segment = journal(tmp_path).append(b"one")
-    os.write(segment.descriptor, torn)
     end(segment)
+    with segment.path.open("r+b") as file:
+        file.seek(segment.end)
+        file.write(torn)
     (found,) = journal(tmp_path).adopt()
-    assert list(found.lines()) == [b"one"]
+    assert list(found.payloads()) == [b"one"]
 
 
-def test_every_cut_of_a_journal_leaves_its_whole_lines(tmp_path: Path) -> None:
-    segment = journal(tmp_path).append(b"one")
-    os.write(segment.descriptor, segment.path.read_bytes())
-    whole = segment.path.read_bytes()
-    for length in range(len(whole) + 1):
-        os.truncate(segment.path, 0)
-        os.pwrite(segment.descriptor, whole[:length], 0)
-        assert list(segment.lines()) == [b"one"] * (length * 2 // len(whole))
-
-
-def test_a_released_segment_is_gone_and_gives_room(tmp_path: Path) -> None:
-    ours = journal(tmp_path, max_bytes=30)
-    segment = ours.append(b"0123456789")
-    with pytest.raises(OSError, match="full"):
-        ours.append(b"0123456789")
-    ours.release(segment)
-    assert not list(tmp_path.iterdir())
-    assert ours.append(b"0123456789").path.exists()
-
-
-def test_a_large_journal_has_several_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "SEGMENT_BYTES", 20)
+def test_every_cut_of_a_journal_leaves_its_whole_records(tmp_path: Path) -> None:
     ours = journal(tmp_path)
-    segments = [ours.append(b"0123456789") for _ in range(4)]
-    assert len(set(segments)) == 2
+    segment = ours.append(b"one")
+    first = segment.end
+    ours.append(b"second")
+    whole = segment.path.read_bytes()[: segment.end]
+    end(segment)
+    for length in range(len(whole) + 1):
+        segment.path.write_bytes(whole[:length])
+        expected = [b"one", b"second"] if length == len(whole) else [b"one"] if length >= first else []
+        assert list(segment.payloads()) == expected
+
+
+def test_a_record_whose_writing_is_cut_off_is_not_there(tmp_path: Path) -> None:
+    """The length is written last: whatever else is there already, the journal ends before it."""
+    ours = journal(tmp_path)
+    segment = ours.append(b"one")
+    at = segment.end
+    ours.append(b"two")
+    assert segment.memory is not None
+    segment.memory[at : at + 4] = bytes(4)
+    assert list(segment.payloads()) == [b"one"]
+
+
+def test_a_released_segment_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "SEGMENT_BYTES", 40)
+    ours = journal(tmp_path, max_bytes=80)
+    first, second = ours.append(b"0123456789" * 2), ours.append(b"0123456789" * 2)
+    assert first is not second
+    with pytest.raises(OSError, match="full"):
+        ours.append(b"0123456789" * 2)
+    ours.release(first)
+    assert list(first.payloads()) == []
+    assert ours.append(b"short") is first
+    assert list(first.payloads()) == [b"short"]  # and nothing of what was there before
+    ours.release(second)
+    ours.release(first)
+    ours.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_that_no_segment_can_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "SEGMENT_BYTES", 40)
+    ours = journal(tmp_path)
+    with pytest.raises(OSError, match="too large"):
+        ours.append(b"x" * 40)
+    assert list(ours.append(b"one").payloads()) == [b"one"]
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mapping of a file that the disk has no room for kills the process that writes to it."""
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="no space"):
+        journal(tmp_path).append(b"one")
+    assert not list(tmp_path.iterdir())
 
 
 async def test_many_who_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,17 +151,17 @@ async def test_many_who_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.
 async def test_a_line_appended_during_a_sync_waits_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
-    monkeypatch.setattr(os, "fdatasync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
     ours = journal(tmp_path)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(ours.current.end if ours.current else 0))
     ours.append(b"one")
     first = asyncio.ensure_future(ours.synced())
-    while not sizes:
+    while not synced:
         await asyncio.sleep(0)
     segment = ours.append(b"two")
     await ours.synced()
     await first
-    assert sizes[-1] == segment.size
+    assert synced[-1] == segment.end
 
 
 class Store(MemoryStore):
@@ -144,6 +183,7 @@ class Process:
     """A process that writes events, until it is killed."""
 
     def __init__(self, store: Store, folder: Path, *, capacity: int = 1_000, max_bytes: int = MIB) -> None:
+        self.folder = folder
         self.ahead = WriteAhead(folder, "events", max_bytes=max_bytes)
         self.ahead.adopt()
         self.events: WriteBehind[float] = WriteBehind(
@@ -155,7 +195,7 @@ class Process:
             self.events.add(project, 1.0)
 
     def kill(self) -> None:
-        """Do what the kernel does then: its files are unlocked."""
+        """Unlock its files, as the kernel does then."""
         self.ahead.close()
 
 
@@ -163,7 +203,15 @@ async def count(store: Store, *projects: Project) -> int:
     return sum([await store.count(project, EVENTS) for project in projects or (PROJECT, OTHER)])
 
 
-def left(folder: Path) -> list[Any]:
+def unwritten(folder: Path) -> list[bytes]:
+    """Payloads of the journals in the folder."""
+    return payloads([Segment(path, -1) for path in folder.iterdir()])
+
+
+def left(process: Process) -> list[Path]:
+    """The journals that are there after the process has ended."""
+    process.ahead.close()
+    folder = process.folder
     return list(folder.iterdir()) if folder.exists() else []
 
 
@@ -176,10 +224,11 @@ async def test_what_a_killed_process_had_not_written_is_written_by_the_next(tmp_
     first.add(7)
     first.add(3, OTHER)
     first.kill()
-    await Process(store, tmp_path).events.flush()
+    second = Process(store, tmp_path)
+    await second.events.flush()
     assert await count(store, PROJECT) == 17
     assert await count(store, OTHER) == 3
-    assert left(tmp_path) == []
+    assert left(second) == []
 
 
 async def test_what_was_written_before_the_kill_is_not_written_again(tmp_path: Path) -> None:
@@ -189,10 +238,12 @@ async def test_what_was_written_before_the_kill_is_not_written_again(tmp_path: P
     segment = next(iter(first.ahead._pending))
     copy = segment.path.read_bytes()
     await first.events.flush()
-    segment.path.write_bytes(copy)  # as if it had been killed between the store and the removal
-    await Process(store, tmp_path).events.flush()
+    first.kill()
+    segment.path.write_bytes(copy)  # as if it had been killed between the store and the release
+    second = Process(store, tmp_path)
+    await second.events.flush()
     assert await count(store) == 10
-    assert left(tmp_path) == []
+    assert left(second) == []
 
 
 async def test_a_written_journal_is_removed(tmp_path: Path) -> None:
@@ -201,12 +252,13 @@ async def test_a_written_journal_is_removed(tmp_path: Path) -> None:
     for _ in range(3):
         process.add(5)
         await process.events.flush()
-        assert left(tmp_path) == []
+        assert unwritten(tmp_path) == []
     assert await count(store) == 15
+    assert left(process) == []
 
 
 async def test_what_memory_has_no_room_for_is_read_from_the_journal(tmp_path: Path) -> None:
-    """What was too much for memory was lost."""
+    """Records that were too much for memory were lost."""
     store = Store()
     process = Process(store, tmp_path, capacity=5)
     store.away = True
@@ -219,12 +271,13 @@ async def test_what_memory_has_no_room_for_is_read_from_the_journal(tmp_path: Pa
     assert await count(store, PROJECT) == 80
     assert await count(store, OTHER) == 8
     assert process.events.lost == 0
-    assert left(tmp_path) == []
+    assert left(process) == []
 
 
-async def test_a_full_journal_is_told_and_memory_goes_on(tmp_path: Path) -> None:
+async def test_a_full_journal_is_told_and_memory_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "SEGMENT_BYTES", 300)
     store = Store()
-    process = Process(store, tmp_path, max_bytes=200)
+    process = Process(store, tmp_path, max_bytes=300)
     with capture_logs() as told:
         process.add(10)
     assert [each["event"] for each in told if each["log_level"] == "error"] == ["record not journalled"]
@@ -241,4 +294,4 @@ async def test_a_removed_tenant_leaves_no_journal(tmp_path: Path) -> None:
     await store.drop_tenant(PROJECT.tenant)
     await process.events.flush()
     assert await count(store, OTHER) == 2
-    assert left(tmp_path) == []
+    assert left(process) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core import commands
+from core.audit.records import AUDIT_LOG
 from core.providers import records, rotation
 from core.providers.drivers import Driver, Field
 from core.providers.providers import Providers
@@ -42,6 +43,9 @@ async def test_all_credentials_open_with_the_new_key_alone(capsys: pytest.Captur
     assert "2 sealed anew, 2 left" in first
     assert "0 sealed anew, 4 left" in second
     after = providers_of(store, new)
+    (entry,) = (await store.find(TENANT, AUDIT_LOG)).items
+    assert (entry["action"], entry["actorKind"], entry["outcome"]) == ("credentials.rotate", "operator", "success")
+    assert entry["metadata"] == {"collection": "providers", "sealed": "2", "failed": "0"}
     for project in PROJECTS:
         assert after.credentials(project, await after.get(project, "with")) == {"apiKey": project.id}
 

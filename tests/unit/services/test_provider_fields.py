@@ -27,7 +27,7 @@ def outcome(driver: Driver, field: Field, value: object) -> dict[str, str] | Inv
 
 
 @pytest.mark.parametrize(("driver", "field"), FIELDS)
-@settings(max_examples=settings.default.max_examples // 2)  # for each of some thirty fields, which are of few kinds
+@settings(max_examples=settings().max_examples // 2)  # for each of some thirty fields, which are of few kinds
 @given(value=VALUES)
 def test_a_field_takes_a_value_as_text_or_refuses_it_by_name(driver: Driver, field: Field, value: object) -> None:
     match outcome(driver, field, value):

@@ -48,7 +48,7 @@ class MetricsServiceServicer:
     """
 
     def GetMetrics(self, request, context):
-        """File providers, buckets, files and their bytes, in Prometheus' text format 0.0.4.
+        """Files, knowledge modules and memories, in Prometheus' text format 0.0.4.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """

@@ -228,7 +228,7 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAgents(self, request, context):
-        """The agents that have sent sessions, with their totals; those with the latest session first, at most 1000.
+        """The agents that have sent sessions, with their totals; those with the latest session first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

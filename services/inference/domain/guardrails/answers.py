@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from core.tenancy import Project
-from services.inference.domain.guardrails.blocked import blocked, note
+from services.inference.domain.guardrails.blocked import blocked, noted
 from services.inference.domain.guardrails.conversation import texts_of_answer, with_texts
 from services.inference.domain.guardrails.findings import Finding
 from services.inference.domain.guardrails.guards import Guard, Outcome
@@ -38,6 +38,10 @@ class GuardedStream(WrappedAnswer):
         self._kept: list[Chunk] = []
 
     async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
+        given = await self._guarded(chunks, last=last)
+        return noted(given, "output", self._guard.record, self.findings) if self.findings else given
+
+    async def _guarded(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
         changed = self._texts.change(chunks, last=last)
         found = self._found
         if len(found) > len(self.findings):
@@ -104,11 +108,11 @@ class GuardedWhole(WrappedAnswer):
             return None
         changes = {each.path: new for each, new in zip(texts, outcome.texts, strict=True) if new != each.text}
         changed = with_texts(chunk, changes) if changes else chunk
-        return note(changed, "output", self._guard.record, self.findings) if self.findings else changed
+        return noted([changed], "output", self._guard.record, self.findings)[0] if self.findings else changed
 
 
 class NotedAnswer(WrappedAnswer):
-    """A whole answer that tells what an input guardrail found and let pass."""
+    """An answer that tells what an input guardrail found and let pass."""
 
     __slots__ = ("_findings", "_guard")
 
@@ -118,7 +122,7 @@ class NotedAnswer(WrappedAnswer):
         self._findings = findings
 
     async def change(self, chunks: list[Chunk], *, last: bool) -> Sequence[Chunk]:
-        return [note(chunk, "input", self._guard.record, self._findings) for chunk in chunks]
+        return noted(chunks, "input", self._guard.record, self._findings)
 
 
 class RestoredStream(WrappedAnswer):

@@ -30,9 +30,17 @@ def blocked(guardrail: Guardrail, findings: Sequence[Finding]) -> ContentBlocked
     )
 
 
-def note(
-    completion: Mapping[str, Any], target: str, guardrail: Guardrail, findings: Sequence[Finding]
-) -> dict[str, Any]:
-    """A whole answer with what a guardrail found and let pass."""
-    noted = {target: {"guardrail_key": guardrail.key, "findings": shown(findings)}}
-    return {**completion, "guardrails": {**completion.get("guardrails", {}), **noted}}
+def noted(
+    chunks: Sequence[dict[str, Any]], target: str, guardrail: Guardrail, findings: Sequence[Finding]
+) -> list[dict[str, Any]]:
+    """Chunks with what a guardrail found and let pass: in a whole answer, and where a choice of a stream ends."""
+    return [_noted(each, target, guardrail, findings) if _ends_a_choice(each) else each for each in chunks]
+
+
+def _noted(chunk: Mapping[str, Any], target: str, guardrail: Guardrail, findings: Sequence[Finding]) -> dict[str, Any]:
+    found = {target: {"guardrail_key": guardrail.key, "findings": shown(findings)}}
+    return {**chunk, "guardrails": {**chunk.get("guardrails", {}), **found}}
+
+
+def _ends_a_choice(chunk: Mapping[str, Any]) -> bool:
+    return any("message" in each or each.get("finish_reason") for each in chunk.get("choices") or ())

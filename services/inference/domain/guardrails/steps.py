@@ -97,7 +97,7 @@ class GuardrailSteps:
         if not outcome.passed:
             raise blocked(guard.record, outcome.findings)
         answer = await call_next(_changed(exchange, texts, outcome.texts))
-        if outcome.findings and not exchange.stream and exchange.call.operation == CHAT:
+        if outcome.findings and exchange.call.operation == CHAT:
             return NotedAnswer(answer, guard, outcome.findings)
         return answer
 

@@ -1,8 +1,10 @@
 """Usage records: the tokens and cost of each model call."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from core import logs
 from core.storage.ports import Document, DocumentStore
@@ -18,6 +20,8 @@ from services.inference.domain.usage.tokens import TokenUsage
 FLUSH_SECONDS = 0.5
 NANOS = 1_000_000_000
 _MAX_MODEL = 256
+_UNPRICED = Pricing()
+"""Prices of a call that no target was found for."""
 
 log = logs.get(__name__)
 
@@ -62,7 +66,7 @@ class Meter:
         call.ended = time.monotonic()
         self.records.add(call.identity.project, call)
 
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """Take over the records that ended processes have left in their journals; `flush` writes them."""
         if self._journal is not None and (count := self._journal.adopt()):
             log.info("usage of an ended process found in its journal", segments=count)
@@ -70,21 +74,32 @@ class Meter:
     async def flush(self) -> None:
         await self.records.flush()
 
+    def metrics(self) -> Iterable[Metric]:
+        """Families for operators."""
+        records, name = self.records, "portico_usage_records"
+        yield GaugeMetricFamily(f"{name}_waiting", "Usage records that are not written yet.", records.waiting)
+        yield CounterMetricFamily(f"{name}_lost", "Usage records that there was no room for.", records.lost)
+        yield CounterMetricFamily(f"{name}_unwritable", "Usage records that no store can take.", records.unwritable)
+        failures = 0 if self._journal is None else self._journal.failures
+        yield CounterMetricFamily("portico_usage_journal_failures", "Usage records that are in no journal.", failures)
+
     async def close(self) -> None:
         """Write what there is, and leave the rest to the next process."""
         await self.flush()
         if self._journal is not None:
             self._journal.close()
 
-    async def _insert(self, scope: RecordScope, documents: Sequence[Document]) -> None:
+    async def _insert(
+        self, scope: RecordScope, documents: Sequence[Document], texts: Sequence[str] | None = None
+    ) -> None:
         counting = partial(self._rollups.increments, scope)
-        await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting)
+        await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting, texts=texts)
 
 
 def _document(call: ModelCall) -> Document:
     target, usage = call.target, call.usage
-    pricing = Pricing() if target is None else target.pricing
-    return {
+    pricing = _UNPRICED if target is None else target.pricing
+    document: Document = {
         "createdAt": call.began,
         "day": day_of(call.began),
         "requestId": call.request_id,
@@ -109,10 +124,14 @@ def _document(call: ModelCall) -> Document:
         "estimated": usage.estimated,
         "costNanos": cost_nanos(usage, pricing),
         "currency": pricing.currency,
-        **({"tags": dict(call.tags), "agent": call.tags.get(AGENT, "")} if call.tags else {}),
-        **({"searchUnits": usage.searches} if usage.searches else {}),
-        **(_attempts(call) if call.attempts != 1 or call.failures or call.decision else {}),
     }
+    if call.tags:
+        document |= {"tags": dict(call.tags), "agent": call.tags.get(AGENT, "")}
+    if usage.searches:
+        document["searchUnits"] = usage.searches
+    if call.attempts != 1 or call.failures or call.decision:
+        document |= _attempts(call)
+    return document
 
 
 def _attempts(call: ModelCall) -> Document:

@@ -1,4 +1,4 @@
-"""What a project's metrics tell of its models."""
+"""Metrics of a project's models."""
 
 import time
 from collections.abc import Iterable, Mapping

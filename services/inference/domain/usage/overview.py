@@ -25,7 +25,7 @@ LISTS: Mapping[str, str] = {
 _TIMED = {"models": "model", "providers": "providerKey"}
 """Lists with latencies."""
 _HALF_STEP = 0.5
-"""What is taken for the latency of a call in a bucket lies in its middle."""
+"""Distance of the middle of a bucket, which stands for the latency of its calls, from its bound."""
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class Overviews:
         top = fields.between("top", top, 1, MAX_TOP, default=_TOP)
         span = span.whole_hours()
         default = "hour" if span.end - span.start <= _HOURLY_SECONDS else "day"
-        period = checked_period(group_by, span, default)
+        period = checked_period(group_by, span, default, "groupBy")
         read = _Reading(self._totals, scope, {"model": model} if model else {}, span)
         lists = {name: _top(await read.figures(dimension), top) for name, dimension in LISTS.items()}
         lists["agents"] = [each for each in lists["agents"] if each.key]

@@ -53,13 +53,11 @@ def read_span(start: str, end: str, *, default_days: float = 30) -> Span:
     )
 
 
-def checked_period(group_by: str, span: Span, default: str) -> str:
-    """The period that a report is divided into. Raises InvalidInput."""
-    period = one_of("group_by", group_by or default, tuple(PERIODS))
+def checked_period(group_by: str, span: Span, default: str, field: str = "group_by") -> str:
+    """The period that a report is divided into. Raises InvalidInput, naming the field."""
+    period = one_of(field, group_by or default, tuple(PERIODS))
     if period == "hour" and span.end - span.start > MAX_HOURLY_DAYS * DAY + HOUR:
-        raise InvalidInput(
-            f"from must be at most {MAX_HOURLY_DAYS} days before to where group_by is hour.", field="group_by"
-        )
+        raise InvalidInput(f"from must be at most {MAX_HOURLY_DAYS} days before to where {field} is hour.", field=field)
     return period
 
 

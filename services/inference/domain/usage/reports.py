@@ -105,7 +105,7 @@ class Reports:
         groups = _groups(group_by)
         span = checked_span(wanted.start, wanted.end)
         if "hour" in groups:
-            checked_period("hour", span, "")
+            checked_period("hour", span, "", "groupBy")
         where, names = _where(wanted), ["currency", "status"]
         columns = list(dict.fromkeys([*(GROUPS[name] for name in groups), *names]))
         parts = await self._read(scope, where, span, columns)

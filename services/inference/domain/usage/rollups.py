@@ -21,8 +21,6 @@ from core.storage.ports import Document, Increment
 from services.inference.domain.tables import MEASURES
 
 HOUR, DAY = 3600, 86_400
-SPANS: Mapping[str, int] = {"hour": HOUR, "day": DAY}
-"""Seconds of each span."""
 
 _MODEL = ("model", "providerKey", "operation", "status", "currency")
 CALLS, MODELS, TAGS, LATENCY = "calls", "models", "tags", "latency"
@@ -54,7 +52,7 @@ Groups = defaultdict[Cell, list[tuple[int, ...]]]
 """Amounts, in the order of MEASURES, of the records of each cell."""
 Cells = dict[Cell, tuple[int, ...]]
 """Sums of each cell."""
-_others, _caller, _summed = itemgetter(*_MODEL[1:]), itemgetter("tokenId", "userId"), itemgetter(*MEASURES[1:-1])
+_keyed, _summed = itemgetter(*_MODEL, "tokenId", "userId"), itemgetter(*MEASURES[1:-1])
 
 
 def bucket_of(milliseconds: float) -> int:
@@ -85,29 +83,38 @@ class Rollups:
 
     def increments(self, scope: Hashable, records: Sequence[Document]) -> list[Increment]:
         """The increments of all roll-ups by new usage records of a project."""
-        calls, tags, latency = Groups(list), Groups(list), Groups(list)
+        found, tags = Groups(list), Groups(list)
         for record in records:
             hour = int(record["createdAt"] // HOUR) * HOUR
-            seen = self._seen_on(scope, hour // DAY)
-            name, agent, milliseconds = record["model"], record.get("agent") or "", record["latencyMs"]
+            milliseconds = record["latencyMs"]
             amounts = (1, *_summed(record), round(milliseconds * 1000))
-            if not record["providerKey"]:  # there may be no such model
-                name = _kept(seen, "model", name, MAX_UNKNOWN_MODELS)
-            if agent:
-                agent = _kept(seen, "agent", agent, MAX_AGENTS)
-            model = (hour, name, *_others(record))
-            calls[(*model, *_caller(record), agent)].append(amounts)
-            latency[(*model, bucket_of(milliseconds))].append((1,))
-            for key, value in (record.get("tags") or {}).items():
-                key = _kept(seen, "tagKey", key, MAX_TAG_KEYS)
-                value = OTHER if key == OTHER else _kept(seen, f"tag {key}", value, MAX_TAG_VALUES)
-                tags[(*model, key, value)].append(amounts)
-        cubes = {CALLS: _sums(calls), TAGS: _sums(tags), LATENCY: _sums(latency)}
-        models = Groups(list)
-        for cell, sums in cubes[CALLS].items():
-            models[cell[: 1 + len(_MODEL)]].append(sums)
-        cubes[MODELS] = _sums(models)
-        return [increment for cube, cells in cubes.items() for increment in _of_cube(cube, cells)]
+            key = _keyed(record)
+            agent = record.get("agent") or ""
+            if agent or not record["providerKey"]:  # else all of it is what there is
+                key, agent = self._bounded(scope, hour, key, agent)
+            found[(hour, *key, agent, bucket_of(milliseconds))].append(amounts)
+            if given := record.get("tags"):
+                for tag in self._tags(scope, hour, given):
+                    tags[(hour, *key[: len(_MODEL)], *tag)].append(amounts)
+        return [
+            increment
+            for cube, cells in _cubes(_sums(found), _sums(tags)).items()
+            for increment in _of_cube(cube, cells)
+        ]
+
+    def _bounded(self, scope: Hashable, hour: int, key: Cell, agent: str) -> tuple[Cell, str]:
+        """A key and an agent among those that are told apart."""
+        seen = self._seen_on(scope, hour // DAY)
+        model, provider = key[:2]
+        if not provider:  # there may be no such model
+            key = (_kept(seen, "model", model, MAX_UNKNOWN_MODELS), *key[1:])
+        return key, _kept(seen, "agent", agent, MAX_AGENTS) if agent else agent
+
+    def _tags(self, scope: Hashable, hour: int, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        seen = self._seen_on(scope, hour // DAY)
+        for key, value in given.items():
+            key = _kept(seen, "tagKey", key, MAX_TAG_KEYS)
+            yield key, OTHER if key == OTHER else _kept(seen, f"tag {key}", value, MAX_TAG_VALUES)
 
     def _seen_on(self, scope: Hashable, day: int) -> Seen:
         seen = self._seen.get((scope, day))
@@ -124,6 +131,17 @@ def _kept(seen: Seen, dimension: str, value: str, limit: int) -> str:
             return OTHER
         values.add(number)
     return value
+
+
+def _cubes(found: Cells, tags: Cells) -> dict[str, Cells]:
+    """The cells of each cube. Those that are found end with the agent and the bucket."""
+    calls, latency, models = Groups(list), Groups(list), Groups(list)
+    for (*key, bucket), sums in found.items():
+        model = tuple(key[: 1 + len(_MODEL)])
+        calls[tuple(key)].append(sums)
+        models[model].append(sums)
+        latency[(*model, bucket)].append(sums[:1])
+    return {CALLS: _sums(calls), MODELS: _sums(models), LATENCY: _sums(latency), TAGS: tags}
 
 
 def _sums(groups: Groups) -> Cells:

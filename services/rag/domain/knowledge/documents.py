@@ -147,7 +147,11 @@ class Documents:
         NotFound where the module was deleted meanwhile, and what keeping the content raises."""
         existing = await self.known(project, module, new, content.sha256)
         if existing is not None:
-            return await self.reprocess(project, module, existing.id) if new.force else existing
+            if new.force:
+                return await self.reprocess(project, module, existing.id)
+            if existing.status == PENDING:  # whoever asks again may have been cut off before its job was made due
+                await self._jobs.hasten(project, existing.job_id)
+            return existing
         job = await self._submit(project, document_id, 1, "", content)
         now = time.time()
         kept = await content.keep(job.id)

@@ -26,7 +26,7 @@ from services.rag.domain.knowledge.tables import DOCUMENTS, MODULES, REINDEXES
 from services.rag.ports import Embedder, IndexRef, Vectors
 
 REMOVAL = "rag.module.removal"
-GRACE_SECONDS = 120.0
+GRACE_SECONDS = 30.0
 """Delay of a job that is submitted before the change that it is about."""
 MAX_TOP_K = 100
 _PROVIDER = "default"

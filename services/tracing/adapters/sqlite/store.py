@@ -6,7 +6,7 @@ the more comes, the cheaper each gets. A caller has its answer when its part is 
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ _CLEARED = 200
 """Sessions removed in one transaction."""
 
 T = TypeVar("T")
+CheckTenant = Callable[[Tenant], Awaitable[object]]
 
 
 @dataclass(slots=True)
@@ -57,10 +58,15 @@ class _Queue:
 
 
 class SqliteTraceStore:
-    """`waiting_mb` bounds what waits to be written for a tenant; `max_open` the files that are open at once."""
+    """`waiting_mb` bounds what waits to be written for a tenant; `max_open` the files that are open at once. Where
+    documents lie elsewhere than in files beside these, `check_tenant` is asked before a file is made: it raises
+    FailedPrecondition for a tenant that is not there."""
 
-    def __init__(self, data_dir: Path, *, waiting_mb: int, max_open: int = 64) -> None:
+    def __init__(
+        self, data_dir: Path, *, waiting_mb: int, max_open: int = 64, check_tenant: CheckTenant | None = None
+    ) -> None:
         self._data_dir = data_dir
+        self._check_tenant = check_tenant
         self._waiting = waiting_mb * _MIB
         self._databases = Databases(max_open)
         self._queues: dict[Tenant, _Queue] = {}
@@ -161,8 +167,8 @@ class SqliteTraceStore:
         began = {name: more for name, *more in found}
         return [reading.group(row, *began.get(row[0], ())) for row in rows], count
 
-    async def agents(self, project: Project, filter: SessionFilter, limit: int) -> list[Group]:
-        rows = await self._read(project, reading.groups(project.id, filter, "agent", limit, 0))
+    async def agents(self, project: Project, filter: SessionFilter, limit: int, skip: int) -> list[Group]:
+        rows = await self._read(project, reading.groups(project.id, filter, "agent", limit, skip))
         return [reading.group(row) for row in rows]
 
     async def expire(self, tenant: Tenant, before: float, limit: int) -> int:
@@ -207,15 +213,22 @@ class SqliteTraceStore:
         path = sqlite_files.companion(owner, _NAME)
         with translated(path.name):
             if sqlite_files.inode(path) is None:
-                try:
-                    await asyncio.to_thread(sqlite_files.create_companion, owner, _NAME)
-                except FileNotFoundError:
-                    raise FailedPrecondition("This tenant is not known here.", reason="UNKNOWN_TENANT") from None
+                await self._create(tenant, owner, path)
             async with self._databases.use(path) as database:
                 if self._defined.get(path) != database.inode:
                     await database.transact_whole(define)
                     self._defined[path] = database.inode
                 yield database
+
+    async def _create(self, tenant: Tenant, owner: Path, path: Path) -> None:
+        if self._check_tenant is not None:
+            await self._check_tenant(tenant)
+            await asyncio.to_thread(sqlite_files.create, path)
+            return
+        try:
+            await asyncio.to_thread(sqlite_files.create_companion, owner, _NAME)
+        except FileNotFoundError:
+            raise FailedPrecondition("This tenant is not known here.", reason="UNKNOWN_TENANT") from None
 
     async def _transact(self, tenant: Tenant, work: Callable[[sqlite3.Connection], T]) -> T:
         async with self._use(tenant) as database:

@@ -34,7 +34,7 @@ Acting = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def evaluation(jobs: Jobs) -> StartEvaluation:
-    """How the evaluation of a project's rules is started, which goes on until the project is deleted."""
+    """The start of the evaluation of a project's rules, which goes on until the project is deleted."""
 
     async def start(project: Project) -> None:
         with suppress(Conflict):  # it goes on already

@@ -23,10 +23,10 @@ from services.tracing.domain.alerts.records import (
     UNRESOLVED,
     AlertRule,
     Incident,
-    Note,
+    IncidentNote,
 )
 
-MAX_NOTES = 200
+MAX_INCIDENT_NOTES = 200
 _MAX_NOTE = 4000
 
 _NEXT: Mapping[str, frozenset[str]] = {
@@ -139,11 +139,13 @@ class Incidents:
 
     async def add_note(self, project: Project, id: str, by: str, content: str) -> Incident:
         """Raises NotFound, InvalidInput, FailedPrecondition (too many), Conflict."""
-        note = Note(by, fields.text("content", content, at_least=1, at_most=_MAX_NOTE), self._clock())
+        note = IncidentNote(by, fields.text("content", content, at_least=1, at_most=_MAX_NOTE), self._clock())
         while True:
             incident = await self.get(project, id)
-            if len(incident.notes) >= MAX_NOTES:
-                raise FailedPrecondition(f"An incident has at most {MAX_NOTES} notes.", reason="TOO_MANY_NOTES")
+            if len(incident.notes) >= MAX_INCIDENT_NOTES:
+                raise FailedPrecondition(
+                    f"An incident has at most {MAX_INCIDENT_NOTES} notes.", reason="TOO_MANY_NOTES"
+                )
             notes = (*incident.notes, note)
             same = {"noteCount": incident.note_count}  # or somebody else has added one meanwhile
             updated = await self.table.update(project, id, where=same, notes=notes, note_count=len(notes))

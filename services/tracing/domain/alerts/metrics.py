@@ -36,6 +36,9 @@ _ALL = (
     AlertMetric("guardrails", "guardrail_fail_rate", "Failed evaluations", "%", (GUARDRAIL,), critical_at=2.0),
     AlertMetric("guardrails", "guardrail_avg_latency_ms", "Mean latency of evaluations", "ms", (GUARDRAIL,)),
     AlertMetric("guardrails", "guardrail_total_evaluations", "Evaluations", "", (GUARDRAIL,)),
+    AlertMetric("rag", "rag_total_queries", "Queries", "", (RAG_MODULE,)),
+    AlertMetric("rag", "rag_avg_latency_ms", "Mean latency of queries", "ms", (RAG_MODULE,)),
+    AlertMetric("rag", "rag_failed_documents", "Failed documents", "", (RAG_MODULE,)),
     AlertMetric("spend", "spend", "Spend"),
 )
 METRICS: Mapping[tuple[str, str], AlertMetric] = {(each.module, each.name): each for each in _ALL}

@@ -143,7 +143,7 @@ class Notifications:
             )
 
     async def _targets(self, project: Project, rule: AlertRule) -> list[tuple[Channel, str]]:
-        """Where a rule's notifications go: each channel with an address or the origin of its webhook."""
+        """The targets of a rule's notifications: each channel with an address or the origin of its webhook."""
         found: list[tuple[Channel, str]] = []
         for channel in rule.channels:
             if channel.type != EMAIL:

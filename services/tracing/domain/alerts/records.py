@@ -16,13 +16,13 @@ UNRESOLVED = (OPEN, ACKNOWLEDGED, INVESTIGATING)
 STATES = (*UNRESOLVED, RESOLVED, CLOSED)
 FIRED, REOPENED = "fired", "reopened"
 AUTO = "auto"
-"""Who resolves an incident whose condition is no longer met."""
+"""The resolver of an incident whose condition is no longer met."""
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 
 
 class Channel(Record, frozen=True):
-    """Where notifications of a rule go. `sealed` holds url and secret; `origin` is what of the url may be seen."""
+    """A destination of a rule's notifications. `sealed` holds url and secret, of which `origin` alone may be seen."""
 
     hidden: ClassVar[frozenset[str]] = frozenset({"sealed"})
 
@@ -59,18 +59,18 @@ class AlertRule(Record, frozen=True):
 
     @property
     def watched(self) -> tuple[object, ...]:
-        """What an open incident of the rule is about."""
+        """The part of the rule that an open incident is about."""
         return (self.module, self.metric, self.operator, self.threshold, self.window_minutes, dict(self.filters))
 
 
-class Note(Record, frozen=True):
+class IncidentNote(Record, frozen=True):
     user_id: str
     content: str
     created_at: float
 
 
 class Incident(Record, frozen=True):
-    """What came of a rule whose condition was met. `open_key` is the rule's id while it is unresolved, and unique.
+    """The outcome of a rule whose condition was met. `open_key` is the rule's id while it is unresolved, and unique.
 
     Every change between open and resolved counts in `transitions` and is `unannounced` (fired, reopened or resolved)
     until it stands in the history and its notifications are queued: so neither is lost nor repeated by a crash.
@@ -89,7 +89,7 @@ class Incident(Record, frozen=True):
     status: str = OPEN
     last_value: float | None = None
     assigned_to: str = ""
-    notes: tuple[Note, ...] = ()
+    notes: tuple[IncidentNote, ...] = ()
     note_count: int = 0
     acknowledged_at: float | None = None
     resolved_at: float | None = None

@@ -37,7 +37,7 @@ _LONGEST_ERROR = 300
 
 
 def polling(jobs: Jobs) -> StartPolling:
-    """How a server's polls are started, which goes on until it is deleted."""
+    """The start of a server's polls, which go on until it is deleted."""
 
     async def start(project: Project, server: InferenceServer) -> None:
         with suppress(Conflict):  # it is polled already
@@ -107,20 +107,24 @@ class Poller:
             log.info("inference server changed", server=server.key, before=server.health, now=changes["health"])
         return row
 
+    def _now(self) -> float:
+        """The time to the microsecond, which is what answers tell and spans of the history are compared with."""
+        return round(self._clock(), 6)
+
     async def _read(self, project: Project, server: InferenceServer) -> tuple[MetricRow, Counters | None]:
         """The row of a poll, and its counters where it succeeded."""
         readings: Readings | None = None
         seen, error, interval = None, "", 0.0
         try:
             body = await self._fetch(project, server.base_url, self._servers.api_key(project, server))
-            at = self._clock()
+            at = self._now()
             poll, seen = await offload(lambda: _parsed(server, body, at), len(body))
             readings = ENGINES[server.type].read(poll)
             interval = poll.seconds if poll.before else 0.0
             if not poll.samples.by_name.keys() - {START_TIME}:
                 error, seen, readings = f"The answer holds no metrics of {server.type}.", None, None
         except PorticoError as failure:
-            at, error = self._clock(), failure.message[:_LONGEST_ERROR]
+            at, error = self._now(), failure.message[:_LONGEST_ERROR]
         row = MetricRow(
             id=uuid4().hex,
             server_id=server.id,

@@ -22,7 +22,7 @@ class Counters(msgspec.Struct, frozen=True):
     at: float
     values: Mapping[str, float]
     started_at: float = 0.0
-    """When the server's process began; 0: it does not say."""
+    """Start of the server's process in Unix seconds; 0: it does not say."""
 
 
 class Readings(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -87,12 +87,12 @@ class Poll:
 
 
 def start_time(samples: Samples) -> float:
-    """When the server's process began; 0: it does not say."""
+    """Start of the server's process in Unix seconds; 0: it does not say."""
     return max((sample.value for sample in samples.of(START_TIME)), default=0.0)
 
 
 def counters(samples: Samples, at: float, names: Sequence[str]) -> Counters:
-    """What the next poll is compared with: all series of these counters and histograms."""
+    """All series of these counters and histograms: the next poll is compared with them."""
     kept = (each for name in names for each in (name, f"{name}_bucket", f"{name}_sum", f"{name}_count"))
     values = {sample.series: sample.value for name in kept for sample in samples.of(name)}
     return Counters(at, values, start_time(samples))

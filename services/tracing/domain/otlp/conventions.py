@@ -61,8 +61,9 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     ),
     "bytes_in": ("cognipeer.bytes.request",),
     "bytes_out": ("cognipeer.bytes.response",),
-    "sequence": ("cognipeer.event.sequence",),
 }  # fmt: skip
+
+SEQUENCE = "cognipeer.event.sequence"
 
 FINISH_REASON = (
     "cognipeer.finish_reason", "gen_ai.response.finish_reasons", "gen_ai.response.finish_reason",
@@ -97,7 +98,7 @@ OTHER_CONVENTIONS = ("http.", "url.", "db.", "rpc.", "messaging.", "network.", "
 
 NAMES = (
     (re.compile(r"embed", re.IGNORECASE), EMBEDDING),
-    (re.compile(r"retriev(e|al)|rerank|vector.?search", re.IGNORECASE), RETRIEVAL),
+    (re.compile(r"retrieve|retrieval|rerank|vector.?search", re.IGNORECASE), RETRIEVAL),
     (re.compile(r"guardrail|moderation", re.IGNORECASE), GUARDRAIL),
     (re.compile(r"\btool|function.?call", re.IGNORECASE), TOOL_CALL),
     (re.compile(r"\bllm\b|chat|completion|generate.?content", re.IGNORECASE), AI_CALL),

@@ -116,6 +116,7 @@ def event(span: Span) -> NewEvent:
         type=type_,
         label=values.text(span.name),
         status=ERROR if failed else SUCCESS,
+        sequence=values.position(attributes.get(conventions.SEQUENCE)),
         at=span.start,
         duration_ms=max(0.0, (span.end - span.start) * 1000) if span.end and span.start else None,
         trace_id=span.trace_id,

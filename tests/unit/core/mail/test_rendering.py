@@ -1,14 +1,17 @@
 """The templates of mails, and that nothing in a value becomes a header or markup."""
 
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import pytest
 
+from core.config import Secret
 from core.errors import InvalidInput
-from core.mail.mails import CONTENTS, MailContent, PasswordReset, UserInvitation, Welcome
+from core.mail.mails import AlertFired, AlertResolved, MailContent, PasswordReset, UserInvitation, Welcome
 from core.mail.rendering import address, compose, render
 from core.mail.settings import MailSettings
 
+CONTENTS: tuple[type[MailContent], ...] = (Welcome, UserInvitation, PasswordReset, AlertFired, AlertResolved)
 SENDER = MailSettings().from_address()
 
 
@@ -79,19 +82,13 @@ def test_what_is_no_address_is_refused(given: str) -> None:
 
 def test_settings_refuse_a_password_in_the_clear() -> None:
     with pytest.raises(ValueError, match="in the clear"):
-        MailSettings(host="mail.example.com", tls="none", user="u", password_file=None, password=_secret())
-    MailSettings(host="127.0.0.1", tls="none", user="u", password=_secret())
+        MailSettings(host="mail.example.com", tls="none", user="u", password_file=None, password=Secret("secret"))
+    MailSettings(host="127.0.0.1", tls="none", user="u", password=Secret("secret"))
 
 
-def test_settings_read_the_password_from_a_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_settings_read_the_password_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("secret\n")
     assert MailSettings(host="h", user="u", password_file=path).read_password() == "secret"
     with pytest.raises(ValueError, match="cannot be read"):
         MailSettings(host="h", user="u", password_file=tmp_path / "none")
-
-
-def _secret():  # type: ignore[no-untyped-def]
-    from core.config import Secret
-
-    return Secret("secret")

@@ -159,8 +159,10 @@ async def test_a_record_that_is_written_again_is_counted_once() -> None:
             documents: Sequence[Document],
             counters: Collection,
             counting: Counting,
+            *,
+            texts: Sequence[str] | None = None,
         ) -> int:
-            count = await super().insert_counted(scope, collection, documents, counters, counting)
+            count = await super().insert_counted(scope, collection, documents, counters, counting, texts=texts)
             if self.failures:
                 self.failures -= 1
                 raise Unavailable("the answer is lost")
@@ -288,13 +290,13 @@ async def test_a_month_of_ten_million_calls_is_read_from_few_documents(monkeypat
     store, rows = MemoryStore(), 0
     calls = Rollups()
     made: dict[str, Document] = {}
-    for hour in range(30 * 24):
+    for hour in range(0, 30 * 24, 4):
         batch = [
             record("", createdAt=NOON - DAY // 2 + hour * HOUR, model=f"m{number % 5}", userId=f"u{number % 10}")
             for number in range(10)
         ]
         for each in calls.increments(P1, batch):
-            amounts = {name: amount * 1_389 for name, amount in each.amounts.items()}
+            amounts = {name: amount * 5_556 for name, amount in each.amounts.items()}
             counter = made.setdefault(each.id, {**each.initial, "id": each.id, **dict.fromkeys(amounts, 0)})
             counter.update({name: counter[name] + amount for name, amount in amounts.items()})
     await store.insert_many(P1, ROLLUPS, list(made.values()))
@@ -308,6 +310,6 @@ async def test_a_month_of_ten_million_calls_is_read_from_few_documents(monkeypat
     monkeypatch.setattr(store, "totals", counted)
     span = read_span(rollups.day_of(NOON), rollups.day_of(NOON + 29 * DAY))
     report = await Spend(store, UsageTotals(store)).report(P1, span, entity="user")
-    assert report.totals["requests"] == 30 * 24 * 10 * 1_389 > 10_000_000 - 1_000
+    assert report.totals["requests"] == 30 * 6 * 10 * 5_556 > 10_000_000 - 1_000
     assert len(report.timeseries) == 30
     assert rows < 1_000

@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from core.errors import InvalidInput
-from services.tracing.domain import custom
+from portico.tracing.v1 import session_service_pb2 as pb
+from services.tracing import mapping
+from services.tracing.domain import custom, merging
 from services.tracing.domain.records import Event, TraceSender
 
 
@@ -131,3 +133,26 @@ def test_a_bad_body_is_refused_and_its_field_named(body: dict[str, Any], field: 
     with pytest.raises(InvalidInput) as refused:
         custom.ingested(body, TraceSender())
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+10:00", "1969-12-31T23:59:59Z", 2**53, -1, "9999-12-31T23:59:59Z"])
+def test_a_time_that_no_answer_could_hold_is_refused(at: Any) -> None:
+    """One such event made every list of its project fail."""
+    with pytest.raises(InvalidInput):
+        event(timestamp=at)
+
+
+def test_numbers_that_no_answer_could_hold_are_none() -> None:
+    made = event(sequence=2**40, durationMs=1e15)
+    assert (made.sequence, made.duration_ms) == (None, None)
+
+
+def test_a_session_can_be_shown_whatever_was_sent() -> None:
+    deep: Any = "x"
+    for _ in range(200):
+        deep = {"a": deep}
+    body = {"sessionId": "s", "agent": deep, "config": deep, "startedAt": "9999-12-30T00:00:00Z", "durationMs": 9e11}
+    patch = custom.ingested(body, TraceSender())
+    session = merging.new_session("s", patch, 0.0)
+    merging.apply(session, patch, 0.0)
+    pb.Session.FromString(mapping.session(session).SerializeToString())

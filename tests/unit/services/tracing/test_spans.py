@@ -17,7 +17,7 @@ OTHER = "0af7651916cd43dd0000000000000000"
 
 
 def patch_of(*spans: Any, **resource: Any) -> Patch:
-    batch = mapping_otlp.from_protobuf(request(*spans, **resource))
+    batch = mapping_otlp.from_protobuf(request(*spans, **resource).SerializeToString())
     (patch,) = patches(batch.spans, TraceSender())
     return patch
 
@@ -156,7 +156,7 @@ def test_a_service_without_a_name_is_called_as_its_root_says() -> None:
 def test_each_trace_is_a_patch_and_bad_spans_are_counted() -> None:
     bad = span(3)
     bad.trace_id = b"short"
-    batch = mapping_otlp.from_protobuf(request(span(1), bad, span(2, trace=OTHER)))
+    batch = mapping_otlp.from_protobuf(request(span(1), bad, span(2, trace=OTHER)).SerializeToString())
     assert (batch.rejected, len(batch.spans)) == (1, 2)
     assert "trace id" in batch.reason
     assert [patch.trace_id for patch in patches(batch.spans, TraceSender())] == [TRACE, OTHER]
@@ -325,3 +325,24 @@ class TestJson:
     def test_what_is_no_request_is_refused(self, body: bytes) -> None:
         with pytest.raises(InvalidInput):
             mapping_otlp.from_json(body)
+
+
+class TestProtobuf:
+    def test_a_span_that_cannot_be_parsed_is_rejected_alone(self) -> None:
+        """A text that is no UTF-8 made a whole request unreadable, and an exporter throws such a request away."""
+        data = request(span(1, "MARK"), span(2)).SerializeToString().replace(b"MARK", b"\xff\xff\xff\xff")
+        batch = mapping_otlp.from_protobuf(data)
+        assert ([each.span_id for each in batch.spans], batch.rejected) == ([f"{2:016x}"], 1)
+
+    def test_a_span_of_too_many_fields_is_rejected(self) -> None:
+        """Each takes two bytes on the wire and a hundred and more in memory."""
+        given = request(span(1), span(2))
+        for _ in range(mapping_otlp.MAX_FIELDS + 1):
+            given.resource_spans[0].scope_spans[0].spans[0].attributes.add()
+        batch = mapping_otlp.from_protobuf(given.SerializeToString())
+        assert (len(batch.spans), batch.rejected) == (1, 1)
+
+    @pytest.mark.parametrize("cut", [1, 5, 40])
+    def test_a_request_that_is_cut_off_is_refused(self, cut: int) -> None:
+        with pytest.raises(InvalidInput):
+            mapping_otlp.from_protobuf(request(span(1, text="x" * 50)).SerializeToString()[:-cut])

@@ -15,7 +15,7 @@ from tests.unit.services.inference.guardrails.test_pii import SAMPLES
 
 FILLER = """the quick brown fox, and 23; of them — at noon; "dot" com price 12.50€. Ünïcödé 😀 x=1 (a) {b: [c]} <d> at
 home v1.2.3, on 3/4; of 2024, days @ 5; ok http no://pe www 0x12, sk-no T R""".split()  # noqa: SIM905  # as it is read
-STREAMS = 200
+STREAMS = 120
 """Of each case; tests/contract/inference has more of them, on every frontend."""
 
 
@@ -69,14 +69,14 @@ def test_a_text_with_nothing_to_find_stays_as_it_is() -> None:
 def test_what_only_flags_changes_nothing_and_is_found_once() -> None:
     random_ = random.Random(3)
     text = "write to a@example.com or call +90 532 123 45 67, darn it, or pay with 4111 1111 1111 1111 today"
-    for _ in range(40):
+    for _ in range(20):
         guarded = HoldBack(checks(FLAG))
         assert "".join(map(guarded.push, pieces_of(text, random_))) + guarded.flush() == text
         found = [each.category for each in guarded.found if each.category != "phone"]
         assert sorted(found) == ["creditCard", "email", "word_filter"]
 
 
-@pytest.mark.parametrize("text", ["a" * 400, "1 " * 200, "at " * 140, "4" * 400, "@" * 400, '{"' * 200, "\\" * 400])
+@pytest.mark.parametrize("text", ["a" * 300, "1 " * 150, "at " * 100, "4" * 300, "@" * 300, '{"' * 150, "\\" * 300])
 def test_no_more_than_the_hold_back_is_held(text: str) -> None:
     guarded = HoldBack(checks(FLAG))
     given = 0

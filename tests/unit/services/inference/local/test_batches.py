@@ -1,4 +1,4 @@
-"""How a request is cut into batches."""
+"""Batches of a request for a local model."""
 
 from services.inference.adapters.local.models import batches
 

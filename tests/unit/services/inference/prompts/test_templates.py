@@ -184,7 +184,7 @@ tags = st.one_of(
 )
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=4 * settings().max_examples)
 @given(template=st.lists(tags, max_size=12).map("".join) | st.text("{}#^/!=&>. ab\n<%", max_size=30), data=json_values)
 def test_any_template_renders_or_is_refused(template: str, data: Any) -> None:
     with suppress(InvalidInput):

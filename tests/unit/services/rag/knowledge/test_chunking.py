@@ -34,7 +34,7 @@ def lost(text: str, pieces: list[Piece]) -> str:
     return "".join([*rest, text[at:]])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=6 * settings().max_examples)
 @given(TEXTS, CONFIGS)
 def test_offsets_are_exact_and_nothing_is_lost(text: str, config: ChunkConfig) -> None:
     pieces = split(text, config)
@@ -49,7 +49,7 @@ def test_offsets_are_exact_and_nothing_is_lost(text: str, config: ChunkConfig) -
             assert len(content) <= config.chunk_size
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(TEXTS, st.integers(5, 100))
 def test_semantic_chunks_are_exact_too(text: str, size: int) -> None:
     config = ChunkConfig("semantic", size).checked()
