@@ -33,6 +33,10 @@ class Api:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
+    def reconnect(self) -> None:
+        """Connect anew, after a pause in which the edge may have closed the connection."""
+        self._connection.close()
+
     def call(self, verb: str, path: str, body: Any = None) -> Any:
         data = None if body is None else orjson.dumps(body)
         self._connection.request(verb, path, data, self._headers)
@@ -83,6 +87,7 @@ def _measure(api: Api, chunks: int, queries: int) -> None:
         flush=True,
     )
     time.sleep(30)
+    api.reconnect()
     questions = [text(10) for _ in range(queries)]
     embedding = [_timed(api, "/v1/embeddings", {"model": _MODEL, "input": each}) for each in questions]
     _say("embedding of the question alone", embedding)
