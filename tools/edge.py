@@ -39,7 +39,7 @@ Yaml = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """Where the edge's spans go, over OTLP/gRPC. `headers` go with every request there."""
+    """The collector of the edge's spans, over OTLP/gRPC. `headers` go with every request there."""
 
     address: Address
     tls: bool = False

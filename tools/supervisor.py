@@ -233,7 +233,7 @@ class Supervisor:
 
 
 def _collector() -> edge.Collector | None:
-    """Where spans go, by the variables that the services read too."""
+    """The collector of spans, by the variables that the services read too."""
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     return edge.Collector.of(endpoint, os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")) if endpoint else None
 

@@ -43,7 +43,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What rag uses of Portico's other services. Calls are made on behalf of the present request or job."""
+    """Portico's other services as rag uses them. Calls are made on behalf of the present request or job."""
 
     embedder: Embedder
     chat: ChatModel
@@ -54,7 +54,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class FileParts:
-    """What knowledge modules use of files."""
+    """The parts of files that knowledge modules use."""
 
     records: FileRecords
     buckets: Buckets

@@ -125,12 +125,9 @@ class Embedder(Protocol):
     """The embedding models of the caller's project, in the inference service."""
 
     async def embed(self, model_key: str, texts: Sequence[str]) -> list[Vector]:
-        """Return one vector per text, in order. At most MAX_EMBEDDED_TEXTS texts, none of them empty. Raises
+        """Return one vector per text, in order. At most 2048 texts, none of them empty. Raises
         FailedPrecondition (EMBEDDING_MODEL) where the project has no such embedding model, and whatever the provider
         raises: RateLimited, Unavailable, UpstreamFailed, DeadlineExceeded, InvalidInput."""
-
-
-MAX_EMBEDDED_TEXTS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +170,7 @@ class ChatModel(Protocol):
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> AsyncGenerator[ChatAnswer, None]:
-        """Yield pieces of the answer's text as the model makes them; the last one carries the tokens. Close it if you
+        """Yield deltas of the answer's text as the model makes them; the last one carries the tokens. Close it if you
         leave early."""
 
 
@@ -187,7 +184,7 @@ class IndexRef:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index is like. `metric`: cosine, dot or euclidean. `hybrid`: it has keyword search as well."""
+    """Properties of an index. `metric`: cosine, dot or euclidean. `hybrid`: it has keyword search as well."""
 
     ref: IndexRef
     dimension: int

@@ -221,7 +221,7 @@ async def walk_knowledge(walk: Walk) -> None:
 async def walk_vector_stores(walk: Walk) -> None:
     stores = "/v1/vector_stores"
     store = str((await walk.call(f"POST {stores}", {"name": PLANTED, "metadata": {"note": PLANTED}}))["id"])
-    one = {"vector_store_id": store}
+    one: dict[str, Any] = {"vector_store_id": store}
     await walk.call(f"POST {stores}/{{vector_store_id}}", {"name": f"{PLANTED} 2"}, **one, resource=store)
     uploaded = await walk.call("POST /v1/files", form=file_form(purpose="assistants"))
     file = {**one, "file_id": uploaded["id"]}

@@ -77,7 +77,7 @@ async def check_counts(rest: Rest, token: str, key: str, documents: int) -> None
     assert (now["documentCount"], now["chunkCount"]) == (documents, chunks)
 
     async def agree() -> bool:
-        return await vectors_of(rest, token, now) == chunks
+        return bool(await vectors_of(rest, token, now) == chunks)
 
     await until(agree, 60)
 

@@ -34,7 +34,7 @@ def neighbours() -> Neighbours:
 
 
 @asynccontextmanager
-async def served(folder: Path, signer: Signer, beside: Neighbours, **env: str) -> AsyncIterator[Any]:
+async def served(folder: Path, signer: Signer, beside: Neighbours, **env: Any) -> AsyncIterator[Any]:
     async with knowledge.served(folder, signer, beside, **env) as running:
         yield running
 

@@ -74,8 +74,8 @@ class MortalStore:
         return call
 
 
-class World:
-    """What outlives a process: the store, the files, and the other services."""
+class Backends:
+    """All that outlives a process: the store, the files, and the other services."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -129,7 +129,7 @@ class Scenario:
     ask: Callable[[Domain, Module, str], Awaitable[object]]
     contents: list[str]
     prepared: bool = True
-    """Whether there is a document before."""
+    """True if there is a document before."""
 
 
 async def _add(domain: Domain, module: Module, id: str, text: str = OLD) -> object:
@@ -173,7 +173,7 @@ def _act() -> None:
     context.bind(RequestContext("r1", identity))
 
 
-async def _prepare(world: World, scenario: Scenario) -> tuple[Module, str]:
+async def _prepare(world: Backends, scenario: Scenario) -> tuple[Module, str]:
     async with world.process(Death()) as domain:
         module = await domain.knowledge.modules.create(ACME, NewModule("kb", "embed", chunk_config=SMALL))
         id = ""
@@ -183,7 +183,7 @@ async def _prepare(world: World, scenario: Scenario) -> tuple[Module, str]:
         return module, id
 
 
-async def _run(world: World, scenario: Scenario, module: Module, id: str, death: Death) -> bool:
+async def _run(world: Backends, scenario: Scenario, module: Module, id: str, death: Death) -> bool:
     """Ask, and let the process work until it dies, or has no more to do. Return whether it was acknowledged."""
     async with world.process(death) as domain:
         asking = asyncio.ensure_future(scenario.ask(domain, module, id))
@@ -197,7 +197,7 @@ async def _run(world: World, scenario: Scenario, module: Module, id: str, death:
     return acknowledged
 
 
-async def _after(asking: "asyncio.Future[object]", world: World) -> None:
+async def _after(asking: "asyncio.Future[object]", world: Backends) -> None:
     await asyncio.wait({asking})
     await world.settled()
 
@@ -209,7 +209,7 @@ async def test_killed_at_every_write(tmp_path: Path, name: str, monkeypatch: pyt
     _act()
     scenario, at, finished = SCENARIOS[name], 0, False
     while not finished:
-        world = World(tmp_path / f"{at}")
+        world = Backends(tmp_path / f"{at}")
         module, id = await _prepare(world, scenario)
         death = Death(at)
         acknowledged = await _run(world, scenario, module, id, death)
@@ -226,7 +226,7 @@ async def test_killed_at_every_write(tmp_path: Path, name: str, monkeypatch: pyt
 
 async def test_a_reindex_that_was_killed_is_one_reindex(tmp_path: Path) -> None:
     _act()
-    world = World(tmp_path)
+    world = Backends(tmp_path)
     module, _ = await _prepare(world, SCENARIOS["re-index"])
     async with world.process(Death()) as domain:
         await domain.knowledge.reindexes.create(ACME, module, "embed-2", LARGE)

@@ -1,4 +1,4 @@
-"""When a service asks auth for deleted projects."""
+"""The calls of a service that asks auth for deleted projects."""
 
 from collections.abc import Callable
 

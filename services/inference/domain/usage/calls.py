@@ -97,7 +97,7 @@ class ModelCall:
     tags: Mapping[str, str] | None = None
     """The caller's own metadata; None: there is none."""
     memory: str = ""
-    """What became of the recall of memories, for the caller; empty: none was asked for."""
+    """Outcome of the recall of memories, for the caller; empty: none was asked for."""
 
     def failed_at(self, model: CalledModel, reason: str) -> None:
         """Note an attempt that failed."""

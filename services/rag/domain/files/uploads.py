@@ -100,7 +100,7 @@ class Upload:
 
     @property
     def stored(self) -> StoredObject:
-        """What was written."""
+        """The object that was written."""
         assert self._stored is not None
         return self._stored
 

@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.storage.table import Table
 from core.tenancy import Project
-from services.rag.domain.knowledge.records import DELETING, Chunk, Document
-from services.rag.domain.knowledge.tables import CHUNKS, DOCUMENTS
+from services.rag.domain.knowledge.records import Chunk, Document
+from services.rag.domain.knowledge.tables import CHUNKS
 
 _PAGE = 1000
 _IN_ORDER = Order("chunkIndex", descending=False)
@@ -17,19 +17,6 @@ class Chunks:
 
     def __init__(self, store: DocumentStore) -> None:
         self._table = Table(store, CHUNKS, Chunk)
-        self._documents = Table(store, DOCUMENTS, Document)
-
-    async def hydrate(self, project: Project, ids: Sequence[str]) -> dict[str, tuple[Chunk, Document]]:
-        """Return the chunks of at most 1000 vectors with their documents, by id, without those that are not to be
-        found: of a document that was deleted, or of another version than is indexed."""
-        where = {"id": Cond(Op.IN, list(ids))}
-        chunks = [chunk async for chunk in self._table.scan(project, where, order=_IN_ORDER)]
-        wanted = {"id": Cond(Op.IN, sorted({chunk.document_id for chunk in chunks}))}
-        documents = {each.id: each async for each in self._documents.scan(project, wanted)}
-        found = ((chunk, documents.get(chunk.document_id)) for chunk in chunks)
-        return {
-            chunk.id: (chunk, document) for chunk, document in found if document is not None and _found(chunk, document)
-        }
 
     async def page(
         self, project: Project, document: Document, generation: int, size: int, token: str
@@ -73,7 +60,3 @@ class Chunks:
 
     async def delete_all(self, project: Project, module_id: str) -> None:
         await self._table.delete_where(project, {"moduleId": module_id})
-
-
-def _found(chunk: Chunk, document: Document) -> bool:
-    return document.status != DELETING and chunk.version == document.indexed_version

@@ -303,7 +303,7 @@ def now_ms() -> int:
 
 
 def identity(file_name: str, digest: str) -> str:
-    """What tells whether an ingestion repeats an earlier one."""
+    """Identity of an ingestion, which is that of an earlier one that it repeats."""
     return sha256(f"{digest}\0{file_name}".encode("utf-8", "surrogatepass")).hexdigest()
 
 

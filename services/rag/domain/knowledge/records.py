@@ -48,7 +48,7 @@ class Module(Record, frozen=True):
     live_key: str | None = None
     """The key, or None while the module is being deleted, which frees the key."""
     own_index: bool = True
-    """Whether the index is the module's alone, and goes with it."""
+    """True if the index is the module's alone, and goes with it."""
     generation: int = 1
     """Number of the index; grows with every re-index."""
     status: str = ACTIVE
@@ -69,9 +69,9 @@ class Module(Record, frozen=True):
     vector_store_id: str | None = None
     """Id among OpenAI's vector stores, in the order of time; None: it is none."""
     expires_days: int | None = None
-    """Of a vector store: days without use after which it expires; None: never."""
+    """Days without use after which a vector store expires; None: never."""
     last_active_at: float | None = None
-    """Of a vector store: time of its last use."""
+    """Time of a vector store's last use."""
 
     @property
     def expires_at(self) -> float | None:
@@ -92,7 +92,7 @@ class FileRef(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Source(msgspec.Struct, frozen=True, rename="camel"):
-    """Where a document's content came from: a file, or the text itself. `owned`: the file was uploaded to the module,
+    """Source of a document's content: a file, or the text itself. `owned`: the file was uploaded to the module,
     and goes with the document. `id`: of the job that was submitted when the content came."""
 
     id: str
@@ -175,8 +175,8 @@ class Chunk(Record, frozen=True):
 
     @property
     def embedded_text(self) -> str:
-        """What is embedded, and what keyword search reads: the content without the targets of its links, behind what
-        says where it belongs."""
+        """The text that is embedded, and that keyword search reads: the content without the targets of its links,
+        behind what says where it belongs."""
         before = self.header or " > ".join(self.heading_path)
         return _LINK.sub(r"\1", f"{before}\n\n{self.content}" if before else self.content)
 

@@ -29,8 +29,8 @@ class ContextualHeader(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ChunkConfig(msgspec.Struct, frozen=True, rename="camel"):
-    """How text is cut. Sizes are in characters, or in tokens with the strategy token. What is 0, None or empty is left
-    to the default, which `checked` fills in."""
+    """Configuration of chunking. Sizes are in characters, or in tokens with the strategy token. What is 0, None or
+    empty is left to the default, which `checked` fills in."""
 
     strategy: str = RECURSIVE
     chunk_size: int = 0

@@ -66,7 +66,7 @@ def _behind(text: str, span: Span, separator: str) -> Iterable[Span]:
 
 
 def _word_from(text: str, start: int, end: int) -> int:
-    """Where the first sentence begins between two offsets, or else the first word; `end`: none does."""
+    """Offset at which the first sentence begins between two offsets, or else the first word; `end`: none does."""
     if start >= end:
         return end
     found = _SENTENCE.search(text, start, end) or _SPACE.search(text, start, end)

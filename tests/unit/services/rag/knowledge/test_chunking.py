@@ -26,7 +26,7 @@ CONFIGS = st.builds(
 
 
 def lost(text: str, pieces: list[Piece]) -> str:
-    """What of the text is in no piece."""
+    """The text that is in no piece."""
     rest, at = [], 0
     for piece in sorted(pieces, key=lambda each: each.start):
         rest.append(text[at : piece.start])
