@@ -17,9 +17,13 @@ UNORDERED = {
     "categories",
     "category_scores",
     "findingsByCategory",
+    "eventCounts",
+    "sections",
 }
 """Members that are protobuf maps or Structs, whose order is not defined."""
-MILLISECONDS = {"latencyMs", "meanLatencyMs", "firstByteMs"}
+MILLISECONDS = {"latencyMs", "meanLatencyMs", "firstByteMs", "latency_ms"}
+SCORES = {"score", "similarity"}
+"""Numbers that are right to six digits: what an index computes depends on the order of its additions."""
 OPAQUE = {
     "x": "x",
     "y": "y",
@@ -79,7 +83,9 @@ class Normaliser:
         return self.body(value) if value.startswith("{") else self.text(value)
 
     def body(self, text: str) -> str:
-        """Normalise a body: JSON, server-sent events with JSON data, or other text."""
+        """Normalise a body: JSON, server-sent events with JSON data, metrics, or other text."""
+        if text.startswith("# HELP"):  # samples for Prometheus: their values are those of the moment
+            return "\n".join(line for line in text.split("\n") if line.startswith("#"))
         if text.startswith(("data:", ":")):
             return "\n".join(self._event_line(line) for line in text.split("\n"))
         return self._json(text)
@@ -99,6 +105,8 @@ class Normaliser:
         if written[0] != '"':
             if key in MILLISECONDS and float(written) > 0:
                 return "<ms>"
+            if key in SCORES:
+                return f"{float(written):.6g}"
             if _SECONDS.fullmatch(written):
                 return self._time(datetime.fromtimestamp(int(written), UTC), written)
             return written
