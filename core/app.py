@@ -259,6 +259,7 @@ async def _serve(service: str, core_settings: CoreSettings, settings: S, build: 
     telemetry.configure(
         service,
         core_settings.telemetry.endpoint,
+        headers=core_settings.telemetry.headers,
         metrics_exporter=core_settings.telemetry.metrics_exporter,
         metrics_port=core_settings.telemetry.metrics_port,
         metrics_host=core_settings.telemetry.metrics_host,

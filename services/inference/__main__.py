@@ -10,6 +10,7 @@ from services.inference.domain.tables import COLLECTIONS, PROVIDERS
 from services.inference.settings import Settings
 
 if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads of its own would go before the event loop's
     main(
         "inference",
         Settings,

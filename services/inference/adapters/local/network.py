@@ -1,6 +1,5 @@
 """One loaded model: texts to vectors, or a query and texts to scores. All of it is work for worker threads."""
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +10,6 @@ from tokenizers import Encoding, Tokenizer
 
 from services.inference.adapters.local import bert
 from services.inference.adapters.local.folder import CLS, ModelFolder, Unusable
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads of its own would go before the event loop's
 
 Floats = NDArray[np.float32]
 
