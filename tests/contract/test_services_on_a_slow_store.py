@@ -57,7 +57,7 @@ async def walk_through_outages(
 
 async def _repeated(walk: Walk, step: Step, token: Callable[[], str]) -> Any:
     """The answer, once the background has settled what the outage had cut off."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while True:
             try:
                 return await walk.call(step, token())

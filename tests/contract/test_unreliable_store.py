@@ -25,7 +25,7 @@ from core.storage.write_behind import WriteBehind
 from core.tasks import Tasks
 from core.tenancy import Main, Tenant
 from tests.contract.conftest import BACKENDS, Backend
-from tests.contract.documents import ACME, NOTES, RED, SCHEMA, put
+from tests.contract.documents import ACME, CALLS, COUNTS, NOTES, RED, SCHEMA, put
 from tests.contract.test_document_store import READS, WRITES
 from tests.support.stores import whole_schema
 from tests.support.unreliable_store import UnreliableStore, unreliable
@@ -41,7 +41,7 @@ def inner(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
 @pytest.fixture
 async def both(inner: Backend) -> AsyncIterator[tuple[DocumentStore, UnreliableStore]]:
     """A store of all that there is, and what turns it off."""
-    store = inner.open(whole_schema(NOTES))
+    store = inner.open(whole_schema(NOTES, CALLS, COUNTS))
     await store.create_tenant(ACME)
     yield unreliable(store)
     await store.close()

@@ -282,6 +282,15 @@ async def walk_alerts(walk: Walk) -> None:
     await walk.call(f"DELETE {rules}/{{id}}", id=rule, resource=rule)
 
 
+async def walk_tracing(walk: Walk) -> None:
+    token = await walk.rest.token(walk.tenant.session)
+    await walk.rest.ok(
+        "POST", "/v1/tracing/sessions", {"sessionId": "audited", "agent": {"name": PLANTED}}, token=token
+    )
+    await walk.call("DELETE /v1/tracing/sessions/{session_id}", session_id="audited", resource="audited")
+    await walk.call("PATCH /v1/tracing/settings", {"retentionDays": 5}, token=walk.tenant.session)
+
+
 async def walk_auth(walk: Walk) -> None:
     tenant, by_owner = walk.tenant, partial(walk.call, token=walk.tenant.session)
     lab = (await by_owner("POST /v1/projects", {"name": PLANTED, "key": "lab"}))["project"]["id"]
@@ -322,6 +331,7 @@ async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest
         walk_vector_stores,
         walk_memory,
         walk_alerts,
+        walk_tracing,
         walk_auth,
     ):
         await part(walk)

@@ -144,6 +144,9 @@ def check(connection: http.client.HTTPConnection, token: str, verb: str, path: s
         assert text.endswith(b"data: [DONE]\n\n")
         return
     assert answer.status < 500, (verb, path, body[:200], text)
+    if answer.status == 200 and answer.headers.get("content-type", "").startswith("text/plain"):  # for Prometheus
+        assert text.endswith(b"\n")
+        return
     parsed = json.loads(text)
     if answer.status >= 400:
         assert parsed["error"]["message"]

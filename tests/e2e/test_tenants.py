@@ -159,6 +159,14 @@ def requests_naming(method: MethodDescriptor, name: str) -> Iterator[Any]:
     yield whole
 
 
+CREATE_BY_ID = {"StartSession", "IngestSession"}
+"""RPCs that give the attacker a record of its own by the id that it names: they come last."""
+
+
+def creates_by_id(method: MethodDescriptor) -> bool:
+    return method.name in CREATE_BY_ID
+
+
 def leaks(text: str, victim: Victim, sent: str) -> set[str]:
     """Names of the victim in an answer that the attacker had not sent."""
     return {name for name in victim.names if name in text and name not in sent and name != MARK}
@@ -174,7 +182,7 @@ async def test_no_rpc_shows_or_changes_another_tenants_records(
         ("x-project-id", victim.tenant.project),
     )
     called = 0
-    for method in walked():
+    for method in sorted(walked(), key=creates_by_id):
         path = f"/{method.containing_service.full_name}/{method.name}"
         answer_class = message_factory.GetMessageClass(method.output_type)
         open_call = channel.unary_stream if method.server_streaming else channel.unary_unary
@@ -205,14 +213,14 @@ async def test_no_route_shows_or_changes_another_tenants_records(rest: Rest, att
         "x-user-id": victim.tenant.email,
     }
     called = 0
-    for verb, template, method in sorted(routes(), key=lambda route: "{" not in route[1]):
+    for verb, template, method in sorted(routes(), key=lambda route: (creates_by_id(route[2]), "{" not in route[1])):
         for name in victim.names:
             path = _filled(template, name)
             body = {field.json_name: name for field in method.input_type.fields} if verb != "GET" else None
             answer = await rest.call(verb, path, body, token=attacker, headers=forged)
             assert answer.status < 500, f"{verb} {path}: {answer.raw!r}"
             assert not leaks(answer.raw.decode(), victim, name), f"{verb} {path}"
-            if "{" in template:
+            if "{" in template and not creates_by_id(method):
                 assert answer.status in (400, 404, 409), f"{verb} {path}: {answer.status} {answer.raw!r}"
             called += 1
     assert called > 100

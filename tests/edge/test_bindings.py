@@ -18,8 +18,9 @@ from tools import edge as tool
 PREFIXES = ["/v1", "/api/client/v1", "/api/client/api/client/v1", "/api/client/v1/api/client/v1"]
 WRITING = [binding for binding in bindings() if binding.verb != "GET"]
 READING = [binding for binding in bindings() if binding.verb == "GET"]
-BOUND_BY_QUERY_TOO = {"provider_key"}
-"""A variable of paths that GET /v1/models has in its query: there the query of a GET still wins over the path."""
+BOUND_BY_QUERY_TOO = {"provider_key", "thread_id"}
+"""Variables of paths that GET /v1/models and GET /v1/tracing/sessions have in their queries: there the query of a GET
+still wins over the path."""
 MEANT: dict[str, dict[str, Any]] = {
     "RenderPromptOverRest": {"version": 7, "environment": "*"},
     "DeleteMemories": {"scope": "*", "scope_id": "*", "tags": "*", "before": "*", "all": True},

@@ -26,10 +26,23 @@ LIMITS = [
     ("/v1/auth/login", 64 * KIB, "64 KiB"),
     ("/api/client/v1/auth/register", 64 * KIB, "64 KiB"),
 ]
-LONG = {"InferenceService", "OpenAIService", "AnthropicService", "RerankService", "FileService", "OpenAIFileService"}
+LONG = {
+    "InferenceService",
+    "OpenAIService",
+    "AnthropicService",
+    "RerankService",
+    "FileService",
+    "OpenAIFileService",
+    "RetrievalService",
+}
 """Services with calls that may take any time."""
-LONG_RPCS = {"GuardrailService/EvaluateGuardrail", "GuardrailService/ModerateTexts"}
-"""They may ask a model to judge."""
+LONG_RPCS = {
+    "GuardrailService/EvaluateGuardrail",
+    "GuardrailService/ModerateTexts",
+    "KnowledgeService/IngestDocument",
+    "KnowledgeService/ReingestDocument",
+}
+"""They may ask a model to judge, or take a file."""
 
 
 @functools.cache
@@ -112,8 +125,12 @@ def test_a_body_over_the_limit_is_told_the_limit_of_its_path(edge: Edge, path: s
     assert _post(edge, path, limit).status != 413
     reply = _post(edge, path, limit + 1)
     assert reply.status == 413
-    assert reply.error["message"] == f"The body is too large: {words} is the limit at this path."
-    assert reply.error["code"] == "payload_too_large"
+    error = reply.json["error"] if path == "/v1/messages" else reply.error
+    assert error["message"] == f"The body is too large: {words} is the limit at this path."
+    if path == "/v1/messages":  # in Anthropic's form
+        assert (error["type"], reply.json["type"]) == ("request_too_large", "error")
+    else:
+        assert error["code"] == "payload_too_large"
 
 
 def _create_over_http2(edge: Edge, body: bytes) -> Any:

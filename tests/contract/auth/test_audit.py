@@ -75,7 +75,16 @@ STEPS = [
         denied_resource="u",
     ),
 ]
-OF_ACCOUNTS = ("Register", "Login", "Logout", "SwitchProject", "ChangePassword", "AcceptInvitation")
+OF_ACCOUNTS = (
+    "Register",
+    "Login",
+    "Logout",
+    "SwitchProject",
+    "ChangePassword",
+    "AcceptInvitation",
+    "ForgotPassword",
+    "ResetPassword",
+)
 
 
 async def listed(auth: AuthClient, token: str, **wanted: Any) -> list[Any]:

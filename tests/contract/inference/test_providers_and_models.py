@@ -160,10 +160,11 @@ class TestProvidersAndModels:
         request = model_service_pb2.ListModelsRequest(include_providers=True)
         included = await harness.models.ListModels(request, metadata=caller.metadata)
         assert list(listed.providers) == list(included.providers) == [got.provider]
-        assert list(got.provider.capabilities.categories) == ["llm", "embedding"]
+        assert list(got.provider.capabilities.categories) == ["llm", "embedding", "rerank"]
         told = {each.id: tuple(each.capabilities.categories) for each in drivers.drivers}
         assert told.pop("anthropic") == ("llm",)
-        assert set(told.values()) == {("llm", "embedding")}
+        assert (told.pop("cohere"), told.pop("tei")) == (("rerank",), ("embedding", "rerank"))
+        assert set(told.values()) <= {("llm", "embedding"), ("llm", "embedding", "rerank")}
 
     async def test_a_provider_in_use_stays(self, harness: Harness, caller: Caller) -> None:
         delete = provider_service_pb2.DeleteProviderRequest(id="p")
