@@ -18,6 +18,8 @@ UNORDERED = {
     "category_scores",
     "findingsByCategory",
     "eventCounts",
+    "agent",
+    "config",
     "sections",
 }
 """Members that are protobuf maps or Structs, whose order is not defined."""

@@ -22,12 +22,13 @@ from tests.contract.test_audit_of_services import (
     RAG_STEPS,
     VECTOR,
     VECTOR_STEPS,
+    no_index_for_a_reindex,
     service,
 )
 from tests.support.audit_walk import Step, Walk
 from tests.support.auth_service import auth_service
-from tests.support.fake_services import fake_services
 from tests.support.inference_harness import inference
+from tests.support.knowledge import FakeTokens, Neighbours
 from tests.support.serving import connect
 from tests.support.unreliable_store import UnreliableStore
 
@@ -85,11 +86,11 @@ async def test_inference(tmp_path: Path, service_store: list[UnreliableStore]) -
 
 async def test_rag(tmp_path: Path, service_store: list[UnreliableStore]) -> None:
     soon = {"PORTICO_FILES_GRACE_SECONDS": "1", "PORTICO_FILES_SWEEP_SECONDS": "0.1"}
+    neighbours = Neighbours()
+    neighbours.vectors.before = no_index_for_a_reindex
+    serve = partial(serve_rag, services=neighbours.services, tokens=FakeTokens())
     async with (
-        service("rag", RagSettings, partial(serve_rag, services=fake_services()), tmp_path, **soon) as (
-            running,
-            signer,
-        ),
+        service("rag", RagSettings, serve, tmp_path, **soon) as (running, signer),
         connect(running.port) as channel,
     ):
         walk = Walk(running, channel, RAG)
