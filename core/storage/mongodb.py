@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from core.errors import FailedPrecondition
 from core.storage import mongodb_documents as bson_documents
 from core.storage import page_tokens
-from core.storage.checks import check_counted, check_listing, check_totals, fitting
+from core.storage.checks import MAX_PAGE_LENGTH, check_counted, check_listing, check_totals, fitting
 from core.storage.conditions import conditions, sortable
 from core.storage.documents import (
     check_amounts,
@@ -165,6 +165,7 @@ class MongoStore:
         tests = filtered(collection, conds)
         found: list[Document] = []
         lengths: list[int] = []
+        characters, full = 0, False
         async with self._use(scope, collection) as documents:
             for segment in segments_after(collection, order, position):
                 rows = self._rows(scope, collection, [*tests, segment])
@@ -173,9 +174,10 @@ class MongoStore:
                     async for each in cursor:
                         found.append(bson_documents.read(collection, each))
                         lengths.append(len(encode(found[-1])))
-                        if fitting(lengths) < len(lengths):
+                        characters += lengths[-1]
+                        if full := len(found) > page_size or (len(found) > 1 and characters > MAX_PAGE_LENGTH):
                             break
-                if len(found) > page_size or fitting(lengths) < len(lengths):
+                if full:
                     break
         kept = fitting(lengths[:page_size])
         next_token = ""
