@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from core.storage import statements
 from core.storage.checks import added
-from core.storage.documents import checked_id, decode, escape, stored
+from core.storage.documents import checked_id, decode, escape, stored, text_of
 from core.storage.ports import Collection, Counting, Document
 from core.storage.where_sql import Clause, among, joined
 
@@ -33,7 +33,8 @@ def counted_rows(
     found: dict[str, Counted] = {}
     for document in documents:
         if checked_id(document) not in found:
-            found[document["id"]] = Counted(document, _row(collection, project, document))
+            id, text = stored(collection, project, document)
+            found[id] = Counted(document, (project, escape(id), text))
     return found
 
 
@@ -59,7 +60,7 @@ class CountedInsert:
             added(self.counters, None if (text := old.get(escape(each.id))) is None else decode(text), each)
             for each in increments
         ]
-        rows = [_row(self.counters, self.project, each) for each in sums]
+        rows = [(self.project, escape(each["id"]), text_of(self.counters, self.project, each)) for each in sums]
         connection.executemany(statements.insert(self.counters, replace=True), rows)
         return len(new)
 
@@ -82,11 +83,6 @@ class CountedInsert:
 
     def _named(self, ids: Iterable[str]) -> Clause:
         return joined([self.within, among(ids)])
-
-
-def _row(collection: Collection, project: str, document: Document) -> Row:
-    id, text = stored(collection, project, document)
-    return project, escape(id), text
 
 
 def _pairs(connection: sqlite3.Connection, asked: Clause) -> dict[str, str]:
