@@ -342,7 +342,8 @@ class TestHandles:
         assert await store.insert_counted(RED, calls, [{"id": "c1"}, {"id": "c2"}], counts, counting) == 2
         assert await store.get(RED, counts, "all") == {"id": "all", "project": "red", "calls": 2}
         await store.close()
-        assert threads and threading.current_thread() not in threads
+        assert threads
+        assert threading.current_thread() not in threads
 
     async def test_a_batch_that_is_cancelled_leaves_no_transaction_open(self, folder: Path, store: SqliteStore) -> None:
         for turns in range(30):

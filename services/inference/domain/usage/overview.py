@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core import fields
+from core.offload import in_turns
 from services.inference.domain.tables import UsageScope
 from services.inference.domain.usage.calls import CANCELLED, ERROR, SUCCESS
 from services.inference.domain.usage.periods import PERIODS, Span, checked_period, period_name
@@ -121,9 +122,12 @@ class _Reading:
         group_by = [*dimensions, "status", "currency"]
         cube = cube or cube_of([*self.where, *group_by])
         found: dict[str, Figures] = {}
-        for total in await self.totals.read(self.scope, cube, self.where, self.span.period, group_by):
+
+        def add(total: Total) -> None:
             key = _key(total, dimensions)
             found.setdefault(key, Figures(key)).add(total)
+
+        await in_turns(add, await self.totals.read(self.scope, cube, self.where, self.span.period, group_by))
         return list(found.values())
 
     async def latencies(self, *dimensions: str) -> dict[str, dict[int, int]]:

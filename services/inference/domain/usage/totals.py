@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from core.offload import in_turns
 from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from services.inference.domain.tables import MEASURES, ROLLUPS, USAGE, UsageScope
@@ -60,6 +61,13 @@ class UsageTotals:
         totals: dict[tuple[Any, ...], Total] = {}
         last: tuple[Any, ...] | None = None
         """The last group up to which all parts are complete."""
+
+        def add(row: Document) -> tuple[Any, ...]:
+            values = {name: row[name] if row[name] is not None else "" for name in group_by}
+            key = tuple(values.values())
+            totals.setdefault(key, Total(values)).add(row)
+            return key
+
         for part in _parts(*period, hourly="start" in group_by):
             if part.span:
                 rows = await self._rollups(scope, cube, where, part, group_by)
@@ -67,11 +75,9 @@ class UsageTotals:
                 rows = await self._records(scope, where, part, group_by)
             else:
                 continue
-            for row in rows:
-                values = {name: row[name] if row[name] is not None else "" for name in group_by}
-                totals.setdefault(key := tuple(values.values()), Total(values)).add(row)
+            keys = await in_turns(add, rows)
             if len(rows) == MAX_TOTALS:
-                last = key if last is None else min(last, key)
+                last = keys[-1] if last is None else min(last, keys[-1])
         return [totals[key] for key in sorted(totals) if last is None or key <= last][:MAX_TOTALS]
 
     async def _rollups(
