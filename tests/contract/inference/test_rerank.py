@@ -117,6 +117,7 @@ class TestModels:
             [{"index": 3, "relevance_score": 0.5}],
             [{"index": 0, "relevance_score": 0.5}, {"index": 0, "relevance_score": 0.6}],
             [{"index": 0, "relevance_score": "high"}],
+            [{"index": 0, "relevance_score": 10**400}],
             [{"index": True, "relevance_score": 0.5}],
             ["x"],
         ],
