@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from core import fields
 from core.offload import in_turns
 from services.inference.domain.tables import UsageScope
-from services.inference.domain.usage.calls import CANCELLED, ERROR, SUCCESS
+from services.inference.domain.usage.calls import SUCCESS
 from services.inference.domain.usage.periods import PERIODS, Span, checked_period, period_name
 from services.inference.domain.usage.rollups import LATENCY, TAGS, bound_of
-from services.inference.domain.usage.totals import Sums, Total, UsageTotals, cube_of
+from services.inference.domain.usage.totals import Tally, Total, UsageTotals, cube_of
 
 MAX_TOP = 100
 _TOP = 10
@@ -30,33 +30,23 @@ _HALF_STEP = 0.5
 
 
 @dataclass(slots=True)
-class Figures:
+class Figures(Tally):
     """Figures of a group of calls. `buckets` counts successful calls by latency bucket."""
 
     key: str
-    sums: Sums = field(default_factory=lambda: Total({}).sums)
-    errors: int = 0
-    cancelled: int = 0
     nanos: dict[str, int] = field(default_factory=dict)
     """Cost by currency."""
     buckets: dict[int, int] = field(default_factory=dict)
 
     def add(self, total: Total) -> None:
-        count, status, currency = total.sums["requests"], total.group["status"], total.group["currency"]
-        for name, value in total.sums.items():
-            self.sums[name] += value
-        self.errors += count if status == ERROR else 0
-        self.cancelled += count if status == CANCELLED else 0
+        Tally.add(self, total)  # a dataclass with slots has no super()
+        currency = total.group["currency"]
         self.nanos[currency] = self.nanos.get(currency, 0) + total.sums["costNanos"]
 
     @property
     def error_rate(self) -> float:
-        ended = self.sums["requests"] - self.cancelled
+        ended = self.requests - self.cancelled
         return self.errors / ended if ended else 0.0
-
-    @property
-    def mean_latency_ms(self) -> float:
-        return self.sums["latencyMicros"] / 1000 / self.sums["requests"] if self.sums["requests"] else 0.0
 
 
 def percentile_ms(buckets: Mapping[int, int], share: float) -> float:
@@ -145,4 +135,4 @@ def _key(total: Total, dimensions: Sequence[str]) -> str:
 
 
 def _top(figures: Sequence[Figures], count: int) -> list[Figures]:
-    return sorted(figures, key=lambda each: (-each.sums["requests"], each.key))[:count]
+    return sorted(figures, key=lambda each: (-each.requests, each.key))[:count]

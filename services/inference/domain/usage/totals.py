@@ -8,6 +8,7 @@ from core.offload import in_turns
 from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from services.inference.domain.tables import MEASURES, ROLLUPS, USAGE, UsageScope
+from services.inference.domain.usage.calls import CANCELLED, ERROR
 from services.inference.domain.usage.rollups import CALLS, CUBES, DAY, HOUR, MODELS, day_of
 
 _FROM_RECORDS = {name: name for name in MEASURES[1:-1]} | {"latencyMicros": "latencyMs"}
@@ -30,6 +31,31 @@ class Total:
     def add(self, sums: Mapping[str, Any]) -> None:
         for name in MEASURES:
             self.sums[name] += sums[name] or 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums of calls by MEASURES, and how many of them failed or were cancelled."""
+
+    sums: Sums = field(default_factory=lambda: Total({}).sums, init=False)
+    errors: int = field(default=0, init=False)
+    cancelled: int = field(default=0, init=False)
+
+    def add(self, total: Total) -> None:
+        """Add a total, which is by status."""
+        count, status = total.sums["requests"], total.group["status"]
+        self.errors += count if status == ERROR else 0
+        self.cancelled += count if status == CANCELLED else 0
+        for name, value in total.sums.items():
+            self.sums[name] += value
+
+    @property
+    def requests(self) -> int:
+        return self.sums["requests"]
+
+    @property
+    def mean_latency_ms(self) -> float:
+        return self.sums["latencyMicros"] / 1000 / self.requests if self.requests else 0.0
 
 
 class _Part(NamedTuple):
