@@ -97,7 +97,7 @@ class SqliteStore:
         rows = counted_rows(collection, project, documents, texts)
         work = CountedInsert(collection, counters, rows, counting, _within(scope), project)
         async with self._use(scope) as database:
-            return await database.transact(work.run) if rows else 0
+            return await database.transact_whole(work.run) if rows else 0
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
         self._schema.check(scope, collection, write=False)
