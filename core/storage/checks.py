@@ -50,10 +50,14 @@ def by_ids(documents: Sequence[Document]) -> dict[str, Document]:
 
 
 def added(counters: Collection, old: Document | None, increment: Increment) -> Document:
-    """The document of counters after an increment. Raises InvalidInput where a sum does not fit into 64 bits."""
-    check_amounts(counters, increment.amounts, increment.initial)
+    """The document of counters after an increment, its fields checked. Raises InvalidInput where a sum does not fit in
+    64 bits."""
     if old is None:
-        return {**increment.initial, **increment.amounts, "id": increment.id}
+        check_amounts(counters, increment.amounts, increment.initial)
+        fresh = {**increment.initial, **increment.amounts, "id": increment.id}
+        checked_id(fresh)
+        return fresh
+    check_amounts(counters, increment.amounts, {})  # the initial fields are not used
     sums = {name: old.get(name, 0) + amount for name, amount in increment.amounts.items()}
     for name, value in sums.items():
         if value not in INT64:

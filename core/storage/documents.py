@@ -203,11 +203,16 @@ def stored(collection: Collection, project: str, document: Document) -> tuple[st
     """The id and JSON text of a new document, its project set. Raises InvalidInput or PayloadTooLarge."""
     id = checked_id(document)
     check_fields(collection, document)
+    return id, text_of(collection, project, document)
+
+
+def text_of(collection: Collection, project: str, document: Document) -> str:
+    """The JSON text of a document whose fields are checked, its project set. Raises PayloadTooLarge."""
     if collection.level is Level.PROJECT:
         document = {**document, "project": project}
     text = encode(document)
     check_size(collection, document, len(text))
-    return id, text
+    return text
 
 
 def check_changes(collection: Collection, changes: Mapping[str, Any]) -> None:

@@ -147,12 +147,23 @@ class Journal:
         else:
             segment.remove()
 
+    def leave(self, segment: Segment) -> None:
+        """Unlock a segment with its records, so that `adopt` finds it again."""
+        if segment in self._dirty:
+            self._dirty.remove(segment)
+        self._count -= 1
+        segment.close()
+
     def adopt(self) -> list[Segment]:
-        """Lock and return the segments of processes that have ended. Raises OSError."""
+        """Lock and return the segments that no process holds. One that cannot be opened is logged and left."""
         found = []
         for path in sorted(self._folder.glob(f"{self._name}-*{_SUFFIX}")):
-            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            try:
                 found.append(_locked(path))
+            except (FileNotFoundError, BlockingIOError):
+                continue
+            except OSError as error:
+                log.error("journal not opened", journal=path.name, error=str(error))
         self._count += len(found)
         return found
 

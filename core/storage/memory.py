@@ -13,7 +13,7 @@ from core.storage.checks import MAX_TOTALS, added, by_ids, check_counted, check_
 from core.storage.conditions import conditions, matches, order_key, sortable
 from core.storage.documents import INT64, check_amounts, check_changes, check_size, check_text, decode, encode, stored
 from core.storage.migrations import migrate, with_records
-from core.storage.ports import Collection, Counting, Document, Order, Page, Where, check_level
+from core.storage.ports import Collection, Counting, Document, Order, Page, Where
 from core.storage.schema import Schema, database_of
 from core.storage.statements import Position
 from core.tenancy import MAIN, AllProjects, Main, Project, Scope, Tenant
@@ -34,7 +34,6 @@ class MemoryStore:
     ) -> None:
         self._schema = schema
         self._clock = clock
-        self._applies = True
         self._databases: dict[Main | Tenant, Database] = {MAIN: {}, **{tenant: {} for tenant in tenants}}
         self._applied: dict[Main | Tenant, Database] = {}
         self._applying = asyncio.Lock()
@@ -46,7 +45,7 @@ class MemoryStore:
         self._databases.pop(tenant, None)
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         key, new = _new(scope, collection, document)
         table = await self._table(scope, collection)
         if key in table:
@@ -55,7 +54,7 @@ class MemoryStore:
         table[key] = new
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         rows = [_new(scope, collection, document) for document in documents]
         table = await self._table(scope, collection)
         before = len(table)
@@ -83,7 +82,7 @@ class MemoryStore:
         texts: Sequence[str] | None = None,
     ) -> int:
         for each in (collection, counters):
-            self._check(scope, each, write=True)
+            self._schema.check(scope, each, write=True)
         check_counted(collection, counters)
         rows = dict(_new(scope, collection, document) for document in by_ids(documents).values())
         table, counts = await self._table(scope, collection), await self._table(scope, counters)
@@ -97,12 +96,12 @@ class MemoryStore:
         return len(new)
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_text(id, "id")
         return await self._first(scope, collection, {"id": id})
 
     async def find_one(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         return await self._first(scope, collection, where)
 
     async def _first(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
@@ -119,7 +118,7 @@ class MemoryStore:
         page_size: int = 50,
         page_token: str = "",
     ) -> Page:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_listing(collection, order, page_size)
         bound_to = page_tokens.binding(scope, collection, conditions(collection, where), order)
         after = page_tokens.decode(bound_to, page_token)
@@ -136,7 +135,7 @@ class MemoryStore:
         return Page([_copy(document) for _, document in page], next_token)
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         table = await self._table(scope, collection)
         return sum(1 for _ in _rows(scope, collection, table, where))
 
@@ -149,7 +148,7 @@ class MemoryStore:
         *,
         where: Where | None = None,
     ) -> Document | None:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         check_changes(collection, changes)
         check_text(id, "id")
         text = encode(dict(changes))
@@ -174,7 +173,7 @@ class MemoryStore:
         *,
         initial: Mapping[str, Any] | None = None,
     ) -> Document:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         check_amounts(collection, amounts, initial or {})
         key, new = _new(scope, collection, {**(initial or {}), **amounts, "id": id})
         table = await self._table(scope, collection)
@@ -188,12 +187,12 @@ class MemoryStore:
         return _copy(new)
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_text(id, "id")
         return await self._delete(scope, collection, {"id": id}) > 0
 
     async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         return await self._delete(scope, collection, where)
 
     async def _delete(self, scope: Scope, collection: Collection, where: Where) -> int:
@@ -212,7 +211,7 @@ class MemoryStore:
         group_by: Sequence[str],
         sums: Sequence[str],
     ) -> list[Document]:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_totals(collection, group_by, sums)
         table = await self._table(scope, collection)
         groups: dict[tuple[str, ...], Document] = {}
@@ -250,15 +249,9 @@ class MemoryStore:
     async def close(self) -> None:
         """Keep its data, so that a test may open it again."""
 
-    def _check(self, scope: Scope, collection: Collection, *, write: bool) -> None:
-        if self._applies:
-            self._schema.check(scope, collection, write=write)
-        else:
-            check_level(scope, collection, write=write)
-
     async def _table(self, scope: Scope, collection: Collection) -> Table:
         database = database_of(scope)
-        if self._applies and self._applied.get(database) is not self._database(database):
+        if self._schema.applies and self._applied.get(database) is not self._database(database):
             await self._apply(database)
         table = self._database(database)[collection.name]
         self._delete_expired(collection, table)
@@ -289,7 +282,7 @@ class MemoryStore:
             for collection in with_records(migrations, of, declared):
                 tables.setdefault(collection.name, {})
             view = copy.copy(self)
-            view._applies = False  # a migration takes a database as it is, whatever is declared
+            view._schema = self._schema.as_it_is()  # a migration takes a database as it is, whatever is declared
             await migrate(view, of, migrations)
             self._applied[of] = tables
 

@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from core.errors import FailedPrecondition
 from core.storage import mongodb_documents as bson_documents
 from core.storage import page_tokens
-from core.storage.checks import check_counted, check_listing, check_totals, fitting
+from core.storage.checks import MAX_PAGE_LENGTH, check_counted, check_listing, check_totals, fitting
 from core.storage.conditions import conditions, sortable
 from core.storage.documents import (
     check_amounts,
@@ -46,7 +46,7 @@ from core.storage.mongodb_filters import (
     totals,
     within,
 )
-from core.storage.ports import Collection, Counting, Document, Order, Page, Where, check_level
+from core.storage.ports import Collection, Counting, Document, Order, Page, Where
 from core.storage.schema import Schema, database_of
 from core.tenancy import AllProjects, Project, Scope, Tenant
 
@@ -80,7 +80,6 @@ class MongoStore:
         )
         self._schema = schema
         self._clock = clock
-        self._applies = True
         self._counted = CountedInserts()
         self._databases = Databases(self._client, prefix=prefix, trust_seconds=trust_seconds)
 
@@ -93,13 +92,13 @@ class MongoStore:
             await self._databases.drop(tenant)
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         new = bson_documents.new(scope, collection, document)
         async with self._use(scope, collection) as documents:
             await self._write(documents, collection, lambda: documents.insert_one(new))
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         rows = [bson_documents.new(scope, collection, document) for document in documents]
         if not rows:
             return 0
@@ -122,7 +121,7 @@ class MongoStore:
     ) -> int:
         """Count the documents as soon as they are there, not at the same moment: see `mongodb_counting`."""
         for each in (collection, counters):
-            self._check(scope, each, write=True)
+            self._schema.check(scope, each, write=True)
         check_counted(collection, counters)
         rows: dict[str, Bson] = {}
         for document in documents:
@@ -134,12 +133,12 @@ class MongoStore:
             return await self._counted.insert(of.database, scope, collection, counters, list(rows.values()), counting)
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_text(id, "id")
         return await self._first(scope, collection, [self._by_id(scope, id)])
 
     async def find_one(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         return await self._first(scope, collection, filtered(collection, conditions(collection, where)))
 
     async def _first(self, scope: Scope, collection: Collection, tests: list[Filter]) -> Document | None:
@@ -158,7 +157,7 @@ class MongoStore:
         page_size: int = 50,
         page_token: str = "",
     ) -> Page:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_listing(collection, order, page_size)
         conds = conditions(collection, where)
         bound_to = page_tokens.binding(scope, collection, conds, order)
@@ -166,6 +165,7 @@ class MongoStore:
         tests = filtered(collection, conds)
         found: list[Document] = []
         lengths: list[int] = []
+        characters, full = 0, False
         async with self._use(scope, collection) as documents:
             for segment in segments_after(collection, order, position):
                 rows = self._rows(scope, collection, [*tests, segment])
@@ -174,9 +174,10 @@ class MongoStore:
                     async for each in cursor:
                         found.append(bson_documents.read(collection, each))
                         lengths.append(len(encode(found[-1])))
-                        if fitting(lengths) < len(lengths):
+                        characters += lengths[-1]
+                        if full := len(found) > page_size or (len(found) > 1 and characters > MAX_PAGE_LENGTH):
                             break
-                if len(found) > page_size or fitting(lengths) < len(lengths):
+                if full:
                     break
         kept = fitting(lengths[:page_size])
         next_token = ""
@@ -187,7 +188,7 @@ class MongoStore:
         return Page(found[:kept], next_token)
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         rows = self._rows(scope, collection, filtered(collection, conditions(collection, where)))
         async with self._use(scope, collection) as documents:
             return await documents.count_documents(rows)
@@ -201,7 +202,7 @@ class MongoStore:
         *,
         where: Where | None = None,
     ) -> Document | None:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         check_changes(collection, changes)
         check_text(id, "id")
         text = encode(dict(changes))
@@ -223,7 +224,7 @@ class MongoStore:
         *,
         initial: Mapping[str, Any] | None = None,
     ) -> Document:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         check_amounts(collection, amounts, initial or {})
         new = bson_documents.new(scope, collection, {**(initial or {}), **amounts, "id": id})
         async with self._use(scope, collection) as documents:
@@ -231,12 +232,12 @@ class MongoStore:
             return bson_documents.read(collection, await increment(documents, scope, collection, new, amounts))
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_text(id, "id")
         return await self._delete(scope, collection, [self._by_id(scope, id)]) > 0
 
     async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         return await self._delete(scope, collection, filtered(collection, conditions(collection, where)))
 
     async def _delete(self, scope: Scope, collection: Collection, tests: list[Filter]) -> int:
@@ -253,7 +254,7 @@ class MongoStore:
         group_by: Sequence[str],
         sums: Sequence[str],
     ) -> list[Document]:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_totals(collection, group_by, sums)
         rows = self._rows(scope, collection, filtered(collection, conditions(collection, where)))
         async with self._use(scope, collection) as documents:
@@ -282,25 +283,19 @@ class MongoStore:
     async def close(self) -> None:
         await self._client.close()
 
-    def _check(self, scope: Scope, collection: Collection, *, write: bool) -> None:
-        if self._applies:
-            self._schema.check(scope, collection, write=write)
-        else:
-            check_level(scope, collection, write=write)
-
     @asynccontextmanager
     async def _use(self, scope: Scope, collection: Collection) -> AsyncIterator[AsyncCollection[Bson]]:
         of = database_of(scope)
         with translated(of.slug if isinstance(of, Tenant) else "main"):
             handle = await self._databases.use(of)
-            if self._applies and not handle.applied:
+            if self._schema.applies and not handle.applied:
                 await apply(handle, self._schema, lambda: migrate(self._as_it_is(), of, self._schema.migrations))
             yield handle.database[collection.name]
 
     def _as_it_is(self) -> "MongoStore":
         """This store for a migration: it takes a database as it is, whatever is declared."""
         view = copy.copy(self)
-        view._applies = False
+        view._schema = self._schema.as_it_is()
         return view
 
     async def _write(self, documents: AsyncCollection[Bson], collection: Collection, write: Callable[[], Any]) -> Any:

@@ -14,7 +14,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from core.errors import InvalidInput, PayloadTooLarge, Unavailable
 from core.storage.documents import INT64, MAX_DOCUMENT_BYTES
 from core.storage.mongodb_databases import Bson
-from core.storage.mongodb_documents import ID, UNIQUE, VERSION, is_too_large, name_of, touched, unique_key
+from core.storage.mongodb_documents import ID, UNIQUE, VERSION, is_too_large, name_of, project_of, touched, unique_key
 from core.storage.mongodb_errors import DUPLICATE_KEY, conflict
 from core.storage.mongodb_filters import Filter, all_of
 from core.storage.ports import Collection, Document
@@ -115,7 +115,7 @@ def _room(name: str, amount: int) -> Filter:
 def _command(scope: Scope, collection: Collection, values: Mapping[str, Any], fields: Mapping[str, Any]) -> Bson:
     """The command that sets the values, and the keys of the groups they are in, of which `fields` has all."""
     groups = touched(collection, values)
-    keys = {f"{UNIQUE}.{name_of(group)}": unique_key(scope, group, fields) for group in groups}
+    keys = {f"{UNIQUE}.{name_of(group)}": unique_key(project_of(scope), group, fields) for group in groups}
     both = {**values, **keys}
     parts = {
         "$set": {name: value for name, value in both.items() if value is not None},

@@ -36,8 +36,6 @@ class CountedInserts:
         self._writer = token_hex(8)
         self._numbers = count(1)
         self._lock = asyncio.Lock()
-        self._indexed: set[str] = set()
-        """Databases and collections whose index of pending documents is there."""
 
     async def insert(
         self,
@@ -52,31 +50,34 @@ class CountedInserts:
         not fit into 64 bits, and changes nothing then."""
         work = _Work(database, scope, collection, counters, counting)
         async with self._lock:
-            await self._index(work)
-            known = {each[ID]: each async for each in work.documents.find({ID: {"$in": [row[ID] for row in rows]}})}
-            for pending in sorted({each[BATCH] for each in known.values() if BATCH in each}):
-                await work.finish(pending)
-            fresh = [row for row in rows if row[ID] not in known]
-            await work.check(fresh)
-            inserted = 0
-            while fresh:
-                batch = f"{self._writer}.{next(self._numbers)}"
-                marked = [{**row, BATCH: batch} for row in fresh]
-                try:
-                    await work.documents.insert_many(marked, ordered=False)
-                except BulkWriteError as error:
-                    await skip_known(work.documents, marked, error)
-                inserted += await work.finish(batch)
-                left = {each[ID] async for each in work.documents.find({BATCH: batch}, {ID: 1})}
-                fresh = [row for row in fresh if row[ID] in left]
-                await work.documents.delete_many({BATCH: batch})  # another has finished the batch before these came
-            return inserted
+            try:
+                return await self._insert(work, rows)
+            except BaseException:
+                # A batch may be left half-way, and a later one reach a counter first: it must be another writer's.
+                self._writer = token_hex(8)
+                raise
 
-    async def _index(self, work: "_Work") -> None:
-        name = f"{work.documents.database.name}.{work.documents.name}"
-        if name not in self._indexed:
-            await work.documents.create_index(BATCH, name=_PENDING_INDEX, sparse=True)
-            self._indexed.add(name)
+    async def _insert(self, work: "_Work", rows: Sequence[Bson]) -> int:
+        await work.documents.create_index(BATCH, name=_PENDING_INDEX, sparse=True)
+        found = work.documents.find({ID: {"$in": [row[ID] for row in rows]}}, {BATCH: 1})
+        known = {each[ID]: each async for each in found}
+        for pending in sorted({each[BATCH] for each in known.values() if BATCH in each}):
+            await work.finish(pending)
+        fresh = [row for row in rows if row[ID] not in known]
+        await work.check(fresh)
+        inserted = 0
+        while fresh:
+            batch = f"{self._writer}.{next(self._numbers)}"
+            marked = [{**row, BATCH: batch} for row in fresh]
+            try:
+                await work.documents.insert_many(marked, ordered=False)
+            except BulkWriteError as error:
+                await skip_known(work.documents, marked, error)
+            inserted += await work.finish(batch)
+            left = {each[ID] async for each in work.documents.find({BATCH: batch}, {ID: 1})}
+            fresh = [row for row in fresh if row[ID] in left]
+            await work.documents.delete_many({BATCH: batch})  # another has finished the batch before these came
+        return inserted
 
 
 class _Work:

@@ -25,7 +25,7 @@ from core.storage.migrations import with_records
 from core.storage.mongodb_documents import ID, UNIQUE, VERSION, name_of, unique_key
 from core.storage.ports import Collection, Level
 from core.storage.schema import Schema
-from core.tenancy import Main, Project, Tenant
+from core.tenancy import Main, Tenant
 
 _log = logs.get(__name__)
 
@@ -172,9 +172,6 @@ async def _add_keys(of: AsyncCollection[Bson], collection: Collection, group: tu
     """Give the documents that are there their keys of a group that was declared later."""
     path = f"{UNIQUE}.{name_of(group)}"
     async for found in of.find({path: {"$exists": False}, **{name: {"$ne": None} for name in group}}):
-        scope: Project | Main = Project(Tenant("any"), found["project"]) if "project" in found else Main()
-        if collection.level is not Level.PROJECT:
-            scope = Main()
-        key = unique_key(scope, group, found)
+        key = unique_key(found["project"] if collection.level is Level.PROJECT else "", group, found)
         unchanged = {ID: found[ID], VERSION: found[VERSION]}
         await of.update_one(unchanged, {"$set": {path: key}, "$inc": {VERSION: 1}})

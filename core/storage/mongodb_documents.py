@@ -27,9 +27,15 @@ Group = tuple[str, ...]
 
 def new(scope: Scope, collection: Collection, document: Document) -> Document:
     """A document to insert. Raises InvalidInput, PayloadTooLarge."""
-    id, text = stored(collection, scope.id if isinstance(scope, Project) else "", document)
+    project = project_of(scope)
+    id, text = stored(collection, project, document)
     own = documents.decode(text)
-    return {ID: id_of(scope, id), **values(collection, own), VERSION: 1, UNIQUE: unique_keys(scope, collection, own)}
+    return {ID: id_of(scope, id), **values(collection, own), VERSION: 1, UNIQUE: unique_keys(project, collection, own)}
+
+
+def project_of(scope: Scope) -> str:
+    """The id of the scope's project; empty where it has none."""
+    return scope.id if isinstance(scope, Project) else ""
 
 
 def id_of(scope: Scope, id: str) -> str:
@@ -62,18 +68,18 @@ def name_of(group: Group) -> str:
     return ",".join(group)
 
 
-def unique_keys(scope: Scope, collection: Collection, document: Mapping[str, Any]) -> dict[str, str]:
+def unique_keys(project: str, collection: Collection, document: Mapping[str, Any]) -> dict[str, str]:
     """The key of each group whose fields the document has."""
-    keys = {group: unique_key(scope, group, document) for group in collection.unique}
+    keys = {group: unique_key(project, group, document) for group in collection.unique}
     return {name_of(group): key for group, key in keys.items() if key is not None}
 
 
-def unique_key(scope: Scope, group: Group, fields: Mapping[str, Any]) -> str | None:
-    """The group's values as a text that is the same for equal ones, of which 1 and 1.0 are two."""
+def unique_key(project: str, group: Group, fields: Mapping[str, Any]) -> str | None:
+    """The project's id, or an empty text, and the group's values, as a text that is the same for equal ones, of which 1
+    and 1.0 are two."""
     found = [fields.get(name) for name in group]
     if None in found:
         return None
-    project = scope.id if isinstance(scope, Project) else ""
     return orjson.dumps([project, *map(_normal, found)]).decode()
 
 

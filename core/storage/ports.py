@@ -134,7 +134,7 @@ class Increment:
 
 
 Counting = Callable[[Sequence[Document]], Iterable[Increment]]
-"""Makes increments of documents, at most one for each id. It must not raise."""
+"""Makes increments of documents, at most one for each id. It must not raise, and may be called in another thread."""
 
 
 class DocumentStore(Protocol):

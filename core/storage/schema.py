@@ -4,6 +4,7 @@ A service declares both once, at start-up. The adapter applies them to each data
 one, and each tenant's.
 """
 
+import copy
 from collections.abc import Iterable
 
 from core.storage.documents import check_collection
@@ -27,6 +28,14 @@ class Schema:
             if self._collections.setdefault(key, collection) != collection:
                 raise ValueError(f"the collection {collection.name} is declared in two ways")
         self._known = {id(collection) for collection in self._collections.values()}
+        self.applies = True
+        """False: databases are taken as they are, whatever is declared."""
+
+    def as_it_is(self) -> "Schema":
+        """This schema for a migration, which reads what an older declaration wrote."""
+        view = copy.copy(self)
+        view.applies = False
+        return view
 
     def of(self, database: Main | Tenant) -> list[Collection]:
         """The collections of the main database, or of every tenant's."""
@@ -36,7 +45,7 @@ class Schema:
         """The guard every adapter calls first. Raises TypeError for a scope of the wrong level and for a collection
         that was not declared."""
         check_level(scope, collection, write=write)
-        if id(collection) not in self._known and collection not in self._collections.values():
+        if self.applies and id(collection) not in self._known and collection not in self._collections.values():
             raise TypeError(f"the collection {collection.name} is not declared by this service")
 
 

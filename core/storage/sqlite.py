@@ -33,7 +33,7 @@ from core.storage.documents import (
     stored,
 )
 from core.storage.migrations import migrate, with_records
-from core.storage.ports import Collection, Counting, Document, Order, Page, Where, check_level
+from core.storage.ports import Collection, Counting, Document, Order, Page, Where
 from core.storage.schema import Schema, database_of
 from core.storage.sqlite_counting import CountedInsert, counted_rows
 from core.storage.sqlite_errors import translated
@@ -53,7 +53,6 @@ class SqliteStore:
         self._data_dir = data_dir
         self._schema = schema
         self._clock = clock
-        self._applies = True
         self._databases = Databases(max_open)
         self._main_created = False
         logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it logs statements with their values
@@ -67,13 +66,13 @@ class SqliteStore:
         await self._databases.forget(path)
 
     async def insert(self, scope: Scope, collection: Collection, document: Document) -> None:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         row = Clause(statements.insert(collection), _row(scope, collection, document))
         async with self._use(scope) as database:
             await self._write(database, collection, row)
 
     async def insert_many(self, scope: Scope, collection: Collection, documents: Sequence[Document]) -> int:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         rows = [_row(scope, collection, document) for document in documents]
         if not rows:
             return 0
@@ -92,21 +91,21 @@ class SqliteStore:
         texts: Sequence[str] | None = None,
     ) -> int:
         for each in (collection, counters):
-            self._check(scope, each, write=True)
+            self._schema.check(scope, each, write=True)
         check_counted(collection, counters)
         project = scope.id if isinstance(scope, Project) else ""
         rows = counted_rows(collection, project, documents, texts)
         work = CountedInsert(collection, counters, rows, counting, _within(scope), project)
         async with self._use(scope) as database:
-            return await database.transact(work.run) if rows else 0
+            return await database.transact_whole(work.run) if rows else 0
 
     async def get(self, scope: Scope, collection: Collection, id: str) -> Document | None:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         found = await self._read(scope, statements.select_one(collection, self._record(scope, collection, id)))
         return decode(found[0][0]) if found else None
 
     async def find_one(self, scope: Scope, collection: Collection, where: Where) -> Document | None:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         found = await self._read(scope, statements.select_one(collection, self._rows(scope, collection, where)))
         return decode(found[0][0]) if found else None
 
@@ -120,7 +119,7 @@ class SqliteStore:
         page_size: int = 50,
         page_token: str = "",
     ) -> Page:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_listing(collection, order, page_size)
         bound_to = page_tokens.binding(scope, collection, conditions(collection, where), order)
         rows = self._rows(scope, collection, where)
@@ -140,7 +139,7 @@ class SqliteStore:
         return Page(await in_turns(lambda row: decode(row[0]), found[:kept]), next_token)
 
     async def count(self, scope: Scope, collection: Collection, where: Where | None = None) -> int:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         found = await self._read(scope, statements.count(collection, self._rows(scope, collection, where)))
         return int(found[0][0])
 
@@ -153,7 +152,7 @@ class SqliteStore:
         *,
         where: Where | None = None,
     ) -> Document | None:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         check_changes(collection, changes)
         values = {name: None if value is None else encode(value) for name, value in changes.items()}
         check_size(collection, changes, sum(len(text) for text in values.values() if text is not None))
@@ -171,7 +170,7 @@ class SqliteStore:
         *,
         initial: Mapping[str, Any] | None = None,
     ) -> Document:
-        self._check(scope, collection, write=True)
+        self._schema.check(scope, collection, write=True)
         check_amounts(collection, amounts, initial or {})
         row = _row(scope, collection, {**(initial or {}), **amounts, "id": id})
         async with self._use(scope) as database:
@@ -183,11 +182,11 @@ class SqliteStore:
         return document
 
     async def delete(self, scope: Scope, collection: Collection, id: str) -> bool:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         return await self._delete(scope, collection, self._record(scope, collection, id)) > 0
 
     async def delete_where(self, scope: Scope, collection: Collection, where: Where) -> int:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         return await self._delete(scope, collection, self._rows(scope, collection, where))
 
     async def _delete(self, scope: Scope, collection: Collection, rows: Clause) -> int:
@@ -203,7 +202,7 @@ class SqliteStore:
         group_by: Sequence[str],
         sums: Sequence[str],
     ) -> list[Document]:
-        self._check(scope, collection, write=False)
+        self._schema.check(scope, collection, write=False)
         check_totals(collection, group_by, sums)
         asked = statements.totals(collection, group_by, sums, self._rows(scope, collection, where), MAX_TOTALS)
         names = (*group_by, "count", *sums)
@@ -257,12 +256,6 @@ class SqliteStore:
                 name = f"tenant_{slug}"
         return self._data_dir / f"{name}.sqlite"
 
-    def _check(self, scope: Scope, collection: Collection, *, write: bool) -> None:
-        if self._applies:
-            self._schema.check(scope, collection, write=write)
-        else:
-            check_level(scope, collection, write=write)
-
     @asynccontextmanager
     async def _use(self, scope: Scope) -> AsyncIterator[Database]:
         path = self._path(scope)
@@ -271,7 +264,7 @@ class SqliteStore:
             self._main_created = True
         with translated(path.name):
             async with self._databases.use(path) as database:
-                if self._applies and database.owner is None:
+                if self._schema.applies and database.owner is None:
                     await self._apply(database_of(scope), database)
                 yield database
 
@@ -298,7 +291,7 @@ class SqliteStore:
     def _as_it_is(self) -> "SqliteStore":
         """This store for a migration: it takes a database as it is, whatever is declared."""
         view = copy.copy(self)
-        view._applies = False
+        view._schema = self._schema.as_it_is()
         return view
 
     async def _write(self, database: Database, collection: Collection, statement: Clause) -> list[tuple[Any, ...]]:

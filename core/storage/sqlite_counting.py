@@ -1,14 +1,13 @@
 """Insertion of documents together with counts of them, as one transaction of a SQLite database."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import aiosqlite
-
 from core.storage import statements
 from core.storage.checks import added
-from core.storage.documents import checked_id, decode, escape, stored
+from core.storage.documents import checked_id, decode, escape, stored, text_of
 from core.storage.ports import Collection, Counting, Document
 from core.storage.where_sql import Clause, among, joined
 
@@ -34,7 +33,8 @@ def counted_rows(
     found: dict[str, Counted] = {}
     for document in documents:
         if checked_id(document) not in found:
-            found[document["id"]] = Counted(document, _row(collection, project, document))
+            id, text = stored(collection, project, document)
+            found[id] = Counted(document, (project, escape(id), text))
     return found
 
 
@@ -49,47 +49,42 @@ class CountedInsert:
     within: Clause
     project: str
 
-    async def run(self, connection: aiosqlite.Connection) -> int:
-        """Insert what is new, add what it counts, and return the number of new documents."""
-        new = await self._insert_new(connection)
+    def run(self, connection: sqlite3.Connection) -> int:
+        """Insert what is new, add what it counts, and return the number of new documents. Work for a writer's thread: a
+        batch may make thousands of counters."""
+        new = self._insert_new(connection)
         increments = list(self.counting([each.document for each in new]))
         named = self._named(each.id for each in increments)
-        old = await _pairs(connection, statements.select_documents(self.counters, named))
+        old = _pairs(connection, statements.select_documents(self.counters, named))
         sums = [
             added(self.counters, None if (text := old.get(escape(each.id))) is None else decode(text), each)
             for each in increments
         ]
-        rows = [_row(self.counters, self.project, each) for each in sums]
-        async with connection.executemany(statements.insert(self.counters, replace=True), rows):
-            return len(new)
+        rows = [(self.project, escape(each["id"]), text_of(self.counters, self.project, each)) for each in sums]
+        connection.executemany(statements.insert(self.counters, replace=True), rows)
+        return len(new)
 
-    async def _insert_new(self, connection: aiosqlite.Connection) -> list[Counted]:
+    def _insert_new(self, connection: sqlite3.Connection) -> list[Counted]:
         """Insert the documents that are new, and return them. Most often all are, so that is tried first."""
         new = list(self.documents.values())
-        await connection.execute("SAVEPOINT counted")
-        if await self._insert(connection, new) < len(new):
-            await connection.execute("ROLLBACK TO counted")
-            known = await _pairs(connection, statements.select_ids(self.collection, self._named(self.documents)))
+        connection.execute("SAVEPOINT counted")
+        if self._insert(connection, new) < len(new):
+            connection.execute("ROLLBACK TO counted")
+            known = _pairs(connection, statements.select_ids(self.collection, self._named(self.documents)))
             new = [each for each in new if each.row[1] not in known]
-            await self._insert(connection, new)
+            self._insert(connection, new)
         return new
 
-    async def _insert(self, connection: aiosqlite.Connection, documents: Sequence[Counted]) -> int:
+    def _insert(self, connection: sqlite3.Connection, documents: Sequence[Counted]) -> int:
         """Insert the documents whose ids are not known, and return the number of those."""
         before = connection.total_changes
-        rows = [each.row for each in documents]
-        async with connection.executemany(statements.insert(self.collection, skip_known=True), rows):
-            return connection.total_changes - before
+        connection.executemany(statements.insert(self.collection, skip_known=True), [each.row for each in documents])
+        return connection.total_changes - before
 
     def _named(self, ids: Iterable[str]) -> Clause:
         return joined([self.within, among(ids)])
 
 
-def _row(collection: Collection, project: str, document: Document) -> Row:
-    id, text = stored(collection, project, document)
-    return project, escape(id), text
-
-
-async def _pairs(connection: aiosqlite.Connection, asked: Clause) -> dict[str, str]:
+def _pairs(connection: sqlite3.Connection, asked: Clause) -> dict[str, str]:
     """The two columns of the rows that a statement selects."""
-    return {row[0]: row[1] for row in await connection.execute_fetchall(asked.sql, asked.values)}
+    return {row[0]: row[1] for row in connection.execute(asked.sql, asked.values)}

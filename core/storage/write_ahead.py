@@ -37,11 +37,7 @@ class WriteAhead:
 
     def adopt(self) -> int:
         """Take over the segments that ended processes have left; how many those are."""
-        try:
-            found = self._journal.adopt()
-        except OSError:
-            log.exception("journal not read")
-            return 0
+        found = self._journal.adopt()
         self._unread.extend(found)
         return len(found)
 
@@ -97,13 +93,15 @@ class WriteAhead:
         return bool(self._unread)
 
     async def read(self) -> tuple[Segment, Sequence[Journalled]]:
-        """The records of the next segment to be read, each of which is to be `written` or `forgotten`."""
+        """The records of the next segment to be read, each of which is to be `written` or `forgotten`. One that cannot
+        be read now is left to the next `adopt`."""
         segment = self._unread.popleft()
         try:
             found = await asyncio.to_thread(_records, segment)
-        except OSError:
+        except (OSError, ValueError):
             log.exception("journal not read", journal=segment.path.name)
-            found = []
+            self._journal.leave(segment)
+            return segment, []
         if found:
             self._pending[segment] = len(found)
         else:

@@ -87,7 +87,7 @@ def _figures(figures: Figures) -> pb.UsageFigures:
     sums = figures.sums
     return pb.UsageFigures(
         key=figures.key,
-        requests=sums["requests"],
+        requests=figures.requests,
         errors=figures.errors,
         cancelled=figures.cancelled,
         error_rate=figures.error_rate,

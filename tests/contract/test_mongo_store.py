@@ -15,6 +15,7 @@ from core.config import ConfigError, load
 from core.errors import Conflict, FailedPrecondition, PayloadTooLarge, Unavailable
 from core.storage.factory import StoreSettings, make_store
 from core.storage.mongodb import MongoStore
+from core.storage.mongodb_counting import _Work
 from core.storage.ports import TEXT, Collection, Order
 from core.storage.schema import Schema
 from tests.contract.conftest import MONGODB_MARK, MongoBackend
@@ -194,6 +195,24 @@ class TestCounting:
         assert await after.count(RED, CALLS) == 5
         assert await raw(mongo, "portico_batches") == []
         assert not any("_batch" in each for each in await raw(mongo, "calls"))
+
+    async def test_one_that_failed_is_counted_after_later_ones(
+        self, notes: MongoStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The counters took a later batch of the same writer, and the one that had failed was counted as done."""
+        first, second = ([{"id": f"{name}{i}", "kind": "a", "tokens": 1} for i in range(3)] for name in "xy")
+
+        async def away(*arguments: Any) -> None:
+            raise Unavailable("The store is away.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_Work, "_count", away)
+            with pytest.raises(Unavailable):
+                await notes.insert_counted(RED, CALLS, first, COUNTS, counting)
+        for calls in (second, first):
+            await notes.insert_counted(RED, CALLS, calls, COUNTS, counting)
+        (count,) = (await notes.find(RED, COUNTS, order=Order("id"))).items
+        assert count["calls"] == 6
 
 
 class KilledError(BaseException):

@@ -1,13 +1,19 @@
 """Metrics of a project in Prometheus' format: what they are, and whose."""
 
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.project_metrics import text_of
+from core import context
+from core.context import Identity, Kind, RequestContext
+from core.project_metrics import gauge, text_of
+from core.rpc import metrics as metrics_rpc
 from core.tenancy import Project, Tenant
 from portico.inference.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from services.rag.domain.metrics import RagMetrics
@@ -57,6 +63,30 @@ async def test_nothing_has_metrics_too(tmp_path: Path) -> None:
     async with inference(tmp_path / "data") as harness:
         found = await metrics(harness, harness.caller())
     assert found["portico_prompts"] == {(): 0}
+
+
+async def test_many_samples_are_written_in_the_worker_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a project with thousands of models held the loop for half a second."""
+    threads: list[int] = []
+
+    async def collect(project: Project) -> list[Metric]:
+        family = gauge("portico_models", "Models.", ["model"])
+        for number in range(2_000):
+            family.add_metric([str(number)], number)
+        return [family]
+
+    def written(families: Iterable[Metric]) -> bytes:
+        threads.append(threading.get_ident())
+        return b""
+
+    context.bind(
+        RequestContext("r", Identity(Project(Tenant("acme"), "p1"), "u", Kind.API, frozenset(), "t", 0.0, None))
+    )
+    monkeypatch.setattr(metrics_rpc, "text_of", written)
+    unused: Any = None
+    await metrics_rpc.MetricsServicer(collect).GetMetrics(unused, unused)
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_the_scope_is_needed(tmp_path: Path) -> None:

@@ -231,6 +231,46 @@ async def test_what_a_killed_process_had_not_written_is_written_by_the_next(tmp_
     assert left(second) == []
 
 
+async def test_a_journal_that_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was deleted with its records, as if it were empty: too many open files are enough for that."""
+    store = Store()
+    first = Process(store, tmp_path)
+    first.add(10)
+    first.kill()
+    second = Process(store, tmp_path)
+
+    def fails(segment: Segment) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, "payloads", fails)
+        await second.events.flush()
+    assert await count(store) == 0
+    assert second.ahead.adopt() == 1
+    await second.events.flush()
+    assert await count(store) == 10
+    assert left(second) == []
+
+
+def test_one_that_cannot_be_opened_keeps_no_other_from_being_adopted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those before it stayed locked, and were read by nobody."""
+    for name in ("a", "b", "c"):
+        (tmp_path / f"usage-{name}.journal").write_bytes(b"")
+    opened = os.open
+
+    def refuses(path: Path, *arguments: Any) -> int:
+        if path.name == "usage-b.journal":
+            raise PermissionError(errno.EACCES, "not ours")
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(os, "open", refuses)
+    found = journal(tmp_path).adopt()
+    assert [each.path.name for each in found] == ["usage-a.journal", "usage-c.journal"]
+    end(*found)
+
+
 async def test_what_was_written_before_the_kill_is_not_written_again(tmp_path: Path) -> None:
     store = Store()
     first = Process(store, tmp_path)

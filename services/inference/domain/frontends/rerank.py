@@ -16,7 +16,8 @@ _OURS = frozenset({"return_documents", "topN"})
 
 @dataclass(frozen=True, slots=True)
 class RerankCall:
-    """A request. `request` is canonical: its documents are texts. `scores` are those that came with all of them."""
+    """A request. `request` is canonical: its documents are texts. `scores`, 0 to 1, are those that came with all of
+    them."""
 
     request: Body
     scores: Sequence[float] | None
@@ -38,7 +39,7 @@ def read(body: Body, *, return_documents: bool) -> RerankCall:
     if (top_n := body.get("top_n", body.get("topN"))) is not None:
         request["top_n"] = top_n
     scores = [each.get("score") if isinstance(each, dict) else None for each in given]
-    known = [float(each) for each in scores if isinstance(each, int | float)]
+    known = [float(min(1, max(0, each))) for each in scores if isinstance(each, int | float)]
     return RerankCall(
         request, known if len(known) == len(given) else None, return_documents if wanted is None else wanted
     )

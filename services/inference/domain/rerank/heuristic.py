@@ -12,7 +12,7 @@ _SATURATION, _LENGTH = 1.2, 0.75
 _STOP = frozenset(
     """a an and are as at be by can do does for from how i if in into is it its me my of on or should so that the their
     them then there these this to use used using want was what when where which who why will with without would you
-    your""".split()  # noqa: SIM905
+    your""".split()  # noqa: SIM905  # a list of so many words is not to be read one to a line
 )
 
 

@@ -144,7 +144,7 @@ def _ordered(query: Query, order: Sequence[int] | None) -> Ranked:
     if order is None:
         return _unranked(query, LISTWISE)
     count = len(query.documents)
-    missing = [at for at in range(count) if at not in set(order)]
+    missing = sorted({*range(count)}.difference(order))
     results = [(at, 1 - place / count) for place, at in enumerate(order)] + [(at, 0.0) for at in missing]
     warnings = (f"The judge left out {len(missing)} documents, which come last.",) if missing else ()
     return Ranked(results, LISTWISE, warnings=warnings)

@@ -20,6 +20,8 @@ from services.inference.domain.usage.tokens import TokenUsage
 FLUSH_SECONDS = 0.5
 NANOS = 1_000_000_000
 _MAX_MODEL = 256
+_MAX_FINISH_REASON = 64
+"""Characters; providers send what they like."""
 _UNPRICED = Pricing()
 """Prices of a call that no target was found for."""
 
@@ -111,7 +113,7 @@ def _document(call: ModelCall) -> Document:
         "operation": call.operation,
         "status": call.status,
         "errorReason": call.error_reason,
-        "finishReason": call.finish_reason,
+        "finishReason": call.finish_reason[:_MAX_FINISH_REASON],
         "streamed": call.streamed,
         "latencyMs": round((call.ended - call.started) * 1000, 3),
         "firstByteMs": round((call.first_byte - call.started) * 1000, 3) if call.first_byte else 0.0,

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core import fields
+from core.offload import in_turns
 from services.inference.domain.tables import UsageScope
-from services.inference.domain.usage.calls import CANCELLED, ERROR, SUCCESS
+from services.inference.domain.usage.calls import SUCCESS
 from services.inference.domain.usage.periods import PERIODS, Span, checked_period, period_name
 from services.inference.domain.usage.rollups import LATENCY, TAGS, bound_of
-from services.inference.domain.usage.totals import Sums, Total, UsageTotals, cube_of
+from services.inference.domain.usage.totals import Tally, Total, UsageTotals, cube_of
 
 MAX_TOP = 100
 _TOP = 10
@@ -29,33 +30,23 @@ _HALF_STEP = 0.5
 
 
 @dataclass(slots=True)
-class Figures:
+class Figures(Tally):
     """Figures of a group of calls. `buckets` counts successful calls by latency bucket."""
 
     key: str
-    sums: Sums = field(default_factory=lambda: Total({}).sums)
-    errors: int = 0
-    cancelled: int = 0
     nanos: dict[str, int] = field(default_factory=dict)
     """Cost by currency."""
     buckets: dict[int, int] = field(default_factory=dict)
 
     def add(self, total: Total) -> None:
-        count, status, currency = total.sums["requests"], total.group["status"], total.group["currency"]
-        for name, value in total.sums.items():
-            self.sums[name] += value
-        self.errors += count if status == ERROR else 0
-        self.cancelled += count if status == CANCELLED else 0
+        Tally.add(self, total)  # a dataclass with slots has no super()
+        currency = total.group["currency"]
         self.nanos[currency] = self.nanos.get(currency, 0) + total.sums["costNanos"]
 
     @property
     def error_rate(self) -> float:
-        ended = self.sums["requests"] - self.cancelled
+        ended = self.requests - self.cancelled
         return self.errors / ended if ended else 0.0
-
-    @property
-    def mean_latency_ms(self) -> float:
-        return self.sums["latencyMicros"] / 1000 / self.sums["requests"] if self.sums["requests"] else 0.0
 
 
 def percentile_ms(buckets: Mapping[int, int], share: float) -> float:
@@ -121,9 +112,12 @@ class _Reading:
         group_by = [*dimensions, "status", "currency"]
         cube = cube or cube_of([*self.where, *group_by])
         found: dict[str, Figures] = {}
-        for total in await self.totals.read(self.scope, cube, self.where, self.span.period, group_by):
+
+        def add(total: Total) -> None:
             key = _key(total, dimensions)
             found.setdefault(key, Figures(key)).add(total)
+
+        await in_turns(add, await self.totals.read(self.scope, cube, self.where, self.span.period, group_by))
         return list(found.values())
 
     async def latencies(self, *dimensions: str) -> dict[str, dict[int, int]]:
@@ -141,4 +135,4 @@ def _key(total: Total, dimensions: Sequence[str]) -> str:
 
 
 def _top(figures: Sequence[Figures], count: int) -> list[Figures]:
-    return sorted(figures, key=lambda each: (-each.sums["requests"], each.key))[:count]
+    return sorted(figures, key=lambda each: (-each.requests, each.key))[:count]

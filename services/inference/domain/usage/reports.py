@@ -1,7 +1,7 @@
 """Usage reports: totals by group, and single records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from core import fields
@@ -13,9 +13,9 @@ from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Document, DocumentStore
 from core.tenancy import AllProjects
 from services.inference.domain.tables import USAGE, UsageScope
-from services.inference.domain.usage.calls import CANCELLED, ERROR, STATUSES
+from services.inference.domain.usage.calls import STATUSES
 from services.inference.domain.usage.periods import Span, checked_period, checked_span, period_name
-from services.inference.domain.usage.totals import Sums, Total, UsageTotals, cube_of
+from services.inference.domain.usage.totals import Tally, Total, UsageTotals, cube_of
 
 GROUPS: Mapping[str, str] = {
     "model": "model",
@@ -39,29 +39,11 @@ _ROW_WEIGHT = 1024
 
 
 @dataclass(slots=True)
-class Row:
-    """Totals of one group in one currency. `sums` are by MEASURES."""
+class Row(Tally):
+    """Totals of one group in one currency."""
 
     group: dict[str, str]
     currency: str
-    errors: int = 0
-    cancelled: int = 0
-    sums: Sums = field(default_factory=lambda: Total({}).sums)
-
-    def add(self, part: Total) -> None:
-        count, status = part.sums["requests"], part.group["status"]
-        self.errors += count if status == ERROR else 0
-        self.cancelled += count if status == CANCELLED else 0
-        for name, value in part.sums.items():
-            self.sums[name] += value
-
-    @property
-    def requests(self) -> int:
-        return self.sums["requests"]
-
-    @property
-    def mean_latency_ms(self) -> float:
-        return self.sums["latencyMicros"] / 1000 / self.requests if self.requests else 0.0
 
 
 @dataclass(frozen=True, slots=True)

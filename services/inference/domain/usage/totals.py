@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from core.offload import in_turns
 from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Cond, Document, DocumentStore, Op
 from services.inference.domain.tables import MEASURES, ROLLUPS, USAGE, UsageScope
+from services.inference.domain.usage.calls import CANCELLED, ERROR
 from services.inference.domain.usage.rollups import CALLS, CUBES, DAY, HOUR, MODELS, day_of
 
 _FROM_RECORDS = {name: name for name in MEASURES[1:-1]} | {"latencyMicros": "latencyMs"}
@@ -29,6 +31,31 @@ class Total:
     def add(self, sums: Mapping[str, Any]) -> None:
         for name in MEASURES:
             self.sums[name] += sums[name] or 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums of calls by MEASURES, and how many of them failed or were cancelled."""
+
+    sums: Sums = field(default_factory=lambda: Total({}).sums, init=False)
+    errors: int = field(default=0, init=False)
+    cancelled: int = field(default=0, init=False)
+
+    def add(self, total: Total) -> None:
+        """Add a total, which is by status."""
+        count, status = total.sums["requests"], total.group["status"]
+        self.errors += count if status == ERROR else 0
+        self.cancelled += count if status == CANCELLED else 0
+        for name, value in total.sums.items():
+            self.sums[name] += value
+
+    @property
+    def requests(self) -> int:
+        return self.sums["requests"]
+
+    @property
+    def mean_latency_ms(self) -> float:
+        return self.sums["latencyMicros"] / 1000 / self.requests if self.requests else 0.0
 
 
 class _Part(NamedTuple):
@@ -60,6 +87,13 @@ class UsageTotals:
         totals: dict[tuple[Any, ...], Total] = {}
         last: tuple[Any, ...] | None = None
         """The last group up to which all parts are complete."""
+
+        def add(row: Document) -> tuple[Any, ...]:
+            values = {name: row[name] if row[name] is not None else "" for name in group_by}
+            key = tuple(values.values())
+            totals.setdefault(key, Total(values)).add(row)
+            return key
+
         for part in _parts(*period, hourly="start" in group_by):
             if part.span:
                 rows = await self._rollups(scope, cube, where, part, group_by)
@@ -67,11 +101,9 @@ class UsageTotals:
                 rows = await self._records(scope, where, part, group_by)
             else:
                 continue
-            for row in rows:
-                values = {name: row[name] if row[name] is not None else "" for name in group_by}
-                totals.setdefault(key := tuple(values.values()), Total(values)).add(row)
+            keys = await in_turns(add, rows)
             if len(rows) == MAX_TOTALS:
-                last = key if last is None else min(last, key)
+                last = keys[-1] if last is None else min(last, keys[-1])
         return [totals[key] for key in sorted(totals) if last is None or key <= last][:MAX_TOTALS]
 
     async def _rollups(

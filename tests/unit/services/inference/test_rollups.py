@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput, Unavailable
+from core.storage.checks import MAX_TOTALS
 from core.storage.ports import Collection, Counting, Document
 from core.tasks import Tasks
 from core.tenancy import AllProjects, Project, Scope, Tenant
@@ -285,6 +286,27 @@ async def test_records_of_earlier_versions_are_rolled_up_once() -> None:
     ]
 
 
+async def test_roll_ups_of_a_day_are_written_before_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of all of a tenant's history were in memory together: some 0.5 GB for a month of ten million calls."""
+    store = MemoryStore()
+    days = (400, 700, 300)
+    for day, count in enumerate(days):
+        old = [record(f"r{day}.{number}", createdAt=NOON + day * DAY + number) for number in range(count)]
+        await store.insert_many(P1, USAGE, old)
+    written: list[int] = []
+    find = store.find
+
+    async def noted(scope: Scope, collection: Collection, *arguments: Any, **options: Any) -> Any:
+        written.append(await store.count(P1, ROLLUPS, {"kind": "calls.day"}))
+        return await find(scope, collection, *arguments, **options)
+
+    monkeypatch.setattr(store, "find", noted)
+    await roll_up(store, ACME)
+    assert written == [0, 1, 1]  # pages of 500
+    found = await UsageTotals(store).read(P1, CALLS, {}, (NOON - DAY, NOON + 3 * DAY), ["day"])
+    assert tuple(each.sums["requests"] for each in found) == days
+
+
 async def test_a_month_of_ten_million_calls_is_read_from_few_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Totals of a month were sums over each of its records."""
     store, rows = MemoryStore(), 0
@@ -313,3 +335,21 @@ async def test_a_month_of_ten_million_calls_is_read_from_few_documents(monkeypat
     assert report.totals["requests"] == 30 * 6 * 10 * 5_556 > 10_000_000 - 1_000
     assert len(report.timeseries) == 30
     assert rows < 1_000
+
+
+async def test_others_have_their_turn_while_many_groups_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand groups held the loop for a tenth of a second, five times over in an overview."""
+    store = MemoryStore()
+    groups = [{"userId": f"u{number}", **dict.fromkeys(MEASURES, 1)} for number in range(MAX_TOTALS)]
+
+    async def totals(*arguments: Any, **options: Any) -> list[Document]:
+        return groups
+
+    monkeypatch.setattr(store, "totals", totals)
+    reading = asyncio.create_task(UsageTotals(store).read(P1, CALLS, {}, (NOON, NOON + HOUR), ["userId"]))
+    turns = 0
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(await reading) == MAX_TOTALS
+    assert turns > 3

@@ -14,7 +14,7 @@ from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.codecs.openai.token_counts import read_usage
-from services.inference.domain.pipeline.answer import Answer
+from services.inference.domain.pipeline.answer import Answer, WholeAnswer
 from services.inference.domain.pipeline.exchange import Exchange
 from services.inference.domain.pipeline.metering_step import Metering
 from services.inference.domain.tables import USAGE
@@ -131,17 +131,37 @@ def test_characters_count_texts_and_tool_calls() -> None:
     assert tokens.input_characters(["ab", [1, 2]]) == 2 + 8
 
 
-async def test_a_call_is_recorded_as_it_ended() -> None:
-    store, project = MemoryStore(), Project(Tenant("acme"), "p1")
+PROJECT = Project(Tenant("acme"), "p1")
+
+
+def begin(model: str) -> Exchange:
+    context.bind(RequestContext("r", Identity(PROJECT, "u", Kind.API, frozenset("*"), "t", 0.0, None)))
+    return Exchange(calls.begin(calls.CHAT, model), {}, "r", False, False, RetryBudget())
+
+
+async def test_what_a_provider_says_takes_little_room_in_a_record() -> None:
+    """A finish reason of a megabyte was kept whole, and one of several megabytes cost the record."""
+    store = MemoryStore()
     meter = Meter(store, Tasks(), capacity=10)
-    context.bind(RequestContext("r", Identity(project, "u", Kind.API, frozenset("*"), "t", 0.0, None)))
-    call = calls.begin(calls.CHAT, "m" * 300)
+
+    async def answered(exchange: Exchange) -> Answer:
+        return WholeAnswer([{}], tokens.NO_USAGE, "stop" * 1_000_000)
+
+    await Metering(meter)(begin("m"), answered)
+    await meter.flush()
+    (record,) = (await store.find(PROJECT, USAGE)).items
+    assert record["finishReason"] == "stop" * 16
+
+
+async def test_a_call_is_recorded_as_it_ended() -> None:
+    store, project = MemoryStore(), PROJECT
+    meter = Meter(store, Tasks(), capacity=10)
 
     async def away(exchange: Exchange) -> Answer:
         raise Unavailable("away", reason="AWAY")
 
     with pytest.raises(Unavailable):
-        await Metering(meter)(Exchange(call, {}, "r", False, False, RetryBudget()), away)
+        await Metering(meter)(begin("m" * 300), away)
     await meter.flush()
     (record,) = (await store.find(project, USAGE)).items
     assert record["id"].startswith("use_")

@@ -7,6 +7,7 @@ text-embeddings-inference        [{"index", "score"}]
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from services.inference.domain.codecs.codec import ChunkReader, Counter, Decoded, TargetModel
@@ -74,7 +75,8 @@ def _result(given: Any) -> tuple[int, float]:
     if isinstance(given, dict):
         index, score = given.get("index"), given.get("relevance_score", given.get("score"))
         if type(index) is int and isinstance(score, int | float):
-            return index, float(score)
+            with suppress(OverflowError):  # an integer of hundreds of digits
+                return index, float(score)
     raise malformed()
 
 
