@@ -27,6 +27,20 @@ class Dimension(StrEnum):
     STORAGE = "storage"
     """Bytes."""
     TRACES = "traces"
+    RESULTS = "results"
+    DIMENSIONS = "dimensions"
+    EVENTS = "events"
+    DURATION = "duration"
+    """Milliseconds."""
+    PROJECTS = "projects"
+    MODELS = "models"
+    INDEXES = "indexes"
+    BUCKETS = "buckets"
+    SESSIONS = "sessions"
+    RETENTION_DAYS = "retentionDays"
+    API_TOKENS = "apiTokens"
+    USERS = "users"
+    AGENTS = "agents"
 
 
 class Window(StrEnum):
@@ -68,7 +82,7 @@ class Rule:
     share a counter within their tenant, whatever policy the limit comes from."""
 
     scope: str
-    """"tenant", "project", "user", "token", "model" or "provider"."""
+    """"plan", "tenant", "project", "user", "token", "model" or "provider"."""
     scope_id: str
     """Whose calls; empty for the tenant's. Of a model or provider the key, whose project is in `project`."""
     domain: str
