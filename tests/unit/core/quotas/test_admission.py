@@ -1,6 +1,7 @@
 """Admission: reservations against a ledger that replicas share."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,9 +12,8 @@ from hypothesis import strategies as st
 from core.errors import BudgetExceeded, InvalidInput, RateLimited, Unavailable
 from core.quotas.admission import Admission, Reservation
 from core.quotas.memory import MemoryLedger
-from core.quotas.ports import Claim, Granted, Totals
+from core.quotas.ports import Counter, Granted, Totals
 from core.quotas.rules import Dimension, Rule, Span, Window, span_of
-from core.tenancy import Tenant
 from tests.support.quotas import ACME, REQUESTS, SPEND, SUBJECT, TOKENS, Recorded, replica
 
 ONE = {Dimension.REQUESTS: 1}
@@ -41,8 +41,6 @@ class CountingLedger(MemoryLedger):
 
 
 async def charged(ledger: MemoryLedger, rule: Rule, now: float) -> Totals:
-    from core.quotas.ports import Counter
-
     [totals] = await ledger.totals(ACME, [Counter(rule.key, span_of(rule.window, now))])
     return totals
 
@@ -224,7 +222,7 @@ async def test_a_replica_that_was_paused_goes_on_under_another_name() -> None:
     running.settle()
     for _ in range(2):
         await paused.report()
-    assert await charged(ledger, TOKENS, __import__("time").time()) == Totals(71, 0)
+    assert await charged(ledger, TOKENS, time.time()) == Totals(71, 0)
 
 
 async def test_refusals_say_which_limit_and_when_again() -> None:
@@ -313,8 +311,7 @@ async def _run(steps: list[tuple[str, int, int, int]]) -> None:
             try:
                 each.running.append((await each.admission.admit(SUBJECT, tokens(amount)), amount))
             except RateLimited:
-                total = gone + sum(one.charged + sum(part for _, part in one.running) for one in replicas)
-                assert total + amount > 0
+                pass
         elif kind in ("settle", "release") and each.running:
             reservation, reserved = each.running.pop(number // 3 % len(each.running))
             used = min(amount, reserved) if kind == "settle" else 0
@@ -344,5 +341,5 @@ async def _run(steps: list[tuple[str, int, int, int]]) -> None:
             reservation.release()
         await each.admission.report()
         await each.admission.close()
-    totals = await charged(ledger, TOKENS, __import__("time").time())
+    totals = await charged(ledger, TOKENS, time.time())
     assert totals == Totals(gone + sum(each.charged for each in replicas), 0)
