@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -308,10 +309,8 @@ async def _run(steps: list[tuple[str, int, int, int]]) -> None:
     for kind, number, amount, _ in steps:
         each = replicas[number % 3]
         if kind == "admit":
-            try:
+            with suppress(RateLimited):
                 each.running.append((await each.admission.admit(SUBJECT, tokens(amount)), amount))
-            except RateLimited:
-                pass
         elif kind in ("settle", "release") and each.running:
             reservation, reserved = each.running.pop(number // 3 % len(each.running))
             used = min(amount, reserved) if kind == "settle" else 0
