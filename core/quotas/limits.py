@@ -1,12 +1,13 @@
 """The limits that a policy or a plan may set, by their paths in the API, and what each of them counts.
 
 A path is spelled as in JSON: "rateLimit.requests.perMinute", "perRequest.maxOutputTokens", "quotas.maxVectorsTotal",
-"budget.monthlySpendLimit". Limits of a policy are a mapping from paths to whole numbers, -1 for no limit; budgets are in
-cents.
+"budget.monthlySpendLimit". Limits of a policy are a mapping from paths to whole numbers, -1 for no limit; budgets are
+in cents.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from core.errors import InvalidInput
 from core.quotas.rules import UNLIMITED, Dimension, Window
@@ -18,7 +19,9 @@ CENT = 10_000_000
 """Billionths of the currency."""
 MAX_LIMIT = 10**15
 """Largest limit: exact as a JSON number, and larger than any real one."""
-MAX_CENTS = MAX_LIMIT // CENT * 100
+MAX_CENTS = 9 * 10**8
+"""Largest budget: its billionths are exact as a JSON number."""
+MAX_THRESHOLDS = 10
 
 DAILY_BUDGET, MONTHLY_BUDGET = "budget.dailySpendLimit", "budget.monthlySpendLimit"
 BUDGETS = (DAILY_BUDGET, MONTHLY_BUDGET)
@@ -112,16 +115,13 @@ def cents_of(value: float, field: str) -> int:
     return cents
 
 
-def percents_of(values: "Iterator[float] | tuple[float, ...] | list[float]", field: str) -> tuple[int, ...]:
+def percents_of(values: Iterable[float], field: str) -> tuple[int, ...]:
     """Alert thresholds in percent. Raises InvalidInput unless they are whole, ascending and within 1 to 100."""
     given = tuple(values)
     if len(given) > MAX_THRESHOLDS:
         raise InvalidInput(f"There can be at most {MAX_THRESHOLDS} thresholds.", field=field)
     if any(each != int(each) or not 1 <= each <= 100 for each in given):
         raise InvalidInput("A threshold is a whole percentage of the budget, 1 to 100.", field=field)
-    if any(later <= earlier for earlier, later in zip(given, given[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(given)):
         raise InvalidInput("Thresholds must be given in ascending order, each one once.", field=field)
     return tuple(map(int, given))
-
-
-MAX_THRESHOLDS = 10

@@ -7,6 +7,8 @@ domains and projects all hold. The plan's limits hold beside them.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from core.quotas.limits import BUDGETS, COUNTED, Limits
 from core.quotas.plans import Plan
 from core.quotas.rules import Rule, Subject
@@ -49,7 +51,7 @@ class QuotaPolicy(Record, frozen=True, omit_defaults=True):
     enabled: bool = True
     label: str = ""
     description: str = ""
-    limits: Limits = {}
+    limits: Limits = msgspec.field(default_factory=dict)
     thresholds: tuple[int, ...] = ()
     """Percents of the budgets that raise an alert."""
     created_by: str = ""
