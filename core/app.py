@@ -30,6 +30,7 @@ from core.logs import LogSettings
 from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
 from core.rate_limits import RateLimits
+from core.redis.settings import RedisSettings
 from core.revocations import Revocations
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
@@ -69,6 +70,7 @@ class CoreSettings:
     log: LogSettings
     store: StoreSettings
     cache: CacheSettings
+    redis: RedisSettings
     telemetry: TelemetrySettings
 
 

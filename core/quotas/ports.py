@@ -12,6 +12,12 @@ Seed = Callable[[Tenant, Rule, Span], Awaitable[int]]
 there is now. Raises Unavailable."""
 
 
+SHARE = 16
+"""A holder gets no more in advance than this part of what is left."""
+LARGEST = 2**53 - 1
+"""The largest amount that every ledger counts exactly."""
+
+
 class Counter(NamedTuple):
     """One counter of a tenant: the name of a rule's counter, and the window that it counts in."""
 
@@ -95,3 +101,11 @@ class Ledger(Protocol):
 
     async def leave(self, tenant: Tenant, holder: str) -> None:
         """End the holder's lease: what it holds returns, what it charged stays."""
+
+
+def share(claim: Claim, room: int) -> int:
+    """What a claim is granted of the room that a counter has. The less there is, the less is given out beyond what is
+    needed now, so that no holder keeps what others wait for."""
+    if room < claim.least:
+        return 0
+    return claim.least + min(claim.most - claim.least, (room - claim.least) // SHARE)

@@ -28,21 +28,16 @@ class Dimension(StrEnum):
     """Bytes."""
     TRACES = "traces"
     RESULTS = "results"
-    """Of a query."""
     DIMENSIONS = "dimensions"
-    """Of a vector."""
     EVENTS = "events"
-    """Of a tracing session."""
     DURATION = "duration"
-    """Milliseconds of a tracing session."""
+    """Milliseconds."""
     PROJECTS = "projects"
     MODELS = "models"
     INDEXES = "indexes"
     BUCKETS = "buckets"
     SESSIONS = "sessions"
-    """Tracing sessions that are kept."""
     RETENTION_DAYS = "retentionDays"
-    """Days that tracing sessions are kept."""
     API_TOKENS = "apiTokens"
     USERS = "users"
     AGENTS = "agents"
@@ -87,7 +82,7 @@ class Rule:
     share a counter within their tenant, whatever policy the limit comes from."""
 
     scope: str
-    """"tenant", "project", "user", "token", "model" or "provider"."""
+    """"plan", "tenant", "project", "user", "token", "model" or "provider"."""
     scope_id: str
     """Whose calls; empty for the tenant's. Of a model or provider the key, whose project is in `project`."""
     domain: str
