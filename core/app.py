@@ -29,6 +29,10 @@ from core.locks.singletons import Singletons
 from core.logs import LogSettings
 from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
+from core.quotas.admission import RECONCILE_SECONDS, REPORT_SECONDS, Admission
+from core.quotas.factory import make_ledger
+from core.quotas.plans import PlanSettings
+from core.quotas.source import PolicySource
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
 from core.rpc.arrivals import Arrivals
@@ -71,6 +75,7 @@ class CoreSettings:
     store: StoreSettings
     cache: CacheSettings
     redis: RedisSettings
+    plans: PlanSettings
     telemetry: TelemetrySettings
 
     def __post_init__(self) -> None:
@@ -97,6 +102,10 @@ class Platform:
     verifier: TokenVerifier
     audit: AuditLog
     removals: Removals
+    policies: PolicySource
+    """The plans and quota policies of tenants."""
+    admission: Admission
+    """Quotas and budgets of calls, over all replicas."""
     service_tokens: AuthServiceTokens
     """Service tokens for jobs that call other services."""
 
@@ -106,6 +115,7 @@ class Platform:
         tasks, health, rpc = Tasks(), Health(), settings.rpc
         keys, revocations = KeyRing(), Revocations()
         verifier = TokenVerifier(keys, revocations)
+        policies = PolicySource(store, settings.plans.plans())
         secrets = make_cache(settings.cache)  # tokens stay in this process
         health.add("store", store.check)
         health.add("cache", shared.cache.check, essential=False)
@@ -123,6 +133,8 @@ class Platform:
             verifier=verifier,
             audit=AuditLog(store, tasks),
             removals=Removals(service, store),
+            policies=policies,
+            admission=Admission(make_ledger(shared), policies, {}, tasks),
             service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, secrets),
         )
 
@@ -231,9 +243,12 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.FLUSH, "audit log", platform.audit.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "service tokens", platform.service_tokens.close, 5.0)
     lifecycle.on_stop(Phase.FLUSH, "locks", platform.singletons.close, 5.0)
+    lifecycle.on_stop(Phase.FLUSH, "quotas", platform.admission.close, 5.0)
     lifecycle.on_stop(Phase.CACHE, "cache", shared.close, 5.0)
     lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
+    platform.tasks.every("report quotas", REPORT_SECONDS, platform.admission.report)
+    platform.tasks.every("reconcile quotas", RECONCILE_SECONDS, platform.admission.reconcile)
     platform.tasks.every("sweep expired documents", _SWEEP_SECONDS, platform.store.sweep)
     platform.tasks.every("give freed memory back", CHECK_SECONDS, FreedMemory().give_back)
     shared.fanout.start(platform.tasks)
