@@ -29,6 +29,8 @@ from core.lifecycle import Lifecycle, Phase
 from core.logs import LogSettings
 from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
+from core.quotas.plans import PlanSettings
+from core.quotas.source import PolicySource
 from core.rate_limits import RateLimits
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
@@ -41,8 +43,8 @@ from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
 from core.rpc.stages.auth import Auth
+from core.rpc.stages.features import Features
 from core.rpc.stages.load_shedding import LoadShedding
-from core.rpc.stages.quota import Quota
 from core.rpc.stages.refusals import Refusals
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import Stage
@@ -71,6 +73,7 @@ class CoreSettings:
     store: StoreSettings
     cache: CacheSettings
     redis: RedisSettings
+    plans: PlanSettings
     telemetry: TelemetrySettings
 
 
@@ -91,6 +94,8 @@ class Platform:
     verifier: TokenVerifier
     audit: AuditLog
     removals: Removals
+    policies: PolicySource
+    """The plans and quota policies of tenants."""
     service_tokens: AuthServiceTokens
     """Service tokens for jobs that call other services."""
 
@@ -116,6 +121,7 @@ class Platform:
             verifier=verifier,
             audit=AuditLog(store, tasks),
             removals=Removals(service, store),
+            policies=PolicySource(store, settings.plans.plans()),
             service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, cache),
         )
 
@@ -282,10 +288,9 @@ def _chain(platform: Platform) -> Chain:
         load,
         Refusals(platform.audit),
         Auth(platform.verifier, rpc.service_secret),
+        Features(platform.policies),
         Shares(load, rpc.tenant_share_percent),
     ]
-    if rpc.calls_per_token:
-        stages.append(Quota(platform.rate_limits, rpc.calls_per_token))
     arrivals = Arrivals(memory=rpc.arriving_mb * MIB, seconds=rpc.request_seconds)
     return Chain(stages, arrivals=arrivals, edge_secret=rpc.edge_secret)
 

@@ -124,7 +124,7 @@ class Tokens:
         id, now = new_id(), self._clock()
         if expires_at is None:
             expires_at = self._latest_expiry
-        key_id, token = self._issuer.issue(
+        key_id, token = await self._issuer.issue(
             Project(tenant, project_id), user.id, Kind.API, scopes, token_id=id, issued_at=now, expires_at=expires_at
         )
         record = ApiToken(
