@@ -11,6 +11,7 @@ from core.lifecycle import Phase
 from core.mail.mailer import Mails, NoMail, make_mails
 from core.quotas.plans import Plans
 from core.quotas.source import PolicySource
+from core.quotas.totals import TotalQuotas
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
 from core.rpc.metrics import MetricsServicer
@@ -150,7 +151,7 @@ async def assemble(
 def _domain(base: _Base, settings: Settings) -> Domain:
     tables, log, passwords, clock, limits = base.tables, base.revocations, base.passwords, base.clock, settings.tenants
     issuer = Issuer(base.keys, base.source)
-    quotas = Quotas(tables, base.rate_limits, limits.limits)
+    quotas = Quotas(tables, base.rate_limits, limits.limits, TotalQuotas(base.source))
     attempts = Attempts(base.rate_limits, settings.attempts.limits)
     tenants = Tenants(base.store, tables, clock)
     callers = Callers(tables, tenants)

@@ -50,8 +50,8 @@ def _check(plan: Plan, feature: str) -> None:
 
 def _refused(feature: str) -> PermissionDenied:
     return PermissionDenied(
-        f"The plan of your organisation does not include {FEATURES.get(feature, feature)} ({feature}). Ask the operator "
-        "of this installation for another plan.",
+        f"The plan of your organisation does not include {FEATURES.get(feature, feature)} ({feature}). Ask the "
+        "operator of this installation for another plan.",
         reason="FEATURE_NOT_IN_PLAN",
         metadata={"feature": feature},
     )
