@@ -51,11 +51,12 @@ class MemoryLedger:
         if not all(each.granted for each in found):
             return [Granted(0, each.total, each.seeded) for each in found]
         for state, each in zip(states, found, strict=True):
-            state.accounts[holder].held += each.granted
+            charged, held = state.accounts[holder]
+            state.accounts[holder] = Totals(charged, held + each.granted)
         return [Granted(each.granted, each.total + each.granted) for each in found]
 
-    async def report(self, tenant: Tenant, holder: str, reports: Sequence[Report]) -> None:
-        self._renew(tenant, holder, known=True)
+    async def report(self, tenant: Tenant, holder: str, reports: Sequence[Report], *, known: bool = True) -> None:
+        self._renew(tenant, holder, known=known)
         for each in reports:
             self._state(tenant, each.counter).accounts[holder] = Totals(each.charged, each.held)
         self._sweep()

@@ -62,9 +62,8 @@ class Report:
     """All that it keeps, for calls in progress and those to come."""
 
 
-@dataclass(slots=True)
-class Totals:
-    """All holders' sums."""
+class Totals(NamedTuple):
+    """The sums of an account, or of all holders'."""
 
     charged: int
     held: int
@@ -90,7 +89,7 @@ class Ledger(Protocol):
         """Grant all of the claims or none, as one step; a refused one leaves nothing behind. `known`: the holder has
         been here before."""
 
-    async def report(self, tenant: Tenant, holder: str, reports: Sequence[Report]) -> None:
+    async def report(self, tenant: Tenant, holder: str, reports: Sequence[Report], *, known: bool = True) -> None:
         """Replace the holder's account of these counters, and renew its lease on all of the tenant's."""
 
     async def raise_to(self, tenant: Tenant, counter: Counter, charged: int) -> None:

@@ -24,6 +24,7 @@ _COMMON = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local leases = {}
+local function text(number) return string.format('%.0f', number) end
 local function alive(holder)
   if leases[holder] == nil then
     local ends = redis.call('ZSCORE', KEYS[1], holder)
@@ -34,12 +35,11 @@ end
 local function renew(holder, seconds, known)
   if known and not alive(holder) then return false end
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-  redis.call('ZADD', KEYS[1], now + seconds * 1000, holder)
-  redis.call('PEXPIRE', KEYS[1], seconds * 1000)
+  redis.call('ZADD', KEYS[1], text(now + seconds * 1000), holder)
+  redis.call('PEXPIRE', KEYS[1], math.ceil(seconds * 1000))
   leases[holder] = true
   return true
 end
-local function text(number) return string.format('%.0f', number) end
 local function sums(key)
   local charged, held, seeded, gone = 0, 0, false, 0
   local fields = redis.call('HGETALL', key)
@@ -99,9 +99,9 @@ return found
 _REPORT = Script(
     _COMMON
     + """
-if not renew(ARGV[1], tonumber(ARGV[2]), true) then return LOST end
+if not renew(ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1') then return LOST end
 for i = 2, #KEYS do
-  local at = 3 + (i - 2) * 3
+  local at = 4 + (i - 2) * 3
   account(KEYS[i], ARGV[1], ARGV[at], ARGV[at + 1], ARGV[at + 2])
 end
 return 0
@@ -150,8 +150,8 @@ class RedisLedger:
         found = _held(await self._redis.run(_TAKE, keys, arguments))
         return [Granted(*found[at : at + 2], seeded=bool(found[at + 2])) for at in range(0, len(found), 3)]
 
-    async def report(self, tenant: Tenant, holder: str, reports: Sequence[Report]) -> None:
-        arguments: list[int | float | str] = [holder, self.lease_seconds]
+    async def report(self, tenant: Tenant, holder: str, reports: Sequence[Report], *, known: bool = True) -> None:
+        arguments: list[int | float | str] = [holder, self.lease_seconds, int(known)]
         for each in reports:
             arguments += (each.charged, each.held, _expiry(each.counter))
         _held(await self._redis.run(_REPORT, self._keys(tenant, [each.counter for each in reports]), arguments))

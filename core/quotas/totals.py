@@ -1,7 +1,7 @@
 """Limits of what there is at any time: files, vectors, users. They are held against the service's own exact count.
 
-    async with totals.room(project, Dimension.FILES, count_files):
-        ...  # make it
+async with totals.room(project, Dimension.FILES, count_files):
+    ...  # make it
 """
 
 import asyncio

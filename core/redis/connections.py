@@ -35,7 +35,8 @@ def open_client(address: RedisAddress, settings: RedisSettings, connections: int
         case Mode.SENTINEL:
             own = {"username": address.sentinel_user, "password": address.sentinel_password, "max_connections": 2}
             sentinel = Sentinel(list(address.hosts), sentinel_kwargs={**common, **own}, db=address.database, **common)
-            return sentinel.master_for(address.service)
+            primary: Redis = sentinel.master_for(address.service)
+            return primary
         case Mode.CLUSTER:
             return RedisCluster(startup_nodes=[ClusterNode(*host) for host in address.hosts], **common)
 

@@ -7,6 +7,7 @@ from core import config
 from core.app import CoreSettings, Platform
 from core.cache.none import NoCache
 from core.lifecycle import Lifecycle
+from core.shared import Shared
 from core.storage.ports import DocumentStore
 from core.tasks import Tasks
 from tests.support.serving import environment
@@ -16,7 +17,8 @@ from tests.support.stores import MemoryStore
 def memory_platform(service: str, store: DocumentStore | None = None, folder: Path = Path("/nonexistent")) -> Platform:
     """A platform on a store in memory. Files, if a part that the test does not replace keeps any, lie in `folder`.
     `tidy` it at the end."""
-    return Platform.on(service, config.load(CoreSettings, environment(folder)), store or MemoryStore(), NoCache())
+    shared = Shared.in_process(NoCache())
+    return Platform.on(service, config.load(CoreSettings, environment(folder)), store or MemoryStore(), shared)
 
 
 class Started(Protocol):

@@ -169,9 +169,7 @@ def redis_cluster() -> Iterator[Sequence[RedisServer]]:
                 server.call("CLUSTER", "SET-CONFIG-EPOCH", str(i + 1))
                 server.call("CLUSTER", "MEET", "127.0.0.1", str(servers[0].port), str(_bus(servers[0])))
             for server in servers:
-                _until(
-                    lambda server=server: b"cluster_state:ok" in server.call("CLUSTER", "INFO"), "the cluster agrees"
-                )
+                _until(partial(_agrees, server), "the cluster agrees")
             yield servers
         finally:
             for server in servers:

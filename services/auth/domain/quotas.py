@@ -8,7 +8,7 @@ from core.context import Kind
 from core.errors import FailedPrecondition, RateLimited
 from core.quotas.rules import Dimension
 from core.quotas.totals import TotalQuotas
-from core.rate_limits import RateLimits
+from core.rate_limits.ports import RateLimits
 from core.tenancy import Project, Tenant
 from services.auth.domain.callers import Caller
 from services.auth.domain.records import ACTIVE
@@ -29,9 +29,7 @@ class TenantLimits:
 class Quotas:
     """Every method raises RateLimited or FailedPrecondition when it is one too many."""
 
-    def __init__(
-        self, tables: Tables, rate_limits: RateLimits, limits: TenantLimits, totals: TotalQuotas
-    ) -> None:
+    def __init__(self, tables: Tables, rate_limits: RateLimits, limits: TenantLimits, totals: TotalQuotas) -> None:
         self._tables = tables
         self._rate_limits = rate_limits
         self._limits = limits
