@@ -25,6 +25,10 @@ MAX_THRESHOLDS = 10
 
 DAILY_BUDGET, MONTHLY_BUDGET = "budget.dailySpendLimit", "budget.monthlySpendLimit"
 BUDGETS = (DAILY_BUDGET, MONTHLY_BUDGET)
+STANDING = "quotas."
+"""Beginning of the limits of what there is at any time."""
+OF_TENANT = ("quotas.maxProjects", "quotas.maxUsers", "quotas.maxTracingRetentionDays")
+"""Limits of what a tenant has and no project by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ COUNTED: Mapping[str, Counted] = {
     },
     **{f"perRequest.{name}": Counted(dimension, Window.REQUEST) for name, dimension in _PER_REQUEST.items()},
     "perRequest.maxConcurrentRequests": Counted(Dimension.REQUESTS, Window.CONCURRENT),
-    **{f"quotas.{name}": Counted(dimension, Window.TOTAL) for name, dimension in _STANDING.items()},
+    **{f"{STANDING}{name}": Counted(dimension, Window.TOTAL) for name, dimension in _STANDING.items()},
     DAILY_BUDGET: Counted(Dimension.SPEND, Window.DAY, CENT),
     MONTHLY_BUDGET: Counted(Dimension.SPEND, Window.MONTH, CENT),
 }

@@ -106,6 +106,7 @@ class Domain:
     audit_retention: AuditRetention
     tenants: Tenants
     quota_policies: QuotaPolicies
+    source: PolicySource
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,7 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         audit=Audit(base.audit_log, callers),
         audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),
         tenants=tenants,
+        source=base.source,
         quota_policies=QuotaPolicies(base.store, tables, callers, base.source, clock),
     )
 

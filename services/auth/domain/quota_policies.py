@@ -7,7 +7,7 @@ from typing import Any
 from core import fields
 from core.audit import changes as audit
 from core.errors import FailedPrecondition, InvalidInput, NotFound
-from core.quotas.limits import BUDGETS, Limits
+from core.quotas.limits import BUDGETS, OF_TENANT, STANDING, Limits
 from core.quotas.plans import Plan
 from core.quotas.policies import (
     DOMAINS,
@@ -129,6 +129,7 @@ class QuotaPolicies:
             enabled=new.enabled,
             **_limits(new.limits, new.thresholds),
         )
+        _check_countable(policy, policy.limits)
         if await self._table.count(caller.tenant) >= MAX_POLICIES:
             raise FailedPrecondition(
                 f"Your tenant has {MAX_POLICIES} quota policies, which is the most it may have. Delete some first.",
@@ -151,6 +152,7 @@ class QuotaPolicies:
         if change.enabled is not None:
             changes["enabled"] = change.enabled
         limits = old.limits if change.limits is None else change.limits
+        _check_countable(old, limits)
         changes |= _limits(limits, old.thresholds if change.thresholds is None else change.thresholds)
         updated = await self._table.update(
             caller.tenant,
@@ -258,6 +260,16 @@ def _limits(limits: Limits, thresholds: Sequence[int]) -> dict[str, Any]:
         raise InvalidInput("A policy needs at least one limit.", field="limits")
     budget = any(path in BUDGETS for path in limits)
     return {"limits": dict(limits), "thresholds": tuple(thresholds) if budget else (), "budget": budget}
+
+
+def _check_countable(policy: QuotaPolicy, limits: Limits) -> None:
+    """Check that what the limits count can be counted for those whom the policy is for. Raises InvalidInput."""
+    for path in limits:
+        if path.startswith(STANDING):
+            if policy.scope not in (TENANT, PROJECT):
+                raise InvalidInput("What there is can be limited for the tenant or a project.", field=f"limits.{path}")
+            if path in OF_TENANT and (policy.project_id or policy.scope == PROJECT):
+                raise InvalidInput("This can be limited for the whole tenant alone.", field=f"limits.{path}")
 
 
 def _told(policy: QuotaPolicy) -> dict[str, str]:
