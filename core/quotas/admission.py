@@ -130,14 +130,23 @@ class Admission:
     ) -> None:
         self._ledger = ledger
         self._rules = rules
-        self._seeds = seeds
+        self._seeds = dict(seeds)
         self._tasks = tasks
         self._holdings: dict[str, Holdings] = {}
         self._plans: BoundedDict[int, _Plan] = BoundedDict(_MAX_PLANS)
 
+    def count_from(self, dimension: Dimension, seed: Seed) -> None:
+        """Name the source of what is recorded elsewhere of a dimension. Call it before the first call is admitted."""
+        self._seeds[dimension] = seed
+
     def rules(self, subject: Subject) -> tuple[Rule, ...] | None:
         """The subject's rules, if they are in memory. Where there are none, the call needs no admission."""
         return self._rules.known(subject)
+
+    async def rules_for(self, subject: Subject) -> tuple[Rule, ...]:
+        """The subject's rules. Raises Unavailable."""
+        rules = self._rules.known(subject)
+        return await self._rules.find(subject) if rules is None else rules
 
     async def admit(
         self, subject: Subject, amounts: Amounts, *, fields: Mapping[Dimension, str] = NO_FIELDS
@@ -148,9 +157,7 @@ class Admission:
         where a window has no room, BudgetExceeded for a budget or a total; Unavailable where a budget can be read
         nowhere.
         """
-        rules = self._rules.known(subject)
-        if rules is None:
-            rules = await self._rules.find(subject)
+        rules = await self.rules_for(subject)
         if not rules:
             return Reservation(self, None)
         plan = self._plan(subject.project.tenant, rules)
@@ -161,17 +168,13 @@ class Admission:
     async def widen(self, reservation: Reservation, subject: Subject, amounts: Amounts) -> None:
         """Reserve for another subject too, whose call is the same: what of the amounts is not reserved yet. Raises as
         `admit`; what was reserved before stays."""
-        rules = self._rules.known(subject)
-        if rules is None:
-            rules = await self._rules.find(subject)
+        rules = await self.rules_for(subject)
         if rules:
             await self._admit(reservation, self._plan(subject.project.tenant, rules), amounts, NO_FIELDS)
 
     async def standings(self, subject: Subject) -> Sequence[Standing]:
         """How all limits of a subject stand, over all replicas. Raises Unavailable."""
-        rules = self._rules.known(subject)
-        if rules is None:
-            rules = await self._rules.find(subject)
+        rules = await self.rules_for(subject)
         if not rules:
             return ()
         return await self.standings_of(subject.project.tenant, rules)
@@ -251,18 +254,21 @@ class Admission:
                 amount -= lines[held]
             needs.append(Need(held, max(0, amount)))
         await self.reserve(reservation, plan.holdings, needs)
-        await self._check_totals(plan.holdings.tenant, reservation)
+        try:
+            await self._check_totals(plan.holdings.tenant, reservation)
+        except BaseException:
+            reservation.release()
+            raise
 
     async def _check_totals(self, tenant: Tenant, reservation: Reservation) -> None:
         """Hold what is reserved of totals against what there is. What others held before is counted too: of it nobody
-        knows yet what will become. Raises BudgetExceeded, with nothing reserved."""
+        knows yet what will become. Raises BudgetExceeded."""
         for held, amount in reservation.lines.items():
             if held.rule.window is not Window.TOTAL or not amount or held.seed is None:
                 continue
             held_by_all = held.total
             there = await held.seed(tenant, held.rule, held.counter.span)
             if there + held_by_all > held.rule.limit:
-                reservation.release()
                 left = max(0, held.rule.limit - there)
                 raise standing.refused(Standing(held.rule, there, left, 0), amount)
 

@@ -148,7 +148,7 @@ class RedisLedger:
             arguments.append(_expiry(each.counter))
         keys = self._keys(tenant, [each.counter for each in claims])
         found = _held(await self._redis.run(_TAKE, keys, arguments))
-        return [Granted(*found[at : at + 2], seeded=bool(found[at + 2])) for at in range(0, len(found), 3)]
+        return [Granted(found[at], found[at + 1], bool(found[at + 2])) for at in range(0, len(found), 3)]
 
     async def report(self, tenant: Tenant, holder: str, reports: Sequence[Report], *, known: bool = True) -> None:
         arguments: list[int | float | str] = [holder, self.lease_seconds, int(known)]

@@ -143,9 +143,8 @@ async def _set_plan(domain: Domain, arguments: argparse.Namespace) -> str:
     plans = domain.source.plans
     plan = plans.get(arguments.plan)
     if plan is None:
-        raise InvalidInput(
-            f"There is no plan of this name. Plans are {', '.join(sorted(each.name for each in plans))}."
-        )
+        names = ", ".join(sorted(each.name for each in plans))
+        raise InvalidInput(f"There is no plan of this name. Plans are {names}.")
     changed = await domain.tenants.set_plan(arguments.tenant, plan.name)
     tenant = Tenant(changed.slug)
     await domain.audit.record_operator(tenant, "tenant.set_plan", "tenant", tenant.slug, {"plan": plan.name})

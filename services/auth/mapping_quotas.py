@@ -91,7 +91,8 @@ def limits_message(limits: Limits, thresholds: Iterable[int] = ()) -> quota_serv
     message = quota_service_pb2.QuotaLimits()
     for path, limit in limits.items():
         _set(message, path.split("."), shown(path, limit))
-    message.budget.alert_thresholds.extend(thresholds)
+    if thresholds := tuple(thresholds):
+        message.budget.alert_thresholds.extend(thresholds)
     return message
 
 

@@ -137,7 +137,7 @@ class QuotaPolicies:
             )
         audit.change().metadata |= _told(policy)
         await self._table.insert(caller.tenant, policy)
-        self._source.forget(caller.tenant)
+        self._source.changed(caller.tenant)
         return policy
 
     async def update(self, id: str, change: PolicyChange) -> QuotaPolicy:
@@ -162,7 +162,7 @@ class QuotaPolicies:
             updated_by=caller.identity.subject,
             updated_at=max(self._clock(), old.updated_at + 1e-6),
         )
-        self._source.forget(caller.tenant)
+        self._source.changed(caller.tenant)
         if updated is None:
             raise FailedPrecondition(
                 "The policy was changed at the same moment. Try again.", reason="CHANGED_MEANWHILE"
@@ -176,7 +176,7 @@ class QuotaPolicies:
         policy = await self._find(caller, id)
         audit.change().metadata |= _told(policy)
         await self._table.delete(caller.tenant, policy.id)
-        self._source.forget(caller.tenant)
+        self._source.changed(caller.tenant)
 
     async def delete_budget(self, id: str) -> None:
         """Delete the budget of a policy, and the policy if nothing else is in it. Raises NotFound."""
