@@ -13,6 +13,7 @@ from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.providers.drivers import Values
 from core.providers.providers import HostGuard
+from core.quotas.rules import Dimension
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.client import ServiceClient
 from core.rpc.limits import MIB
@@ -37,6 +38,8 @@ from portico.inference.v1 import (
 )
 from services.inference.adapters.http import HttpClientFactory
 from services.inference.adapters.rag import RagMemories
+from services.inference.domain.admission.recorded_spend import RecordedSpend
+from services.inference.domain.admission.step import AdmissionSteps
 from services.inference.domain.catalogue.drivers import ECHO, LOCAL, ModelDriver, offered_drivers
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
@@ -197,6 +200,7 @@ def assemble(
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(
+            admission=AdmissionSteps(platform.admission).step,
             prompt=prompt_step.of,
             memory=_memory_step(platform, settings.memory, memories).of,
             guardrails=GuardrailSteps(guards, judge, evaluations),
@@ -216,6 +220,7 @@ def assemble(
     for topic, owner in owners.items():
         owner.changes.share(platform.shared.fanout, topic)
     totals = UsageTotals(store)
+    platform.admission.count_from(Dimension.SPEND, RecordedSpend(totals, meter.flush))
     jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit, fanout=platform.shared.fanout)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     rerankers = Rerankers(store, models)

@@ -1,11 +1,17 @@
 """Rules and replicas of quotas for tests."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
 
 from core.quotas.admission import Admission
+from core.quotas.policies import QUOTA_POLICIES, QuotaPolicy
 from core.quotas.ports import Ledger, Seed
 from core.quotas.rules import Dimension, Rule, Span, Subject, Window
+from core.storage.ports import DocumentStore
+from core.storage.table import Table
 from core.tasks import Tasks
 from core.tenancy import Project, Tenant
 
@@ -48,3 +54,10 @@ class Recorded:
 def replica(ledger: Ledger, *rules: Rule, seeds: Mapping[Dimension, Seed] | None = None) -> Admission:
     """The admission of one replica."""
     return Admission(ledger, FixedRules(rules), seeds or {}, Tasks())
+
+
+async def limit(store: DocumentStore, limits: Mapping[str, int], **more: Any) -> None:
+    """Add a policy to the store of ACME: by default one of the whole tenant, for all domains."""
+    now = time.time()
+    fields = {"id": uuid4().hex, "created_at": now, "updated_at": now, "scope": "tenant", "domain": "global"}
+    await Table(store, QUOTA_POLICIES, QuotaPolicy).insert(ACME, QuotaPolicy(**{**fields, "limits": limits, **more}))
