@@ -122,7 +122,6 @@ class Platform:
         tasks, health, rpc = Tasks(), Health(), settings.rpc
         keys, revocations = KeyRing(), Revocations()
         verifier = TokenVerifier(keys, revocations)
-        policies = PolicySource(store, settings.plans.plans())
         secrets = make_cache(settings.cache)  # tokens stay in this process
         health.add("store", store.check)
         health.add("cache", shared.cache.check, essential=False)
