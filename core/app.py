@@ -30,9 +30,11 @@ from core.logs import LogSettings
 from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
 from core.quotas.admission import RECONCILE_SECONDS, REPORT_SECONDS, Admission
+from core.quotas.calls import CallQuotas
 from core.quotas.factory import make_ledger
 from core.quotas.plans import PlanSettings
 from core.quotas.source import PolicySource
+from core.quotas.totals import TotalQuotas
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
 from core.rpc.arrivals import Arrivals
@@ -43,9 +45,10 @@ from core.rpc.removal_feed import RemovalFeed
 from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
+from core.rpc.stages.admissions import Admissions
 from core.rpc.stages.auth import Auth
+from core.rpc.stages.features import Features
 from core.rpc.stages.load_shedding import LoadShedding
-from core.rpc.stages.quota import Quota
 from core.rpc.stages.refusals import Refusals
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import Stage
@@ -106,6 +109,10 @@ class Platform:
     """The plans and quota policies of tenants."""
     admission: Admission
     """Quotas and budgets of calls, over all replicas."""
+    call_quotas: CallQuotas
+    """What the present call reserves, for the domains of services."""
+    totals: TotalQuotas
+    """Limits of what there is at any time."""
     service_tokens: AuthServiceTokens
     """Service tokens for jobs that call other services."""
 
@@ -115,10 +122,12 @@ class Platform:
         tasks, health, rpc = Tasks(), Health(), settings.rpc
         keys, revocations = KeyRing(), Revocations()
         verifier = TokenVerifier(keys, revocations)
-        policies = PolicySource(store, settings.plans.plans())
         secrets = make_cache(settings.cache)  # tokens stay in this process
         health.add("store", store.check)
         health.add("cache", shared.cache.check, essential=False)
+        policies = PolicySource(store, settings.plans.plans())
+        policies.share(shared.fanout)
+        admission = Admission(make_ledger(shared), policies, {}, tasks)
         return cls(
             service=service,
             settings=settings,
@@ -134,7 +143,9 @@ class Platform:
             audit=AuditLog(store, tasks),
             removals=Removals(service, store),
             policies=policies,
-            admission=Admission(make_ledger(shared), policies, {}, tasks),
+            admission=admission,
+            call_quotas=CallQuotas(admission),
+            totals=TotalQuotas(policies),
             service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, secrets),
         )
 
@@ -306,10 +317,10 @@ def _chain(platform: Platform) -> Chain:
         load,
         Refusals(platform.audit),
         Auth(platform.verifier, rpc.service_secret),
+        Features(platform.policies),
         Shares(load, rpc.tenant_share_percent),
+        Admissions(platform.call_quotas),
     ]
-    if rpc.calls_per_token:
-        stages.append(Quota(platform.shared.rate_limits, rpc.calls_per_token))
     arrivals = Arrivals(memory=rpc.arriving_mb * MIB, seconds=rpc.request_seconds)
     return Chain(stages, arrivals=arrivals, edge_secret=rpc.edge_secret)
 

@@ -183,7 +183,7 @@ class Admission:
         """How these limits of a tenant stand, over all replicas; of limits of single calls nothing is said. Raises
         Unavailable."""
         now = time.time()
-        holdings, counted = self._of(tenant), [each for each in rules if each.window is not Window.REQUEST]
+        holdings, counted = self._of(tenant), [each for each in rules if self._counts(each)]
         spans = [span_of(rule.window, now) for rule in counted]
         held = [
             holdings.part(rule, span, self._seeds.get(rule.dimension))
@@ -276,12 +276,14 @@ class Admission:
         plan = self._plans.get(id(rules))
         if plan is None or plan.rules is not rules:
             holdings = self._of(tenant)
-            counted = [
-                _Counted(each, self._seeds.get(each.dimension)) for each in rules if each.window is not Window.REQUEST
-            ]
+            counted = [_Counted(each, self._seeds.get(each.dimension)) for each in rules if self._counts(each)]
             per_request = [each for each in rules if each.window is Window.REQUEST]
             plan = self._plans[id(rules)] = _Plan(rules, holdings, counted, per_request)
         return plan
+
+    def _counts(self, rule: Rule) -> bool:
+        """Return whether a limit is counted here. What there is without a source is counted by its service itself."""
+        return rule.window is not Window.REQUEST and (rule.window is not Window.TOTAL or rule.dimension in self._seeds)
 
     def _of(self, tenant: Tenant) -> Holdings:
         holdings = self._holdings.get(tenant.slug)

@@ -2,7 +2,7 @@
 
 A path is spelled as in JSON: "rateLimit.requests.perMinute", "perRequest.maxOutputTokens", "quotas.maxVectorsTotal",
 "budget.monthlySpendLimit". Limits of a policy are a mapping from paths to whole numbers, -1 for no limit; budgets are
-in cents.
+in cents here, and in the currency where callers write and read them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,6 +25,10 @@ MAX_THRESHOLDS = 10
 
 DAILY_BUDGET, MONTHLY_BUDGET = "budget.dailySpendLimit", "budget.monthlySpendLimit"
 BUDGETS = (DAILY_BUDGET, MONTHLY_BUDGET)
+STANDING = "quotas."
+"""Beginning of the limits of what there is at any time."""
+OF_TENANT = ("quotas.maxProjects", "quotas.maxUsers", "quotas.maxTracingRetentionDays")
+"""Limits of what a tenant has and no project by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ COUNTED: Mapping[str, Counted] = {
     },
     **{f"perRequest.{name}": Counted(dimension, Window.REQUEST) for name, dimension in _PER_REQUEST.items()},
     "perRequest.maxConcurrentRequests": Counted(Dimension.REQUESTS, Window.CONCURRENT),
-    **{f"quotas.{name}": Counted(dimension, Window.TOTAL) for name, dimension in _STANDING.items()},
+    **{f"{STANDING}{name}": Counted(dimension, Window.TOTAL) for name, dimension in _STANDING.items()},
     DAILY_BUDGET: Counted(Dimension.SPEND, Window.DAY, CENT),
     MONTHLY_BUDGET: Counted(Dimension.SPEND, Window.MONTH, CENT),
 }
@@ -87,24 +91,25 @@ COUNTED: Mapping[str, Counted] = {
 
 
 def checked_limits(given: Mapping[str, float], field: str = "limits") -> dict[str, int]:
-    """The limits as whole numbers. Raises InvalidInput, naming the limit."""
+    """Limits as callers write them, budgets in the currency, as they are kept. Raises InvalidInput, naming the
+    limit."""
     return {path: _checked(path, value, f"{field}.{path}" if field else path) for path, value in given.items()}
 
 
 def _checked(path: str, value: float, field: str) -> int:
     if path not in COUNTED:
         raise InvalidInput("There is no limit of this name.", field=field)
+    if path in BUDGETS:
+        return cents_of(value, field)
     if value == UNLIMITED:
         return UNLIMITED
-    most = MAX_CENTS if path in BUDGETS else MAX_LIMIT
-    if value != int(value) or not 0 <= value <= most:
-        what = "cents" if path in BUDGETS else "whole numbers"
-        raise InvalidInput(f"Limits are {what} of 0 to {most}; -1 stands for no limit.", field=field)
+    if not 0 <= value <= MAX_LIMIT or value != int(value):
+        raise InvalidInput(f"A limit is a whole number of 0 to {MAX_LIMIT}; -1 stands for no limit.", field=field)
     return int(value)
 
 
 def cents_of(value: float, field: str) -> int:
-    """An amount of money in cents; -1 for no limit. Raises InvalidInput for what is less than a cent."""
+    """An amount of money in cents; -1 for no limit. Raises InvalidInput for parts of a cent."""
     if value == UNLIMITED:
         return UNLIMITED
     if not 0 <= value <= MAX_CENTS / 100:
@@ -115,12 +120,17 @@ def cents_of(value: float, field: str) -> int:
     return cents
 
 
+def shown(path: str, limit: int) -> float:
+    """A limit as callers read it, budgets in the currency."""
+    return limit / 100 if path in BUDGETS and limit != UNLIMITED else limit
+
+
 def percents_of(values: Iterable[float], field: str) -> tuple[int, ...]:
     """Alert thresholds in percent. Raises InvalidInput unless they are whole, ascending and within 1 to 100."""
     given = tuple(values)
     if len(given) > MAX_THRESHOLDS:
         raise InvalidInput(f"There can be at most {MAX_THRESHOLDS} thresholds.", field=field)
-    if any(each != int(each) or not 1 <= each <= 100 for each in given):
+    if any(not 1 <= each <= 100 or each != int(each) for each in given):
         raise InvalidInput("A threshold is a whole percentage of the budget, 1 to 100.", field=field)
     if any(later <= earlier for earlier, later in pairwise(given)):
         raise InvalidInput("Thresholds must be given in ascending order, each one once.", field=field)

@@ -12,7 +12,7 @@ import msgspec
 from core.quotas.limits import BUDGETS, COUNTED, Limits
 from core.quotas.plans import Plan
 from core.quotas.rules import Rule, Subject
-from core.storage.ports import JSON, TEXT, TIME, Collection, Level
+from core.storage.ports import BOOLEAN, JSON, TEXT, TIME, Collection, Level
 from core.storage.table import Record
 
 TENANT, PROJECT, USER, TOKEN, RESOURCE, PROVIDER = "tenant", "project", "user", "token", "resource", "provider"
@@ -29,7 +29,7 @@ PLAN = "plan"
 QUOTA_POLICIES = Collection(
     "quota_policies",
     Level.TENANT,
-    {"createdAt": TIME, "scope": TEXT, "domain": TEXT, "projectId": TEXT, "limits": JSON},
+    {"createdAt": TIME, "scope": TEXT, "domain": TEXT, "projectId": TEXT, "budget": BOOLEAN, "limits": JSON},
     indexes=(("createdAt",),),
 )
 
@@ -54,6 +54,8 @@ class QuotaPolicy(Record, frozen=True, omit_defaults=True):
     limits: Limits = msgspec.field(default_factory=dict)
     thresholds: tuple[int, ...] = ()
     """Percents of the budgets that raise an alert."""
+    budget: bool = False
+    """Whether it limits what is spent."""
     created_by: str = ""
     updated_by: str = ""
 

@@ -8,18 +8,21 @@ from math import inf
 from core import logs
 from core.bounded import BoundedDict
 from core.errors import PorticoError, Unavailable
+from core.fanout.none import NoFanout
+from core.fanout.ports import Fanout
 from core.quotas.plans import Plan, Plans
 from core.quotas.policies import QUOTA_POLICIES, QuotaPolicy, in_order, rules_for
 from core.quotas.rules import Rule, Subject
 from core.storage.ports import DocumentStore
 from core.storage.table import Table
 from core.storage.tenant_registry import TENANTS
-from core.tenancy import MAIN, Tenant
+from core.tenancy import MAIN, Scope, Tenant
 
 log = logs.get(__name__)
 
 FRESH_SECONDS = 5.0
 """A change of a policy or plan in another process holds no later than this."""
+_TOPIC = "quota-policies"
 _MAX_TENANTS = 10_000
 _MAX_SUBJECTS = 1_000
 """Subjects of a tenant whose rules are held."""
@@ -57,6 +60,7 @@ class PolicySource:
         self._tenants: BoundedDict[Tenant, TenantQuotas] = BoundedDict(_MAX_TENANTS)
         self._reads: dict[Tenant, asyncio.Task[TenantQuotas]] = {}
         self._changes = 0
+        self._fanout: Fanout = NoFanout()
 
     def known(self, subject: Subject) -> tuple[Rule, ...] | None:
         """The rules, if they are in memory; else `find` them."""
@@ -82,12 +86,30 @@ class PolicySource:
             read.add_done_callback(lambda done: self._ended(tenant, done))
         return await asyncio.shield(read)
 
+    def share(self, fanout: Fanout) -> None:
+        """Tell other processes of changes, and hear of theirs."""
+        self._fanout = fanout
+        fanout.subscribe(_TOPIC, self._heard, self._missed)
+
+    def changed(self, tenant: Tenant) -> None:
+        """Read the tenant's policies anew for the next call, here and in the other processes."""
+        self.forget(tenant)
+        self._fanout.publish(_TOPIC, tenant)
+
     def forget(self, tenant: Tenant) -> None:
-        """Read the tenant's policies anew for the next call: they have changed."""
+        """Read the tenant's policies anew for the next call in this process."""
         self._changes += 1  # what is being read now may be from before
         self._reads.pop(tenant, None)
         if (quotas := self._tenants.get(tenant)) is not None:
             quotas.read_at = -inf
+
+    def _heard(self, scope: Scope, text: str) -> None:
+        if isinstance(scope, Tenant):
+            self.forget(scope)
+
+    def _missed(self) -> None:
+        for tenant in list(self._tenants):
+            self.forget(tenant)
 
     def _ended(self, tenant: Tenant, read: "asyncio.Task[TenantQuotas]") -> None:
         if self._reads.get(tenant) is read:

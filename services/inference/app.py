@@ -31,6 +31,7 @@ from portico.inference.v1 import (
     pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
+    quota_status_service_pb2_grpc,
     rerank_service_pb2_grpc,
     reranker_service_pb2_grpc,
     spend_service_pb2_grpc,
@@ -73,6 +74,7 @@ from services.inference.domain.tables import RERANKERS
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.metrics import InferenceMetrics
 from services.inference.domain.usage.overview import Overviews
+from services.inference.domain.usage.quota_status import QuotaStatus
 from services.inference.domain.usage.reports import Reports
 from services.inference.domain.usage.spend import Spend
 from services.inference.domain.usage.totals import UsageTotals
@@ -84,6 +86,7 @@ from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.pii import PiiServicer
 from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
+from services.inference.servicers.quota_status import QuotaStatusServicer
 from services.inference.servicers.rerank import RerankServicer
 from services.inference.servicers.rerankers import RerankerServicer
 from services.inference.servicers.spend import SpendServicer
@@ -115,6 +118,7 @@ class Domain:
     pipeline: Pipeline
     reports: Reports
     spend: Spend
+    quota_status: QuotaStatus
     overviews: Overviews
     metrics: InferenceMetrics
     guardrails: Guardrails
@@ -237,6 +241,7 @@ def assemble(
         pipeline=pipeline,
         reports=Reports(store, totals),
         spend=Spend(store, totals),
+        quota_status=QuotaStatus(platform.admission, shared=platform.shared.redis is not None),
         overviews=Overviews(totals),
         metrics=InferenceMetrics(store, totals),
         guardrails=guardrails,
@@ -378,6 +383,11 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.QuotaStatusService",
+            quota_status_service_pb2_grpc.add_QuotaStatusServiceServicer_to_server,
+            QuotaStatusServicer(domain.quota_status),
         ),
         ServiceRegistration(
             f"{package}.SpendService",

@@ -16,6 +16,7 @@ from services.tracing.adapters.sqlite.store import SqliteTraceStore
 from services.tracing.app_monitoring import Monitoring, monitoring_of
 from services.tracing.domain.metrics import TracingMetrics
 from services.tracing.domain.project_removal import ProjectRemoval
+from services.tracing.domain.quotas import TraceQuotas
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
 from services.tracing.domain.tables import SETTINGS
@@ -68,10 +69,10 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
         limits=JobLimits(running=_JOBS, running_per_tenant=_JOBS // 4, poll=_JOB_POLL_SECONDS),
         fanout=platform.shared.fanout,
     )
-    retention = Retention(platform.store, traces, settings.retention_days)
+    retention = Retention(platform.store, traces, settings.retention_days, platform.policies)
     monitoring = monitoring_of(platform, settings, jobs)
     platform.removals.handle(jobs, ProjectRemoval([traces.clear, monitoring.remove_all]).remove)
-    return Domain(jobs, traces, Sessions(traces), retention, monitoring)
+    return Domain(jobs, traces, Sessions(traces, TraceQuotas(platform.call_quotas)), retention, monitoring)
 
 
 def _sqlite_traces(platform: Platform, settings: Settings) -> SqliteTraceStore:
