@@ -11,11 +11,16 @@ from core.tenancy import Project
 from portico.auth.v1 import user_service_pb2 as users_pb
 from portico.auth.v1 import user_service_pb2_grpc
 from portico.inference.v1 import guardrail_service_pb2 as guardrails_pb
-from portico.inference.v1 import guardrail_service_pb2_grpc, usage_service_pb2_grpc
+from portico.inference.v1 import (
+    guardrail_service_pb2_grpc,
+    quota_status_service_pb2_grpc,
+    usage_service_pb2_grpc,
+)
+from portico.inference.v1 import quota_status_service_pb2 as quota_pb
 from portico.inference.v1 import usage_service_pb2 as usage_pb
 from services.tracing.domain.alerts.metrics import GUARDRAIL, MODEL
 
-SCOPES = frozenset({"usage:read", "guardrails:read", "rag:read", "users:read"})
+SCOPES = frozenset({"usage:read", "guardrails:read", "rag:read", "users:read", "quotas:read"})
 """Scopes that a job needs to ask all of these."""
 _SECONDS = 10.0
 _PAGE = 1000
@@ -31,6 +36,7 @@ class UsageMetrics:
     def __init__(self, inference: ServiceClient) -> None:
         self._client = inference
         self._stub = usage_service_pb2_grpc.UsageServiceStub(inference.channel)
+        self._quotas = quota_status_service_pb2_grpc.QuotaStatusServiceStub(inference.channel)
 
     async def measure(
         self, project: Project, metric: str, scope: Mapping[str, str], start: float, end: float
@@ -38,10 +44,24 @@ class UsageMetrics:
         model = scope.get(MODEL, "")
         if metric == "p95_latency_ms":
             return await self._percentile(model, start)
+        if metric == "budget_used":
+            return await self._budget_used()
         request = usage_pb.GetUsageRequest(group_by="status", model=model, to=timestamp_of(end))
         getattr(request, "from").CopyFrom(timestamp_of(start) or request.to)
         answer = await self._client.call(self._stub.GetUsage, request, seconds=_SECONDS)
         return _USAGE[metric](list(answer.totals))
+
+    async def _budget_used(self) -> float | None:
+        """Percents that are used of the budget which will be used up first; None: there is none."""
+        request = quota_pb.GetBudgetStatusRequest()
+        answer = await self._client.call(self._quotas.GetBudgetStatus, request, seconds=_SECONDS)
+        windows = (answer.per_day, answer.per_month)
+        used = [
+            100.0 * each.used_usd / each.limit_usd if each.limit_usd else 100.0
+            for each in windows
+            if each.HasField("limit_usd")
+        ]
+        return max(used, default=None)
 
     async def _percentile(self, model: str, start: float) -> float | None:
         latencies: list[float] = []
