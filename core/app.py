@@ -34,6 +34,7 @@ from core.quotas.calls import CallQuotas
 from core.quotas.factory import make_ledger
 from core.quotas.plans import PlanSettings
 from core.quotas.source import PolicySource
+from core.quotas.thresholds import Thresholds
 from core.quotas.totals import TotalQuotas
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
@@ -127,7 +128,8 @@ class Platform:
         health.add("cache", shared.cache.check, essential=False)
         policies = PolicySource(store, settings.plans.plans())
         policies.share(shared.fanout)
-        admission = Admission(make_ledger(shared), policies, {}, tasks)
+        audit = AuditLog(store, tasks)
+        admission = Admission(make_ledger(shared), policies, {}, tasks, Thresholds(audit).look)
         return cls(
             service=service,
             settings=settings,
@@ -140,7 +142,7 @@ class Platform:
             keys=keys,
             revocations=revocations,
             verifier=verifier,
-            audit=AuditLog(store, tasks),
+            audit=audit,
             removals=Removals(service, store),
             policies=policies,
             admission=admission,

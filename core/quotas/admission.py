@@ -6,7 +6,7 @@ with await admission.admit(subject, {Dimension.REQUESTS: 1, Dimension.VECTORS: 1
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -118,7 +118,7 @@ class Admission:
     """Admits calls under the rules that hold for them.
 
     `seeds` tell by dimension what is recorded elsewhere: the spend of a window, which counters begin with, and of
-    totals what there is.
+    totals what there is. `look` is shown the counters of limits with thresholds when they have changed.
     """
 
     def __init__(
@@ -127,11 +127,13 @@ class Admission:
         rules: RuleSource,
         seeds: Mapping[Dimension, Seed],
         tasks: Tasks,
+        look: Callable[[Tenant, Held], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
         self._seeds = dict(seeds)
         self._tasks = tasks
+        self._look = look
         self._holdings: dict[str, Holdings] = {}
         self._plans: BoundedDict[int, _Plan] = BoundedDict(_MAX_PLANS)
 
@@ -220,6 +222,10 @@ class Admission:
     async def report(self) -> None:
         """Tell the ledger what was charged. Call it every REPORT_SECONDS."""
         for holdings in list(self._holdings.values()):
+            if self._look is not None:
+                for held in holdings.counters.values():
+                    if held.used and held.rule.thresholds:
+                        self._look(holdings.tenant, held)
             await holdings.report()
 
     async def reconcile(self) -> None:

@@ -50,6 +50,8 @@ class Held:
     """Used since the last report."""
     unchecked: bool = False
     """Used since it was last held against what is recorded elsewhere."""
+    alerted: int = 0
+    """The highest threshold that was recorded, in percent."""
     expires: float = inf
     """Unix seconds from which on it must be looked up again."""
 

@@ -13,8 +13,8 @@ STEP_TOKENS = 256
 
 
 class ChargedStream(WrappedAnswer):
-    """A stream. What has come when there is no more room goes out, for the provider has written it; then the stream
-    ends with the error that says which limit it was."""
+    """A stream. Where there is no more room it ends, after the chunk that passed the limit, with the error that says
+    which limit it was."""
 
     def __init__(self, inner: Answer, reservation: Reservation, pricing: Pricing, read: int) -> None:
         super().__init__(inner)
@@ -26,7 +26,7 @@ class ChargedStream(WrappedAnswer):
         """Characters that the reservation lasts for."""
 
     async def next(self) -> list[Chunk]:
-        inner = self.inner
+        inner, before = self.inner, self.inner.characters
         found = await inner.next()
         self.characters = inner.characters
         if inner.ended:
@@ -34,20 +34,37 @@ class ChargedStream(WrappedAnswer):
             self.error = inner.error
             self._end(inner.status)
         elif inner.characters > self._paid:
-            await self._pay(inner.characters)
+            return await self._paid_part(found, before)
         return found
 
-    async def _pay(self, characters: int) -> None:
-        written = tokens.estimate(characters)
+    async def _paid_part(self, found: list[Chunk], written: int) -> list[Chunk]:
+        """The chunks that there is room for, after so many characters, and the one that passes the limit."""
         try:
-            try:
-                await self._extend(written + STEP_TOKENS)
-            except RateLimited:  # the little that is left is used up to the last
-                await self._extend(written)
-                self._paid = characters
+            await self._extend(self.inner.characters, ahead=STEP_TOKENS)
+        except RateLimited:  # the little that is left is used up to the last
+            pass
         except PorticoError as error:
-            await self.break_off(error)
+            return await self._cut([], written, error)
+        else:
+            return found
+        for number, chunk in enumerate(found, 1):
+            written += tokens.chunk_characters(chunk)
+            try:
+                await self._extend(written)
+            except PorticoError as error:
+                return await self._cut(found[:number], written, error)
+        return found
 
-    async def _extend(self, written: int) -> None:
-        await self._reservation.extend(amounts_of(TokenUsage(self._read, written), self._pricing))
-        self._paid = written * tokens.CHARACTERS_PER_TOKEN
+    async def _extend(self, characters: int, *, ahead: int = 0) -> None:
+        if characters + ahead > self._paid:
+            written = tokens.estimate(characters) + ahead
+            await self._reservation.extend(amounts_of(TokenUsage(self._read, written), self._pricing))
+            self._paid = written * tokens.CHARACTERS_PER_TOKEN
+
+    async def _cut(self, given: list[Chunk], written: int, error: PorticoError) -> list[Chunk]:
+        """End with the error. What was not given out is not charged either."""
+        await self.inner.close()
+        self._learn()
+        self.usage = self.usage._replace(output=min(self.usage.output, tokens.estimate(written)))
+        self.fail(error)
+        return given

@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.audit.records import AuditEntry
 from core.errors import BudgetExceeded, InvalidInput, RateLimited, Unavailable
 from core.quotas.admission import Admission, Reservation
 from core.quotas.memory import MemoryLedger
 from core.quotas.ports import Counter, Granted, Totals
 from core.quotas.rules import Dimension, Rule, Span, Window, span_of
-from tests.support.quotas import ACME, REQUESTS, SPEND, SUBJECT, TOKENS, Recorded, replica
+from core.quotas.thresholds import Thresholds
+from core.tasks import Tasks
+from core.tenancy import Tenant
+from tests.support.quotas import ACME, REQUESTS, SPEND, SUBJECT, TOKENS, FixedRules, Recorded, replica
 
 ONE = {Dimension.REQUESTS: 1}
 
@@ -342,3 +346,31 @@ async def _run(steps: list[tuple[str, int, int, int]]) -> None:
         await each.admission.close()
     totals = await charged(ledger, TOKENS, time.time())
     assert totals == Totals(gone + sum(each.charged for each in replicas), 0)
+
+
+async def test_a_threshold_is_recorded_once_in_a_window() -> None:
+    """Thresholds used to be kept and never acted on."""
+    ledger = MemoryLedger()
+    seen: list[AuditEntry] = []
+    rule = replace(SPEND, thresholds=(50, 80), policy="pol_1")
+    here, there = (
+        Admission(ledger, FixedRules((rule,)), {Dimension.SPEND: Recorded()}, Tasks(), Thresholds(audit).look)  # type: ignore[arg-type]  # all that it needs
+        for audit in (Entries(seen), Entries(seen))
+    )
+    for amount, expected in ((49, []), (1, ["50"]), (10, ["50"]), (30, ["50", "80"])):
+        (await here.admit(SUBJECT, {Dimension.SPEND: amount})).settle()
+        await here.report()
+        assert [each.metadata["threshold"] for each in seen] == expected
+    (await there.admit(SUBJECT, {Dimension.SPEND: 1})).settle()
+    await there.report()
+    assert len({each.id for each in seen}) == 2
+
+
+class Entries:
+    """Takes audit entries."""
+
+    def __init__(self, seen: list[AuditEntry]) -> None:
+        self._seen = seen
+
+    def add_once(self, tenant: Tenant, entry: AuditEntry) -> None:
+        self._seen.append(entry)
