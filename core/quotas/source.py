@@ -7,7 +7,7 @@ from math import inf
 
 from core import logs
 from core.bounded import BoundedDict
-from core.errors import PorticoError, Unavailable
+from core.errors import Unavailable
 from core.fanout.none import NoFanout
 from core.fanout.ports import Fanout
 from core.quotas.plans import Plan, Plans
@@ -126,7 +126,7 @@ class PolicySource:
         try:
             document = await self._store.get(MAIN, TENANTS, tenant.slug)
             policies = in_order([policy async for policy in self._table.scan(tenant)])
-        except PorticoError as error:
+        except Unavailable as error:
             if old is None:
                 raise Unavailable(
                     "The limits of your organisation cannot be read now. Try again in a moment.", retry_after=1.0

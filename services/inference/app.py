@@ -42,6 +42,7 @@ from services.inference.adapters.rag import RagMemories
 from services.inference.domain.admission.recorded_spend import RecordedSpend
 from services.inference.domain.admission.step import AdmissionSteps
 from services.inference.domain.catalogue.drivers import ECHO, LOCAL, ModelDriver, offered_drivers
+from services.inference.domain.catalogue.model_room import ModelRoom
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.codecs.formats import codecs
@@ -119,6 +120,7 @@ class Domain:
     reports: Reports
     spend: Spend
     quota_status: QuotaStatus
+    model_room: ModelRoom
     overviews: Overviews
     metrics: InferenceMetrics
     guardrails: Guardrails
@@ -241,6 +243,7 @@ def assemble(
         pipeline=pipeline,
         reports=Reports(store, totals),
         spend=Spend(store, totals),
+        model_room=ModelRoom(store, platform.totals),
         quota_status=QuotaStatus(platform.admission, shared=platform.shared.redis is not None),
         overviews=Overviews(totals),
         metrics=InferenceMetrics(store, totals),
@@ -377,7 +380,7 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
         ServiceRegistration(
             f"{package}.ModelService",
             model_service_pb2_grpc.add_ModelServiceServicer_to_server,
-            ModelServicer(domain.models, domain.providers),
+            ModelServicer(domain.models, domain.providers, domain.model_room),
         ),
         ServiceRegistration(
             f"{package}.UsageService",

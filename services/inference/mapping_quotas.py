@@ -1,4 +1,4 @@
-"""How limits and budgets stand, as messages. Pure."""
+"""Conversion of the standings of limits and budgets to messages. Pure."""
 
 from core.quotas.rules import Dimension
 from core.quotas.standing import Standing

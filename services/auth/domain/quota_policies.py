@@ -273,7 +273,7 @@ def _check_countable(policy: QuotaPolicy, limits: Limits) -> None:
 
 
 def _told(policy: QuotaPolicy) -> dict[str, str]:
-    """What the audit log tells of a policy."""
+    """Values of a policy for the audit log."""
     limits = " ".join(f"{path}={limit}" for path, limit in sorted(policy.limits.items()))
     told = {"scope": policy.scope, "scopeId": policy.scope_id, "domain": policy.domain, "limits": limits}
     return {name: value for name, value in told.items() if value}

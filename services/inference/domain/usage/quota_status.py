@@ -1,4 +1,4 @@
-"""What is left of the limits that hold for a caller's calls."""
+"""Standings of the limits and budgets that hold for a caller's calls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -64,7 +64,7 @@ class FileQuotas:
         return lambda project_id: self._store.count(_scope(tenant, project_id), collection)
 
     async def _bytes(self, tenant: Tenant, project_id: str) -> int:
-        rows = await self._store.totals(_scope(tenant, project_id), FILES, group_by=[], sums=["size"])
+        rows = await self._store.totals(_scope(tenant, project_id), FILES, {}, group_by=[], sums=["size"])
         return sum(int(row["size"] or 0) for row in rows)
 
 
