@@ -41,7 +41,7 @@ _CIRCUIT = ("redis",)
 
 class Script:
     """A Lua script, which runs on the server as one step. It names every key it works on in KEYS; in a cluster, all of
-    one tenant."""
+    one tenant. Its first write is one that needs memory: after a write, a server that is full does not stop it."""
 
     __slots__ = ("sha", "text")
 
@@ -64,7 +64,7 @@ class RedisClient:
         self._state = "serves"
 
     async def execute(self, *command: Value) -> Any:
-        """Carry out one command; its answer with bytes for texts."""
+        """Carry out one command; its answer as the library reads it, with bytes for texts."""
         return await self._call(lambda: self._library.execute_command(*command))
 
     async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Value] = ()) -> Any:
