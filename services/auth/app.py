@@ -190,7 +190,13 @@ def _domain(base: _Base, settings: Settings) -> Domain:
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit)
+    jobs = Jobs(
+        platform.store,
+        platform.tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
+    )
     domain = await assemble(
         platform.store,
         platform.rate_limits,

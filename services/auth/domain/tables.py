@@ -27,20 +27,30 @@ _DIRECTORY = Collection(
     indexes=(("emailLower", "createdAt"), ("tenant",)),
 )
 _INSTALLATION = Collection("installation", Level.MAIN)
-_SIGNING_KEYS = Collection("signing_keys", Level.MAIN, {"slot": TEXT, "createdAt": TIME}, unique=(("slot",),))
+_SIGNING_KEYS = Collection(
+    "signing_keys",
+    Level.MAIN,
+    {"slot": TEXT, "createdAt": TIME},
+    unique=(("slot",),),
+    sealed={"sealed": "{id}"},
+    hidden=("sealed",),
+)
 _REVOCATIONS = Collection(
     "revocations",
     Level.MAIN,
     {"tenant": TEXT, "createdAt": TIME, "expiresAt": TIME, "issuedAt": TIME},
     indexes=(("createdAt",), ("expiresAt",), ("tenant", "createdAt"), ("tenant", "issuedAt")),
 )
-_DELETIONS = Collection("project_deletions", Level.MAIN, {"createdAt": TIME, "actor": JSON}, indexes=(("createdAt",),))
+_DELETIONS = Collection(
+    "project_deletions", Level.MAIN, {"tenant": TEXT, "createdAt": TIME, "actor": JSON}, indexes=(("createdAt",),)
+)
 _USERS = Collection(
     "users",
     Level.TENANT,
     {"emailLower": TEXT, "createdAt": TIME, "overrides": JSON},
     unique=(("emailLower",),),
     indexes=(("createdAt",),),
+    hidden=("passwordHash",),
 )
 _PROJECTS = Collection(
     "projects", Level.TENANT, {"key": TEXT, "createdAt": TIME}, unique=(("key",),), indexes=(("createdAt",),)
@@ -70,6 +80,7 @@ _INVITATIONS = Collection(
     {"emailLower": TEXT, "secretHash": TEXT, "createdAt": TIME, "expiresAt": TIME, "overrides": JSON},
     unique=(("emailLower",), ("secretHash",)),
     expiry="expiresAt",
+    hidden=("secretHash",),
 )
 _PASSWORD_RESETS = Collection(
     "password_resets",
@@ -78,6 +89,7 @@ _PASSWORD_RESETS = Collection(
     unique=(("secretHash",),),
     indexes=(("userId", "createdAt"),),
     expiry="expiresAt",
+    hidden=("secretHash", "passwordMark"),
 )
 
 COLLECTIONS = (
