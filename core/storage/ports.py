@@ -256,8 +256,8 @@ class DocumentStore(Protocol):
     async def sweep(self) -> int:
         """Delete what has expired in the databases that are in use; how many documents. To be called now and then."""
 
-    async def scrub(self, tenant: Tenant) -> None:
-        """Overwrite deleted documents of the tenant, so that they cannot be read from the disk any more, as far as the
+    async def scrub(self, database: Main | Tenant) -> None:
+        """Overwrite deleted documents of a database, so that they cannot be read from the disk any more, as far as the
         engine can. Raises Unavailable where it is too busy now."""
 
     async def check(self) -> None:

@@ -8,8 +8,8 @@ from core.storage.table import Record
 from services.auth.domain.permissions import SEE_ALL_PROJECTS, scopes_of
 
 ACTIVE, DISABLED, PENDING, CLOSING = "active", "disabled", "pending", "closing"
-SUSPENDED, RESTORING, ERASING = "suspended", "restoring", "erasing"
-"""States of a tenant that an operator has put it into. Only one that is active can be used."""
+SUSPENDED = "suspended"
+"""State of a tenant that an operator has suspended: its data stay, and it cannot be used."""
 
 
 class TenantRecord(Record, frozen=True):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.audit.records import AuditEntry
 from core.storage.ports import JSON, TEXT, TIME, Collection, DocumentStore, Level
 from core.storage.table import Table
 from core.storage.tenant_registry import TENANTS
@@ -43,6 +44,9 @@ _REVOCATIONS = Collection(
 )
 _DELETIONS = Collection(
     "project_deletions", Level.MAIN, {"tenant": TEXT, "createdAt": TIME, "actor": JSON}, indexes=(("createdAt",),)
+)
+_OPERATOR_LOG = Collection(
+    "operator_log", Level.MAIN, {"createdAt": TIME, "action": TEXT, "metadata": JSON}, indexes=(("createdAt",),)
 )
 _USERS = Collection(
     "users",
@@ -98,6 +102,7 @@ COLLECTIONS = (
     _SIGNING_KEYS,
     _REVOCATIONS,
     _DELETIONS,
+    _OPERATOR_LOG,
     _USERS,
     _PROJECTS,
     _API_TOKENS,
@@ -109,7 +114,7 @@ COLLECTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All tables of auth. The first six belong to the installation, the others to a tenant."""
+    """All tables of auth. The first seven belong to the installation, the others to a tenant."""
 
     tenants: Table[TenantRecord]
     directory: Table[DirectoryEntry]
@@ -117,6 +122,7 @@ class Tables:
     signing_keys: Table[SigningKey]
     revocations: Table[RevocationRecord]
     deletions: Table[Deletion]
+    operator_log: Table[AuditEntry]
     users: Table[User]
     projects: Table[ProjectRecord]
     tokens: Table[ApiToken]
@@ -133,6 +139,7 @@ class Tables:
             signing_keys=Table(store, _SIGNING_KEYS, SigningKey),
             revocations=Table(store, _REVOCATIONS, RevocationRecord),
             deletions=Table(store, _DELETIONS, Deletion),
+            operator_log=Table(store, _OPERATOR_LOG, AuditEntry),
             users=Table(store, _USERS, User),
             projects=Table(store, _PROJECTS, ProjectRecord),
             tokens=Table(store, _API_TOKENS, ApiToken),

@@ -89,8 +89,7 @@ class StoredVectors:
         index = from_document(Index, document)
         provider = await self._providers.get(location.scope, index.provider_key)
         with await self._engines.use(location.scope, provider, even_disabled=True) as engine:
-            await engine.drop(location)  # what an interrupted restore left
-            await engine.create(location, spec)
+            await engine.create(location, spec)  # nothing is dropped: at a provider it may be another installation's
         return _Restored(name, location, lambda: self._engines.use(location.scope, provider, even_disabled=True))
 
 
