@@ -46,6 +46,16 @@ READS = (
 """Reads whose answers a restored tenant must give unchanged."""
 
 
+def lasting(answer: Any) -> Any:
+    """An answer without the time of the last sign-in, which differs, and of the call itself. Scores of vectors may
+    differ in their last bits."""
+    if isinstance(answer, float):
+        return round(answer, 4)
+    if isinstance(answer, dict):
+        return {name: lasting(value) for name, value in answer.items() if name not in ("lastLoginAt", "latencyMs")}
+    return [lasting(item) for item in answer] if isinstance(answer, list | tuple) else answer
+
+
 def command(cluster: Cluster, *arguments: str, status: int = 0, **env: str) -> str:
     """Run `python -m services.auth` beside the cluster. Returns what it prints."""
     ended = subprocess.run(
@@ -118,14 +128,15 @@ async def test_a_restored_tenant_answers_the_same_and_an_erased_one_leaves_nothi
 ) -> None:
     tenant = await rest.register()
     await fill(rest, tenant.session)
+    before = await read_all(rest, tenant.session)  # which also makes what is made when it is first asked for
     archive, slug = tmp_path / "tenant.portico", f"again-{secrets.token_hex(4)}"
     made = json.loads(await operate(cluster, "tenant", "backup", tenant.slug, str(archive), "--json", "--quiet"))
     assert made["documents"]["usage"] >= 1
     assert set(made["entries"]) == {"rag/files", "vector/vectors", "tracing/traces"}
-    before = await read_all(rest, tenant.session)
     await operate(cluster, "tenant", "restore", str(archive), "--slug", slug)
-    restored = await signed_in(rest, tenant, slug)
-    assert await read_all(rest, restored) == before
+    after = await read_all(rest, await signed_in(rest, tenant, slug))
+    for path, answer in before.items():
+        assert lasting(after[path]) == lasting(answer), path
 
     assert await asyncio.to_thread(files_with, cluster.data, MARKER)
     token = await rest.token(tenant.session)
