@@ -1,4 +1,4 @@
-"""What a service keeps of its tenants outside the document store, for backup, restore and erasure.
+"""State of tenants that a service keeps outside the document store, for backup, restore and erasure.
 
 A service declares each kind of such state when it is assembled:
 
@@ -15,11 +15,11 @@ from typing import Protocol
 from core.errors import InvalidInput, NotFound
 from core.tenancy import Tenant
 
-Piece = tuple[str, bytes]
+Chunk = tuple[str, bytes]
 """Name of an entry, and a part of its content. The parts of an entry follow each other."""
 
-MAX_PIECE = 512 * 1024
-"""Bytes of a piece."""
+MAX_CHUNK = 512 * 1024
+"""Bytes of a chunk."""
 
 _MAX_LINE = 128 * 1024 * 1024
 
@@ -29,10 +29,10 @@ class TenantData(Protocol):
 
     kind: str
 
-    def export(self, tenant: Tenant) -> AsyncGenerator[Piece, None]:
+    def export(self, tenant: Tenant) -> AsyncGenerator[Chunk, None]:
         """All of the tenant. What is removed meanwhile may be missing."""
 
-    async def restore(self, tenant: Tenant, pieces: AsyncIterator[Piece]) -> int:
+    async def restore(self, tenant: Tenant, chunks: AsyncIterator[Chunk]) -> int:
         """Write entries that `export` gave, perhaps of a tenant with another slug, and return their number. The
         tenant's documents are in the store already. Safe to repeat. Raises InvalidInput for a damaged entry."""
 
@@ -71,14 +71,14 @@ class TenantDataRegistry:
         return self._kinds[kind]
 
 
-def pieces(entry: str, content: bytes) -> Iterable[Piece]:
+def chunks(entry: str, content: bytes) -> Iterable[Chunk]:
     """Split the content of an entry."""
-    for start in range(0, max(1, len(content)), MAX_PIECE):
-        yield entry, content[start : start + MAX_PIECE]
+    for start in range(0, max(1, len(content)), MAX_CHUNK):
+        yield entry, content[start : start + MAX_CHUNK]
 
 
-async def lines_of(parts: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
-    """The lines of each entry, without their ends, however they are split into pieces. Raises InvalidInput where an
+async def lines_of(parts: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+    """The lines of each entry, without their ends, however they are split into chunks. Raises InvalidInput where an
     entry does not end with a line's end, since a part of it is missing."""
     name, held = "", bytearray()
     async for entry, content in parts:
@@ -96,7 +96,7 @@ async def lines_of(parts: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
         raise _cut_short(name)
 
 
-async def entries_of(parts: AsyncIterator[Piece]) -> AsyncGenerator[tuple[str, AsyncIterator[bytes]], None]:
+async def entries_of(parts: AsyncIterator[Chunk]) -> AsyncGenerator[tuple[str, AsyncIterator[bytes]], None]:
     """Each entry with its content. What of a content is not read is skipped."""
     held = await anext(parts, None)
     while held is not None:
@@ -108,14 +108,14 @@ async def entries_of(parts: AsyncIterator[Piece]) -> AsyncGenerator[tuple[str, A
 
 
 class _Following:
-    """The content of one entry, up to the first piece of the next one."""
+    """The content of one entry, up to the first chunk of the next one."""
 
-    def __init__(self, first: Piece, parts: AsyncIterator[Piece]) -> None:
+    def __init__(self, first: Chunk, parts: AsyncIterator[Chunk]) -> None:
         self._name = first[0]
         self._held: bytes | None = first[1]
         self._parts = parts
         self._ended = False
-        self.next_entry: Piece | None = None
+        self.next_entry: Chunk | None = None
 
     def __aiter__(self) -> "_Following":
         return self

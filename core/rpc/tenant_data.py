@@ -11,7 +11,7 @@ from core.rpc.server import ServiceRegistration
 from core.storage.ports import Collection
 from core.storage.schema import Schema
 from core.tenancy import MAIN, Project, Tenant
-from core.tenant_data import Piece, TenantDataRegistry
+from core.tenant_data import Chunk, TenantDataRegistry
 from portico.common.v1 import tenant_data_service_pb2 as pb
 from portico.common.v1 import tenant_data_service_pb2_grpc
 
@@ -54,12 +54,12 @@ class TenantDataServicer(tenant_data_service_pb2_grpc.TenantDataServiceServicer)
     async def ExportTenantData(
         self, request: pb.ExportTenantDataRequest, context: CallContext
     ) -> AsyncIterator[pb.ExportTenantDataResponse]:
-        pieces = self._registry.of(request.kind).export(_tenant(request.tenant))
+        chunks = self._registry.of(request.kind).export(_tenant(request.tenant))
         try:
-            async for entry, content in pieces:
+            async for entry, content in chunks:
                 yield pb.ExportTenantDataResponse(entry=entry, content=content)
         finally:
-            await pieces.aclose()
+            await chunks.aclose()
 
     async def ImportTenantData(
         self, request_iterator: AsyncIterator[pb.ImportTenantDataRequest], context: CallContext
@@ -69,7 +69,7 @@ class TenantDataServicer(tenant_data_service_pb2_grpc.TenantDataServiceServicer)
         if first is None:
             raise InvalidInput("The first message names the tenant and the kind of state.", field="tenant")
         data = self._registry.of(first.kind)
-        count = await data.restore(_tenant(first.tenant), _pieces(first, requests))
+        count = await data.restore(_tenant(first.tenant), _chunks(first, requests))
         return pb.ImportTenantDataResponse(entries=count)
 
     async def EraseTenantData(
@@ -109,9 +109,9 @@ def _tenant(slug: str) -> Tenant:
         raise InvalidInput(f"{error}.", field="tenant") from None
 
 
-async def _pieces(
+async def _chunks(
     first: pb.ImportTenantDataRequest, following: AsyncIterator[pb.ImportTenantDataRequest]
-) -> AsyncIterator[Piece]:
+) -> AsyncIterator[Chunk]:
     if first.entry:
         yield first.entry, first.content
     async for each in following:

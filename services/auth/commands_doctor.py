@@ -32,7 +32,7 @@ def _run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
 async def _findings(settings: OperatorSettings) -> list[Finding]:
     found = [*doctor.of_settings(settings), *doctor.of_disk(settings.store.data_dir)]
     found += await doctor.of_services(settings)
-    found += await doctor.of_edge(settings.edge_url)
+    found += await doctor.of_edge(settings.commands.edge_url)
     try:
         async with connected(settings) as services:
             found += await _of_store(settings, services)

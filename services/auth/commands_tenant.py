@@ -29,7 +29,7 @@ from services.auth.operations.installation import (
 )
 
 Shown = dict[str, Any]
-"""What a command shows: as JSON, or as lines for people."""
+"""Result of a command, shown as JSON or as lines for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class TenantCommand:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     with_services: bool = True
     recorded: bool = False
-    """Whether it is recorded in the operator's log, before it begins and as it ended."""
+    """True if it is recorded in the operator's log, before it begins and as it ended."""
 
 
 async def _list(domain: Domain, arguments: argparse.Namespace) -> Shown:
@@ -114,7 +114,7 @@ async def _move(installation: Installation, arguments: argparse.Namespace) -> Sh
 
 def _shown(record: TenantRecord) -> Shown:
     created = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"tenant": record.slug, "status": record.status, "created": created, "company": record.company_name}
+    return {"tenant": record.slug, "status": record.status, "created": created, "name": record.company_name}
 
 
 def _fields(shown: Shown) -> str:
@@ -123,8 +123,8 @@ def _fields(shown: Shown) -> str:
 
 
 def _table(shown: Shown) -> str:
-    row = "{tenant:<32}  {status:<10}  {created:<20}  {company}".format
-    head = row(tenant="TENANT", status="STATUS", created="CREATED", company="COMPANY")
+    row = "{tenant:<32}  {status:<10}  {created:<20}  {name}".format
+    head = row(tenant="TENANT", status="STATUS", created="CREATED", name="NAME")
     return "\n".join([head, *(row(**each) for each in shown["tenants"])])
 
 

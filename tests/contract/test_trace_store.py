@@ -400,20 +400,20 @@ async def test_an_export_is_restored_as_it_was_and_again(store: TraceStore) -> N
     await store.write(P1, [session("s1", call(1), call(2)), session("s2", call(3), threadId="t")])
     await store.write(P2, spans(span(1), span(2), span(3)))
     kept = Traces(store)
-    exported = [piece async for piece in kept.export(ACME)]
+    exported = [chunk async for chunk in kept.export(ACME)]
 
-    async def pieces() -> AsyncIterator[tuple[str, bytes]]:
-        for piece in exported:
-            yield piece
+    async def chunks() -> AsyncIterator[tuple[str, bytes]]:
+        for chunk in exported:
+            yield chunk
 
     other = Tenant("globex")
     for _ in range(2):
-        assert await kept.restore(other, pieces()) == 3
+        assert await kept.restore(other, chunks()) == 3
         for project in (P1, P2):
             assert await everything_of(store, Project(other, project.id)) == await everything_of(store, project)
     await store.write(Project(other, "p2"), spans(span(4)))  # a later span of the trace still finds its session
     assert len((await store.sessions(Project(other, "p2"), SessionFilter(), 100)).sessions) == 1
-    assert [piece async for piece in kept.export(ACME)] == exported
+    assert [chunk async for chunk in kept.export(ACME)] == exported
 
 
 async def test_a_dropped_tenant_leaves_no_traces(store: TraceStore, tmp_path: Path) -> None:

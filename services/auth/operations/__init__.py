@@ -1,1 +1,1 @@
-"""What operators do to whole tenants, beside the running services: suspend, back up, restore, move, erase."""
+"""Operations on whole tenants, beside the running services: suspend, back up, restore, move, erase."""

@@ -40,7 +40,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, rename="camel"):
-    """What an archive holds. `keys` are ids of the encryption keys that its secrets are sealed with, `counts` the
+    """Contents of an archive. `keys` are ids of the encryption keys that its secrets are sealed with, `counts` the
     documents of each collection, and `kinds` the sections of other state."""
 
     format: int

@@ -16,7 +16,7 @@ from core.tenancy import MAIN, AllProjects, Project, Scope, Tenant
 
 BATCH = 500
 MIGRATIONS = Collection("portico_migrations", Level.TENANT)
-"""Which migrations a tenant's documents have been through: those that a later version adds run after a restore."""
+"""Migrations that a tenant's documents have been through: those that a later version adds run after a restore."""
 _LEASE = ".lease"
 NOT_TENANT_WIDE = {"everything": None, "suspended": None}
 """A `where` without the revocations that say that a tenant is suspended or was erased: they are a state of its slug
@@ -27,7 +27,7 @@ _TENANT = "tenant"
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """How secrets get from one scope to another: opened with `opener`, sealed with the primary key of `sealer`."""
+    """Keys for secrets that change their scope: opened with `opener`, sealed with the primary key of `sealer`."""
 
     opener: Sealer
     sealer: Sealer

@@ -48,9 +48,9 @@ async def _write(installation: Installation, tenant: Tenant, tar: tarfile.TarFil
                 await _add(tar, f"documents/{collection.name}.jsonl", lines)
     for service in installation.services.values():
         for kind in service.kinds:
-            async with aclosing(service.export(tenant, kind)) as pieces:
+            async with aclosing(service.export(tenant, kind)) as chunks:
                 count = 0
-                async for entry, content in entries_of(pieces):
+                async for entry, content in entries_of(chunks):
                     await _add(tar, f"{kind}/{entry}", content)
                     count += 1
             if count:

@@ -1,11 +1,11 @@
-"""What the commands work on: the store with the collections of all services, the services, and auth's own domain."""
+"""The installation that the commands work on: the store with the collections of all services, the services, and auth's
+own domain."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from core.config import Secret, setting
 from core.errors import NotFound
 from core.rpc.settings import RpcSettings
 from core.storage.factory import StoreSettings, make_store
@@ -16,24 +16,10 @@ from services.auth.app import Domain
 from services.auth.domain.records import TenantRecord
 from services.auth.operations.documents import MIGRATIONS
 from services.auth.operations.services import Service, all_collections
-from services.auth.settings import Settings
+from services.auth.settings import Settings, TenantCommandSettings
 
 Say = Callable[[str], None]
 """Tells the operator how far the work is."""
-
-
-@dataclass(frozen=True)
-class ServiceAddresses:
-    """Portico's services, as the operator's commands reach them"""
-
-    inference: str = setting(
-        "PORTICO_INFERENCE_ADDRESS",
-        default="127.0.0.1:50052",
-        help="host:port of inference, for embeddings, chats and reranking.",
-    )
-    vector: str = setting("PORTICO_VECTOR_ADDRESS", default="127.0.0.1:50053", help="host:port of vector, for indexes.")
-    rag: str = setting("PORTICO_RAG_ADDRESS", default="127.0.0.1:50054", help="host:port of rag.")
-    tracing: str = setting("PORTICO_TRACING_ADDRESS", default="127.0.0.1:50055", help="host:port of tracing.")
 
 
 @dataclass(frozen=True)
@@ -43,19 +29,10 @@ class OperatorSettings:
     store: StoreSettings
     auth: Settings
     rpc: RpcSettings
-    services: ServiceAddresses
-    edge_url: str = setting(
-        "PORTICO_EDGE_URL", default="http://127.0.0.1:8080", help="URL of the edge, which doctor looks at."
-    )
-    source_keys: Secret | None = setting(
-        "PORTICO_SOURCE_ENCRYPTION_KEYS",
-        default=None,
-        help="For tenant restore: PORTICO_ENCRYPTION_KEYS of the installation that a backup comes from, where those of "
-        "this one do not have the keys that its manifest lists.",
-    )
+    commands: TenantCommandSettings
 
     def addresses(self) -> Mapping[str, str]:
-        each = self.services
+        each = self.commands
         return {
             "auth": self.rpc.auth_address,
             "inference": each.inference,

@@ -14,7 +14,7 @@ from core.storage.sealed_values import sealed_values
 from core.storage.table import from_document
 from core.storage.tenant_registry import RESTORING
 from core.tenancy import MAIN, Project, Tenant
-from core.tenant_data import MAX_PIECE, Piece
+from core.tenant_data import MAX_CHUNK, Chunk
 from services.auth.domain import inputs
 from services.auth.domain.records import ACTIVE, TenantRecord
 from services.auth.domain.tenants import RESERVED_SLUGS
@@ -47,7 +47,7 @@ async def restore(installation: Installation, path: Path, slug: str = "") -> Ten
     await _load_documents(installation, path, Loader(installation.store, source, tenant, sealing))
     for section in manifest.kinds:
         service, kind = known[section]
-        count = await service.restore(tenant, kind, _pieces(path, section))
+        count = await service.restore(tenant, kind, _chunks(path, section))
         installation.say(f"{section}: {count} entries")
     await _check_counts(installation, manifest, tenant)
     return await _activate(installation, manifest, tenant)
@@ -65,7 +65,7 @@ def _sealing(installation: Installation, manifest: Manifest) -> Sealing:
     not here."""
     settings = installation.settings
     sealer = settings.auth.sealing.sealer()
-    opener = sealer if settings.source_keys is None else Sealer.from_settings(settings.source_keys)
+    opener = sealer if settings.commands.source_keys is None else Sealer.from_settings(settings.commands.source_keys)
     if missing := set(manifest.keys) - opener.known:
         raise FailedPrecondition(
             f"Secrets of the backup are sealed with the encryption keys {', '.join(sorted(missing))}, which are not "
@@ -174,10 +174,10 @@ def _cut_short(name: str) -> InvalidInput:
     return InvalidInput(f"The documents of {name} in the archive are cut short.", reason=DAMAGED)
 
 
-async def _pieces(path: Path, section: str) -> AsyncGenerator[Piece, None]:
+async def _chunks(path: Path, section: str) -> AsyncGenerator[Chunk, None]:
     for entry, content in contents(path, section):
-        for start in range(0, max(1, len(content)), MAX_PIECE):
-            yield entry, content[start : start + MAX_PIECE]
+        for start in range(0, max(1, len(content)), MAX_CHUNK):
+            yield entry, content[start : start + MAX_CHUNK]
 
 
 async def _check_counts(installation: Installation, manifest: Manifest, tenant: Tenant) -> None:

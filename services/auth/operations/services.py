@@ -15,7 +15,7 @@ from core.rpc.client import error_of
 from core.rpc.headers import SERVICE_SECRET
 from core.storage.ports import Collection, FieldType, Level
 from core.tenancy import Tenant
-from core.tenant_data import Piece
+from core.tenant_data import Chunk
 from portico.common.v1 import tenant_data_service_pb2 as pb
 from portico.common.v1.tenant_data_service_pb2_grpc import TenantDataServiceStub
 
@@ -58,7 +58,7 @@ class Service:
             )
         )
 
-    async def export(self, tenant: Tenant, kind: str) -> AsyncGenerator[Piece, None]:
+    async def export(self, tenant: Tenant, kind: str) -> AsyncGenerator[Chunk, None]:
         call = self._stub.ExportTenantData(
             pb.ExportTenantDataRequest(tenant=tenant.slug, kind=kind), metadata=self._metadata
         )
@@ -70,12 +70,12 @@ class Service:
         finally:
             call.cancel()
 
-    async def restore(self, tenant: Tenant, kind: str, pieces: AsyncIterator[Piece]) -> int:
+    async def restore(self, tenant: Tenant, kind: str, chunks: AsyncIterator[Chunk]) -> int:
         """Returns the number of entries."""
 
         async def messages() -> AsyncGenerator[pb.ImportTenantDataRequest, None]:
             yield pb.ImportTenantDataRequest(tenant=tenant.slug, kind=kind)
-            async for entry, content in pieces:
+            async for entry, content in chunks:
                 yield pb.ImportTenantDataRequest(entry=entry, content=content)
 
         answer = await self._call(self._stub.ImportTenantData(messages(), metadata=self._metadata))

@@ -8,7 +8,7 @@ import orjson
 
 from core.errors import InvalidInput
 from core.tenancy import Tenant
-from core.tenant_data import Piece, lines_of, pieces
+from core.tenant_data import Chunk, chunks, lines_of
 from services.tracing.domain.records import Event, Session
 from services.tracing.ports import Exported, ExportedSession, StoredEvent, TraceStore
 
@@ -24,26 +24,26 @@ class Traces:
     def __init__(self, traces: TraceStore) -> None:
         self._traces = traces
 
-    async def export(self, tenant: Tenant) -> AsyncGenerator[Piece, None]:
+    async def export(self, tenant: Tenant) -> AsyncGenerator[Chunk, None]:
         held = bytearray()
         async for record in self._traces.export(tenant):
             held += _line(record)
             if len(held) >= _BATCH_BYTES:
-                for piece in pieces(_ENTRY, bytes(held)):
-                    yield piece
+                for chunk in chunks(_ENTRY, bytes(held)):
+                    yield chunk
                 held.clear()
         if held:
-            for piece in pieces(_ENTRY, bytes(held)):
-                yield piece
+            for chunk in chunks(_ENTRY, bytes(held)):
+                yield chunk
 
-    async def restore(self, tenant: Tenant, pieces: AsyncIterator[Piece]) -> int:
-        return await self._traces.restore(tenant, _records(pieces))
+    async def restore(self, tenant: Tenant, chunks: AsyncIterator[Chunk]) -> int:
+        return await self._traces.restore(tenant, _records(chunks))
 
     async def erase(self, tenant: Tenant) -> None:
         await self._traces.drop(tenant)
 
 
-async def _records(parts: AsyncIterator[Piece]) -> AsyncGenerator[Exported, None]:
+async def _records(parts: AsyncIterator[Chunk]) -> AsyncGenerator[Exported, None]:
     async for name, line in lines_of(parts):
         if name != _ENTRY:
             raise _damaged()

@@ -13,7 +13,7 @@ from core.storage.ports import DocumentStore
 from core.storage.scan import scan
 from core.storage.table import from_document
 from core.tenancy import AllProjects, Project, Tenant
-from core.tenant_data import Piece, lines_of, pieces
+from core.tenant_data import Chunk, chunks, lines_of
 from services.vector.domain.engines import Engines
 from services.vector.domain.indexes import ACTIVE, Index
 from services.vector.domain.points import IndexSpec, Metric, Point
@@ -42,7 +42,7 @@ class StoredVectors:
         self._engines = engines
         self._embedded = embedded
 
-    async def export(self, tenant: Tenant) -> AsyncGenerator[Piece, None]:
+    async def export(self, tenant: Tenant) -> AsyncGenerator[Chunk, None]:
         async for document in scan(self._store, AllProjects(tenant), INDEXES):
             index, project = from_document(Index, document), Project(tenant, document["project"])
             if index.status != ACTIVE:
@@ -54,15 +54,15 @@ class StoredVectors:
                     spec = await engine.spec(location)
                 except NotFound:  # dropped while it is backed up
                     continue
-                for piece in pieces(name, orjson.dumps(asdict(spec)) + b"\n"):
-                    yield piece
+                for chunk in chunks(name, orjson.dumps(asdict(spec)) + b"\n"):
+                    yield chunk
                 async for points in _scrolled(engine, location):
-                    for piece in pieces(name, b"".join(orjson.dumps(_line(point)) + b"\n" for point in points)):
-                        yield piece
+                    for chunk in chunks(name, b"".join(orjson.dumps(_line(point)) + b"\n" for point in points)):
+                        yield chunk
 
-    async def restore(self, tenant: Tenant, pieces: AsyncIterator[Piece]) -> int:
+    async def restore(self, tenant: Tenant, chunks: AsyncIterator[Chunk]) -> int:
         current, count = _Restored(), 0
-        async for name, line in lines_of(pieces):
+        async for name, line in lines_of(chunks):
             if name != current.name:
                 await current.finish()
                 current, count = await self._begin(tenant, name, line), count + 1

@@ -12,7 +12,7 @@ from core.sealing import Sealer, generate_key
 from core.storage.ports import TEXT, Collection, Level
 from core.storage.sealed_values import key_ids, resealed, without_secrets
 from core.tenancy import Project, Tenant
-from core.tenant_data import Piece, TenantDataRegistry, entries_of, lines_of, pieces
+from core.tenant_data import Chunk, TenantDataRegistry, chunks, entries_of, lines_of
 from services.auth.domain.tables import COLLECTIONS as AUTH
 from services.inference.domain.tables import COLLECTIONS as INFERENCE
 from services.rag.domain.tables import COLLECTIONS as RAG
@@ -32,7 +32,7 @@ FOLDERS = {
 it."""
 
 
-async def given(*parts: Piece) -> AsyncIterator[Piece]:
+async def given(*parts: Chunk) -> AsyncIterator[Chunk]:
     for part in parts:
         yield part
 
@@ -118,7 +118,7 @@ async def test_lines_do_not_depend_on_where_pieces_end() -> None:
 
 
 @pytest.mark.parametrize("parts", [[("a", b"one\ntw")], [("a", b"tw"), ("b", b"three\n")]])
-async def test_an_entry_that_is_cut_short_is_refused(parts: list[Piece]) -> None:
+async def test_an_entry_that_is_cut_short_is_refused(parts: list[Chunk]) -> None:
     with pytest.raises(InvalidInput, match="cut short"):
         _ = [each async for each in lines_of(given(*parts))]
 
@@ -132,5 +132,5 @@ async def test_entries_have_their_own_content_whether_it_is_read_or_not() -> Non
 
 
 def test_a_large_content_is_split_and_an_empty_one_is_an_entry() -> None:
-    assert [len(content) for _, content in pieces("a", b"x" * 600_000)] == [512 * 1024, 600_000 - 512 * 1024]
-    assert list(pieces("a", b"")) == [("a", b"")]
+    assert [len(content) for _, content in chunks("a", b"x" * 600_000)] == [512 * 1024, 600_000 - 512 * 1024]
+    assert list(chunks("a", b"")) == [("a", b"")]

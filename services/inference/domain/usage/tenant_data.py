@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from core.errors import InvalidInput
 from core.tenancy import Tenant
-from core.tenant_data import Piece
+from core.tenant_data import Chunk
 from services.inference.domain.usage.metering import Meter
 
 
@@ -17,12 +17,12 @@ class UsageJournal:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
-    async def export(self, tenant: Tenant) -> AsyncGenerator[Piece, None]:
-        for piece in ():
-            yield piece
+    async def export(self, tenant: Tenant) -> AsyncGenerator[Chunk, None]:
+        for chunk in ():
+            yield chunk
 
-    async def restore(self, tenant: Tenant, pieces: AsyncIterator[Piece]) -> int:
-        async for entry, _ in pieces:
+    async def restore(self, tenant: Tenant, chunks: AsyncIterator[Chunk]) -> int:
+        async for entry, _ in chunks:
             raise InvalidInput(f"There is no entry {entry!r} of a journal.", reason="ARCHIVE_DAMAGED", field="entry")
         return 0
 

@@ -9,7 +9,7 @@ from core.storage.ports import DocumentStore
 from core.storage.scan import scan
 from core.storage.table import from_document
 from core.tenancy import AllProjects, Project, Tenant
-from core.tenant_data import MAX_PIECE, Piece, entries_of
+from core.tenant_data import MAX_CHUNK, Chunk, entries_of
 from services.rag.domain.files.buckets import Buckets
 from services.rag.domain.files.providers import FileProviders
 from services.rag.domain.files.records import File
@@ -35,29 +35,29 @@ class FileContents:
         self._stores = stores
         self._local = local
 
-    async def export(self, tenant: Tenant) -> AsyncGenerator[Piece, None]:
+    async def export(self, tenant: Tenant) -> AsyncGenerator[Chunk, None]:
         async for document in scan(self._store, AllProjects(tenant), FILES):
             file, project = from_document(File, document), Project(tenant, document["project"])
             for object_id in file.objects:
                 async with aclosing(self._export_object(project, file.bucket_id, object_id)) as found:
-                    async for piece in found:
-                        yield piece
+                    async for chunk in found:
+                        yield chunk
 
-    async def _export_object(self, project: Project, bucket_id: str, object_id: str) -> AsyncGenerator[Piece, None]:
+    async def _export_object(self, project: Project, bucket_id: str, object_id: str) -> AsyncGenerator[Chunk, None]:
         name = f"{project.id}/{bucket_id}/{object_id}"
         try:
             with await self._store_of(project, bucket_id) as store:
                 yield name, b""  # an empty file has an entry too
                 async with aclosing(store.get(BucketLocation(project, bucket_id), object_id)) as chunks:
                     async for chunk in chunks:
-                        for start in range(0, len(chunk), MAX_PIECE):
-                            yield name, chunk[start : start + MAX_PIECE]
+                        for start in range(0, len(chunk), MAX_CHUNK):
+                            yield name, chunk[start : start + MAX_CHUNK]
         except NotFound:
             log.info("file removed while it was backed up", tenant=project.tenant.slug, project=project.id)
 
-    async def restore(self, tenant: Tenant, pieces: AsyncIterator[Piece]) -> int:
+    async def restore(self, tenant: Tenant, chunks: AsyncIterator[Chunk]) -> int:
         count = 0
-        async for name, content in entries_of(pieces):
+        async for name, content in entries_of(chunks):
             project, bucket_id, object_id = _parsed(tenant, name)
             with await self._store_of(project, bucket_id) as store:
                 await store.put(BucketLocation(project, bucket_id), object_id, content)
