@@ -67,7 +67,7 @@ def command(cluster: Cluster, *arguments: str, status: int = 0, **env: str) -> s
         timeout=120,
     )
     assert ended.returncode == status, f"{arguments}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout if status == 0 else ended.stderr
+    return ended.stdout or ended.stderr
 
 
 async def operate(cluster: Cluster, *arguments: str, status: int = 0, **env: str) -> str:
@@ -167,3 +167,18 @@ async def test_a_suspended_tenant_is_refused_everywhere_until_it_is_resumed(
     assert json.loads(await operate(cluster, "tenant", "show", tenant.slug, "--json"))["status"] == "suspended"
     await operate(cluster, "tenant", "resume", tenant.slug)
     await until(served)
+
+
+async def test_the_doctor_finds_nothing_wrong_with_a_running_installation(cluster: Cluster) -> None:
+    findings = json.loads(await operate(cluster, "doctor", "--json"))
+    assert {each["check"] for each in findings if each["status"] == "failure"} == set()
+    assert {"service rag", "edge", "signing keys", "secrets", "orphans", "store"} <= {
+        each["check"] for each in findings
+    }
+
+
+async def test_the_doctor_says_which_service_is_away(cluster: Cluster) -> None:
+    """A service at an address where nobody listens."""
+    shown = await operate(cluster, "doctor", status=1, PORTICO_RAG_ADDRESS="127.0.0.1:1")
+    assert "service rag        failure  127.0.0.1:1: UNAVAILABLE" in shown
+    assert "-> Start it, or set PORTICO_RAG_ADDRESS." in shown
