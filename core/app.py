@@ -31,6 +31,7 @@ from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
 from core.rate_limits import RateLimits
 from core.revocations import Revocations
+from core.rpc import tenant_data
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
 from core.rpc.chain import Chain
@@ -45,6 +46,7 @@ from core.rpc.stages.quota import Quota
 from core.rpc.stages.refusals import Refusals
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import Stage
+from core.rpc.tenant_data import TenantDataServicer
 from core.rpc.trust_feed import TrustFeed
 from core.storage.factory import StoreSettings, make_store
 from core.storage.migrations import NO_MIGRATIONS, Migrations
@@ -52,6 +54,7 @@ from core.storage.ports import Collection, DocumentStore
 from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.telemetry import TelemetrySettings
+from core.tenant_data import TenantDataRegistry
 from core.token_verifier import KeyRing, TokenVerifier
 
 _SWEEP_SECONDS = 60.0
@@ -89,6 +92,7 @@ class Platform:
     verifier: TokenVerifier
     audit: AuditLog
     removals: Removals
+    tenant_data: TenantDataRegistry
     service_tokens: AuthServiceTokens
     """Service tokens for jobs that call other services."""
 
@@ -114,6 +118,7 @@ class Platform:
             verifier=verifier,
             audit=AuditLog(store, tasks),
             removals=Removals(service, store),
+            tenant_data=TenantDataRegistry(),
             service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, cache),
         )
 
@@ -208,7 +213,12 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     platform = Platform.on(service, core_settings, store, cache)
     lifecycle = platform.lifecycle
     lifecycle.install()
-    registrations = [recorded(registration, platform.audit) for registration in await build(platform, settings)]
+    own = tenant_data.registration(
+        TenantDataServicer(service, schema, platform.tenant_data, platform.removals, platform.revocations)
+    )
+    built = await build(platform, settings)
+    platform.tenant_data.settle_by(platform.audit.flush)
+    registrations = [recorded(registration, platform.audit) for registration in (*built, own)]
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     chain = _chain(platform)
     server = make_server(registrations, chain, platform.health)

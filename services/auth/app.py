@@ -28,7 +28,7 @@ from portico.auth.v1 import (
 from services.auth.adapters.argon2 import Argon2Hasher
 from services.auth.domain.accounts import Accounts
 from services.auth.domain.attempts import Attempts
-from services.auth.domain.audit import Audit, AuditRetention
+from services.auth.domain.audit import Audit, AuditRetention, OperatorLog
 from services.auth.domain.callers import Callers
 from services.auth.domain.compaction import Compaction
 from services.auth.domain.deleted_projects import Deletions
@@ -89,6 +89,7 @@ class Domain:
     service_tokens: ServiceTokens
     callers: Callers
     audit: Audit
+    operator_log: OperatorLog
     audit_retention: AuditRetention
     tenants: Tenants
 
@@ -184,13 +185,20 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         service_tokens=service_tokens,
         callers=callers,
         audit=Audit(base.audit_log, callers),
+        operator_log=OperatorLog(tables.operator_log, clock),
         audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),
         tenants=tenants,
     )
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit)
+    jobs = Jobs(
+        platform.store,
+        platform.tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
+    )
     domain = await assemble(
         platform.store,
         platform.rate_limits,
