@@ -20,7 +20,7 @@ from services.auth.operations.services import Service
 def _run(arguments: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0: nothing fails, though there may be warnings; 1: something fails."""
     settings = config.load(OperatorSettings, env)
-    logs.configure("auth", "critical", "pretty")
+    logs.configure("auth", "error", "pretty")
     findings = asyncio.run(_findings(settings))
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(each) for each in findings]) + "\n")

@@ -254,7 +254,7 @@ async def of_secrets(examined: Examined) -> list[Finding]:
                 else:
                     opened, outdated = opened + 1, outdated + sealer.needs_reseal(holder[name])
     if outdated:
-        advice = "Run `rotate-credentials` of inference, rag and vector before the old key is removed."
+        advice = "Run `rotate-credentials` of inference, rag, vector and tracing before the old key is removed."
         found.append(warning("secrets", f"{outdated} of {opened} are sealed with an older key", advice))
     return found or [ok("secrets", f"{opened}, all sealed with the first key")]
 

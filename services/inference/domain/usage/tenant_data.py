@@ -18,7 +18,8 @@ class UsageJournal:
         self._meter = meter
 
     async def export(self, tenant: Tenant) -> AsyncGenerator[Chunk, None]:
-        for chunk in ():
+        nothing: tuple[Chunk, ...] = ()
+        for chunk in nothing:
             yield chunk
 
     async def restore(self, tenant: Tenant, chunks: AsyncIterator[Chunk]) -> int:
