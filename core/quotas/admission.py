@@ -53,8 +53,8 @@ class _Plan:
 
 
 class Reservation:
-    """The amounts that a call may use. It must be settled or released; whichever comes first counts, and all later calls do
-    nothing. As a context manager it settles as reserved, or, after an exception, charges the requests alone."""
+    """The amounts that a call may use. It must be settled or released; whichever comes first counts, and all later
+    calls do nothing. As a context manager it settles as reserved, or, after an exception, charges the requests alone."""
 
     __slots__ = ("_admission", "_plan", "_settled", "lines")
 
@@ -182,8 +182,8 @@ class Admission:
         return await self.standings_of(subject.project.tenant, rules)
 
     async def standings_of(self, tenant: Tenant, rules: Sequence[Rule]) -> Sequence[Standing]:
-        """The standings of these limits of a tenant, over all replicas; of limits of single calls nothing is said. Raises
-        Unavailable."""
+        """The standings of these limits of a tenant, over all replicas; of limits of single calls nothing is said.
+        Raises Unavailable."""
         now = time.time()
         holdings, counted = self._of(tenant), [each for each in rules if self._counts(each)]
         spans = [span_of(rule.window, now) for rule in counted]

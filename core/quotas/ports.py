@@ -27,7 +27,7 @@ class Counter(NamedTuple):
 
 @dataclass(slots=True)
 class Claim:
-    """The wish of a holder: of a counter `least`, or else nothing at all; up to `most` where there is plenty of room."""
+    """The wish of a holder: of a counter `least`, or else nothing at all; up to `most` where there is much room."""
 
     counter: Counter
     limit: int
