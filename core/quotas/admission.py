@@ -54,7 +54,7 @@ class _Plan:
 
 class Reservation:
     """The amounts that a call may use. It must be settled or released; whichever comes first counts, and all later
-    calls do nothing. As a context manager it settles as reserved, or, after an exception, charges the requests alone."""
+    calls do nothing. As a context manager it settles as reserved; after an exception it charges the requests alone."""
 
     __slots__ = ("_admission", "_plan", "_settled", "lines")
 
