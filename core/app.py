@@ -111,7 +111,7 @@ class Platform:
     admission: Admission
     """Quotas and budgets of calls, over all replicas."""
     call_quotas: CallQuotas
-    """What the present call reserves, for the domains of services."""
+    """Reservations of the present call, for the domains of services."""
     totals: TotalQuotas
     """Limits of what there is at any time."""
     service_tokens: AuthServiceTokens

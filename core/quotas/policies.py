@@ -55,7 +55,7 @@ class QuotaPolicy(Record, frozen=True, omit_defaults=True):
     thresholds: tuple[int, ...] = ()
     """Percents of the budgets that raise an alert."""
     budget: bool = False
-    """Whether it limits what is spent."""
+    """True if it limits what is spent."""
     created_by: str = ""
     updated_by: str = ""
 
