@@ -31,6 +31,10 @@ end
 redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
 return {0, redis.call('GET', KEYS[2])}
 """)
+_SET = Script("""
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('DEL', KEYS[2])
+""")
 _KEEP = Script("""
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -54,9 +58,10 @@ class RedisCache:
         text, keys = orjson.dumps(value), self._keys(scope, key)
         self._outdate(keys)
         with suppress(Unavailable):
-            await self._redis.execute("UNLINK", *keys)
             if len(text) <= _MAX_BYTES and ttl > 0:
-                await self._redis.execute("SET", keys[0], text, "PX", _ms(ttl))
+                await self._redis.run(_SET, keys, [text, _ms(ttl)])
+            else:
+                await self._redis.execute("UNLINK", *keys)
 
     async def delete(self, scope: Scope, key: str) -> None:
         """Delete an entry. While Redis is away it stays, for its time to live."""

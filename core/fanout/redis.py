@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import orjson
 from redis.exceptions import RedisError
 
@@ -26,6 +27,9 @@ _SILENCE_SECONDS = 5.0
 """Time without a message after which the connection is tried with a ping, which gets as long for its answer."""
 _CLOSE_SECONDS = 1.0
 
+_PAYLOAD = msgspec.json.Decoder(tuple[str | None, str, str | None, str | None, str])
+"""Sender (None: some messages are missing), topic, tenant, project ("*": all) and text."""
+
 Message = tuple[bytes, bytes]
 """Channel and payload."""
 
@@ -45,7 +49,7 @@ class RedisFanout:
         payload = orjson.dumps([self._sender, topic, *_parts(scope), text])
         self._waiting[self._redis.keys.channel(scope, topic), payload] = None
         if len(self._waiting) > _MAX_WAITING:
-            topics = {orjson.loads(payload)[1] for _, payload in self._waiting}
+            topics = {_PAYLOAD.decode(payload)[1] for _, payload in self._waiting}
             self._waiting = {self._missed(topic): None for topic in sorted(topics)}
         self._wake.set()
 
@@ -116,9 +120,9 @@ class RedisFanout:
 
     def _take(self, payload: bytes) -> None:
         try:
-            sender, topic, tenant, project, text = orjson.loads(payload)
+            sender, topic, tenant, project, text = _PAYLOAD.decode(payload)
             scope = _scope(tenant, project)
-        except (ValueError, TypeError):
+        except (msgspec.MsgspecError, ValueError):
             log.warning("a message of another replica cannot be read")
             return
         if sender == self._sender:

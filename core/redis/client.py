@@ -6,6 +6,7 @@ total = await redis.run(script, [redis.keys.of(project, "tokens", "today")], [12
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha1
@@ -36,12 +37,13 @@ _AGAIN_SECONDS = 0.05
 _SUBSCRIPTIONS = 8
 """Connections beside the pool, each held by a subscription."""
 _SCAN = 1000
+_REPORT_SECONDS = 60.0
 _CIRCUIT = ("redis",)
 
 
 class Script:
     """A Lua script, which runs on the server as one step. It names every key it works on in KEYS; in a cluster, all of
-    one tenant."""
+    one tenant. Its first write is one that needs memory: after a write, a server that is full does not stop it."""
 
     __slots__ = ("sha", "text")
 
@@ -61,10 +63,12 @@ class RedisClient:
         self._library = open_client(settings.address(), settings, settings.pool + _SUBSCRIPTIONS)
         self._places = asyncio.Semaphore(settings.pool)
         self._circuits = CircuitBreakers(threshold=_FAILURES, reset=_RESET_SECONDS, clock=clock)
-        self._state = "serves"
+        self._clock = clock
+        self._lost = False
+        self._report_at = -math.inf
 
     async def execute(self, *command: Value) -> Any:
-        """Carry out one command; its answer with bytes for texts."""
+        """Carry out one command; its answer as the library reads it, with bytes for texts."""
         return await self._call(lambda: self._library.execute_command(*command))
 
     async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Value] = ()) -> Any:
@@ -118,15 +122,15 @@ class RedisClient:
                 async with asyncio.timeout(self._seconds), self._places:
                     result = await self._again_if_refused(call)
             outcome = Outcome.ANSWERED
-            self._report("serves")
+            self._report(False)
             return result
         except RedisLost as error:
             outcome = Outcome.FAILED
-            self._report("lost", error.__cause__)
+            self._report(True, error.__cause__)
             raise
         except RedisRefused as error:
             outcome = Outcome.ANSWERED
-            self._report("refuses", error.__cause__)
+            self._report_refusal(error.__cause__)
             raise
         finally:
             self._circuits.leave(_CIRCUIT, probe, outcome)
@@ -144,9 +148,17 @@ class RedisClient:
         if not isinstance(self._library, RedisCluster):  # which asks the nodes again by itself
             await self._library.connection_pool.disconnect(inuse_connections=False)
 
-    def _report(self, state: str, error: BaseException | None = None) -> None:
-        """Log a change of what is known of Redis."""
-        if state != self._state:
-            write = log.info if error is None else log.warning
-            write("Redis changed", now=state, before=self._state, error=type(error).__name__ if error else "")
-            self._state = state
+    def _report(self, lost: bool, error: BaseException | None = None) -> None:
+        """Log when Redis is lost and when it is back."""
+        if lost and not self._lost:
+            log.warning("Redis lost", error=type(error).__name__)
+        elif self._lost and not lost:
+            log.info("Redis is back")
+        self._lost = lost
+
+    def _report_refusal(self, error: BaseException | None) -> None:
+        """Log why Redis refuses, now and then: what only reads may be served all the while."""
+        now = self._clock()
+        if now >= self._report_at:
+            self._report_at = now + _REPORT_SECONDS
+            log.warning("Redis refuses", error=type(error).__name__)

@@ -78,6 +78,7 @@ from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.quota_status import QuotaStatus
 from services.inference.domain.usage.reports import Reports
 from services.inference.domain.usage.spend import Spend
+from services.inference.domain.usage.tenant_data import UsageJournal
 from services.inference.domain.usage.totals import UsageTotals
 from services.inference.ports import BuiltInClients, Client, ClientFactory, Memories
 from services.inference.servicers.anthropic import AnthropicServicer
@@ -227,8 +228,18 @@ def assemble(
         owner.changes.share(platform.shared.fanout, topic)
     totals = UsageTotals(store)
     platform.admission.count_from(Dimension.SPEND, RecordedSpend(totals, meter.flush))
-    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit, fanout=platform.shared.fanout)
+    jobs = Jobs(
+        store,
+        tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        fanout=platform.shared.fanout,
+        paused=platform.revocations.is_suspended,
+    )
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
+    platform.tenant_data.keep(UsageJournal(meter))
+    platform.tenant_data.settle_by(meter.flush)
+    platform.tenant_data.settle_by(evaluations.flush)
     rerankers = Rerankers(store, models)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
     return Domain(

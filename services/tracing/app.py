@@ -20,6 +20,7 @@ from services.tracing.domain.quotas import TraceQuotas
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
 from services.tracing.domain.tables import SETTINGS
+from services.tracing.domain.tenant_data import Traces
 from services.tracing.ports import TraceStore
 from services.tracing.servicers import spans
 from services.tracing.servicers.session import SessionServicer
@@ -65,6 +66,7 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=JobLimits(running=_JOBS, running_per_tenant=_JOBS // 4, poll=_JOB_POLL_SECONDS),
         fanout=platform.shared.fanout,
@@ -72,6 +74,7 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
     retention = Retention(platform.store, traces, settings.retention_days, platform.policies)
     monitoring = monitoring_of(platform, settings, jobs)
     platform.removals.handle(jobs, ProjectRemoval([traces.clear, monitoring.remove_all]).remove)
+    platform.tenant_data.keep(Traces(traces))
     return Domain(jobs, traces, Sessions(traces, TraceQuotas(platform.call_quotas)), retention, monitoring)
 
 

@@ -11,21 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from core import context
 from core.config import Secret
+from core.context import Identity, Kind, RequestContext
 from core.errors import BudgetExceeded, RateLimited, Unavailable
 from core.quotas.limits import CENT
 from core.quotas.redis import RedisLedger
 from core.quotas.rules import Dimension
 from core.redis.client import RedisClient
 from core.redis.settings import RedisSettings
+from core.tenancy import Project
 from portico.inference.v1 import model_service_pb2
-from tests.support.fake_provider import FakeProvider, answers
-from tests.support.inference_harness import Caller, Harness, inference
-from tests.support.quotas import SPEND, SUBJECT, TOKENS, Recorded, limit, replica
+from services.inference.domain.pipeline.answer import read_whole
+from tests.support.inference_harness import Harness, inference
+from tests.support.quotas import ACME, SPEND, SUBJECT, TOKENS, Recorded, limit, replica
 from tests.support.redis_server import RedisServer, redis_server
 
 LEASE = 1.0
-TOKENS_EACH = 100
+WORDS = 100
 PRICE_PER_MILLION = 200.0
 
 
@@ -41,34 +44,37 @@ async def test_a_thousand_calls_at_once_on_three_replicas_stay_within_a_budget_f
     redis: RedisServer, client: RedisClient, tmp_path: Path
 ) -> None:
     """Checking first and counting later let many times the budget through."""
-    usage = {"prompt_tokens": 0, "completion_tokens": TOKENS_EACH, "total_tokens": TOKENS_EACH}
-    env = {"CACHE_PROVIDER": "redis", "REDIS_URL": redis.url}
+    env = {"CACHE_PROVIDER": "redis", "REDIS_URL": redis.url, "PORTICO_LOG_LEVEL": "error"}
     async with AsyncExitStack() as stack:
-        provider = await stack.enter_async_context(FakeProvider(answers("Hello!", usage=usage)))
         replicas = [await stack.enter_async_context(inference(tmp_path / "data", **env)) for _ in range(3)]
-        callers = await _callers(replicas, provider)
-        cost = round(PRICE_PER_MILLION * 1000) * TOKENS_EACH
+        caller = replicas[0].caller()
+        await caller.provider()
+        await caller.model(pricing=model_service_pb2.ModelPricing(output_token_per_1m=PRICE_PER_MILLION))
+        cost = round(PRICE_PER_MILLION * 1000) * WORDS
         assert cost == 2 * CENT
-        await limit(replicas[0].running.platform.store, {"budget.monthlySpendLimit": 1000})
-        calls = [callers[number % 3].chat(max_tokens=TOKENS_EACH) for number in range(1000)]
-        ended = await asyncio.gather(*calls, return_exceptions=True)
-        answered = sum(isinstance(each, dict) for each in ended)
+        await limit(replicas[0].running.platform.store, {"budget.monthlySpendLimit": 2 * 500})
+        for each in replicas:
+            each.running.platform.policies.forget(ACME)
+        calls = [asyncio.create_task(_chat(replicas[number % 3])) for number in range(1000)]
+        answered = sum(await asyncio.gather(*calls))
         assert 450 <= answered <= 500
         for each in replicas:
             await each.flush()
-        records = await callers[0].records(1000)
-        assert sum(round(each.cost * 1e9) for each in records) == answered * cost <= 1000 * CENT
+        records = await caller.records(1000)
+        assert sum(round(each.cost * 1e9) for each in records) == answered * cost
 
 
-async def _callers(replicas: list[Harness], provider: FakeProvider) -> list[Caller]:
-    """A caller of each replica, of one project with a model."""
-    callers = []
-    for each in replicas:
-        each.running.platform.keys.replace({replicas[0].signer.key_id: replicas[0].signer.private.public_key()})
-        callers.append(Caller(each, replicas[0].signer.token()))
-    await callers[0].provider(provider.url)
-    await callers[0].model(pricing=model_service_pb2.ModelPricing(output_token_per_1m=PRICE_PER_MILLION))
-    return callers
+async def _chat(replica: Harness) -> bool:
+    """A chat that is answered with WORDS words; False: it was refused for the budget."""
+    identity = Identity(Project(ACME, "p1"), "u1", Kind.API, frozenset("*"), "t1", 0.0, None)
+    context.bind(RequestContext("req-1", identity))
+    message = {"role": "user", "content": " ".join(["word"] * WORDS)}
+    try:
+        _, answer = await replica.domain.pipeline.chat({"model": "m", "messages": [message], "max_tokens": WORDS})
+    except BudgetExceeded:
+        return False
+    await read_whole(answer)
+    return True
 
 
 async def test_what_a_killed_replica_held_returns_when_its_lease_ends(redis: RedisServer, client: RedisClient) -> None:

@@ -6,6 +6,7 @@ cost of one look.
 
 from collections.abc import Awaitable, Sequence
 
+from core.errors import PorticoError
 from core.quotas.admission import Admission, Reservation
 from core.quotas.rules import Amounts, Dimension, Rule, Subject, Window
 from core.quotas.standing import too_large
@@ -68,7 +69,12 @@ class ModelAdmission:
             fields = {Dimension.INPUT_TOKENS: _INPUT_FIELDS.get(call.operation, "input"), Dimension.TOKENS: MAX_TOKENS}
             call.reservation = await admission.admit(subject, amounts, fields=fields)
         else:  # a dynamic model has chosen this one, or fallen back to it
-            await admission.widen(call.reservation, subject, amounts)
+            try:
+                await admission.widen(call.reservation, subject, amounts)
+            except PorticoError:  # refused: it consumes nothing, and a fallback is admitted anew
+                call.reservation.release()
+                call.reservation = None
+                raise
         answer = await call_next(exchange)
         if exchange.stream and type(answer) is not WholeAnswer and _grows(call.reservation):
             return ChargedStream(answer, call.reservation, self._pricing, read)
