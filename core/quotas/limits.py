@@ -26,14 +26,14 @@ MAX_THRESHOLDS = 10
 DAILY_BUDGET, MONTHLY_BUDGET = "budget.dailySpendLimit", "budget.monthlySpendLimit"
 BUDGETS = (DAILY_BUDGET, MONTHLY_BUDGET)
 STANDING = "quotas."
-"""The beginning of the limits of what there is at any time."""
+"""Prefix of the limits of what there is at any time."""
 OF_TENANT = ("quotas.maxProjects", "quotas.maxUsers", "quotas.maxTracingRetentionDays")
 """Limits of what a tenant has and no project by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The amounts that a limit counts, and their window. `unit` converts a limit to the dimension's amounts."""
+    """The dimension and window of a limit. `unit` converts a limit to the dimension's amounts."""
 
     dimension: Dimension
     window: Window
