@@ -24,7 +24,8 @@ from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.knowledge import documents, modules, reindexing
 from services.rag.domain.knowledge.chunks import Chunks
-from services.rag.domain.knowledge.document_jobs import DocumentJobs, DocumentTexts
+from services.rag.domain.knowledge.document_jobs import DocumentJobs
+from services.rag.domain.knowledge.document_texts import DocumentTexts
 from services.rag.domain.knowledge.documents import Documents
 from services.rag.domain.knowledge.headers import HeaderWriter
 from services.rag.domain.knowledge.indexing import Indexer
