@@ -74,6 +74,7 @@ class Knowledge:
     texts: Texts
     chunks: Chunks
     reindexes: Reindexes
+    removal: ModuleRemoval
     rules: Rules
 
     async def remove(self, platform: Platform, project: Project) -> bool:
@@ -155,6 +156,7 @@ def assemble(
         texts=texts,
         chunks=chunks,
         reindexes=Reindexes(store, jobs, all_modules),
+        removal=removal,
         rules=Rules(converting.max_mb * _MIB),
     )
 
