@@ -113,8 +113,10 @@ def assemble(
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=tokens or platform.service_tokens,
         limits=limits or _limits(settings.knowledge),
+        fanout=platform.shared.fanout,
     )
     texts, chunks = Texts(store), Chunks(store)
     all_modules = Modules(store, jobs, parts.buckets, services.embedder, services.vectors)

@@ -19,6 +19,7 @@ from services.tracing.domain.project_removal import ProjectRemoval
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
 from services.tracing.domain.tables import SETTINGS
+from services.tracing.domain.tenant_data import Traces
 from services.tracing.ports import TraceStore
 from services.tracing.servicers import spans
 from services.tracing.servicers.session import SessionServicer
@@ -64,12 +65,15 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=JobLimits(running=_JOBS, running_per_tenant=_JOBS // 4, poll=_JOB_POLL_SECONDS),
+        fanout=platform.shared.fanout,
     )
     retention = Retention(platform.store, traces, settings.retention_days)
     monitoring = monitoring_of(platform, settings, jobs)
     platform.removals.handle(jobs, ProjectRemoval([traces.clear, monitoring.remove_all]).remove)
+    platform.tenant_data.keep(Traces(traces))
     return Domain(jobs, traces, Sessions(traces), retention, monitoring)
 
 
@@ -88,7 +92,7 @@ def _sqlite_traces(platform: Platform, settings: Settings) -> SqliteTraceStore:
 
 async def _start(platform: Platform, domain: Domain) -> None:
     await domain.jobs.start()
-    platform.tasks.every("remove old traces", SWEEP_SECONDS, domain.retention.sweep)
+    platform.singletons.every("remove old traces", SWEEP_SECONDS, domain.retention.sweep)
     platform.lifecycle.on_stop(Phase.STORES, "traces", domain.traces.close, 10.0)
     platform.health.add("traces", domain.traces.check)
 

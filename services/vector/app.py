@@ -34,6 +34,7 @@ from services.vector.domain.metrics import VectorMetrics
 from services.vector.domain.project_removal import ProjectRemoval
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.query_log import FLUSH_SECONDS, QueryLog
+from services.vector.domain.tenant_data import StoredVectors
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import LocalVectorEngine, VectorDriver, VectorEngine
 from services.vector.servicers.index import IndexServicer
@@ -101,12 +102,16 @@ async def assemble(
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=job_limits or _job_limits(settings),
+        fanout=platform.shared.fanout,
     )
     providers = VectorProviders(store, settings.sealing.sealer(), drivers, guard)
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs)
+    providers.changes.share(platform.shared.fanout, "vector-providers")
+    indexes.changes.share(platform.shared.fanout, "indexes")
     resolver = IndexResolver(indexes, jobs, seconds=settings.lookup_seconds, clock=clock)
     queries = QueryLog(store, platform.tasks, capacity=settings.query_log_buffer, keep_days=settings.query_log_days)
     vectors = Vectors(resolver, engines, queries)
@@ -115,6 +120,8 @@ async def assemble(
     jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
     jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
     platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
+    platform.tenant_data.keep(StoredVectors(store, providers, engines, embedded))
+    platform.tenant_data.settle_by(queries.flush)
     return Domain(embedded, pool, jobs, providers, engines, indexes, resolver, queries, vectors, migrations)
 
 

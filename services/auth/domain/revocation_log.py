@@ -1,7 +1,7 @@
 """Revocations of tokens: kept in the store, held in memory, and sent to every watcher at once.
 
-Replicas learn of each other's revocations by reading the store's newest again and again. Clocks of machines differ and
-inserts overtake each other, so a reading goes back to some time before the last one.
+Replicas learn of each other's revocations by reading the store's newest when they are told so, and again and again.
+Clocks of machines differ and inserts overtake each other, so a reading goes back to some time before the last one.
 
 The state is shared by all tenants, so no tenant may make it grow without bound: a user's sessions are bounded
 (`Sessions`), API tokens expire, and where a tenant has many that are revoked, one cut-off takes their place
@@ -9,7 +9,7 @@ The state is shared by all tenants, so no tenant may make it grow without bound:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 
@@ -27,6 +27,8 @@ log = logs.get(__name__)
 _OVERLAP_SECONDS = 60.0
 _KEEP_SECONDS = 60.0
 """Time that an expired revocation stays, for verifiers whose clocks are behind."""
+_RESUMED_SECONDS = 3600.0
+"""Time for which it is kept that a tenant was resumed, for replicas that read it late."""
 _MAX_BEHIND = 10_000
 _BATCH = 1000
 """Revocations that are written at a time, and tokens that one message to a watcher names: some 100 KB, where gRPC takes
@@ -81,13 +83,22 @@ class Watcher:
 
 
 class RevocationLog:
-    """`applied` is what this very process checks its own callers against."""
+    """`applied` is what this very process checks its own callers against. `tell` has the other replicas read anew."""
 
-    def __init__(self, tables: Tables, clock: Clock, applied: Revocations, *, heartbeat: float) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        clock: Clock,
+        applied: Revocations,
+        *,
+        heartbeat: float,
+        tell: Callable[[], object] = lambda: None,
+    ) -> None:
         self._table = tables.revocations
         self._clock = clock
         self._applied = applied
         self._heartbeat = heartbeat
+        self._tell = tell
         self._read_at = 0.0
         self._watchers: set[Watcher] = set()
         self._closed = False
@@ -112,6 +123,25 @@ class RevocationLog:
         for record in records:
             if not record.token_id:
                 await self._cut_off(record)
+        self._tell()
+
+    async def cut_off_tenant(self, tenant: str, issued_before: float) -> None:
+        """Refuse every token of the tenant that was issued before a time, for good. Replaces all its other
+        revocations of such tokens."""
+        whole = Revocation(tenant, everything=True, issued_before=issued_before)
+        record = _kept(whole, self._clock())
+        await self._advance(record)
+        self.learn([record])
+        others = {"tenant": tenant, "createdAt": Cond(Op.LT, issued_before), "everything": None, "suspended": None}
+        await self._table.delete_where(MAIN, others)
+
+    async def set_suspended(self, tenant: str, suspended: bool) -> None:
+        """Refuse every token of the tenant until it is resumed, or take them again."""
+        now = self._clock()
+        expires_at = 0.0 if suspended else now + _RESUMED_SECONDS
+        record = _kept(Revocation(tenant, suspended=suspended, issued_before=now, expires_at=expires_at), now)
+        await self._advance(record)
+        self.learn([record])
 
     async def poll(self) -> None:
         """Learn what other replicas have revoked since the last reading, or some time before."""
@@ -182,6 +212,7 @@ class RevocationLog:
                     issued_before=cut_off.issued_before,
                     created_at=cut_off.created_at,
                     expires_at=cut_off.expires_at,
+                    suspended=cut_off.suspended,
                 )
                 if changed is None and await self._table.get(MAIN, cut_off.id) is None:
                     continue  # it was pruned in between
@@ -211,10 +242,18 @@ def api_cut_off_id(tenant: str) -> str:
     return f"{tenant}/api-tokens/"
 
 
+def _target(revocation: Revocation) -> str:
+    """Return what is revoked, unique within the tenant."""
+    if revocation.suspended is not None:
+        return "suspension/"
+    if revocation.everything:
+        return "all-tokens/"
+    return revocation.token_id or f"sessions/{revocation.subject}"
+
+
 def _kept(revocation: Revocation, now: float) -> RevocationRecord:
-    target = revocation.token_id or f"sessions/{revocation.subject}"
     return RevocationRecord(
-        id=record_id(revocation.tenant, target),
+        id=record_id(revocation.tenant, _target(revocation)),
         tenant=revocation.tenant,
         created_at=now,
         token_id=revocation.token_id,
@@ -223,6 +262,8 @@ def _kept(revocation: Revocation, now: float) -> RevocationRecord:
         issued_at=revocation.issued_at if revocation.token_id else None,
         issued_before=revocation.issued_before,
         expires_at=revocation.expires_at,
+        everything=revocation.everything or None,
+        suspended=revocation.suspended,
     )
 
 
@@ -240,4 +281,6 @@ def told(record: RevocationRecord) -> Revocation:
         issued_before=record.issued_before,
         kept=record.kept,
         expires_at=record.expires_at,
+        everything=bool(record.everything),
+        suspended=record.suspended,
     )
