@@ -16,7 +16,7 @@ from core.audit.log import AuditLog
 from core.collections import CORE_COLLECTIONS
 from core.commands import Command
 from core.errors import PorticoError
-from core.rate_limits import RateLimits
+from core.rate_limits.memory import MemoryRateLimits
 from core.revocations import Revocations
 from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import DocumentStore
@@ -86,7 +86,9 @@ async def open_domain(settings: StoreAndAuth) -> AsyncIterator[Domain]:
 async def domain_on(store: DocumentStore, settings: Settings) -> Domain:
     """The domain on a store that has auth's collections, and perhaps others."""
     audit_log = AuditLog(store, Tasks())
-    return await assemble(store, RateLimits(), settings, audit_log=audit_log, keys=KeyRing(), revocations=Revocations())
+    return await assemble(
+        store, MemoryRateLimits(), settings, audit_log=audit_log, keys=KeyRing(), revocations=Revocations()
+    )
 
 
 async def _rotate_keys(domain: Domain, arguments: argparse.Namespace) -> str:

@@ -206,8 +206,25 @@ def assemble(
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
+    owners = {
+        "model-providers": providers,
+        "models": models,
+        "guardrails": guardrails,
+        "word-lists": word_lists,
+        "pii-policies": pii_policies,
+        "prompts": prompts,
+    }
+    for topic, owner in owners.items():
+        owner.changes.share(platform.shared.fanout, topic)
     totals = UsageTotals(store)
-    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit, paused=platform.revocations.is_suspended)
+    jobs = Jobs(
+        store,
+        tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        fanout=platform.shared.fanout,
+        paused=platform.revocations.is_suspended,
+    )
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     platform.tenant_data.keep(UsageJournal(meter))
     platform.tenant_data.settle_by(meter.flush)

@@ -1,10 +1,10 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster, Rest, Tenant
+from tests.support.connections import http_session
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 async def rest(cluster: Cluster) -> AsyncIterator[Rest]:
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield Rest(cluster.url, http)
 
 
