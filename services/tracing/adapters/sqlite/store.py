@@ -6,7 +6,7 @@ the more comes, the cheaper each gets. A caller has its answer when its part is 
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,20 @@ from core.storage.sqlite_errors import translated
 from core.storage.sqlite_handles import Database, Databases
 from core.storage.where_sql import Clause
 from core.tenancy import Project, Tenant
-from services.tracing.adapters.sqlite import reading
+from services.tracing.adapters.sqlite import reading, transfer
 from services.tracing.adapters.sqlite.schema import define
 from services.tracing.adapters.sqlite.writing import Writing, delete_session
 from services.tracing.domain.records import Patch, Session
-from services.tracing.ports import EventPage, Group, Position, SessionFilter, SessionPage, StoredEvent, Written
+from services.tracing.ports import (
+    EventPage,
+    Exported,
+    Group,
+    Position,
+    SessionFilter,
+    SessionPage,
+    StoredEvent,
+    Written,
+)
 
 _NAME = "traces"
 _MIB = 1024 * 1024
@@ -32,6 +41,8 @@ _BATCH_EVENTS = 4096
 """Events after which a transaction takes no further request."""
 _CLEARED = 200
 """Sessions removed in one transaction."""
+_EXPORTED = 200
+"""Records that are exported or restored at a time."""
 
 T = TypeVar("T")
 CheckTenant = Callable[[Tenant], Awaitable[object]]
@@ -184,6 +195,42 @@ class SqliteTraceStore:
         if busy:
             raise Unavailable("The store is busy: try again shortly.", retry_after=1.0)
 
+    async def export(self, tenant: Tenant) -> AsyncGenerator[Exported, None]:
+        if not sqlite_files.companion(self._owner(tenant), _NAME).exists():
+            return
+        number = 0
+        while rows := await self._rows(tenant, Clause(transfer.SESSIONS, (number, _EXPORTED))):
+            for number, project, record in rows:
+                traces = await self._rows(tenant, Clause(transfer.TRACES, (number,)))
+                yield transfer.exported_session(project, record, traces)
+                after = 0
+                while events := await self._rows(tenant, Clause(transfer.EVENTS, (number, after, _EXPORTED))):
+                    for _, event, content in events:
+                        yield transfer.exported_event(event, content)
+                    after = events[-1][0]
+
+    async def restore(self, tenant: Tenant, records: AsyncIterator[Exported]) -> int:
+        restoring, count = transfer.Restoring(), 0
+        batch: list[Exported] = []
+        async for record in records:
+            batch.append(record)
+            if len(batch) == _EXPORTED:
+                count += await self._restore(tenant, restoring, batch)
+                batch = []
+        return count + (await self._restore(tenant, restoring, batch) if batch else 0)
+
+    async def _restore(self, tenant: Tenant, restoring: transfer.Restoring, batch: Sequence[Exported]) -> int:
+        return await self._transact(tenant, lambda connection: restoring.write(connection, batch))
+
+    async def drop(self, tenant: Tenant) -> None:
+        path = sqlite_files.companion(self._owner(tenant), _NAME)
+        await asyncio.to_thread(sqlite_files.remove, path)
+        await self._databases.forget(path)
+
+    async def _rows(self, tenant: Tenant, asked: Clause) -> list[tuple[Any, ...]]:
+        async with self._use(tenant) as database:
+            return await database.read(asked)
+
     async def _delete_some(self, tenant: Tenant, which: Clause, limit: int) -> int:
         def remove(connection: sqlite3.Connection) -> int:
             numbers = connection.execute(
@@ -235,8 +282,7 @@ class SqliteTraceStore:
             return await database.transact_whole(work)
 
     async def _read(self, project: Project, asked: Clause) -> list[tuple[Any, ...]]:
-        async with self._use(project.tenant) as database:
-            return await database.read(asked)
+        return await self._rows(project.tenant, asked)
 
     async def _number(self, project: Project, session_id: str) -> int | None:
         rows = await self._read(project, reading.number(project.id, session_id))
