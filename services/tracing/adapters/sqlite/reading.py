@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from core.storage.where_sql import Clause, joined
-from services.tracing.adapters.sqlite.schema import event_of, session_of, unpacked
+from services.tracing.adapters.records import event_of, session_of, unpacked
 from services.tracing.domain.records import Totals
 from services.tracing.ports import EventPage, Group, Position, SessionFilter, SessionPage, StoredEvent
 
