@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import pytest
@@ -15,16 +16,15 @@ from tests.support.deployments import (
     stores_of,
 )
 
-_CLUSTERS = ("cluster", "own_cluster")
+_CLUSTERS: dict[str, Literal["session", "function"]] = {"cluster": "session", "own_cluster": "function"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests with the marker `each_stores` on each kind of stores, or all tests on those that STORES names."""
     stores = stores_of(metafunc.definition.get_closest_marker("each_stores") is not None)
-    used = [name for name in _CLUSTERS if name in metafunc.fixturenames]
-    if used and stores != (SQLITE,):
-        values = [(each,) * len(used) for each in stores]
-        metafunc.parametrize(used, values, ids=stores, indirect=True, scope="session")
+    for name, scope in _CLUSTERS.items():
+        if name in metafunc.fixturenames and stores != (SQLITE,):
+            metafunc.parametrize(name, stores, indirect=True, scope=scope)
 
 
 @pytest.fixture(scope="session")
