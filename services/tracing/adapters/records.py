@@ -12,6 +12,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+"""Contents of a page of events, at least one event."""
+MAX_GROUP_AGENTS = 100
+"""Agents that are named of a thread."""
 _COMPRESSED_ABOVE = 256
 _LEVEL = 3
 _ZSTD = b"\x28\xb5\x2f\xfd"

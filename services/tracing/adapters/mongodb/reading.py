@@ -5,13 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.tracing.adapters.mongodb.schema import ID, SUMS, Bson
-from services.tracing.adapters.records import event_of, session_of
+from services.tracing.adapters.records import MAX_GROUP_AGENTS, MAX_PAGE_BYTES, event_of, session_of
 from services.tracing.domain.records import Totals
 from services.tracing.ports import EventPage, Group, Position, SessionFilter, SessionPage, StoredEvent
 
-MAX_PAGE_BYTES = 4 * 1024 * 1024
-"""Contents of a page of events, at least one event."""
-MAX_GROUP_AGENTS = 100
 LATEST_FIRST = [("started", -1), (ID, -1)]
 FIRST_FIRST = [("at", 1), ("number", 1)]
 
