@@ -1,4 +1,4 @@
-"""What a cluster of the end-to-end tests keeps its state in.
+"""Stores of the clusters in end-to-end tests.
 
 STORES names the stores of every test: `sqlite` (with everything else in memory) or `mongodb` (with Redis). Without it,
 tests with the marker `each_stores` run on both, and the rest on SQLite.
@@ -8,6 +8,9 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pymongo import MongoClient
 
 from tests.support import mongodb, redis_server
 
@@ -45,3 +48,20 @@ def on_own_databases(servers: Mapping[str, str]) -> dict[str, str]:
     """Settings of one more installation on the same servers."""
     name = secrets.token_hex(3)
     return {**servers, "PORTICO_MONGODB_PREFIX": f"{name}_", "PORTICO_REDIS_PREFIX": name}
+
+
+def documents_with(stores: Mapping[str, str], marker: str) -> list[str]:
+    """Collections of an installation on MongoDB that hold a marker; none on SQLite, whose files tell."""
+    if not stores:
+        return []
+    found = []
+    with MongoClient[dict[str, Any]](stores["MONGODB_URL"]) as client:
+        for name in client.list_database_names():
+            if name.startswith(stores["PORTICO_MONGODB_PREFIX"]):
+                database = client[name]
+                found += [
+                    f"{name}.{each}"
+                    for each in database.list_collection_names()
+                    if any(marker in repr(document) for document in database[each].find())
+                ]
+    return found

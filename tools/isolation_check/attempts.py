@@ -20,7 +20,7 @@ RESULTS = (OWN, REFUSED, FAILED, REACHED, LEAKED)
 tenant's record; the other tenant's secret was in the answer."""
 _SECONDS = 30.0
 _OWN_READS = 20
-"""Of so many attempts one is a read of the caller's own, which must show its own and nothing else."""
+"""Number of attempts for each read of the caller's own, which must show its own and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Attempt:
 
 @dataclass
 class Findings:
-    """What came of the attempts so far."""
+    """Results of the attempts so far."""
 
     matrix: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     samples: list[str] = field(default_factory=list)

@@ -82,7 +82,7 @@ class Tenant:
         return list(dict.fromkeys(address[-1] for found in self.records.values() for address in found))
 
     def addresses(self, template: str) -> list[tuple[str, ...]]:
-        """What fills a path's template so that it names the tenant's records there; its mark where it has none."""
+        """The names that fill a path's template so that it names the tenant's records; its mark where it has none."""
         parts = [part for part in template.split("/") if part]
         addresses: list[tuple[str, ...]] = [()]
         for at, part in enumerate(parts):
@@ -101,7 +101,7 @@ class _Plant:
     found: tuple[str, ...] = ()
     """Paths to ids and keys in the answer."""
     parents: tuple[str, ...] = ()
-    """What fills the collection's template."""
+    """Names that fill the collection's template."""
     path: str = ""
     """Template of the path to post to, where that is not the collection's."""
 
@@ -261,7 +261,7 @@ def _at(value: Any, place: str) -> Any:
 
 
 async def kept(api: Api, tenant: Tenant) -> dict[str, list[str]]:
-    """What the tenant's own lists show of its secret: texts by the collection."""
+    """Texts with the tenant's secret in its own lists, by collection."""
     seen: dict[str, list[str]] = {}
     for collection, addresses in tenant.records.items():
         if collection and addresses:

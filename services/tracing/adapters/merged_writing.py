@@ -1,4 +1,4 @@
-"""Merging of patches into stored sessions and events, on the rows of whichever store."""
+"""Merge patches into stored sessions and events, on the rows of whichever store."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

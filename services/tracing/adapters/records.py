@@ -27,7 +27,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def searched(session: Session) -> str:
-    """What a search looks through, in lower case."""
+    """The text that a search looks through, in lower case."""
     return "\n".join((session.id, session.thread_id, session.agent_name, session.trace_id)).lower()
 
 
