@@ -31,6 +31,7 @@ from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
+from core.rpc import tenant_data
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
 from core.rpc.chain import Chain
@@ -45,6 +46,7 @@ from core.rpc.stages.quota import Quota
 from core.rpc.stages.refusals import Refusals
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import Stage
+from core.rpc.tenant_data import TenantDataServicer
 from core.rpc.trust_feed import TrustFeed
 from core.shared import Shared, make_shared
 from core.storage.factory import StoreSettings, make_store
@@ -53,6 +55,7 @@ from core.storage.ports import Collection, DocumentStore
 from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.telemetry import TelemetrySettings
+from core.tenant_data import TenantDataRegistry
 from core.token_verifier import KeyRing, TokenVerifier
 
 _SWEEP_SECONDS = 60.0
@@ -97,6 +100,7 @@ class Platform:
     verifier: TokenVerifier
     audit: AuditLog
     removals: Removals
+    tenant_data: TenantDataRegistry
     service_tokens: AuthServiceTokens
     """Service tokens for jobs that call other services."""
 
@@ -123,6 +127,7 @@ class Platform:
             verifier=verifier,
             audit=AuditLog(store, tasks),
             removals=Removals(service, store),
+            tenant_data=TenantDataRegistry(),
             service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, secrets),
         )
 
@@ -217,7 +222,14 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     platform = Platform.on(service, core_settings, store, shared)
     lifecycle = platform.lifecycle
     lifecycle.install()
-    registrations = [recorded(registration, platform.audit) for registration in await build(platform, settings)]
+    own = tenant_data.registration(
+        TenantDataServicer(service, schema, platform.tenant_data, platform.removals, platform.revocations)
+    )
+    built = await build(platform, settings)
+    for data in shared.tenant_data():
+        platform.tenant_data.keep(data)
+    platform.tenant_data.settle_by(platform.audit.flush)
+    registrations = [recorded(registration, platform.audit) for registration in (*built, own)]
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     chain = _chain(platform)
     server = make_server(registrations, chain, platform.health)

@@ -47,7 +47,7 @@ from core.storage.mongodb_filters import (
 )
 from core.storage.ports import Collection, Counting, Document, Order, Page, Where
 from core.storage.schema import Schema, database_of
-from core.tenancy import AllProjects, Project, Scope, Tenant
+from core.tenancy import AllProjects, Main, Project, Scope, Tenant
 
 
 class MongoStore:
@@ -260,10 +260,10 @@ class MongoStore:
                             count += await self._delete_expired(documents, collection)
         return count
 
-    async def scrub(self, tenant: Tenant) -> None:
+    async def scrub(self, database: Main | Tenant) -> None:
         """Do nothing: MongoDB reuses the place of what was deleted as it comes, and cannot be told to overwrite it."""
-        with translated(tenant.slug):
-            await self._databases.use(tenant)
+        with translated(database.slug if isinstance(database, Tenant) else "main"):
+            await self._databases.use(database)
 
     async def check(self) -> None:
         with translated("main"):

@@ -33,7 +33,7 @@ from portico.auth.v1 import (
 from services.auth.adapters.argon2 import Argon2Hasher
 from services.auth.domain.accounts import Accounts
 from services.auth.domain.attempts import Attempts
-from services.auth.domain.audit import Audit, AuditRetention
+from services.auth.domain.audit import Audit, AuditRetention, OperatorLog
 from services.auth.domain.callers import Callers
 from services.auth.domain.compaction import Compaction
 from services.auth.domain.deleted_projects import Deletions
@@ -96,6 +96,7 @@ class Domain:
     service_tokens: ServiceTokens
     callers: Callers
     audit: Audit
+    operator_log: OperatorLog
     audit_retention: AuditRetention
     tenants: Tenants
 
@@ -194,6 +195,7 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         service_tokens=service_tokens,
         callers=callers,
         audit=Audit(base.audit_log, callers),
+        operator_log=OperatorLog(tables.operator_log, clock),
         audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),
         tenants=tenants,
     )
@@ -201,7 +203,14 @@ def _domain(base: _Base, settings: Settings) -> Domain:
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     fanout = platform.shared.fanout
-    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit, fanout=fanout)
+    jobs = Jobs(
+        platform.store,
+        platform.tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        fanout=fanout,
+        paused=platform.revocations.is_suspended,
+    )
     domain = await assemble(
         platform.store,
         platform.shared.rate_limits,

@@ -72,6 +72,7 @@ from services.inference.domain.usage.metrics import InferenceMetrics
 from services.inference.domain.usage.overview import Overviews
 from services.inference.domain.usage.reports import Reports
 from services.inference.domain.usage.spend import Spend
+from services.inference.domain.usage.tenant_data import UsageJournal
 from services.inference.domain.usage.totals import UsageTotals
 from services.inference.ports import BuiltInClients, Client, ClientFactory, Memories
 from services.inference.servicers.anthropic import AnthropicServicer
@@ -216,8 +217,18 @@ def assemble(
     for topic, owner in owners.items():
         owner.changes.share(platform.shared.fanout, topic)
     totals = UsageTotals(store)
-    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit, fanout=platform.shared.fanout)
+    jobs = Jobs(
+        store,
+        tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        fanout=platform.shared.fanout,
+        paused=platform.revocations.is_suspended,
+    )
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
+    platform.tenant_data.keep(UsageJournal(meter))
+    platform.tenant_data.settle_by(meter.flush)
+    platform.tenant_data.settle_by(evaluations.flush)
     rerankers = Rerankers(store, models)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
     return Domain(

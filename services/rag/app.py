@@ -44,10 +44,11 @@ from services.rag.domain.files.providers import FileProviders
 from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.tenant_data import FileContents
 from services.rag.domain.files.uploads import UploadDeps
 from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.ports import Converter, FileStore
+from services.rag.ports import Converter, FileStore, LocalFileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
@@ -63,7 +64,7 @@ _MIB = 1024 * 1024
 class Domain:
     """The parts of the domain, assembled."""
 
-    folder: FileStore
+    folder: LocalFileStore
     pool: RuntimePool[RuntimeKey, FileStore]
     jobs: Jobs
     providers: FileProviders
@@ -117,7 +118,7 @@ async def assemble(
     settings: Settings,
     *,
     guard: OutboundGuard | None = None,
-    folder: FileStore | None = None,
+    folder: LocalFileStore | None = None,
     jobs: Jobs | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
@@ -177,6 +178,7 @@ async def assemble(
         store, providers, stores, orphan_collector, [remove_knowledge, retrieval.remove, memory.remove]
     )
     platform.removals.handle(jobs, removal.remove)
+    platform.tenant_data.keep(FileContents(store, buckets, providers, stores, folder))
     return Domain(
         folder=folder,
         pool=pool,
@@ -216,6 +218,7 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=limits,
         fanout=platform.shared.fanout,

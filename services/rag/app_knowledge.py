@@ -111,6 +111,7 @@ def assemble(
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=tokens or platform.service_tokens,
         limits=limits or _limits(settings.knowledge),
         fanout=platform.shared.fanout,

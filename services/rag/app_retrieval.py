@@ -42,6 +42,7 @@ class Retrieval:
     def start(self, platform: Platform) -> None:
         platform.tasks.every("write queries of modules", FLUSH_SECONDS, self.log.flush)
         platform.lifecycle.on_stop(Phase.FLUSH, "queries of modules", self.log.flush, 5.0)
+        platform.tenant_data.settle_by(self.log.flush)
 
     async def remove(self, project: Project) -> bool:
         """Remove what a deleted project has beside its modules."""

@@ -18,6 +18,7 @@ from services.tracing.domain.metrics import TracingMetrics
 from services.tracing.domain.project_removal import ProjectRemoval
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
+from services.tracing.domain.tenant_data import Traces
 from services.tracing.ports import TraceStore
 from services.tracing.servicers import spans
 from services.tracing.servicers.session import SessionServicer
@@ -63,6 +64,7 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=JobLimits(running=_JOBS, running_per_tenant=_JOBS // 4, poll=_JOB_POLL_SECONDS),
         fanout=platform.shared.fanout,
@@ -70,6 +72,7 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
     retention = Retention(platform.store, traces, settings.retention_days)
     monitoring = monitoring_of(platform, settings, jobs)
     platform.removals.handle(jobs, ProjectRemoval([traces.clear, monitoring.remove_all]).remove)
+    platform.tenant_data.keep(Traces(traces))
     return Domain(jobs, traces, Sessions(traces), retention, monitoring)
 
 

@@ -34,6 +34,7 @@ from services.vector.domain.metrics import VectorMetrics
 from services.vector.domain.project_removal import ProjectRemoval
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.query_log import FLUSH_SECONDS, QueryLog
+from services.vector.domain.tenant_data import StoredVectors
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import LocalVectorEngine, VectorDriver, VectorEngine
 from services.vector.servicers.index import IndexServicer
@@ -101,6 +102,7 @@ async def assemble(
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=job_limits or _job_limits(settings),
         fanout=platform.shared.fanout,
@@ -118,6 +120,8 @@ async def assemble(
     jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
     jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
     platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
+    platform.tenant_data.keep(StoredVectors(store, providers, engines, embedded))
+    platform.tenant_data.settle_by(queries.flush)
     return Domain(embedded, pool, jobs, providers, engines, indexes, resolver, queries, vectors, migrations)
 
 

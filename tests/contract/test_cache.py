@@ -238,7 +238,7 @@ class TestLoad:
 
 
 class TestSharedCache:
-    """What replicas see of each other."""
+    """Replicas of one cache."""
 
     @pytest.fixture
     async def replicas(self, redis: RedisServer) -> AsyncIterator[tuple[Cache, Cache]]:

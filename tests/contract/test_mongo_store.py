@@ -234,7 +234,10 @@ class TestCounting:
             assert await notes.insert_counted(RED, CALLS, calls, COUNTS, counting) == kinds
             taken.append(len(commands))
         assert max(taken) <= taken[0] + 1, taken  # those that are there and those that are not are two commands
-        counts = {each["kind"]: each["calls"] for each in (await notes.find(RED, COUNTS, page_size=100)).items}
+        counts = {
+            each["kind"]: each["calls"]
+            for each in (await notes.find(RED, COUNTS, order=Order("id"), page_size=100)).items
+        }
         assert counts == {"k": 1, "k0": 3, **{f"k{at}": 2 for at in range(1, 20)}}
 
 

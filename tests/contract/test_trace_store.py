@@ -23,9 +23,11 @@ from services.tracing.adapters.sqlite.store import SqliteTraceStore
 from services.tracing.domain import custom
 from services.tracing.domain.otlp.events import patches
 from services.tracing.domain.records import Patch, Session, Totals, TraceSender
+from services.tracing.domain.tenant_data import Traces
 from services.tracing.ports import SessionFilter, TraceStore
 from tests.contract.conftest import MONGODB_MARK
 from tests.support.mongodb import MISSING
+from tests.support.removal import files_with
 from tests.support.spans import TRACE, request, span
 from tests.support.stores import sqlite_store
 
@@ -466,17 +468,42 @@ async def test_what_a_killed_replica_committed_is_written_by_the_next(
     assert await killed._databases._of(ACME)[schema.PARTS].count_documents({}) == 0
 
 
-async def test_what_is_exported_is_restored(store: TraceStore) -> None:
-    await store.write(P1, [session("s", call(1, metadata={"n": 1}), call(2)), *spans(span(1))])
-    exported = [each async for each in store.export(ACME)]
+async def everything_of(store: TraceStore, project: Project) -> list[Any]:
+    """All sessions of a project with their events and contents, as they are stored."""
+    page = await store.sessions(project, SessionFilter(), 100)
+    found = []
+    for each in page.sessions:
+        events = await store.events(project, each.id, 100, content=True)
+        assert events is not None
+        found.append((each, events.events))
+    return found
 
-    async def records() -> AsyncIterator[Any]:
-        for each in exported:
-            yield each
 
-    assert await store.restore(GLOBEX, records()) == 2
-    assert await store.restore(GLOBEX, records()) == 2
-    elsewhere = Project(GLOBEX, "p1")
-    assert await timeline(store, "s", elsewhere) == await timeline(store)
-    await store.write(elsewhere, spans(span(2)))
-    assert (await found(store, "otlp_0af7651916cd43dd", elsewhere)).totals.events == 2
+async def test_an_export_is_restored_as_it_was_and_again(store: TraceStore) -> None:
+    await store.write(P1, [session("s1", call(1), call(2)), session("s2", call(3), threadId="t")])
+    await store.write(P2, spans(span(1), span(2), span(3)))
+    kept = Traces(store)
+    exported = [chunk async for chunk in kept.export(ACME)]
+
+    async def chunks() -> AsyncIterator[tuple[str, bytes]]:
+        for chunk in exported:
+            yield chunk
+
+    other = Tenant("globex")
+    for _ in range(2):
+        assert await kept.restore(other, chunks()) == 3
+        for project in (P1, P2):
+            assert await everything_of(store, Project(other, project.id)) == await everything_of(store, project)
+    await store.write(Project(other, "p2"), spans(span(4)))  # a later span of the trace still finds its session
+    assert len((await store.sessions(Project(other, "p2"), SessionFilter(), 100)).sessions) == 1
+    assert [chunk async for chunk in kept.export(ACME)] == exported
+
+
+async def test_a_dropped_tenant_leaves_no_traces(store: TraceStore, tmp_path: Path) -> None:
+    await store.write(P1, [session("s1", {**call(1), "label": "planted-marker"})])
+    await store.write(Project(GLOBEX, "p1"), [session("s1", call(1))])
+    await store.drop(ACME)
+    await store.drop(ACME)
+    assert files_with(tmp_path, "planted-marker") == []
+    assert (await store.sessions(P1, SessionFilter(), 100)).sessions == []
+    assert len((await store.sessions(Project(GLOBEX, "p1"), SessionFilter(), 100)).sessions) == 1

@@ -3,10 +3,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster, Rest, Tenant
+from tests.support.connections import http_session
 from tests.support.deployments import (
     MONGODB,
     SQLITE,
@@ -83,7 +83,7 @@ def own_cluster(
 
 @pytest.fixture
 async def rest(cluster: Cluster) -> AsyncIterator[Rest]:
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield Rest(cluster.url, http)
 
 

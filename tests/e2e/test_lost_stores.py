@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from pymongo.uri_parser import parse_uri
 
 from tests.support.breakable_relay import Relay, relay
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
 from tests.support.deployments import MONGODB
 from tests.support.redis_server import RedisServer, redis_server
 
@@ -63,7 +63,7 @@ async def test_nothing_acknowledged_is_lost_with_stores_that_come_back(
     """Errors meanwhile say what to do, and end by themselves: nothing is restarted but the stores."""
     settings = dict(stores_settings(MONGODB))
     port = int(parse_uri(settings["MONGODB_URL"])["nodelist"][0][1])
-    async with relay(port) as mongodb, aiohttp.ClientSession() as http:
+    async with relay(port) as mongodb, http_session() as http:
         with redis_server() as redis:
             url = f"mongodb://127.0.0.1:{mongodb.port}/?directConnection=true"
             settings |= {"MONGODB_URL": url, "REDIS_URL": redis.url}

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
 from tests.support.deployments import documents_with
 from tests.support.removal import MARKER, files_with
 
@@ -30,7 +31,7 @@ QUICK = {
 async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
     own_cluster.env = QUICK
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield own_cluster, Rest(own_cluster.url, http)
 
 

@@ -447,12 +447,15 @@ async def test_a_deleted_project_leaves_nothing(harness: Harness, client: Knowle
 
 
 async def test_several_batches_are_embedded_at_a_time(harness: Harness, client: KnowledgeClient) -> None:
-    """The embedding model would wait for the store between two batches."""
+    """The embedding model would wait for the store between two batches. The first call is held until a second one
+    comes: without overlap it would never be answered."""
     await client.create(chunk_config=CHUNKING)
+    embedder = harness.neighbours.embedder
+    embedder.before = lambda texts: until(lambda: embedder.most_in_flight >= 2, 30)
     text = "\n\n".join(f"Paragraph {at} of a long text." for at in range(200))
     answer = await client.ingest(fileName="a.txt", content=text)
     assert answer["chunkCount"] == 200
-    assert 2 <= harness.neighbours.embedder.most_in_flight <= 4
+    assert 2 <= embedder.most_in_flight <= 4
 
 
 async def test_contextual_headers_are_embedded_with_the_content(harness: Harness, client: KnowledgeClient) -> None:

@@ -106,7 +106,7 @@ async def test_periodic_work_survives_a_cancellation_inside_it() -> None:
 
 
 async def test_periodic_work_can_be_woken() -> None:
-    """What sets the event while the work is going on is not forgotten."""
+    """An event that is set while the work is going on is not forgotten."""
     tasks, wake, done, again = Tasks(), asyncio.Event(), 0, asyncio.Event()
 
     async def work() -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from core import logs
+from core.errors import Unavailable
 from core.storage.ports import Document, DocumentStore
 from core.storage.write_ahead import RecordScope, WriteAhead
 from core.storage.write_behind import WriteBehind
@@ -22,6 +23,7 @@ NANOS = 1_000_000_000
 _MAX_MODEL = 256
 _MAX_FINISH_REASON = 64
 """Characters; providers send what they like."""
+_SCRUB_ATTEMPTS = 20
 _UNPRICED = Pricing()
 """Prices of a call that no target was found for."""
 
@@ -90,6 +92,18 @@ class Meter:
         await self.flush()
         if self._journal is not None:
             self._journal.close()
+
+    async def scrub(self) -> None:
+        """Remove the bytes of written records from the journal. Raises Unavailable where some cannot be written now."""
+        if self._journal is None:
+            return
+        await self.flush()
+        self._journal.scrub()
+        for _ in range(_SCRUB_ATTEMPTS):
+            if self._journal.scrubbed:
+                return
+            await self.flush()
+        raise Unavailable("The usage journal holds records that cannot be written now. Try again.", retry_after=1.0)
 
     async def _insert(
         self, scope: RecordScope, documents: Sequence[Document], texts: Sequence[str] | None = None

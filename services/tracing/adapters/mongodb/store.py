@@ -6,7 +6,7 @@ there already is merged without an effect.
 
 import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -196,7 +196,10 @@ class MongoTraceStore:
         return int(document[ID])
 
     async def drop(self, tenant: Tenant) -> None:
-        """Do nothing: the traces lie in the tenant's database, which goes as a whole."""
+        with suppress(FailedPrecondition):  # the database has gone, with all that was in it
+            async with self._use(tenant) as database:
+                for name in (SESSIONS, EVENTS, PARTS):
+                    await database[name].delete_many({})
 
     async def check(self) -> None:
         with translated("traces"):

@@ -157,6 +157,7 @@ class SqliteTraceStore:
         path = sqlite_files.companion(self._owner(tenant), _NAME)
         await asyncio.to_thread(sqlite_files.remove, path)
         await self._databases.forget(path)
+        self._defined.pop(path, None)  # the next file may get the same inode
 
     async def _rows(self, tenant: Tenant, asked: Clause) -> list[tuple[Any, ...]]:
         async with self._use(tenant) as database:
