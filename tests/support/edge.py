@@ -29,7 +29,7 @@ from tests.support.tokens import Signer
 from tools import edge as tool
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 150.0
+START_SECONDS = 20.0
 Headers = Mapping[str, str]
 
 
