@@ -52,8 +52,8 @@ test-contract: $(STAMP) ## Run the tests of services and adapters on real server
 test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before stub services
 	$(PYTEST) $(PARALLEL) tests/edge
 
-test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients
-	$(PYTEST) $(PARALLEL) tests/e2e
+test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients (STORES=mongodb: on MongoDB and Redis)
+	STORES=$(STORES) $(PYTEST) $(PARALLEL) tests/e2e
 
 check: $(STAMP) ## Lint, types, import arrows, words, dead code, contracts, generated files
 	$(BIN)/ruff check .

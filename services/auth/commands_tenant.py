@@ -80,6 +80,9 @@ async def _backup(installation: Installation, arguments: argparse.Namespace) -> 
 
 
 async def _restore(installation: Installation, arguments: argparse.Namespace) -> Shown:
+    if arguments.only:
+        count = await restoring.restore_kind(installation, arguments.archive, arguments.only, arguments.slug)
+        return {"restored": arguments.only, "entries": count}
     return _shown(await restoring.restore(installation, arguments.archive, arguments.slug))
 
 
@@ -144,6 +147,9 @@ def _slug_and_archive(parser: argparse.ArgumentParser) -> None:
 def _restore_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="FILE", type=Path, help="an archive that tenant backup wrote")
     parser.add_argument("--slug", default="", help="the slug to restore it under; without it, its own")
+    parser.add_argument(
+        "--only", default="", metavar="KIND", help="only this, as tracing/traces, into a tenant that is there"
+    )
 
 
 def _erase_arguments(parser: argparse.ArgumentParser) -> None:

@@ -196,6 +196,18 @@ async def test_a_restore_that_is_cut_off_leaves_nothing_usable_and_is_begun_anew
         await restoring.restore(other, archive)
 
 
+async def test_one_kind_of_state_is_restored_into_a_tenant_that_is_there(here: Installation, tmp_path: Path) -> None:
+    """For traces after a move, which lie where the documents do."""
+    archive, service = tmp_path / "acme.portico", here.services["rag"]
+    files: dict[Tenant, dict[str, bytes]] = service.files  # type: ignore[attr-defined]
+    await backup.backup(here, "acme", archive)
+    kept = files.pop(Tenant("acme"))
+    assert await restoring.restore_kind(here, archive, "rag/files") == 2
+    assert files == {Tenant("acme"): kept}
+    with pytest.raises(InvalidInput, match="no tracing/traces"):
+        await restoring.restore_kind(here, archive, "tracing/traces")
+
+
 async def test_a_damaged_archive_changes_nothing(here: Installation, there: DocumentStore, tmp_path: Path) -> None:
     archive = tmp_path / "acme.portico"
     await backup.backup(here, "acme", archive)

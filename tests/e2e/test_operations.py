@@ -167,7 +167,7 @@ async def test_a_suspended_tenant_is_refused_everywhere_until_it_is_resumed(
 
     async def refused() -> bool:
         answers = [await rest.call("GET", path, token=token) for path in services]
-        return all(each.status == 403 and each.body["error"]["code"] == "TENANT_SUSPENDED" for each in answers)
+        return all(each.status == 403 and each.body["error"]["code"] == "tenant_suspended" for each in answers)
 
     async def served() -> bool:
         return all([(await rest.call("GET", path, token=token)).status == 200 for path in services])

@@ -10,7 +10,6 @@ import io
 import os
 import re
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -116,7 +115,7 @@ class ArchiveWriter:
 
     def _put(self, name: str, entry: str, content: bytes) -> None:
         info = tarfile.TarInfo(name)
-        info.size, info.mode, info.mtime = len(content), 0o600, int(time.time())
+        info.size, info.mode = len(content), 0o600
         info.pax_headers = {_ENTRY: entry} if entry else {}
         self._tar.addfile(info, io.BytesIO(content))
         self.size += len(content)

@@ -3,7 +3,6 @@
 import os
 import tarfile
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -63,7 +62,7 @@ async def _add(tar: tarfile.TarFile, name: str, content: AsyncIterator[bytes]) -
         async for part in content:
             spool.write(part)
         info = tarfile.TarInfo(name)
-        info.size, info.mode, info.mtime = spool.tell(), 0o600, int(time.time())
+        info.size, info.mode = spool.tell(), 0o600
         spool.seek(0)
         if info.size or not name.endswith(".jsonl"):
             tar.addfile(info, spool)

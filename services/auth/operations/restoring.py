@@ -53,6 +53,18 @@ async def restore(installation: Installation, path: Path, slug: str = "") -> Ten
     return await _activate(installation, manifest, tenant)
 
 
+async def restore_kind(installation: Installation, path: Path, section: str, slug: str = "") -> int:
+    """Restore one kind of state alone, such as `tracing/traces`, into a tenant that is there, and return the number of
+    entries. Entries of the same names are replaced. Raises InvalidInput for a damaged archive or a kind that it does
+    not hold, NotFound."""
+    manifest = verified(path)
+    tenant = Tenant((await installation.tenant(slug or manifest.tenant)).slug)
+    if section not in manifest.kinds:
+        raise InvalidInput(f"The archive holds {', '.join(manifest.kinds) or 'no such state'}, and no {section}.")
+    service, kind = _sections(installation, manifest)[section]
+    return await service.restore(tenant, kind, _chunks(path, section))
+
+
 def _target(slug: str) -> Tenant:
     checked = inputs.slug(slug, "slug")
     if checked in RESERVED_SLUGS:

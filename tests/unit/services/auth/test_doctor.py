@@ -1,4 +1,4 @@
-"""What the doctor finds and advises, in the parts that need no running services."""
+"""Findings and advice of the doctor, in the parts that need no running services."""
 
 import os
 import time
