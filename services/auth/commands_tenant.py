@@ -237,7 +237,8 @@ async def _recorded(command: TenantCommand, arguments: argparse.Namespace, insta
     if not command.recorded:
         return await command.run(installation, arguments)
     log = installation.domain.operator_log
-    entry = await log.record(f"tenant.{command.name}", "tenant", arguments.slug, outcome=UNKNOWN)
+    resource = arguments.slug or str(getattr(arguments, "archive", "all"))
+    entry = await log.record(f"tenant.{command.name}", "tenant", resource, outcome=UNKNOWN)
     try:
         shown = await command.run(installation, arguments)
     except PorticoError as error:

@@ -295,10 +295,13 @@ async def test_an_export_has_no_secrets(here: Installation, tmp_path: Path) -> N
     assert b"v1.k1." not in content
 
 
-async def test_only_a_whole_tenant_is_suspended_or_resumed(here: Installation) -> None:
+async def test_only_a_whole_tenant_is_suspended_or_backed_up(here: Installation, tmp_path: Path) -> None:
     await suspension.suspend(here.domain, "acme")
     assert (await here.domain.tables.tenants.get(MAIN, "acme")).status == SUSPENDED  # type: ignore[union-attr]
     await suspension.resume(here.domain, "acme")
     await here.domain.tables.tenants.update(MAIN, "acme", status=RESTORING)
     with pytest.raises(FailedPrecondition, match="restoring"):
         await suspension.suspend(here.domain, "acme")
+    with pytest.raises(FailedPrecondition, match="restoring"):
+        await backup.backup(here, "acme", tmp_path / "half.portico")
+    assert not (tmp_path / "half.portico").exists()
