@@ -20,6 +20,8 @@ from core.tenancy import Project, Tenant
 PREFIX = "ptc_"
 ISSUER = "portico"
 ALGORITHM = "ES256"
+FEATURES = "features"
+"""Claim with the features of the tenant's plan, separated by spaces; absent where it has all of them."""
 TENANT_SUSPENDED = "TENANT_SUSPENDED"
 _CHECKS: Options = {
     "require": ["iss", "tenant", "project", "sub", "kind", "scopes", "jti", "iat"],
@@ -101,6 +103,7 @@ class TokenVerifier:
                 token_id=str(claims["jti"]),
                 issued_at=float(claims["iat"]),
                 expires_at=float(claims["exp"]) if "exp" in claims else None,
+                features=frozenset(str(claims[FEATURES]).split()) if FEATURES in claims else None,
             )
         except jwt.ExpiredSignatureError:
             raise _expired() from None

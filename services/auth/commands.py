@@ -15,7 +15,10 @@ from core import config, logs
 from core.audit.log import AuditLog
 from core.collections import CORE_COLLECTIONS
 from core.commands import Command
-from core.errors import PorticoError
+from core.errors import InvalidInput, PorticoError
+from core.quotas.limits import shown
+from core.quotas.plans import PlanSettings
+from core.quotas.source import FRESH_SECONDS, PolicySource
 from core.rate_limits.memory import MemoryRateLimits
 from core.revocations import Revocations
 from core.storage.factory import StoreSettings, make_store
@@ -37,6 +40,7 @@ class CommandSettings:
     """The settings that the commands read."""
 
     store: StoreSettings
+    plans: PlanSettings
     auth: Settings
 
 
@@ -78,16 +82,23 @@ async def open_domain(settings: StoreAndAuth) -> AsyncIterator[Domain]:
     """The domain on the store that the settings name, beside whatever services run on it."""
     store = make_store(settings.store, Schema((*CORE_COLLECTIONS, *COLLECTIONS)))
     try:
-        yield await domain_on(store, settings.auth)
+        yield await domain_on(store, settings.auth, PolicySource(store, settings.plans.plans()))
     finally:
         await store.close()
 
 
-async def domain_on(store: DocumentStore, settings: Settings) -> Domain:
-    """The domain on a store that has auth's collections, and perhaps others."""
+async def domain_on(store: DocumentStore, settings: Settings, source: PolicySource | None = None) -> Domain:
+    """The domain on a store that has auth's collections, and perhaps others. Without a `source` of policies, plans are
+    the built-in ones."""
     audit_log = AuditLog(store, Tasks())
     return await assemble(
-        store, MemoryRateLimits(), settings, audit_log=audit_log, keys=KeyRing(), revocations=Revocations()
+        store,
+        MemoryRateLimits(),
+        settings,
+        audit_log=audit_log,
+        keys=KeyRing(),
+        revocations=Revocations(),
+        source=source,
     )
 
 
@@ -167,6 +178,35 @@ async def _withdraw_key(domain: Domain, arguments: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+async def _set_plan(domain: Domain, arguments: argparse.Namespace) -> str:
+    plans = domain.source.plans
+    plan = plans.get(arguments.plan)
+    if plan is None:
+        names = ", ".join(sorted(each.name for each in plans))
+        raise InvalidInput(f"There is no plan of this name. Plans are {names}.")
+    changed = await domain.tenants.set_plan(arguments.tenant, plan.name)
+    tenant = Tenant(changed.slug)
+    await domain.audit.record_operator(tenant, "tenant.set_plan", "tenant", tenant.slug, {"plan": plan.name})
+    lines = [f"Tenant {tenant.slug} has the plan {plan.name}, which holds within {FRESH_SECONDS:g} seconds."]
+    if plan.features is None:
+        lines.append("API tokens that were made under a plan with fewer features keep to those: make them anew.")
+    return "\n".join(lines)
+
+
+async def _list_plans(domain: Domain, arguments: argparse.Namespace) -> str:
+    lines = [f"{'PLAN':<16}  {'FEATURES':<8}  LIMITS"]
+    for plan in domain.source.plans:
+        features = "all" if plan.features is None else str(len(plan.features))
+        limits = " ".join(f"{path}={shown(path, limit):g}" for path, limit in plan.limits.items()) or "none"
+        lines.append(f"{plan.name:<16}  {features:<8}  {limits}")
+    return "\n".join(lines)
+
+
+def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tenant", metavar="TENANT", help="the tenant's slug")
+    parser.add_argument("plan", metavar="PLAN", help="the plan's name, as list-plans shows it")
+
+
 def _add_key_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key_id", metavar="KEY_ID", help="the key's id, as list-keys shows it")
 
@@ -215,6 +255,20 @@ COMMANDS = (
         "replace a key that was not stolen, use rotate-keys, which logs nobody out.",
         _command(_withdraw_key),
         _add_key_argument,
+    ),
+    Command(
+        "list-plans",
+        "show the plans that a tenant can have",
+        "Shows the plans that a tenant can have, with their limits: the built-in ones and those of PORTICO_PLANS_FILE.",
+        _command(_list_plans),
+    ),
+    Command(
+        "set-plan",
+        "give a tenant another plan",
+        "Gives a tenant another plan. Its features and limits hold for all calls within seconds, also for those with "
+        "tokens that were made before.",
+        _command(_set_plan),
+        _add_plan_arguments,
     ),
     Command(
         "create-tenant",

@@ -41,6 +41,7 @@ from services.rag.domain.files.markdown import MarkdownFiles
 from services.rag.domain.files.openai_files import OpenAIFiles
 from services.rag.domain.files.orphans import OrphanCollector
 from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.quotas import FileQuotas
 from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
@@ -140,7 +141,8 @@ async def assemble(
     providers = FileProviders(store, settings.sealing.sealer(), drivers, guard)
     providers.changes.share(platform.shared.fanout, "file-providers")
     file_records = FileRecords(store)
-    buckets = Buckets(store, providers)
+    quotas = FileQuotas(store, platform.call_quotas, platform.totals)
+    buckets = Buckets(store, providers, quotas.room_for_bucket)
     stores = Stores(providers, folder, pool)
     orphan_collector = OrphanCollector(store, file_records, providers, stores, grace=settings.grace_seconds)
     contents = Contents(buckets, providers, stores)
@@ -153,7 +155,7 @@ async def assemble(
         max_bytes=max_converted_bytes or settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
-    deps = UploadDeps(file_records, buckets, stores, orphan_collector, conversions, rules, platform.tasks)
+    deps = UploadDeps(file_records, buckets, stores, orphan_collector, conversions, rules, platform.tasks, quotas)
     files = Files(deps, buckets, providers, contents)
 
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")

@@ -56,6 +56,7 @@ def assemble(
     """The parts on the platform's store, with the handler of their jobs registered."""
     store = platform.store
     log = QueryLog(store, platform.tasks, capacity=settings.log_capacity, keep_days=settings.log_days)
+    knowledge.removal.also(log.remove)
     retriever = Retriever(knowledge.modules, Hydration(store), services, log)
     ends = Expiry(store, knowledge.jobs, knowledge.documents)
     audit = JobAudit("vector_store.expire", "vector_store")

@@ -103,6 +103,7 @@ async def test_a_killed_process_is_healed(started: tuple[Cluster, Rest], name: s
     assert await until(healed, 30)
 
 
+@pytest.mark.each_stores
 async def test_no_acknowledged_write_is_lost_when_services_are_killed(started: tuple[Cluster, Rest]) -> None:
     cluster, rest = started
     token, kept = cluster.dev_token, list[str]()

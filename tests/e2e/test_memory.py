@@ -132,6 +132,7 @@ class Ledger:
             self.gone.add(text)
 
 
+@pytest.mark.each_stores
 async def test_kills_lose_nothing_and_bring_nothing_back(killable: tuple[Cluster, Rest]) -> None:
     """Every memory that was acknowledged is there once, and its vector with it; what was deleted stays away; and in the
     end there are as many vectors as memories."""

@@ -208,6 +208,7 @@ def nanos(cost: float) -> int:
     return round(cost * 1e9)
 
 
+@pytest.mark.each_stores
 async def test_spend_is_exact_whatever_is_killed(started: tuple[Cluster, Rest]) -> None:
     """A kill of inference lost the usage of up to half a second, and totals of a month were sums over its records."""
     cluster, rest = started

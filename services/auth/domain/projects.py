@@ -75,7 +75,8 @@ class Projects:
             created_at=self._clock(),
             description=inputs.DESCRIPTION.check(description),
         )
-        made = await self._insert(caller.tenant, project)
+        async with self._quotas.new_project(caller.identity.project):
+            made = await self._insert(caller.tenant, project)
         await self._join(caller, made)
         audit.change().metadata["key"] = made.key
         return made

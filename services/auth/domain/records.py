@@ -23,6 +23,8 @@ class TenantRecord(Record, frozen=True):
     attempt: str = ""
     reserved_until: float = 0.0
     owner_id: str = ""
+    plan: str = ""
+    """Name of its plan; empty: the installation's default."""
 
 
 class DirectoryEntry(Record, frozen=True):

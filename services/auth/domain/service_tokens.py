@@ -49,7 +49,7 @@ class ServiceTokens:
         project = await self._projects.update(tenant, project_id, service_tokens_until=expires_at)
         if project is None or project.status != ACTIVE:
             raise NotFound("There is no such project.", field="project")
-        _, token = self._issuer.issue(
+        _, token = await self._issuer.issue(
             Project(tenant, project.id),
             subject,
             Kind.SERVICE,

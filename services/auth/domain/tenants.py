@@ -6,7 +6,7 @@ step. Until then nobody sees the tenant; a registration that was interrupted is 
 
 from contextlib import suppress
 
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, NotFound
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.issuing import new_id
@@ -89,6 +89,13 @@ class Tenants:
             await self._take_over(wanted)
         await self._store.create_tenant(Tenant(slug))
         return wanted
+
+    async def set_plan(self, slug: str, plan: str) -> TenantRecord:
+        """Give a tenant another plan, by its name; empty: the installation's default. Raises NotFound."""
+        changed = await self._tenants.update(MAIN, slug, where={"status": ACTIVE}, plan=plan or None)
+        if changed is None:
+            raise NotFound("There is no such tenant.", field="tenant")
+        return changed
 
     async def activate(self, reserved: TenantRecord, owner_id: str) -> TenantRecord:
         """Activate the tenant: the last step of a registration. Raises Conflict if it took too long and lost its

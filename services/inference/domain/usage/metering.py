@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from core import logs
 from core.errors import Unavailable
+from core.quotas.rules import Amounts, Dimension
 from core.storage.ports import Document, DocumentStore
 from core.storage.write_ahead import RecordScope, WriteAhead
 from core.storage.write_behind import WriteBehind
@@ -69,6 +70,8 @@ class Meter:
         """Add an ended call. Never waits and never raises."""
         call.ended = time.monotonic()
         self.records.add(call.identity.project, call)
+        if call.reservation is not None:
+            call.reservation.settle(_used(call))
 
     async def recover(self) -> None:
         """Take over the records that ended processes have left in their journals; `flush` writes them."""
@@ -110,6 +113,21 @@ class Meter:
     ) -> None:
         counting = partial(self._rollups.increments, scope)
         await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting, texts=texts)
+
+
+def amounts_of(usage: TokenUsage, pricing: Pricing) -> Amounts:
+    """The amounts of one call that count under quotas."""
+    return {
+        Dimension.REQUESTS: 1,
+        Dimension.TOKENS: usage.total,
+        Dimension.INPUT_TOKENS: usage.input,
+        Dimension.OUTPUT_TOKENS: usage.output,
+        Dimension.SPEND: cost_nanos(usage, pricing),
+    }
+
+
+def _used(call: ModelCall) -> Amounts:
+    return amounts_of(call.usage, _UNPRICED if call.target is None else call.target.pricing)
 
 
 def _document(call: ModelCall) -> Document:

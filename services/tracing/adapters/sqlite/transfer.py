@@ -4,15 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from services.tracing.adapters.sqlite.schema import (
-    SESSION_COLUMNS,
-    event_of,
-    event_record,
-    packed,
-    session_of,
-    session_row,
-    unpacked,
-)
+from services.tracing.adapters.records import event_of, event_record, packed, session_of, unpacked
+from services.tracing.adapters.sqlite.schema import SESSION_COLUMNS, session_row
 from services.tracing.adapters.sqlite.writing import delete_session
 from services.tracing.ports import Exported, ExportedSession, StoredEvent
 
