@@ -224,7 +224,7 @@ async def _carry_out(command: TenantCommand, arguments: argparse.Namespace, sett
         schema, collections = schema_of(services)
         store = open_store(settings, schema)
         try:
-            domain = await domain_on(store, settings.auth)
+            domain = await domain_on(store, settings)
             installation = Installation(
                 settings, store, schema, collections, services, domain, _silent if arguments.quiet else _say
             )

@@ -75,7 +75,7 @@ async def installation_on(store: DocumentStore, folder: Path, service: FakeServi
     given = {**environment(folder), "PORTICO_ENCRYPTION_KEYS": KEYS, **CHEAP, **env}
     settings = config.load(OperatorSettings, given)
     services: Any = {service.name: service}
-    return Installation(settings, store, SCHEMA, ALL, services, await domain_on(store, settings.auth))
+    return Installation(settings, store, SCHEMA, ALL, services, await domain_on(store, settings))
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ async def test_a_move_goes_on_where_it_was_and_compares_the_stores(here: Install
     with pytest.raises(FailedPrecondition, match="usage of acme"):
         await move.move(here, there, "acme")
     assert again.documents > 1200
-    other = await domain_on(there, here.settings.auth)
+    other = await domain_on(there, here.settings)
     assert await other.tenants.known("acme") is not None
     assert other.keys.signer.key_id == here.domain.keys.signer.key_id  # so that tokens stay good
     assert (await other.tables.tenants.get(MAIN, "acme")) == (await here.domain.tables.tenants.get(MAIN, "acme"))
