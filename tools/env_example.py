@@ -10,6 +10,7 @@ if str(ROOT) not in sys.path:
 
 from core import config
 from core.app import CoreSettings
+from tools.edge_container import EdgeSettings
 from tools.settings import RunSettings
 
 HEAD = "# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.\n\n"
@@ -18,7 +19,7 @@ HEAD = "# Every setting of Portico, with its default. Generated from the code: `
 def text() -> str:
     names = sorted(path.parent.name for path in (ROOT / "services").glob("*/settings.py"))
     classes = [importlib.import_module(f"services.{name}.settings").Settings for name in names]
-    return HEAD + config.example(CoreSettings, *classes, RunSettings)
+    return HEAD + config.example(CoreSettings, *classes, EdgeSettings, RunSettings)
 
 
 def main() -> None:
