@@ -10,7 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 
-SECONDS = 4.0
+SECONDS = 10.0
 _CHECK = "/grpc.health.v1.Health/Check"
 _SERVING = b"\x08\x01"
 """HealthCheckResponse{status: SERVING}, as it is on the wire."""
@@ -49,7 +49,9 @@ def default_address() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("address", nargs="?", default=default_address(), help="host:port, or http://host:port of an edge")
+    parser.add_argument(
+        "address", nargs="?", default=default_address(), help="host:port, or http://host:port of an edge"
+    )
     parser.add_argument("--live", action="store_true", help="ask whether it is alive, not whether it is ready")
     given = parser.parse_args()
     if given.address.startswith("http://"):
