@@ -18,7 +18,7 @@ _SERVING = b"\x08\x01"
 
 def is_serving(address: str, *, live: bool = False) -> bool:
     """Ask the gRPC server at host:port whether it is ready, or alive."""
-    import grpc  # the edge's image has none
+    import grpc  # here, because the edge's image has none
 
     name = b"live" if live else b""
     request = b"\x0a" + bytes([len(name)]) + name if name else b""  # HealthCheckRequest{service: name}
@@ -31,7 +31,7 @@ def is_serving(address: str, *, live: bool = False) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+    """Return whether a GET is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=SECONDS) as answer:  # noqa: S310  # the operator's own address
             return int(answer.status) == 200

@@ -25,7 +25,7 @@ def run(*command: str | Path, folder: Path | None = None, env: Mapping[str, str]
 
 
 def succeeds(*command: str) -> bool:
-    """Whether a program is there and ends with 0."""
+    """Return whether a program is there and ends with 0."""
     return (
         shutil.which(command[0]) is not None
         and not subprocess.run(command, capture_output=True, check=False).returncode

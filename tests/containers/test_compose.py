@@ -43,13 +43,13 @@ class Suite:
     env: dict[str, str]
 
     def shell(self, script: str) -> str:
-        """What a script of the documents prints, with the Compose and the port of this test."""
+        """Run a script of the documents and return what it prints, with the Compose and the port of this test."""
         command = " ".join(engine.compose() or ())
         own = script.replace("docker compose", command).replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
         return engine.run("bash", "-euo", "pipefail", "-c", own, folder=self.folder, env=self.env)
 
     def container(self, name: str) -> dict[str, Any]:
-        """What the engine knows of a container."""
+        """The state and configuration of a container, as the engine has them."""
         [known] = json.loads(engine.run("docker", "inspect", self.id(name)))
         assert isinstance(known, dict)
         return known
@@ -123,7 +123,7 @@ def documented(heading: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def answer(suite: Suite) -> str:
-    """What the documented commands print, from a clean clone to the chat."""
+    """The output of the documented commands, from a clean clone to the chat."""
     return suite.shell("\n".join(documented("Install")))
 
 
