@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("auth", "inference", "vector", "rag", "tracing", "edge")
 FOLDER = ROOT / "deploy" / "docker"
 _UNUSED = {"rag": ("magika", "onnxruntime", "numpy")}
-"""Packages that a dependency asks for and Portico never imports: the converters of markitdown are loaded without its front."""
+"""Packages that a dependency asks for and Portico never imports: markitdown's converters are loaded without its front."""
 _COMPILE = (
     "--quiet",
     "--python-version",
@@ -35,7 +35,7 @@ def compile_locks(uv: Path) -> None:
 
 
 def _run(uv: Path, source: str, *options: str, output: Path) -> None:
-    command = [uv, "pip", "compile", *_COMPILE, *options, source, "-o", output]
+    command = [str(uv), "pip", "compile", *_COMPILE, *options, source, "-o", str(output)]
     subprocess.run(command, cwd=ROOT, check=True, text=True, input=_edge() if source == "-" else None)
 
 
