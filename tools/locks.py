@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("auth", "inference", "vector", "rag", "tracing", "edge")
 FOLDER = ROOT / "deploy" / "docker"
 _UNUSED = {"rag": ("magika", "onnxruntime", "numpy")}
-"""Packages that a dependency asks for and Portico never imports: markitdown's converters are loaded without its front."""
+"""Packages that a dependency asks for and Portico never imports: markitdown's front is never loaded."""
 _COMPILE = (
     "--quiet",
     "--python-version",
