@@ -5,16 +5,16 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 STAMP  := $(VENV)/.installed
 
-# Many tests wait more than they compute, but for the unit tests: each further process costs those 5 s of CPU. A file's tests
-# stay in one process, which shares their fixtures; the unit tests share little, and are spread one by one.
-WORKERS  ?= 3
+# Most tests wait more than they compute, but for the unit tests: each further process costs those 5 s of CPU. A file's
+# tests stay in one process, which shares their fixtures; the unit tests share little, and are spread one by one.
+WORKERS  ?= 4
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The tests start hundreds of processes: without bytecode, each would compile all of Portico again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run local-model test test-unit test-contract test-edge test-e2e test-containers compose-secrets check fix proto lock bench bench-vector bench-retrieval clean
+.PHONY: help setup run local-model test check-beside test-all test-unit test-contract test-edge test-e2e test-containers compose-secrets check fix proto lock bench bench-vector bench-retrieval clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,14 @@ run: $(STAMP) ## Start the services and the edge on this machine (PORTICO_PORT, 
 local-model: $(STAMP) ## Fetch an embedding model that runs without a provider (83 MB) into PORTICO_DATA_DIR/models
 	@$(BIN)/python -m tools.local_model $(or $(PORTICO_LOCAL_MODELS),$(or $(PORTICO_DATA_DIR),data)/models)
 
-test: $(STAMP) check ## Run the checks and the whole test suite
-	$(PYTEST) $(PARALLEL)
+test: $(STAMP) ## Run the checks and the whole test suite, side by side
+	@$(MAKE) --no-print-directory --jobs=2 check-beside test-all
+
+check-beside: # the output of each check in one piece, between the lines of the tests
+	@nice $(MAKE) --output-sync=line check
+
+test-all: $(STAMP)
+	$(PYTEST) $(PARALLEL) --durations=40 --durations-min=5
 
 test-unit: WORKERS := 2
 test-unit: $(STAMP) ## Run the tests of single modules, in seconds
@@ -46,8 +52,8 @@ test-contract: $(STAMP) ## Run the tests of services and adapters on real server
 test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before stub services
 	$(PYTEST) $(PARALLEL) tests/edge
 
-test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients
-	$(PYTEST) $(PARALLEL) tests/e2e
+test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients (STORES=mongodb: on MongoDB and Redis)
+	STORES=$(STORES) $(PYTEST) $(PARALLEL) tests/e2e
 
 test-containers: $(STAMP) ## Build the images, start docker-compose.yml, kill each container (needs Docker; not a part of `make test`)
 	$(PYTEST) -x tests/containers

@@ -29,8 +29,16 @@ from core.locks.singletons import Singletons
 from core.logs import LogSettings
 from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
+from core.quotas.admission import RECONCILE_SECONDS, REPORT_SECONDS, Admission
+from core.quotas.calls import CallQuotas
+from core.quotas.factory import make_ledger
+from core.quotas.plans import PlanSettings
+from core.quotas.source import PolicySource
+from core.quotas.thresholds import Thresholds
+from core.quotas.totals import TotalQuotas
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
+from core.rpc import tenant_data
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
 from core.rpc.chain import Chain
@@ -39,12 +47,14 @@ from core.rpc.removal_feed import RemovalFeed
 from core.rpc.server import ServiceRegistration, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
+from core.rpc.stages.admissions import Admissions
 from core.rpc.stages.auth import Auth
+from core.rpc.stages.features import Features
 from core.rpc.stages.load_shedding import LoadShedding
-from core.rpc.stages.quota import Quota
 from core.rpc.stages.refusals import Refusals
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import Stage
+from core.rpc.tenant_data import TenantDataServicer
 from core.rpc.trust_feed import TrustFeed
 from core.shared import Shared, make_shared
 from core.storage.factory import StoreSettings, make_store
@@ -53,6 +63,7 @@ from core.storage.ports import Collection, DocumentStore
 from core.storage.schema import Schema
 from core.tasks import Tasks
 from core.telemetry import TelemetrySettings
+from core.tenant_data import TenantDataRegistry
 from core.token_verifier import KeyRing, TokenVerifier
 
 _SWEEP_SECONDS = 60.0
@@ -71,6 +82,7 @@ class CoreSettings:
     store: StoreSettings
     cache: CacheSettings
     redis: RedisSettings
+    plans: PlanSettings
     telemetry: TelemetrySettings
 
     def __post_init__(self) -> None:
@@ -97,6 +109,15 @@ class Platform:
     verifier: TokenVerifier
     audit: AuditLog
     removals: Removals
+    policies: PolicySource
+    """The plans and quota policies of tenants."""
+    admission: Admission
+    """Quotas and budgets of calls, over all replicas."""
+    call_quotas: CallQuotas
+    """Reservations of the present call, for the domains of services."""
+    totals: TotalQuotas
+    """Limits of what there is at any time."""
+    tenant_data: TenantDataRegistry
     service_tokens: AuthServiceTokens
     """Service tokens for jobs that call other services."""
 
@@ -109,6 +130,10 @@ class Platform:
         secrets = make_cache(settings.cache)  # tokens stay in this process
         health.add("store", store.check)
         health.add("cache", shared.cache.check, essential=False)
+        policies = PolicySource(store, settings.plans.plans())
+        policies.share(shared.fanout)
+        audit = AuditLog(store, tasks)
+        admission = Admission(make_ledger(shared), policies, {}, tasks, Thresholds(audit).look)
         return cls(
             service=service,
             settings=settings,
@@ -121,8 +146,13 @@ class Platform:
             keys=keys,
             revocations=revocations,
             verifier=verifier,
-            audit=AuditLog(store, tasks),
+            audit=audit,
             removals=Removals(service, store),
+            policies=policies,
+            admission=admission,
+            call_quotas=CallQuotas(admission),
+            totals=TotalQuotas(policies),
+            tenant_data=TenantDataRegistry(),
             service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, secrets),
         )
 
@@ -217,7 +247,14 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     platform = Platform.on(service, core_settings, store, shared)
     lifecycle = platform.lifecycle
     lifecycle.install()
-    registrations = [recorded(registration, platform.audit) for registration in await build(platform, settings)]
+    own = tenant_data.registration(
+        TenantDataServicer(service, schema, platform.tenant_data, platform.removals, platform.revocations)
+    )
+    built = await build(platform, settings)
+    for data in shared.tenant_data():
+        platform.tenant_data.keep(data)
+    platform.tenant_data.settle_by(platform.audit.flush)
+    registrations = [recorded(registration, platform.audit) for registration in (*built, own)]
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     chain = _chain(platform)
     server = make_server(registrations, chain, platform.health)
@@ -231,9 +268,12 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.FLUSH, "audit log", platform.audit.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "service tokens", platform.service_tokens.close, 5.0)
     lifecycle.on_stop(Phase.FLUSH, "locks", platform.singletons.close, 5.0)
+    lifecycle.on_stop(Phase.FLUSH, "quotas", platform.admission.close, 5.0)
     lifecycle.on_stop(Phase.CACHE, "cache", shared.close, 5.0)
     lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
+    platform.tasks.every("report quotas", REPORT_SECONDS, platform.admission.report)
+    platform.tasks.every("reconcile quotas", RECONCILE_SECONDS, platform.admission.reconcile)
     platform.tasks.every("sweep expired documents", _SWEEP_SECONDS, platform.store.sweep)
     platform.tasks.every("give freed memory back", CHECK_SECONDS, FreedMemory().give_back)
     shared.fanout.start(platform.tasks)
@@ -291,10 +331,10 @@ def _chain(platform: Platform) -> Chain:
         load,
         Refusals(platform.audit),
         Auth(platform.verifier, rpc.service_secret),
+        Features(platform.policies),
         Shares(load, rpc.tenant_share_percent),
+        Admissions(platform.call_quotas),
     ]
-    if rpc.calls_per_token:
-        stages.append(Quota(platform.shared.rate_limits, rpc.calls_per_token))
     arrivals = Arrivals(memory=rpc.arriving_mb * MIB, seconds=rpc.request_seconds)
     return Chain(stages, arrivals=arrivals, edge_secret=rpc.edge_secret)
 

@@ -34,6 +34,8 @@ class Identity:
     """Unix seconds."""
     expires_at: float | None
     """Unix seconds; None: never."""
+    features: frozenset[str] | None = None
+    """Features of the tenant's plan when the token was issued; None: all."""
 
     @property
     def tenant(self) -> Tenant:

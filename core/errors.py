@@ -13,6 +13,7 @@
     ├── Conflict                     something with that name exists
     ├── FailedPrecondition           the present state does not allow it
     ├── RateLimited                  too much; `retry_after` says when again
+    │   └── BudgetExceeded           a budget or an amount is used up: trying again soon is of no use
     ├── InsufficientStorage          the disk or store is full
     ├── Unavailable                  cannot be served now; `retry_after` where known
     ├── DeadlineExceeded             took longer than the caller or a limit allows
@@ -121,6 +122,10 @@ class PreconditionFailed(FailedPrecondition):
 
 class RateLimited(PorticoError):
     default_reason = "RATE_LIMITED"
+
+
+class BudgetExceeded(RateLimited):
+    default_reason = "INSUFFICIENT_QUOTA"
 
 
 class InsufficientStorage(PorticoError):

@@ -67,6 +67,11 @@ class Removals:
         self._jobs, self._remove = jobs, remove
         jobs.handle(self._kind, self._run, JobAudit("project.removal", "project"))
 
+    async def remove_now(self, project: Project, *, force: bool) -> bool:
+        """Remove all of a project of a suspended tenant at once. True if it is all gone; with `force`, what a provider
+        refuses to remove is left there. Auth keeps nothing of a project outside the document store."""
+        return self._remove is None or await self._remove(project, force)
+
     async def begin(self, project: Project, actor: Actor) -> None:
         """Start the removal of a project, durable on return. Safe to repeat. `actor`: who deleted it."""
         assert self._jobs is not None

@@ -1,5 +1,7 @@
 """Tokens that are refused before they expire, in memory.
 
+A suspended tenant's tokens are all refused until it is resumed, and those of an erased one for good, by one cut-off.
+
 Tokens that can be revoked together form a group: the API tokens of a tenant, the sessions of each of its users, and the
 service tokens of each of its projects. A group's state is a cut-off (every token issued before it is revoked, but for a
 list of kept ones) and single tokens revoked since. A later cut-off replaces the single revocations that it covers, so
@@ -18,7 +20,8 @@ class Revocation:
     """One token, by `token_id`, or without one the cut-off of a group. Times are Unix seconds.
 
     The group is the sessions of the user `subject`, the service tokens of the project `subject`, or with `api` the
-    tenant's API tokens. A token with neither is of no group: it is not known what it is.
+    tenant's API tokens. A token with neither is of no group: it is not known what it is. With `everything` the cut-off
+    is of all tokens of the tenant; `suspended` tells whether the tenant is suspended since `issued_before`.
     """
 
     tenant: str
@@ -33,6 +36,8 @@ class Revocation:
     """Ids of tokens from before the cut-off that it does not revoke."""
     expires_at: float = 0.0
     """Time at which everything revoked has expired by itself; 0: never."""
+    everything: bool = False
+    suspended: bool | None = None
 
 
 class _Group:
@@ -89,16 +94,28 @@ def _group_of(identity: Identity) -> str:
 
 
 class _Tenant:
-    """The revocations of one tenant: by group, and by token id those of no known group."""
+    """The revocations of one tenant: by group, by token id those of no known group, and what concerns all tokens."""
 
-    __slots__ = ("groups", "others")
+    __slots__ = ("before", "changed_at", "groups", "others", "resumed_until", "suspended")
 
     def __init__(self) -> None:
         self.groups: dict[str, _Group] = {}
         self.others: dict[str, float] = {}
+        self.before = 0.0
+        """The cut-off of all tokens."""
+        self.suspended = False
+        self.changed_at = 0.0
+        """Time since which it is suspended, or not any more."""
+        self.resumed_until = 0.0
+        """Time until which it is remembered that the tenant was resumed; 0: it was not."""
 
     def add(self, revocation: Revocation) -> bool:
         """Add a revocation. Returns whether it changed anything."""
+        if revocation.suspended is not None:
+            return self._suspend(revocation.suspended, revocation.issued_before, revocation.expires_at)
+        if revocation.everything:
+            changed, self.before = revocation.issued_before > self.before, max(self.before, revocation.issued_before)
+            return changed
         if not revocation.subject and not revocation.api:
             if not revocation.token_id or revocation.token_id in self.others:
                 return False
@@ -109,8 +126,14 @@ class _Tenant:
             return group.revoke(revocation.token_id, revocation.issued_at, revocation.expires_at)
         return group.cut_off(revocation.issued_before, revocation.kept, revocation.expires_at)
 
+    def _suspend(self, suspended: bool, changed_at: float, expires_at: float) -> bool:
+        if changed_at <= self.changed_at:
+            return False
+        self.suspended, self.changed_at, self.resumed_until = suspended, changed_at, expires_at
+        return True
+
     def holds(self, identity: Identity) -> bool:
-        if identity.token_id in self.others:
+        if self.suspended or identity.issued_at < self.before or identity.token_id in self.others:
             return True
         group = self.groups.get(_group_of(identity))
         return group is not None and group.holds(identity.token_id, identity.issued_at)
@@ -119,7 +142,9 @@ class _Tenant:
         """Remove expired tokens. Returns whether anything is left."""
         self.others = {id: end for id, end in self.others.items() if not 0 < end < now}
         self.groups = {key: group for key, group in self.groups.items() if group.prune(now)}
-        return bool(self.others or self.groups)
+        if 0 < self.resumed_until < now:
+            self.changed_at = self.resumed_until = 0.0
+        return bool(self.others or self.groups or self.before or self.changed_at)
 
 
 class Revocations:
@@ -147,6 +172,10 @@ class Revocations:
         tenant = self._tenants.get(identity.project.tenant.slug)
         return tenant is not None and tenant.holds(identity)
 
+    def is_suspended(self, tenant: str) -> bool:
+        held = self._tenants.get(tenant)
+        return held is not None and held.suspended
+
     def prune(self, now: float) -> None:
         """Remove revocations that concern only expired tokens."""
         self._tenants = {slug: tenant for slug, tenant in self._tenants.items() if tenant.prune(now)}
@@ -162,6 +191,13 @@ class Revocations:
         if held is None:
             return []
         others = [Revocation(tenant, token_id=id, expires_at=end) for id, end in held.others.items()]
+        if held.before:
+            others.append(Revocation(tenant, everything=True, issued_before=held.before))
+        if held.changed_at:
+            changed = Revocation(
+                tenant, suspended=held.suspended, issued_before=held.changed_at, expires_at=held.resumed_until
+            )
+            others.append(changed)
         return others + [each for key, group in held.groups.items() for each in _of_group(tenant, key, group)]
 
     def revoked_api_tokens(self) -> Mapping[str, int]:

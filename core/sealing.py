@@ -86,6 +86,16 @@ class Sealer:
         except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
             raise SealBroken from None
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Ids of the keys."""
+        return frozenset(self._ciphers)
+
+    @staticmethod
+    def key_id(sealed: str) -> str:
+        """Id of the key that a text was sealed with. Raises SealBroken."""
+        return _parse(sealed)[1]
+
     def needs_reseal(self, sealed: str) -> bool:
         """Return whether it was sealed with another key than the primary one."""
         return not sealed.startswith(f"{_VERSION}.{self._primary}.")

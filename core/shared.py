@@ -1,5 +1,6 @@
 """State and messages that the replicas of a service share, beside the store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from core.locks.ports import Locks
 from core.rate_limits.memory import MemoryRateLimits
 from core.rate_limits.ports import RateLimits
 from core.redis.settings import RedisSettings
+from core.tenant_data import TenantData
 
 if TYPE_CHECKING:
     from core.redis.client import RedisClient
@@ -31,6 +33,14 @@ class Shared:
     @classmethod
     def in_process(cls, cache: Cache) -> "Shared":
         return cls(cache, MemoryRateLimits(), MemoryLocks(), NoFanout())
+
+    def tenant_data(self) -> Sequence[TenantData]:
+        """State of tenants, which goes when they are erased."""
+        if self.redis is None:
+            return ()
+        from core.redis.tenant_data import RedisTenantData
+
+        return (RedisTenantData(self.redis),)
 
     async def close(self) -> None:
         await self.fanout.close()

@@ -13,13 +13,16 @@ from jwt.types import Options
 
 from core.bounded import BoundedDict
 from core.context import Identity, Kind
-from core.errors import Unauthenticated, Unavailable
+from core.errors import PermissionDenied, Unauthenticated, Unavailable
 from core.revocations import Revocations
 from core.tenancy import Project, Tenant
 
 PREFIX = "ptc_"
 ISSUER = "portico"
 ALGORITHM = "ES256"
+FEATURES = "features"
+"""Claim with the features of the tenant's plan, separated by spaces; absent where it has all of them."""
+TENANT_SUSPENDED = "TENANT_SUSPENDED"
 _CHECKS: Options = {
     "require": ["iss", "tenant", "project", "sub", "kind", "scopes", "jti", "iat"],
     "verify_iat": False,  # auth's clock may be ahead of ours, and a signed token from the future harms nobody
@@ -59,7 +62,8 @@ class TokenVerifier:
         self._withdrawals = keys.withdrawals
 
     def verify(self, bearer: str) -> Identity:
-        """The identity of `bearer`. Raises Unauthenticated, or Unavailable while no key has been learned yet."""
+        """The identity of `bearer`. Raises Unauthenticated, PermissionDenied while its tenant is suspended, or
+        Unavailable while no key has been learned yet."""
         if self._withdrawals != self._keys.withdrawals:  # what a withdrawn key verified is worth nothing any more
             self._withdrawals = self._keys.withdrawals
             self._verified.clear()
@@ -73,6 +77,10 @@ class TokenVerifier:
                 "The token has expired. Sign in again, or create a new token.", reason="TOKEN_EXPIRED"
             )
         if self._revocations.is_revoked(identity):
+            if self._revocations.is_suspended(identity.project.tenant.slug):
+                raise PermissionDenied(
+                    "This tenant is suspended. Ask the operator of this installation.", reason=TENANT_SUSPENDED
+                )
             raise Unauthenticated("The token has been revoked.", reason="TOKEN_REVOKED")
         return identity
 
@@ -95,6 +103,7 @@ class TokenVerifier:
                 token_id=str(claims["jti"]),
                 issued_at=float(claims["iat"]),
                 expires_at=float(claims["exp"]) if "exp" in claims else None,
+                features=frozenset(str(claims[FEATURES]).split()) if FEATURES in claims else None,
             )
         except jwt.ExpiredSignatureError:
             raise _expired() from None

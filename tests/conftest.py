@@ -37,6 +37,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _collected() -> Iterator[None]:
+    """Collect a module's garbage with its last test: what it leaves open fails that one, not one of another file."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
     """Undo what a test sets up of logs: its level would hide lines that a later test looks for."""

@@ -96,7 +96,7 @@ def render(
     _patch_metrics(listeners, members, metrics, admin)
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
-    for name in ("request.lua", "response.lua", "index.html"):
+    for name in ("request.lua", "response.lua", "features.lua", "index.html"):
         (out / name).write_text((SOURCE / name).read_text())
     return _command(out / "envoy.yaml", concurrency or max(1, (os.cpu_count() or 1) // 4))
 
@@ -234,7 +234,7 @@ def _patch_listeners(listeners: Yaml, out: Path, bind: Address, descriptor: Path
     _socket(public).update(address=host, port_value=port)
     keys["address"]["pipe"]["path"] = _keys_path(port)
     manager = connection_manager(listeners)
-    for name in ("request", "response"):
+    for name in ("request", "response", "features"):
         script = http_filter(manager, name)["extension_config"]["typed_config"]["default_source_code"]
         script["filename"] = str(out.resolve() / f"{name}.lua")
     for listener in (public, keys):

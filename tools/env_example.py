@@ -10,6 +10,7 @@ if str(ROOT) not in sys.path:
 
 from core import config
 from core.app import CoreSettings
+from services.auth.settings import TenantCommandSettings
 from tools.edge_container import EdgeSettings
 from tools.settings import RunSettings
 
@@ -23,7 +24,7 @@ HEAD = """\
 def text() -> str:
     names = sorted(path.parent.name for path in (ROOT / "services").glob("*/settings.py"))
     classes = [importlib.import_module(f"services.{name}.settings").Settings for name in names]
-    return HEAD + config.example(CoreSettings, *classes, EdgeSettings, RunSettings)
+    return HEAD + config.example(CoreSettings, *classes, TenantCommandSettings, EdgeSettings, RunSettings)
 
 
 def main() -> None:

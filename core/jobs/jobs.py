@@ -11,7 +11,7 @@ between two checkpoints it may run again after a crash, and two never work on it
 """
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from core.audit.log import AuditLog
@@ -50,11 +50,13 @@ class Jobs:
         limits: JobLimits = JobLimits(),
         fanout: Fanout | None = None,
         clock: Clock = time.time,
+        paused: Callable[[str], bool] = lambda tenant: False,
     ) -> None:
-        """`fanout` tells the other replicas of jobs that are due or cancelled; without it they notice them later."""
+        """`fanout` tells the other replicas of jobs that are due or cancelled; without it they notice them later.
+        `paused`: whether no job of the tenant with this slug may run now."""
         self._kinds = {kind: JobKind(handler) for kind, handler in (handlers or {}).items()}
         self._job_store = JobStore(store, clock, self._has_hook)
-        self._worker = Worker(self._job_store, tasks, self._kinds, JobRecorder(audit_log), limits, tokens)
+        self._worker = Worker(self._job_store, tasks, self._kinds, JobRecorder(audit_log), limits, tokens, paused)
         self._lifecycle = lifecycle
         self._limits = limits
         self._tokens = tokens

@@ -37,6 +37,7 @@ JOBS = Collection(
     },
     unique=(("uniqueKey",),),  # a job that has ended loses its key
     indexes=(("createdAt",), ("kind", "createdAt"), ("endedAt",)),
+    sealed={"payload.sealed": "mail {id}"},
 )
 JOB_INDEX = Collection(
     "job_index",

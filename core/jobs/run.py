@@ -21,7 +21,7 @@ class Stop(Enum):
     CANCELLED = auto()
     """Cancellation was requested."""
     DRAINED = auto()
-    """The service ends; another will go on."""
+    """The service ends, or the tenant is suspended; another run will go on."""
     LEASE_LOST = auto()
     """The lease is lost: another worker may be working on the job."""
 

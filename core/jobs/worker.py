@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from core import context, logs
@@ -41,7 +41,10 @@ class Worker:
         recorder: JobRecorder,
         limits: JobLimits,
         tokens: ServiceTokens | None = None,
+        paused: Callable[[str], bool] = lambda tenant: False,
     ) -> None:
+        """`paused`: whether no job of the tenant with this slug may run now."""
+        self._paused = paused
         self._job_store = job_store
         self._tasks = tasks
         self._kinds = kinds
@@ -106,7 +109,11 @@ class Worker:
 
     async def _fill(self) -> None:
         """Begin due jobs while there is room: one per tenant and turn, whoever waited longest first."""
-        tenants = await self._job_store.due_tenants(self._kinds)
+        for run in self._runs.values():
+            if self._paused(run.scope.tenant.slug):
+                run.stop(Stop.DRAINED)
+        due = await self._job_store.due_tenants(self._kinds)
+        tenants = [tenant for tenant in due if not self._paused(tenant)]
         self._served = {tenant: self._served.get(tenant, 0.0) for tenant in tenants}
         while tenants and self._room and not self._stopping:
             tenants.sort(key=lambda tenant: (self._per_tenant[tenant], self._served[tenant]))
@@ -200,7 +207,7 @@ class Worker:
             log.warning("job lost its lease", job=run.id)
         elif run.stopped is Stop.CANCELLED:
             await self._finish(run, Status.CANCELLED, reason="CANCELLED")
-        elif run.stopped is Stop.DRAINED:
+        elif run.stopped is Stop.DRAINED or self._paused(run.scope.tenant.slug):
             await self._job_store.requeue(run.scope, run.job)
             log.info("job put back", job=run.id, done=run.done, total=run.total)
         elif not work.cancelled() and isinstance(error := work.exception(), Postponed):

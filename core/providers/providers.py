@@ -215,14 +215,6 @@ class Providers(Generic[D]):
         await self._check_hosts(driver, credentials, provider.settings)
         return driver, credentials, provider.settings
 
-    async def reseal(self, project: Project, provider: Provider) -> bool:
-        """Seal the credentials with the primary key, unless they are or were changed meanwhile; whether it did."""
-        if not provider.sealed or not self._sealer.needs_reseal(provider.sealed):
-            return False
-        sealed = self._seal(project, provider.id, self.credentials(project, provider))
-        where = {"sealed": provider.sealed}
-        return await self._table.update(project, provider.id, where=where, sealed=sealed) is not None
-
     async def _changes_of(self, project: Project, old: Provider, changes: ProviderChanges) -> dict[str, Any]:
         fresh: dict[str, Any] = {"updated_at": time.time(), "closing": None}
         if changes.label is not None:

@@ -20,6 +20,7 @@ def collection(name: str) -> Collection:
         {"key": TEXT, "driver": TEXT, "status": TEXT, "createdAt": TIME, "updatedAt": TIME, "metadata": JSON},
         unique=(("key",),),
         indexes=(("createdAt",),),
+        sealed={"sealed": "{id}"},
     )
 
 

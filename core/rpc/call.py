@@ -93,6 +93,9 @@ class RpcCall:
     started: float
     rest: bool
     transport: Transport
+    outer: bool = True
+    """A call of a client's, not one that another service makes on the way. Where the edge proves itself, what does not
+    come from it is made by a service."""
     message: Any = None
     """The request of a call that was refused before it was read, where the audit log wants it."""
     _caller: str = ""
@@ -175,7 +178,8 @@ def open_call(policy: Policy, transport: Transport, edge_secret: bytes) -> RpcCa
         deadline=None if left is None else started + left,
     )
     context.bind(request)
-    call = RpcCall(policy, metadata, request, started, by_edge and REST in metadata, transport)
+    rest, outer = by_edge and REST in metadata, by_edge or not edge_secret
+    call = RpcCall(policy, metadata, request, started, rest, transport, outer)
     if policy.error_format is ErrorFormat.ANTHROPIC:
         call.add_header(_ANTHROPIC_REQUEST_ID, request.request_id)
     return call

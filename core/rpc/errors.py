@@ -53,6 +53,7 @@ ERROR_MAPPINGS: dict[type[errors.PorticoError], ErrorMapping] = {
     errors.FailedPrecondition: ErrorMapping(_C.FAILED_PRECONDITION, 409, _INVALID),
     errors.PreconditionFailed: ErrorMapping(_C.FAILED_PRECONDITION, 412, _INVALID),
     errors.RateLimited: ErrorMapping(_C.RESOURCE_EXHAUSTED, 429, "rate_limit_error"),
+    errors.BudgetExceeded: ErrorMapping(_C.RESOURCE_EXHAUSTED, 429, "insufficient_quota"),
     errors.InsufficientStorage: ErrorMapping(_C.RESOURCE_EXHAUSTED, 507, "server_error"),
     errors.Unavailable: ErrorMapping(_C.UNAVAILABLE, 503, "server_error"),
     errors.DeadlineExceeded: ErrorMapping(_C.DEADLINE_EXCEEDED, 504, "server_error"),

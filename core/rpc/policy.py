@@ -32,6 +32,10 @@ class Policy:
     """Most fields of a request message, as `core.rpc.protobuf_wire` counts them."""
     error_format: ErrorFormat = ErrorFormat.OPENAI
     """Format of errors over REST."""
+    feature: str = ""
+    """The feature of plans that it belongs to; empty: every plan has it."""
+    quota_domain: str = ""
+    """The domain whose quotas count it; empty: it is not counted, or its service counts it."""
     traced: bool = True
     """False: it leaves no span. A receiver of spans must not make new ones of what it receives."""
 
@@ -71,6 +75,8 @@ def _policy_of(method: MethodDescriptor) -> Policy:
     name = _path_of(method)
     options: Any = method.GetOptions()
     extensions = options.Extensions
+    service: Any = method.containing_service.GetOptions()
+    defaults = service.Extensions
     access = extensions[access_pb2.access]
     rule = access.WhichOneof("rule")
     if rule is None:
@@ -84,6 +90,8 @@ def _policy_of(method: MethodDescriptor) -> Policy:
         max_request_fields=extensions[access_pb2.max_request_fields] or MAX_REQUEST_FIELDS,
         audit=audit_rule_of(method),
         error_format=_ERROR_FORMATS[extensions[access_pb2.error_format]],
+        feature=_own(extensions[access_pb2.feature], defaults[access_pb2.service_feature]),
+        quota_domain=_own(extensions[access_pb2.quota_domain], defaults[access_pb2.service_quota_domain]),
     )
 
 
@@ -93,6 +101,11 @@ _ERROR_FORMATS = {
     access_pb2.ERROR_FORMAT_ANTHROPIC: ErrorFormat.ANTHROPIC,
     access_pb2.ERROR_FORMAT_GRPC: ErrorFormat.GRPC,
 }
+
+
+def _own(given: str, default: str) -> str:
+    """An RPC's own value, where "-" is none, or else that of its service."""
+    return "" if given == "-" else given or default
 
 
 def _path_of(method: MethodDescriptor) -> str:

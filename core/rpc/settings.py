@@ -55,9 +55,6 @@ class RpcSettings:
         help="MiB that the request messages of one tenant, of one size limit, may take while they arrive; further "
         "ones wait for their turn.",
     )
-    calls_per_token: str = setting(
-        "PORTICO_CALLS_PER_TOKEN", default="", help='Limit per token and service, as "100/minute"; empty: none.'
-    )
     drain_seconds: float = setting(
         "PORTICO_DRAIN_SECONDS", default=1.0, min=0, help="Pause between NOT_SERVING and the server's stop."
     )

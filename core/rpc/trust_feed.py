@@ -137,6 +137,14 @@ def _public_key(key: key_service_pb2.Jwk) -> EllipticCurvePublicKey:
 
 
 def _revocation(message: trust_service_pb2.Revocation) -> Revocation:
+    if message.HasField("suspension"):
+        change = message.suspension
+        return Revocation(
+            message.tenant,
+            suspended=change.suspended,
+            issued_before=change.changed_at,
+            expires_at=message.expires_at,
+        )
     return Revocation(
         message.tenant,
         message.token_id,
@@ -146,4 +154,5 @@ def _revocation(message: trust_service_pb2.Revocation) -> Revocation:
         issued_before=message.issued_before,
         kept=tuple(message.kept_token_ids),
         expires_at=message.expires_at,
+        everything=message.all_tokens,
     )

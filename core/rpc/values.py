@@ -35,6 +35,12 @@ def small_json_of(struct: Struct, field: str, at_most: int = MAX_SMALL_JSON_BYTE
         raise too_long(field, at_most) from None
 
 
+def json_of_answer(struct: Struct) -> dict[str, Any]:
+    """Convert the Struct of a service's answer as `json_of`, but keep as floats the whole numbers that may have been
+    rounded: it is not for the caller of a query to repair what is stored."""
+    return _Reader(None, _UNBOUNDED).object(struct)
+
+
 def struct_of(values: Mapping[str, Any]) -> Struct:
     """Integers beyond 2^53 become the nearest float, for a Struct has no others."""
     struct = Struct()
@@ -61,9 +67,10 @@ class _TooManyValues(Exception):
 
 
 class _Reader:
-    """Converts a Struct of at most `values` values, the content of `field`. Raises _TooManyValues, InvalidInput."""
+    """Converts a Struct of at most `values` values, the content of a caller's `field`, or None for an answer. Raises
+    _TooManyValues, and for a field InvalidInput."""
 
-    def __init__(self, field: str, values: int) -> None:
+    def __init__(self, field: str | None, values: int) -> None:
         self._field = field
         self._left = values
 
@@ -92,6 +99,8 @@ class _Reader:
         if not number.is_integer():
             return number
         if abs(number) >= EXACT:
+            if self._field is None:
+                return number
             raise InvalidInput(
                 f"{self._field} holds a whole number of 2^53 or more, which may have been rounded on its way here. "
                 "Send it as a text.",

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from core.config import ConfigError, Secret, setting
 from core.storage.ports import DocumentStore
 from core.storage.schema import Schema
 from core.storage.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from core.storage.mongodb_databases import Databases
+
+TRUST_SECONDS = 1.0
+"""Time within which a tenant that another process removes is refused here, where that is not known at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +46,31 @@ class StoreSettings:
     )
 
 
+def mongodb_databases(settings: StoreSettings) -> "Databases":
+    """The tenants' databases, for what a service keeps there beside its documents. Raises ConfigError where the address
+    of the server is missing."""
+    from core.storage.mongodb_databases import Databases, connect  # as below
+
+    client = connect(_mongodb_url(settings), pool=settings.mongodb_pool)
+    return Databases(client, prefix=settings.mongodb_prefix, trust_seconds=TRUST_SECONDS)
+
+
 def make_store(settings: StoreSettings, schema: Schema) -> DocumentStore:
     """The store. Raises ConfigError where its settings are incomplete."""
     if settings.provider == "mongodb":
         from core.storage.mongodb import MongoStore  # costs 60 ms and 20 MB that SQLite's users do not need
 
-        if settings.mongodb_url is None:
-            raise ConfigError(["MONGODB_URL is missing: DB_PROVIDER=mongodb needs the address of a server."])
         return MongoStore(
-            settings.mongodb_url.reveal(), schema, prefix=settings.mongodb_prefix, pool=settings.mongodb_pool
+            _mongodb_url(settings),
+            schema,
+            prefix=settings.mongodb_prefix,
+            pool=settings.mongodb_pool,
+            trust_seconds=TRUST_SECONDS,
         )
     return SqliteStore(settings.data_dir, schema, max_open=settings.max_open)
+
+
+def _mongodb_url(settings: StoreSettings) -> str:
+    if settings.mongodb_url is None:
+        raise ConfigError(["MONGODB_URL is missing: DB_PROVIDER=mongodb needs the address of a server."])
+    return settings.mongodb_url.reveal()

@@ -41,6 +41,8 @@ class Segment:
     """None: it was another process's."""
     end: int = 0
     """Position of the next record."""
+    generation: int = 0
+    """Number of times that the journal had been scrubbed when the segment was made."""
 
     def payloads(self) -> Iterator[bytes]:
         """The payloads, oldest first. Raises OSError."""
@@ -106,6 +108,8 @@ class Journal:
         self._process = token_hex(8)
         self.current: Segment | None = None
         """Segment that the next record goes to."""
+        self.generation = 0
+        """Number of times that it was scrubbed."""
         self._count = 0
         """Number of segments that hold records."""
         self._spare: list[Segment] = []
@@ -137,15 +141,32 @@ class Journal:
         """Empty a segment whose records are all in the store."""
         if segment in self._dirty:
             self._dirty.remove(segment)
+        fresh = segment.generation == self.generation
         if segment is self.current:
-            segment.empty()
-            return
+            if fresh:
+                segment.empty()
+                return
+            self.current = None
         self._count -= 1
-        if segment.memory is not None and len(self._spare) < _SPARE:
+        if segment.memory is not None and fresh and len(self._spare) < _SPARE:
             segment.empty()
             self._spare.append(segment)
         else:
             segment.remove()
+
+    def scrub(self) -> None:
+        """Remove the files of empty segments, which still hold the bytes of earlier records. Those of the others are
+        removed, and not used again, once their records are in the store."""
+        self.generation += 1
+        current, self.current = self.current, None
+        if current is not None and not current.end:
+            self._count -= 1
+            self._spare.append(current)
+        for segment in self._spare:
+            if segment in self._dirty:
+                self._dirty.remove(segment)
+            segment.remove()
+        self._spare = []
 
     def leave(self, segment: Segment) -> None:
         """Unlock a segment with its records, so that `adopt` finds it again."""
@@ -225,7 +246,7 @@ class Journal:
             os.close(descriptor)
             draft.unlink(missing_ok=True)
             raise
-        return Segment(path, descriptor, memory)
+        return Segment(path, descriptor, memory, generation=self.generation)
 
 
 def _locked(path: Path) -> Segment:

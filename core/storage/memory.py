@@ -239,9 +239,9 @@ class MemoryStore:
             if collection.name in tables
         )
 
-    async def scrub(self, tenant: Tenant) -> None:
+    async def scrub(self, database: Main | Tenant) -> None:
         """Do nothing: no document is on a disk."""
-        self._database(tenant)
+        self._database(database)
 
     async def check(self) -> None:
         """Do nothing: memory always serves."""

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.asynchronous.mongo_client import AsyncMongoClient
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from core.errors import FailedPrecondition
@@ -31,7 +30,7 @@ from core.storage.documents import (
 from core.storage.migrations import migrate
 from core.storage.mongodb_changes import increment, skip_known, update
 from core.storage.mongodb_counting import CountedInserts
-from core.storage.mongodb_databases import Bson, Databases, apply
+from core.storage.mongodb_databases import Bson, Databases, apply, connect
 from core.storage.mongodb_documents import ID, id_of
 from core.storage.mongodb_errors import translated
 from core.storage.mongodb_filters import (
@@ -48,7 +47,7 @@ from core.storage.mongodb_filters import (
 )
 from core.storage.ports import Collection, Counting, Document, Order, Page, Where
 from core.storage.schema import Schema, database_of
-from core.tenancy import AllProjects, Project, Scope, Tenant
+from core.tenancy import AllProjects, Main, Project, Scope, Tenant
 
 
 class MongoStore:
@@ -67,21 +66,11 @@ class MongoStore:
         trust_seconds: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._client: AsyncMongoClient[Bson] = AsyncMongoClient(
-            url,
-            appname="portico",
-            maxPoolSize=pool,
-            timeoutMS=round(seconds * 1000),
-            serverSelectionTimeoutMS=round(seconds * 1000),
-            w="majority",
-            journal=True,
-            readConcernLevel="majority",
-            tz_aware=True,
-        )
         self._schema = schema
         self._clock = clock
         self._counted = CountedInserts()
-        self._databases = Databases(self._client, prefix=prefix, trust_seconds=trust_seconds)
+        client = connect(url, pool=pool, seconds=seconds)
+        self._databases = Databases(client, prefix=prefix, trust_seconds=trust_seconds)
 
     async def create_tenant(self, tenant: Tenant) -> None:
         with translated(tenant.slug):
@@ -271,17 +260,17 @@ class MongoStore:
                             count += await self._delete_expired(documents, collection)
         return count
 
-    async def scrub(self, tenant: Tenant) -> None:
+    async def scrub(self, database: Main | Tenant) -> None:
         """Do nothing: MongoDB reuses the place of what was deleted as it comes, and cannot be told to overwrite it."""
-        with translated(tenant.slug):
-            await self._databases.use(tenant)
+        with translated(database.slug if isinstance(database, Tenant) else "main"):
+            await self._databases.use(database)
 
     async def check(self) -> None:
         with translated("main"):
-            await self._client.admin.command("ping")
+            await self._databases.ping()
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._databases.close()
 
     @asynccontextmanager
     async def _use(self, scope: Scope, collection: Collection) -> AsyncIterator[AsyncCollection[Bson]]:

@@ -12,30 +12,32 @@ from collections.abc import Sequence
 from itertools import count
 from secrets import token_hex
 
+from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from core.bounded import BoundedDict
 from core.storage import mongodb_documents
 from core.storage.checks import added
 from core.storage.documents import decode, encode
 from core.storage.mongodb_changes import skip_known
 from core.storage.mongodb_databases import Bson
 from core.storage.mongodb_documents import APPLIED, BATCH, ID, VERSION, id_of, new
+from core.storage.mongodb_errors import DUPLICATE_KEY
 from core.storage.ports import Collection, Counting, Increment
 from core.tenancy import Scope
 
 _PLANS = "portico_batches"
 _PENDING_INDEX = "pending batch"
+_MOST_WRITERS = 10_000
 
 
 class CountedInserts:
-    """The counted inserts of one writer, in one collection."""
+    """The counted inserts of one process. Those of different databases do not wait for each other."""
 
     def __init__(self) -> None:
-        self._writer = token_hex(8)
-        self._numbers = count(1)
-        self._lock = asyncio.Lock()
+        self._writers: BoundedDict[tuple[str, str], _Writer] = BoundedDict(_MOST_WRITERS)
 
     async def insert(
         self,
@@ -48,17 +50,35 @@ class CountedInserts:
     ) -> int:
         """Insert the rows that are new, and count them. Returns how many were. Raises InvalidInput where a sum would
         not fit into 64 bits, and changes nothing then."""
-        work = _Work(database, scope, collection, counters, counting)
+        name = (database.name, collection.name)
+        writer = self._writers.get(name)
+        if writer is None:
+            writer = self._writers[name] = _Writer()
+        return await writer.insert(_Work(database, scope, collection, counters, counting), rows)
+
+
+class _Writer:
+    """The batches of one process in one collection, which are numbered."""
+
+    def __init__(self) -> None:
+        self._name = token_hex(8)
+        self._numbers = count(1)
+        self._lock = asyncio.Lock()
+        self._indexed = False
+
+    async def insert(self, work: "_Work", rows: Sequence[Bson]) -> int:
         async with self._lock:
             try:
                 return await self._insert(work, rows)
             except BaseException:
                 # A batch may be left half-way, and a later one reach a counter first: it must be another writer's.
-                self._writer = token_hex(8)
+                self._name, self._indexed = token_hex(8), False
                 raise
 
     async def _insert(self, work: "_Work", rows: Sequence[Bson]) -> int:
-        await work.documents.create_index(BATCH, name=_PENDING_INDEX, sparse=True)
+        if not self._indexed:
+            await work.documents.create_index(BATCH, name=_PENDING_INDEX, sparse=True)
+            self._indexed = True
         found = work.documents.find({ID: {"$in": [row[ID] for row in rows]}}, {BATCH: 1})
         known = {each[ID]: each async for each in found}
         for pending in sorted({each[BATCH] for each in known.values() if BATCH in each}):
@@ -67,7 +87,7 @@ class CountedInserts:
         await work.check(fresh)
         inserted = 0
         while fresh:
-            batch = f"{self._writer}.{next(self._numbers)}"
+            batch = f"{self._name}.{next(self._numbers)}"
             marked = [{**row, BATCH: batch} for row in fresh]
             try:
                 await work.documents.insert_many(marked, ordered=False)
@@ -101,8 +121,11 @@ class _Work:
 
     async def check(self, rows: Sequence[Bson]) -> None:
         """Check that the counters can take the rows. Raises InvalidInput."""
-        for increment in self._increments(rows):
-            found = await self._counts.find_one({ID: id_of(self._scope, increment.id)})
+        increments = self._increments(rows)
+        ids = [id_of(self._scope, increment.id) for increment in increments]
+        known = {each[ID]: each async for each in self._counts.find({ID: {"$in": ids}})}
+        for id, increment in zip(ids, increments, strict=True):
+            found = known.get(id)
             added(self._counters, None if found is None else mongodb_documents.read(self._counters, found), increment)
 
     async def finish(self, batch: str) -> int:
@@ -115,31 +138,37 @@ class _Work:
         except DuplicateKeyError:
             plan = await self._plans.find_one({ID: batch}) or {ID: batch, "documents": [], "increments": "[]"}
         text: str = plan["increments"]
-        for id, amounts, initial in decode(text):
-            await self._count(batch, Increment(id, amounts, initial))
+        await self._count(batch, [Increment(id, amounts, initial) for id, amounts, initial in decode(text)])
         await self._plans.delete_one({ID: batch})  # a plan that is made again adds nothing to the counters
         await self.documents.update_many({ID: {"$in": plan["documents"]}, BATCH: batch}, {"$unset": {BATCH: ""}})
         return len(plan["documents"])
 
-    async def _count(self, batch: str, increment: Increment) -> None:
-        """Add an increment to its counter, unless the counter has this batch."""
+    async def _count(self, batch: str, increments: Sequence[Increment]) -> None:
+        """Add increments to their counters, but for the counters that have this batch. Two commands for all of them;
+        more only where another process makes the same counters at this moment."""
         writer, _, text = batch.partition(".")
-        number, id = int(text), id_of(self._scope, increment.id)
-        fresh = new(self._scope, self._counters, {**increment.initial, **increment.amounts, "id": increment.id})
-        while True:
-            found = await self._counts.find_one({ID: id}, {APPLIED: 1})
-            if found is None:
-                try:
-                    await self._counts.insert_one({**fresh, APPLIED: {writer: number}})
-                except DuplicateKeyError:
-                    continue
+        number, path = int(text), f"{APPLIED}.{writer}"
+        left = {id_of(self._scope, increment.id): increment for increment in increments}
+        while left:
+            known = {each[ID] async for each in self._counts.find({ID: {"$in": list(left)}}, {ID: 1})}
+            writes: list[InsertOne[Bson] | UpdateOne] = []
+            for id, increment in left.items():
+                if id in known:
+                    command = {"$inc": {**increment.amounts, VERSION: 1}, "$set": {path: number}}
+                    writes.append(UpdateOne({ID: id, path: {"$not": {"$gte": number}}}, command))
+                else:
+                    counter = {**increment.initial, **increment.amounts, "id": increment.id}
+                    fresh = new(self._scope, self._counters, counter)
+                    writes.append(InsertOne({**fresh, APPLIED: {writer: number}}))
+            try:
+                await self._counts.bulk_write(writes, ordered=False)
+            except BulkWriteError as error:
+                failures = (error.details or {}).get("writeErrors", [])
+                if any(failure.get("code") != DUPLICATE_KEY for failure in failures):
+                    raise
+                left = {id: left[id] for id in left if id not in known}  # others have just made some of them
+            else:
                 return
-            if found.get(APPLIED, {}).get(writer, 0) >= number:
-                return
-            path = f"{APPLIED}.{writer}"
-            command = {"$inc": {**increment.amounts, VERSION: 1}, "$set": {path: number}}
-            await self._counts.update_one({ID: id, path: {"$not": {"$gte": number}}}, command)
-            return
 
     def _increments(self, rows: Sequence[Bson]) -> list[Increment]:
         return list(self._counting([mongodb_documents.read(self._collection, row) for row in rows]))

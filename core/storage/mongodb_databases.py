@@ -49,6 +49,22 @@ class Handle:
     applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+def connect(url: str, *, pool: int = 50, seconds: float = 10.0) -> AsyncMongoClient[Bson]:
+    """A client whose writes are durable where they are acknowledged. `pool` bounds the connections to each server,
+    `seconds` the time of a call."""
+    return AsyncMongoClient(
+        url,
+        appname="portico",
+        maxPoolSize=pool,
+        timeoutMS=round(seconds * 1000),
+        serverSelectionTimeoutMS=round(seconds * 1000),
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        tz_aware=True,
+    )
+
+
 class Databases:
     """Handles of the databases that this process uses."""
 
@@ -104,6 +120,13 @@ class Databases:
             await asyncio.sleep(self._trust_seconds + _GRACE_SECONDS)
             await self._client.drop_database(self._of(tenant))
             await self._markers.delete_one({ID: tenant.slug, "removed": True})
+
+    async def ping(self) -> None:
+        """Raise PyMongoError where the server does not answer."""
+        await self._client.admin.command("ping")
+
+    async def close(self) -> None:
+        await self._client.close()
 
     @property
     def _markers(self) -> AsyncCollection[Bson]:

@@ -65,6 +65,11 @@ class Collection:
     Unique groups hold within the scope: for a PROJECT collection, two projects may use the same key. A document that
     lacks a field of a unique group is not constrained by it. `expiry` names a TIME field: from that time on, the
     document is gone from every read and stands in no other's way; `DocumentStore.sweep` deletes it.
+
+    For backups: `sealed` maps the dotted path of a sealed text (`*`: of each item of a list) to the record id that it
+    was sealed for, in which `{id}` stands for the id of the object that holds the text; `hidden` names fields that
+    prove a secret, which no export shows. A MAIN collection whose documents belong to tenants declares the TEXT field
+    `tenant`, their slug.
     """
 
     name: str
@@ -73,6 +78,8 @@ class Collection:
     unique: tuple[tuple[str, ...], ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     expiry: str = ""
+    sealed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    hidden: tuple[str, ...] = ()
     types: Mapping[str, FieldType] = field(init=False, repr=False, compare=False)
     """`fields`, and those that every document of the level has."""
     usual: Mapping[str, frozenset[type]] = field(init=False, repr=False, compare=False)
@@ -249,8 +256,8 @@ class DocumentStore(Protocol):
     async def sweep(self) -> int:
         """Delete what has expired in the databases that are in use; how many documents. To be called now and then."""
 
-    async def scrub(self, tenant: Tenant) -> None:
-        """Overwrite deleted documents of the tenant, so that they cannot be read from the disk any more, as far as the
+    async def scrub(self, database: Main | Tenant) -> None:
+        """Overwrite deleted documents of a database, so that they cannot be read from the disk any more, as far as the
         engine can. Raises Unavailable where it is too busy now."""
 
     async def check(self) -> None:

@@ -223,11 +223,11 @@ class SqliteStore:
                             count += await self._delete_expired(database, collection)
         return count
 
-    async def scrub(self, tenant: Tenant) -> None:
+    async def scrub(self, database: Main | Tenant) -> None:
         """Deleted content is overwritten as it is deleted (`secure_delete`), but the log of earlier writes still holds
         it: this empties the log into the database."""
-        async with self._use(tenant) as database:
-            ((busy, *_),) = await database.write(Clause("PRAGMA wal_checkpoint(TRUNCATE)"))
+        async with self._use(database) as used:
+            ((busy, *_),) = await used.write(Clause("PRAGMA wal_checkpoint(TRUNCATE)"))
         if busy:
             raise Unavailable("The store is busy: try again shortly.", retry_after=1.0)
 

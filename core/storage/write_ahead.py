@@ -61,6 +61,16 @@ class WriteAhead:
             segment.close()
         self._journal.close()
 
+    def scrub(self) -> None:
+        """Remove the bytes of records that are in the store already; `scrubbed` says when those of the others, that
+        were there by now, are gone too."""
+        self._journal.scrub()
+
+    @property
+    def scrubbed(self) -> bool:
+        """True if no segment from before the last `scrub` is left."""
+        return not self._unread and all(each.generation == self._journal.generation for each in self._pending)
+
     async def synced(self) -> None:
         """Wait until what was appended so far is on the disk. Never raises: a disk that fails is logged."""
         try:

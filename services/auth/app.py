@@ -13,6 +13,9 @@ from core.fanout.ports import Fanout
 from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.mail.mailer import Mails, NoMail, make_mails
+from core.quotas.plans import Plans
+from core.quotas.source import PolicySource
+from core.quotas.totals import TotalQuotas
 from core.rate_limits.ports import RateLimits
 from core.revocations import Revocations
 from core.rpc.metrics import MetricsServicer
@@ -23,9 +26,11 @@ from core.token_verifier import KeyRing
 from portico.auth.v1 import (
     account_service_pb2_grpc,
     audit_service_pb2_grpc,
+    budget_service_pb2_grpc,
     key_service_pb2_grpc,
     metrics_service_pb2_grpc,
     project_service_pb2_grpc,
+    quota_service_pb2_grpc,
     token_service_pb2_grpc,
     trust_service_pb2_grpc,
     user_service_pb2_grpc,
@@ -33,7 +38,7 @@ from portico.auth.v1 import (
 from services.auth.adapters.argon2 import Argon2Hasher
 from services.auth.domain.accounts import Accounts
 from services.auth.domain.attempts import Attempts
-from services.auth.domain.audit import Audit, AuditRetention
+from services.auth.domain.audit import Audit, AuditRetention, OperatorLog
 from services.auth.domain.callers import Callers
 from services.auth.domain.compaction import Compaction
 from services.auth.domain.deleted_projects import Deletions
@@ -46,6 +51,7 @@ from services.auth.domain.metrics import AuthMetrics
 from services.auth.domain.password_resets import PasswordResets
 from services.auth.domain.passwords import Passwords, salt_key
 from services.auth.domain.projects import Projects
+from services.auth.domain.quota_policies import QuotaPolicies
 from services.auth.domain.quotas import Quotas
 from services.auth.domain.registration import Registration
 from services.auth.domain.revocation_log import RevocationLog
@@ -61,6 +67,7 @@ from services.auth.servicers.audit import AuditServicer
 from services.auth.servicers.cookies import Cookies
 from services.auth.servicers.keys import KeyServicer
 from services.auth.servicers.project import ProjectServicer
+from services.auth.servicers.quota import BudgetServicer, QuotaServicer
 from services.auth.servicers.token import TokenServicer
 from services.auth.servicers.trust import TrustServicer
 from services.auth.servicers.user import UserServicer
@@ -96,8 +103,11 @@ class Domain:
     service_tokens: ServiceTokens
     callers: Callers
     audit: Audit
+    operator_log: OperatorLog
     audit_retention: AuditRetention
     tenants: Tenants
+    quota_policies: QuotaPolicies
+    source: PolicySource
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,7 @@ class _Base:
     audit_log: AuditLog
     mails: Mails
     clock: Clock
+    source: PolicySource
 
 
 async def assemble(
@@ -126,11 +137,12 @@ async def assemble(
     clock: Clock = time.time,
     hasher: PasswordHasher | None = None,
     mails: Mails | None = None,
+    source: PolicySource | None = None,
     fanout: Fanout | None = None,
 ) -> Domain:
     """The domain on `store`, ready for use. `keys` and `revocations` are filled, and kept as the store has them by
     `Keys.refresh` and `RevocationLog.poll`. Without a `hasher` there is the one that the settings ask for; without
-    `mails` none is sent."""
+    `mails` none is sent; without a `source` the plans are the built-in ones."""
     tables = Tables.of(store)
     rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
     fanout = fanout or NoFanout()
@@ -141,15 +153,17 @@ async def assemble(
     passwords = Passwords(hasher, await salt_key(tables), parallel=settings.password_parallel)
     await signing.refresh()
     await log.start()
+    source = source or PolicySource(store, Plans.built_in())
     return _domain(
-        _Base(store, tables, signing, log, passwords, rate_limits, audit_log, mails or NoMail(), clock), settings
+        _Base(store, tables, signing, log, passwords, rate_limits, audit_log, mails or NoMail(), clock, source),
+        settings,
     )
 
 
 def _domain(base: _Base, settings: Settings) -> Domain:
     tables, log, passwords, clock, limits = base.tables, base.revocations, base.passwords, base.clock, settings.tenants
-    issuer = Issuer(base.keys)
-    quotas = Quotas(tables, base.rate_limits, limits.limits)
+    issuer = Issuer(base.keys, base.source)
+    quotas = Quotas(tables, base.rate_limits, limits.limits, TotalQuotas(base.source))
     attempts = Attempts(base.rate_limits, settings.attempts.limits)
     tenants = Tenants(base.store, tables, clock)
     callers = Callers(tables, tenants)
@@ -194,14 +208,24 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         service_tokens=service_tokens,
         callers=callers,
         audit=Audit(base.audit_log, callers),
+        operator_log=OperatorLog(tables.operator_log, clock),
         audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),
         tenants=tenants,
+        source=base.source,
+        quota_policies=QuotaPolicies(base.store, tables, callers, base.source, clock),
     )
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
     fanout = platform.shared.fanout
-    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit, fanout=fanout)
+    jobs = Jobs(
+        platform.store,
+        platform.tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        fanout=fanout,
+        paused=platform.revocations.is_suspended,
+    )
     domain = await assemble(
         platform.store,
         platform.shared.rate_limits,
@@ -210,6 +234,7 @@ async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
         keys=platform.keys,
         revocations=platform.revocations,
         mails=make_mails("auth", jobs, settings.sealing.sealer(), settings.mail),
+        source=platform.policies,
         fanout=fanout,
     )
     await jobs.start()
@@ -272,6 +297,16 @@ def _registrations(domain: Domain, cookies: Cookies) -> Sequence[ServiceRegistra
             "portico.auth.v1.AuditService",
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
             AuditServicer(domain.audit),
+        ),
+        ServiceRegistration(
+            "portico.auth.v1.QuotaService",
+            quota_service_pb2_grpc.add_QuotaServiceServicer_to_server,
+            QuotaServicer(domain.quota_policies),
+        ),
+        ServiceRegistration(
+            "portico.auth.v1.BudgetService",
+            budget_service_pb2_grpc.add_BudgetServiceServicer_to_server,
+            BudgetServicer(domain.quota_policies),
         ),
         ServiceRegistration(
             "portico.auth.v1.KeyService",

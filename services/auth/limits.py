@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from limits import parse_many
 
 from core.limits import Limit
+from core.quotas.limits import MAX_THRESHOLDS
+from services.auth.domain.quota_policies import MAX_POLICIES
 from services.auth.settings import Settings
 
 
@@ -26,6 +28,8 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         *_rate("Invitations made", tenants.invitation_rate, "tenant"),
         *_rate("Changes of users, projects and tokens", tenants.change_rate, "person, or all tokens of a tenant"),
         Limit("Users and open invitations", tenants.users, "users", "tenant", "409"),
+        Limit("Quota policies and budgets", MAX_POLICIES, "policies", "tenant", "409"),
+        Limit("Thresholds of a budget", MAX_THRESHOLDS, "thresholds", "policy"),
         Limit("Sessions", tenants.sessions, "sessions", "user", "the oldest ends"),
         Limit("Revocations that are held one by one", tenants.revocations, "tokens", "tenant", "a cut-off for all"),
         Limit("Life of a session", settings.session_seconds, "seconds", "sign-in", "401"),

@@ -189,8 +189,14 @@ def revocation(value: Revocation) -> trust_service_pb2.Revocation:
         message.user_id = value.subject
         message.issued_at = 0.0 if value.issued_at == inf else value.issued_at
         return message
+    if value.suspended is not None:
+        message.suspension.suspended = value.suspended
+        message.suspension.changed_at = value.issued_before
+        return message
     message.issued_before = value.issued_before
-    if value.api:
+    if value.everything:
+        message.all_tokens = True
+    elif value.api:
         message.api_tokens = True
         message.kept_token_ids.extend(value.kept)
     else:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from limits import parse_many
 
-from core.config import setting
+from core.config import Secret, setting
 from core.mail.settings import MailSettings
 from core.sealing import SealingSettings
 from services.auth.domain.accounts import SignInSettings
@@ -151,6 +151,29 @@ class TenantLimitSettings:
     @property
     def limits(self) -> TenantLimits:
         return TenantLimits(self.tokens, self.users, self.token_rate, self.invitation_rate, self.change_rate)
+
+
+@dataclass(frozen=True)
+class TenantCommandSettings:
+    """Operator's commands on whole tenants"""
+
+    inference: str = setting(
+        "PORTICO_INFERENCE_ADDRESS",
+        default="127.0.0.1:50052",
+        help="host:port of inference, for embeddings, chats and reranking.",
+    )
+    vector: str = setting("PORTICO_VECTOR_ADDRESS", default="127.0.0.1:50053", help="host:port of vector, for indexes.")
+    rag: str = setting("PORTICO_RAG_ADDRESS", default="127.0.0.1:50054", help="host:port of rag.")
+    tracing: str = setting("PORTICO_TRACING_ADDRESS", default="127.0.0.1:50055", help="host:port of tracing.")
+    edge_url: str = setting(
+        "PORTICO_EDGE_URL", default="http://127.0.0.1:8080", help="URL of the edge, which doctor looks at."
+    )
+    source_keys: Secret | None = setting(
+        "PORTICO_SOURCE_ENCRYPTION_KEYS",
+        default=None,
+        help="For tenant restore: PORTICO_ENCRYPTION_KEYS of the installation that a backup comes from, where this one "
+        "does not have the keys that its manifest lists.",
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.providers.drivers import Values
 from core.providers.providers import HostGuard
+from core.quotas.rules import Dimension
 from core.resilience import Resilience, RetryPolicy
 from core.rpc.client import ServiceClient
 from core.rpc.limits import MIB
@@ -30,6 +31,7 @@ from portico.inference.v1 import (
     pii_service_pb2_grpc,
     prompt_service_pb2_grpc,
     provider_service_pb2_grpc,
+    quota_status_service_pb2_grpc,
     rerank_service_pb2_grpc,
     reranker_service_pb2_grpc,
     spend_service_pb2_grpc,
@@ -37,7 +39,10 @@ from portico.inference.v1 import (
 )
 from services.inference.adapters.http import HttpClientFactory
 from services.inference.adapters.rag import RagMemories
+from services.inference.domain.admission.recorded_spend import RecordedSpend
+from services.inference.domain.admission.step import AdmissionSteps
 from services.inference.domain.catalogue.drivers import ECHO, LOCAL, ModelDriver, offered_drivers
+from services.inference.domain.catalogue.model_room import ModelRoom
 from services.inference.domain.catalogue.models import Models
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.domain.codecs.formats import codecs
@@ -70,8 +75,10 @@ from services.inference.domain.tables import RERANKERS
 from services.inference.domain.usage.metering import FLUSH_SECONDS, Meter
 from services.inference.domain.usage.metrics import InferenceMetrics
 from services.inference.domain.usage.overview import Overviews
+from services.inference.domain.usage.quota_status import QuotaStatus
 from services.inference.domain.usage.reports import Reports
 from services.inference.domain.usage.spend import Spend
+from services.inference.domain.usage.tenant_data import UsageJournal
 from services.inference.domain.usage.totals import UsageTotals
 from services.inference.ports import BuiltInClients, Client, ClientFactory, Memories
 from services.inference.servicers.anthropic import AnthropicServicer
@@ -81,6 +88,7 @@ from services.inference.servicers.openai import OpenAIServicer
 from services.inference.servicers.pii import PiiServicer
 from services.inference.servicers.prompts import PromptServicer
 from services.inference.servicers.providers import ProviderServicer
+from services.inference.servicers.quota_status import QuotaStatusServicer
 from services.inference.servicers.rerank import RerankServicer
 from services.inference.servicers.rerankers import RerankerServicer
 from services.inference.servicers.spend import SpendServicer
@@ -112,6 +120,8 @@ class Domain:
     pipeline: Pipeline
     reports: Reports
     spend: Spend
+    quota_status: QuotaStatus
+    model_room: ModelRoom
     overviews: Overviews
     metrics: InferenceMetrics
     guardrails: Guardrails
@@ -197,6 +207,7 @@ def assemble(
         tasks,
         codecs=codecs(max_event_bytes=max_bytes),
         steps=steps(
+            admission=AdmissionSteps(platform.admission).step,
             prompt=prompt_step.of,
             memory=_memory_step(platform, settings.memory, memories).of,
             guardrails=GuardrailSteps(guards, judge, evaluations),
@@ -216,8 +227,19 @@ def assemble(
     for topic, owner in owners.items():
         owner.changes.share(platform.shared.fanout, topic)
     totals = UsageTotals(store)
-    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit, fanout=platform.shared.fanout)
+    platform.admission.count_from(Dimension.SPEND, RecordedSpend(totals, meter.flush))
+    jobs = Jobs(
+        store,
+        tasks,
+        platform.lifecycle,
+        audit_log=platform.audit,
+        fanout=platform.shared.fanout,
+        paused=platform.revocations.is_suspended,
+    )
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
+    platform.tenant_data.keep(UsageJournal(meter))
+    platform.tenant_data.settle_by(meter.flush)
+    platform.tenant_data.settle_by(evaluations.flush)
     rerankers = Rerankers(store, models)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)
     return Domain(
@@ -232,6 +254,8 @@ def assemble(
         pipeline=pipeline,
         reports=Reports(store, totals),
         spend=Spend(store, totals),
+        model_room=ModelRoom(store, platform.totals),
+        quota_status=QuotaStatus(platform.admission, shared=platform.shared.redis is not None),
         overviews=Overviews(totals),
         metrics=InferenceMetrics(store, totals),
         guardrails=guardrails,
@@ -367,12 +391,17 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
         ServiceRegistration(
             f"{package}.ModelService",
             model_service_pb2_grpc.add_ModelServiceServicer_to_server,
-            ModelServicer(domain.models, domain.providers),
+            ModelServicer(domain.models, domain.providers, domain.model_room),
         ),
         ServiceRegistration(
             f"{package}.UsageService",
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
             UsageServicer(domain.reports),
+        ),
+        ServiceRegistration(
+            f"{package}.QuotaStatusService",
+            quota_status_service_pb2_grpc.add_QuotaStatusServiceServicer_to_server,
+            QuotaStatusServicer(domain.quota_status),
         ),
         ServiceRegistration(
             f"{package}.SpendService",

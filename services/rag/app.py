@@ -41,13 +41,15 @@ from services.rag.domain.files.markdown import MarkdownFiles
 from services.rag.domain.files.openai_files import OpenAIFiles
 from services.rag.domain.files.orphans import OrphanCollector
 from services.rag.domain.files.providers import FileProviders
+from services.rag.domain.files.quotas import FileQuotas
 from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
+from services.rag.domain.files.tenant_data import FileContents
 from services.rag.domain.files.uploads import UploadDeps
 from services.rag.domain.metrics import RagMetrics
 from services.rag.domain.project_removal import ProjectRemoval
-from services.rag.ports import Converter, FileStore
+from services.rag.ports import Converter, FileStore, LocalFileStore
 from services.rag.servicers.arrivals import Pace
 from services.rag.servicers.bucket import BucketServicer
 from services.rag.servicers.file import FileRestServicer, FileServicer
@@ -63,7 +65,7 @@ _MIB = 1024 * 1024
 class Domain:
     """The parts of the domain, assembled."""
 
-    folder: FileStore
+    folder: LocalFileStore
     pool: RuntimePool[RuntimeKey, FileStore]
     jobs: Jobs
     providers: FileProviders
@@ -117,7 +119,7 @@ async def assemble(
     settings: Settings,
     *,
     guard: OutboundGuard | None = None,
-    folder: FileStore | None = None,
+    folder: LocalFileStore | None = None,
     jobs: Jobs | None = None,
     converter: Converter | None = None,
     max_converted_bytes: int | None = None,
@@ -139,7 +141,8 @@ async def assemble(
     providers = FileProviders(store, settings.sealing.sealer(), drivers, guard)
     providers.changes.share(platform.shared.fanout, "file-providers")
     file_records = FileRecords(store)
-    buckets = Buckets(store, providers)
+    quotas = FileQuotas(store, platform.call_quotas, platform.totals)
+    buckets = Buckets(store, providers, quotas.room_for_bucket)
     stores = Stores(providers, folder, pool)
     orphan_collector = OrphanCollector(store, file_records, providers, stores, grace=settings.grace_seconds)
     contents = Contents(buckets, providers, stores)
@@ -152,7 +155,7 @@ async def assemble(
         max_bytes=max_converted_bytes or settings.conversion.max_mb * _MIB,
     )
     rules = Rules(settings.max_mb * _MIB, settings.allowed_types)
-    deps = UploadDeps(file_records, buckets, stores, orphan_collector, conversions, rules, platform.tasks)
+    deps = UploadDeps(file_records, buckets, stores, orphan_collector, conversions, rules, platform.tasks, quotas)
     files = Files(deps, buckets, providers, contents)
 
     audit = JobAudit("file.conversion", "file", batched=True, resource="path")
@@ -177,6 +180,7 @@ async def assemble(
         store, providers, stores, orphan_collector, [remove_knowledge, retrieval.remove, memory.remove]
     )
     platform.removals.handle(jobs, removal.remove)
+    platform.tenant_data.keep(FileContents(store, buckets, providers, stores, folder))
     return Domain(
         folder=folder,
         pool=pool,
@@ -216,6 +220,7 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=limits,
         fanout=platform.shared.fanout,

@@ -24,7 +24,8 @@ from services.rag.domain.files.records import FileRecords
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.knowledge import documents, modules, reindexing
 from services.rag.domain.knowledge.chunks import Chunks
-from services.rag.domain.knowledge.document_jobs import DocumentJobs, DocumentTexts
+from services.rag.domain.knowledge.document_jobs import DocumentJobs
+from services.rag.domain.knowledge.document_texts import DocumentTexts
 from services.rag.domain.knowledge.documents import Documents
 from services.rag.domain.knowledge.headers import HeaderWriter
 from services.rag.domain.knowledge.indexing import Indexer
@@ -73,6 +74,7 @@ class Knowledge:
     texts: Texts
     chunks: Chunks
     reindexes: Reindexes
+    removal: ModuleRemoval
     rules: Rules
 
     async def remove(self, platform: Platform, project: Project) -> bool:
@@ -111,6 +113,7 @@ def assemble(
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=tokens or platform.service_tokens,
         limits=limits or _limits(settings.knowledge),
         fanout=platform.shared.fanout,
@@ -155,6 +158,7 @@ def assemble(
         texts=texts,
         chunks=chunks,
         reindexes=Reindexes(store, jobs, all_modules),
+        removal=removal,
         rules=Rules(converting.max_mb * _MIB),
     )
 

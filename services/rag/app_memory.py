@@ -97,6 +97,7 @@ def start(platform: Platform, settings: MemorySettings, memory: MemoryParts) -> 
     platform.singletons.every("clean up memories", settings.sweep_seconds, memory.cleanup.sweep)
     platform.tasks.every("write uses of memories", FLUSH_SECONDS, memory.uses.flush)
     platform.lifecycle.on_stop(Phase.FLUSH, "uses of memories", memory.uses.flush, 5.0)
+    platform.tenant_data.settle_by(memory.uses.flush)
 
 
 def registration(memory: MemoryParts) -> ServiceRegistration:

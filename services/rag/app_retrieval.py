@@ -42,6 +42,7 @@ class Retrieval:
     def start(self, platform: Platform) -> None:
         platform.tasks.every("write queries of modules", FLUSH_SECONDS, self.log.flush)
         platform.lifecycle.on_stop(Phase.FLUSH, "queries of modules", self.log.flush, 5.0)
+        platform.tenant_data.settle_by(self.log.flush)
 
     async def remove(self, project: Project) -> bool:
         """Remove what a deleted project has beside its modules."""
@@ -55,6 +56,7 @@ def assemble(
     """The parts on the platform's store, with the handler of their jobs registered."""
     store = platform.store
     log = QueryLog(store, platform.tasks, capacity=settings.log_capacity, keep_days=settings.log_days)
+    knowledge.removal.also(log.remove)
     retriever = Retriever(knowledge.modules, Hydration(store), services, log)
     ends = Expiry(store, knowledge.jobs, knowledge.documents)
     audit = JobAudit("vector_store.expire", "vector_store")

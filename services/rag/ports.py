@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.providers import drivers
 from core.providers.drivers import Values
-from core.tenancy import Project
+from core.tenancy import Project, Tenant
 from services.rag.domain.files.kinds import Kind
 
 _BUCKET_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -94,6 +94,13 @@ class FileStore(Protocol):
 
     async def close(self) -> None:
         """Release files and connections. May be called twice."""
+
+
+class LocalFileStore(FileStore, Protocol):
+    """The service's own store, which all tenants share."""
+
+    async def clear_tenant(self, tenant: Tenant) -> None:
+        """Remove every object of the tenant. Safe to repeat."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from core.app import Platform
 from core.jobs.jobs import Jobs
@@ -11,14 +10,16 @@ from core.jobs.limits import JobLimits
 from core.lifecycle import Phase
 from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
+from core.storage.factory import mongodb_databases
 from portico.tracing.v1 import metrics_service_pb2_grpc, session_service_pb2_grpc
 from services.tracing.adapters.sqlite.store import SqliteTraceStore
 from services.tracing.app_monitoring import Monitoring, monitoring_of
 from services.tracing.domain.metrics import TracingMetrics
 from services.tracing.domain.project_removal import ProjectRemoval
+from services.tracing.domain.quotas import TraceQuotas
 from services.tracing.domain.retention import SWEEP_SECONDS, Retention
 from services.tracing.domain.sessions import Sessions
-from services.tracing.domain.tables import SETTINGS
+from services.tracing.domain.tenant_data import Traces
 from services.tracing.ports import TraceStore
 from services.tracing.servicers import spans
 from services.tracing.servicers.session import SessionServicer
@@ -58,33 +59,32 @@ async def serve(platform: Platform, settings: Settings) -> Sequence[ServiceRegis
 async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore | None = None) -> Domain:
     """The domain on the platform's store. Nothing works in the background yet. A part that is given takes the place of
     the one that the settings ask for."""
-    traces = traces or _sqlite_traces(platform, settings)
+    traces = traces or _trace_store(platform, settings)
     jobs = Jobs(
         platform.store,
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=JobLimits(running=_JOBS, running_per_tenant=_JOBS // 4, poll=_JOB_POLL_SECONDS),
         fanout=platform.shared.fanout,
     )
-    retention = Retention(platform.store, traces, settings.retention_days)
+    retention = Retention(platform.store, traces, settings.retention_days, platform.policies)
     monitoring = monitoring_of(platform, settings, jobs)
     platform.removals.handle(jobs, ProjectRemoval([traces.clear, monitoring.remove_all]).remove)
-    return Domain(jobs, traces, Sessions(traces), retention, monitoring)
+    platform.tenant_data.keep(Traces(traces))
+    return Domain(jobs, traces, Sessions(traces, TraceQuotas(platform.call_quotas)), retention, monitoring)
 
 
-def _sqlite_traces(platform: Platform, settings: Settings) -> SqliteTraceStore:
-    """Traces lie in files whatever keeps the documents. Where that is no file, the tenant is looked up before one is
-    made."""
+def _trace_store(platform: Platform, settings: Settings) -> TraceStore:
+    """The trace store where the documents are."""
     store = platform.settings.store
-    elsewhere = store.provider != "sqlite"
-    return SqliteTraceStore(
-        store.data_dir,
-        waiting_mb=settings.waiting_mb,
-        max_open=store.max_open,
-        check_tenant=partial(platform.store.count, collection=SETTINGS) if elsewhere else None,
-    )
+    if store.provider == "mongodb":
+        from services.tracing.adapters.mongodb.store import MongoTraceStore  # its driver takes 20 MB
+
+        return MongoTraceStore(mongodb_databases(store), waiting_mb=settings.waiting_mb)
+    return SqliteTraceStore(store.data_dir, waiting_mb=settings.waiting_mb, max_open=store.max_open)
 
 
 async def _start(platform: Platform, domain: Domain) -> None:

@@ -2,7 +2,7 @@
 
 from core.limits import Limit
 from services.tracing import mapping, mapping_json, mapping_otlp
-from services.tracing.adapters.sqlite import reading
+from services.tracing.adapters import records
 from services.tracing.domain import custom, merging, values
 from services.tracing.domain.alerts.channels import MAX_CHANNELS, MAX_RECIPIENTS
 from services.tracing.domain.alerts.incidents import MAX_INCIDENT_NOTES
@@ -27,7 +27,7 @@ def limits(settings: Settings) -> tuple[Limit, ...]:
         Limit("Models, tools and types by name", merging.MAX_NAMES, "names each", "session", "counted as other"),
         Limit("Sessions", mapping.MAX_SESSIONS, "sessions", "page"),
         Limit("Events", mapping.MAX_EVENTS, "events", "page"),
-        Limit("Contents", reading.MAX_PAGE_BYTES, "bytes", "page", "the page ends early"),
+        Limit("Contents", records.MAX_PAGE_BYTES, "bytes", "page", "the page ends early"),
         Limit("Spans and events that wait to be written", settings.waiting_mb, "MiB", "tenant", "429"),
         Limit("Inference servers", MAX_SERVERS, "servers", "project", "400 too_many_servers"),
         Limit("Alert rules", MAX_RULES, "rules", "project", "400 too_many_rules"),

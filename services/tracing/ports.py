@@ -1,6 +1,6 @@
 """The ports of tracing: the store of sessions and events, and the reading of metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -84,6 +84,19 @@ class Group:
     agents: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class ExportedSession:
+    """A session with the ids of the traces that lead to it. `project` is the project's id."""
+
+    project: str
+    session: Session
+    traces: Sequence[str] = ()
+
+
+Exported = ExportedSession | StoredEvent
+"""A session, or an event of the session before it."""
+
+
 class TraceStore(Protocol):
     """Sessions and events of each project. What lies in another project is not there.
 
@@ -124,6 +137,15 @@ class TraceStore(Protocol):
 
     async def clear(self, project: Project) -> None:
         """Remove all of the project."""
+
+    def export(self, tenant: Tenant) -> AsyncGenerator[Exported, None]:
+        """All of the tenant, oldest first: each session, and after it its events."""
+
+    async def restore(self, tenant: Tenant, records: AsyncIterator[Exported]) -> int:
+        """Write what `export` gave, in place of sessions of the same ids. Returns the number of sessions."""
+
+    async def drop(self, tenant: Tenant) -> None:
+        """Remove all of the tenant for good. Its documents may have been removed before."""
 
     async def check(self) -> None:
         """Check that the store can serve. Raises Unavailable."""

@@ -34,6 +34,8 @@ from services.vector.domain.metrics import VectorMetrics
 from services.vector.domain.project_removal import ProjectRemoval
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.query_log import FLUSH_SECONDS, QueryLog
+from services.vector.domain.quotas import VectorQuotas
+from services.vector.domain.tenant_data import StoredVectors
 from services.vector.domain.vectors import Vectors
 from services.vector.ports import LocalVectorEngine, VectorDriver, VectorEngine
 from services.vector.servicers.index import IndexServicer
@@ -62,6 +64,7 @@ class Domain:
     queries: QueryLog
     vectors: Vectors
     migrations: IndexMigrations
+    quotas: VectorQuotas
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
@@ -101,24 +104,28 @@ async def assemble(
         platform.tasks,
         platform.lifecycle,
         audit_log=platform.audit,
+        paused=platform.revocations.is_suspended,
         tokens=platform.service_tokens,
         limits=job_limits or _job_limits(settings),
         fanout=platform.shared.fanout,
     )
     providers = VectorProviders(store, settings.sealing.sealer(), drivers, guard)
     engines = Engines(providers, embedded, pool)
-    indexes = Indexes(store, providers, engines, jobs)
+    quotas = VectorQuotas(store, providers, engines, platform.call_quotas, platform.totals)
+    indexes = Indexes(store, providers, engines, jobs, quotas.room_for_index)
     providers.changes.share(platform.shared.fanout, "vector-providers")
     indexes.changes.share(platform.shared.fanout, "indexes")
     resolver = IndexResolver(indexes, jobs, seconds=settings.lookup_seconds, clock=clock)
     queries = QueryLog(store, platform.tasks, capacity=settings.query_log_buffer, keep_days=settings.query_log_days)
-    vectors = Vectors(resolver, engines, queries)
+    vectors = Vectors(resolver, engines, queries, quotas)
     migrations = IndexMigrations(jobs, indexes, engines, settle_seconds=settings.lookup_seconds)
 
     jobs.handle(KIND, migrations.run, JobAudit("migration.run", "migration"))
     jobs.handle(DROP, indexes.finish_drop, JobAudit("index.drop", "index"))
     platform.removals.handle(jobs, ProjectRemoval(store, providers, indexes, embedded.clear).remove)
-    return Domain(embedded, pool, jobs, providers, engines, indexes, resolver, queries, vectors, migrations)
+    platform.tenant_data.keep(StoredVectors(store, providers, engines, embedded))
+    platform.tenant_data.settle_by(queries.flush)
+    return Domain(embedded, pool, jobs, providers, engines, indexes, resolver, queries, vectors, migrations, quotas)
 
 
 async def _embedded_engine(platform: Platform, settings: Settings) -> EmbeddedEngine:
@@ -170,7 +177,7 @@ def _registrations(domain: Domain) -> Sequence[ServiceRegistration]:
         ServiceRegistration(
             f"{package}.IndexService",
             index_service_pb2_grpc.add_IndexServiceServicer_to_server,
-            IndexServicer(domain.providers, domain.indexes, domain.vectors, domain.queries),
+            IndexServicer(domain.providers, domain.indexes, domain.vectors, domain.queries, domain.quotas),
         ),
         ServiceRegistration(
             f"{package}.PointService",

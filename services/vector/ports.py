@@ -11,7 +11,7 @@ from typing import Protocol
 
 from core.providers import drivers
 from core.providers.drivers import Values
-from core.tenancy import Project
+from core.tenancy import Project, Tenant
 from services.vector.domain.filters import Filter
 from services.vector.domain.points import IndexSpec, KeywordQuery, Match, Metric, Point, Vector
 
@@ -113,6 +113,9 @@ class LocalVectorEngine(VectorEngine, Protocol):
 
     async def clear(self, project: Project) -> None:
         """Remove all that the engine has of the project, with or without a record of it."""
+
+    async def clear_tenant(self, tenant: Tenant) -> None:
+        """Remove all that the engine has of the tenant. Safe to repeat."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from services.rag.adapters.conversion.converter import ProcessConverter
 from services.rag.adapters.conversion.sandbox import MIB, Limits
 from services.rag.domain.files.kinds import HEAD_BYTES, kind_of
 from tests.support import documents
+from tests.support.connections import listening
 from tests.support.hostile import HOSTILE
 from tests.support.hostile.case import Hostile
 from tests.support.processes import children, environment
@@ -131,10 +132,11 @@ async def test_documents_fetch_nothing(tmp_path: Path) -> None:
         calls.append(reader)
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x.png"
-    html = f'<base href="{url}"><link rel=stylesheet href="{url}"><img src="{url}"><iframe src="{url}"></iframe>text'
-    async with server:
+    async with listening(lambda sock: asyncio.start_server(answer, sock=sock)) as port:
+        url = f"http://127.0.0.1:{port}/x.png"
+        html = (
+            f'<base href="{url}"><link rel=stylesheet href="{url}"><img src="{url}"><iframe src="{url}"></iframe>text'
+        )
         assert "Linked" in await markdown(tmp_path, "a.docx", documents.docx_with_linked_image(url))
         assert "text" in await markdown(tmp_path, "a.html", html.encode())
     assert not calls

@@ -110,6 +110,27 @@ class TestCrashes:
             if not call.cancelled():
                 assert [point.id for point in call.result()] == [f"p{n}"]
 
+    async def test_a_start_goes_on_when_nobody_waits_for_it_any_more(
+        self, engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A check that gave up ended the start, so on a busy machine no process ever came up."""
+        started = list[Any]()
+        start = children.start
+
+        def noting(*arguments: Any, **options: Any) -> Any:
+            started.append(start(*arguments, **options))
+            return started[-1]
+
+        monkeypatch.setattr(children, "start", noting)
+        check = asyncio.create_task(engine.check())
+        while len(started) < 2:
+            await asyncio.sleep(0)
+        check.cancel()
+        await asyncio.wait([check])
+        await engine.check()
+        assert sorted(pids(engine)) == sorted(child.pid for child in started)
+        assert len(started) == 2
+
     async def test_an_interrupted_creation_leaves_nothing(self, engine: EmbeddedEngine) -> None:
         folder = engine._folder(HERE)
         (folder / "0123" / "segments").mkdir(parents=True)

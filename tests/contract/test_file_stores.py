@@ -24,6 +24,7 @@ from services.rag.adapters import s3
 from services.rag.adapters.local import LocalStore
 from services.rag.adapters.s3 import PART_BYTES, S3Store
 from services.rag.ports import BucketLocation, FileStore
+from tests.support.connections import listening
 from tests.support.providers import configure
 
 ROOT = Path(__file__).parents[2]
@@ -543,13 +544,11 @@ async def test_an_answer_that_is_cut_off_is_not_passed_off_as_all(s3_endpoint: s
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    store = _open(bucket="bucket", endpoint=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    with pytest.raises(Unavailable):
-        await read(store, LOCATION, "a")
-    await store.close()
-    server.close()
-    await server.wait_closed()
+    async with listening(lambda sock: asyncio.start_server(answer, sock=sock)) as port:
+        store = _open(bucket="bucket", endpoint=f"http://127.0.0.1:{port}")
+        with pytest.raises(Unavailable):
+            await read(store, LOCATION, "a")
+        await store.close()
 
 
 JOBS: dict[str, Callable[[Path], Awaitable[int]]] = {"full": fill, "forever": put_forever}

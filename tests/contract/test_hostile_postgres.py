@@ -16,6 +16,7 @@ from core.tenancy import Project, Tenant
 from services.vector.adapters import postgres_server as bounds
 from services.vector.domain.points import IndexSpec, Point, vector
 from services.vector.ports import IndexLocation, Query, VectorEngine
+from tests.support.connections import listening
 from tests.support.hostile_postgres import MIB, READY, SIGNED_IN, Attack, HostilePostgres, columns, message, row
 from tests.support.providers import configure
 from tests.support.remote_engines import LOOPBACK, drivers_at, pgvector
@@ -309,14 +310,12 @@ async def test_nothing_of_this_machine_is_told(
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("PGPASSWORD", "PGUSER", "PGDATABASE", "PGHOST", "PGSERVICE", "PGSSLMODE", "PGTARGETSESSIONATTRS"):
         monkeypatch.setenv(name, "of-the-environment")
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    engine = pgvector({"host": "127.0.0.1", "port": port, "user": "u", "database": "d"}, ssl="disable")
-    await refused(engine)
-    assert heard.endswith(message(b"p", b"\0"))
-    assert b"of-the" not in heard
-    await engine.close()
-    server.close()
+    async with listening(lambda sock: asyncio.start_server(listen, sock=sock)) as port:
+        engine = pgvector({"host": "127.0.0.1", "port": port, "user": "u", "database": "d"}, ssl="disable")
+        await refused(engine)
+        assert heard.endswith(message(b"p", b"\0"))
+        assert b"of-the" not in heard
+        await engine.close()
 
 
 async def test_neither_answers_nor_logs_say_what_the_server_says(

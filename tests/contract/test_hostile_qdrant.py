@@ -21,6 +21,7 @@ from services.vector.adapters.qdrant_limits import CALLS
 from services.vector.adapters.qdrant_wire import Malformed, check_fields
 from services.vector.domain.points import vector
 from services.vector.ports import Query, VectorEngine
+from tests.support.connections import listening
 from tests.support.hostile_qdrant import HERE, HONEST, Answer, HostileQdrant, found, payload, registry, scored
 from tests.support.remote_engines import LOOPBACK, MIB, drivers_at
 
@@ -265,14 +266,15 @@ async def test_a_server_is_called_by_its_name() -> None:
                     called.append(dict(event.headers)[b":authority"].decode())
                     writer.close()
             writer.write(connection.data_to_send())
+        writer.close()
 
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with engine_at(port, OutboundGuard(["127.0.0.1"], lookup=Names("127.0.0.1")), "db.example.com") as engine:
+    async with (
+        listening(lambda sock: asyncio.start_server(listen, sock=sock)) as port,
+        engine_at(port, OutboundGuard(["127.0.0.1"], lookup=Names("127.0.0.1")), "db.example.com") as engine,
+    ):
         with pytest.raises(Unavailable):
             await engine.spec(HERE)
     assert set(called) == {f"db.example.com:{port}"}
-    server.close()
 
 
 async def test_a_server_that_has_moved_is_found_again() -> None:

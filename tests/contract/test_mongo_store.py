@@ -214,6 +214,32 @@ class TestCounting:
         (count,) = (await notes.find(RED, COUNTS, order=Order("id"))).items
         assert count["calls"] == 6
 
+    async def test_many_counters_take_no_more_commands_than_one(
+        self, mongo: MongoBackend, notes: MongoStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each counter took two round trips of its own."""
+        commands = list[str]()
+        send = Connection.command
+
+        async def noting(*arguments: Any, **options: Any) -> Any:
+            commands.extend([next(iter(arguments[2]))] if arguments[1] == f"{mongo.prefix}tenant_acme" else [])
+            return await send(*arguments, **options)
+
+        taken = []
+        await notes.insert_counted(RED, CALLS, [{"id": "first", "kind": "k", "tokens": 1}], COUNTS, counting)
+        monkeypatch.setattr(Connection, "command", noting)
+        for kinds in (1, 20, 20):
+            calls = [{"id": f"{len(taken)}-{at}", "kind": f"k{at}", "tokens": 1} for at in range(kinds)]
+            commands.clear()
+            assert await notes.insert_counted(RED, CALLS, calls, COUNTS, counting) == kinds
+            taken.append(len(commands))
+        assert max(taken) <= taken[0] + 1, taken  # those that are there and those that are not are two commands
+        counts = {
+            each["kind"]: each["calls"]
+            for each in (await notes.find(RED, COUNTS, order=Order("id"), page_size=100)).items
+        }
+        assert counts == {"k": 1, "k0": 3, **{f"k{at}": 2 for at in range(1, 20)}}
+
 
 class KilledError(BaseException):
     """The end of a process."""

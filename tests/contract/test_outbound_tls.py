@@ -16,6 +16,7 @@ from core.http.origin import Origin
 from services.vector.adapters.postgres_server import postgres_tls
 from services.vector.adapters.qdrant import QdrantEngine
 from services.vector.adapters.qdrant_server import QdrantServer
+from tests.support.connections import listening
 from tests.support.hostile_qdrant import HERE, HostileQdrant
 from tests.support.remote_engines import MIB, pgvector
 from tests.support.tls import Authority, make_authority
@@ -59,9 +60,8 @@ class FakePostgres:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        yield server.sockets[0].getsockname()[1]
-        server.close()
+        async with listening(lambda sock: asyncio.start_server(self.serve, sock=sock)) as port:
+            yield port
 
 
 async def connect(port: int, host: str, mode: str) -> PorticoError:

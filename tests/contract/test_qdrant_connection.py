@@ -11,6 +11,7 @@ from core.errors import Unavailable, UpstreamFailed
 from core.tenancy import Project, Tenant
 from services.vector.domain.points import IndexSpec
 from services.vector.ports import IndexLocation
+from tests.support.connections import listening
 from tests.support.remote_engines import drivers_at
 
 HERE = IndexLocation(Project(Tenant("red"), "p1"), "idx")
@@ -25,10 +26,8 @@ async def _speak_http1(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 @asynccontextmanager
 async def rest_port() -> AsyncIterator[int]:
-    server = await asyncio.start_server(_speak_http1, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
+    async with listening(lambda sock: asyncio.start_server(_speak_http1, sock=sock)) as port:
+        yield port
 
 
 @asynccontextmanager

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,30 @@ import pytest
 
 from core.errors import FailedPrecondition, NotFound, RateLimited
 from core.storage import sqlite_files
+from core.storage.mongodb_databases import Databases, connect
 from core.storage.sqlite import SqliteStore
 from core.tenancy import Project, Tenant
 from services.tracing import mapping_otlp
+from services.tracing.adapters.merged_writing import Writing
+from services.tracing.adapters.mongodb import rows, schema
+from services.tracing.adapters.mongodb.rows import MongoRows
+from services.tracing.adapters.mongodb.store import MongoTraceStore
 from services.tracing.adapters.sqlite.store import SqliteTraceStore
 from services.tracing.domain import custom
 from services.tracing.domain.otlp.events import patches
 from services.tracing.domain.records import Patch, Session, Totals, TraceSender
+from services.tracing.domain.tenant_data import Traces
 from services.tracing.ports import SessionFilter, TraceStore
+from tests.contract.conftest import MONGODB_MARK
+from tests.support.mongodb import MISSING
+from tests.support.removal import files_with
 from tests.support.spans import TRACE, request, span
 from tests.support.stores import sqlite_store
 
 ACME, GLOBEX = Tenant("acme"), Tenant("globex")
 P1, P2 = Project(ACME, "p1"), Project(ACME, "p2")
 IDS = range(2, 9)
+Replica = Callable[[], MongoTraceStore]
 OTHER_TRACE = "0af7651916cd43ddffffffffffffffff"
 """Its first half is that of TRACE."""
 
@@ -38,10 +49,39 @@ async def documents(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 @pytest.fixture
-async def store(documents: SqliteStore, tmp_path: Path) -> AsyncIterator[TraceStore]:
+async def sqlite_traces(documents: SqliteStore, tmp_path: Path) -> AsyncIterator[SqliteTraceStore]:
     opened = SqliteTraceStore(tmp_path, waiting_mb=8)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def mongodb_traces(mongodb_url: str | None) -> AsyncIterator[Replica]:
+    """Opens stores on the same databases, as replicas do."""
+    if mongodb_url is None:
+        pytest.skip(MISSING)
+    opened: list[MongoTraceStore] = []
+    prefix = f"{secrets.token_hex(3)}_"
+
+    def replica() -> MongoTraceStore:
+        databases = Databases(connect(mongodb_url), prefix=prefix, trust_seconds=0.05)
+        opened.append(MongoTraceStore(databases, waiting_mb=8))
+        return opened[-1]
+
+    for tenant in (ACME, GLOBEX):
+        await replica()._databases.create(tenant)
+    yield replica
+    for each in opened:
+        await each.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=MONGODB_MARK)])
+def store(request: pytest.FixtureRequest) -> TraceStore:
+    if request.param == "sqlite":
+        found: TraceStore = request.getfixturevalue("sqlite_traces")
+        return found
+    made: TraceStore = request.getfixturevalue("mongodb_traces")()
+    return made
 
 
 def session(id: str = "s", *events: dict[str, Any], **fields: Any) -> Patch:
@@ -315,6 +355,7 @@ async def test_what_is_old_goes_and_what_was_added_to_stays(store: TraceStore) -
 
 
 async def test_a_project_goes_with_all_that_is_readable(store: TraceStore, tmp_path: Path) -> None:
+    """Of MongoDB's files nothing can be said: see `scrub` of its document store."""
     await store.write(P1, [session("s", call(1, metadata={"secret": "hush-hush"})), *spans(span(1))])
     await store.write(P2, [session("s", call(1))])
     await store.clear(P1)
@@ -324,8 +365,9 @@ async def test_a_project_goes_with_all_that_is_readable(store: TraceStore, tmp_p
 
 
 async def test_a_tenant_that_is_dropped_takes_its_traces(
-    store: TraceStore, documents: SqliteStore, tmp_path: Path
+    sqlite_traces: SqliteTraceStore, documents: SqliteStore, tmp_path: Path
 ) -> None:
+    store = sqlite_traces
     await store.write(P1, [session("s", call(1))])
     await documents.drop_tenant(ACME)
     with pytest.raises(FailedPrecondition):
@@ -351,7 +393,7 @@ async def test_what_waits_is_bounded(store: TraceStore) -> None:
 async def test_a_request_that_cannot_be_written_keeps_no_other_from_it(
     store: TraceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from services.tracing.adapters.sqlite import writing
+    from services.tracing.adapters import merged_writing as writing
 
     write = writing.Writing.write
 
@@ -368,16 +410,100 @@ async def test_a_request_that_cannot_be_written_keeps_no_other_from_it(
     assert (await found(store, "b")).totals.events == 1
 
 
-async def test_beside_a_store_without_files_the_tenant_is_looked_up(tmp_path: Path) -> None:
-    known = {ACME}
-
-    async def check_tenant(tenant: Tenant) -> None:
-        if tenant not in known:
-            raise FailedPrecondition("not known", reason="UNKNOWN_TENANT")
-
-    store = SqliteTraceStore(tmp_path, waiting_mb=8, check_tenant=check_tenant)
+@MONGODB_MARK
+async def test_a_database_that_is_dropped_takes_its_traces(mongodb_traces: Replica) -> None:
+    store = mongodb_traces()
     await store.write(P1, [session("s", call(1))])
-    assert (await found(store)).totals.events == 1
-    with pytest.raises(FailedPrecondition):
-        await store.write(Project(GLOBEX, "p1"), [session("s", call(1))])
-    await store.close()
+    await store._databases.drop(ACME)
+    for reach in (store.write(P1, [session("s", call(1))]), store.session(P1, "s")):
+        with pytest.raises(FailedPrecondition):
+            await reach
+    await store._databases.create(ACME)
+    assert await store.session(P1, "s") is None
+
+
+@MONGODB_MARK
+async def test_replicas_write_the_same_sessions_at_the_same_time(mongodb_traces: Replica) -> None:
+    """Totals are those of the events, each of which is there once, whichever replica it came to and however often."""
+    replicas = [mongodb_traces() for _ in range(3)]
+    given = [call(at % 30, at % 7, label=str(at)) for at in range(120)]
+    await asyncio.gather(
+        *(replicas[at % 3].write(P1, [session("s", *given[at : at + 4])]) for at in range(0, 120, 4)),
+        *(replicas[at % 3].write(P1, spans(span(at, parent=1, at=at))) for at in IDS),
+        replicas[1].write(P1, spans(span(1, cognipeer__session__id="run"))),
+    )
+    events = [each.event for each in await timeline(replicas[0])]
+    now = await found(replicas[1])
+    assert len(events) == now.totals.events == 30
+    assert now.totals.input_tokens == sum(event.input_tokens for event in events)
+    assert len(await timeline(replicas[2], "run")) == (await found(replicas[0], "run")).totals.events == len(IDS) + 1
+    assert len((await replicas[0].sessions(P1, SessionFilter(), 10)).sessions) == 2
+
+
+@MONGODB_MARK
+@pytest.mark.parametrize("large", [False, True])
+async def test_what_a_killed_replica_committed_is_written_by_the_next(
+    mongodb_traces: Replica, monkeypatch: pytest.MonkeyPatch, *, large: bool
+) -> None:
+    """Between the session and its events: they are the session's, and counted in it."""
+    monkeypatch.setattr(schema, "MAX_INLINE_BYTES", 100 if large else 10_000)
+    monkeypatch.setattr(rows, "MAX_INLINE_BYTES", 100 if large else 10_000)
+    killed, next_one = mongodb_traces(), mongodb_traces()
+
+    async def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "_write_events", kill)
+        committing = MongoRows(killed._databases._of(ACME))
+        given = session("s", *(call(at, metadata={"n": at}) for at in range(3)))
+        await committing.load([(P1.id, given)])
+        Writing(committing).write(P1.id, [given])
+        committing.save(committing.numbered(next(iter(committing._held))))
+        with pytest.raises(KeyboardInterrupt):
+            await committing.commit()
+    assert [each.content for each in await timeline(next_one)] == [b'{"metadata":{"n":%d}}' % at for at in range(3)]
+    await next_one.write(P1, [session("s", call(3))])
+    assert (await found(killed)).totals.events == len(await timeline(killed)) == 4
+    assert await killed._databases._of(ACME)[schema.PARTS].count_documents({}) == 0
+
+
+async def everything_of(store: TraceStore, project: Project) -> list[Any]:
+    """All sessions of a project with their events and contents, as they are stored."""
+    page = await store.sessions(project, SessionFilter(), 100)
+    found = []
+    for each in page.sessions:
+        events = await store.events(project, each.id, 100, content=True)
+        assert events is not None
+        found.append((each, events.events))
+    return found
+
+
+async def test_an_export_is_restored_as_it_was_and_again(store: TraceStore) -> None:
+    await store.write(P1, [session("s1", call(1), call(2)), session("s2", call(3), threadId="t")])
+    await store.write(P2, spans(span(1), span(2), span(3)))
+    kept = Traces(store)
+    exported = [chunk async for chunk in kept.export(ACME)]
+
+    async def chunks() -> AsyncIterator[tuple[str, bytes]]:
+        for chunk in exported:
+            yield chunk
+
+    other = Tenant("globex")
+    for _ in range(2):
+        assert await kept.restore(other, chunks()) == 3
+        for project in (P1, P2):
+            assert await everything_of(store, Project(other, project.id)) == await everything_of(store, project)
+    await store.write(Project(other, "p2"), spans(span(4)))  # a later span of the trace still finds its session
+    assert len((await store.sessions(Project(other, "p2"), SessionFilter(), 100)).sessions) == 1
+    assert [chunk async for chunk in kept.export(ACME)] == exported
+
+
+async def test_a_dropped_tenant_leaves_no_traces(store: TraceStore, tmp_path: Path) -> None:
+    await store.write(P1, [session("s1", {**call(1), "label": "planted-marker"})])
+    await store.write(Project(GLOBEX, "p1"), [session("s1", call(1))])
+    await store.drop(ACME)
+    await store.drop(ACME)
+    assert files_with(tmp_path, "planted-marker") == []
+    assert (await store.sessions(P1, SessionFilter(), 100)).sessions == []
+    assert len((await store.sessions(Project(GLOBEX, "p1"), SessionFilter(), 100)).sessions) == 1

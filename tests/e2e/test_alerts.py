@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.cluster import Cluster, Rest, Tenant, until
+from tests.support.connections import http_session
 from tests.support.mail_server import Mailbox, mail_server, text_of
 from tests.support.ports import reserved_port
 from tools.supervisor import ROOT
@@ -62,7 +63,7 @@ async def hooks() -> AsyncIterator[Hooks]:
 async def rest(own_cluster: Cluster, mailbox: Mailbox) -> AsyncIterator[Rest]:
     own_cluster.env = {**QUICK, **mailbox.env}
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield Rest(own_cluster.url, http)
 
 
@@ -75,7 +76,7 @@ class Vllm:
         self.url = f"http://127.0.0.1:{port}/metrics"
 
     async def ready(self) -> "Vllm":
-        async with aiohttp.ClientSession() as http:
+        async with http_session() as http:
 
             async def answers() -> bool:
                 try:

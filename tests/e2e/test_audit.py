@@ -282,6 +282,17 @@ async def walk_alerts(walk: Walk) -> None:
     await walk.call(f"DELETE {rules}/{{id}}", id=rule, resource=rule)
 
 
+async def walk_quotas(walk: Walk) -> None:
+    policies, budgets = "/v1/quota/policies", "/v1/budgets"
+    new = {"scope": "project", "label": "files", "description": PLANTED, "limits": {"quotas": {"maxFilesTotal": 5000}}}
+    id = (await walk.call(f"POST {policies}", new))["policy"]["id"]
+    await walk.call(f"PATCH {policies}/{{id}}", {"description": PLANTED, "enabled": False}, id=id, resource=id)
+    await walk.call(f"DELETE {policies}/{{id}}", id=id, resource=id)
+    id = (await walk.call(f"POST {budgets}", {"daily_limit_usd": 500, "description": PLANTED}))["id"]
+    await walk.call(f"PATCH {budgets}/{{id}}", {"daily_limit_usd": 600, "enabled": False}, id=id, resource=id)
+    await walk.call(f"DELETE {budgets}/{{id}}", id=id, resource=id)
+
+
 async def walk_tracing(walk: Walk) -> None:
     token = await walk.rest.token(walk.tenant.session)
     await walk.rest.ok(
@@ -331,6 +342,7 @@ async def test_every_route_that_changes_something_is_found_in_the_log(rest: Rest
         walk_vector_stores,
         walk_memory,
         walk_alerts,
+        walk_quotas,
         walk_tracing,
         walk_auth,
     ):

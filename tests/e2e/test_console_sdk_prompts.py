@@ -4,11 +4,11 @@ import asyncio
 import secrets
 from typing import Any
 
-import aiohttp
 import pytest
 
 from tests.support import node
 from tests.support.cluster import Cluster, Rest
+from tests.support.connections import http_session
 
 TEMPLATE = "Hi {{name}}:{{#items}} {{n}}{{/items}}"
 
@@ -16,7 +16,7 @@ TEMPLATE = "Hi {{name}}:{{#items}} {{n}}{{/items}}"
 async def make_prompt(cluster: Cluster, key: str) -> None:
     """Make a prompt with two versions, for which the SDK has no methods."""
     token = cluster.dev_token
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest = Rest(cluster.url, http)
         new = {"key": key, "name": "Greeting", "template": "Hello {{name}}", "metadata": {"tone": "plain"}}
         await rest.ok("POST", "/v1/prompts", new, token=token)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import node
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
 
 MODULES = "/v1/rag/modules"
 DOCUMENTS = 24
@@ -22,7 +23,7 @@ DOCUMENTS = 24
 async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
     own_cluster.env = {"PORTICO_INGESTION_LEASE_SECONDS": "2"}
     own_cluster.start()
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield own_cluster, Rest(own_cluster.url, http)
 
 

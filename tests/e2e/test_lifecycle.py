@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.support.cluster import STOP_SECONDS, Cluster, Rest, until
+from tests.support.connections import http_session
 from tests.support.ports import reserved_port
 from tests.support.processes import alive
 from tools.supervisor import http_status
@@ -22,7 +23,7 @@ WORDS = " ".join(f"word{i}" for i in range(20))
 @pytest.fixture
 async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield own_cluster, Rest(own_cluster.url, http)
 
 
@@ -102,6 +103,7 @@ async def test_a_killed_process_is_healed(started: tuple[Cluster, Rest], name: s
     assert await until(healed, 30)
 
 
+@pytest.mark.each_stores
 async def test_no_acknowledged_write_is_lost_when_services_are_killed(started: tuple[Cluster, Rest]) -> None:
     cluster, rest = started
     token, kept = cluster.dev_token, list[str]()

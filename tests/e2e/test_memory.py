@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster, Rest, Tenant, until
+from tests.support.connections import http_session
 
 STORES = "/v1/memory/stores"
 NOTES = {"key": "notes", "name": "Notes", "vectorProviderKey": "default", "embeddingModelKey": "echo-embedding"}
@@ -48,7 +49,7 @@ async def test_a_chat_is_told_what_is_remembered_and_is_remembered(rest: Rest, t
 
 async def test_a_chat_goes_on_while_the_rag_service_is_down(own_cluster: Cluster) -> None:
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest, token = Rest(own_cluster.url, http), own_cluster.dev_token
         await rest.ok("POST", STORES, NOTES, token=token)
         os.kill(own_cluster.pid("rag"), signal.SIGSTOP)
@@ -96,7 +97,7 @@ async def test_tenants_and_projects_with_the_same_keys_share_nothing(rest: Rest)
 async def killable(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
     own_cluster.env = QUICK
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield own_cluster, Rest(own_cluster.url, http)
 
 
@@ -131,6 +132,7 @@ class Ledger:
             self.gone.add(text)
 
 
+@pytest.mark.each_stores
 async def test_kills_lose_nothing_and_bring_nothing_back(killable: tuple[Cluster, Rest]) -> None:
     """Every memory that was acknowledged is there once, and its vector with it; what was deleted stays away; and in the
     end there are as many vectors as memories."""

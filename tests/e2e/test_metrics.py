@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
 from tools.supervisor import EDGE_PORTS, ROOT, service_names
 
 DASHBOARDS = ROOT / "deploy" / "grafana"
@@ -86,7 +86,7 @@ async def measured(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest, i
     base = free_ports(len(CLUSTERS) + 1)
     own_cluster.env = {"PORTICO_METRICS_PORT": str(base)}
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield own_cluster, Rest(own_cluster.url, http), base
 
 

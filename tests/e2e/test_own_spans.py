@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import grpc
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SECRET = "the-secret-of-the-conversation"
@@ -87,7 +87,7 @@ def attributes(span: Any) -> dict[str, Any]:
 
 
 async def test_a_chat_is_one_trace_from_client_to_provider(own_cluster: Cluster) -> None:
-    async with collecting() as (collector, port), provider() as (seen, base), aiohttp.ClientSession() as http:
+    async with collecting() as (collector, port), provider() as (seen, base), http_session() as http:
         env = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x",

@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
+from tests.support.deployments import documents_with
 from tests.support.removal import MARKER, files_with
 
 SERVICES = ("auth", "inference", "rag", "tracing", "vector")
@@ -29,7 +31,7 @@ QUICK = {
 async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
     own_cluster.env = QUICK
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         yield own_cluster, Rest(own_cluster.url, http)
 
 
@@ -74,6 +76,7 @@ def below(folder: Path) -> int:
     return sum(len(names) for _, _, names in os.walk(folder))
 
 
+@pytest.mark.each_stores
 async def test_nothing_of_it_remains_though_everything_is_killed_half_way(started: tuple[Cluster, Rest]) -> None:
     """Files, vectors, records and sealed keys of a deleted project stayed for ever."""
     cluster, rest = started
@@ -87,6 +90,7 @@ async def test_nothing_of_it_remains_though_everything_is_killed_half_way(starte
     kept_file = {"fileName": "kept.txt", "data": base64.b64encode(b"kept").decode(), "keyHint": "kept.txt"}
     await rest.ok("POST", "/v1/files/buckets/default/objects", kept_file, token=other)
     assert await asyncio.to_thread(files_with, cluster.data)
+    assert not cluster.stores or await asyncio.to_thread(documents_with, cluster.stores, MARKER)
     files = cluster.data / "files" / tenant.slug / project
     assert below(files) > FILES
 
@@ -102,7 +106,9 @@ async def test_nothing_of_it_remains_though_everything_is_killed_half_way(starte
     await until(lambda: healed(rest), 60)
 
     async def gone() -> bool:
-        return not await asyncio.to_thread(files_with, cluster.data)
+        if await asyncio.to_thread(files_with, cluster.data):
+            return False
+        return not await asyncio.to_thread(documents_with, cluster.stores, MARKER)
 
     await until(gone, 90)
     assert await asyncio.to_thread(cluster.stop) == 0

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
 
@@ -18,6 +17,7 @@ from tests.load.attacks.attack import MIB, Attack
 from tests.load.attacks.harness import prepare
 from tests.load.attacks.rag import UPLOAD
 from tests.support.cluster import Cluster, Rest
+from tests.support.connections import http_session
 from tests.support.http2_client import http2
 
 MOST_BYTES = 150 * MIB
@@ -80,7 +80,7 @@ async def test_a_forged_address_changes_neither_limits_nor_the_audit_log(own_clu
     target, _ = await prepare(own_cluster.start())
     async with (
         grpc.aio.insecure_channel(f"127.0.0.1:{target.ports['auth']}") as channel,
-        aiohttp.ClientSession() as http,
+        http_session() as http,
     ):
         rest = Rest(own_cluster.url, http)
         tenant = await rest.register()

@@ -4,9 +4,8 @@ import asyncio
 import stat
 from pathlib import Path
 
-import aiohttp
-
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
 
 MIB = 1 << 20
 INDEX = "/v1/vector/providers/default/indexes"
@@ -31,7 +30,7 @@ async def test_nothing_in_the_data_folder_is_readable_by_others(own_cluster: Clu
         (data / old).write_text("x")
         (data / old).chmod(0o600 if old.startswith("files") else 0o644)
     own_cluster.start()
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest, token = Rest(own_cluster.url, http), own_cluster.dev_token
         await _use_everything(rest, token)
     assert readable_by_others(data) == {}

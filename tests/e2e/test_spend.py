@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import fake_provider as fake
 from tests.support.cluster import Cluster, Rest, until
+from tests.support.connections import http_session
 from tests.support.fake_provider import FakeProvider
 from tests.support.fake_upstream import Peer
 from tools.supervisor import http_status
@@ -99,7 +100,7 @@ async def started(own_cluster: Cluster) -> AsyncIterator[tuple[Cluster, Rest]]:
         "PORTICO_PROVIDER_BREAKER_THRESHOLD": "1000",
     }
     await asyncio.to_thread(own_cluster.start)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=WORKERS)) as http:
+    async with http_session(limit=WORKERS) as http:
         yield own_cluster, Rest(own_cluster.url, http)
 
 
@@ -207,6 +208,7 @@ def nanos(cost: float) -> int:
     return round(cost * 1e9)
 
 
+@pytest.mark.each_stores
 async def test_spend_is_exact_whatever_is_killed(started: tuple[Cluster, Rest]) -> None:
     """A kill of inference lost the usage of up to half a second, and totals of a month were sums over its records."""
     cluster, rest = started

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import aiohttp
 import grpc
 import jwt
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from core.token_verifier import PREFIX
 from portico.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from tests.support.cluster import Cluster, Rest, Tenant, until
+from tests.support.connections import http_session
 from tests.support.tokens import Signer
 from tools.supervisor import ROOT
 
@@ -148,7 +148,7 @@ async def test_a_withdrawn_key_is_refused_by_every_service(own_cluster: Cluster)
     own_cluster.start()
     token = own_cluster.dev_token
     stolen = jwt.get_unverified_header(token[len(PREFIX) :])["kid"]
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest = Rest(own_cluster.url, http)
         calls = [("POST", "/v1/chat/completions", CHAT), ("GET", "/v1/vector/providers", None)]
         calls += [("GET", "/v1/files/buckets", None), ("GET", "/v1/projects", None)]

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from core.quotas.plans import FEATURES
 from core.rpc import schema as schema_of_services
+from core.rpc.policy import Policy, policies_of
+from services.tracing.servicers import spans
 from tests.support.contracts import bindings, rpcs
 from tools import edge, edge_limits
 
@@ -230,3 +233,23 @@ def test_internal_rpcs_have_no_route() -> None:
     for path in internal:
         first = next(route for route in routes if path.startswith(route["match"].get("prefix", "\0")))
         assert first["direct_response"] == {"status": 404}, path
+
+
+def test_the_features_of_the_edge_are_those_of_the_contracts() -> None:
+    """A feature that the edge does not know would be refused by the service alone, one too many would be refused to
+    all."""
+    script = (edge.SOURCE / "features.lua").read_text()
+    services = dict(re.findall(r'\["([\w.]+)"\] = "(\w+)"', script))
+    methods = dict(re.findall(r'\["([\w.]+/\w+)"\] = "?(\w+)', script))
+    traces = services.pop("opentelemetry.proto.collector.trace.v1.TraceService")
+    assert traces == spans.policy(1).feature
+    wanted = {policy.method[1:]: policy.feature for policy in _policies()}
+    known = {path: methods.get(path, services.get(path.partition("/")[0], "")).replace("false", "") for path in wanted}
+    assert known == wanted
+    assert set(wanted.values()) - {""} == set(FEATURES)
+
+
+def _policies() -> Iterator[Policy]:
+    services = {rpc.method.containing_service.full_name: rpc.method.containing_service for rpc in rpcs()}
+    for service in services.values():
+        yield from policies_of(service).values()

@@ -203,3 +203,29 @@ def test_keys_are_public(edge: Edge, path: str) -> None:
 )
 def test_paths_that_resemble_public_ones_are_not(edge: Edge, path: str) -> None:
     assert edge.request("POST", path, {}, token=False).status == 401
+
+
+@pytest.mark.parametrize(
+    ("features", "status"),
+    [("LLM_CHAT", 200), ("FILES LLM_CHAT", 200), ("FILES", 403), ("LLM_CHATS XLLM_CHAT", 403), ("", 403)],
+)
+def test_a_feature_that_the_plan_lacks_is_refused(edge: Edge, features: str, status: int) -> None:
+    token = edge.signer.token(features=features)
+    reply = edge.chat(headers={"authorization": f"Bearer {token}"}, token=False)
+    assert reply.status == status
+    if status == 403:
+        assert (reply.error["type"], reply.error["code"]) == ("permission_error", "feature_not_in_plan")
+        assert "LLM_CHAT" in reply.error["message"]
+        assert "metadata" not in reply.json  # no service was asked
+
+
+def test_what_every_plan_has_is_not_refused(edge: Edge) -> None:
+    token = edge.signer.token(features="FILES")
+    assert edge.request("GET", "/v1/models", headers={"authorization": f"Bearer {token}"}, token=False).status == 200
+
+
+def test_a_client_cannot_name_features(edge: Edge) -> None:
+    token = edge.signer.token(features="FILES")
+    headers = {"authorization": f"Bearer {token}", "x-portico-features": "LLM_CHAT"}
+    assert edge.chat(headers=headers, token=False).status == 403
+    assert edge.chat(headers={"x-portico-features": "FILES"}).status == 200

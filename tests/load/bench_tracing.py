@@ -20,12 +20,12 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-import aiohttp
 import grpc
 
 from tests.load import processes
 from tests.load.span_data import SPANS_OF_A_TRACE, requests
 from tests.support.cluster import Cluster, Rest
+from tests.support.connections import http_session
 
 EXPORTERS = 8
 BATCH = 128
@@ -150,7 +150,7 @@ async def main(given: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "data").start()
         try:
-            async with aiohttp.ClientSession() as http:
+            async with http_session() as http:
                 rest = Rest(cluster.url, http)
                 owner = await rest.register()
                 token = await rest.token(owner.session)

@@ -15,6 +15,7 @@ from tests.load.load import Cost
 from tests.load.report import Figures, Results
 from tests.load.streams import Streams, Target
 from tests.load.upstream import KINDS
+from tests.support.connections import listening
 
 _SPEND = """
 import subprocess, sys, time
@@ -104,8 +105,7 @@ async def test_a_refused_or_cut_off_stream_is_a_failure(answer: bytes, failure: 
         writer.write(answer)
         writer.close()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(lambda sock: asyncio.start_server(handle, sock=sock)) as port:
         total = await streams.run(_target(port, 1), concurrent=1, more=_only(1))
     assert total.finished == 0
     assert failure in total.failures[0]

@@ -16,8 +16,10 @@ from core.sealing import generate_key
 from portico.auth.v1 import account_service_pb2 as accounts_pb
 from portico.auth.v1 import account_service_pb2_grpc as accounts_grpc
 from portico.auth.v1 import audit_service_pb2_grpc as audit_grpc
+from portico.auth.v1 import budget_service_pb2_grpc as budgets_grpc
 from portico.auth.v1 import key_service_pb2_grpc as keys_grpc
 from portico.auth.v1 import project_service_pb2_grpc as projects_grpc
+from portico.auth.v1 import quota_service_pb2_grpc as quotas_grpc
 from portico.auth.v1 import token_service_pb2 as tokens_pb
 from portico.auth.v1 import token_service_pb2_grpc as tokens_grpc
 from portico.auth.v1 import trust_service_pb2_grpc as trust_grpc
@@ -102,6 +104,8 @@ class AuthClient:
         self.tokens = tokens_grpc.TokenServiceStub(channel)
         self.audit = audit_grpc.AuditServiceStub(channel)
         self.keys = keys_grpc.KeyServiceStub(channel)
+        self.quotas = quotas_grpc.QuotaServiceStub(channel)
+        self.budgets = budgets_grpc.BudgetServiceStub(channel)
         self.trust = trust_grpc.TrustServiceStub(channel)
 
     async def call(self, rpc: Any, request: Message, token: str = "", **metadata: str) -> Any:

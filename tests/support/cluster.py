@@ -42,6 +42,8 @@ class Cluster:
 
     data: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    stores: Mapping[str, str] = field(default_factory=dict)
+    """Settings that name other stores than SQLite and this process's memory."""
     root: Path = ROOT
     """The checkout to run; another one's with its own `.venv`."""
     port: int = 0
@@ -58,7 +60,7 @@ class Cluster:
     def start(self) -> "Cluster":
         """Return when everything is ready. Raises RuntimeError with what the launcher said."""
         self.port = self.port or reserved_port()
-        env = {**os.environ, **RELAXED, **self.env}
+        env = {**os.environ, **RELAXED, **self.stores, **self.env}
         env |= {"PORTICO_PORT": str(self.port), "PORTICO_DATA_DIR": str(self.data)}
         self.output = self.data / "launcher.log"
         self.data.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import orjson
 from core.errors import Conflict, InvalidInput, NotFound
 from core.http.origin import Origin
 from core.providers.drivers import Field, Host, Values
-from core.tenancy import Project
+from core.tenancy import Project, Tenant
 from services.vector.domain.filters import OPERATORS, All, AnyOf, Compare, Comparison, Exists, Filter, Not, Number, Some
 from services.vector.domain.points import IndexSpec, Match, Metric, Point, Vector, check_lengths
 from services.vector.ports import EngineCapabilities, IndexLocation, PointPage, Query, VectorDriver
@@ -156,6 +156,10 @@ class ExactEngine:
         points = self._at(location)
         page = sorted(id for id in points if id > after)[:limit]
         return PointPage([points[id] for id in page], page[-1] if len(page) == limit else "")
+
+    async def clear_tenant(self, tenant: Tenant) -> None:
+        for project in {location.scope for location in self.points if location.scope.tenant == tenant}:
+            await self.clear(project)
 
     async def clear(self, project: Project) -> None:
         for location in [each for each in self.points if each.scope == project]:

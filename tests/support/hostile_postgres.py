@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tests.support.connections import listening
+
 MIB = 1024 * 1024
 
 
@@ -59,23 +61,24 @@ class HostilePostgres:
         """Bytes that attacks got rid of."""
         self._upstream = server
         self._running: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server
+        self._listening = listening(lambda sock: asyncio.start_server(self._accept, sock=sock))
+        self._port = 0
 
     @property
     def address(self) -> dict[str, Any]:
         """As `tests.support.postgres` yields it."""
-        return {**self._upstream, "port": self._server.sockets[0].getsockname()[1]}
+        return {**self._upstream, "port": self._port}
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._port = await self._listening.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+    async def __aexit__(self, *raised: Any) -> None:
         running = list(self._running)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await self._listening.__aexit__(*raised)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.cluster import Rest
+from tests.support.connections import listening
 from tests.support.fake_upstream import FakeUpstream, Peer, Request, each
 from tests.support.hostile_qdrant import HostileQdrant, found, payload, scored
 
@@ -73,9 +74,8 @@ async def noisy_postgres() -> AsyncIterator[int]:
                 await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, HERE, 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
+    async with listening(lambda sock: asyncio.start_server(serve, sock=sock), HERE) as port:
+        yield port
 
 
 @asynccontextmanager

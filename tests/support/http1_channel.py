@@ -120,7 +120,7 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
     try:
         yield reader, writer
     finally:
-        writer.close()
+        writer.transport.abort()  # what it has not sent yet would keep it open
 
 
 def frame(message: bytes) -> bytes:

@@ -12,6 +12,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.support.connections import listening
+
 
 @dataclass
 class Mailbox:
@@ -85,9 +87,6 @@ async def mail_server(
                 enable_SMTPUTF8=True,
             )
 
-    server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0, ssl=tls)
-    mailbox.port = server.sockets[0].getsockname()[1]
-    try:
+    loop = asyncio.get_running_loop()
+    async with listening(lambda sock: loop.create_server(session, sock=sock, ssl=tls)) as mailbox.port:
         yield mailbox
-    finally:
-        server.close()

@@ -9,9 +9,11 @@ from core.audit.log import AuditLog
 from core.audit.records import DENIED, FAILURE, OPERATOR, SUCCESS, UNKNOWN, Actor, AuditEntry, new_entry
 from core.errors import InvalidInput, NotFound, PorticoError
 from core.storage.ports import Cond, DocumentStore, Op
+from core.storage.table import Table
 from core.storage.tenant_registry import iter_tenants
-from core.tenancy import Tenant
+from core.tenancy import MAIN, Tenant
 from services.auth.domain.callers import Caller, Callers
+from services.auth.ports import Clock
 
 log = logs.get(__name__)
 
@@ -86,6 +88,45 @@ def _within(caller: Caller, project_id: str) -> dict[str, Any]:
     if not caller.may_see(project_id):
         raise NotFound("There is no such project.", field="projectId")
     return {}
+
+
+class OperatorLog:
+    """The log of commands that concern the whole installation, or a tenant that has no log any more. It is not any
+    tenant's to read: `operator-log` shows it."""
+
+    def __init__(self, table: Table[AuditEntry], clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    async def record(
+        self,
+        action: str,
+        resource_type: str,
+        resource_id: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        outcome: str = SUCCESS,
+    ) -> AuditEntry:
+        entry = new_entry(
+            Actor(kind=OPERATOR),
+            action,
+            outcome,
+            resource_type,
+            resource_id,
+            at=self._clock(),
+            metadata=metadata,
+        )
+        await self._table.insert(MAIN, entry)
+        return entry
+
+    async def settle(self, entry: AuditEntry, outcome: str, reason: str = "") -> None:
+        """Write how a command ended that was recorded before it began."""
+        await self._table.update(MAIN, entry.id, outcome=outcome, reason=reason)
+
+    async def latest(self, count: int) -> list[AuditEntry]:
+        """The latest entries, newest first."""
+        entries, _ = await self._table.page(MAIN, page_size=count)
+        return entries
 
 
 class AuditRetention:

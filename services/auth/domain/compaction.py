@@ -77,7 +77,7 @@ class Compaction:
         return found
 
     async def _existing(self, slug: str, before: float) -> list[ApiToken]:
-        if await self._tenants.get(slug) is None:
+        if await self._tenants.known(slug) is None:
             return []
         settled = {"createdAt": Cond(Op.LT, before)}
         return [token async for token in self._tables.tokens.scan(Tenant(slug), settled)]

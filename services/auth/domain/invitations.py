@@ -90,7 +90,6 @@ class Invitations:
         audit.change().metadata |= {"role": role}
         require_authority(caller, role, overrides)
         await self._quotas.change(caller)
-        await self._quotas.new_user(tenant)
         project_ids = asked.project_ids or (caller.identity.project.id,)
         secret = f"{tenant.slug}.{secrets.token_urlsafe(_SECRET_BYTES)}"
         invitation = Invitation(
@@ -107,7 +106,8 @@ class Invitations:
             project_ids=await checked_projects(self._callers, caller, project_ids),
             token_id=caller.api_token_id,
         )
-        await self._insert(tenant, invitation)
+        async with self._quotas.new_user(caller.identity.project):
+            await self._insert(tenant, invitation)
         if not await self._callers.still_holds(caller):
             await self._invitations.delete(tenant, invitation.id)
             raise PermissionDenied("Your rights were changed at the same time. Try again.")

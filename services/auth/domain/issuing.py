@@ -6,8 +6,9 @@ from collections.abc import Iterable
 import jwt
 
 from core.context import Kind
+from core.quotas.source import PolicySource
 from core.tenancy import Project
-from core.token_verifier import ALGORITHM, ISSUER, PREFIX
+from core.token_verifier import ALGORITHM, FEATURES, ISSUER, PREFIX
 from services.auth.domain.keys import Keys
 
 
@@ -17,10 +18,11 @@ def new_id() -> str:
 
 
 class Issuer:
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, source: PolicySource) -> None:
         self._keys = keys
+        self._source = source
 
-    def issue(
+    async def issue(
         self,
         project: Project,
         subject: str,
@@ -32,7 +34,9 @@ class Issuer:
         expires_at: float | None,
     ) -> tuple[str, str]:
         """Issue a token: the id of the key that signs it, and the token's text. `issued_at` keeps its fraction:
-        sessions are ended by comparing with it."""
+        sessions are ended by comparing with it. The token of a caller tells the features of the tenant's plan where
+        it lacks some."""
+        plan = None if kind is Kind.SERVICE else (await self._source.of(project.tenant)).plan
         signer = self._keys.signer
         claims: dict[str, object] = {
             "iss": ISSUER,
@@ -46,5 +50,7 @@ class Issuer:
         }
         if expires_at is not None:
             claims["exp"] = int(expires_at)
+        if plan is not None and plan.features is not None:
+            claims[FEATURES] = " ".join(sorted(plan.features))
         token = jwt.encode(claims, signer.private, algorithm=ALGORITHM, headers={"kid": signer.key_id})
         return signer.key_id, PREFIX + token

@@ -8,7 +8,7 @@ from core.storage.ports import Cond, Op
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.keys import Keys
 from services.auth.domain.members import Members
-from services.auth.domain.records import ACTIVE, ApiToken, SigningKey
+from services.auth.domain.records import ACTIVE, SUSPENDED, ApiToken, SigningKey
 from services.auth.domain.tables import Tables
 from services.auth.domain.tenants import Tenants
 from services.auth.ports import Clock
@@ -42,19 +42,19 @@ class Withdrawal:
     async def signed(self) -> Mapping[str, int]:
         """Count the API tokens that each key has signed."""
         counts = {key.id: 0 for key in self._keys.published}
-        async for tenant in self._active_tenants():
+        async for tenant in self._tenants_in_use():
             for key in self._keys.published:
                 counts[key.id] += len(await self._signed_by(tenant, key.id, key))
         return counts
 
     async def _take_back(self, key_id: str, key: SigningKey | None) -> AsyncIterator[tuple[str, int]]:
-        async for tenant in self._active_tenants():
+        async for tenant in self._tenants_in_use():
             tokens = await self._signed_by(tenant, key_id, key)
             yield tenant.slug, await self._members.take_back(tenant, tokens)
 
-    async def _active_tenants(self) -> AsyncIterator[Tenant]:
-        async for tenant_record in self._tables.tenants.scan(MAIN, {"status": ACTIVE}):
-            if await self._tenants.get(tenant_record.slug) is not None:  # which makes its store ready
+    async def _tenants_in_use(self) -> AsyncIterator[Tenant]:
+        async for tenant_record in self._tables.tenants.scan(MAIN, {"status": Cond(Op.IN, (ACTIVE, SUSPENDED))}):
+            if await self._tenants.known(tenant_record.slug) is not None:
                 yield Tenant(tenant_record.slug)
 
     async def _signed_by(self, tenant: Tenant, key_id: str, key: SigningKey | None) -> list[ApiToken]:

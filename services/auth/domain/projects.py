@@ -75,7 +75,8 @@ class Projects:
             created_at=self._clock(),
             description=inputs.DESCRIPTION.check(description),
         )
-        made = await self._insert(caller.tenant, project)
+        async with self._quotas.new_project(caller.identity.project):
+            made = await self._insert(caller.tenant, project)
         await self._join(caller, made)
         audit.change().metadata["key"] = made.key
         return made
@@ -120,7 +121,7 @@ class Projects:
 
     async def _settle(self, tenant: Tenant, project_id: str) -> None:
         """Finish a deletion that had been begun; one that had not yet closed the project has not happened."""
-        known = await self._tenants.get(tenant.slug) is not None
+        known = await self._tenants.known(tenant.slug) is not None
         project = await self._tables.projects.get(tenant, project_id) if known else None
         if project is None or project.status != CLOSING:
             await self._deletions.withdraw(tenant, project_id)
@@ -131,7 +132,7 @@ class Projects:
 
     async def _remove(self, tenant: Tenant, project_id: str) -> None:
         """Remove auth's own records of the project. Safe to repeat."""
-        if await self._tenants.get(tenant.slug) is not None:
+        if await self._tenants.known(tenant.slug) is not None:
             tokens = [token async for token in self._tables.tokens.scan(tenant, {"projectId": project_id})]
             await self._members.take_back(tenant, tokens)
             await self._sessions.end_in_project(tenant, project_id)

@@ -1,12 +1,17 @@
 """Quotas of a tenant: how much it may have, and how fast it may change what all services have to learn."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core.context import Kind
 from core.errors import FailedPrecondition, RateLimited
+from core.quotas.rules import Dimension
+from core.quotas.totals import TotalQuotas
 from core.rate_limits.ports import RateLimits
-from core.tenancy import Tenant
+from core.tenancy import Project, Tenant
 from services.auth.domain.callers import Caller
+from services.auth.domain.records import ACTIVE
 from services.auth.domain.tables import Tables
 
 
@@ -24,29 +29,53 @@ class TenantLimits:
 class Quotas:
     """Every method raises RateLimited or FailedPrecondition when it is one too many."""
 
-    def __init__(self, tables: Tables, rate_limits: RateLimits, limits: TenantLimits) -> None:
+    def __init__(self, tables: Tables, rate_limits: RateLimits, limits: TenantLimits, totals: TotalQuotas) -> None:
         self._tables = tables
         self._rate_limits = rate_limits
         self._limits = limits
+        self._totals = totals
 
-    async def new_token(self, tenant: Tenant) -> None:
-        """Check that the tenant may have one more API token."""
-        if await self._tables.tokens.count(tenant, {}) >= self._limits.tokens:
+    @asynccontextmanager
+    async def new_token(self, project: Project) -> AsyncIterator[None]:
+        """Hold room for one more API token in the project, which the block makes."""
+        tenant, tokens = project.tenant, self._tables.tokens
+        if await tokens.count(tenant, {}) >= self._limits.tokens:
             raise FailedPrecondition(
                 f"Your tenant has {self._limits.tokens} API tokens, which is the most it may have. Delete some first.",
                 reason="TOO_MANY_TOKENS",
             )
-        await self._hit(tenant, "tokens", self._limits.token_rate, "API tokens were made in your tenant")
 
-    async def new_user(self, tenant: Tenant) -> None:
-        """Check that the tenant may have one more user. Open invitations count as users."""
-        count = await self._tables.users.count(tenant, {}) + await self._tables.invitations.count(tenant, {})
-        if count >= self._limits.users:
+        async def count(project_id: str) -> int:
+            return await tokens.count(tenant, {"projectId": project_id} if project_id else {})
+
+        async with self._totals.room(project, Dimension.API_TOKENS, count):
+            await self._hit(tenant, "tokens", self._limits.token_rate, "API tokens were made in your tenant")
+            yield
+
+    @asynccontextmanager
+    async def new_project(self, project: Project) -> AsyncIterator[None]:
+        """Hold room for one more project beside the caller's `project`, which the block makes."""
+        async with self._totals.room(
+            project, Dimension.PROJECTS, lambda _: self._tables.projects.count(project.tenant, {"status": ACTIVE})
+        ):
+            yield
+
+    @asynccontextmanager
+    async def new_user(self, project: Project) -> AsyncIterator[None]:
+        """Hold room for one more user, whom the block invites from the project. Open invitations count as users."""
+        tenant = project.tenant
+
+        async def count(_: str = "") -> int:
+            return await self._tables.users.count(tenant, {}) + await self._tables.invitations.count(tenant, {})
+
+        if await count() >= self._limits.users:
             raise FailedPrecondition(
                 f"Your tenant has {self._limits.users} users and invitations, which is the most it may have.",
                 reason="TOO_MANY_USERS",
             )
-        await self._hit(tenant, "invitations", self._limits.invitation_rate, "people were invited to your tenant")
+        async with self._totals.room(project, Dimension.USERS, count):
+            await self._hit(tenant, "invitations", self._limits.invitation_rate, "people were invited to your tenant")
+            yield
 
     async def change(self, caller: Caller) -> None:
         """Check that the caller may revoke or change rights once more.

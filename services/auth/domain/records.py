@@ -8,6 +8,8 @@ from core.storage.table import Record
 from services.auth.domain.permissions import SEE_ALL_PROJECTS, scopes_of
 
 ACTIVE, DISABLED, PENDING, CLOSING = "active", "disabled", "pending", "closing"
+SUSPENDED = "suspended"
+"""State of a tenant that an operator has suspended: its data stay, and it cannot be used."""
 
 
 class TenantRecord(Record, frozen=True):
@@ -21,6 +23,8 @@ class TenantRecord(Record, frozen=True):
     attempt: str = ""
     reserved_until: float = 0.0
     owner_id: str = ""
+    plan: str = ""
+    """Name of its plan; empty: the installation's default."""
 
 
 class DirectoryEntry(Record, frozen=True):
@@ -170,6 +174,8 @@ class RevocationRecord(Record, frozen=True):
     issued_before: float = 0.0
     kept: tuple[str, ...] = ()
     expires_at: float = 0.0
+    everything: bool | None = None
+    suspended: bool | None = None
 
 
 class InstallationValue(Record, frozen=True):

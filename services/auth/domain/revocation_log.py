@@ -27,6 +27,8 @@ log = logs.get(__name__)
 _OVERLAP_SECONDS = 60.0
 _KEEP_SECONDS = 60.0
 """Time that an expired revocation stays, for verifiers whose clocks are behind."""
+_RESUMED_SECONDS = 3600.0
+"""Time for which it is kept that a tenant was resumed, for replicas that read it late."""
 _MAX_BEHIND = 10_000
 _BATCH = 1000
 """Revocations that are written at a time, and tokens that one message to a watcher names: some 100 KB, where gRPC takes
@@ -123,6 +125,24 @@ class RevocationLog:
                 await self._cut_off(record)
         self._tell()
 
+    async def cut_off_tenant(self, tenant: str, issued_before: float) -> None:
+        """Refuse every token of the tenant that was issued before a time, for good. Replaces all its other
+        revocations of such tokens."""
+        whole = Revocation(tenant, everything=True, issued_before=issued_before)
+        record = _kept(whole, self._clock())
+        await self._advance(record)
+        self.learn([record])
+        others = {"tenant": tenant, "createdAt": Cond(Op.LT, issued_before), "everything": None, "suspended": None}
+        await self._table.delete_where(MAIN, others)
+
+    async def set_suspended(self, tenant: str, suspended: bool) -> None:
+        """Refuse every token of the tenant until it is resumed, or take them again."""
+        now = self._clock()
+        expires_at = 0.0 if suspended else now + _RESUMED_SECONDS
+        record = _kept(Revocation(tenant, suspended=suspended, issued_before=now, expires_at=expires_at), now)
+        await self._advance(record)
+        self.learn([record])
+
     async def poll(self) -> None:
         """Learn what other replicas have revoked since the last reading, or some time before."""
         since = {"createdAt": Cond(Op.GTE, self._read_at - _OVERLAP_SECONDS)}
@@ -192,6 +212,7 @@ class RevocationLog:
                     issued_before=cut_off.issued_before,
                     created_at=cut_off.created_at,
                     expires_at=cut_off.expires_at,
+                    suspended=cut_off.suspended,
                 )
                 if changed is None and await self._table.get(MAIN, cut_off.id) is None:
                     continue  # it was pruned in between
@@ -221,10 +242,18 @@ def api_cut_off_id(tenant: str) -> str:
     return f"{tenant}/api-tokens/"
 
 
+def _target(revocation: Revocation) -> str:
+    """Return what is revoked, unique within the tenant."""
+    if revocation.suspended is not None:
+        return "suspension/"
+    if revocation.everything:
+        return "all-tokens/"
+    return revocation.token_id or f"sessions/{revocation.subject}"
+
+
 def _kept(revocation: Revocation, now: float) -> RevocationRecord:
-    target = revocation.token_id or f"sessions/{revocation.subject}"
     return RevocationRecord(
-        id=record_id(revocation.tenant, target),
+        id=record_id(revocation.tenant, _target(revocation)),
         tenant=revocation.tenant,
         created_at=now,
         token_id=revocation.token_id,
@@ -233,6 +262,8 @@ def _kept(revocation: Revocation, now: float) -> RevocationRecord:
         issued_at=revocation.issued_at if revocation.token_id else None,
         issued_before=revocation.issued_before,
         expires_at=revocation.expires_at,
+        everything=revocation.everything or None,
+        suspended=revocation.suspended,
     )
 
 
@@ -250,4 +281,6 @@ def told(record: RevocationRecord) -> Revocation:
         issued_before=record.issued_before,
         kept=record.kept,
         expires_at=record.expires_at,
+        everything=bool(record.everything),
+        suspended=record.suspended,
     )

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from core.context import Kind
-from core.errors import InvalidInput, NotFound
+from core.errors import FailedPrecondition, InvalidInput, NotFound
 from core.revocations import Revocation
 from core.tenancy import Project, Tenant
+from core.token_verifier import TENANT_SUSPENDED
 from services.auth.domain import inputs
 from services.auth.domain.issuing import Issuer, new_id
 from services.auth.domain.permissions import checked_scopes
@@ -31,21 +32,24 @@ class ServiceTokens:
         self._clock = clock
 
     async def mint(self, service: str, slug: str, project_id: str, scopes: Iterable[str]) -> tuple[str, float]:
-        """Mint a token; returns it and when it expires. Raises NotFound for a tenant or project that is not there."""
+        """Mint a token; returns it and when it expires. Raises NotFound for a tenant or project that is not there,
+        FailedPrecondition for a tenant that is suspended."""
         subject = inputs.SERVICE.check(service)
         wanted = checked_scopes(scopes)
         if not wanted:
             raise InvalidInput("A token needs at least one scope.", field="scopes")
         now = self._clock()
-        tenant_record = await self._tenants.get(slug)
+        tenant_record = await self._tenants.known(slug)
         if tenant_record is None:
             raise NotFound("There is no such tenant.", field="tenant")
+        if tenant_record.status != ACTIVE:
+            raise FailedPrecondition("The tenant is suspended. Try again later.", reason=TENANT_SUSPENDED)
         tenant = Tenant(tenant_record.slug)
         expires_at = float(int(now + _LIFE_SECONDS))
         project = await self._projects.update(tenant, project_id, service_tokens_until=expires_at)
         if project is None or project.status != ACTIVE:
             raise NotFound("There is no such project.", field="project")
-        _, token = self._issuer.issue(
+        _, token = await self._issuer.issue(
             Project(tenant, project.id),
             subject,
             Kind.SERVICE,

@@ -66,7 +66,7 @@ class Sessions:
             undo=lambda _: self._sessions.delete(tenant, record.id),
         )
         await self._end_oldest(tenant, user)
-        _, token = self._issuer.issue(
+        _, token = await self._issuer.issue(
             Project(tenant, project_id),
             user.id,
             Kind.SESSION,

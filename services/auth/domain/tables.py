@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.audit.records import AuditEntry
 from core.storage.ports import JSON, TEXT, TIME, Collection, DocumentStore, Level
 from core.storage.table import Table
 from core.storage.tenant_registry import TENANTS
@@ -27,20 +28,33 @@ _DIRECTORY = Collection(
     indexes=(("emailLower", "createdAt"), ("tenant",)),
 )
 _INSTALLATION = Collection("installation", Level.MAIN)
-_SIGNING_KEYS = Collection("signing_keys", Level.MAIN, {"slot": TEXT, "createdAt": TIME}, unique=(("slot",),))
+_SIGNING_KEYS = Collection(
+    "signing_keys",
+    Level.MAIN,
+    {"slot": TEXT, "createdAt": TIME},
+    unique=(("slot",),),
+    sealed={"sealed": "{id}"},
+    hidden=("sealed",),
+)
 _REVOCATIONS = Collection(
     "revocations",
     Level.MAIN,
     {"tenant": TEXT, "createdAt": TIME, "expiresAt": TIME, "issuedAt": TIME},
     indexes=(("createdAt",), ("expiresAt",), ("tenant", "createdAt"), ("tenant", "issuedAt")),
 )
-_DELETIONS = Collection("project_deletions", Level.MAIN, {"createdAt": TIME, "actor": JSON}, indexes=(("createdAt",),))
+_DELETIONS = Collection(
+    "project_deletions", Level.MAIN, {"tenant": TEXT, "createdAt": TIME, "actor": JSON}, indexes=(("createdAt",),)
+)
+_OPERATOR_LOG = Collection(
+    "operator_log", Level.MAIN, {"createdAt": TIME, "action": TEXT, "metadata": JSON}, indexes=(("createdAt",),)
+)
 _USERS = Collection(
     "users",
     Level.TENANT,
     {"emailLower": TEXT, "createdAt": TIME, "overrides": JSON},
     unique=(("emailLower",),),
     indexes=(("createdAt",),),
+    hidden=("passwordHash",),
 )
 _PROJECTS = Collection(
     "projects", Level.TENANT, {"key": TEXT, "createdAt": TIME}, unique=(("key",),), indexes=(("createdAt",),)
@@ -70,6 +84,7 @@ _INVITATIONS = Collection(
     {"emailLower": TEXT, "secretHash": TEXT, "createdAt": TIME, "expiresAt": TIME, "overrides": JSON},
     unique=(("emailLower",), ("secretHash",)),
     expiry="expiresAt",
+    hidden=("secretHash",),
 )
 _PASSWORD_RESETS = Collection(
     "password_resets",
@@ -78,6 +93,7 @@ _PASSWORD_RESETS = Collection(
     unique=(("secretHash",),),
     indexes=(("userId", "createdAt"),),
     expiry="expiresAt",
+    hidden=("secretHash", "passwordMark"),
 )
 
 COLLECTIONS = (
@@ -86,6 +102,7 @@ COLLECTIONS = (
     _SIGNING_KEYS,
     _REVOCATIONS,
     _DELETIONS,
+    _OPERATOR_LOG,
     _USERS,
     _PROJECTS,
     _API_TOKENS,
@@ -97,7 +114,7 @@ COLLECTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All tables of auth. The first six belong to the installation, the others to a tenant."""
+    """All tables of auth. The first seven belong to the installation, the others to a tenant."""
 
     tenants: Table[TenantRecord]
     directory: Table[DirectoryEntry]
@@ -105,6 +122,7 @@ class Tables:
     signing_keys: Table[SigningKey]
     revocations: Table[RevocationRecord]
     deletions: Table[Deletion]
+    operator_log: Table[AuditEntry]
     users: Table[User]
     projects: Table[ProjectRecord]
     tokens: Table[ApiToken]
@@ -121,6 +139,7 @@ class Tables:
             signing_keys=Table(store, _SIGNING_KEYS, SigningKey),
             revocations=Table(store, _REVOCATIONS, RevocationRecord),
             deletions=Table(store, _DELETIONS, Deletion),
+            operator_log=Table(store, _OPERATOR_LOG, AuditEntry),
             users=Table(store, _USERS, User),
             projects=Table(store, _PROJECTS, ProjectRecord),
             tokens=Table(store, _API_TOKENS, ApiToken),

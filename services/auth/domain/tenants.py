@@ -6,11 +6,11 @@ step. Until then nobody sees the tenant; a registration that was interrupted is 
 
 from contextlib import suppress
 
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, NotFound
 from core.storage.ports import Cond, DocumentStore, Op, Order
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.issuing import new_id
-from services.auth.domain.records import ACTIVE, PENDING, DirectoryEntry, TenantRecord
+from services.auth.domain.records import ACTIVE, PENDING, SUSPENDED, DirectoryEntry, TenantRecord
 from services.auth.domain.tables import Tables
 from services.auth.ports import Clock
 
@@ -32,15 +32,18 @@ class Tenants:
         self._clock = clock
 
     async def get(self, slug: str) -> TenantRecord | None:
-        """The tenant of that slug; None while it is not registered to the end."""
+        """The tenant of that slug; None where it cannot be used: it is not registered to the end, or suspended."""
+        tenant_record = await self.known(slug)
+        return tenant_record if tenant_record is not None and tenant_record.status == ACTIVE else None
+
+    async def known(self, slug: str) -> TenantRecord | None:
+        """The tenant of that slug, suspended or not; None where it is not registered to the end."""
         try:
             tenant = Tenant(slug)
         except ValueError:
             return None
         tenant_record = await self._tenants.get(MAIN, tenant.slug)
-        if tenant_record is None or tenant_record.status != ACTIVE:
-            return None
-        return tenant_record
+        return tenant_record if tenant_record is not None and tenant_record.status in (ACTIVE, SUSPENDED) else None
 
     async def of_email(self, email_key: str) -> list[TenantRecord]:
         """Tenants in which somebody has this email, the oldest first."""
@@ -86,6 +89,13 @@ class Tenants:
             await self._take_over(wanted)
         await self._store.create_tenant(Tenant(slug))
         return wanted
+
+    async def set_plan(self, slug: str, plan: str) -> TenantRecord:
+        """Give a tenant another plan, by its name; empty: the installation's default. Raises NotFound."""
+        changed = await self._tenants.update(MAIN, slug, where={"status": ACTIVE}, plan=plan or None)
+        if changed is None:
+            raise NotFound("There is no such tenant.", field="tenant")
+        return changed
 
     async def activate(self, reserved: TenantRecord, owner_id: str) -> TenantRecord:
         """Activate the tenant: the last step of a registration. Raises Conflict if it took too long and lost its

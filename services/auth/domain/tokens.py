@@ -85,20 +85,20 @@ class Tokens:
             raise PermissionDenied("A token can hold no more than you do. Ask for fewer scopes.")
         reference = asked.project or caller.identity.project.id
         project = await self._callers.project(caller, reference, field="projectId")
-        await self._quotas.new_token(caller.tenant)
-        return await referring(
-            lambda: self.issue(
-                caller.tenant,
-                caller.person,
-                project.id,
-                label,
-                scopes,
-                expires_at=expires_at,
-                parent_id=caller.api_token_id,
-            ),
-            check=lambda made: self._check_basis(caller, made[0]),
-            undo=lambda made: self._members.take_back(caller.tenant, [made[0]]),
-        )
+        async with self._quotas.new_token(Project(caller.tenant, project.id)):
+            return await referring(
+                lambda: self.issue(
+                    caller.tenant,
+                    caller.person,
+                    project.id,
+                    label,
+                    scopes,
+                    expires_at=expires_at,
+                    parent_id=caller.api_token_id,
+                ),
+                check=lambda made: self._check_basis(caller, made[0]),
+                undo=lambda made: self._members.take_back(caller.tenant, [made[0]]),
+            )
 
     async def _check_basis(self, caller: Caller, made: ApiToken) -> None:
         """Raises PermissionDenied where what a new token rests on was removed while it was made, Unavailable where that
@@ -124,7 +124,7 @@ class Tokens:
         id, now = new_id(), self._clock()
         if expires_at is None:
             expires_at = self._latest_expiry
-        key_id, token = self._issuer.issue(
+        key_id, token = await self._issuer.issue(
             Project(tenant, project_id), user.id, Kind.API, scopes, token_id=id, issued_at=now, expires_at=expires_at
         )
         record = ApiToken(

@@ -81,13 +81,16 @@ def _written(events: EventWriter, answer: Answer, chunks: list[Chunk]) -> bytes:
 
 
 def add_headers(exchange: Exchange, answer: Answer, context: CallContext) -> None:
-    """Tell the client which parameters were not passed on, the provider's rate limits, how the target was chosen where
-    there was a choice, and whether memories were recalled."""
+    """Tell the client which parameters were not passed on, its own rate limits and the provider's others, how the
+    target was chosen where there was a choice, and whether memories were recalled."""
     if exchange.call.decision is not None:
         context.add_header(ROUTE, route_header(exchange.call), native=True)
     if exchange.call.memory:
         context.add_header(MEMORY, exchange.call.memory, native=True)
     if answer.dropped and (named := [name for name in answer.dropped if _NAME.fullmatch(name)][:_MOST_NAMED]):
         context.add_header(DROPPED, ",".join(named), native=True)
-    for name, value in answer.limits:
+    limits = answer.limits
+    if exchange.call.reservation is not None and (own := exchange.call.reservation.headers()):
+        limits = tuple({**dict(limits), **dict(own)}.items())
+    for name, value in limits:
         context.add_header(name, value, native=True)

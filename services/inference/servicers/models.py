@@ -14,6 +14,7 @@ from portico.inference.v1 import model_service_pb2 as pb
 from portico.inference.v1.model_service_pb2_grpc import ModelServiceServicer
 from portico.inference.v1.provider_service_pb2 import Provider as ProviderMessage
 from services.inference import mapping
+from services.inference.domain.catalogue.model_room import ModelRoom
 from services.inference.domain.catalogue.models import LLM, Model, ModelFilter, Models
 from services.inference.domain.catalogue.providers import ModelProviders
 from services.inference.mapping import provider_message
@@ -26,8 +27,9 @@ _SEE_PROVIDERS = "models:read"
 class ModelServicer(ModelServiceServicer):
     """The servicer of ModelService."""
 
-    def __init__(self, models: Models, providers: ModelProviders) -> None:
+    def __init__(self, models: Models, providers: ModelProviders, room: ModelRoom) -> None:
         self._models = models
+        self._room = room
         self._providers = providers
 
     async def ListModels(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:
@@ -60,14 +62,17 @@ class ModelServicer(ModelServiceServicer):
         )
 
     async def CreateModel(self, request: pb.CreateModelRequest, context: CallContext) -> pb.CreateModelResponse:
-        model, provider = await self._models.create(request_context.identity().project, mapping.new_model(request))
+        project = request_context.identity().project
+        async with self._room.one_more(project):
+            model, provider = await self._models.create(project, mapping.new_model(request))
         return pb.CreateModelResponse(model=mapping.model_message(model, provider.driver if provider else ""))
 
     async def CreateDynamicModel(
         self, request: pb.CreateDynamicModelRequest, context: CallContext
     ) -> pb.CreateDynamicModelResponse:
         project = request_context.identity().project
-        model, _ = await self._models.create(project, mapping.new_dynamic_model(request))
+        async with self._room.one_more(project):
+            model, _ = await self._models.create(project, mapping.new_dynamic_model(request))
         return pb.CreateDynamicModelResponse(model=mapping.model_message(model, ""))
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, context: CallContext) -> pb.UpdateModelResponse:

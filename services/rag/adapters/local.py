@@ -14,7 +14,7 @@ from uuid import uuid4
 from core import logs
 from core.disk import on_disk
 from core.errors import NotFound, Unavailable
-from core.tenancy import Project
+from core.tenancy import Project, Tenant
 from services.rag.adapters.blocks import blocks
 from services.rag.ports import BucketLocation, FileDriver, FileStore, StoredObject, project_path
 
@@ -69,6 +69,9 @@ class LocalStore:
 
     async def clear(self, project: Project) -> None:
         await self._run(lambda: _clear(self._root / project_path(project)))
+
+    async def clear_tenant(self, tenant: Tenant) -> None:
+        await self._run(lambda: _clear(self._root / tenant.slug))
 
     async def check(self) -> None:
         await self._run(self._probe)

@@ -11,11 +11,16 @@ from core.tenancy import Project
 from portico.auth.v1 import user_service_pb2 as users_pb
 from portico.auth.v1 import user_service_pb2_grpc
 from portico.inference.v1 import guardrail_service_pb2 as guardrails_pb
-from portico.inference.v1 import guardrail_service_pb2_grpc, usage_service_pb2_grpc
+from portico.inference.v1 import (
+    guardrail_service_pb2_grpc,
+    quota_status_service_pb2_grpc,
+    usage_service_pb2_grpc,
+)
+from portico.inference.v1 import quota_status_service_pb2 as quotas_pb
 from portico.inference.v1 import usage_service_pb2 as usage_pb
 from services.tracing.domain.alerts.metrics import GUARDRAIL, MODEL
 
-SCOPES = frozenset({"usage:read", "guardrails:read", "rag:read", "users:read"})
+SCOPES = frozenset({"usage:read", "guardrails:read", "rag:read", "users:read", "quotas:read"})
 """Scopes that a job needs to ask all of these."""
 _SECONDS = 10.0
 _PAGE = 1000
@@ -31,6 +36,7 @@ class UsageMetrics:
     def __init__(self, inference: ServiceClient) -> None:
         self._client = inference
         self._stub = usage_service_pb2_grpc.UsageServiceStub(inference.channel)
+        self._quotas = quota_status_service_pb2_grpc.QuotaStatusServiceStub(inference.channel)
 
     async def measure(
         self, project: Project, metric: str, scope: Mapping[str, str], start: float, end: float
@@ -38,10 +44,19 @@ class UsageMetrics:
         model = scope.get(MODEL, "")
         if metric == "p95_latency_ms":
             return await self._percentile(model, start)
+        if metric == "budget_used":
+            return await self._budget_used(model)
         request = usage_pb.GetUsageRequest(group_by="status", model=model, to=timestamp_of(end))
         getattr(request, "from").CopyFrom(timestamp_of(start) or request.to)
         answer = await self._client.call(self._stub.GetUsage, request, seconds=_SECONDS)
         return _USAGE[metric](list(answer.totals))
+
+    async def _budget_used(self, model: str) -> float | None:
+        """Percent of the budget of the day or month of which most is used; None: there is no budget."""
+        request = quotas_pb.GetBudgetStatusRequest(model=model)
+        answer = await self._client.call(self._quotas.GetBudgetStatus, request, seconds=_SECONDS)
+        windows = [each for each in (answer.per_day, answer.per_month) if each.HasField("limit_usd")]
+        return max((_percent(each.used_usd, each.limit_usd) for each in windows), default=None)
 
     async def _percentile(self, model: str, start: float) -> float | None:
         latencies: list[float] = []
@@ -57,6 +72,10 @@ class UsageMetrics:
         if not latencies:
             return None
         return sorted(latencies)[math.ceil(0.95 * len(latencies)) - 1]
+
+
+def _percent(used: float, limit: float) -> float:
+    return 100.0 * used / limit if limit else 100.0
 
 
 def _mean_latency(totals: Sequence[Any]) -> float | None:

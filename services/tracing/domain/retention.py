@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable
+from math import inf
 
 from core import logs
 from core.errors import FailedPrecondition, InvalidInput, PorticoError
+from core.quotas.rules import Dimension, NoRules, RuleSource, Subject
 from core.storage.ports import DocumentStore
 from core.storage.table import Record, Table
 from core.storage.tenant_registry import iter_tenants
-from core.tenancy import Tenant
+from core.tenancy import Project, Tenant
 from services.tracing.domain.tables import SETTINGS
 from services.tracing.ports import TraceStore
 
@@ -17,6 +19,8 @@ SWEEP_SECONDS = 600.0
 _BATCH = 200
 _DAY = 86_400.0
 _ID = "settings"
+_ANY = "any"
+"""A project that stands for all: limits of the retention are a tenant's."""
 
 log = logs.get(__name__)
 
@@ -32,8 +36,14 @@ class Retention:
     """`default_days` holds for tenants that have set nothing; 0: nothing is removed."""
 
     def __init__(
-        self, store: DocumentStore, traces: TraceStore, default_days: float, clock: Callable[[], float] = time.time
+        self,
+        store: DocumentStore,
+        traces: TraceStore,
+        default_days: float,
+        rules: RuleSource = NoRules(),
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._rules = rules
         self._store = store
         self._table = Table(store, SETTINGS, TracingSettings)
         self._traces = traces
@@ -41,16 +51,30 @@ class Retention:
         self._clock = clock
 
     async def days(self, tenant: Tenant) -> float:
+        """Days that sessions are kept, at most what a limit of the tenant allows; 0: for good."""
         found = await self._table.get(tenant, _ID)
-        return self._default_days if found is None or found.retention_days is None else found.retention_days
+        days = self._default_days if found is None or found.retention_days is None else found.retention_days
+        longest = await self._longest(tenant)
+        return days if longest is None else min(days or inf, longest)
 
     async def set_days(self, tenant: Tenant, days: float) -> None:
         """Raises InvalidInput."""
         if days != 0 and not 1 <= days <= MAX_DAYS:
             raise InvalidInput(f"retentionDays must be 0 or 1 to {MAX_DAYS:g}.", field="retentionDays")
+        longest = await self._longest(tenant)
+        if longest is not None and not 0 < days <= longest:
+            raise InvalidInput(
+                f"Your organisation's limits keep sessions for {longest:g} days at most.", field="retentionDays"
+            )
         if await self._table.update(tenant, _ID, retention_days=days) is None:
             await self._store.insert_many(tenant, SETTINGS, [{"id": _ID}])
             await self._table.update(tenant, _ID, retention_days=days)
+
+    async def _longest(self, tenant: Tenant) -> float | None:
+        """Most days that the tenant's limits allow, at least one; None: there is no limit."""
+        rules = await self._rules.find(Subject(Project(tenant, _ANY), "tracing"))
+        limits = [rule.limit for rule in rules if rule.dimension is Dimension.RETENTION_DAYS]
+        return float(max(1, min(limits))) if limits else None
 
     async def sweep(self) -> None:
         """Remove what has been kept long enough, of every tenant."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from core.errors import InvalidInput, NotFound
 from core.tenancy import Project
+from services.tracing.domain.quotas import TraceQuotas
 from services.tracing.domain.records import Patch, Session
 from services.tracing.ports import (
     EventPage,
@@ -21,13 +22,17 @@ MAX_SKIP = 10_000
 
 
 class Sessions:
-    def __init__(self, store: TraceStore) -> None:
+    def __init__(self, store: TraceStore, quotas: TraceQuotas) -> None:
         self._store = store
+        self._quotas = quotas
 
     async def write(self, project: Project, patches: Sequence[Patch]) -> Sequence[Written]:
         """Write what has come for some sessions, all or nothing. Raises NotFound for a session that must be there and
-        is not."""
-        return await self._store.write(project, patches) if patches else []
+        is not, InvalidInput and RateLimited where it is more than a limit allows."""
+        if not patches:
+            return []
+        await self._quotas.use(patches)
+        return await self._store.write(project, patches)
 
     async def list(self, project: Project, filter: SessionFilter, limit: int, after: Position | None) -> SessionPage:
         return await self._store.sessions(project, filter, limit, after)

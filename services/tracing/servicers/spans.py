@@ -34,6 +34,8 @@ def policy(max_mb: int) -> Policy:
         scope="tracing:write",
         error_format=ErrorFormat.GRPC,
         max_request_bytes=max_mb * _MIB,
+        feature="AGENT_TRACING",
+        quota_domain="tracing",
         traced=False,
     )
 

@@ -7,8 +7,8 @@ after the engine has dropped it, so a crash leaves a record that somebody finish
 
 import time
 import unicodedata
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -33,6 +33,10 @@ DROP = "vector.index.drop"
 CREATING, ACTIVE, DELETING = "creating", "active", "deleting"
 _ATTEMPTS = 50
 _DROP_ATTEMPTS = 20
+
+
+Room = Callable[[Project], AbstractAsyncContextManager[None]]
+"""Holds room for one more index in the project. Raises BudgetExceeded."""
 
 
 class Index(Record, frozen=True):
@@ -89,8 +93,16 @@ class Indexes:
     """Use cases. Each takes the project first; what is another's is not there. `changes` tells of every change of an
     index or its provider."""
 
-    def __init__(self, store: DocumentStore, providers: VectorProviders, engines: Engines, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        providers: VectorProviders,
+        engines: Engines,
+        jobs: Jobs,
+        room: Room = lambda project: nullcontext(),
+    ) -> None:
         self._store = store
+        self._room = room
         self._table = Table(store, INDEXES, Index)
         self._providers = providers
         self._engines = engines
@@ -130,7 +142,8 @@ class Indexes:
                 updated_at=now,
             )
             with suppress(Conflict):  # of the key, or of the name by a call at the same moment: the next turn knows
-                await self._table.insert(project, index)
+                async with self._room(project):
+                    await self._table.insert(project, index)
                 return await self._make(project, provider, index)
         raise Conflict("Too many indexes have names like this one. Choose another.", field="name")
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from core.audit import changes as audit
 from core.errors import FailedPrecondition, InvalidInput, NotFound
 from core.offload import offload_request
+from core.quotas.rules import Dimension
 from services.vector.domain.engines import Engines
 from services.vector.domain.filters import Filter
 from services.vector.domain.fusion import candidates
@@ -24,6 +25,7 @@ from services.vector.domain.points import (
     in_order,
 )
 from services.vector.domain.query_log import QueryLog, query_record
+from services.vector.domain.quotas import VectorQuotas
 from services.vector.ports import Query, VectorEngine
 
 MAX_FETCH = 1_000
@@ -41,7 +43,8 @@ class CallerInfo:
 class Vectors:
     """Every method raises NotFound for an index that is not there, and InvalidInput for what does not fit it."""
 
-    def __init__(self, resolver: IndexResolver, engines: Engines, log: QueryLog) -> None:
+    def __init__(self, resolver: IndexResolver, engines: Engines, log: QueryLog, quotas: VectorQuotas) -> None:
+        self._quotas = quotas
         self._resolver = resolver
         self._engines = engines
         self._log = log
@@ -53,7 +56,9 @@ class Vectors:
         async def write(resolved: ResolvedIndex, engine: VectorEngine) -> int:
             _begin_change(resolved)
             points = await offload_request(lambda: _checked(read(), resolved), size)
-            await engine.upsert(resolved.location, points)
+            await self._quotas.use(resolved, {Dimension.VECTORS: len(points)}, {Dimension.VECTORS: "vectors"})
+            async with self._quotas.room_for_points(resolved, engine, points):
+                await engine.upsert(resolved.location, points)
             return len(points)
 
         return await self._on(ref, write)
@@ -64,6 +69,7 @@ class Vectors:
 
         async def search(resolved: ResolvedIndex, engine: VectorEngine) -> list[Match]:
             check_vector(query.vector, resolved.index.spec)
+            await self._quotas.use(resolved, {Dimension.RESULTS: query.top_k}, {Dimension.RESULTS: "topK"})
             if query.keywords is not None and not resolved.index.spec.hybrid:
                 raise InvalidInput("This index has no keyword search. Leave text out.", field="text")
             if query.include_values:

@@ -10,11 +10,15 @@ from services.vector.domain.index_resolver import IndexRef
 from services.vector.domain.indexes import Indexes
 from services.vector.domain.providers import VectorProviders
 from services.vector.domain.query_log import QueryLog
+from services.vector.domain.quotas import VectorQuotas
 from services.vector.domain.vectors import Vectors
 
 
 class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
-    def __init__(self, providers: VectorProviders, indexes: Indexes, vectors: Vectors, log: QueryLog) -> None:
+    def __init__(
+        self, providers: VectorProviders, indexes: Indexes, vectors: Vectors, log: QueryLog, quotas: VectorQuotas
+    ) -> None:
+        self._quotas = quotas
         self._providers = providers
         self._indexes = indexes
         self._vectors = vectors
@@ -33,6 +37,7 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
         )
 
     async def CreateIndex(self, request: pb.CreateIndexRequest, context: CallContext) -> pb.CreateIndexResponse:
+        await self._quotas.use_dimension(request.provider_key, request.dimension)
         index, reused = await self._indexes.create(identity().project, request.provider_key, mapping.new_index(request))
         if reused:
             context.set_http_status(200)

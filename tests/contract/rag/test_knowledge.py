@@ -14,9 +14,12 @@ from core.audit.records import Actor
 from core.errors import Unavailable
 from core.jobs.jobs import Jobs
 from core.jobs.records import JOB_INDEX
+from core.storage.table import Table
 from core.tenancy import MAIN, Project, Tenant
 from portico.rag.v1 import knowledge_service_pb2 as pb
-from services.rag.domain.knowledge.tables import COLLECTIONS
+from services.rag.domain.knowledge.records import Module
+from services.rag.domain.knowledge.tables import COLLECTIONS, MODULES
+from services.rag.ports import IndexInfo, IndexRef
 from tests.support import knowledge, serving
 from tests.support.knowledge import KnowledgeClient, Neighbours
 from tests.support.rag_harness import refused
@@ -306,6 +309,23 @@ async def test_an_index_whose_dimension_does_not_fit_is_refused(client: Knowledg
     await refused(client.create("one"), C.ALREADY_EXISTS, "key", 409)
 
 
+async def test_a_module_keeps_the_metric_of_its_index(harness: Harness, client: KnowledgeClient) -> None:
+    """Distances of a Euclidean index were taken for similarities."""
+    ref = IndexRef("default", "distances")
+    info = IndexInfo(ref, knowledge.DIMENSION, "euclidean", hybrid=False)
+    harness.neighbours.vectors.indexes[P1, ref] = knowledge.FakeIndex(info)
+    await client.create(vector_index_key="distances")
+    modules = Table(harness.running.platform.store, MODULES, Module)
+
+    async def metric() -> str:
+        return (await modules.scan(P1, {}).__anext__()).metric
+
+    assert await metric() == "euclidean"
+    begun = await client.reindex()
+    assert (await client.reindexed(begun.id)).status == "completed"
+    assert await metric() == "cosine"
+
+
 async def test_a_disabled_module_takes_no_documents(client: KnowledgeClient) -> None:
     await client.create()
     await client.call(client.knowledge.UpdateModule, pb.UpdateModuleRequest(key="kb", status="disabled"))
@@ -447,12 +467,15 @@ async def test_a_deleted_project_leaves_nothing(harness: Harness, client: Knowle
 
 
 async def test_several_batches_are_embedded_at_a_time(harness: Harness, client: KnowledgeClient) -> None:
-    """The embedding model would wait for the store between two batches."""
+    """The embedding model would wait for the store between two batches. The first call is held until a second one
+    comes: without overlap it would never be answered."""
     await client.create(chunk_config=CHUNKING)
+    embedder = harness.neighbours.embedder
+    embedder.before = lambda texts: until(lambda: embedder.most_in_flight >= 2, 30)
     text = "\n\n".join(f"Paragraph {at} of a long text." for at in range(200))
     answer = await client.ingest(fileName="a.txt", content=text)
     assert answer["chunkCount"] == 200
-    assert 2 <= harness.neighbours.embedder.most_in_flight <= 4
+    assert 2 <= embedder.most_in_flight <= 4
 
 
 async def test_contextual_headers_are_embedded_with_the_content(harness: Harness, client: KnowledgeClient) -> None:

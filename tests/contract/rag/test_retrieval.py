@@ -9,8 +9,11 @@ import orjson
 import pytest
 
 from core.errors import RateLimited
+from core.tenancy import Project, Tenant
 from portico.rag.v1 import knowledge_service_pb2 as knowledge_pb
 from portico.rag.v1 import retrieval_service_pb2 as pb
+from services.rag.domain.knowledge.tables import MODULES
+from services.rag.domain.retrieval.tables import QUERIES
 from tests.support import serving
 from tests.support.rag_harness import refused
 from tests.support.retrieval_client import RetrievalClient, eventually, neighbours, served
@@ -152,6 +155,16 @@ async def test_queries_are_logged_and_counted(client: RetrievalClient) -> None:
     assert sum(band.queries for band in stats.scores) == 1
     request = pb.GetModuleQueryStatsRequest(module_key="kb", days=91)
     await refused(client.call(client.retrieval.GetModuleQueryStats, request), C.INVALID_ARGUMENT, "days", 400)
+
+
+async def test_a_deleted_module_takes_its_log_of_queries_along(harness: Harness, client: RetrievalClient) -> None:
+    """Questions of callers stayed until they were too old, and no request could reach them."""
+    await client.create()
+    await client.query("what is the fee")
+    await client.call(client.knowledge.DeleteModule, knowledge_pb.DeleteModuleRequest(key="kb"))
+    store, project = harness.running.platform.store, Project(Tenant("acme"), "p1")
+    await eventually(lambda: store.count(project, MODULES), lambda left: left == 0)
+    assert await store.count(project, QUERIES) == 0
 
 
 async def _log(client: RetrievalClient, count: int) -> list[pb.ModuleQuery]:

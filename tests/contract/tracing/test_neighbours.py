@@ -16,6 +16,7 @@ from services.tracing.adapters.rag_metrics import RagMetrics
 from tests.support.auth_service import auth_service
 from tests.support.fake_provider import FakeProvider
 from tests.support.inference_harness import Caller, Harness, inference, refused
+from tests.support.policies import set_policy
 from tests.support.retrieval_client import RetrievalClient, neighbours, served
 from tests.support.serving import connect
 from tests.support.tokens import Signer
@@ -123,3 +124,19 @@ async def test_queries_and_failed_documents_of_knowledge_modules(tmp_path: Path,
         assert (await measure("rag_avg_latency_ms") or 0.0) > 0.0
         assert await measure("rag_failed_documents") == 0.0
         await client.close()
+
+
+async def test_how_much_of_a_budget_is_used(harness: Harness, caller: Caller, client: ServiceClient) -> None:
+    context.bind(RequestContext("req-1", token=caller.token))
+    source = UsageMetrics(client)
+
+    async def measure() -> float | None:
+        return await source.measure(ACME, "budget_used", {}, time.time() - 1, time.time())
+
+    assert await measure() is None
+    await set_policy(harness.running.platform, {"budget.dailySpendLimit": 100_000}, domain="llm")
+    assert await measure() == 0.0
+    await caller.chat()
+    cost = (await caller.records(1))[0].cost
+    assert cost
+    assert await measure() == pytest.approx(100 * cost / 1000)

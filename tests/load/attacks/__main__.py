@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-import aiohttp
-
 from tests.load.attacks.attack import MIB, Attack
 from tests.load.attacks.attacker import ATTACKS
 from tests.load.attacks.harness import (
@@ -32,6 +30,7 @@ from tests.load.attacks.harness import (
     prepare,
 )
 from tests.support.cluster import Cluster, Rest
+from tests.support.connections import http_session
 
 HEAD = """\
 | target | attack | calls | errors | p99 | longest | before | peak | after | over | answers to the attacker |
@@ -51,7 +50,7 @@ def row(target: str, name: str, outcome: Outcome) -> str:
 async def run_all(cluster: Cluster, attacks: Sequence[Attack], given: argparse.Namespace) -> int:
     """Make the attacks on one suite; return how many stayed within all bounds."""
     held = 0
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest = Rest(cluster.url, http)
         target, other = await prepare(cluster)
         await furnish(rest, target, other, {attack.target for attack in attacks if attack.records})

@@ -4,11 +4,10 @@ import gzip
 from collections import Counter
 from functools import cache
 
-import aiohttp
-
 from tests.load.attacks.attack import MIB, Attack, Headers, Target
 from tests.load.attacks.raw_grpc import HEALTH, REFLECTION, hang, send
 from tests.support.cluster import Rest
+from tests.support.connections import http_session
 from tests.support.http2_client import frame
 
 LOGIN = "/portico.auth.v1.AccountService/Login"
@@ -32,7 +31,7 @@ def unfinished() -> bytes:
 
 async def make_and_delete_tokens(target: Target, seen: Counter[str]) -> None:
     """One token, through the edge."""
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest = Rest(f"http://127.0.0.1:{target.ports['edge']}", http)
         made = await rest.call("POST", "/v1/tokens", {"label": "to go", "scopes": ["*"]}, token=target.insider)
         seen[f"made {made.status}"] += 1

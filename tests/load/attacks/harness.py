@@ -16,6 +16,7 @@ from tests.load.attacks import attacker, inference, rag, vector
 from tests.load.attacks.attack import MIB, Attack, Target
 from tests.load.attacks.calls import ANY_SIZE, Call
 from tests.support.cluster import RELAXED, Cluster, Rest
+from tests.support.connections import http_session
 from tests.support.hostile_servers import HERE
 
 LONGEST_WAIT = 0.5
@@ -88,7 +89,7 @@ async def prepare(cluster: Cluster) -> tuple[Target, str]:
     log = (cluster.data / "logs" / "inference.log").read_text().splitlines()
     (*_, started) = (line for line in log if "edge_port" in line)
     ports["inference_http1"] = int(json.loads(started)["edge_port"])
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest = Rest(cluster.url, http)
         attacking, other = await rest.register(), await rest.register()
         stranger, insider = await rest.token(attacking.session, "usage:read"), await rest.token(attacking.session)

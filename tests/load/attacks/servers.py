@@ -3,10 +3,9 @@
 import asyncio
 from collections import Counter
 
-import aiohttp
-
 from tests.load.attacks.attack import Attack, Strike, Target
 from tests.support.cluster import Rest
+from tests.support.connections import http_session
 from tests.support.hostile_qdrant import HostileQdrant
 from tests.support.hostile_servers import HERE, PATHS, SERVERS, at, prepare
 
@@ -18,7 +17,7 @@ def led_to(driver: str) -> Strike:
 
     async def strike(target: Target, seen: Counter[str]) -> None:
         server = SERVERS[driver]
-        async with server.open() as port, aiohttp.ClientSession() as http:
+        async with server.open() as port, http_session() as http:
             rest = Rest(f"http://127.0.0.1:{target.ports['edge']}", http)
             await prepare(rest, target.insider, driver, port)
 
@@ -33,7 +32,7 @@ def led_to(driver: str) -> Strike:
 
 async def load_qdrant_client(target: Target) -> None:
     """Create an index on a well-behaved Qdrant: loading the client library, some 60 MiB, is not the attack."""
-    async with HostileQdrant({}, address=f"{HERE}:0") as server, aiohttp.ClientSession() as http:
+    async with HostileQdrant({}, address=f"{HERE}:0") as server, http_session() as http:
         rest = Rest(f"http://127.0.0.1:{target.ports['edge']}", http)
         provider = {**at("qdrant", HERE, server.port), "key": "well-behaved"}
         await rest.ok("POST", PATHS["qdrant"], provider, token=target.insider)

@@ -7,7 +7,7 @@ import pytest
 
 from core import fields
 from core.errors import InvalidInput
-from core.rpc.values import json_of, small_json_of, struct_of, timestamp_of
+from core.rpc.values import json_of, json_of_answer, small_json_of, struct_of, timestamp_of
 from tests.support.large_requests import members
 
 
@@ -66,6 +66,13 @@ def test_values_survive_protobuf() -> None:
     assert back == values
     assert isinstance(back["n"], int)
     assert small_json_of(struct_of(values), "metadata") == values
+
+
+def test_large_numbers_of_an_answer_are_no_fault_of_its_reader() -> None:
+    """A query over vectors with such a number in their metadata was refused."""
+    assert json_of_answer(struct_of({"n": 2**60, "small": 3})) == {"n": float(2**60), "small": 3}
+    with pytest.raises(InvalidInput):
+        json_of(struct_of({"n": 2**60}), "metadata")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,10 @@ class Harness:
         self.store = store
         self.tasks = Tasks()
         self.lifecycle = Lifecycle()
-        self.jobs = Jobs(store, self.tasks, self.lifecycle, handlers, limits=limits)
+        self.paused: set[str] = set()
+        self.jobs = Jobs(
+            store, self.tasks, self.lifecycle, handlers, limits=limits, paused=lambda tenant: tenant in self.paused
+        )
 
     async def ended(self, job: Job, scope: Project = ACME) -> Job:
         async with asyncio.timeout(5):
@@ -491,3 +494,48 @@ async def test_a_handler_is_stopped_before_its_lease_ends_when_the_store_is_away
         async with asyncio.timeout(5):
             await stopped.wait()
     assert (await harness.jobs.get(ACME, job.id)).status is Status.RUNNING
+
+
+async def test_jobs_of_a_suspended_tenant_wait_and_go_on(make: Make) -> None:
+    begun: list[str] = []
+    hold = asyncio.Event()
+
+    async def work(run: JobRun) -> None:
+        begun.append(run.scope.tenant.slug)
+        if run.attempt == 1 and run.scope == ACME:
+            await hold.wait()
+
+    harness = make(work=work)
+    await harness.jobs.start()
+    running = await harness.jobs.submit(ACME, "work", {})
+    async with asyncio.timeout(5):
+        while begun != ["acme"]:
+            await asyncio.sleep(0.005)
+    harness.paused.add("acme")
+    async with asyncio.timeout(5):  # it is stopped, and put back
+        while (await harness.jobs.get(ACME, running.id)).status is not Status.QUEUED:
+            await asyncio.sleep(0.005)
+    await harness.ended(await harness.jobs.submit(GLOBEX, "work", {}), GLOBEX)
+    assert begun == ["acme", "globex"]
+    harness.paused.clear()
+    ended = await harness.ended(running)
+    assert (ended.status, ended.failures) == (Status.SUCCEEDED, 0)
+
+
+async def test_a_job_that_fails_because_its_tenant_is_suspended_is_not_lost(make: Make) -> None:
+    """Other services refuse its token: the job failed for good."""
+    harness: Harness
+
+    async def work(run: JobRun) -> None:
+        if run.attempt == 1:
+            harness.paused.add("acme")
+            raise FailedPrecondition("The tenant is suspended.")
+
+    harness = make(work=work)
+    await harness.jobs.start()
+    job = await harness.jobs.submit(ACME, "work", {})
+    async with asyncio.timeout(5):
+        while not harness.paused or (await harness.jobs.get(ACME, job.id)).status is not Status.QUEUED:
+            await asyncio.sleep(0.005)
+    harness.paused.clear()
+    assert (await harness.ended(job)).status is Status.SUCCEEDED

@@ -335,3 +335,29 @@ async def test_a_removed_tenant_leaves_no_journal(tmp_path: Path) -> None:
     await process.events.flush()
     assert await count(store, OTHER) == 2
     assert left(process) == []
+
+
+def test_a_scrubbed_journal_has_no_bytes_of_written_records(tmp_path: Path) -> None:
+    """A released segment was kept for later, and its file with the bytes of records that the store has removed."""
+    kept = journal(tmp_path, 64 * MIB)
+    first = kept.append(b"planted-marker")
+    kept.rotate()
+    second = kept.append(b"another-marker")
+    kept.release(first)
+    assert b"planted-marker" in first.path.read_bytes()
+    kept.scrub()
+    kept.release(second)
+    assert list(tmp_path.iterdir()) == []
+    assert payloads([kept.append(b"later")]) == [b"later"]
+
+
+def test_scrubbing_keeps_records_that_are_not_written(tmp_path: Path) -> None:
+    kept = journal(tmp_path, 64 * MIB)
+    segment = kept.append(b"waiting")
+    kept.scrub()
+    later = kept.append(b"later")
+    assert later is not segment
+    assert payloads([segment, later]) == [b"waiting", b"later"]
+    kept.release(segment)
+    kept.release(later)
+    assert [path.name for path in tmp_path.iterdir()] == [later.path.name]

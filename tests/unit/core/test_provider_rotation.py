@@ -15,6 +15,7 @@ from core.sealing import Sealer, generate_key
 from core.storage.ports import DocumentStore
 from core.storage.tenant_registry import TENANTS
 from core.tenancy import MAIN, Project, Tenant
+from services.tracing.domain.alerts.records import RULES
 from tests.support.providers import AnyHost
 from tests.support.stores import MemoryStore, sqlite_store
 
@@ -59,8 +60,22 @@ async def test_what_no_key_opens_is_reported_and_holds_up_nothing(capsys: pytest
     assert await rotation.rotate_tenant(store, Sealer.from_settings(f"{new},{old}"), PROVIDERS, TENANT) == 1
     out, err = capsys.readouterr()
     assert "1 sealed anew" in out
-    assert "provider lost of p1: SEALED_WITH_UNKNOWN_KEY" in err
+    assert "lost of p1 in providers: SEALED_WITH_UNKNOWN_KEY" in err
     assert "secret-value" not in out + err
+
+
+async def test_secrets_within_lists_are_sealed_anew_too() -> None:
+    """Webhooks of alert rules stayed sealed with the old key, which could then not be taken away."""
+    old, new = generate_key("k1"), generate_key("k2")
+    project, sealer = PROJECTS[0], Sealer.from_settings(old)
+    store = MemoryStore()
+    channels = [{"id": "c1", "sealed": sealer.seal(project, "channel c1", b"url")}, {"id": "c2", "sealed": ""}]
+    await store.insert(project, RULES, {"id": "r1", "createdAt": 1.0, "updatedAt": 1.0, "channels": channels})
+    assert await rotation.rotate_tenant(store, Sealer.from_settings(f"{new},{old}"), RULES, TENANT) == 0
+    rule = await store.get(project, RULES, "r1")
+    assert rule is not None
+    assert Sealer.from_settings(new).open(project, "channel c1", rule["channels"][0]["sealed"]) == b"url"
+    assert rule["channels"][1] == {"id": "c2", "sealed": ""}
 
 
 def run(env: dict[str, str]) -> int | None:
@@ -80,7 +95,7 @@ def test_the_command_goes_through_every_tenant(tmp_path: Path, capsys: pytest.Ca
     asyncio.run(_fill(tmp_path, old))
     env = {"PORTICO_DATA_DIR": str(tmp_path), "PORTICO_ENCRYPTION_KEYS": f"{new},{old}"}
     assert run(env) == 0
-    assert "acme: 1 sealed anew" in capsys.readouterr().out
+    assert "acme: providers: 1 sealed anew" in capsys.readouterr().out
     assert run(env | {"PORTICO_ENCRYPTION_KEYS": new}) == 0
     assert run({"PORTICO_DATA_DIR": str(tmp_path)}) == 2
     assert "PORTICO_ENCRYPTION_KEYS" in capsys.readouterr().err

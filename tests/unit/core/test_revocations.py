@@ -152,3 +152,52 @@ def test_what_is_told_of_a_state_makes_the_same_state(given_: list[Revocation]) 
                 identity = api(token_id, issued_at, tenant)
                 assert one.is_revoked(identity) == other.is_revoked(identity)
     assert one.size == other.size
+
+
+def suspension(suspended: bool, changed_at: float, tenant: str = "acme", **fields: Any) -> Revocation:
+    return Revocation(tenant, suspended=suspended, issued_before=changed_at, **fields)
+
+
+def everything(before: float) -> Revocation:
+    return Revocation("acme", everything=True, issued_before=before)
+
+
+def test_a_suspended_tenants_tokens_are_refused_until_it_is_resumed() -> None:
+    revocations = holding(suspension(True, 10.0))
+    assert revocations.is_suspended("acme")
+    assert not revocations.is_suspended("globex")
+    assert revocations.is_revoked(api("t", 50.0))
+    assert revocations.is_revoked(session("s", 50.0))
+    assert not revocations.is_revoked(api("t", tenant="globex"))
+    assert revocations.add([suspension(False, 20.0)])
+    assert not revocations.is_suspended("acme")
+    assert not revocations.is_revoked(api("t", 50.0))
+
+
+def test_an_older_suspension_does_not_undo_a_later_one() -> None:
+    """Replicas read the store's newest again and again, and in any order."""
+    revocations = holding(suspension(False, 20.0))
+    assert revocations.add([suspension(True, 10.0), suspension(False, 20.0)]) == []
+    assert not revocations.is_suspended("acme")
+
+
+def test_an_erased_tenants_tokens_stay_refused_and_those_of_its_successor_are_taken() -> None:
+    """A tenant that is registered under the slug of an erased one must not be open to the old one's tokens."""
+    revocations = holding(everything(100.0))
+    assert revocations.is_revoked(api("old", 99.0))
+    assert revocations.is_revoked(session("old", 99.0))
+    assert not revocations.is_revoked(api("new", 100.0))
+    revocations.prune(1e12)
+    assert revocations.is_revoked(api("old", 99.0))
+
+
+def test_a_snapshot_tells_what_concerns_the_whole_tenant() -> None:
+    told = holding(everything(100.0), suspension(True, 10.0)).of("acme")
+    assert holding(*told).is_suspended("acme")
+    assert holding(*[each for each in told if each.everything]).is_revoked(api("old", 99.0))
+
+
+def test_it_is_forgotten_in_time_that_a_tenant_was_resumed_and_never_that_it_is_suspended() -> None:
+    revocations = holding(suspension(False, 20.0, expires_at=60.0), suspension(True, 20.0, "globex"))
+    revocations.prune(61.0)
+    assert revocations.tenants == ("globex",)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/trust_service.proto\x12\x0fportico.auth.v1\x1a\x1eportico/common/v1/access.proto\"\xdd\x01\n\nRevocation\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\x08token_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07subject\x18\x03 \x01(\tH\x00\x12\x14\n\napi_tokens\x18\x06 \x01(\x08H\x00\x12\x15\n\rissued_before\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x12\x11\n\tapi_token\x18\x07 \x01(\x08\x12\x0f\n\x07user_id\x18\x08 \x01(\t\x12\x11\n\tissued_at\x18\t \x01(\x01\x12\x16\n\x0ekept_token_ids\x18\n \x03(\tB\x08\n\x06target\"*\n\x17WatchRevocationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"l\n\x18WatchRevocationsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\x30\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1b.portico.auth.v1.Revocation\x12\x0c\n\x04more\x18\x03 \x01(\x08\"[\n\x17MintServiceTokenRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"=\n\x18MintServiceTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x01\"\x9a\x01\n\x0e\x44\x65letedProject\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x39\n\x05\x61\x63tor\x18\x03 \x03(\x0b\x32*.portico.auth.v1.DeletedProject.ActorEntry\x1a,\n\nActorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\x1aListDeletedProjectsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\"i\n\x1bListDeletedProjectsResponse\x12\x31\n\x08projects\x18\x01 \x03(\x0b\x32\x1f.portico.auth.v1.DeletedProject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n AcknowledgeDeletedProjectRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\"#\n!AcknowledgeDeletedProjectResponse2\xb7\x05\n\x0cTrustService\x12\x85\x01\n\x10WatchRevocations\x12(.portico.auth.v1.WatchRevocationsRequest\x1a).portico.auth.v1.WatchRevocationsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.0\x01\x12\xbc\x01\n\x10MintServiceToken\x12(.portico.auth.v1.MintServiceTokenRequest\x1a).portico.auth.v1.MintServiceTokenResponse\"S\xa2\xbb\x18\x02 \x01\xba\xbb\x18I2GThe work that the token is for is recorded by the service that does it.\x12\x8c\x01\n\x13ListDeletedProjects\x12+.portico.auth.v1.ListDeletedProjectsRequest\x1a,.portico.auth.v1.ListDeletedProjectsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.\x12\xd0\x01\n\x19\x41\x63knowledgeDeletedProject\x12\x31.portico.auth.v1.AcknowledgeDeletedProjectRequest\x1a\x32.portico.auth.v1.AcknowledgeDeletedProjectResponse\"L\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x42\x32@The deletion was recorded, and each service records its removal.b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#portico/auth/v1/trust_service.proto\x12\x0fportico.auth.v1\x1a\x1eportico/common/v1/access.proto\"\xa6\x02\n\nRevocation\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\x08token_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07subject\x18\x03 \x01(\tH\x00\x12\x14\n\napi_tokens\x18\x06 \x01(\x08H\x00\x12\x14\n\nall_tokens\x18\x0b \x01(\x08H\x00\x12\x31\n\nsuspension\x18\x0c \x01(\x0b\x32\x1b.portico.auth.v1.SuspensionH\x00\x12\x15\n\rissued_before\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x12\x11\n\tapi_token\x18\x07 \x01(\x08\x12\x0f\n\x07user_id\x18\x08 \x01(\t\x12\x11\n\tissued_at\x18\t \x01(\x01\x12\x16\n\x0ekept_token_ids\x18\n \x03(\tB\x08\n\x06target\"3\n\nSuspension\x12\x11\n\tsuspended\x18\x01 \x01(\x08\x12\x12\n\nchanged_at\x18\x02 \x01(\x01\"*\n\x17WatchRevocationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"l\n\x18WatchRevocationsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\x30\n\x0brevocations\x18\x02 \x03(\x0b\x32\x1b.portico.auth.v1.Revocation\x12\x0c\n\x04more\x18\x03 \x01(\x08\"[\n\x17MintServiceTokenRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"=\n\x18MintServiceTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x01\"\x9a\x01\n\x0e\x44\x65letedProject\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x39\n\x05\x61\x63tor\x18\x03 \x03(\x0b\x32*.portico.auth.v1.DeletedProject.ActorEntry\x1a,\n\nActorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\x1aListDeletedProjectsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\"i\n\x1bListDeletedProjectsResponse\x12\x31\n\x08projects\x18\x01 \x03(\x0b\x32\x1f.portico.auth.v1.DeletedProject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n AcknowledgeDeletedProjectRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\"#\n!AcknowledgeDeletedProjectResponse2\xb7\x05\n\x0cTrustService\x12\x85\x01\n\x10WatchRevocations\x12(.portico.auth.v1.WatchRevocationsRequest\x1a).portico.auth.v1.WatchRevocationsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.0\x01\x12\xbc\x01\n\x10MintServiceToken\x12(.portico.auth.v1.MintServiceTokenRequest\x1a).portico.auth.v1.MintServiceTokenResponse\"S\xa2\xbb\x18\x02 \x01\xba\xbb\x18I2GThe work that the token is for is recorded by the service that does it.\x12\x8c\x01\n\x13ListDeletedProjects\x12+.portico.auth.v1.ListDeletedProjectsRequest\x1a,.portico.auth.v1.ListDeletedProjectsResponse\"\x1a\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x10\x32\x0eIt only reads.\x12\xd0\x01\n\x19\x41\x63knowledgeDeletedProject\x12\x31.portico.auth.v1.AcknowledgeDeletedProjectRequest\x1a\x32.portico.auth.v1.AcknowledgeDeletedProjectResponse\"L\xa2\xbb\x18\x02 \x01\xba\xbb\x18\x42\x32@The deletion was recorded, and each service records its removal.b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,27 +43,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRUSTSERVICE'].methods_by_name['AcknowledgeDeletedProject']._loaded_options = None
   _globals['_TRUSTSERVICE'].methods_by_name['AcknowledgeDeletedProject']._serialized_options = b'\242\273\030\002 \001\272\273\030B2@The deletion was recorded, and each service records its removal.'
   _globals['_REVOCATION']._serialized_start=89
-  _globals['_REVOCATION']._serialized_end=310
-  _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=312
-  _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=354
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=356
-  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=464
-  _globals['_MINTSERVICETOKENREQUEST']._serialized_start=466
-  _globals['_MINTSERVICETOKENREQUEST']._serialized_end=557
-  _globals['_MINTSERVICETOKENRESPONSE']._serialized_start=559
-  _globals['_MINTSERVICETOKENRESPONSE']._serialized_end=620
-  _globals['_DELETEDPROJECT']._serialized_start=623
-  _globals['_DELETEDPROJECT']._serialized_end=777
-  _globals['_DELETEDPROJECT_ACTORENTRY']._serialized_start=733
-  _globals['_DELETEDPROJECT_ACTORENTRY']._serialized_end=777
-  _globals['_LISTDELETEDPROJECTSREQUEST']._serialized_start=779
-  _globals['_LISTDELETEDPROJECTSREQUEST']._serialized_end=863
-  _globals['_LISTDELETEDPROJECTSRESPONSE']._serialized_start=865
-  _globals['_LISTDELETEDPROJECTSRESPONSE']._serialized_end=970
-  _globals['_ACKNOWLEDGEDELETEDPROJECTREQUEST']._serialized_start=972
-  _globals['_ACKNOWLEDGEDELETEDPROJECTREQUEST']._serialized_end=1056
-  _globals['_ACKNOWLEDGEDELETEDPROJECTRESPONSE']._serialized_start=1058
-  _globals['_ACKNOWLEDGEDELETEDPROJECTRESPONSE']._serialized_end=1093
-  _globals['_TRUSTSERVICE']._serialized_start=1096
-  _globals['_TRUSTSERVICE']._serialized_end=1791
+  _globals['_REVOCATION']._serialized_end=383
+  _globals['_SUSPENSION']._serialized_start=385
+  _globals['_SUSPENSION']._serialized_end=436
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_start=438
+  _globals['_WATCHREVOCATIONSREQUEST']._serialized_end=480
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_start=482
+  _globals['_WATCHREVOCATIONSRESPONSE']._serialized_end=590
+  _globals['_MINTSERVICETOKENREQUEST']._serialized_start=592
+  _globals['_MINTSERVICETOKENREQUEST']._serialized_end=683
+  _globals['_MINTSERVICETOKENRESPONSE']._serialized_start=685
+  _globals['_MINTSERVICETOKENRESPONSE']._serialized_end=746
+  _globals['_DELETEDPROJECT']._serialized_start=749
+  _globals['_DELETEDPROJECT']._serialized_end=903
+  _globals['_DELETEDPROJECT_ACTORENTRY']._serialized_start=859
+  _globals['_DELETEDPROJECT_ACTORENTRY']._serialized_end=903
+  _globals['_LISTDELETEDPROJECTSREQUEST']._serialized_start=905
+  _globals['_LISTDELETEDPROJECTSREQUEST']._serialized_end=989
+  _globals['_LISTDELETEDPROJECTSRESPONSE']._serialized_start=991
+  _globals['_LISTDELETEDPROJECTSRESPONSE']._serialized_end=1096
+  _globals['_ACKNOWLEDGEDELETEDPROJECTREQUEST']._serialized_start=1098
+  _globals['_ACKNOWLEDGEDELETEDPROJECTREQUEST']._serialized_end=1182
+  _globals['_ACKNOWLEDGEDELETEDPROJECTRESPONSE']._serialized_start=1184
+  _globals['_ACKNOWLEDGEDELETEDPROJECTRESPONSE']._serialized_end=1219
+  _globals['_TRUSTSERVICE']._serialized_start=1222
+  _globals['_TRUSTSERVICE']._serialized_end=1917
 # @@protoc_insertion_point(module_scope)

@@ -8,11 +8,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Revocation(_message.Message):
-    __slots__ = ("tenant", "token_id", "subject", "api_tokens", "issued_before", "expires_at", "api_token", "user_id", "issued_at", "kept_token_ids")
+    __slots__ = ("tenant", "token_id", "subject", "api_tokens", "all_tokens", "suspension", "issued_before", "expires_at", "api_token", "user_id", "issued_at", "kept_token_ids")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     API_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ALL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
     ISSUED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     API_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -23,13 +25,23 @@ class Revocation(_message.Message):
     token_id: str
     subject: str
     api_tokens: bool
+    all_tokens: bool
+    suspension: Suspension
     issued_before: float
     expires_at: float
     api_token: bool
     user_id: str
     issued_at: float
     kept_token_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tenant: _Optional[str] = ..., token_id: _Optional[str] = ..., subject: _Optional[str] = ..., api_tokens: _Optional[bool] = ..., issued_before: _Optional[float] = ..., expires_at: _Optional[float] = ..., api_token: _Optional[bool] = ..., user_id: _Optional[str] = ..., issued_at: _Optional[float] = ..., kept_token_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, tenant: _Optional[str] = ..., token_id: _Optional[str] = ..., subject: _Optional[str] = ..., api_tokens: _Optional[bool] = ..., all_tokens: _Optional[bool] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ..., issued_before: _Optional[float] = ..., expires_at: _Optional[float] = ..., api_token: _Optional[bool] = ..., user_id: _Optional[str] = ..., issued_at: _Optional[float] = ..., kept_token_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Suspension(_message.Message):
+    __slots__ = ("suspended", "changed_at")
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    suspended: bool
+    changed_at: float
+    def __init__(self, suspended: _Optional[bool] = ..., changed_at: _Optional[float] = ...) -> None: ...
 
 class WatchRevocationsRequest(_message.Message):
     __slots__ = ("service",)

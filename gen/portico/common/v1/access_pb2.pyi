@@ -28,6 +28,14 @@ MAX_REQUEST_FIELDS_FIELD_NUMBER: _ClassVar[int]
 max_request_fields: _descriptor.FieldDescriptor
 ERROR_FORMAT_FIELD_NUMBER: _ClassVar[int]
 error_format: _descriptor.FieldDescriptor
+FEATURE_FIELD_NUMBER: _ClassVar[int]
+feature: _descriptor.FieldDescriptor
+QUOTA_DOMAIN_FIELD_NUMBER: _ClassVar[int]
+quota_domain: _descriptor.FieldDescriptor
+SERVICE_FEATURE_FIELD_NUMBER: _ClassVar[int]
+service_feature: _descriptor.FieldDescriptor
+SERVICE_QUOTA_DOMAIN_FIELD_NUMBER: _ClassVar[int]
+service_quota_domain: _descriptor.FieldDescriptor
 
 class Access(_message.Message):
     __slots__ = ("public", "signed_in", "scope", "internal")

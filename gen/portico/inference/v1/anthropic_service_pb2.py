@@ -27,13 +27,15 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,portico/inference/v1/anthropic_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1eportico/common/v1/access.proto\":\n\x14\x43reateMessageRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody\"?\n\x19\x43ountMessageTokensRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\x9b\x03\n\x10\x41nthropicService\x12\xc6\x01\n\rCreateMessage\x12*.portico.inference.v1.CreateMessageRequest\x1a\x14.google.api.HttpBody\"q\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.\xc8\xbb\x18\x02\x82\xd3\xe4\x93\x02\x14\"\x0c/v1/messages:\x04\x62ody0\x01\x12\xbd\x01\n\x12\x43ountMessageTokens\x12/.portico.inference.v1.CountMessageTokensRequest\x1a\x14.google.api.HttpBody\"`\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x15\x32\x13It changes nothing.\xc8\xbb\x18\x02\x82\xd3\xe4\x93\x02!\"\x19/v1/messages/count_tokens:\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,portico/inference/v1/anthropic_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1eportico/common/v1/access.proto\":\n\x14\x43reateMessageRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody\"?\n\x19\x43ountMessageTokensRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\xa9\x03\n\x10\x41nthropicService\x12\xc6\x01\n\rCreateMessage\x12*.portico.inference.v1.CreateMessageRequest\x1a\x14.google.api.HttpBody\"q\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.\xc8\xbb\x18\x02\x82\xd3\xe4\x93\x02\x14\"\x0c/v1/messages:\x04\x62ody0\x01\x12\xbd\x01\n\x12\x43ountMessageTokens\x12/.portico.inference.v1.CountMessageTokensRequest\x1a\x14.google.api.HttpBody\"`\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x15\x32\x13It changes nothing.\xc8\xbb\x18\x02\x82\xd3\xe4\x93\x02!\"\x19/v1/messages/count_tokens:\x04\x62ody\x1a\x0c\xc2\xc1\x18\x08LLM_CHATb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.inference.v1.anthropic_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ANTHROPICSERVICE']._loaded_options = None
+  _globals['_ANTHROPICSERVICE']._serialized_options = b'\302\301\030\010LLM_CHAT'
   _globals['_ANTHROPICSERVICE'].methods_by_name['CreateMessage']._loaded_options = None
   _globals['_ANTHROPICSERVICE'].methods_by_name['CreateMessage']._serialized_options = b'\242\273\030\021\032\017inference:write\260\273\030\200\200\204\020\272\273\030321Metered in the usage records; it changes nothing.\310\273\030\002\202\323\344\223\002\024\"\014/v1/messages:\004body'
   _globals['_ANTHROPICSERVICE'].methods_by_name['CountMessageTokens']._loaded_options = None
@@ -43,5 +45,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUNTMESSAGETOKENSREQUEST']._serialized_start=219
   _globals['_COUNTMESSAGETOKENSREQUEST']._serialized_end=282
   _globals['_ANTHROPICSERVICE']._serialized_start=285
-  _globals['_ANTHROPICSERVICE']._serialized_end=696
+  _globals['_ANTHROPICSERVICE']._serialized_end=710
 # @@protoc_insertion_point(module_scope)

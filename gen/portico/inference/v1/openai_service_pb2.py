@@ -27,21 +27,23 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)portico/inference/v1/openai_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1eportico/common/v1/access.proto\"A\n\x1b\x43reateChatCompletionRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody\"<\n\x16\x43reateEmbeddingRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\xb3\x03\n\rOpenAIService\x12\xd8\x01\n\x14\x43reateChatCompletion\x12\x31.portico.inference.v1.CreateChatCompletionRequest\x1a\x14.google.api.HttpBody\"u\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.\x82\xd3\xe4\x93\x02\x1c\"\x14/v1/chat/completions:\x04\x62ody0\x01\x12\xc6\x01\n\x0f\x43reateEmbedding\x12,.portico.inference.v1.CreateEmbeddingRequest\x1a\x14.google.api.HttpBody\"o\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.\x82\xd3\xe4\x93\x02\x16\"\x0e/v1/embeddings:\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)portico/inference/v1/openai_service.proto\x12\x14portico.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1eportico/common/v1/access.proto\"A\n\x1b\x43reateChatCompletionRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody\"<\n\x16\x43reateEmbeddingRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\xd4\x03\n\rOpenAIService\x12\xd8\x01\n\x14\x43reateChatCompletion\x12\x31.portico.inference.v1.CreateChatCompletionRequest\x1a\x14.google.api.HttpBody\"u\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.\x82\xd3\xe4\x93\x02\x1c\"\x14/v1/chat/completions:\x04\x62ody0\x01\x12\xd9\x01\n\x0f\x43reateEmbedding\x12,.portico.inference.v1.CreateEmbeddingRequest\x1a\x14.google.api.HttpBody\"\x81\x01\xa2\xbb\x18\x11\x1a\x0finference:write\xb0\xbb\x18\x80\x80\x84\x10\xba\xbb\x18\x33\x32\x31Metered in the usage records; it changes nothing.\xd2\xbb\x18\x0eLLM_EMBEDDINGS\x82\xd3\xe4\x93\x02\x16\"\x0e/v1/embeddings:\x04\x62ody\x1a\x0c\xc2\xc1\x18\x08LLM_CHATb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.inference.v1.openai_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_OPENAISERVICE']._loaded_options = None
+  _globals['_OPENAISERVICE']._serialized_options = b'\302\301\030\010LLM_CHAT'
   _globals['_OPENAISERVICE'].methods_by_name['CreateChatCompletion']._loaded_options = None
   _globals['_OPENAISERVICE'].methods_by_name['CreateChatCompletion']._serialized_options = b'\242\273\030\021\032\017inference:write\260\273\030\200\200\204\020\272\273\030321Metered in the usage records; it changes nothing.\202\323\344\223\002\034\"\024/v1/chat/completions:\004body'
   _globals['_OPENAISERVICE'].methods_by_name['CreateEmbedding']._loaded_options = None
-  _globals['_OPENAISERVICE'].methods_by_name['CreateEmbedding']._serialized_options = b'\242\273\030\021\032\017inference:write\260\273\030\200\200\204\020\272\273\030321Metered in the usage records; it changes nothing.\202\323\344\223\002\026\"\016/v1/embeddings:\004body'
+  _globals['_OPENAISERVICE'].methods_by_name['CreateEmbedding']._serialized_options = b'\242\273\030\021\032\017inference:write\260\273\030\200\200\204\020\272\273\030321Metered in the usage records; it changes nothing.\322\273\030\016LLM_EMBEDDINGS\202\323\344\223\002\026\"\016/v1/embeddings:\004body'
   _globals['_CREATECHATCOMPLETIONREQUEST']._serialized_start=156
   _globals['_CREATECHATCOMPLETIONREQUEST']._serialized_end=221
   _globals['_CREATEEMBEDDINGREQUEST']._serialized_start=223
   _globals['_CREATEEMBEDDINGREQUEST']._serialized_end=283
   _globals['_OPENAISERVICE']._serialized_start=286
-  _globals['_OPENAISERVICE']._serialized_end=721
+  _globals['_OPENAISERVICE']._serialized_end=754
 # @@protoc_insertion_point(module_scope)

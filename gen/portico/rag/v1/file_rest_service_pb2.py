@@ -27,13 +27,15 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from portico.common.v1 import access_pb2 as portico_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&portico/rag/v1/file_rest_service.proto\x12\x0eportico.rag.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1eportico/common/v1/access.proto\"~\n\x12ListObjectsRequest\x12\x12\n\nbucket_key\x18\x01 \x01(\t\x12\x0e\n\x06search\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\":\n\x10GetObjectRequest\x12\x12\n\nbucket_key\x18\x01 \x01(\t\x12\x12\n\nobject_key\x18\x02 \x01(\t\">\n\x14\x43onvertObjectRequest\x12\x12\n\nbucket_key\x18\x01 \x01(\t\x12\x12\n\nobject_key\x18\x02 \x01(\t2\x87\x04\n\x0f\x46ileRestService\x12\x87\x01\n\x0bListObjects\x12\".portico.rag.v1.ListObjectsRequest\x1a\x14.google.api.HttpBody\">\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02(\x12&/v1/files/buckets/{bucket_key}/objects\x12\x90\x01\n\tGetObject\x12 .portico.rag.v1.GetObjectRequest\x1a\x14.google.api.HttpBody\"K\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02\x35\x12\x33/v1/files/buckets/{bucket_key}/objects/{object_key}\x12\xd6\x01\n\rConvertObject\x12$.portico.rag.v1.ConvertObjectRequest\x1a\x14.google.api.HttpBody\"\x88\x01\xa2\xbb\x18\r\x1a\x0b\x66iles:write\xba\xbb\x18-\n\x0c\x66ile.convert\x12\x04\x66ile\x1a\x15\x62ucket_key/object_key(\x01\x82\xd3\xe4\x93\x02@\";/v1/files/buckets/{bucket_key}/objects/{object_key}/convert:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&portico/rag/v1/file_rest_service.proto\x12\x0eportico.rag.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1eportico/common/v1/access.proto\"~\n\x12ListObjectsRequest\x12\x12\n\nbucket_key\x18\x01 \x01(\t\x12\x0e\n\x06search\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\":\n\x10GetObjectRequest\x12\x12\n\nbucket_key\x18\x01 \x01(\t\x12\x12\n\nobject_key\x18\x02 \x01(\t\">\n\x14\x43onvertObjectRequest\x12\x12\n\nbucket_key\x18\x01 \x01(\t\x12\x12\n\nobject_key\x18\x02 \x01(\t2\x9a\x04\n\x0f\x46ileRestService\x12\x87\x01\n\x0bListObjects\x12\".portico.rag.v1.ListObjectsRequest\x1a\x14.google.api.HttpBody\">\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02(\x12&/v1/files/buckets/{bucket_key}/objects\x12\x90\x01\n\tGetObject\x12 .portico.rag.v1.GetObjectRequest\x1a\x14.google.api.HttpBody\"K\xa2\xbb\x18\x0c\x1a\nfiles:read\x82\xd3\xe4\x93\x02\x35\x12\x33/v1/files/buckets/{bucket_key}/objects/{object_key}\x12\xd6\x01\n\rConvertObject\x12$.portico.rag.v1.ConvertObjectRequest\x1a\x14.google.api.HttpBody\"\x88\x01\xa2\xbb\x18\r\x1a\x0b\x66iles:write\xba\xbb\x18-\n\x0c\x66ile.convert\x12\x04\x66ile\x1a\x15\x62ucket_key/object_key(\x01\x82\xd3\xe4\x93\x02@\";/v1/files/buckets/{bucket_key}/objects/{object_key}/convert:\x01*\x1a\x11\xc2\xc1\x18\x05\x46ILES\xca\xc1\x18\x04\x66ileb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portico.rag.v1.file_rest_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FILERESTSERVICE']._loaded_options = None
+  _globals['_FILERESTSERVICE']._serialized_options = b'\302\301\030\005FILES\312\301\030\004file'
   _globals['_FILERESTSERVICE'].methods_by_name['ListObjects']._loaded_options = None
   _globals['_FILERESTSERVICE'].methods_by_name['ListObjects']._serialized_options = b'\242\273\030\014\032\nfiles:read\202\323\344\223\002(\022&/v1/files/buckets/{bucket_key}/objects'
   _globals['_FILERESTSERVICE'].methods_by_name['GetObject']._loaded_options = None
@@ -47,5 +49,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERTOBJECTREQUEST']._serialized_start=335
   _globals['_CONVERTOBJECTREQUEST']._serialized_end=397
   _globals['_FILERESTSERVICE']._serialized_start=400
-  _globals['_FILERESTSERVICE']._serialized_end=919
+  _globals['_FILERESTSERVICE']._serialized_end=938
 # @@protoc_insertion_point(module_scope)

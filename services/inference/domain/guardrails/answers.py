@@ -76,9 +76,7 @@ class GuardedStream(WrappedAnswer):
         return kept if self._holds else changed
 
     async def _block(self, chunks: list[Chunk]) -> list[Chunk]:
-        await self.inner.close()
-        self.usage = self.inner.usage
-        self.fail(blocked(self._guard.record, self.findings))
+        await self.break_off(blocked(self._guard.record, self.findings))
         return chunks
 
 

@@ -30,6 +30,8 @@ class Answer(ABC):
     usage: TokenUsage = NO_USAGE
     finish_reason: str = ""
     """Finish reason of the first choice."""
+    characters: int = 0
+    """Characters of the texts that a provider has streamed so far."""
     settling: Callable[[], Awaitable[None]] | None = None
     """Waits until what the end leaves behind is on the disk; None: there is nothing to wait for."""
     _watchers: tuple[Callable[["Answer"], None], ...] = ()
@@ -121,8 +123,9 @@ class WrappedAnswer(Answer):
         inner, began = self.inner, time.monotonic()
         while not self.ended:
             found = await inner.next()
+            self.characters = inner.characters
             if inner.ended:
-                self.usage, self.finish_reason = inner.usage, inner.finish_reason
+                self._learn()
             elif not found:
                 return found
             changed = list(await self.change(found, last=inner.ended))
@@ -133,9 +136,20 @@ class WrappedAnswer(Answer):
                 return changed
         return []
 
-    async def close(self) -> None:
-        await super().close()
+    async def break_off(self, error: PorticoError) -> None:
+        """End the answer with this error before the inner one has ended; what that has used so far is counted."""
         await self.inner.close()
+        self._learn()
+        self.fail(error)
+
+    async def close(self) -> None:
+        await self.inner.close()  # first, because it knows what was used
+        if not self.ended:
+            self._learn()
+        await super().close()
+
+    def _learn(self) -> None:
+        self.usage, self.finish_reason = self.inner.usage, self.inner.finish_reason
 
 
 async def read_whole(answer: Answer) -> Chunk:

@@ -35,11 +35,11 @@ METADATA = "metadata"
 
 
 def steps(
-    *, prompt: StepFactory, memory: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps
+    *, admission: StepFactory, prompt: StepFactory, memory: StepFactory, guardrails: GuardrailSteps, pii: PiiSteps
 ) -> Sequence[StepFactory]:
     """The steps of a route in their order, without the first and the last."""
     asked_for = steps_of_fields({requests.PROMPT: prompt, MEMORY: memory})
-    return (asked_for, guardrails.input, pii.step, guardrails.output)
+    return (admission, asked_for, guardrails.input, pii.step, guardrails.output)
 
 
 class Pipeline:

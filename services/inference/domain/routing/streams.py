@@ -107,6 +107,7 @@ class ProviderStream(Answer):
             found = await self._read()
         self._silent_ticks = 0
         chunks = self._chunks
+        self.characters = chunks.characters
         return self._finish(found) if chunks.done or chunks.error else found
 
     async def close(self) -> None:

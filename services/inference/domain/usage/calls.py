@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from core import context
 from core.context import Identity
 from core.errors import Unauthenticated
+from core.quotas.admission import Reservation
 from services.inference.domain.catalogue import models
 from services.inference.domain.catalogue.prices import Pricing
 from services.inference.domain.usage.tokens import NO_USAGE, TokenUsage
@@ -96,6 +97,8 @@ class ModelCall:
     """None: there was nothing to choose."""
     tags: Mapping[str, str] | None = None
     """The caller's own metadata; None: there is none."""
+    reservation: Reservation | None = None
+    """What was reserved for the call under quotas; None: no limit holds for it."""
     memory: str = ""
     """Outcome of the recall of memories, for the caller; empty: none was asked for."""
 

@@ -7,6 +7,8 @@ from functools import partial
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from core import logs
+from core.errors import Unavailable
+from core.quotas.rules import Amounts, Dimension
 from core.storage.ports import Document, DocumentStore
 from core.storage.write_ahead import RecordScope, WriteAhead
 from core.storage.write_behind import WriteBehind
@@ -22,6 +24,7 @@ NANOS = 1_000_000_000
 _MAX_MODEL = 256
 _MAX_FINISH_REASON = 64
 """Characters; providers send what they like."""
+_SCRUB_ATTEMPTS = 20
 _UNPRICED = Pricing()
 """Prices of a call that no target was found for."""
 
@@ -67,6 +70,8 @@ class Meter:
         """Add an ended call. Never waits and never raises."""
         call.ended = time.monotonic()
         self.records.add(call.identity.project, call)
+        if call.reservation is not None:
+            call.reservation.settle(_used(call))
 
     async def recover(self) -> None:
         """Take over the records that ended processes have left in their journals; `flush` writes them."""
@@ -91,11 +96,38 @@ class Meter:
         if self._journal is not None:
             self._journal.close()
 
+    async def scrub(self) -> None:
+        """Remove the bytes of written records from the journal. Raises Unavailable where some cannot be written now."""
+        if self._journal is None:
+            return
+        await self.flush()
+        self._journal.scrub()
+        for _ in range(_SCRUB_ATTEMPTS):
+            if self._journal.scrubbed:
+                return
+            await self.flush()
+        raise Unavailable("The usage journal holds records that cannot be written now. Try again.", retry_after=1.0)
+
     async def _insert(
         self, scope: RecordScope, documents: Sequence[Document], texts: Sequence[str] | None = None
     ) -> None:
         counting = partial(self._rollups.increments, scope)
         await self._store.insert_counted(scope, USAGE, documents, ROLLUPS, counting, texts=texts)
+
+
+def amounts_of(usage: TokenUsage, pricing: Pricing) -> Amounts:
+    """The amounts of one call that count under quotas."""
+    return {
+        Dimension.REQUESTS: 1,
+        Dimension.TOKENS: usage.total,
+        Dimension.INPUT_TOKENS: usage.input,
+        Dimension.OUTPUT_TOKENS: usage.output,
+        Dimension.SPEND: cost_nanos(usage, pricing),
+    }
+
+
+def _used(call: ModelCall) -> Amounts:
+    return amounts_of(call.usage, _UNPRICED if call.target is None else call.target.pricing)
 
 
 def _document(call: ModelCall) -> Document:

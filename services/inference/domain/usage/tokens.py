@@ -84,6 +84,11 @@ def call_characters(call: object) -> int:
     return sum(len(text) for text in (function.get("name"), function.get("arguments")) if isinstance(text, str))
 
 
+def chunk_characters(chunk: Mapping[str, Any]) -> int:
+    """Characters of the texts and tool calls of a chunk."""
+    return message_characters(choice.get("delta") for choice in chunk.get("choices") or ())
+
+
 def input_characters(inputs: object) -> int:
     """Characters of an embedding call's texts. A token counts as `CHARACTERS_PER_TOKEN` of them."""
     if isinstance(inputs, str):

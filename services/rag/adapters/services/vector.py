@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from core.errors import NotFound
 from core.rpc.client import ServiceClient
-from core.rpc.values import json_of, struct_of
+from core.rpc.values import json_of_answer, struct_of
 from portico.vector.v1 import index_service_pb2, index_service_pb2_grpc, point_service_pb2_grpc
 from portico.vector.v1 import point_service_pb2 as pb
 from services.rag.ports import IndexInfo, IndexRef, Vector, VectorMatch, VectorPoint
@@ -88,7 +88,7 @@ class VectorClient:
         )
         answer = await self._client.call(self._points.Query, request, seconds=_SECONDS)
         return [
-            VectorMatch(each.id, each.score, json_of(each.metadata, "metadata"), array("f", each.values))
+            VectorMatch(each.id, each.score, json_of_answer(each.metadata), array("f", each.values))
             for each in answer.matches
         ]
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -27,6 +28,10 @@ W = TypeVar("W")
 OPENAI = "openai"
 _UNASKED = {DEFAULT: "Default", OPENAI: "OpenAI files"}
 """Buckets that are there without having been made, with their names."""
+
+
+Room = Callable[[Project], AbstractAsyncContextManager[None]]
+"""Holds room for one more bucket in the project. Raises BudgetExceeded."""
 
 
 class Bucket(Closable, frozen=True):
@@ -62,7 +67,10 @@ class NewBucket:
 class Buckets:
     """Use cases of buckets. Each takes the project first; another project's records do not exist for it."""
 
-    def __init__(self, store: DocumentStore, providers: FileProviders) -> None:
+    def __init__(
+        self, store: DocumentStore, providers: FileProviders, room: Room = lambda project: nullcontext()
+    ) -> None:
+        self._room = room
         self._table = Table(store, BUCKETS, Bucket)
         self._providers = providers
 
@@ -90,13 +98,14 @@ class Buckets:
         stem = fields.slug(name, "bucket")
         for unasked in _UNASKED.keys() & {key, stem}:
             await self.get(project, unasked)  # so that nobody takes its key
-        return await self._in_active_provider(
-            project,
-            bucket,
-            lambda: insert_with_key(
-                self._table, project, lambda key: msgspec.structs.replace(bucket, key=key), key, stem
-            ),
-        )
+        async with self._room(project):
+            return await self._in_active_provider(
+                project,
+                bucket,
+                lambda: insert_with_key(
+                    self._table, project, lambda key: msgspec.structs.replace(bucket, key=key), key, stem
+                ),
+            )
 
     async def get(self, project: Project, key: str) -> Bucket:
         """Raises NotFound."""

@@ -25,6 +25,7 @@ from services.rag.domain.files import names, records
 from services.rag.domain.files.buckets import Bucket, Buckets
 from services.rag.domain.files.conversion import FileConversions
 from services.rag.domain.files.orphans import OrphanCollector, UploadIntent
+from services.rag.domain.files.quotas import FileQuotas
 from services.rag.domain.files.records import File, FileRecords, Markdown
 from services.rag.domain.files.rules import Rules
 from services.rag.domain.files.stores import Stores
@@ -76,6 +77,7 @@ class UploadDeps:
     conversions: FileConversions
     rules: Rules
     tasks: Tasks
+    quotas: FileQuotas
 
 
 class Upload:
@@ -108,9 +110,17 @@ class Upload:
         """Commit the upload, which makes it a file. It goes through to its end even if the caller is cancelled, for
         what it has begun must be known. Raises InvalidInput, NotFound where the bucket was deleted meanwhile, Conflict,
         Unavailable."""
-        checked = new.checked(self._deps.rules)
-        self._committing = True
-        return await self._to_its_end("commit upload", self._commit(checked))
+        checked, size = new.checked(self._deps.rules), self.stored.size
+        quotas = self._deps.quotas
+        await quotas.use(self._bucket.key, self._bucket.provider_key, size)
+        async with quotas.room_for_file(self._project, size, lambda: self._size_of(checked.key)):
+            self._committing = True
+            return await self._to_its_end("commit upload", self._commit(checked))
+
+    async def _size_of(self, key: str) -> int | None:
+        """Size of the file that an upload with this key replaces; None: there is none."""
+        old = await self._deps.records.find(self._project, self._bucket.id, key) if key else None
+        return None if old is None else old.size
 
     async def abandon(self) -> None:
         """Remove what was written, unless it was committed or may have been. What fails is left to the sweep."""

@@ -238,6 +238,7 @@ class Modules:
                     field="vectorIndexKey",
                 )
             _check_hybrid(module.hybrid, info.hybrid)
+            return msgspec.structs.replace(module, metric=info.metric)
         return module
 
     async def _make_index(self, module: Module) -> None:

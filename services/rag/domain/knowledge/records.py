@@ -16,6 +16,7 @@ from services.rag.domain.knowledge.chunking.config import ChunkConfig
 from services.rag.ports import IndexRef
 
 ACTIVE, DISABLED, DELETING = "active", "disabled", "deleting"
+COSINE, EUCLIDEAN = "cosine", "euclidean"
 PENDING, PROCESSING, INDEXED, FAILED = "pending", "processing", "indexed", "failed"
 _LINK = re.compile(r"!?\[([^\[\]]{0,1000})\]\([^()\s]{0,2000}(?:\([^()\s]{0,200}\))?(?: \"[^\"]{0,500}\")?\)")
 RUNNING, COMPLETED, CANCELLED = "running", "completed", "cancelled"
@@ -51,6 +52,8 @@ class Module(Record, frozen=True):
     """True if the index is the module's alone, and goes with it."""
     generation: int = 1
     """Number of the index; grows with every re-index."""
+    metric: str = COSINE
+    """Metric of the index: cosine, dot or euclidean."""
     status: str = ACTIVE
     description: str = ""
     file_bucket_key: str = ""

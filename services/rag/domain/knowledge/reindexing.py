@@ -32,6 +32,7 @@ from services.rag.domain.knowledge.modules import GRACE_SECONDS, Modules, own_in
 from services.rag.domain.knowledge.records import (
     CANCELLED,
     COMPLETED,
+    COSINE,
     DELETING,
     FAILED,
     PENDING,
@@ -282,6 +283,7 @@ class ReindexJobs:
             chunk_config=reindex.chunk_config,
             vector_index_key=reindex.vector_index_key,
             own_index=True,
+            metric=COSINE,
         )
         return switched or await self._modules.by_id(project, module.id)
 

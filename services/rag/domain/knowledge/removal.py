@@ -1,5 +1,6 @@
 """Removal of deleted modules, and of all modules of a deleted project."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from core.errors import FailedPrecondition, NotFound
@@ -18,6 +19,10 @@ from services.rag.ports import IndexRef, Vectors
 _AGAIN_SECONDS = 0.5
 
 
+RemovePart = Callable[[Project, str], Awaitable[None]]
+"""Removes what another part of the service keeps of a module, given by its id. May be called again."""
+
+
 class ModuleRemoval:
     """Handler of the jobs that remove a module. First the jobs of its documents end, then its vectors go, then its
     records, the module's own last."""
@@ -34,6 +39,11 @@ class ModuleRemoval:
         self._texts = texts
         self._chunks = chunks
         self._vectors = vectors
+        self._parts: list[RemovePart] = []
+
+    def also(self, remove: RemovePart) -> None:
+        """Have a part of the service remove what it keeps of each module that is removed."""
+        self._parts.append(remove)
 
     async def run(self, run: JobRun) -> None:
         """The handler of the jobs."""
@@ -48,6 +58,8 @@ class ModuleRemoval:
         await self._chunks.delete_all(run.scope, module.id)
         await self._texts.delete_all(run.scope, module.id)
         await self._reindexes.delete_where(run.scope, {"moduleId": module.id})
+        for remove in self._parts:
+            await remove(run.scope, module.id)
         await self._modules.delete(run.scope, module.id)
 
     async def _end_jobs(self, run: JobRun, module: Module) -> None:

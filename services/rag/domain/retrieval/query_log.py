@@ -115,7 +115,8 @@ class QueryLog:
         return await self._table.page(project, where, page_size=fields.page_size(size), page_token=token)
 
     async def remove(self, project: Project, module_id: str) -> None:
-        """Remove what is logged of a module that is deleted."""
+        """Remove what is logged of a deleted module, and what is still to be written of it."""
+        await self.flush()
         await self._store.delete_where(project, QUERIES, {"moduleId": module_id})
 
     async def stats(self, project: Project, module_id: str, days: int) -> QueryStats:

@@ -11,7 +11,7 @@ from typing import Protocol
 from core.errors import InvalidInput
 from core.tenancy import Project
 from services.rag.domain.knowledge.modules import Modules
-from services.rag.domain.knowledge.records import Module
+from services.rag.domain.knowledge.records import EUCLIDEAN, Module
 from services.rag.domain.retrieval import filters, prompts, scores
 from services.rag.domain.retrieval import plan as plans
 from services.rag.domain.retrieval.hydration import Hydration
@@ -101,7 +101,8 @@ class Retriever:
                     field="hybrid",
                 ) from None
             raise
-        return [(each, scores.comparable(each.score, rrf=plan.rrf)) for each in found]
+        distance = module.metric == EUCLIDEAN and not plan.hybrid
+        return [(each, scores.comparable(each.score, rrf=plan.rrf, distance=distance)) for each in found]
 
     async def _reranked(self, plan: Plan, found: list[Match]) -> tuple[list[Match], tuple[str, ...]]:
         """The matches in the reranker's order with its scores, and what it warns of."""

@@ -16,9 +16,12 @@ Ranked = Sequence[tuple[VectorMatch, float]]
 """Matches of a search with their scores, the best first."""
 
 
-def comparable(score: float, *, rrf: bool) -> float:
-    """A score of the vector service; that of reciprocal ranks as a share of the best that there can be."""
-    return min(1.0, score / _BEST_RRF) if rrf else score
+def comparable(score: float, *, rrf: bool = False, distance: bool = False) -> float:
+    """Score of the vector service as a similarity, of which more is better: that of reciprocal ranks as a share of the
+    best that there can be, and a distance as 1 / (1 + distance)."""
+    if rrf:
+        return min(1.0, score / _BEST_RRF)
+    return 1.0 / (1.0 + max(score, 0.0)) if distance else score
 
 
 def fused(rankings: Sequence[Ranked]) -> list[tuple[VectorMatch, float]]:

@@ -6,13 +6,10 @@ from typing import Any
 import orjson
 
 from core.storage.where_sql import Clause, joined
-from services.tracing.adapters.sqlite.schema import event_of, session_of, unpacked
+from services.tracing.adapters.records import MAX_GROUP_AGENTS, MAX_PAGE_BYTES, event_of, session_of, unpacked
 from services.tracing.domain.records import Totals
 from services.tracing.ports import EventPage, Group, Position, SessionFilter, SessionPage, StoredEvent
 
-MAX_PAGE_BYTES = 4 * 1024 * 1024
-"""Contents of a page of events, at least one event."""
-MAX_GROUP_AGENTS = 100
 _SUMS = ("events", "errors", "input", "output", "cached", "reasoning", "bytes_in", "bytes_out", "truncated")
 _GROUPED = ("thread", "agent")
 

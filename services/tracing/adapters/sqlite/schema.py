@@ -1,23 +1,16 @@
 """The tables of a tenant's traces, and how records become rows.
 
 A row holds its record as JSON and, in columns, what lists filter, order and sum. Contents lie in a table of their own,
-which no list reads; those of more than a few hundred bytes are compressed.
+which no list reads.
 """
 
 import sqlite3
-import sys
-import threading
 from typing import Any
 
-import msgspec
 import orjson
 
-from services.tracing.domain.records import Event, Session
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from services.tracing.adapters.records import searched, session_record
+from services.tracing.domain.records import Session
 
 _VERSION = 1
 _TABLES = """
@@ -48,15 +41,6 @@ SESSION_COLUMNS = (
     "record",
 )  # fmt: skip
 
-_COMPRESSED_ABOVE = 256
-_LEVEL = 3
-_ZSTD = b"\x28\xb5\x2f\xfd"
-
-_local = threading.local()
-_session_decoder = msgspec.json.Decoder(Session)
-_event_decoder = msgspec.json.Decoder(Event)
-_encode = msgspec.json.Encoder().encode
-
 
 def define(connection: sqlite3.Connection) -> None:
     """Make the tables in a new file. To be called within a transaction."""
@@ -70,38 +54,11 @@ def define(connection: sqlite3.Connection) -> None:
 def session_row(project: str, session: Session) -> tuple[Any, ...]:
     """The values of SESSION_COLUMNS."""
     totals = session.shown_totals()
-    search = "\n".join((session.id, session.thread_id, session.agent_name, session.trace_id)).lower()
     duration = session.duration_ms if session.end is not None else None
     return (
         project, session.id, session.started_at or session.updated_at, session.updated_at, session.agent_name,
         session.thread_id, session.status, session.source, session.agent_version, duration, totals.events,
         totals.errors, totals.input_tokens, totals.output_tokens, totals.cached_input_tokens, totals.reasoning_tokens,
-        totals.bytes_in, totals.bytes_out, totals.truncated, search, orjson.dumps(list(session.models)).decode(),
-        _encode(session).decode(),
+        totals.bytes_in, totals.bytes_out, totals.truncated, searched(session),
+        orjson.dumps(list(session.models)).decode(), session_record(session),
     )  # fmt: skip
-
-
-def event_record(event: Event) -> str:
-    return _encode(event).decode()
-
-
-def session_of(record: str) -> Session:
-    return _session_decoder.decode(record)
-
-
-def event_of(record: str) -> Event:
-    return _event_decoder.decode(record)
-
-
-def packed(content: bytes) -> bytes:
-    """Content as it is kept. JSON never begins as a compressed frame does."""
-    if len(content) <= _COMPRESSED_ABOVE:
-        return content
-    compressor = getattr(_local, "compressor", None)
-    if compressor is None:  # one for each thread: to make one takes as long as to compress a content
-        compressor = _local.compressor = zstd.ZstdCompressor(_LEVEL)
-    return compressor.compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
-
-
-def unpacked(content: bytes) -> bytes:
-    return zstd.decompress(content) if content.startswith(_ZSTD) else content

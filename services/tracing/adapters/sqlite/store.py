@@ -1,60 +1,43 @@
-"""The trace store on SQLite.
-
-What arrives for a tenant while its file is being written waits, and is written together, with one flush to the disk: so
-the more comes, the cheaper each gets. A caller has its answer when its part is on the disk.
-"""
+"""The trace store on SQLite: a file for each tenant, whose writes share a flush to the disk."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.errors import FailedPrecondition, NotFound, PorticoError, RateLimited, Unavailable
+from core.errors import FailedPrecondition, Unavailable
 from core.storage import sqlite_files
 from core.storage.sqlite_errors import translated
 from core.storage.sqlite_handles import Database, Databases
 from core.storage.where_sql import Clause
 from core.tenancy import Project, Tenant
-from services.tracing.adapters.sqlite import reading
+from services.tracing.adapters.sqlite import reading, transfer
 from services.tracing.adapters.sqlite.schema import define
-from services.tracing.adapters.sqlite.writing import Writing, delete_session
+from services.tracing.adapters.sqlite.writing import SqliteRows, delete_session
+from services.tracing.adapters.write_queues import Outcome, Request, WriteQueues, merged
 from services.tracing.domain.records import Patch, Session
-from services.tracing.ports import EventPage, Group, Position, SessionFilter, SessionPage, StoredEvent, Written
+from services.tracing.ports import (
+    EventPage,
+    Exported,
+    Group,
+    Position,
+    SessionFilter,
+    SessionPage,
+    StoredEvent,
+    Written,
+)
 
 _NAME = "traces"
 _MIB = 1024 * 1024
-_EVENT_BYTES = 1024
-"""Memory that an event takes beside its content, about."""
-_BATCH_EVENTS = 4096
-"""Events after which a transaction takes no further request."""
 _CLEARED = 200
 """Sessions removed in one transaction."""
+_EXPORTED = 200
+"""Records that are exported or restored at a time."""
 
 T = TypeVar("T")
 CheckTenant = Callable[[Tenant], Awaitable[object]]
-
-
-@dataclass(slots=True)
-class _Request:
-    """One call of `write`, until it is written."""
-
-    project: str
-    patches: Sequence[Patch]
-    events: int
-    size: int
-    done: "asyncio.Future[list[Written]]"
-
-
-@dataclass(slots=True)
-class _Queue:
-    """Requests that wait to be written for one tenant, and the task that writes them, while there are any."""
-
-    requests: list[_Request] = field(default_factory=list)
-    size: int = 0
-    writer: "asyncio.Task[None] | None" = None
 
 
 class SqliteTraceStore:
@@ -67,57 +50,16 @@ class SqliteTraceStore:
     ) -> None:
         self._data_dir = data_dir
         self._check_tenant = check_tenant
-        self._waiting = waiting_mb * _MIB
         self._databases = Databases(max_open)
-        self._queues: dict[Tenant, _Queue] = {}
+        self._queues = WriteQueues(waiting_mb * _MIB, self._write_batch)
         self._defined: dict[Path, int] = {}
         """Inodes of the files whose tables are made."""
 
     async def write(self, project: Project, patches: Sequence[Patch]) -> list[Written]:
-        queue = self._queues.setdefault(project.tenant, _Queue())
-        events = sum(len(patch.events) for patch in patches)
-        size = sum(len(new.content) + _EVENT_BYTES for patch in patches for new in patch.events)
-        if queue.size and queue.size + size > self._waiting:
-            raise RateLimited(
-                "Too many of your spans and events wait to be written. Send them again in a moment.",
-                reason="TOO_MANY_EVENTS",
-                retry_after=1.0,
-            )
-        request = _Request(project.id, patches, events, size, asyncio.get_running_loop().create_future())
-        queue.requests.append(request)
-        queue.size += size
-        if queue.writer is None:
-            queue.writer = asyncio.create_task(self._write_all(project.tenant, queue))
-        return await request.done
+        return await self._queues.write(project, patches)
 
-    async def _write_all(self, tenant: Tenant, queue: _Queue) -> None:
-        try:
-            while queue.requests:
-                batch = _take(queue)
-                await self._write_batch(tenant, batch)
-                queue.size -= sum(request.size for request in batch)
-        finally:
-            self._queues.pop(tenant, None)
-
-    async def _write_batch(self, tenant: Tenant, batch: Sequence[_Request]) -> None:
-        """Write all requests in one transaction; where that fails, each in one of its own, so that a request that
-        cannot be written keeps no other from it."""
-        try:
-            outcomes = await self._transact(tenant, lambda connection: _merged(connection, batch))
-        except Exception as error:
-            if len(batch) == 1 or isinstance(error, PorticoError):
-                outcomes = [error] * len(batch)
-            else:
-                for request in batch:
-                    await self._write_batch(tenant, [request])
-                return
-        for request, outcome in zip(batch, outcomes, strict=True):
-            if request.done.cancelled():
-                continue
-            if isinstance(outcome, Exception):
-                request.done.set_exception(outcome)
-            else:
-                request.done.set_result(outcome)
+    async def _write_batch(self, tenant: Tenant, batch: Sequence[Request]) -> list[Outcome]:
+        return await self._transact(tenant, lambda connection: merged(SqliteRows(connection), batch))
 
     async def session(self, project: Project, id: str) -> Session | None:
         rows = await self._read(project, reading.session(project.id, id))
@@ -184,6 +126,43 @@ class SqliteTraceStore:
         if busy:
             raise Unavailable("The store is busy: try again shortly.", retry_after=1.0)
 
+    async def export(self, tenant: Tenant) -> AsyncGenerator[Exported, None]:
+        if not sqlite_files.companion(self._owner(tenant), _NAME).exists():
+            return
+        number = 0
+        while rows := await self._rows(tenant, Clause(transfer.SESSIONS, (number, _EXPORTED))):
+            for number, project, record in rows:
+                traces = await self._rows(tenant, Clause(transfer.TRACES, (number,)))
+                yield transfer.exported_session(project, record, traces)
+                after = 0
+                while events := await self._rows(tenant, Clause(transfer.EVENTS, (number, after, _EXPORTED))):
+                    for _, event, content in events:
+                        yield transfer.exported_event(event, content)
+                    after = events[-1][0]
+
+    async def restore(self, tenant: Tenant, records: AsyncIterator[Exported]) -> int:
+        restoring, count = transfer.Restoring(), 0
+        batch: list[Exported] = []
+        async for record in records:
+            batch.append(record)
+            if len(batch) == _EXPORTED:
+                count += await self._restore(tenant, restoring, batch)
+                batch = []
+        return count + (await self._restore(tenant, restoring, batch) if batch else 0)
+
+    async def _restore(self, tenant: Tenant, restoring: transfer.Restoring, batch: Sequence[Exported]) -> int:
+        return await self._transact(tenant, lambda connection: restoring.write(connection, batch))
+
+    async def drop(self, tenant: Tenant) -> None:
+        path = sqlite_files.companion(self._owner(tenant), _NAME)
+        await asyncio.to_thread(sqlite_files.remove, path)
+        await self._databases.forget(path)
+        self._defined.pop(path, None)  # the next file may get the same inode
+
+    async def _rows(self, tenant: Tenant, asked: Clause) -> list[tuple[Any, ...]]:
+        async with self._use(tenant) as database:
+            return await database.read(asked)
+
     async def _delete_some(self, tenant: Tenant, which: Clause, limit: int) -> int:
         def remove(connection: sqlite3.Connection) -> int:
             numbers = connection.execute(
@@ -200,7 +179,7 @@ class SqliteTraceStore:
             raise Unavailable("The data folder is not there.")
 
     async def close(self) -> None:
-        await asyncio.gather(*(queue.writer for queue in self._queues.values() if queue.writer is not None))
+        await self._queues.drained()
         await self._databases.close()
 
     def _owner(self, tenant: Tenant) -> Path:
@@ -235,36 +214,11 @@ class SqliteTraceStore:
             return await database.transact_whole(work)
 
     async def _read(self, project: Project, asked: Clause) -> list[tuple[Any, ...]]:
-        async with self._use(project.tenant) as database:
-            return await database.read(asked)
+        return await self._rows(project.tenant, asked)
 
     async def _number(self, project: Project, session_id: str) -> int | None:
         rows = await self._read(project, reading.number(project.id, session_id))
         return rows[0][0] if rows else None
-
-
-def _take(queue: _Queue) -> list[_Request]:
-    """The requests of the next transaction."""
-    count = events = 0
-    for request in queue.requests:
-        count += 1
-        events += request.events
-        if events >= _BATCH_EVENTS:
-            break
-    batch, queue.requests = queue.requests[:count], queue.requests[count:]
-    return batch
-
-
-def _merged(connection: sqlite3.Connection, batch: Sequence[_Request]) -> list[list[Written] | Exception]:
-    writing = Writing(connection)
-    outcomes: list[list[Written] | Exception] = []
-    for request in batch:
-        try:
-            outcomes.append(writing.write(request.project, request.patches))
-        except NotFound as error:
-            outcomes.append(error)
-    writing.finish()
-    return outcomes
 
 
 def _delete(connection: sqlite3.Connection, number: int) -> None:

@@ -40,6 +40,7 @@ _ALL = (
     AlertMetric("rag", "rag_avg_latency_ms", "Mean latency of queries", "ms", (RAG_MODULE,)),
     AlertMetric("rag", "rag_failed_documents", "Failed documents", "", (RAG_MODULE,)),
     AlertMetric("spend", "spend", "Spend"),
+    AlertMetric("spend", "budget_used", "Budget used", "%", (MODEL,), critical_at=1.25),
 )
 METRICS: Mapping[tuple[str, str], AlertMetric] = {(each.module, each.name): each for each in _ALL}
 MODULES = tuple(dict.fromkeys(each.module for each in _ALL))

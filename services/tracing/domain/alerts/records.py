@@ -144,6 +144,7 @@ RULES = Collection(
     Level.PROJECT,
     {"createdAt": TIME, "enabled": BOOLEAN, "channels": JSON, "filters": JSON},
     indexes=(("createdAt",),),
+    sealed={"channels.*.sealed": "channel {id}"},
 )
 INCIDENTS = Collection(
     "alert_incidents",

@@ -53,6 +53,7 @@ SERVERS = Collection(
     {"key": TEXT, "status": TEXT, "createdAt": TIME, "lastPolledAt": TIME, "counters": JSON},
     unique=(("key",),),
     indexes=(("createdAt",),),
+    sealed={"sealed": "{id}"},
 )
 METRICS = Collection(
     "inference_metrics",

@@ -1,6 +1,7 @@
 """The embedded engine behind the port: asks an index's worker, and cuts long work into batches."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from core.tenancy import Project
+from core.tenancy import Project, Tenant
 from services.vector.adapters.embedded import codec
 from services.vector.adapters.embedded.rebuild import Rebuilds
 from services.vector.adapters.embedded.worker_pool import EngineWorkerPool
@@ -84,6 +85,13 @@ class EmbeddedEngine:
         for name in await asyncio.to_thread(_names_in, folder):
             await self.drop(IndexLocation(project, name))
         await asyncio.to_thread(_remove_empty, folder)
+
+    async def clear_tenant(self, tenant: Tenant) -> None:
+        """Remove the tenant's indexes. Safe to repeat."""
+        folder = self._root / tenant.slug
+        for name in await asyncio.to_thread(_names_in, folder):
+            await self.clear(Project(tenant, name))
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def spec(self, location: IndexLocation) -> IndexSpec:
         spec: IndexSpec = await self._call(location, "spec")

@@ -32,7 +32,7 @@ class EngineWorkerProcess:
     def __init__(self, max_open: int, keep_free: int, on_stale: OnStale) -> None:
         self._arguments = (str(max_open), str(keep_free))
         self._on_stale = on_stale
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[_Link] | None = None
         self._link: _Link | None = None
         self.writing = asyncio.Lock()
         """One batch of a write at a time: the most that a query may have to wait for."""
@@ -56,16 +56,27 @@ class EngineWorkerProcess:
         return None if self._link is None or self._link.broken else self._link.process.pid
 
     async def _start(self) -> "_Link":
-        async with self._starting:
+        """Start the process, once for all who wait. It goes on where they give up: on a busy machine, where a start
+        takes longer than anybody waits, there would never be a process."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._keep_started())
+            self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._starting)
+
+    async def _keep_started(self) -> "_Link":
+        try:
             if self._link is None or self._link.broken:
                 self._link = await _started(self._arguments)
             return self._link
+        finally:
+            self._starting = None
 
     async def close(self) -> None:
-        async with self._starting:
-            link, self._link = self._link, None
-            if link is not None:
-                await link.close()
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
 
 
 async def _started(arguments: tuple[str, ...]) -> "_Link":

@@ -94,6 +94,16 @@ def test_rotating_twice_takes_two_keys(env: dict[str, str], capsys: pytest.Captu
     assert first != second
 
 
+def test_a_rotation_is_in_the_operators_log(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A rotation of the signing key left no trace."""
+    assert command(env, "rotate-keys") == 0
+    signs_now = capsys.readouterr().out.split()[1]
+    assert command(env, "operator-log", "--json") == 0
+    (entry,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (entry["action"], entry["resourceId"]) == ("signing_key.rotate", signs_now)
+    assert entry["metadata"]["retired"] != signs_now
+
+
 def test_a_rotation_too_soon_says_when(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert command({**env, "PORTICO_AUTH_KEY_PUBLISH_SECONDS": "600"}, "rotate-keys") == 1
     assert "seconds or later" in capsys.readouterr().err

@@ -57,6 +57,13 @@ async def test_filters_of_module_and_request_both_hold(rag: RetrievalHarness) ->
     assert caught.value.field == "filter._owner"
 
 
+async def test_distances_of_a_euclidean_index_become_similarities(rag: RetrievalHarness) -> None:
+    rag.change(metric="euclidean")
+    await rag.add("a.txt", "the fee is ten euros", "dogs are not allowed")
+    result = await rag.retriever.query(rag.project, "manual", asked("what is the fee"))
+    assert [each.score for each in result.matches] == [1 / (1 + each.vector_score) for each in result.matches]
+
+
 async def test_modules_that_share_an_index_are_apart(rag: RetrievalHarness) -> None:
     """A filter that names the module itself must not lead to another one's documents."""
     rag.change(own_index=False)

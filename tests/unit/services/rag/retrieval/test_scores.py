@@ -21,6 +21,12 @@ def test_what_is_first_in_both_rankings_of_a_hybrid_query_scores_one() -> None:
     assert comparable(0.73, rrf=False) == 0.73
 
 
+def test_the_nearest_of_a_euclidean_index_scores_best() -> None:
+    """Its distances were taken for similarities: a least score kept the farthest alone."""
+    assert comparable(0.0, distance=True) == 1
+    assert comparable(3.0, distance=True) == 0.25
+
+
 def test_one_ranking_stays_as_it_is() -> None:
     ranking = [hit("a", 0.9), hit("b", 0.1)]
     assert fused([ranking]) == ranking

@@ -1,0 +1,1 @@
+"""Quotas: rate limits, budgets and limits of amounts, counted exactly across replicas."""
