@@ -20,16 +20,16 @@ from grpc.aio import Server
 from core import commands, config, logs, rlimits, secret_files, telemetry
 from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
-from core.cache.ports import Cache
 from core.collections import CORE_COLLECTIONS
 from core.commands import Command
 from core.config import ConfigError
 from core.health import Health
 from core.lifecycle import Lifecycle, Phase
+from core.locks.singletons import Singletons
 from core.logs import LogSettings
 from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
-from core.rate_limits import RateLimits
+from core.redis.settings import RedisSettings
 from core.revocations import Revocations
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
@@ -46,6 +46,7 @@ from core.rpc.stages.refusals import Refusals
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import Stage
 from core.rpc.trust_feed import TrustFeed
+from core.shared import Shared, make_shared
 from core.storage.factory import StoreSettings, make_store
 from core.storage.migrations import NO_MIGRATIONS, Migrations
 from core.storage.ports import Collection, DocumentStore
@@ -69,7 +70,12 @@ class CoreSettings:
     log: LogSettings
     store: StoreSettings
     cache: CacheSettings
+    redis: RedisSettings
     telemetry: TelemetrySettings
+
+    def __post_init__(self) -> None:
+        if self.cache.provider == "redis" and self.redis.url is None:
+            raise ValueError("REDIS_URL is missing: CACHE_PROVIDER=redis needs the address of a server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,10 @@ class Platform:
     service: str
     settings: CoreSettings
     store: DocumentStore
-    cache: Cache
-    rate_limits: RateLimits
+    shared: Shared
+    """Cache, rate limits, locks and messages over all replicas of the service."""
+    singletons: Singletons
+    """Periodic work that one replica does for all."""
     tasks: Tasks
     health: Health
     lifecycle: Lifecycle
@@ -93,19 +101,20 @@ class Platform:
     """Service tokens for jobs that call other services."""
 
     @classmethod
-    def on(cls, service: str, settings: CoreSettings, store: DocumentStore, cache: Cache) -> "Platform":
-        """The platform of a service on its store and cache. Nothing runs yet."""
+    def on(cls, service: str, settings: CoreSettings, store: DocumentStore, shared: Shared) -> "Platform":
+        """The platform of a service on its store and on what its replicas share. Nothing runs yet."""
         tasks, health, rpc = Tasks(), Health(), settings.rpc
         keys, revocations = KeyRing(), Revocations()
         verifier = TokenVerifier(keys, revocations)
+        secrets = make_cache(settings.cache)  # tokens stay in this process
         health.add("store", store.check)
-        health.add("cache", cache.check)
+        health.add("cache", shared.cache.check, essential=False)
         return cls(
             service=service,
             settings=settings,
             store=store,
-            cache=cache,
-            rate_limits=RateLimits(),
+            shared=shared,
+            singletons=Singletons(service, shared.locks, tasks),
             tasks=tasks,
             health=health,
             lifecycle=Lifecycle(),
@@ -114,7 +123,7 @@ class Platform:
             verifier=verifier,
             audit=AuditLog(store, tasks),
             removals=Removals(service, store),
-            service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, cache),
+            service_tokens=AuthServiceTokens(service, rpc.auth_address, rpc.service_secret, verifier, secrets),
         )
 
     def follow_auth(self) -> None:
@@ -204,8 +213,8 @@ def load(settings_class: type[S], env: Mapping[str, str]) -> tuple[CoreSettings,
 
 async def start(service: str, core_settings: CoreSettings, settings: S, build: Build[S], schema: Schema) -> Running:
     """Start the service. `Running.platform.lifecycle.stop()` takes it down again."""
-    store, cache = make_store(core_settings.store, schema), make_cache(core_settings.cache)
-    platform = Platform.on(service, core_settings, store, cache)
+    store, shared = make_store(core_settings.store, schema), make_shared(core_settings.cache, core_settings.redis)
+    platform = Platform.on(service, core_settings, store, shared)
     lifecycle = platform.lifecycle
     lifecycle.install()
     registrations = [recorded(registration, platform.audit) for registration in await build(platform, settings)]
@@ -221,11 +230,13 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     lifecycle.on_stop(Phase.TASKS, "tasks", lambda: platform.tasks.drain(5.0), 10.0)
     lifecycle.on_stop(Phase.FLUSH, "audit log", platform.audit.close, 10.0)
     lifecycle.on_stop(Phase.POOLS, "service tokens", platform.service_tokens.close, 5.0)
-    lifecycle.on_stop(Phase.CACHE, "cache", platform.cache.close, 5.0)
+    lifecycle.on_stop(Phase.FLUSH, "locks", platform.singletons.close, 5.0)
+    lifecycle.on_stop(Phase.CACHE, "cache", shared.close, 5.0)
     lifecycle.on_stop(Phase.STORES, "store", platform.store.close, 10.0)
     lifecycle.on_stop(Phase.TELEMETRY, "telemetry", _close_telemetry, 10.0)
     platform.tasks.every("sweep expired documents", _SWEEP_SECONDS, platform.store.sweep)
     platform.tasks.every("give freed memory back", CHECK_SECONDS, FreedMemory().give_back)
+    shared.fanout.start(platform.tasks)
     await platform.health.start()
     await server.start()
     edge_port = await _serve_edge(platform, registrations, chain)
@@ -283,7 +294,7 @@ def _chain(platform: Platform) -> Chain:
         Shares(load, rpc.tenant_share_percent),
     ]
     if rpc.calls_per_token:
-        stages.append(Quota(platform.rate_limits, rpc.calls_per_token))
+        stages.append(Quota(platform.shared.rate_limits, rpc.calls_per_token))
     arrivals = Arrivals(memory=rpc.arriving_mb * MIB, seconds=rpc.request_seconds)
     return Chain(stages, arrivals=arrivals, edge_secret=rpc.edge_secret)
 

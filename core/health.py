@@ -33,6 +33,7 @@ class _Check:
     timeout: float
     ttl: float
     clock: Clock
+    essential: bool = True
     value: str = "not checked yet"
     fresh_until: float = float("-inf")
     _running: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -71,7 +72,7 @@ class _Check:
 class Health:
     """The checks of one service and the gRPC servicer that tells their outcome.
 
-    `""` and each of `services` are SERVING while every check passes; `"live"` is until `shutting_down`.
+    `""` and each of `services` are SERVING while every essential check passes; `"live"` is until `shutting_down`.
     """
 
     def __init__(self, *services: str, clock: Clock = time.monotonic) -> None:
@@ -86,19 +87,28 @@ class Health:
     @property
     def serving(self) -> bool:
         """True if the checks last found the service ready."""
-        return not self.stopping and all(check.value == OK for check in self._checks)
+        return not self.stopping and all(check.value == OK for check in self._checks if check.essential)
 
     @property
     def stopping(self) -> bool:
         """True once `shutting_down` was called."""
         return self._stopping
 
-    def add(self, name: str, check: Callable[[], Awaitable[object]], *, timeout: float = 2.0, ttl: float = 5.0) -> None:
-        """Add the check of a dependency. `check` raises when it does not; `timeout` and `ttl` are in seconds.
+    def add(
+        self,
+        name: str,
+        check: Callable[[], Awaitable[object]],
+        *,
+        timeout: float = 2.0,
+        ttl: float = 5.0,
+        essential: bool = True,
+    ) -> None:
+        """Add the check of a dependency. `check` raises when it does not; `timeout` and `ttl` are in seconds. Without
+        one that is not `essential` the service is degraded: it is reported and logged, and calls go on.
 
         Add every check before `start`.
         """
-        self._checks.append(_Check(name, check, timeout, ttl, self._clock))
+        self._checks.append(_Check(name, check, timeout, ttl, self._clock, essential))
 
     async def start(self) -> None:
         """Ask every check once and keep asking. Await it before the server starts: until then all is NOT_SERVING."""

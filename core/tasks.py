@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, TypeVar, cast
 
@@ -47,13 +48,20 @@ class Tasks:
         return task
 
     def every(
-        self, name: str, seconds: float, func: Callable[[], Awaitable[object]], *, jitter: float = 0.1
+        self,
+        name: str,
+        seconds: float,
+        func: Callable[[], Awaitable[object]],
+        *,
+        jitter: float = 0.1,
+        wake: asyncio.Event | None = None,
     ) -> asyncio.Task[None]:
-        """Call `func` again and again, `seconds` after it last ended, more or less by the share `jitter`.
+        """Call `func` again and again, `seconds` after it last ended, more or less by the share `jitter`, or as soon as
+        `wake` is set.
 
         It belongs to no request. Its failures are logged and it goes on. The first call comes after the first wait.
         """
-        task = asyncio.create_task(_repeat(name, seconds, func, jitter), name=name, context=Context())
+        task = asyncio.create_task(_repeat(name, seconds, func, jitter, wake), name=name, context=Context())
         self._periodic.add(task)
         task.add_done_callback(self._periodic.discard)
         return task
@@ -80,10 +88,12 @@ class Tasks:
             log.error("background task failed", task=task.get_name(), exc_info=error)
 
 
-async def _repeat(name: str, seconds: float, func: Callable[[], Awaitable[object]], jitter: float) -> None:
+async def _repeat(
+    name: str, seconds: float, func: Callable[[], Awaitable[object]], jitter: float, wake: asyncio.Event | None
+) -> None:
     current = cast("asyncio.Task[None]", asyncio.current_task())
     while True:
-        await asyncio.sleep(seconds * random.uniform(1 - jitter, 1 + jitter))
+        await _pause(seconds * random.uniform(1 - jitter, 1 + jitter), wake)
         try:
             await func()
         except asyncio.CancelledError:
@@ -92,6 +102,17 @@ async def _repeat(name: str, seconds: float, func: Callable[[], Awaitable[object
             log.exception("periodic task failed", task=name)  # something that it awaited was cancelled, not itself
         except Exception:  # the next round may succeed, and nobody awaits this task
             log.exception("periodic task failed", task=name)
+
+
+async def _pause(seconds: float, wake: asyncio.Event | None) -> None:
+    """Wait for some seconds, or until `wake` is set, which is cleared."""
+    if wake is None:
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake.wait()
+    wake.clear()
 
 
 def _without_deadline() -> Context:

@@ -1,4 +1,4 @@
-"""The cache that the settings name."""
+"""The cache of this process that the settings name."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,13 +13,13 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """The cache of a service"""
+    """The cache of a service, and what its replicas share"""
 
-    provider: Literal["none", "memory"] = setting(
+    provider: Literal["none", "memory", "redis"] = setting(
         "CACHE_PROVIDER",
         default="memory",
-        help="Where a service keeps what it would have to ask for again, such as tokens for its jobs: memory, or none "
-        "to ask each time.",
+        help="Where a service keeps what it would have to ask for again: memory, or none to ask each time. redis: the "
+        "cache, rate limits, locks and notices of changes are shared by all replicas.",
     )
     max_entries: int = setting(
         "PORTICO_CACHE_MAX_ENTRIES", default=10_000, min=1, help="Entries that it holds in memory."
@@ -28,6 +28,7 @@ class CacheSettings:
 
 
 def make_cache(settings: CacheSettings) -> Cache:
+    """The cache in memory, or none. What is secret is cached here alone, also where there is Redis."""
     if settings.provider == "none":
         return NoCache()
     return MemoryCache(settings.max_entries, max_bytes=settings.max_mib * _MIB)

@@ -15,6 +15,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from core.audit.log import AuditLog
+from core.fanout.none import NoFanout
+from core.fanout.ports import Fanout
 from core.jobs.audit import JobAudit, JobRecorder
 from core.jobs.ends import EndHook
 from core.jobs.identity import ServiceTokens
@@ -28,8 +30,10 @@ from core.lifecycle import Lifecycle, Phase
 from core.permissions import EVERYTHING
 from core.storage.ports import DocumentStore
 from core.tasks import Tasks
-from core.tenancy import Project
+from core.tenancy import Project, Scope
 
+DUE, CANCELLED = "jobs-due", "jobs-cancelled"
+"""Topics of messages to other replicas: the kind of a job that is due, the id of one that is to stop."""
 _CANCEL_SECONDS = 2.0
 
 
@@ -44,14 +48,19 @@ class Jobs:
         audit_log: AuditLog | None = None,
         tokens: ServiceTokens | None = None,
         limits: JobLimits = JobLimits(),
+        fanout: Fanout | None = None,
         clock: Clock = time.time,
     ) -> None:
+        """`fanout` tells the other replicas of jobs that are due or cancelled; without it they notice them later."""
         self._kinds = {kind: JobKind(handler) for kind, handler in (handlers or {}).items()}
         self._job_store = JobStore(store, clock, self._has_hook)
         self._worker = Worker(self._job_store, tasks, self._kinds, JobRecorder(audit_log), limits, tokens)
         self._lifecycle = lifecycle
         self._limits = limits
         self._tokens = tokens
+        self._fanout = fanout or NoFanout()
+        self._fanout.subscribe(DUE, self._heard_due, self._worker.wake)
+        self._fanout.subscribe(CANCELLED, lambda scope, id: self._worker.look_at(id), self._worker.wake)
 
     def handle(
         self,
@@ -75,6 +84,16 @@ class Jobs:
         if scopes and self._tokens is None:
             raise ValueError(f"the jobs {kind} name scopes, and there is nobody to get a token from")
         self._kinds[kind] = JobKind(handler, audit, on_end, frozenset(scopes), recurring)
+
+    def _wake(self, scope: Project, kind: str = "") -> None:
+        """Let the workers look for due jobs, here and in other replicas: those that handle the kind, or without one
+        all."""
+        self._worker.wake()
+        self._fanout.publish(DUE, scope.tenant, kind)
+
+    def _heard_due(self, scope: Scope, kind: str) -> None:
+        if not kind or kind in self._kinds:
+            self._worker.wake()
 
     def _has_hook(self, kind: str) -> bool:
         return kind in self._kinds and self._kinds[kind].on_end is not None
@@ -103,13 +122,13 @@ class Jobs:
         attempts = max_attempts or self._limits.max_attempts
         job = await self._job_store.submit(scope, kind, payload, unique_key, attempts, delay)
         if not delay:
-            self._worker.wake()
+            self._wake(scope, kind)
         return job
 
     async def hasten(self, scope: Project, id: str) -> None:
         """Make a job due now that was submitted with a delay; nothing where it has begun."""
         await self._job_store.hasten(scope, id)
-        self._worker.wake()
+        self._wake(scope)
 
     async def get(self, scope: Project, id: str, kind: str = "") -> Job:
         """The job of this id. Raises NotFound, also for a job of another kind where one is given."""
@@ -124,12 +143,14 @@ class Jobs:
         return await self._job_store.page(scope, kind, size, token)
 
     async def cancel(self, scope: Project, id: str) -> Job:
-        """Cancel a job. A queued job never begins; a running one is stopped, in another process at its next heartbeat.
+        """Cancel a job. A queued job never begins; a running one is stopped, in another process at its next heartbeat
+        or as soon as it is told.
         Raises NotFound, FailedPrecondition for one that has ended."""
         job = await self._job_store.cancel(scope, id)
         if job.status.ended:
-            self._worker.wake()  # for its end hook
+            self._wake(scope, job.kind)  # for its end hook
             return job
+        self._fanout.publish(CANCELLED, scope, id)
         await self._worker.stop_job(id, _CANCEL_SECONDS)
         return await self._job_store.get(scope, id)
 

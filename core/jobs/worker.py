@@ -5,6 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
 from core import context, logs
 from core.audit import changes as audit
@@ -63,6 +64,12 @@ class Worker:
     def wake(self) -> None:
         """Look for due jobs: there may be work, or room for it."""
         self._wake.set()
+
+    def look_at(self, id: str) -> None:
+        """See whether a job that runs here is to be stopped."""
+        if (run := self._runs.get(id)) is not None:
+            with suppress(Unavailable):  # too much other work: its heartbeat will see
+                self._tasks.spawn(f"look at {id}", run.extend())
 
     async def stop_job(self, id: str, timeout: float) -> None:  # noqa: ASYNC109  # what is late is left, not cancelled
         """Stop the handler of a job that was cancelled, if it runs here, and wait for its end."""

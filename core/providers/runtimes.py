@@ -40,6 +40,9 @@ class Runtimes(Generic[R]):
         key = (project.tenant.slug, project.id, provider.id, provider.updated_at)
         return self._pool.lease(key) or await self._pool.acquire(key, lambda: self._open(project, provider))
 
-    def forget(self, project: Project) -> None:
-        """Forget the runtimes of a project whose providers have changed."""
+    def forget(self, project: Project | None) -> None:
+        """Forget the runtimes of a project whose providers have changed. None, which says that some may have, forgets
+        nothing: a changed provider has another key."""
+        if project is None:
+            return
         self._pool.invalidate(lambda key: key[:2] == (project.tenant.slug, project.id))

@@ -1,19 +1,24 @@
 """Wires the auth service."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from core.app import Platform
 from core.audit.log import AuditLog
+from core.fanout.none import NoFanout
+from core.fanout.ports import Fanout
 from core.jobs.jobs import Jobs
 from core.lifecycle import Phase
 from core.mail.mailer import Mails, NoMail, make_mails
-from core.rate_limits import RateLimits
+from core.rate_limits.ports import RateLimits
 from core.revocations import Revocations
 from core.rpc.metrics import MetricsServicer
 from core.rpc.server import ServiceRegistration
 from core.storage.ports import DocumentStore
+from core.tenancy import MAIN
 from core.token_verifier import KeyRing
 from portico.auth.v1 import (
     account_service_pb2_grpc,
@@ -61,6 +66,8 @@ from services.auth.servicers.trust import TrustServicer
 from services.auth.servicers.user import UserServicer
 from services.auth.settings import Settings
 
+KEYS, REVOCATIONS = "signing-keys", "revocations"
+"""Topics of messages to other replicas."""
 _PRUNE_SECONDS = 600.0
 _COMPACT_SECONDS = 60.0
 _FINISH_SECONDS = 30.0
@@ -119,14 +126,17 @@ async def assemble(
     clock: Clock = time.time,
     hasher: PasswordHasher | None = None,
     mails: Mails | None = None,
+    fanout: Fanout | None = None,
 ) -> Domain:
     """The domain on `store`, ready for use. `keys` and `revocations` are filled, and kept as the store has them by
     `Keys.refresh` and `RevocationLog.poll`. Without a `hasher` there is the one that the settings ask for; without
     `mails` none is sent."""
     tables = Tables.of(store)
     rotation = Rotation(settings.key_max_age_seconds, settings.key_publish_seconds)
-    signing = Keys(tables, settings.sealing.sealer(), clock, rotation, keys.replace)
-    log = RevocationLog(tables, clock, revocations, heartbeat=settings.heartbeat_seconds)
+    fanout = fanout or NoFanout()
+    tell_keys, tell_revocations = (partial(fanout.publish, topic, MAIN) for topic in (KEYS, REVOCATIONS))
+    signing = Keys(tables, settings.sealing.sealer(), clock, rotation, keys.replace, tell_keys)
+    log = RevocationLog(tables, clock, revocations, heartbeat=settings.heartbeat_seconds, tell=tell_revocations)
     hasher = hasher or Argon2Hasher(settings.password_memory_kib, settings.password_passes)
     passwords = Passwords(hasher, await salt_key(tables), parallel=settings.password_parallel)
     await signing.refresh()
@@ -190,29 +200,43 @@ def _domain(base: _Base, settings: Settings) -> Domain:
 
 
 async def build(platform: Platform, settings: Settings) -> Sequence[ServiceRegistration]:
-    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit)
+    fanout = platform.shared.fanout
+    jobs = Jobs(platform.store, platform.tasks, platform.lifecycle, audit_log=platform.audit, fanout=fanout)
     domain = await assemble(
         platform.store,
-        platform.rate_limits,
+        platform.shared.rate_limits,
         settings,
         audit_log=platform.audit,
         keys=platform.keys,
         revocations=platform.revocations,
         mails=make_mails("auth", jobs, settings.sealing.sealer(), settings.mail),
+        fanout=fanout,
     )
     await jobs.start()
-    tasks = platform.tasks
-    tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh)
-    tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll)
-    tasks.every("prune revocations", _PRUNE_SECONDS, domain.revocations.prune)
-    tasks.every("compact revocations", _COMPACT_SECONDS, lambda: domain.compaction.run(platform.revocations))
-    tasks.every("finish deletions", _FINISH_SECONDS, domain.projects.finish_deletions)
-    tasks.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
+    _start(platform, settings, domain)
     platform.lifecycle.on_stop(Phase.DRAIN_DELAY, "watches", domain.revocations.close)
     return [
         *_registrations(domain, Cookies(settings.session_seconds, secure=not settings.insecure_cookies)),
         _metrics(platform),
     ]
+
+
+def _start(platform: Platform, settings: Settings, domain: Domain) -> None:
+    tasks, once = platform.tasks, platform.singletons
+    keys, revocations = (_noticed(platform.shared.fanout, topic) for topic in (KEYS, REVOCATIONS))
+    tasks.every("notice key rotations", settings.key_poll_seconds, domain.keys.refresh, wake=keys)
+    tasks.every("notice revocations", settings.revocation_poll_seconds, domain.revocations.poll, wake=revocations)
+    tasks.every("prune revocations", _PRUNE_SECONDS, domain.revocations.prune)
+    once.every("compact revocations", _COMPACT_SECONDS, lambda: domain.compaction.run(platform.revocations))
+    once.every("finish deletions", _FINISH_SECONDS, domain.projects.finish_deletions)
+    once.every("prune audit logs", _PRUNE_AUDIT_SECONDS, domain.audit_retention.prune)
+
+
+def _noticed(fanout: Fanout, topic: str) -> asyncio.Event:
+    """An event that is set by every message of the topic: another replica has written what is to be read again."""
+    event = asyncio.Event()
+    fanout.subscribe(topic, lambda scope, text: event.set(), event.set)
+    return event
 
 
 def _metrics(platform: Platform) -> ServiceRegistration:

@@ -15,7 +15,7 @@ from core.audit.log import AuditLog
 from core.collections import CORE_COLLECTIONS
 from core.commands import Command
 from core.errors import PorticoError
-from core.rate_limits import RateLimits
+from core.rate_limits.memory import MemoryRateLimits
 from core.revocations import Revocations
 from core.storage.factory import StoreSettings, make_store
 from core.storage.schema import Schema
@@ -67,7 +67,7 @@ async def open_domain(settings: CommandSettings) -> AsyncIterator[Domain]:
     audit_log = AuditLog(store, Tasks())
     try:
         yield await assemble(
-            store, RateLimits(), settings.auth, audit_log=audit_log, keys=KeyRing(), revocations=Revocations()
+            store, MemoryRateLimits(), settings.auth, audit_log=audit_log, keys=KeyRing(), revocations=Revocations()
         )
     finally:
         await store.close()

@@ -205,8 +205,18 @@ def assemble(
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
+    owners = {
+        "model-providers": providers,
+        "models": models,
+        "guardrails": guardrails,
+        "word-lists": word_lists,
+        "pii-policies": pii_policies,
+        "prompts": prompts,
+    }
+    for topic, owner in owners.items():
+        owner.changes.share(platform.shared.fanout, topic)
     totals = UsageTotals(store)
-    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit)
+    jobs = Jobs(store, tasks, platform.lifecycle, audit_log=platform.audit, fanout=platform.shared.fanout)
     platform.removals.handle(jobs, ProjectRemoval(store, providers).remove)
     rerankers = Rerankers(store, models)
     judge.pipeline = pipeline = Pipeline(routes, metering, prompt_step.applied, attempts=settings.retry_attempts)

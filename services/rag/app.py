@@ -137,6 +137,7 @@ async def assemble(
     )
     drivers = {each.id: each for each in (local.driver(folder), s3.driver(guard))}
     providers = FileProviders(store, settings.sealing.sealer(), drivers, guard)
+    providers.changes.share(platform.shared.fanout, "file-providers")
     file_records = FileRecords(store)
     buckets = Buckets(store, providers)
     stores = Stores(providers, folder, pool)
@@ -217,6 +218,7 @@ def _jobs(platform: Platform, settings: ConversionSettings) -> Jobs:
         audit_log=platform.audit,
         tokens=platform.service_tokens,
         limits=limits,
+        fanout=platform.shared.fanout,
     )
 
 
@@ -229,7 +231,7 @@ async def _start(platform: Platform, settings: Settings, domain: Domain) -> None
     tasks, lifecycle = platform.tasks, platform.lifecycle
     await domain.jobs.start()
     await domain.knowledge.jobs.start()
-    tasks.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
+    platform.singletons.every("collect orphans", settings.sweep_seconds, domain.orphan_collector.sweep)
     domain.retrieval.start(platform)
     app_memory.start(platform, settings.memory, domain.memory)
     tasks.every("sweep file providers", settings.store_idle_seconds / 4, domain.pool.sweep)

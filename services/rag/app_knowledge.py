@@ -113,6 +113,7 @@ def assemble(
         audit_log=platform.audit,
         tokens=tokens or platform.service_tokens,
         limits=limits or _limits(settings.knowledge),
+        fanout=platform.shared.fanout,
     )
     texts, chunks = Texts(store), Chunks(store)
     all_modules = Modules(store, jobs, parts.buckets, services.embedder, services.vectors)

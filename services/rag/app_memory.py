@@ -94,7 +94,7 @@ def assemble(
 
 def start(platform: Platform, settings: MemorySettings, memory: MemoryParts) -> None:
     """Start what works in the background."""
-    platform.tasks.every("clean up memories", settings.sweep_seconds, memory.cleanup.sweep)
+    platform.singletons.every("clean up memories", settings.sweep_seconds, memory.cleanup.sweep)
     platform.tasks.every("write uses of memories", FLUSH_SECONDS, memory.uses.flush)
     platform.lifecycle.on_stop(Phase.FLUSH, "uses of memories", memory.uses.flush, 5.0)
 

@@ -66,6 +66,7 @@ async def assemble(platform: Platform, settings: Settings, *, traces: TraceStore
         audit_log=platform.audit,
         tokens=platform.service_tokens,
         limits=JobLimits(running=_JOBS, running_per_tenant=_JOBS // 4, poll=_JOB_POLL_SECONDS),
+        fanout=platform.shared.fanout,
     )
     retention = Retention(platform.store, traces, settings.retention_days)
     monitoring = monitoring_of(platform, settings, jobs)
@@ -88,7 +89,7 @@ def _sqlite_traces(platform: Platform, settings: Settings) -> SqliteTraceStore:
 
 async def _start(platform: Platform, domain: Domain) -> None:
     await domain.jobs.start()
-    platform.tasks.every("remove old traces", SWEEP_SECONDS, domain.retention.sweep)
+    platform.singletons.every("remove old traces", SWEEP_SECONDS, domain.retention.sweep)
     platform.lifecycle.on_stop(Phase.STORES, "traces", domain.traces.close, 10.0)
     platform.health.add("traces", domain.traces.check)
 

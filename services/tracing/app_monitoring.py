@@ -75,7 +75,7 @@ def monitoring_of(platform: Platform, settings: Settings, jobs: Jobs) -> Monitor
         jobs,
         servers,
         MetricsOverHttp(guard, seconds=options.poll_timeout_seconds),
-        platform.rate_limits,
+        platform.shared.rate_limits,
         retention_seconds=options.retention_days * _DAY,
     )
     return _with_alerts(platform, settings, jobs, servers, poller, guard, sealer)

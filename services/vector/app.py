@@ -103,10 +103,13 @@ async def assemble(
         audit_log=platform.audit,
         tokens=platform.service_tokens,
         limits=job_limits or _job_limits(settings),
+        fanout=platform.shared.fanout,
     )
     providers = VectorProviders(store, settings.sealing.sealer(), drivers, guard)
     engines = Engines(providers, embedded, pool)
     indexes = Indexes(store, providers, engines, jobs)
+    providers.changes.share(platform.shared.fanout, "vector-providers")
+    indexes.changes.share(platform.shared.fanout, "indexes")
     resolver = IndexResolver(indexes, jobs, seconds=settings.lookup_seconds, clock=clock)
     queries = QueryLog(store, platform.tasks, capacity=settings.query_log_buffer, keep_days=settings.query_log_days)
     vectors = Vectors(resolver, engines, queries)

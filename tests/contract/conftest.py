@@ -18,6 +18,8 @@ from core.storage.sqlite import SqliteStore
 from tests.contract.documents import ACME, GLOBEX, SCHEMA
 from tests.support.mongodb import MISSING, mongodb
 from tests.support.postgres import postgres
+from tests.support.redis_server import MISSING as MISSING_REDIS
+from tests.support.redis_server import RedisServer, program, redis_server
 from tests.support.tokens import Signer
 from tests.support.transports import Transport, by_http1, by_http2
 from tests.support.unreliable_store import UnreliableStore, unreliable
@@ -191,3 +193,12 @@ async def store(backend: Backend) -> AsyncIterator[DocumentStore]:
         await opened.create_tenant(tenant)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """A running server, shared: tests that stop it start one of their own."""
+    if program() is None:
+        pytest.skip(MISSING_REDIS)
+    with redis_server() as server:
+        yield server

@@ -1,7 +1,7 @@
 """Contract of every cache; one that keeps nothing still loads once for all who ask at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -10,8 +10,11 @@ from core.cache.factory import CacheSettings, make_cache
 from core.cache.memory import MemoryCache
 from core.cache.none import NoCache
 from core.cache.ports import Cache
+from core.cache.redis import RedisCache
 from core.config import ConfigError, load
 from core.tenancy import MAIN, AllProjects, Project, Scope, Tenant
+from tests.support.redis_client import redis_client
+from tests.support.redis_server import RedisServer
 
 ACME = Tenant("acme")
 RED = Project(ACME, "red")
@@ -26,8 +29,10 @@ class Clock:
         return self.now
 
 
-KEEPING: dict[str, Callable[[Clock], Cache]] = {"memory": lambda clock: MemoryCache(clock=clock)}
-ALL: dict[str, Callable[[Clock], Cache]] = KEEPING | {"none": lambda clock: NoCache(clock=clock)}
+IN_PROCESS: dict[str, Callable[[Clock], Cache]] = {
+    "memory": lambda clock: MemoryCache(clock=clock),
+    "none": lambda clock: NoCache(clock=clock),
+}
 
 
 @pytest.fixture
@@ -35,14 +40,24 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=list(ALL))
-def cache(request: pytest.FixtureRequest, clock: Clock) -> Cache:
-    return ALL[request.param](clock)
+@pytest.fixture(params=["none", "memory", "redis"])
+async def cache(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Cache]:
+    if request.param in IN_PROCESS:
+        yield IN_PROCESS[request.param](clock)
+        return
+    server: RedisServer = request.getfixturevalue("redis")
+    async with redis_client(server.url) as client:
+        yield RedisCache(client)
 
 
-@pytest.fixture(params=list(KEEPING))
-def keeping(request: pytest.FixtureRequest, clock: Clock) -> Cache:
-    return KEEPING[request.param](clock)
+@pytest.fixture(params=["memory", "redis"])
+async def keeping(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Cache]:
+    if request.param in IN_PROCESS:
+        yield IN_PROCESS[request.param](clock)
+        return
+    server: RedisServer = request.getfixturevalue("redis")
+    async with redis_client(server.url) as client:
+        yield RedisCache(client)
 
 
 class Loader:
@@ -71,11 +86,17 @@ class TestValues:
         await keeping.set(RED, "k", value, 10)
         assert await keeping.get(RED, "k") == value
 
-    async def test_until_it_expires(self, keeping: Cache, clock: Clock) -> None:
-        await keeping.set(RED, "k", 1, 10)
+    async def test_until_it_expires(self, clock: Clock) -> None:
+        cache = MemoryCache(clock=clock)
+        await cache.set(RED, "k", 1, 10)
         clock.now += 9.9
-        assert await keeping.get(RED, "k") == 1
+        assert await cache.get(RED, "k") == 1
         clock.now += 0.1
+        assert await cache.get(RED, "k") is None
+
+    async def test_a_value_that_has_no_time_to_live_is_not_kept(self, keeping: Cache) -> None:
+        await keeping.set(RED, "k", 1, 10)
+        await keeping.set(RED, "k", 2, 0)
         assert await keeping.get(RED, "k") is None
 
     async def test_delete(self, cache: Cache) -> None:
@@ -136,13 +157,19 @@ class TestBounds:
 
 
 class TestLoad:
-    async def test_is_kept(self, keeping: Cache, clock: Clock) -> None:
+    async def test_is_kept(self, keeping: Cache) -> None:
         loader = Loader({"a": 1})
         loader.go.set()
         assert await keeping.load(RED, "k", 10, loader) == {"a": 1} == await keeping.load(RED, "k", 10, loader)
         assert await keeping.get(RED, "k") == {"a": 1}
+        assert loader.calls == 1
+
+    async def test_until_it_expires(self, clock: Clock) -> None:
+        cache, loader = MemoryCache(clock=clock), Loader()
+        loader.go.set()
+        await cache.load(RED, "k", 10, loader)
         clock.now += 10
-        await keeping.load(RED, "k", 10, loader)
+        await cache.load(RED, "k", 10, loader)
         assert loader.calls == 2
 
     async def test_none_is_a_value_too(self, keeping: Cache) -> None:
@@ -208,6 +235,58 @@ class TestLoad:
         stale.go.set()
         assert await loading == "stale"
         assert await keeping.get(RED, "k") == "new"
+
+
+class TestSharedCache:
+    """What replicas see of each other."""
+
+    @pytest.fixture
+    async def replicas(self, redis: RedisServer) -> AsyncIterator[tuple[Cache, Cache]]:
+        async with redis_client(redis.url, "shared") as one, redis_client(redis.url, "shared") as other:
+            yield RedisCache(one), RedisCache(other)
+            await one.erase(ACME)
+
+    async def test_what_one_has_loaded_the_other_finds(self, replicas: tuple[Cache, Cache]) -> None:
+        one, other = replicas
+        loader = Loader()
+        loader.go.set()
+        assert [await each.load(RED, "k", 10, loader) for each in (one, other)] == ["loaded"] * 2
+        assert loader.calls == 1
+
+    @pytest.mark.parametrize("change", ["delete", "set"])
+    async def test_a_change_elsewhere_is_not_undone_by_a_load(self, replicas: tuple[Cache, Cache], change: str) -> None:
+        one, other = replicas
+        stale = Loader("stale")
+        loading = asyncio.create_task(one.load(RED, "k", 10, stale))
+        await stale.started.wait()
+        await (other.delete(RED, "k") if change == "delete" else other.set(RED, "k", "new", 10))
+        stale.go.set()
+        assert await loading == "stale"
+        assert await one.get(RED, "k") == (None if change == "delete" else "new")
+
+    async def test_an_entry_has_its_time_to_live(self, redis: RedisServer) -> None:
+        async with redis_client(redis.url) as client:
+            cache, loader = RedisCache(client), Loader()
+            loader.go.set()
+            await cache.set(RED, "set", 1, 10)
+            await cache.load(RED, "loaded", 20, loader)
+            for name, ttl in (("set", 10_000), ("loaded", 20_000)):
+                assert ttl - 5000 < await client.execute("PTTL", client.keys.of(RED, "cache", name)) <= ttl
+
+    async def test_a_huge_value_is_served_and_not_kept(self, redis: RedisServer) -> None:
+        async with redis_client(redis.url) as client:
+            cache, huge = RedisCache(client), Loader("x" * 2_000_000)
+            huge.go.set()
+            assert await cache.load(RED, "k", 10, huge) == huge.value
+            await cache.set(RED, "set", huge.value, 10)
+            assert [await cache.get(RED, key) for key in ("k", "set")] == [None, None]
+
+    @pytest.mark.parametrize("key", ["", "a:b {c}*?[x]", "\0\r\n$5", "\ud800", "x" * 100_000])
+    async def test_odd_keys(self, replicas: tuple[Cache, Cache], key: str) -> None:
+        one, other = replicas
+        await one.set(RED, key, 1, 10)
+        scopes = (RED, ACME, Project(Tenant("globex"), "red"))
+        assert [await other.get(scope, key) for scope in scopes] == [1, None, None]
 
 
 class TestSettings:

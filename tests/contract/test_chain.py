@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from core import context, errors
 from core.config import Secret
-from core.rate_limits import RateLimits
+from core.rate_limits.memory import MemoryRateLimits
 from core.rpc.call import CallContext
 from core.rpc.errors import ERROR_MAPPINGS
 from core.rpc.headers import SERVICE_SECRET
@@ -422,7 +422,7 @@ async def test_both_transports_share_one_limit_of_load(servicers: Servicers, sta
 
 
 async def test_quota_counts_per_token(signer: Signer, servicers: Servicers, transport: Transport) -> None:
-    stages: list[Stage] = [Auth(signer.verifier(), Secret(SECRET)), Quota(RateLimits(), "2/minute")]
+    stages: list[Stage] = [Auth(signer.verifier(), Secret(SECRET)), Quota(MemoryRateLimits(), "2/minute")]
     async with transport(servicers.registrations(), stages) as channel:
         one, other = bearer(signer.token(jti="one")), bearer(signer.token(jti="other"))
         await list_tokens(channel, one)

@@ -14,6 +14,7 @@ import pytest
 
 from core import app, context
 from core.app import Platform, Running
+from core.cache.memory import MemoryCache
 from core.cache.none import NoCache
 from core.context import Kind
 from core.errors import Unavailable
@@ -238,7 +239,7 @@ async def test_a_token_that_is_not_good_any_more_is_asked_for_anew(harness: Harn
     late = time.time() + 300 - RENEW_SECONDS + 1
     rpc, platform = harness.platform.settings.rpc, harness.platform
     later = AuthServiceTokens(
-        "caller", rpc.auth_address, rpc.service_secret, platform.verifier, platform.cache, lambda: late
+        "caller", rpc.auth_address, rpc.service_secret, platform.verifier, MemoryCache(), lambda: late
     )
     with pytest.raises(Unavailable):  # by that clock, any token of auth's ends soon
         await later.get(project, reads)

@@ -7,16 +7,23 @@ from core import config
 from core.app import CoreSettings, Platform
 from core.cache.none import NoCache
 from core.lifecycle import Lifecycle
+from core.shared import Shared
 from core.storage.ports import DocumentStore
 from core.tasks import Tasks
 from tests.support.serving import environment
 from tests.support.stores import MemoryStore
 
 
-def memory_platform(service: str, store: DocumentStore | None = None, folder: Path = Path("/nonexistent")) -> Platform:
-    """A platform on a store in memory. Files, if a part that the test does not replace keeps any, lie in `folder`.
-    `tidy` it at the end."""
-    return Platform.on(service, config.load(CoreSettings, environment(folder)), store or MemoryStore(), NoCache())
+def memory_platform(
+    service: str,
+    store: DocumentStore | None = None,
+    folder: Path = Path("/nonexistent"),
+    shared: Shared | None = None,
+) -> Platform:
+    """A platform on a store in memory. Files, if a part that the test does not replace keeps any, lie in `folder`;
+    `shared` is what its replicas share, if there are any. `tidy` it at the end."""
+    shared = shared or Shared.in_process(NoCache())
+    return Platform.on(service, config.load(CoreSettings, environment(folder)), store or MemoryStore(), shared)
 
 
 class Started(Protocol):

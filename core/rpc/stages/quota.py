@@ -1,7 +1,7 @@
 """Request quota: a rate limit for each token."""
 
 from core.context import Kind
-from core.rate_limits import RateLimits
+from core.rate_limits.ports import RateLimits
 from core.rpc.call import RpcCall
 from core.rpc.stages.stage import Outcome
 

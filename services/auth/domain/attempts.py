@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from core import context
 from core.addresses import network_of
 from core.errors import RateLimited, Unavailable
-from core.rate_limits import RateLimits
+from core.rate_limits.ports import RateLimits
 from core.tenancy import MAIN, Tenant
 from services.auth.domain.records import User
 
@@ -42,7 +42,8 @@ class Attempt:
 
 
 class Attempts:
-    """Every method that counts raises RateLimited when it is one too many."""
+    """Every method that counts raises RateLimited when it is one too many, and Unavailable while the counters that
+    replicas share are away: guesses must not be spread over replicas."""
 
     def __init__(self, rate_limits: RateLimits, limits: AttemptLimits) -> None:
         self._rate_limits = rate_limits
@@ -64,41 +65,44 @@ class Attempts:
         attempt = Attempt()
         try:
             for bucket, limit in buckets:
-                await self._rate_limits.hit(MAIN, bucket, limit)
+                await self._hit(bucket, limit)
                 counted.append((bucket, limit))
             yield attempt
         except (RateLimited, Unavailable):
-            self._give_back(counted)
+            await self._give_back(counted)
             raise
         if attempt.right:
-            self._give_back(counted)
+            await self._give_back(counted)
 
-    def _give_back(self, counted: Iterable[tuple[str, str]]) -> None:
+    async def _hit(self, bucket: str, limit: str) -> None:
+        await self._rate_limits.hit(MAIN, bucket, limit, strict=True)
+
+    async def _give_back(self, counted: Iterable[tuple[str, str]]) -> None:
         for bucket, limit in counted:
-            self._rate_limits.give_back(MAIN, bucket, limit)
+            await self._rate_limits.give_back(MAIN, bucket, limit)
 
     async def sign_in(self, tenant: Tenant, user: User) -> None:
         """Count a sign-in with the right password, which costs a hash all the same."""
-        await self._rate_limits.hit(tenant, f"sign-in:{user.id}:{_address()}", self._limits.sign_ins)
+        await self._rate_limits.hit(tenant, f"sign-in:{user.id}:{_address()}", self._limits.sign_ins, strict=True)
 
     async def register(self) -> None:
-        await self._rate_limits.hit(MAIN, f"register:{_address()}", self._limits.register)
+        await self._hit(f"register:{_address()}", self._limits.register)
 
     async def unknown_invitation(self) -> None:
         """Count an invitation secret that is unknown: those that are right are never refused because of it."""
-        await self._rate_limits.hit(MAIN, f"invitation:{_address()}", self._limits.accept)
+        await self._hit(f"invitation:{_address()}", self._limits.accept)
 
     async def accept(self, tenant: Tenant, invitation_id: str) -> None:
-        await self._rate_limits.hit(tenant, f"accept:{invitation_id}", self._limits.accept)
+        await self._rate_limits.hit(tenant, f"accept:{invitation_id}", self._limits.accept, strict=True)
 
     async def forgot_password(self, email_key: str) -> None:
         """Count a request for a new password, the same way whether there is an account of that email."""
-        await self._rate_limits.hit(MAIN, f"forgot:address:{_address()}", self._limits.forgot_of_address)
-        await self._rate_limits.hit(MAIN, f"forgot:account:{_digest(email_key)}", self._limits.forgot)
+        await self._hit(f"forgot:address:{_address()}", self._limits.forgot_of_address)
+        await self._hit(f"forgot:account:{_digest(email_key)}", self._limits.forgot)
 
     async def unknown_reset(self) -> None:
         """Count a token for a new password that is unknown: those that are right are never refused because of it."""
-        await self._rate_limits.hit(MAIN, f"reset:address:{_address()}", self._limits.forgot_of_address)
+        await self._hit(f"reset:address:{_address()}", self._limits.forgot_of_address)
 
     def knows(self, user: User) -> bool:
         """Return whether the account's password has been right from the caller's network before."""

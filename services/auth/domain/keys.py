@@ -56,7 +56,8 @@ class Rotation:
 
 
 class Keys:
-    """The signing keys of the store, kept in memory by `refresh`. `publish` gets the public keys at each change."""
+    """The signing keys of the store, kept in memory by `refresh`. `publish` gets the public keys at each change;
+    `tell` has the other replicas read them anew."""
 
     def __init__(
         self,
@@ -65,12 +66,14 @@ class Keys:
         clock: Clock,
         rotation: Rotation,
         publish: Callable[[PublicKeys], None],
+        tell: Callable[[], object] = lambda: None,
     ) -> None:
         self._table = tables.signing_keys
         self._sealer = sealer
         self._clock = clock
         self._rotation = rotation
         self._publish = publish
+        self._tell = tell
         self._keys: tuple[SigningKey, ...] = ()
         self._signer: Signer | None = None
 
@@ -129,6 +132,7 @@ class Keys:
             await self._table.delete(MAIN, key_id)
             log.warning("key withdrawn", key=key_id)
             await self.refresh()
+            self._tell()
         return key
 
     async def _load(self) -> dict[str, SigningKey]:
@@ -155,6 +159,7 @@ class Keys:
         await self._promote(keys[NEXT])
         with suppress(Conflict):
             await self._table.insert(MAIN, self._generate(NEXT))
+        self._tell()
         log.info("keys rotated", retired=retired.id, current=keys[NEXT].id)
 
     async def _promote(self, key: SigningKey) -> None:

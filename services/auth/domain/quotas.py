@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.context import Kind
 from core.errors import FailedPrecondition, RateLimited
-from core.rate_limits import RateLimits
+from core.rate_limits.ports import RateLimits
 from core.tenancy import Tenant
 from services.auth.domain.callers import Caller
 from services.auth.domain.tables import Tables

@@ -1,7 +1,7 @@
 """Revocations of tokens: kept in the store, held in memory, and sent to every watcher at once.
 
-Replicas learn of each other's revocations by reading the store's newest again and again. Clocks of machines differ and
-inserts overtake each other, so a reading goes back to some time before the last one.
+Replicas learn of each other's revocations by reading the store's newest when they are told so, and again and again.
+Clocks of machines differ and inserts overtake each other, so a reading goes back to some time before the last one.
 
 The state is shared by all tenants, so no tenant may make it grow without bound: a user's sessions are bounded
 (`Sessions`), API tokens expire, and where a tenant has many that are revoked, one cut-off takes their place
@@ -9,7 +9,7 @@ The state is shared by all tenants, so no tenant may make it grow without bound:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 
@@ -81,13 +81,22 @@ class Watcher:
 
 
 class RevocationLog:
-    """`applied` is what this very process checks its own callers against."""
+    """`applied` is what this very process checks its own callers against. `tell` has the other replicas read anew."""
 
-    def __init__(self, tables: Tables, clock: Clock, applied: Revocations, *, heartbeat: float) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        clock: Clock,
+        applied: Revocations,
+        *,
+        heartbeat: float,
+        tell: Callable[[], object] = lambda: None,
+    ) -> None:
         self._table = tables.revocations
         self._clock = clock
         self._applied = applied
         self._heartbeat = heartbeat
+        self._tell = tell
         self._read_at = 0.0
         self._watchers: set[Watcher] = set()
         self._closed = False
@@ -112,6 +121,7 @@ class RevocationLog:
         for record in records:
             if not record.token_id:
                 await self._cut_off(record)
+        self._tell()
 
     async def poll(self) -> None:
         """Learn what other replicas have revoked since the last reading, or some time before."""

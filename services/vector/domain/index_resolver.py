@@ -33,7 +33,8 @@ class ResolvedIndex:
 
 
 class IndexResolver:
-    """Holds what was looked up for `seconds`: so long may another process's change stay unseen."""
+    """Holds what was looked up for `seconds`: so long may another process's change stay unseen, where processes do not
+    tell each other."""
 
     def __init__(
         self,
@@ -65,8 +66,8 @@ class IndexResolver:
             self._known[ref] = resolved
         return resolved
 
-    def forget(self, project: Project) -> None:
-        """Forget the project's resolved indexes after a change."""
+    def forget(self, project: Project | None) -> None:
+        """Forget the project's resolved indexes after a change, or with None all."""
         self._changes += 1
-        for ref in [each for each in self._known if each.project == project]:
+        for ref in [each for each in self._known if project is None or each.project == project]:
             del self._known[ref]

@@ -96,7 +96,7 @@ class Indexes:
         self._engines = engines
         self._jobs = jobs
         self.changes = ProjectChanges()
-        providers.changes.subscribe(self.changes.publish)
+        providers.changes.subscribe(self.changes.notify)
 
     async def create(self, project: Project, provider_key: str, new: NewIndex) -> tuple[Index, bool]:
         """Create an index. Returns it, and whether it existed before. Raises NotFound (provider), Conflict,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.app import load
 from core.audit.log import AuditLog
-from core.rate_limits import RateLimits
+from core.rate_limits.memory import MemoryRateLimits
 from core.revocations import Revocations
 from core.tasks import Tasks
 from core.tenancy import MAIN, Tenant
@@ -203,7 +203,7 @@ class TestRevocations:
         store, keys, applied = sqlite_store(folder), KeyRing(), Revocations()
         domain = await assemble(
             store,
-            RateLimits(),
+            MemoryRateLimits(),
             settings,
             audit_log=AuditLog(store, Tasks()),
             keys=keys,

@@ -88,6 +88,18 @@ async def test_serving_while_all_checks_pass(health: Health, clock: Clock, ask: 
     await health.shutting_down()
 
 
+async def test_without_what_is_not_essential_a_service_is_degraded_and_serves(health: Health, ask: Ask) -> None:
+    """A cache that is lost must not take all replicas out of service."""
+    store, cache = Dependency(), Dependency()
+    cache.error = ValueError()
+    health.add("store", store.check)
+    health.add("cache", cache.check, essential=False)
+    await health.start()
+    assert await health.ready() == {"store": "ok", "cache": "failed"}
+    assert [await ask(name) for name in (*NAMES, "live")] == [SERVING, SERVING, SERVING]
+    await health.shutting_down()
+
+
 async def test_not_serving_when_the_first_check_fails(health: Health, ask: Ask) -> None:
     store = Dependency()
     store.error = ValueError()

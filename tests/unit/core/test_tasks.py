@@ -105,6 +105,27 @@ async def test_periodic_work_survives_a_cancellation_inside_it() -> None:
     assert lines[0]["event"] == "periodic task failed"
 
 
+async def test_periodic_work_can_be_woken() -> None:
+    """What sets the event while the work is going on is not forgotten."""
+    tasks, wake, done, again = Tasks(), asyncio.Event(), 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal done
+        done += 1
+        if done == 1:
+            wake.set()
+        else:
+            again.set()
+
+    tasks.every("work", 3600, work, wake=wake)
+    wake.set()
+    async with asyncio.timeout(30):
+        await again.wait()
+    assert done == 2
+    assert not wake.is_set()
+    await tasks.drain(0.1)
+
+
 async def test_draining_waits_for_spawned_work() -> None:
     tasks, finished = Tasks(), []
 

@@ -10,7 +10,7 @@ from core.runtime_pool import RuntimePool
 from core.tenancy import Project
 
 REFRESH_SECONDS: Final = 5.0
-"""Most seconds until a change by another process is noticed."""
+"""Most seconds until a change by another process is noticed, where processes do not tell each other."""
 _MAX_KEPT = 500
 _IDLE_SECONDS = 300.0
 
@@ -43,9 +43,9 @@ class CompiledRecords(Generic[C]):
         self._last: BoundedDict[Key, tuple[Version, C]] = BoundedDict(_MAX_KEPT)
         """The last compiled form of each, with its version."""
 
-    def forget(self, project: Project) -> None:
-        """Forget the project's records after a change: no later `find` returns what was before."""
-        self._pool.invalidate(lambda key: key[0] == project)
+    def forget(self, project: Project | None) -> None:
+        """Forget the project's records after a change, or with None all: no later `find` returns what was before."""
+        self._pool.invalidate(lambda key: project is None or key[0] == project)
 
     async def find(self, project: Project, key: str) -> C:
         """The compiled record of this key. Callers that come together share one look at the store."""

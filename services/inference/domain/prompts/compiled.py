@@ -1,7 +1,7 @@
 """Prompts compiled for calls, kept in memory.
 
-A change in this process drops the project's at once. Changes by other processes are noticed when a prompt is looked up
-anew, which happens every `MAX_AGE_SECONDS`.
+A change drops the project's at once, in other processes too where they share changes (`core.fanout`). Else those are
+noticed when a prompt is looked up anew, which happens every `MAX_AGE_SECONDS`.
 """
 
 from core.runtime_pool import RuntimePool
@@ -33,7 +33,8 @@ class CompiledPrompts:
 
         return self._pool.lookup(pool_key) or await self._pool.get(pool_key, build)
 
-    def forget(self, project: Project) -> None:
-        """Forget the project's prompts after a change: no call that begins after this uses what was before."""
-        mine = (project.tenant.slug, project.id)
-        self._pool.invalidate(lambda key: key[:2] == mine)
+    def forget(self, project: Project | None) -> None:
+        """Forget the project's prompts after a change, or with None all: no call that begins after this uses what was
+        before."""
+        mine = project and (project.tenant.slug, project.id)
+        self._pool.invalidate(lambda key: mine is None or key[:2] == mine)

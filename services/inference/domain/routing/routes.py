@@ -1,8 +1,8 @@
 """Routes: a model and its provider, compiled once for calls and kept in memory.
 
-A change in this process drops the project's routes at once. Changes by other processes are noticed by looking again,
-beside the calls, when a route is used that was last checked `REFRESH_SECONDS` ago; one that nobody checked for
-`STALE_SECONDS` is checked before it is used.
+A change drops the project's routes at once, in other processes too where they tell each other (`core.fanout`). Other
+changes are noticed by looking again, beside the calls, when a route is used that was last checked `REFRESH_SECONDS`
+ago; one that nobody checked for `STALE_SECONDS` is checked before it is used.
 """
 
 import time
@@ -135,11 +135,12 @@ class Routes:
                 self._check_beside(key, route)
         return _usable(route, category)
 
-    def forget(self, project: Project) -> None:
-        """Forget the project's routes after a change: no call that begins after this uses what was before."""
+    def forget(self, project: Project | None) -> None:
+        """Forget the project's routes after a change, or with None all routes: no call that begins after this uses what
+        was before."""
         self._changes += 1
-        mine = (project.tenant.slug, project.id)
-        self._pool.invalidate(lambda key: key[:2] == mine)
+        mine = project and (project.tenant.slug, project.id)
+        self._pool.invalidate(lambda key: mine is None or key[:2] == mine)
 
     def _check_beside(self, key: RouteKey, route: Route) -> None:
         async def check() -> None:

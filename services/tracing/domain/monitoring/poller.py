@@ -14,7 +14,7 @@ from core.errors import Conflict, PorticoError, RateLimited
 from core.jobs.jobs import Jobs
 from core.jobs.run import JobRun, Postponed
 from core.offload import offload
-from core.rate_limits import RateLimits
+from core.rate_limits.ports import RateLimits
 from core.tenancy import Project
 from services.tracing.domain.monitoring import exposition
 from services.tracing.domain.monitoring.engines import ENGINES

@@ -19,7 +19,7 @@ from core import offload
 from core.config import Secret
 from core.context import RequestContext
 from core.errors import InvalidInput, RateLimited, Unavailable
-from core.rate_limits import RateLimits
+from core.rate_limits.memory import MemoryRateLimits
 from core.rpc.arrivals import Arrivals
 from core.rpc.call import RpcCall
 from core.rpc.chain import Chain, Method
@@ -209,7 +209,7 @@ class Counted:
             self.load,
             Auth(VERIFIER, Secret("s" * 32)),
             self.shares,
-            Quota(RateLimits(), "1000/minute"),
+            Quota(MemoryRateLimits(), "1000/minute"),
         ]
         self.chain = Chain(stages, arrivals=self.arrivals, edge_secret=Secret("e" * 32))
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.audit.log import AuditLog
 from core.config import load
-from core.rate_limits import RateLimits
+from core.rate_limits.memory import MemoryRateLimits
 from core.revocations import Revocations
 from core.sealing import generate_key
 from core.storage.ports import DocumentStore
@@ -56,7 +56,7 @@ class Harness:
         audit_log = AuditLog(store or self.store, Tasks(), clock=self.clock)
         domain = await assemble(
             store or self.store,
-            RateLimits(),
+            MemoryRateLimits(),
             settings,
             audit_log=audit_log,
             keys=keys,

@@ -10,7 +10,7 @@ from core import context
 from core.addresses import network_of
 from core.context import RequestContext
 from core.errors import RateLimited, Unavailable
-from core.rate_limits import RateLimits
+from core.rate_limits.memory import MemoryRateLimits
 from services.auth.domain.attempts import AttemptLimits, Attempts
 from services.auth.domain.records import User
 
@@ -43,7 +43,7 @@ def call_from(address: str) -> None:
 
 
 async def test_changing_the_port_gives_no_new_attempts() -> None:
-    attempts = Attempts(RateLimits(), replace(LIMITS, register="1/hour"))
+    attempts = Attempts(MemoryRateLimits(), replace(LIMITS, register="1/hour"))
     call_from("ipv4:192.0.2.1:1")
     await attempts.register()
     call_from("ipv4:192.0.2.1:2")
@@ -58,7 +58,7 @@ async def guess(attempts: Attempts, email: str, address: str, *, known: bool = F
 
 
 async def test_one_address_cannot_try_many_accounts() -> None:
-    attempts = Attempts(RateLimits(), replace(LIMITS, login_of_address="3/minute"))
+    attempts = Attempts(MemoryRateLimits(), replace(LIMITS, login_of_address="3/minute"))
     for number in range(3):
         await guess(attempts, f"u{number}@example.com", "192.0.2.1")
     with pytest.raises(RateLimited):
@@ -66,7 +66,7 @@ async def test_one_address_cannot_try_many_accounts() -> None:
 
 
 async def test_many_addresses_cannot_try_one_account() -> None:
-    attempts = Attempts(RateLimits(), replace(LIMITS, login_of_account="3/minute"))
+    attempts = Attempts(MemoryRateLimits(), replace(LIMITS, login_of_account="3/minute"))
     for number in range(3):
         await guess(attempts, "ann@example.com", f"192.0.2.{number}")
     with pytest.raises(RateLimited):
@@ -76,7 +76,7 @@ async def test_many_addresses_cannot_try_one_account() -> None:
 async def test_guesses_from_elsewhere_do_not_count_in_a_known_network() -> None:
     """Under a hundred of them locked everybody out of an account."""
     limits = replace(LIMITS, login_of_account="3/minute", login_of_address="3/minute", login="2/minute")
-    attempts = Attempts(RateLimits(), limits)
+    attempts = Attempts(MemoryRateLimits(), limits)
     for number in range(3):
         await guess(attempts, "ann@example.com", f"192.0.2.{number}")
     for number in range(3):  # somebody else behind the same address
@@ -88,7 +88,7 @@ async def test_guesses_from_elsewhere_do_not_count_in_a_known_network() -> None:
 
 
 async def test_right_passwords_are_not_counted() -> None:
-    attempts = Attempts(RateLimits(), replace(LIMITS, login="1/hour", login_of_account="1/hour"))
+    attempts = Attempts(MemoryRateLimits(), replace(LIMITS, login="1/hour", login_of_account="1/hour"))
     for _ in range(5):
         await guess(attempts, "ann@example.com", "192.0.2.1", right=True)
     await guess(attempts, "ann@example.com", "192.0.2.1")
@@ -97,7 +97,7 @@ async def test_right_passwords_are_not_counted() -> None:
 
 
 async def test_tries_at_the_same_time_are_counted_before_they_are_known_to_be_wrong() -> None:
-    attempts = Attempts(RateLimits(), replace(LIMITS, login="3/hour"))
+    attempts = Attempts(MemoryRateLimits(), replace(LIMITS, login="3/hour"))
     call_from("192.0.2.1")
     heard = asyncio.Event()
 
@@ -113,7 +113,7 @@ async def test_tries_at_the_same_time_are_counted_before_they_are_known_to_be_wr
 
 
 async def test_a_caller_that_hangs_up_has_tried() -> None:
-    attempts = Attempts(RateLimits(), replace(LIMITS, login="1/hour"))
+    attempts = Attempts(MemoryRateLimits(), replace(LIMITS, login="1/hour"))
     call_from("192.0.2.1")
     with pytest.raises(asyncio.CancelledError):
         async with attempts.password("ann@example.com", known=False):
@@ -124,7 +124,7 @@ async def test_a_caller_that_hangs_up_has_tried() -> None:
 
 async def test_what_is_refused_unheard_counts_nowhere() -> None:
     limits = replace(LIMITS, login="1/hour", login_of_address="2/hour")
-    attempts = Attempts(RateLimits(), limits)
+    attempts = Attempts(MemoryRateLimits(), limits)
     call_from("192.0.2.1")
     with pytest.raises(Unavailable):
         async with attempts.password("ann@example.com", known=False):
@@ -137,7 +137,7 @@ async def test_what_is_refused_unheard_counts_nowhere() -> None:
 
 
 async def test_an_account_knows_its_last_networks_and_shows_nobody_which() -> None:
-    attempts = Attempts(RateLimits(), replace(LIMITS, known_networks=3))
+    attempts = Attempts(MemoryRateLimits(), replace(LIMITS, known_networks=3))
     user = User("u1", "a@example.com", "a@example.com", "A", "user", 0.0, "hash")
     for number in range(5):
         call_from(f"192.0.2.{number}")

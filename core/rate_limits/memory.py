@@ -1,37 +1,19 @@
-"""Rate limits: how much a bucket may use in a window of time.
-
-    await limits.hit(project, "chat", "100/minute; 1000/hour")            # one request
-    await limits.hit(project, "tokens", "20000/minute", cost=1200)        # what it used
-
-A sliding window counter: the count of the running fixed window, and that of the last one, weighted by how much of it
-the sliding window still covers. Unlike a fixed window, this does not let twice the limit through at a border; unlike a
-log of every hit, a bucket costs two numbers whatever its limit and cost. What is refused is not counted.
-
-The notation of limits is that of the library `limits`.
-"""
+"""Rate limits of one process: a sliding window counter in memory for each bucket and limit."""
 
 import heapq
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
-from math import ceil, inf
+from math import inf
 
-from limits import RateLimitItem, parse_many
+from limits import RateLimitItem
 
 from core.cache.ports import key_of
-from core.errors import RateLimited
+from core.rate_limits.notation import INSTANT, bounded, parsed, refused
 from core.tenancy import Scope
 
-_LONGEST_BUCKET = 128
-_INSTANT = 0.001
-"""Seconds; for what will pass in the very next moment."""
 
-
-class RateLimits:
-    """Rate limit counters of this process. `max_counters` bounds what a flood of buckets can take: the soonest to end
-    go first."""
+class MemoryRateLimits:
+    """`max_counters` bounds what a flood of buckets can take: the soonest to end go first."""
 
     def __init__(self, *, max_counters: int = 1_000_000) -> None:
         self._counters = _Counters(max_counters)
@@ -40,20 +22,18 @@ class RateLimits:
         """Counters held, one for each bucket and limit."""
         return len(self._counters)
 
-    async def hit(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
-        """Count `cost`, or raise RateLimited with `retry_after` and count nothing. Raises ValueError for a `limit`
-        that is none. A cost above the limit is refused without `retry_after`: it will never pass."""
-        key, items, now = _key(scope, bucket), _parsed(limit), time.time()
+    async def hit(self, scope: Scope, bucket: str, limit: str, cost: int = 1, *, strict: bool = False) -> None:
+        """Count as the port says. `strict` makes no difference: these counters are always there."""
+        key, items, now = key_of(scope, bounded(bucket)), parsed(limit), time.time()
         wait = max(self._wait(item, key, cost, now) for item in items)
         if wait:
-            raise _refused(wait)
+            raise refused(wait)
         for item in items:
             self._counters.add(item.key_for(key), item.get_expiry(), cost, now)
 
-    def give_back(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
-        """Take back what a `hit` has counted, as far as it was counted in a window that still runs."""
-        key, now = _key(scope, bucket), time.time()
-        for item in _parsed(limit):
+    async def give_back(self, scope: Scope, bucket: str, limit: str, cost: int = 1) -> None:
+        key, now = key_of(scope, bounded(bucket)), time.time()
+        for item in parsed(limit):
             if counter := self._counters.get(item.key_for(key)):
                 counter.advance(now)
                 counter.now = max(0, counter.now - cost)
@@ -95,7 +75,7 @@ class _Counter:
         if self.before * left / self.length + self.now < room:
             return 0.0
         if self.now < room:
-            return max(_INSTANT, left - (room - self.now) * self.length / self.before)
+            return max(INSTANT, left - (room - self.now) * self.length / self.before)
         return left + max(0.0, self.length - room * self.length / self.now)
 
 
@@ -131,23 +111,3 @@ class _Counters:
             else:
                 heapq.heappop(self._queue)
                 del self._counters[key]
-
-
-def _key(scope: Scope, bucket: str) -> str:
-    if len(bucket) > _LONGEST_BUCKET:
-        bucket = "#" + blake2b(bucket.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-    return key_of(scope, bucket)
-
-
-@lru_cache(maxsize=1024)
-def _parsed(limit: str) -> Sequence[RateLimitItem]:
-    items = parse_many(limit)
-    if any(item.amount < 1 or item.get_expiry() < 1 for item in items):
-        raise ValueError(f"a limit allows at least 1 in at least 1 second, not {limit!r}")
-    return items
-
-
-def _refused(wait: float) -> RateLimited:
-    if wait == inf:
-        return RateLimited("This is more than the rate limit allows at once.")
-    return RateLimited(f"Too many requests: try again in {max(1, ceil(wait))} s.", retry_after=wait)

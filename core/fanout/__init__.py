@@ -1,0 +1,1 @@
+"""Messages to the other processes of the installation, behind one port: none, or over Redis."""

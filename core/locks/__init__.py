@@ -1,0 +1,1 @@
+"""Locks over all replicas of a service, behind one port: in memory or on Redis."""

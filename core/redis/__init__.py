@@ -1,0 +1,1 @@
+"""Redis: settings, client, names of keys."""
