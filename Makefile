@@ -71,9 +71,8 @@ fix: $(STAMP) ## Repair what `make check` can repair
 proto: $(STAMP) ## Generate gen/ from protos/
 	$(BIN)/python tools/make_proto.py
 
-lock: $(STAMP) ## Compile requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
-		pyproject.toml -o requirements.lock
+lock: $(STAMP) ## Compile requirements.lock, and the locks of the images, from pyproject.toml
+	$(BIN)/python tools/locks.py
 
 bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/performance.md
 	$(BIN)/python -m tests.load.bench --out docs/performance.md

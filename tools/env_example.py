@@ -13,7 +13,11 @@ from core.app import CoreSettings
 from tools.edge_container import EdgeSettings
 from tools.settings import RunSettings
 
-HEAD = "# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.\n\n"
+HEAD = """\
+# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.
+# A secret is given in its variable, or in a file that the same name with _FILE says, not in both.
+
+"""
 
 
 def text() -> str:
