@@ -31,12 +31,13 @@ from core.memory import CHECK_SECONDS, FreedMemory, limit_kept_memory
 from core.project_removal import Removals
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
+from core.rpc import tls
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
 from core.rpc.chain import Chain
 from core.rpc.limits import MIB
 from core.rpc.removal_feed import RemovalFeed
-from core.rpc.server import ServiceRegistration, make_server
+from core.rpc.server import ServiceRegistration, bind, make_health_server, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
 from core.rpc.stages.auth import Auth
@@ -221,7 +222,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     chain = _chain(platform)
     server = make_server(registrations, chain, platform.health)
-    port = server.add_insecure_port(core_settings.rpc.listen)
+    port = bind(server, core_settings.rpc.listen)
     grace = core_settings.rpc.grace_seconds
     lifecycle.on_stop(Phase.NOT_SERVING, "health", platform.health.shutting_down, 1.0)
     drain = core_settings.rpc.drain_seconds
@@ -240,6 +241,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     await platform.health.start()
     await server.start()
     edge_port = await _serve_edge(platform, registrations, chain)
+    await _serve_health(platform)
     log.info(
         "serving",
         service=service,
@@ -265,6 +267,16 @@ async def _serve_edge(platform: Platform, registrations: Sequence[ServiceRegistr
     return await server.start(rpc.edge_listen)
 
 
+async def _serve_health(platform: Platform) -> None:
+    listen = platform.settings.rpc.health_listen
+    if not listen:
+        return
+    server = make_health_server(platform.health)
+    server.add_insecure_port(listen)
+    platform.lifecycle.on_stop(Phase.TELEMETRY, "health server", lambda: server.stop(None), 5.0)
+    await server.start()
+
+
 async def _serve(service: str, core_settings: CoreSettings, settings: S, build: Build[S], schema: Schema) -> int:
     logs.configure(service, core_settings.log.level, core_settings.log.format)
     telemetry.configure(
@@ -275,6 +287,7 @@ async def _serve(service: str, core_settings: CoreSettings, settings: S, build: 
         metrics_port=core_settings.telemetry.metrics_port,
         metrics_host=core_settings.telemetry.metrics_host,
     )
+    tls.configure(core_settings.rpc.tls.identity)
     running = await start(service, core_settings, settings, build, schema)
     # What lives now lives for good: keep the collector from walking it again and again.
     gc.collect()

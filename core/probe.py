@@ -49,7 +49,9 @@ def default_address() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("address", nargs="?", default=default_address(), help="host:port, or http://host:port of an edge")
+    parser.add_argument(
+        "address", nargs="?", default=default_address(), help="host:port, or http://host:port of an edge"
+    )
     parser.add_argument("--live", action="store_true", help="ask whether it is alive, not whether it is ready")
     given = parser.parse_args()
     if given.address.startswith("http://"):

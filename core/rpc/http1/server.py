@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from core.health import Health
+from core.rpc import tls
 from core.rpc.chain import Chain, Method
 from core.rpc.http1.connection import ServerConnection
 from core.rpc.server import ServiceRegistration
@@ -34,7 +35,14 @@ class Http1Server:
         """Serve on host:port and return the port. Raises OSError."""
         loop = asyncio.get_running_loop()
         host, _, port = listen.rpartition(":")
-        self._listener = await loop.create_server(lambda: self._accept(loop), host.strip("[]"), int(port), backlog=1024)
+        identity = tls.active()
+        self._listener = await loop.create_server(
+            lambda: self._accept(loop),
+            host.strip("[]"),
+            int(port),
+            backlog=1024,
+            ssl=identity.server_context() if identity else None,
+        )
         self._sweep(loop)
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound

@@ -54,7 +54,6 @@ spec:
     - name: {{ $name }}
       image: {{ include "portico.image" (list $root $name) }}
       imagePullPolicy: {{ $root.Values.images.pullPolicy }}
-      command: [python, -m, services.{{ $name }}]
       envFrom:
         - configMapRef: {name: {{ include "portico.fullname" $root }}}
       env: {{- include "portico.serviceEnv" . | nindent 8 }}
