@@ -21,8 +21,10 @@ COPY tools/__init__.py tools/edge.py tools/edge_container.py /app/tools/
 COPY deploy/docker/entry.py /app/
 RUN find /app -name __pycache__ -prune -exec rm -r {} + && python -m compileall -q --invalidation-mode unchecked-hash -s / /app
 
-# --- the packages of one part, each held against its hash; wheels alone, so nothing is compiled and no build tool is needed
+# --- the packages of one part, each held against its hash; wheels alone, so nothing is compiled. Some wheels bring debug symbols
+# that are larger than all the rest; libraries that wheels bundle (*.libs) do not survive `strip`.
 FROM ${PYTHON_IMAGE} AS packages
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 ARG SERVICE
 ARG PIP_INDEX_URL
 COPY deploy/docker/${SERVICE}.lock /build/packages.lock
@@ -30,6 +32,7 @@ RUN python -m pip install --no-cache-dir --no-compile --no-deps --require-hashes
         --target /packages -r /build/packages.lock \
     && rm -rf /packages/bin && find /packages -name tests -type d -prune -exec rm -r {} + \
     && find /packages \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) -delete \
+    && find /packages -name '*.so' -not -path '*.libs/*' -exec strip --strip-debug {} + \
     && python -m compileall -q --invalidation-mode unchecked-hash -s / /packages
 
 FROM scratch

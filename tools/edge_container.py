@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import config
-from core.config import ConfigError, setting
+from core.config import ConfigError, Secret, setting
 from core.tls import TlsSettings
 from tools import edge
 
@@ -41,6 +41,13 @@ class EdgeSettings:
         default=(),
         help="Where the services are, each as name=host:port: auth, inference, inference_http1, vector, vector_http1, "
         "rag, tracing. Every address of a host is balanced over.",
+    )
+    secret: Secret | None = setting(
+        "PORTICO_EDGE_SECRET",
+        default=None,
+        min=32,
+        help="Known to the edge and the services; proves that a call came through the edge, which alone is believed "
+        "about the client's address and about REST. Required behind an edge.",
     )
     port: int = setting("PORTICO_EDGE_PORT", default=8080, min=1, max=65535, help="Port of REST and gRPC.")
     metrics_port: int | None = setting(
@@ -109,6 +116,12 @@ def command(settings: EdgeSettings) -> list[str]:
     return [*started, "--drain-time-s", str(drain), "--drain-strategy", "immediate"]
 
 
+def environment(settings: EdgeSettings) -> dict[str, str]:
+    """The environment of Envoy, which reads the secret there, wherever ours came from."""
+    secret = {} if settings.secret is None else {"PORTICO_EDGE_SECRET": settings.secret.reveal()}
+    return {**os.environ, **secret}
+
+
 def drain(
     admin: Callable[[str, str], str], settings: EdgeSettings, sleep: Callable[[float], None] = time.sleep
 ) -> None:
@@ -138,7 +151,7 @@ def _ask(method: str, path: str) -> str:
 
 def run(settings: EdgeSettings) -> int:
     """Run Envoy until it ends or a signal comes; returns the exit status, which is 0 after a signal."""
-    envoy = subprocess.Popen(command(settings))
+    envoy = subprocess.Popen(command(settings), env=environment(settings))
     stopping = threading.Event()
 
     def stop() -> None:

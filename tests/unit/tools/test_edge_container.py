@@ -68,3 +68,9 @@ def test_a_stop_ends_where_envoy_is_gone() -> None:
         raise ConnectionRefusedError
 
     edge_container.drain(admin, settings(), lambda seconds: pytest.fail("nothing is left to wait for"))
+
+
+def test_envoy_gets_a_secret_that_lies_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s" * 32 + "\n")
+    given = settings(PORTICO_EDGE_SECRET_FILE=str(tmp_path / "secret"))
+    assert edge_container.environment(given)["PORTICO_EDGE_SECRET"] == "s" * 32
