@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 import uvloop
 from grpc.aio import Server
 
-from core import commands, config, logs, rlimits, secret_files, telemetry
+from core import commands, config, logs, migrate, rlimits, secret_files, telemetry
 from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
 from core.collections import CORE_COLLECTIONS
@@ -170,7 +170,8 @@ def main(
     """Serve, or run the one of the `known` commands that the command line names, and end the process. `collections`
     and `migrations` are what the service keeps in the document store, beside core's own collections."""
     secret_files.set_umask()
-    status = commands.run(service, known, None, env)
+    schema = Schema((*CORE_COLLECTIONS, *collections), migrations)
+    status = commands.run(service, (*known, migrate.command(service, schema)), None, env)
     if status is not None:
         sys.exit(status)
     run(service, settings_class, build, env, collections=collections, migrations=migrations)

@@ -80,8 +80,8 @@ def render(
     the number of load balancers of ours in front; with any, they have to limit the connections of an address.
     `concurrency` is the number of worker threads, by default one for four cores: one keeps several services busy, and
     each further one makes every request dearer. With a `collector` each request leaves a span there, in the trace that
-    its `traceparent` names, and services continue it. With `tls` the services are called over TLS. Raises KeyError for a
-    cluster that the configuration does not have.
+    its `traceparent` names, and services continue it. With `tls` the services are called over TLS. Raises KeyError for
+    a cluster that the configuration does not have.
     """
     out.mkdir(parents=True, exist_ok=True)
     bootstrap, listeners, members = (

@@ -13,7 +13,15 @@ IMAGES = ("auth", "inference", "vector", "rag", "tracing", "edge")
 FOLDER = ROOT / "deploy" / "docker"
 _UNUSED = {"rag": ("magika", "onnxruntime", "numpy")}
 """What a dependency asks for and Portico never imports: the converters of markitdown are loaded without its front."""
-_COMPILE = ("--quiet", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links")
+_COMPILE = (
+    "--quiet",
+    "--python-version",
+    "3.11",
+    "--generate-hashes",
+    "--no-header",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+)
 
 
 def compile_locks(uv: Path) -> None:

@@ -6,9 +6,7 @@
 {{- range tuple "PORTICO_SERVICE_SECRET" "PORTICO_EDGE_SECRET" "PORTICO_ENCRYPTION_KEYS" }}
 {{ include "portico.secretEnv" (list . $secrets .) }}
 {{- end }}
-{{- with $root.Values.mongodb }}
-{{ include "portico.secretEnv" (list "MONGODB_URL" (.existingSecret | default $own) (ternary .key "MONGODB_URL" (not (empty .existingSecret)))) }}
-{{- end }}
+{{ include "portico.mongodbEnv" $root }}
 {{- with $root.Values.redis }}
 {{- if .enabled }}
 {{ include "portico.secretEnv" (list "REDIS_URL" (.existingSecret | default $own) (ternary .key "REDIS_URL" (not (empty .existingSecret)))) }}
@@ -27,6 +25,13 @@
 {{- range $setting, $value := $values.env }}
 - {name: {{ $setting }}, value: {{ $value | toString | quote }}}
 {{- end }}
+{{- end -}}
+
+{{- define "portico.mongodbEnv" -}}
+{{- with .Values.mongodb -}}
+{{- $key := ternary .key "MONGODB_URL" (not (empty .existingSecret)) -}}
+{{ include "portico.secretEnv" (list "MONGODB_URL" (.existingSecret | default (include "portico.fullname" $)) $key) }}
+{{- end -}}
 {{- end -}}
 
 {{- define "portico.tlsEnv" -}}
