@@ -56,5 +56,5 @@ USER 10001:10001
 WORKDIR /app
 VOLUME /data
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "core.probe"]
+HEALTHCHECK --interval=15s --timeout=15s --start-period=60s --retries=3 CMD ["python", "-m", "core.probe"]
 ENTRYPOINT ["python", "/app/entry.py"]

@@ -14,7 +14,7 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run local-model test test-unit test-contract test-edge test-e2e check fix proto lock bench bench-vector bench-retrieval clean
+.PHONY: help setup run local-model test test-unit test-contract test-edge test-e2e test-containers compose-secrets check fix proto lock bench bench-vector bench-retrieval clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before stub servi
 
 test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients
 	$(PYTEST) $(PARALLEL) tests/e2e
+
+test-containers: $(STAMP) ## Build the images, start docker-compose.yml, kill each container (needs Docker; not a part of `make test`)
+	$(PYTEST) -x tests/containers
+
+compose-secrets: ## Write the secrets of docker-compose.yml into ./secrets, where they are missing
+	@$(PYTHON) deploy/docker/make_secrets.py $(SECRETS_DIR)
 
 check: $(STAMP) ## Lint, types, import arrows, words, dead code, contracts, generated files
 	$(BIN)/ruff check .

@@ -11,8 +11,8 @@
 
 Types: str, int, float, bool, Path, Secret, Literal, Enum, tuple[X, ...] (comma-separated), X | None, and nested
 dataclasses of the same kind, which stand before the class's own settings. Durations are floats in seconds, in fields
-named `*_seconds`. A variable that is empty counts as not set, so a copied `.env.example` means its defaults. A secret may
-also lie in a file, whose path `<variable>_FILE` gives.
+named `*_seconds`. A variable that is empty counts as not set, so a copied `.env.example` means its defaults. A secret
+may also lie in a file, whose path `<variable>_FILE` gives.
 """
 
 import math
@@ -256,8 +256,8 @@ def _load(cls: type[T], env: Mapping[str, str], problems: list[str]) -> T:
 
 
 def read_secret(name: str, env: Mapping[str, str]) -> str:
-    """The text of a secret: of the variable `name`, or of the file that `<name>_FILE` names; empty where neither is set.
-    Raises ConfigError."""
+    """The text of a secret: of the variable `name`, or of the file that `<name>_FILE` names; empty where neither is
+    set. Raises ConfigError."""
     text, path = env.get(name, "").strip(), env.get(name + FILE_SUFFIX, "").strip()
     if not path:
         return text

@@ -10,7 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 
-SECONDS = 4.0
+SECONDS = 10.0
 _CHECK = "/grpc.health.v1.Health/Check"
 _SERVING = b"\x08\x01"
 """HealthCheckResponse{status: SERVING}, as it is on the wire."""

@@ -52,4 +52,4 @@ def make(folder: Path) -> list[str]:
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     written = make(target)
-    print(f"{target}: made {', '.join(written) or 'nothing, all secrets are there'}")
+    sys.stdout.write(f"{target}: made {', '.join(written) or 'nothing, all secrets are there'}\n")

@@ -58,9 +58,8 @@ def copy_libraries(root: Path) -> None:
     modules = (Path(sysconfig.get_path("platstdlib")) / "lib-dynload").glob("*.so")
     needed: set[str] = set()
     for program in (Path(sys.executable).resolve(), *modules):
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-        needed |= set(re.findall(r"(/\S+)", listed))
-    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+        needed |= set(re.findall(r"(/\S+)", output("/usr/bin/ldd", str(program))))
+    known = output("/sbin/ldconfig", "-p")
     needed |= {re.search(rf"{re.escape(name)} .*=> (\S+)", known)[1] for name in OF_WHEELS}  # type: ignore[index]
     [libc] = (path for path in needed if Path(path).name == "libc.so.6")
     home = root / Path(os.path.realpath(os.path.dirname(libc))).relative_to("/")
@@ -70,6 +69,11 @@ def copy_libraries(root: Path) -> None:
         shutil.copy(path.resolve(), root / "usr/lib64" / path.name if loader else home / path.name)
         if loader and not str(path).startswith("/lib64"):  # other machines than x86-64 have it in /lib
             (root / "usr/lib" / path.name).symlink_to(f"/usr/lib64/{path.name}")
+
+
+def output(*command: str) -> str:
+    """The standard output of a program. Raises CalledProcessError."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603  # our own commands
 
 
 if __name__ == "__main__":

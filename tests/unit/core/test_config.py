@@ -136,7 +136,9 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     path.write_text("long enough\n")
     assert load(Outer, {"PORTICO_KEY_FILE": str(path)}) == load(Outer, MINIMAL)
     path.write_text("abc")
-    with pytest.raises(ConfigError, match="PORTICO_KEY: got a secret that is not shown; allowed: a secret, length >= 4"):
+    with pytest.raises(
+        ConfigError, match="PORTICO_KEY: got a secret that is not shown; allowed: a secret, length >= 4"
+    ):
         load(Outer, {"PORTICO_KEY_FILE": str(path)})
 
 
