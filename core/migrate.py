@@ -21,7 +21,7 @@ from core.tenancy import MAIN
 
 
 async def migrate(store: DocumentStore) -> int:
-    """Bring the databases of the installation and of all tenants up to date, and return the number of tenants. Raises
+    """Apply the schema to the databases of the installation and of all tenants. Returns the number of tenants, and raises
     what a migration raises."""
     await store.get(MAIN, TENANTS, "")
     count = 0

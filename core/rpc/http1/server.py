@@ -73,9 +73,7 @@ class Http1Server:
     def _accept(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
         if len(self._connections) >= MAX_CONNECTIONS:
             return _Surplus()
-        connection = ServerConnection(self, loop)
-        self._connections.add(connection)
-        return connection
+        return ServerConnection(self, loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -96,6 +94,10 @@ class Http1Server:
 
     def method(self, path: bytes) -> Method | None:
         return self._methods.get(path)
+
+    def remember(self, connection: ServerConnection) -> None:
+        """Take a connection that is there, after the handshake where there is TLS."""
+        self._connections.add(connection)
 
     def forget(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)

@@ -44,7 +44,7 @@ LARGE: Values = {
     },
     "ingress": {"enabled": True, "hosts": ["ai.example.com"], "tlsSecret": "ai-tls"},
     "gateway": {"enabled": True, "parentRefs": [{"name": "public"}], "hosts": ["ai.example.com"]},
-    "metrics": {"serviceMonitor": {"enabled": True}, "dashboards": {"enabled": True}},
+    "metrics": {"serviceMonitor": {"enabled": True}, "dashboards": {"enabled": True}, "rules": {"enabled": True}},
     "test": {"tokenSecret": "test-token"},
 }
 SMALL: Values = {
@@ -273,6 +273,15 @@ def test_probes_ask_a_port_without_tls(chart: Chart) -> None:
         assert {"name": "tls", "mountPath": "/tls", "readOnly": True} in container["volumeMounts"]
 
 
+def test_alerts_and_dashboards_are_those_of_the_project(chart: Chart) -> None:
+    made = rendered(chart, LARGE)
+    [rule] = of_kind(made, "PrometheusRule").values()
+    assert rule["spec"] == yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yaml").read_text())
+    for path in (ROOT / "deploy" / "grafana").glob("*.json"):
+        shown = of_kind(made, "ConfigMap")[f"portico-dashboard-{path.stem}"]
+        assert shown["data"][path.name] == path.read_text()
+
+
 def test_the_certificate_is_for_every_service(chart: Chart) -> None:
     [certificate] = of_kind(rendered(chart, LARGE), "Certificate").values()
     assert set(certificate["spec"]["dnsNames"]) == {f"portico-{name}" for name in SERVICES}
@@ -326,7 +335,7 @@ def test_refuses(chart: Chart, case: str) -> None:
 
 
 def test_every_value_is_described_in_the_schema(chart: Chart) -> None:
-    """Where the schema takes an object with named keys, they are those of values.yaml."""
+    """A value that the schema does not know would be refused, and one that values.yaml lacks is not documented."""
     schema = chart.schema
     assert schema is not None
 
