@@ -21,8 +21,8 @@ from core.tenancy import MAIN
 
 
 async def migrate(store: DocumentStore) -> int:
-    """Apply the schema to the databases of the installation and of all tenants. Returns the number of tenants, and raises
-    what a migration raises."""
+    """Apply the schema to the databases of the installation and of all tenants. Returns the number of tenants, and
+    raises what a migration raises."""
     await store.get(MAIN, TENANTS, "")
     count = 0
     async for tenant in iter_tenants(store):
