@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2_grpc
 from core import probe
 from core.errors import Unavailable
 from core.health import Health
+from tests.support.connections import listening
 
 
 async def test_a_service_is_ready_while_its_checks_pass_and_alive_meanwhile() -> None:
@@ -42,8 +43,7 @@ async def test_the_edge_is_asked_over_http(status: int, well: bool) -> None:
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(lambda sock: asyncio.start_server(answer, sock=sock)) as port:
         assert await asyncio.to_thread(probe.answers, f"http://127.0.0.1:{port}/health/ready") is well
     assert not await asyncio.to_thread(probe.answers, f"http://127.0.0.1:{port}/health/ready")
 
