@@ -36,7 +36,7 @@ local-model: $(STAMP) ## Fetch an embedding model that runs without a provider (
 test: $(STAMP) ## Run the checks and the whole test suite, side by side
 	@$(MAKE) --no-print-directory --jobs=2 check-beside test-all
 
-check-beside: # the output of each check in one piece, between the lines of the tests
+check-beside: # the output of each check as a block between the lines of the tests
 	@nice $(MAKE) --output-sync=line check
 
 test-all: $(STAMP)

@@ -45,10 +45,13 @@ class CommandSettings:
 
 
 class StoreAndAuth(Protocol):
-    """Settings of the store and of auth, among others."""
+    """Settings of the store, of plans and of auth, among others."""
 
     @property
     def store(self) -> StoreSettings: ...
+
+    @property
+    def plans(self) -> PlanSettings: ...
 
     @property
     def auth(self) -> Settings: ...

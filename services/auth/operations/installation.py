@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from core.errors import NotFound
+from core.quotas.plans import PlanSettings
 from core.rpc.settings import RpcSettings
 from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import Collection, DocumentStore
@@ -27,6 +28,7 @@ class OperatorSettings:
     """The settings of commands that work on whole tenants."""
 
     store: StoreSettings
+    plans: PlanSettings
     auth: Settings
     rpc: RpcSettings
     commands: TenantCommandSettings
