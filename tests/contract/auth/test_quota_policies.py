@@ -132,6 +132,13 @@ class TestReach:
         for fields in ({"scope": "project", "scope_id": lab.project.id}, {"project_id": lab.project.id}):
             assert (await refusal(create(auth, token, **fields))).code is C.NOT_FOUND
 
+    async def test_the_policies_of_a_project_end_with_it(self, auth: AuthClient, owner: Person) -> None:
+        lab = await auth.call(auth.projects.CreateProject, projects.CreateProjectRequest(name="Lab"), owner.token)
+        await create(auth, owner.token, scope="project", scope_id=lab.project.id)
+        whole = await create(auth, owner.token)
+        await auth.call(auth.projects.DeleteProject, projects.DeleteProjectRequest(id=lab.project.id), owner.token)
+        assert await listed(auth, owner.token) == [whole.id]
+
     async def test_no_other_tenant_reaches_a_policy(self, auth: AuthClient, owner: Person) -> None:
         made = await create(auth, owner.token)
         other = await auth.register("other")
