@@ -16,7 +16,7 @@ class RedisTenantData:
         self._redis = redis
 
     async def export(self, tenant: Tenant) -> AsyncGenerator[Chunk, None]:
-        for nothing in ():
+        for nothing in tuple[Chunk, ...]():
             yield nothing
 
     async def restore(self, tenant: Tenant, chunks: AsyncIterator[Chunk]) -> int:
