@@ -20,6 +20,8 @@ from core.tenancy import Project, Tenant
 PREFIX = "ptc_"
 ISSUER = "portico"
 ALGORITHM = "ES256"
+NO_FEATURES = "-"
+"""Claim of a plan without any feature: the edge takes an empty one for absent."""
 FEATURES = "features"
 """Claim with the features of the tenant's plan, separated by spaces; absent where it has all of them."""
 TENANT_SUSPENDED = "TENANT_SUSPENDED"

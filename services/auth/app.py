@@ -212,7 +212,7 @@ def _domain(base: _Base, settings: Settings) -> Domain:
         audit_retention=AuditRetention(base.store, base.audit_log, settings.audit_retention_days * 86_400.0),
         tenants=tenants,
         source=base.source,
-        quota_policies=QuotaPolicies(base.store, tables, callers, base.source, clock),
+        quota_policies=QuotaPolicies(tables, callers, base.source, clock),
     )
 
 

@@ -207,7 +207,7 @@ def test_paths_that_resemble_public_ones_are_not(edge: Edge, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("features", "status"),
-    [("LLM_CHAT", 200), ("FILES LLM_CHAT", 200), ("FILES", 403), ("LLM_CHATS XLLM_CHAT", 403), ("", 403)],
+    [("LLM_CHAT", 200), ("FILES LLM_CHAT", 200), ("FILES", 403), ("LLM_CHATS XLLM_CHAT", 403), ("-", 403)],
 )
 def test_a_feature_that_the_plan_lacks_is_refused(edge: Edge, features: str, status: int) -> None:
     token = edge.signer.token(features=features)

@@ -8,7 +8,7 @@ import jwt
 from core.context import Kind
 from core.quotas.source import PolicySource
 from core.tenancy import Project
-from core.token_verifier import ALGORITHM, FEATURES, ISSUER, PREFIX
+from core.token_verifier import ALGORITHM, FEATURES, ISSUER, NO_FEATURES, PREFIX
 from services.auth.domain.keys import Keys
 
 
@@ -51,6 +51,6 @@ class Issuer:
         if expires_at is not None:
             claims["exp"] = int(expires_at)
         if plan is not None and plan.features is not None:
-            claims[FEATURES] = " ".join(sorted(plan.features))
+            claims[FEATURES] = " ".join(sorted(plan.features)) or NO_FEATURES
         token = jwt.encode(claims, signer.private, algorithm=ALGORITHM, headers={"kid": signer.key_id})
         return signer.key_id, PREFIX + token

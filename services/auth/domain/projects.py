@@ -139,6 +139,7 @@ class Projects:
             await self._service_tokens.end_in_project(tenant, project_id)
             await self._leave(tenant, project_id)
             await self._mails.forget(Project(tenant, project_id))
+            await self._tables.quota_policies.delete_where(tenant, {"projectId": project_id})
             await self._tables.projects.delete(tenant, project_id)
         await self._deletions.acknowledge(AUTH, tenant.slug, project_id)
 

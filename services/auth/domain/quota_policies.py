@@ -15,7 +15,6 @@ from core.quotas.policies import (
     GLOBAL,
     PROJECT,
     PROVIDER,
-    QUOTA_POLICIES,
     RESOURCE,
     SCOPES,
     TENANT,
@@ -24,8 +23,7 @@ from core.quotas.policies import (
     QuotaPolicy,
 )
 from core.quotas.source import PolicySource
-from core.storage.ports import Cond, DocumentStore, Op
-from core.storage.table import Table
+from core.storage.ports import Cond, Op
 from services.auth.domain import inputs
 from services.auth.domain.callers import Caller, Callers
 from services.auth.domain.issuing import new_id
@@ -71,10 +69,8 @@ class PolicyChange:
 class QuotaPolicies:
     """Use cases. A caller reaches the policies of its own projects; one that sees all projects those of the tenant."""
 
-    def __init__(
-        self, store: DocumentStore, tables: Tables, callers: Callers, source: PolicySource, clock: Clock
-    ) -> None:
-        self._table = Table(store, QUOTA_POLICIES, QuotaPolicy)
+    def __init__(self, tables: Tables, callers: Callers, source: PolicySource, clock: Clock) -> None:
+        self._table = tables.quota_policies
         self._tables = tables
         self._callers = callers
         self._source = source

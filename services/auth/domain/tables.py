@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.audit.records import AuditEntry
+from core.quotas.policies import QUOTA_POLICIES, QuotaPolicy
 from core.storage.ports import JSON, TEXT, TIME, Collection, DocumentStore, Level
 from core.storage.table import Table
 from core.storage.tenant_registry import TENANTS
@@ -129,6 +130,7 @@ class Tables:
     sessions: Table[SessionRecord]
     invitations: Table[Invitation]
     password_resets: Table[PasswordResetRecord]
+    quota_policies: Table[QuotaPolicy]
 
     @classmethod
     def of(cls, store: DocumentStore) -> "Tables":
@@ -146,4 +148,5 @@ class Tables:
             sessions=Table(store, _SESSIONS, SessionRecord),
             invitations=Table(store, _INVITATIONS, Invitation),
             password_resets=Table(store, _PASSWORD_RESETS, PasswordResetRecord),
+            quota_policies=Table(store, QUOTA_POLICIES, QuotaPolicy),
         )

@@ -92,7 +92,8 @@ class Tenants:
 
     async def set_plan(self, slug: str, plan: str) -> TenantRecord:
         """Give a tenant another plan, by its name; empty: the installation's default. Raises NotFound."""
-        changed = await self._tenants.update(MAIN, slug, where={"status": ACTIVE}, plan=plan or None)
+        known = await self.known(slug)
+        changed = None if known is None else await self._tenants.update(MAIN, known.id, plan=plan or None)
         if changed is None:
             raise NotFound("There is no such tenant.", field="tenant")
         return changed

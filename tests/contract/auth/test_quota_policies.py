@@ -1,18 +1,22 @@
 """Quota policies and budgets: what may be written, who reaches which, and when they hold."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core import commands
 from core.quotas.rules import Dimension, Subject, Window
 from core.tenancy import Project, Tenant
 from portico.auth.v1 import budget_service_pb2 as budgets
 from portico.auth.v1 import project_service_pb2 as projects
 from portico.auth.v1 import quota_service_pb2 as pb
 from portico.auth.v1 import token_service_pb2 as tokens
+from services.auth.commands import COMMANDS
 from services.auth.domain import quota_policies
 from tests.support.auth_checks import C, identity_of, refusal
-from tests.support.auth_service import AuthClient, Person
+from tests.support.auth_service import AuthClient, Person, auth_service, environment
 
 PER_MINUTE = {"rate_limit": {"requests": {"per_minute": 5}}}
 
@@ -132,6 +136,13 @@ class TestReach:
         for fields in ({"scope": "project", "scope_id": lab.project.id}, {"project_id": lab.project.id}):
             assert (await refusal(create(auth, token, **fields))).code is C.NOT_FOUND
 
+    async def test_the_policies_of_a_project_end_with_it(self, auth: AuthClient, owner: Person) -> None:
+        lab = await auth.call(auth.projects.CreateProject, projects.CreateProjectRequest(name="Lab"), owner.token)
+        await create(auth, owner.token, scope="project", scope_id=lab.project.id)
+        whole = await create(auth, owner.token)
+        await auth.call(auth.projects.DeleteProject, projects.DeleteProjectRequest(id=lab.project.id), owner.token)
+        assert await listed(auth, owner.token) == [whole.id]
+
     async def test_no_other_tenant_reaches_a_policy(self, auth: AuthClient, owner: Person) -> None:
         made = await create(auth, owner.token)
         other = await auth.register("other")
@@ -235,3 +246,22 @@ def _tenant(slug: str) -> tuple[Any, Any, str]:
     from core.tenancy import MAIN
 
     return MAIN, TENANTS, slug
+
+
+async def test_an_operator_sets_the_plan_of_a_tenant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run as the command line runs it, beside the service."""
+    async with auth_service(tmp_path / "data") as auth:
+        owner = await auth.register("acme")
+        env = environment(tmp_path / "data")
+        assert await _command("set-plan", ["acme", "Free"], env) == 0
+        assert "free" in capsys.readouterr().out
+        auth.running.platform.policies.forget(Tenant("acme"))
+        answer = await auth.call(auth.quotas.GetQuotaDefaults, pb.GetQuotaDefaultsRequest(), owner.token)
+        assert answer.license_type == "free"
+        assert answer.defaults.quotas.max_projects == 2
+        assert await _command("set-plan", ["acme", "gold"], env) == 1
+        assert await _command("set-plan", ["nobody", "free"], env) == 1
+
+
+async def _command(name: str, arguments: list[str], env: dict[str, str]) -> int | None:
+    return await asyncio.to_thread(commands.run, "auth", COMMANDS, [name, *arguments], env)
