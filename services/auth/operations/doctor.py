@@ -4,8 +4,6 @@ import asyncio
 import shutil
 import stat
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -195,15 +193,6 @@ async def of_edge(url: str) -> list[Finding]:
         advice = "Synchronise the clocks (NTP): tokens and leases are compared by time."
         return [*found, failure("clock", f"the edge's clock differs by {behind:.0f} s", advice)]
     return [*found, ok("clock", "the edge's clock agrees")]
-
-
-def _get(url: str) -> tuple[int, str]:
-    """The status and the date of an answer. Raises OSError, HTTPException, ValueError."""
-    try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310  # the operator's own edge
-            return answer.status, answer.headers.get("Date", "")
-    except urllib.error.HTTPError as refusal:
-        return refusal.code, ""
 
 
 def _asked(url: str) -> tuple[int, str]:
