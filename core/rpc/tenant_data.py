@@ -1,7 +1,6 @@
 """TenantDataService, which every service serves to the operator's commands."""
 
 from collections.abc import AsyncIterator
-from importlib.metadata import version
 
 from core.errors import FailedPrecondition, InvalidInput
 from core.project_removal import Removals
@@ -12,6 +11,7 @@ from core.storage.ports import Collection
 from core.storage.schema import Schema
 from core.tenancy import MAIN, Project, Tenant
 from core.tenant_data import Chunk, TenantDataRegistry
+from core.version import VERSION
 from portico.common.v1 import tenant_data_service_pb2 as pb
 from portico.common.v1 import tenant_data_service_pb2_grpc
 
@@ -39,7 +39,7 @@ class TenantDataServicer(tenant_data_service_pb2_grpc.TenantDataServiceServicer)
     ) -> pb.DescribeTenantDataResponse:
         return pb.DescribeTenantDataResponse(
             service=self._service,
-            version=version("portico"),
+            version=VERSION,
             collections=map(_described, self._collections),
             kinds=[data.kind for data in self._registry.kinds],
         )

@@ -77,7 +77,7 @@ def command(cluster: Cluster, *arguments: str, status: int = 0, **env: str) -> s
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert ended.returncode == status, f"{arguments}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
     return ended.stdout or ended.stderr

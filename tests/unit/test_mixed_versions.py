@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from core.storage.ports import Collection, Level
 from core.storage.table import Record, Table
 from core.tenancy import Project, Tenant
+from core.version import VERSION
 from portico.auth.v1 import trust_service_pb2 as trust
 from tests.support.stores import MemoryStore
 
@@ -40,6 +42,10 @@ def breaking(now: Path) -> str:
         text=True,
     )
     return ended.stdout + ended.stderr if ended.returncode else ""
+
+
+def test_the_version_that_services_tell_is_that_of_the_distribution() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def test_contracts_grow_by_addition_alone() -> None:

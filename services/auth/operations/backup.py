@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from core.storage.snapshots import snapshot
 from core.storage.table import to_document
 from core.tenancy import Tenant
+from core.version import VERSION
 from services.auth.operations.archive import FORMAT, ArchiveWriter, Manifest
 from services.auth.operations.documents import documents_of, encoded, keys_of, of_tenants
 from services.auth.operations.installation import Installation
@@ -43,7 +43,7 @@ async def backup(installation: Installation, slug: str, path: Path) -> BackedUp:
         archive.flush()
         manifest = Manifest(
             format=FORMAT,
-            version=version("portico"),
+            version=VERSION,
             tenant=record.slug,
             company_name=record.company_name,
             created_at=time.time(),

@@ -4,16 +4,15 @@ import asyncio
 import shutil
 import stat
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -180,7 +179,7 @@ def of_versions(examined: Examined) -> list[Finding]:
 async def of_edge(url: str) -> list[Finding]:
     """Check the edge, and its clock against ours."""
     try:
-        status, date = await asyncio.to_thread(_get, f"{url}/health/ready")
+        status, date = await asyncio.to_thread(_asked, url)
     except (OSError, HTTPException, ValueError) as error:
         return [failure("edge", f"{url}: {type(error).__name__}", "Start the edge, or set PORTICO_EDGE_URL.")]
     if status != 200:
@@ -196,13 +195,14 @@ async def of_edge(url: str) -> list[Finding]:
     return [*found, ok("clock", "the edge's clock agrees")]
 
 
-def _get(url: str) -> tuple[int, str]:
-    """The status and the date of an answer. Raises OSError, HTTPException, ValueError."""
-    try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310  # the operator's own edge
-            return answer.status, answer.headers.get("Date", "")
-    except urllib.error.HTTPError as refusal:
-        return refusal.code, ""
+def _asked(url: str) -> tuple[int, str]:
+    """Status of the edge's readiness, and its clock. Raises OSError, HTTPException, ValueError."""
+    parts = urlsplit(url)
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    with closing(connect(parts.hostname or "", parts.port, timeout=_SECONDS)) as connection:
+        connection.request("GET", f"{parts.path.rstrip('/')}/health/ready")
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Date", "")
 
 
 async def of_signing_keys(examined: Examined) -> list[Finding]:
