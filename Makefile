@@ -14,7 +14,7 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run local-model test check-beside test-all test-unit test-contract test-edge test-e2e check fix proto lock bench bench-vector bench-retrieval clean
+.PHONY: help setup run local-model test check-beside test-all test-unit test-contract test-edge test-e2e test-k8s test-containers compose-secrets check fix proto lock bench bench-vector bench-retrieval clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ local-model: $(STAMP) ## Fetch an embedding model that runs without a provider (
 test: $(STAMP) ## Run the checks and the whole test suite, side by side
 	@$(MAKE) --no-print-directory --jobs=2 check-beside test-all
 
-check-beside: # the output of each check in one piece, between the lines of the tests
+check-beside: # the output of each check as a block between the lines of the tests
 	@nice $(MAKE) --output-sync=line check
 
 test-all: $(STAMP)
@@ -54,6 +54,17 @@ test-edge: $(STAMP) ## Run the tests of the edge, a real Envoy before stub servi
 
 test-e2e: $(STAMP) ## Run the tests of everything together, with the official clients (STORES=mongodb: on MongoDB and Redis)
 	STORES=$(STORES) $(PYTEST) $(PARALLEL) tests/e2e
+
+test-containers: $(STAMP) ## Build the images, start docker-compose.yml, kill each container (needs Docker; not a part of `make test`)
+	$(PYTEST) -x tests/containers
+
+compose-secrets: ## Write the secrets of docker-compose.yml into ./secrets, where they are missing
+	@$(PYTHON) deploy/docker/make_secrets.py $(SECRETS_DIR)
+
+test-k8s: export KUBECTL := $(or $(KUBECTL),kubectl)
+test-k8s: export HELM := $(or $(HELM),helm)
+test-k8s: $(STAMP) ## Install, update, drain and upgrade the chart on a cluster (KUBECTL, HELM, PORTICO_IMAGES, PORTICO_TAG)
+	$(BIN)/python -m tests.k8s.run
 
 check: $(STAMP) ## Lint, types, import arrows, words, dead code, contracts, generated files
 	$(BIN)/ruff check .
@@ -77,9 +88,8 @@ fix: $(STAMP) ## Repair what `make check` can repair
 proto: $(STAMP) ## Generate gen/ from protos/
 	$(BIN)/python tools/make_proto.py
 
-lock: $(STAMP) ## Compile requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
-		pyproject.toml -o requirements.lock
+lock: $(STAMP) ## Compile requirements.lock, and the locks of the images, from pyproject.toml
+	$(BIN)/python tools/locks.py
 
 bench: $(STAMP) ## Measure CPU per request beside other gateways; writes docs/performance.md
 	$(BIN)/python -m tests.load.bench --out docs/performance.md

@@ -11,7 +11,8 @@
 
 Types: str, int, float, bool, Path, Secret, Literal, Enum, tuple[X, ...] (comma-separated), X | None, and nested
 dataclasses of the same kind, which stand before the class's own settings. Durations are floats in seconds, in fields
-named `*_seconds`. A variable that is empty counts as not set, so a copied `.env.example` means its defaults.
+named `*_seconds`. A variable that is empty counts as not set, so a copied `.env.example` means its defaults. A secret
+may also lie in a file, whose path `<variable>_FILE` gives.
 """
 
 import math
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 PREFIX = "PORTICO_"
+FILE_SUFFIX = "_FILE"
 _MASK = "***"
 _METADATA = "portico.setting"
 
@@ -228,7 +230,12 @@ def _load(cls: type[T], env: Mapping[str, str], problems: list[str]) -> T:
     before = len(problems)
     values: dict[str, Any] = {}
     for variable in _variables(cls):
-        name, text = variable.declared.env, env.get(variable.declared.env, "").strip()
+        name = variable.declared.env
+        try:
+            text = read_secret(name, env) if variable.reader.secret else env.get(name, "").strip()
+        except ConfigError as error:
+            problems += error.problems
+            continue
         if text:
             try:
                 values[variable.field] = variable.read(text)
@@ -236,7 +243,8 @@ def _load(cls: type[T], env: Mapping[str, str], problems: list[str]) -> T:
                 given = "a secret that is not shown" if variable.reader.secret else repr(text[:80])
                 problems.append(f"{name}: got {given}; allowed: {variable.allowed}")
         elif variable.required:
-            problems.append(f"{name}: is required but not set; allowed: {variable.allowed}")
+            other = f", or its file as {name}{FILE_SUFFIX}" if variable.reader.secret else ""
+            problems.append(f"{name}: is required but not set; allowed: {variable.allowed}{other}")
     for field_name, inner in _nested(cls):
         values[field_name] = _load(inner, env, problems)
     if len(problems) == before:
@@ -247,12 +255,35 @@ def _load(cls: type[T], env: Mapping[str, str], problems: list[str]) -> T:
     return None  # type: ignore[return-value]  # `load` raises before anyone sees it
 
 
+def read_secret(name: str, env: Mapping[str, str]) -> str:
+    """The text of a secret: of the variable `name`, or of the file that `<name>_FILE` names; empty where neither is
+    set. Raises ConfigError."""
+    text, path = env.get(name, "").strip(), env.get(name + FILE_SUFFIX, "").strip()
+    if not path:
+        return text
+    if text:
+        raise ConfigError([f"{name} and {name}{FILE_SUFFIX} are both set: set one of them"])
+    try:
+        found = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError([f"{name}{FILE_SUFFIX}: the file {path[:200]!r} cannot be read"]) from None
+    if not found:
+        raise ConfigError([f"{name}{FILE_SUFFIX}: the file {path[:200]!r} is empty"])
+    return found
+
+
+def _names(variable: _Variable) -> tuple[str, ...]:
+    """The names by which a variable may be set."""
+    name = variable.declared.env
+    return (name, name + FILE_SUFFIX) if variable.reader.secret else (name,)
+
+
 def _misspelt(cls: type, env: Mapping[str, str]) -> list[str]:
     """Variables with our prefix that nobody reads and that are one slip away from one that is not set.
 
     Others with the prefix are left alone: the services share one environment, and each knows only its own.
     """
-    known = {variable.declared.env for each in _classes(cls) for variable in _variables(each)}
+    known = {name for each in _classes(cls) for variable in _variables(each) for name in _names(variable)}
     strangers = sorted(name for name in env if name.startswith(PREFIX) and name not in known)
     return [
         f"{name}: is not a variable; did you mean {meant}?"
@@ -290,7 +321,7 @@ def _entry(variable: _Variable) -> str:
     shown = "" if variable.required or variable.reader.secret else _plain(variable.default)
     need = "required" if variable.required else f"default: {shown}" if shown else "optional"
     lines = [f"# {variable.declared.help}"] if variable.declared.help else []
-    return "\n".join([*lines, f"# {variable.allowed} ({need})", f"{variable.declared.env}={shown}"])
+    return "\n".join([*lines, f"# {variable.allowed} ({need})", *(f"{name}={shown}" for name in _names(variable))])
 
 
 def _plain(value: Any) -> str:

@@ -11,15 +11,20 @@ if str(ROOT) not in sys.path:
 from core import config
 from core.app import CoreSettings
 from services.auth.settings import TenantCommandSettings
+from tools.edge_container import EdgeSettings
 from tools.settings import RunSettings
 
-HEAD = "# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.\n\n"
+HEAD = """\
+# Every setting of Portico, with its default. Generated from the code: `make fix` writes it.
+# A secret is given in its variable, or in a file that the same name with _FILE says, not in both.
+
+"""
 
 
 def text() -> str:
     names = sorted(path.parent.name for path in (ROOT / "services").glob("*/settings.py"))
     classes = [importlib.import_module(f"services.{name}.settings").Settings for name in names]
-    return HEAD + config.example(CoreSettings, *classes, TenantCommandSettings, RunSettings)
+    return HEAD + config.example(CoreSettings, *classes, TenantCommandSettings, EdgeSettings, RunSettings)
 
 
 def main() -> None:

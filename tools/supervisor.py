@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core import config
 from core.secret_files import write_secret
 from tools import edge, ports
 
@@ -129,8 +130,7 @@ class Supervisor:
 
     def _service(self, name: str) -> Child:
         env = {
-            **os.environ,
-            **dev_secrets(self.data),
+            **_environment(self.data),
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}",
             "PORTICO_DATA_DIR": str(self.data),
             "PORTICO_LISTEN": f"127.0.0.1:{self.ports[name]}",
@@ -250,7 +250,14 @@ def dev_secrets(data: Path) -> dict[str, str]:
     if missing := {name: make() for name, make in _SECRETS.items() if name not in kept}:
         kept |= missing
         write_secret(path, json.dumps(kept))
-    return {name: os.environ.get(name, value) for name, value in kept.items()}
+    return {name: config.read_secret(name, os.environ) or value for name, value in kept.items()}
+
+
+def _environment(data: Path) -> dict[str, str]:
+    """The environment of a service: this process's, with the secrets in their variables."""
+    known = dev_secrets(data)
+    files = {name + config.FILE_SUFFIX for name in known}
+    return {**{name: value for name, value in os.environ.items() if name not in files}, **known}
 
 
 async def http_status(port: int, path: str) -> int:

@@ -24,9 +24,6 @@ class MailSettings:
     )
     user: str = setting("PORTICO_SMTP_USER", default="", help="User to sign in with; empty: no sign-in.")
     password: Secret | None = setting("PORTICO_SMTP_PASSWORD", default=None, help="Password of that user.")
-    password_file: Path | None = setting(
-        "PORTICO_SMTP_PASSWORD_FILE", default=None, help="File that holds the password, instead of it."
-    )
     ca_file: Path | None = setting(
         "PORTICO_SMTP_CA_FILE",
         default=None,
@@ -46,13 +43,10 @@ class MailSettings:
         self.from_address()
         if self.app_url and not self.app_url.startswith(("https://", "http://")):
             raise ValueError("PORTICO_APP_URL must begin with https:// or http://")
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("PORTICO_SMTP_PASSWORD and PORTICO_SMTP_PASSWORD_FILE cannot both be set")
-        if bool(self.user) != (self.password is not None or self.password_file is not None):
+        if bool(self.user) != (self.password is not None):
             raise ValueError("PORTICO_SMTP_USER needs a password, and a password needs PORTICO_SMTP_USER")
         if self.user and self.tls == "none" and self.host not in _LOOPBACK:
             raise ValueError("PORTICO_SMTP_TLS=none would send the password in the clear; choose starttls or tls")
-        self.read_password()
 
     @property
     def enabled(self) -> bool:
@@ -65,12 +59,3 @@ class MailSettings:
             return Address(name, addr_spec=address)
         except Exception:  # the parser raises errors of several kinds
             raise ValueError("PORTICO_MAIL_FROM must be an address, as in Portico <portico@example.com>") from None
-
-    def read_password(self) -> str:
-        """The password; empty: there is none. Raises ValueError for a file that cannot be read."""
-        if self.password_file is None:
-            return "" if self.password is None else self.password.reveal()
-        try:
-            return self.password_file.read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            raise ValueError("the file of PORTICO_SMTP_PASSWORD_FILE cannot be read") from None

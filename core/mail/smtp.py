@@ -32,14 +32,14 @@ class SmtpClient:
         )
         try:
             async with client:
-                if settings.user:
-                    await client.login(settings.user, settings.read_password())
+                if settings.password is not None:
+                    await client.login(settings.user, settings.password.reveal())
                 await client.send_message(message)
         except aiosmtplib.SMTPException as error:
             if _is_final(error):
                 raise FailedPrecondition("The mail server refuses this mail.", reason="MAIL_REFUSED") from error
             raise Unavailable("The mail server cannot be reached or does not take mail now.") from error
-        except (OSError, ValueError) as error:  # ValueError: the file of the password is gone
+        except OSError as error:
             raise Unavailable("The mail server cannot be reached or does not take mail now.") from error
 
 

@@ -53,8 +53,8 @@ class _Plan:
 
 
 class Reservation:
-    """What a call may use. It must be settled or released; whichever comes first counts, and all later calls do
-    nothing. As a context manager it settles as reserved, or, after an exception, charges the requests alone."""
+    """The amounts that a call may use. It must be settled or released; whichever comes first counts, and all later
+    calls do nothing. As a context manager it settles as reserved; after an exception it charges the requests alone."""
 
     __slots__ = ("_admission", "_plan", "_settled", "lines")
 
@@ -100,7 +100,7 @@ class Reservation:
         self.settle(dict.fromkeys(Dimension, 0))
 
     def standings(self) -> Sequence[Standing]:
-        """How the limits of the call stand, as far as this replica knows."""
+        """The standings of the call's limits, as far as this replica knows."""
         return [standing_of(held) for held in self.lines]
 
     def headers(self) -> standing.Pairs:
@@ -175,15 +175,15 @@ class Admission:
             await self._admit(reservation, self._plan(subject.project.tenant, rules), amounts, NO_FIELDS)
 
     async def standings(self, subject: Subject) -> Sequence[Standing]:
-        """How all limits of a subject stand, over all replicas. Raises Unavailable."""
+        """The standings of all limits of a subject, over all replicas. Raises Unavailable."""
         rules = await self.rules_for(subject)
         if not rules:
             return ()
         return await self.standings_of(subject.project.tenant, rules)
 
     async def standings_of(self, tenant: Tenant, rules: Sequence[Rule]) -> Sequence[Standing]:
-        """How these limits of a tenant stand, over all replicas; of limits of single calls nothing is said. Raises
-        Unavailable."""
+        """The standings of these limits of a tenant, over all replicas; of limits of single calls nothing is said.
+        Raises Unavailable."""
         now = time.time()
         holdings, counted = self._of(tenant), [each for each in rules if self._counts(each)]
         spans = [span_of(rule.window, now) for rule in counted]
@@ -299,5 +299,5 @@ class Admission:
 
 
 def standing_of(held: Held) -> Standing:
-    """How a counter stands, as far as this replica knows."""
+    """The standing of a counter, as far as this replica knows."""
     return Standing(held.rule, held.total, max(0, held.rule.limit - held.total), held.counter.span.end)

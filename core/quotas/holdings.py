@@ -38,7 +38,7 @@ class Held:
     """In use by calls in progress."""
     charged: int = 0
     others: int = 0
-    """What others had charged and held when the ledger was last asked."""
+    """Charged and held by others when the ledger was last asked."""
     told: tuple[int, int] = (0, 0)
     """The last account that the ledger has: charged and held."""
     recorded: int | None = None
@@ -193,7 +193,7 @@ class Holdings:
         await self.report(idle=False)
 
     async def totals(self, parts: Sequence[Held]) -> Sequence[int]:
-        """What is charged, held and recorded elsewhere in all, of parts from `part`. Raises Unavailable."""
+        """The sums of what is charged, held and recorded elsewhere, of parts from `part`. Raises Unavailable."""
         try:
             sums = await self._ledger.totals(self.tenant, [each.counter for each in parts])
         except Unavailable:

@@ -33,7 +33,7 @@ class MemoryLedger:
         self._clock = clock
         self._states: dict[tuple[str, Counter], _State] = {}
         self._leases: dict[tuple[str, str], float] = {}
-        """When the leases of holders end, by tenant and holder."""
+        """Ends of the leases of holders, by tenant and holder."""
         self._swept = clock()
 
     async def take(

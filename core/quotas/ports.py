@@ -27,7 +27,7 @@ class Counter(NamedTuple):
 
 @dataclass(slots=True)
 class Claim:
-    """What a holder wants of a counter: `least`, or else nothing at all; up to `most` where there is plenty of room."""
+    """The wish of a holder: of a counter `least`, or else nothing at all; up to `most` where there is much room."""
 
     counter: Counter
     limit: int
@@ -103,7 +103,7 @@ class Ledger(Protocol):
 
 
 def share(claim: Claim, room: int) -> int:
-    """What a claim is granted of the room that a counter has. The less there is, the less is given out beyond what is
+    """The part of a counter's room that a claim is granted. The less there is, the less is given out beyond what is
     needed now, so that no holder keeps what others wait for."""
     if room < claim.least:
         return 0

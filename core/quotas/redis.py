@@ -175,7 +175,7 @@ class RedisLedger:
 
 
 def _expiry(counter: Counter) -> int:
-    """When the counter is of no use any more, in Unix seconds; 0: some time after its last use."""
+    """The time from which on a counter is of no use, in Unix seconds; 0: some time after its last use."""
     return counter.span.end + _KEPT_SECONDS if counter.span.end else 0
 
 

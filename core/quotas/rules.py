@@ -13,11 +13,11 @@ UNLIMITED = -1
 
 
 class Dimension(StrEnum):
-    """What a limit counts. Amounts are whole numbers."""
+    """The amounts that limits count, in whole numbers."""
 
     REQUESTS = "requests"
     TOKENS = "tokens"
-    """Of input and output."""
+    """Tokens of input and output."""
     INPUT_TOKENS = "inputTokens"
     OUTPUT_TOKENS = "outputTokens"
     SPEND = "spend"
@@ -57,7 +57,7 @@ class Window(StrEnum):
     CONCURRENT = "concurrent"
     """Calls in progress."""
     TOTAL = "total"
-    """What there is at any time, such as files."""
+    """All that there is at any time, such as files."""
 
 
 Amounts = Mapping[Dimension, int]
@@ -68,7 +68,7 @@ class Subject(NamedTuple):
 
     project: Project
     domain: str
-    """What the call works on: "llm", "embedding", "rerank", "vector", "file", "rag", "memory", "tracing"..."""
+    """The area of the call: "llm", "embedding", "rerank", "vector", "file", "rag", "memory", "tracing"..."""
     user: str = ""
     token: str = ""
     model: str = ""
@@ -84,7 +84,7 @@ class Rule:
     scope: str
     """"plan", "tenant", "project", "user", "token", "model" or "provider"."""
     scope_id: str
-    """Whose calls; empty for the tenant's. Of a model or provider the key, whose project is in `project`."""
+    """The one whose calls are counted; empty for the tenant. Of a model or provider the key."""
     domain: str
     """The domain whose calls are counted; "global": all."""
     dimension: Dimension

@@ -1,4 +1,4 @@
-"""How limits stand, and what callers are told of it: headers and errors."""
+"""The standing of limits, and what callers are told of it: headers and errors."""
 
 import math
 import time
@@ -20,7 +20,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class Standing(NamedTuple):
-    """How a limit stands. `reset` is when its window ends, in Unix seconds; 0: it has none."""
+    """The standing of a limit. `reset` is when its window ends, in Unix seconds; 0: it has none."""
 
     rule: Rule
     used: int

@@ -44,11 +44,14 @@ class CommandSettings:
     auth: Settings
 
 
-class StoreAndAuth(Protocol):
-    """Settings of the store and of auth, among others."""
+class DomainSettings(Protocol):
+    """Settings of the domain, among others."""
 
     @property
     def store(self) -> StoreSettings: ...
+
+    @property
+    def plans(self) -> PlanSettings: ...
 
     @property
     def auth(self) -> Settings: ...
@@ -78,27 +81,26 @@ async def _run(work: Work, arguments: argparse.Namespace, settings: CommandSetti
 
 
 @asynccontextmanager
-async def open_domain(settings: StoreAndAuth) -> AsyncIterator[Domain]:
+async def open_domain(settings: DomainSettings) -> AsyncIterator[Domain]:
     """The domain on the store that the settings name, beside whatever services run on it."""
     store = make_store(settings.store, Schema((*CORE_COLLECTIONS, *COLLECTIONS)))
     try:
-        yield await domain_on(store, settings.auth, PolicySource(store, settings.plans.plans()))
+        yield await domain_on(store, settings)
     finally:
         await store.close()
 
 
-async def domain_on(store: DocumentStore, settings: Settings, source: PolicySource | None = None) -> Domain:
-    """The domain on a store that has auth's collections, and perhaps others. Without a `source` of policies, plans are
-    the built-in ones."""
+async def domain_on(store: DocumentStore, settings: DomainSettings) -> Domain:
+    """The domain on a store that has auth's collections, and perhaps others."""
     audit_log = AuditLog(store, Tasks())
     return await assemble(
         store,
         MemoryRateLimits(),
-        settings,
+        settings.auth,
         audit_log=audit_log,
         keys=KeyRing(),
         revocations=Revocations(),
-        source=source,
+        source=PolicySource(store, settings.plans.plans()),
     )
 
 

@@ -224,7 +224,7 @@ async def _carry_out(command: TenantCommand, arguments: argparse.Namespace, sett
         schema, collections = schema_of(services)
         store = open_store(settings, schema)
         try:
-            domain = await domain_on(store, settings.auth)
+            domain = await domain_on(store, settings)
             installation = Installation(
                 settings, store, schema, collections, services, domain, _silent if arguments.quiet else _say
             )
@@ -237,7 +237,8 @@ async def _recorded(command: TenantCommand, arguments: argparse.Namespace, insta
     if not command.recorded:
         return await command.run(installation, arguments)
     log = installation.domain.operator_log
-    entry = await log.record(f"tenant.{command.name}", "tenant", arguments.slug, outcome=UNKNOWN)
+    resource = arguments.slug or str(getattr(arguments, "archive", "all"))
+    entry = await log.record(f"tenant.{command.name}", "tenant", resource, outcome=UNKNOWN)
     try:
         shown = await command.run(installation, arguments)
     except PorticoError as error:

@@ -9,7 +9,6 @@ from core.errors import InvalidInput
 from core.quotas.limits import (
     DAILY_BUDGET,
     MONTHLY_BUDGET,
-    UNLIMITED,
     Limits,
     cents_of,
     checked_limits,
@@ -18,6 +17,7 @@ from core.quotas.limits import (
 )
 from core.quotas.plans import FEATURES, Plan
 from core.quotas.policies import QuotaPolicy
+from core.quotas.rules import UNLIMITED
 from core.rpc.values import timestamp_of
 from portico.auth.v1 import budget_service_pb2, quota_service_pb2
 from services.auth.domain.quota_policies import NewPolicy, PolicyChange

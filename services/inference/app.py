@@ -216,16 +216,16 @@ def assemble(
         innermost=Routing(sender, metering, tasks),
         idle_seconds=settings.provider_idle_seconds,
     )
-    owners = {
-        "model-providers": providers,
-        "models": models,
-        "guardrails": guardrails,
-        "word-lists": word_lists,
-        "pii-policies": pii_policies,
-        "prompts": prompts,
+    changes = {
+        "model-providers": providers.changes,
+        "models": models.changes,
+        "guardrails": guardrails.changes,
+        "word-lists": word_lists.changes,
+        "pii-policies": pii_policies.changes,
+        "prompts": prompts.changes,
     }
-    for topic, owner in owners.items():
-        owner.changes.share(platform.shared.fanout, topic)
+    for topic, each in changes.items():
+        each.share(platform.shared.fanout, topic)
     totals = UsageTotals(store)
     platform.admission.count_from(Dimension.SPEND, RecordedSpend(totals, meter.flush))
     jobs = Jobs(

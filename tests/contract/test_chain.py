@@ -15,7 +15,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from core import context, errors
 from core.config import Secret
-from core.rate_limits.memory import MemoryRateLimits
 from core.rpc.call import CallContext
 from core.rpc.errors import ERROR_MAPPINGS
 from core.rpc.headers import SERVICE_SECRET
@@ -23,7 +22,6 @@ from core.rpc.policy import policies_of
 from core.rpc.server import ServiceRegistration
 from core.rpc.stages.auth import Auth
 from core.rpc.stages.load_shedding import LoadShedding
-from core.rpc.stages.quota import Quota
 from core.rpc.stages.stage import Stage
 from portico.auth.v1 import (
     key_service_pb2,
@@ -419,18 +417,6 @@ async def test_both_transports_share_one_limit_of_load(servicers: Servicers, sta
             assert (await refusal(get_jwks(channel))).code() is grpc.StatusCode.UNAVAILABLE
         servicers.hold.set()
         await asyncio.gather(*held)
-
-
-async def test_quota_counts_per_token(signer: Signer, servicers: Servicers, transport: Transport) -> None:
-    stages: list[Stage] = [Auth(signer.verifier(), Secret(SECRET)), Quota(MemoryRateLimits(), "2/minute")]
-    async with transport(servicers.registrations(), stages) as channel:
-        one, other = bearer(signer.token(jti="one")), bearer(signer.token(jti="other"))
-        await list_tokens(channel, one)
-        await list_tokens(channel, one)
-        error = await refusal(list_tokens(channel, one))
-        await list_tokens(channel, other)
-    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "retry-after" not in trailing(error)  # that one is the edge's; gRPC callers read RetryInfo
 
 
 def test_a_method_without_a_rule_cannot_be_served() -> None:

@@ -75,7 +75,7 @@ async def installation_on(store: DocumentStore, folder: Path, service: FakeServi
     given = {**environment(folder), "PORTICO_ENCRYPTION_KEYS": KEYS, **CHEAP, **env}
     settings = config.load(OperatorSettings, given)
     services: Any = {service.name: service}
-    return Installation(settings, store, SCHEMA, ALL, services, await domain_on(store, settings.auth))
+    return Installation(settings, store, SCHEMA, ALL, services, await domain_on(store, settings))
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ async def test_a_move_goes_on_where_it_was_and_compares_the_stores(here: Install
     with pytest.raises(FailedPrecondition, match="usage of acme"):
         await move.move(here, there, "acme")
     assert again.documents > 1200
-    other = await domain_on(there, here.settings.auth)
+    other = await domain_on(there, here.settings)
     assert await other.tenants.known("acme") is not None
     assert other.keys.signer.key_id == here.domain.keys.signer.key_id  # so that tokens stay good
     assert (await other.tables.tenants.get(MAIN, "acme")) == (await here.domain.tables.tenants.get(MAIN, "acme"))
@@ -295,10 +295,13 @@ async def test_an_export_has_no_secrets(here: Installation, tmp_path: Path) -> N
     assert b"v1.k1." not in content
 
 
-async def test_only_a_whole_tenant_is_suspended_or_resumed(here: Installation) -> None:
+async def test_only_a_whole_tenant_is_suspended_or_backed_up(here: Installation, tmp_path: Path) -> None:
     await suspension.suspend(here.domain, "acme")
     assert (await here.domain.tables.tenants.get(MAIN, "acme")).status == SUSPENDED  # type: ignore[union-attr]
     await suspension.resume(here.domain, "acme")
     await here.domain.tables.tenants.update(MAIN, "acme", status=RESTORING)
     with pytest.raises(FailedPrecondition, match="restoring"):
         await suspension.suspend(here.domain, "acme")
+    with pytest.raises(FailedPrecondition, match="restoring"):
+        await backup.backup(here, "acme", tmp_path / "half.portico")
+    assert not (tmp_path / "half.portico").exists()

@@ -173,7 +173,7 @@ def test_no_input_is_a_server_error(
     query_names = [field.json_name for field in method.input_type.fields]
 
     @settings(
-        max_examples=25,
+        max_examples=15,
         deadline=None,
         database=None,
         derandomize=True,

@@ -97,7 +97,7 @@ async def _lose_and_return(cluster: Cluster, rest: Rest, mongodb: Relay, redis: 
     assert set(traffic.kept) <= {model["key"] for model in models}
 
     async def all_counted() -> bool:
-        totals = (await rest.ok("GET", "/v1/usage?groupBy=status", token=token))["totals"]
-        return sum(int(row["requests"]) for row in totals if row["status"] == "success") >= traffic.chats
+        rows = (await rest.ok("GET", "/v1/usage?groupBy=status", token=token))["rows"]
+        return sum(row["requests"] for row in rows if row["group"]["status"] == "success") >= traffic.chats
 
     await until(all_counted, 60)

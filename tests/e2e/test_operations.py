@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.cluster import Cluster, Rest, Tenant, until
+from tests.support.deployments import documents_with
 from tests.support.removal import files_with
 from tools.operate import environment_of
 
@@ -70,7 +73,7 @@ def command(cluster: Cluster, *arguments: str, status: int = 0, **env: str) -> s
     """Run `python -m services.auth` beside the cluster. Returns what it prints."""
     ended = subprocess.run(
         [sys.executable, "-m", "services.auth", *arguments],
-        env={**environment_of(cluster.data), **env},
+        env={**environment_of(cluster.data), **cluster.stores, **env},
         capture_output=True,
         text=True,
         check=False,
@@ -133,6 +136,7 @@ async def signed_in(rest: Rest, tenant: Tenant, slug: str) -> str:
     return str((await rest.ok("POST", "/v1/auth/login", given))["token"])
 
 
+@pytest.mark.each_stores
 async def test_a_restored_tenant_answers_the_same_and_an_erased_one_leaves_nothing(
     cluster: Cluster, rest: Rest, tmp_path: Path
 ) -> None:
@@ -155,6 +159,7 @@ async def test_a_restored_tenant_answers_the_same_and_an_erased_one_leaves_nothi
         assert "--confirm" in await operate(cluster, "tenant", "erase", each, status=1)
         await operate(cluster, "tenant", "erase", each, "--confirm", each, "--quiet")
     assert await asyncio.to_thread(files_with, cluster.data, MARKER) == []
+    assert await asyncio.to_thread(documents_with, cluster.stores, MARKER) == []
     assert (await rest.call("GET", "/v1/models", token=token)).status == 401
     assert tenant.slug not in await operate(cluster, "tenant", "list")
 

@@ -139,6 +139,7 @@ def test_batches(client: OpenAI, store: str) -> None:
     (broken,) = client.vector_stores.file_batches.list_files(batch.id, vector_store_id=store, filter="failed")
     assert broken.last_error is not None
     assert broken.last_error.message
+    assert broken.last_error.code == "invalid_file"
     assert client.vector_stores.file_batches.cancel(batch.id, vector_store_id=store).status == "completed"
     own = client.vector_stores.file_batches.create_and_poll(
         store, files=[{"file_id": upload(client, "pets.md", PETS), "attributes": {"topic": "pets"}}]

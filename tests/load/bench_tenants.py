@@ -20,10 +20,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import aiohttp
-
 from tests.load import processes
 from tests.support.cluster import Cluster, Rest
+from tests.support.connections import http_session
 from tests.support.deployments import MONGODB, STORES, mongodb_and_redis, on_own_databases
 
 COUNTS = (1, 10, 100, 300, 1000, 3000)
@@ -141,7 +140,7 @@ async def measure(cluster: Cluster, rest: Rest, users: Sequence[User], turn: int
 
 async def run(cluster: Cluster, tenants: int) -> None:
     users: list[User] = []
-    async with aiohttp.ClientSession() as http:
+    async with http_session() as http:
         rest = Rest(cluster.url, http)
         for turn, count in enumerate(each for each in (*COUNTS, tenants) if each <= tenants):
             while len(users) < count:

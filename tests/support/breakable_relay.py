@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support.connections import listening
 from tests.support.ports import reserved_port
 
 
@@ -15,19 +16,20 @@ class Relay:
 
     target_port: int
     port: int = field(default_factory=reserved_port)
-    _server: asyncio.Server | None = None
+    _listening: AbstractAsyncContextManager[int] | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def mend(self) -> None:
         """Accept connections, again."""
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+        self._listening = listening(lambda sock: asyncio.start_server(self._relay, sock=sock), port=self.port)
+        await self._listening.__aenter__()
 
     async def cut(self) -> None:
         """Close every connection, and refuse further ones."""
-        assert self._server is not None
-        self._server.close()
+        assert self._listening is not None
         for writer in self._writers:
             writer.transport.abort()
+        await self._listening.__aexit__(None, None, None)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -49,14 +49,15 @@ class _Listener(socket.socket):
 
 @asynccontextmanager
 async def listening(
-    start: Callable[[socket.socket], Awaitable[asyncio.Server]], host: str = "127.0.0.1"
+    start: Callable[[socket.socket], Awaitable[asyncio.Server]], host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[int]:
-    """A TCP server on a free port, which is yielded: `start` starts it on a bound socket.
+    """A TCP server on a port, a free one unless it is given, which is yielded: `start` starts it on a bound socket.
 
     At the end its connections are shut down, and what serves them has to close them once it notices.
     """
     listener = _Listener()
-    listener.bind((host, 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
     server = await start(listener)
     try:
         yield listener.getsockname()[1]

@@ -38,7 +38,7 @@ class FixedRules:
 
 @dataclass
 class Recorded:
-    """What is recorded elsewhere; `error` is raised instead."""
+    """An amount that is recorded elsewhere; `error` is raised instead."""
 
     amount: int = 0
     error: Exception | None = None

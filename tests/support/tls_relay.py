@@ -5,6 +5,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from tests.support.connections import listening
+
 
 @asynccontextmanager
 async def tls_relay(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
@@ -12,11 +14,15 @@ async def tls_relay(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
     working: set[asyncio.Task[None]] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, ssl.SSLError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+        try:
+            with suppress(ConnectionError, ssl.SSLError):
+                while data := await reader.read(65_536):
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -27,11 +33,10 @@ async def tls_relay(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
             working.add(task)
             task.add_done_callback(working.discard)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+    async with listening(lambda sock: asyncio.start_server(serve, sock=sock, ssl=context)) as relayed:
+        try:
+            yield relayed
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)

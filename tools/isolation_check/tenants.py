@@ -150,6 +150,12 @@ PLANTS: tuple[_Plant, ...] = (
     _Plant("/v1/prompts/{key}/comments", {"content": "!"}, ("comment.id",), ("$",)),
     _Plant("/v1/projects", _KEYED, ("project.id", "project.key")),
     _Plant("/v1/tokens", {"label": "!", "scopes": ["*"]}, ("id",)),
+    _Plant(
+        "/v1/quota/policies",
+        {"scope": "project", "label": "!", "limits": {"quotas": {"maxFilesTotal": 5000}}},
+        ("policy.id",),
+    ),
+    _Plant("/v1/budgets", {"daily_limit_usd": 500, "label": "!"}, ("id",)),
     _Plant("/v1/users/invitations", {"email": "$@example.com", "name": "!"}, ("invitation.id",)),
     _Plant(_PROVIDERS, {"key": "$", "label": "!", **_QDRANT}, ("provider.id", "provider.key")),
     _Plant(_INDEXES, {"name": "$", "dimension": 2, "metadata": {"note": "!"}}, ("index.id", "index.key"), ("default",)),

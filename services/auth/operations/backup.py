@@ -33,7 +33,7 @@ async def backup(installation: Installation, slug: str, path: Path) -> BackedUp:
     """Write the archive, which appears when it is whole. Raises NotFound, FailedPrecondition, Unavailable.
 
     The documents go first, so that whatever they refer to and was not removed meanwhile is in the archive."""
-    record = await installation.tenant(slug)
+    record = await installation.whole(slug)
     tenant = Tenant(record.slug)
     await installation.settle(tenant)
     await installation.domain.audit.record_operator(tenant, "tenant.backup", "tenant", slug)

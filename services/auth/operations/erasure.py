@@ -1,10 +1,12 @@
 """Erasure of a tenant: nothing of it can be read afterwards, and whatever is cut off is finished by repeating it."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
-from core.errors import FailedPrecondition
-from core.storage.ports import Level
+from core.errors import FailedPrecondition, Unavailable
+from core.storage.ports import DocumentStore, Level
 from core.storage.snapshots import remove_snapshots
 from core.storage.tenant_registry import ERASING
 from core.tenancy import MAIN, Tenant
@@ -12,6 +14,8 @@ from services.auth.domain.records import PENDING
 from services.auth.operations.documents import NOT_TENANT_WIDE, of_tenants
 from services.auth.operations.installation import Installation
 
+_SCRUB_ATTEMPTS = 50
+_SCRUB_SECONDS = 0.2
 _SKEW_SECONDS = 60.0
 """Largest difference between the clocks of two replicas."""
 
@@ -20,7 +24,7 @@ async def erase(installation: Installation, slug: str, *, force: bool = False) -
     """Erase a tenant. Raises NotFound; FailedPrecondition where a provider of the tenant's own refuses to remove
     something, which `force` leaves there; Unavailable where a service is away. Safe to repeat until it succeeds."""
     record = await installation.tenant(slug)
-    if record.status == PENDING:
+    if record.status == PENDING and record.reserved_until > time.time():
         raise FailedPrecondition(f"The registration of {slug} is under way. Try again in a minute.")
     domain, tenant = installation.domain, Tenant(slug)
     await domain.tables.tenants.update(MAIN, slug, status=ERASING)
@@ -28,7 +32,7 @@ async def erase(installation: Installation, slug: str, *, force: bool = False) -
     await domain.revocations.cut_off_tenant(slug, time.time() + _SKEW_SECONDS)
     await domain.revocations.set_suspended(slug, False)
     await domain.tables.tenants.delete(MAIN, slug)
-    await installation.store.scrub(MAIN)
+    await _scrub(installation.store)
 
 
 async def clear(installation: Installation, tenant: Tenant, *, force: bool) -> None:
@@ -42,8 +46,9 @@ async def clear(installation: Installation, tenant: Tenant, *, force: bool) -> N
         installation.say(f"{service.name}: {'erased' if not found else 'something is left'}")
     if left:
         raise FailedPrecondition(
-            "Providers of the tenant's own refuse to remove what they hold of it: " + "; ".join(left) + ". The log of "
-            "the service says why. Repeat the command, or add --force to leave it there.",
+            "Not all could be removed at the tenant's own providers, or an upload was under way: "
+            + "; ".join(left)
+            + ". The log of the service says why. Repeat the command, or add --force to leave it there.",
             reason="LEFT_AT_PROVIDER",
         )
     await installation.store.drop_tenant(tenant)
@@ -53,8 +58,18 @@ async def clear(installation: Installation, tenant: Tenant, *, force: bool) -> N
     remove_snapshots(installation.settings.store.data_dir, tenant)
     for service in installation.services.values():  # what calls that were under way have written meanwhile
         await service.erase(tenant, [], force=force)
-    await installation.store.scrub(MAIN)
+    await _scrub(installation.store)
     installation.say("documents: erased")
+
+
+async def _scrub(store: DocumentStore) -> None:
+    """Overwrite what was deleted from the main database, between the reads of the services."""
+    for _ in range(_SCRUB_ATTEMPTS):
+        with suppress(Unavailable):
+            await store.scrub(MAIN)
+            return
+        await asyncio.sleep(_SCRUB_SECONDS)
+    await store.scrub(MAIN)
 
 
 async def _projects(installation: Installation, tenant: Tenant) -> Sequence[str]:

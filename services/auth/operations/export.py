@@ -21,7 +21,7 @@ _SPOOL_BYTES = 8 * 1024 * 1024
 async def export(installation: Installation, slug: str, path: Path) -> None:
     """Write a tar file with `<collection>.jsonl` for each collection and a folder for each other kind of state. Raises
     NotFound, Unavailable."""
-    tenant = Tenant((await installation.tenant(slug)).slug)
+    tenant = Tenant((await installation.whole(slug)).slug)
     await installation.settle(tenant)
     await installation.domain.audit.record_operator(tenant, "tenant.export", "tenant", slug)
     partial = path.with_name(path.name + ".partial")

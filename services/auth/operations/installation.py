@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from core.errors import NotFound
+from core.errors import FailedPrecondition, NotFound
+from core.quotas.plans import PlanSettings
 from core.rpc.settings import RpcSettings
 from core.storage.factory import StoreSettings, make_store
 from core.storage.ports import Collection, DocumentStore
 from core.storage.schema import Schema
 from core.tenancy import MAIN, Tenant
 from services.auth.app import Domain
-from services.auth.domain.records import TenantRecord
+from services.auth.domain.records import ACTIVE, SUSPENDED, TenantRecord
 from services.auth.operations.documents import MIGRATIONS
 from services.auth.operations.services import Service, all_collections
 from services.auth.settings import Settings, TenantCommandSettings
@@ -27,6 +28,7 @@ class OperatorSettings:
     """The settings of commands that work on whole tenants."""
 
     store: StoreSettings
+    plans: PlanSettings
     auth: Settings
     rpc: RpcSettings
     commands: TenantCommandSettings
@@ -59,6 +61,13 @@ class Installation:
         record = await self.domain.tables.tenants.get(MAIN, slug)
         if record is None:
             raise NotFound(f"There is no tenant {slug!r}. `tenant list` shows those that there are.", field="slug")
+        return record
+
+    async def whole(self, slug: str) -> TenantRecord:
+        """The record of a tenant whose documents are all there. Raises NotFound, FailedPrecondition."""
+        record = await self.tenant(slug)
+        if record.status not in (ACTIVE, SUSPENDED):
+            raise FailedPrecondition(f"The tenant {slug} is {record.status}. `doctor` says what to do about that.")
         return record
 
     async def settle(self, tenant: Tenant) -> None:

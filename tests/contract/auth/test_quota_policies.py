@@ -226,7 +226,7 @@ class TestPlans:
         assert (refused.code, refused.reason) == (C.PERMISSION_DENIED, "FEATURE_NOT_IN_PLAN")
         assert "QUOTA_MANAGEMENT" in refused.message
         fresh = await auth.login(owner.email)
-        assert identity_of(auth, fresh).features == {"FILES"}
+        assert identity_of(auth, fresh).features == frozenset({"FILES"})
         assert identity_of(auth, owner.token).features is None
 
 

@@ -205,7 +205,7 @@ async def test_refusals_are_told_as_openai_and_anthropic_tell_them(caller: Calle
 
 
 async def _standings(harness: Harness, domain: str) -> list[int]:
-    """What is used of the tenant's limits of a domain, by their dimensions."""
+    """The used amounts of the tenant's limits of a domain, by their dimensions."""
     platform = harness.running.platform
     standings = await platform.admission.standings(Subject(Project(ACME, "p1"), domain, "u1", "t", "m", "p"))
     order = [Dimension.TOKENS, Dimension.SPEND]

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from core.errors import FailedPrecondition
 from core.jobs.records import JOBS, Job
 from core.jobs.store import JobStore
 from core.storage.table import Table
@@ -132,6 +133,23 @@ async def test_a_cancelled_batch_keeps_what_was_processed(client: RetrievalClien
     again = await client.stores("CreateVectorStoreFile", {"file_id": files[1]}, vector_store_id=id)
     assert again["id"] == files[1]
     assert (await client.processed(id, files[1]))["status"] == "completed"
+
+
+async def test_a_failed_file_has_openais_code(client: RetrievalClient, beside: Any) -> None:
+    """Each was an invalid file, also where the file was good and the embedding model failed."""
+    store = await make(client)
+
+    async def code(name: str, content: bytes) -> str:
+        file = await client.processed(store, await client.added(store, name, content))
+        return str(file["last_error"]["code"])
+
+    async def gone(model: str, texts: Any) -> Any:
+        raise FailedPrecondition("The embedding model is gone.", reason="EMBEDDING_MODEL")
+
+    assert await code("empty.md", b" ") == "invalid_file"
+    assert await code("a.bin", b"\0\1\2\3") == "unsupported_file"
+    beside.embedder.embed = gone
+    assert await code("good.md", b"the fee is ten euros") == "server_error"
 
 
 async def test_two_files_that_are_alike_are_two(client: RetrievalClient) -> None:

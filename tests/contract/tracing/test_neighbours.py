@@ -136,7 +136,8 @@ async def test_how_much_of_a_budget_is_used(harness: Harness, caller: Caller, cl
     assert await measure() is None
     await set_policy(harness.running.platform, {"budget.dailySpendLimit": 100_000}, domain="llm")
     assert await measure() == 0.0
-    await caller.chat()
+    await caller.model(key="dear", name="Dear", pricing={"currency": "USD", "input_token_per_1m": 1_000_000})
+    await caller.chat(model="dear")
     cost = (await caller.records(1))[0].cost
     assert cost
     assert await measure() == pytest.approx(100 * cost / 1000)

@@ -130,6 +130,39 @@ def test_a_wrong_secret_is_not_shown() -> None:
     assert "abc" not in str(caught.value)
 
 
+def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+    """Only the password of SMTP could; in containers every secret is a mounted file."""
+    path = tmp_path / "key"
+    path.write_text("long enough\n")
+    assert load(Outer, {"PORTICO_KEY_FILE": str(path)}) == load(Outer, MINIMAL)
+    path.write_text("abc")
+    with pytest.raises(
+        ConfigError, match="PORTICO_KEY: got a secret that is not shown; allowed: a secret, length >= 4"
+    ):
+        load(Outer, {"PORTICO_KEY_FILE": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"PORTICO_KEY": "long enough", "PORTICO_KEY_FILE": "{}/key"}, "PORTICO_KEY and PORTICO_KEY_FILE are both set"),
+        ({"PORTICO_KEY_FILE": "{}/none"}, "PORTICO_KEY_FILE: the file '.*' cannot be read"),
+        ({"PORTICO_KEY_FILE": "{}/empty"}, "PORTICO_KEY_FILE: the file '.*' is empty"),
+        ({"PORTICO_KEY_FIEL": "{}/key"}, "PORTICO_KEY_FIEL: is not a variable; did you mean PORTICO_KEY_FILE?"),
+        ({**MINIMAL, "PORTICO_NAME_FILE": "{}/key"}, None),
+    ],
+)
+def test_files_of_secrets_that_are_wrong(tmp_path: Path, given: dict[str, str], problem: str | None) -> None:
+    (tmp_path / "key").write_text("long enough")
+    (tmp_path / "empty").write_text("\n")
+    env = {name: value.format(tmp_path) for name, value in given.items()}
+    if problem is None:  # a setting that is no secret has no file
+        assert load(Outer, env).name == "one"
+        return
+    with pytest.raises(ConfigError, match=problem):
+        load(Outer, env)
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(Outer, {**MINIMAL, "PORTICO_PORT": "", "PORTICO_PROXY": " "}) == load(Outer, MINIMAL)
     with pytest.raises(ConfigError, match="PORTICO_KEY: is required but not set"):
@@ -188,6 +221,7 @@ def test_the_example_shows_each_variable_once_with_what_it_may_be() -> None:
         "# Signs things.\n"
         "# a secret, length >= 4 (required)\n"
         "PORTICO_KEY=\n"
+        "PORTICO_KEY_FILE=\n"
         "\n"
         "# Where to listen.\n"
         "# a whole number, from 1 to 65535 (default: 8080)\n"
@@ -216,6 +250,7 @@ def test_the_example_shows_each_variable_once_with_what_it_may_be() -> None:
         "\n"
         "# a secret (optional)\n"
         "PORTICO_MAIL_PASSWORD=\n"
+        "PORTICO_MAIL_PASSWORD_FILE=\n"
     )
 
 

@@ -98,7 +98,7 @@ class ModelCall:
     tags: Mapping[str, str] | None = None
     """The caller's own metadata; None: there is none."""
     reservation: Reservation | None = None
-    """What was reserved for the call under quotas; None: no limit holds for it."""
+    """The reservation under quotas; None: no limit holds for the call."""
     memory: str = ""
     """Outcome of the recall of memories, for the caller; empty: none was asked for."""
 

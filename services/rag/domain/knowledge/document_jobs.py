@@ -129,6 +129,7 @@ class DocumentJobs:
             where={"jobId": end.id, "status": Cond(Op.NE, DELETING)},
             status=FAILED,
             error_message=message,
+            error_reason=end.reason,
             updated_at=time.time(),
         )
 
@@ -193,6 +194,7 @@ class DocumentJobs:
                 "text_length": len(text),
                 "chunk_count": count,
                 "error_message": "",
+                "error_reason": "",
                 "last_indexed_at": (now := time.time()),
                 "updated_at": now,
             }

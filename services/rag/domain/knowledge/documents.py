@@ -207,7 +207,7 @@ class Documents:
             document = await self.get(project, module, id)
             version = document.version + 1
             job = await self._submit(project, id, version, document.job_id, content)
-            changes: dict[str, Any] = {"status": PENDING, "error_message": ""}
+            changes: dict[str, Any] = {"status": PENDING, "error_message": "", "error_reason": ""}
             if new is not None:
                 changes |= _described(document, new)
             if content is not None:

@@ -141,6 +141,8 @@ class Document(Record, frozen=True):
     stale_files: tuple[FileRef, ...] = ()
     """Files of former contents, to be deleted when the present content is indexed."""
     error_message: str = ""
+    error_reason: str = ""
+    """Reason of the error with this message."""
     last_indexed_at: float | None = None
     chunk_config: ChunkConfig | None = None
     metadata: Mapping[str, Any] = {}

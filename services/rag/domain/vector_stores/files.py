@@ -28,6 +28,11 @@ from services.rag.domain.vector_stores.views import FILE_STATUSES, Batch, Counts
 _BATCH_PREFIX = "vsfb_"
 _LIVE = {"status": Cond(Op.NE, records.DELETING)}
 _AT_A_TIME = 8
+_CODES = {"NOT_CONVERTIBLE": "unsupported_file"} | dict.fromkeys(
+    ("CONVERSION_FAILED", "FILE_GONE", "FILE_TOO_LARGE", "NO_TEXT", "TEXT_TOO_LARGE", "TOO_MANY_CHUNKS"),
+    "invalid_file",
+)
+"""OpenAI's codes of the reasons that lie in the file. Any other failure is a server_error."""
 
 
 class StoreFiles:
@@ -212,5 +217,5 @@ def _view(module: Module, document: Document) -> StoreFile:
         attributes=document.metadata,
         chunks=stores.sizes_of(document.chunk_config or module.chunk_config),
         usage_bytes=document.size,
-        error=FileError("invalid_file", document.error_message) if failed else None,
+        error=FileError(_CODES.get(document.error_reason, "server_error"), document.error_message) if failed else None,
     )

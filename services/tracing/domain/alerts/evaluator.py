@@ -101,7 +101,7 @@ class Evaluator:
             await self._act(project, rule, incident, value)
         except PorticoError as error:
             problem = error.message[:_LONGEST_ERROR]
-        except Exception:
+        except Exception:  # a fault in one rule must not end the evaluation of the others
             log.exception("evaluating an alert rule failed", rule=rule.id)
             problem = "Something went wrong on our side."
         changes = {"last_error": problem} if problem else {"last_error": "", "last_value": value}
@@ -109,13 +109,14 @@ class Evaluator:
 
     async def _act(self, project: Project, rule: AlertRule, incident: Incident | None, value: float | None) -> None:
         """Open, keep or resolve the rule's incident, as its condition is met or not."""
-        match _is_met(rule, value):
-            case True if incident is None:
+        met = _is_met(rule, value)
+        if incident is None:
+            if met:
                 await self._fire(project, rule, value)
-            case True:
-                await self._incidents.table.update(project, incident.id, last_value=value)  # type: ignore[union-attr]
-            case False if incident is not None and rule.auto_resolve:
-                await self._incidents.resolve(project, incident, AUTO, last_value=value)
+        elif met:
+            await self._incidents.table.update(project, incident.id, last_value=value)
+        elif met is False and rule.auto_resolve:
+            await self._incidents.resolve(project, incident, AUTO, last_value=value)
 
     async def _fire(self, project: Project, rule: AlertRule, value: float | None) -> None:
         """Open an incident; within the cooldown the last one again, if it had resolved by itself, and no other."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Secret
+from core.config import Secret, load
 from core.errors import InvalidInput
 from core.mail.mails import AlertFired, AlertResolved, MailContent, PasswordReset, UserInvitation, Welcome
 from core.mail.rendering import address, compose, render
@@ -82,13 +82,12 @@ def test_what_is_no_address_is_refused(given: str) -> None:
 
 def test_settings_refuse_a_password_in_the_clear() -> None:
     with pytest.raises(ValueError, match="in the clear"):
-        MailSettings(host="mail.example.com", tls="none", user="u", password_file=None, password=Secret("secret"))
+        MailSettings(host="mail.example.com", tls="none", user="u", password=Secret("secret"))
     MailSettings(host="127.0.0.1", tls="none", user="u", password=Secret("secret"))
 
 
 def test_settings_read_the_password_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("secret\n")
-    assert MailSettings(host="h", user="u", password_file=path).read_password() == "secret"
-    with pytest.raises(ValueError, match="cannot be read"):
-        MailSettings(host="h", user="u", password_file=tmp_path / "none")
+    given = {"PORTICO_SMTP_HOST": "h", "PORTICO_SMTP_USER": "u", "PORTICO_SMTP_PASSWORD_FILE": str(path)}
+    assert load(MailSettings, given).password == Secret("secret")

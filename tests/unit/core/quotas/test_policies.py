@@ -175,7 +175,7 @@ class TestPlans:
             ' "budget": {"monthlySpendLimit": 250}}}}'
         )
         plan = PlanSettings(default="Team", file=file).plans().of("")
-        assert plan.features == {"LLM_CHAT"}
+        assert plan.features == frozenset({"LLM_CHAT"})
         assert plan.limits == {"quotas.maxProjects": 3, "budget.monthlySpendLimit": 25_000}
 
     @pytest.mark.parametrize(

@@ -19,14 +19,12 @@ from core import offload
 from core.config import Secret
 from core.context import RequestContext
 from core.errors import InvalidInput, RateLimited, Unavailable
-from core.rate_limits.memory import MemoryRateLimits
 from core.rpc.arrivals import Arrivals
 from core.rpc.call import RpcCall
 from core.rpc.chain import Chain, Method
 from core.rpc.policy import Policy
 from core.rpc.stages.auth import Auth
 from core.rpc.stages.load_shedding import LoadShedding
-from core.rpc.stages.quota import Quota
 from core.rpc.stages.shares import Shares
 from core.rpc.stages.stage import SUCCEEDED, Stage
 from tests.support.tokens import Signer
@@ -209,7 +207,6 @@ class Counted:
             self.load,
             Auth(VERIFIER, Secret("s" * 32)),
             self.shares,
-            Quota(MemoryRateLimits(), "1000/minute"),
         ]
         self.chain = Chain(stages, arrivals=self.arrivals, edge_secret=Secret("e" * 32))
 
