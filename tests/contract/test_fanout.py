@@ -1,6 +1,6 @@
 """Messages between replicas over Redis: heard soon, and told of where some may have been missed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,12 +10,16 @@ from core.fanout.redis import RedisFanout
 from core.redis.client import RedisClient
 from core.tasks import Tasks
 from core.tenancy import MAIN, AllProjects, Project, Scope, Tenant
+from tests.support import waiting
 from tests.support.redis_client import redis_client
 from tests.support.redis_server import MISSING, RedisServer, program, redis_server
-from tests.support.waiting import until
 
 ACME = Tenant("acme")
 RED = Project(ACME, "red")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    await waiting.until(condition, 30.0)
 
 
 class Replica:
@@ -36,7 +40,7 @@ class Replica:
 @asynccontextmanager
 async def replica(url: str, prefix: str) -> AsyncIterator[Replica]:
     """A replica that hears."""
-    async with redis_client(url, prefix, PORTICO_REDIS_SECONDS="0.5") as client:
+    async with redis_client(url, prefix) as client:
         made = Replica(client)
         made.fanout.start(made.tasks)
         try:
@@ -96,9 +100,9 @@ async def test_messages_wait_for_redis_and_whoever_was_cut_off_is_told() -> None
             one.fanout.publish("models", RED, "while it was away")
             one.fanout.publish("models", RED, "while it was away")
             server.start()
-            await until(lambda: other.missed > before, 30)
+            await until(lambda: other.missed > before)
             one.fanout.publish("models", RED, "after")
-            await until(lambda: (RED, "after") in other.heard, 30)
+            await until(lambda: (RED, "after") in other.heard)
             assert len(other.heard) <= 2, "equal messages that wait are one"
 
 
@@ -121,9 +125,9 @@ async def test_a_hung_connection_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
         async with replica(server.url, "hung") as one:
             with capture_logs() as lines:
                 server.pause()
-                await until(lambda: any(line["event"] == "other replicas are not heard" for line in lines), 30)
+                await until(lambda: any(line["event"] == "other replicas are not heard" for line in lines))
             server.resume()
-            await until(lambda: one.missed > 1, 30)
+            await until(lambda: one.missed > 1)
 
 
 async def test_the_messages_of_a_process_that_stops_are_sent(redis: RedisServer) -> None:

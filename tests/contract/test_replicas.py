@@ -4,7 +4,7 @@ Polls are as good as off, so that whatever comes about was told.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,15 +40,21 @@ from services.rag import app as rag
 from services.rag.settings import Settings as RagSettings
 from services.vector import app as vector
 from services.vector.settings import Settings as VectorSettings
+from tests.support import waiting
 from tests.support.exact_engine import ExactEngine, driver
 from tests.support.platforms import memory_platform, tidy
 from tests.support.providers import AnyHost
 from tests.support.redis_server import RedisServer
 from tests.support.stores import MemoryStore
-from tests.support.waiting import until
 
 ACME = Project(Tenant("acme"), "p1")
 HOUR = 3600.0
+
+
+async def until(condition: Callable[[], object]) -> None:
+    await waiting.until(condition, 30.0)
+
+
 RARELY = JobLimits(poll=HOUR, heartbeat=HOUR, lease=4 * HOUR)
 
 
@@ -65,6 +71,7 @@ class Replicas:
 async def replicas(service: str, server: RedisServer, folder: Path) -> AsyncIterator[Replicas]:
     prefix, store = f"r-{service}-{folder.name}"[:32], MemoryStore()
     env = {"CACHE_PROVIDER": "redis", "REDIS_URL": server.url, "PORTICO_REDIS_PREFIX": prefix}
+    env["PORTICO_REDIS_SECONDS"] = "10"
     cache, redis = load(CacheSettings, env), load(RedisSettings, env)
     shared: list[Shared] = [make_shared(cache, redis) for _ in range(2)]
     platforms = [memory_platform(service, store, folder, each) for each in shared]

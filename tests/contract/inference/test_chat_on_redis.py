@@ -18,7 +18,7 @@ async def on_redis(tmp_path: Path) -> AsyncIterator[tuple[Harness, RedisServer]]
     if program() is None:
         pytest.skip(MISSING)
     with redis_server() as server:
-        env = {"CACHE_PROVIDER": "redis", "REDIS_URL": server.url, "PORTICO_REDIS_SECONDS": "0.3"}
+        env = {"CACHE_PROVIDER": "redis", "REDIS_URL": server.url}
         async with inference(tmp_path / "data", **env) as harness:
             yield harness, server
 
