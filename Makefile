@@ -14,7 +14,7 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run local-model test check-beside test-all test-unit test-contract test-edge test-e2e test-containers compose-secrets check fix proto lock bench bench-vector bench-retrieval clean
+.PHONY: help setup run local-model test check-beside test-all test-unit test-contract test-edge test-e2e test-k8s test-containers compose-secrets check fix proto lock bench bench-vector bench-retrieval clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ test-containers: $(STAMP) ## Build the images, start docker-compose.yml, kill ea
 
 compose-secrets: ## Write the secrets of docker-compose.yml into ./secrets, where they are missing
 	@$(PYTHON) deploy/docker/make_secrets.py $(SECRETS_DIR)
+
+test-k8s: export KUBECTL := $(or $(KUBECTL),kubectl)
+test-k8s: export HELM := $(or $(HELM),helm)
+test-k8s: $(STAMP) ## Install, update, drain and upgrade the chart on a cluster (KUBECTL, HELM, PORTICO_IMAGES, PORTICO_TAG)
+	$(BIN)/python -m tests.k8s.run
 
 check: $(STAMP) ## Lint, types, import arrows, words, dead code, contracts, generated files
 	$(BIN)/ruff check .

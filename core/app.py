@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 import uvloop
 from grpc.aio import Server
 
-from core import commands, config, logs, rlimits, secret_files, telemetry
+from core import commands, config, logs, migrate, rlimits, secret_files, telemetry
 from core.audit.log import FLUSH_SECONDS, AuditLog
 from core.cache.factory import CacheSettings, make_cache
 from core.collections import CORE_COLLECTIONS
@@ -38,13 +38,13 @@ from core.quotas.thresholds import Thresholds
 from core.quotas.totals import TotalQuotas
 from core.redis.settings import RedisSettings
 from core.revocations import Revocations
-from core.rpc import tenant_data
+from core.rpc import tenant_data, tls
 from core.rpc.arrivals import Arrivals
 from core.rpc.audit import recorded
 from core.rpc.chain import Chain
 from core.rpc.limits import MIB
 from core.rpc.removal_feed import RemovalFeed
-from core.rpc.server import ServiceRegistration, make_server
+from core.rpc.server import ServiceRegistration, bind, make_health_server, make_server
 from core.rpc.service_tokens import AuthServiceTokens
 from core.rpc.settings import RpcSettings
 from core.rpc.stages.admissions import Admissions
@@ -199,7 +199,8 @@ def main(
     """Serve, or run the one of the `known` commands that the command line names, and end the process. `collections`
     and `migrations` are what the service keeps in the document store, beside core's own collections."""
     secret_files.set_umask()
-    status = commands.run(service, known, None, env)
+    schema = Schema((*CORE_COLLECTIONS, *collections), migrations)
+    status = commands.run(service, (*known, migrate.command(service, schema)), None, env)
     if status is not None:
         sys.exit(status)
     run(service, settings_class, build, env, collections=collections, migrations=migrations)
@@ -258,7 +259,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     platform.tasks.every("write audit log", FLUSH_SECONDS, platform.audit.flush)
     chain = _chain(platform)
     server = make_server(registrations, chain, platform.health)
-    port = server.add_insecure_port(core_settings.rpc.listen)
+    port = bind(server, core_settings.rpc.listen)
     grace = core_settings.rpc.grace_seconds
     lifecycle.on_stop(Phase.NOT_SERVING, "health", platform.health.shutting_down, 1.0)
     drain = core_settings.rpc.drain_seconds
@@ -280,6 +281,7 @@ async def start(service: str, core_settings: CoreSettings, settings: S, build: B
     await platform.health.start()
     await server.start()
     edge_port = await _serve_edge(platform, registrations, chain)
+    await _serve_health(platform)
     log.info(
         "serving",
         service=service,
@@ -305,6 +307,16 @@ async def _serve_edge(platform: Platform, registrations: Sequence[ServiceRegistr
     return await server.start(rpc.edge_listen)
 
 
+async def _serve_health(platform: Platform) -> None:
+    listen = platform.settings.rpc.health_listen
+    if not listen:
+        return
+    server = make_health_server(platform.health)
+    server.add_insecure_port(listen)
+    platform.lifecycle.on_stop(Phase.TELEMETRY, "health server", lambda: server.stop(None), 5.0)
+    await server.start()
+
+
 async def _serve(service: str, core_settings: CoreSettings, settings: S, build: Build[S], schema: Schema) -> int:
     logs.configure(service, core_settings.log.level, core_settings.log.format)
     telemetry.configure(
@@ -315,6 +327,7 @@ async def _serve(service: str, core_settings: CoreSettings, settings: S, build: 
         metrics_port=core_settings.telemetry.metrics_port,
         metrics_host=core_settings.telemetry.metrics_host,
     )
+    tls.configure(core_settings.rpc.tls.identity)
     running = await start(service, core_settings, settings, build, schema)
     # What lives now lives for good: keep the collector from walking it again and again.
     gc.collect()

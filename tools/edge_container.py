@@ -21,6 +21,7 @@ from pathlib import Path
 
 from core import config
 from core.config import ConfigError, Secret, setting
+from core.tls import TlsSettings
 from tools import edge
 
 ADMIN_PORT = 9901
@@ -34,6 +35,7 @@ _POLL_SECONDS = 0.2
 class EdgeSettings:
     """The edge in a container"""
 
+    tls: TlsSettings
     clusters: tuple[str, ...] = setting(
         "PORTICO_EDGE_CLUSTERS",
         default=(),
@@ -108,6 +110,7 @@ def command(settings: EdgeSettings) -> list[str]:
         admin_port=ADMIN_PORT,
         metrics=("0.0.0.0", settings.metrics_port) if settings.metrics_port else None,  # noqa: S104
         concurrency=settings.concurrency,
+        tls=settings.tls.identity,
     )
     drain = max(1, round(settings.drain_seconds))
     return [*started, "--drain-time-s", str(drain), "--drain-strategy", "immediate"]

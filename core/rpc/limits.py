@@ -24,6 +24,8 @@ HTTP/2 lets a client send before it has heard of `UNREAD_BYTES`."""
 MAX_PROBES = 200
 """Calls of health at a time, and of reflection. They do not count among the others, so that a busy service answers its
 probes, and strangers who hang in reflection take nothing from callers."""
+MAX_PROBE_BYTES = 4 * KIB
+"""Most bytes of a message to the health server that needs no certificate."""
 PROBE_MESSAGES = 2
 """Messages to health, and to reflection, that one address may have arriving at a time."""
 PROBE_SECONDS = 5.0

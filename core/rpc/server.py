@@ -13,11 +13,12 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from core.health import Health
-from core.rpc import schema
+from core.rpc import schema, tls
 from core.rpc.arrivals import Arrivals
 from core.rpc.chain import Chain, Method
 from core.rpc.limits import (
     MAX_HEAD_BYTES,
+    MAX_PROBE_BYTES,
     MAX_PROBES,
     MAX_SENT_BYTES,
     PROBE_MESSAGES,
@@ -49,6 +50,8 @@ def server_options(max_request_bytes: int) -> Options:
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.so_reuseport", 0),
+        # Clients connect anew from time to time, and so learn of replicas that were added. Calls under way go on.
+        ("grpc.max_connection_age_ms", 300_000),
         # How far a stream may be ahead of its reader. Left to itself, gRPC takes a slow reader for a long line and
         # lets more and more come: 170 MiB of one upload.
         ("grpc.http2.bdp_probe", 0),
@@ -115,6 +118,22 @@ class ServiceRegistration:
         return {
             path: chain.wrap(collector.handler(path), policy, arriving_bytes) for path, policy in self.rules().items()
         }
+
+
+def bind(server: Server, listen: str) -> int:
+    """Bind to host:port, with TLS where the process has a certificate, and return the port. Raises RuntimeError."""
+    identity = tls.active()
+    if identity is None:
+        return int(server.add_insecure_port(listen))
+    return int(server.add_secure_port(listen, tls.server_credentials(identity)))
+
+
+def make_health_server(health: Health) -> Server:
+    """A server of the health protocol alone, for probes that speak no TLS. Not yet started or bound."""
+    probe, *_ = _probes(health)
+    server = make_grpc_server(options=server_options(MAX_PROBE_BYTES))
+    server.add_generic_rpc_handlers((_Handler(probe.methods(_probe_chain(MAX_PROBE_BYTES), MAX_PROBE_BYTES)),))
+    return server
 
 
 def make_server(registrations: Sequence[ServiceRegistration], chain: Chain, health: Health) -> Server:

@@ -3,13 +3,20 @@
 from dataclasses import dataclass
 
 from core.config import Secret, setting
+from core.tls import TlsSettings
 
 
 @dataclass(frozen=True)
 class RpcSettings:
     """The gRPC server of a service"""
 
+    tls: TlsSettings
     listen: str = setting("PORTICO_LISTEN", default="127.0.0.1:0", help="host:port to serve gRPC on; port 0: any.")
+    health_listen: str = setting(
+        "PORTICO_HEALTH_LISTEN",
+        default="",
+        help="host:port to serve the health protocol on without TLS, for probes that speak none; empty: off.",
+    )
     edge_listen: str = setting(
         "PORTICO_EDGE_LISTEN",
         default="",

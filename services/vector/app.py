@@ -32,7 +32,7 @@ from services.vector.domain.index_resolver import IndexResolver
 from services.vector.domain.indexes import DROP, Indexes
 from services.vector.domain.metrics import VectorMetrics
 from services.vector.domain.project_removal import ProjectRemoval
-from services.vector.domain.providers import VectorProviders
+from services.vector.domain.providers import EMBEDDED, VectorProviders
 from services.vector.domain.query_log import FLUSH_SECONDS, QueryLog
 from services.vector.domain.quotas import VectorQuotas
 from services.vector.domain.tenant_data import StoredVectors
@@ -96,6 +96,8 @@ async def assemble(
     guard = guard or settings.outbound.guard()
     embedded = embedded or await _embedded_engine(platform, settings)
     drivers = drivers or all_drivers(embedded, RemoteAccess(guard, settings.max_answer_mb * _MIB))
+    if not settings.embedded:
+        drivers = {id: driver for id, driver in drivers.items() if id != EMBEDDED}
     pool: RuntimePool[RuntimeKey, VectorEngine] = RuntimePool(
         settings.engines, settings.engine_idle_seconds, lambda engine: engine.close()
     )

@@ -13,6 +13,12 @@ class Settings:
 
     sealing: SealingSettings
     outbound: OutboundSettings
+    embedded: bool = setting(
+        "PORTICO_VECTOR_EMBEDDED",
+        default=True,
+        help="Whether projects may keep vectors in the service itself, on its own disk. Turn it off to run several "
+        "replicas: vectors then lie on Qdrant and PostgreSQL servers alone, and projects have no default provider.",
+    )
     workers: int = setting(
         "PORTICO_VECTOR_HOSTS", default=2, min=1, max=64, help="Processes that small embedded indexes are spread over."
     )

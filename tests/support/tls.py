@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """For api.test and 127.0.0.1. `server` is ready for a server."""
+    """For api.test, localhost and 127.0.0.1. `server` is ready for a server."""
 
     ca_file: Path
     key_file: Path
@@ -24,7 +24,7 @@ def make_authority(folder: Path) -> Authority:
     """Written into `folder`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "api.test")])
-    names = [x509.DNSName("api.test"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName("api.test"), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -42,6 +42,9 @@ class Server(Protocol):
 
     def method(self, path: bytes) -> Method | None: ...
 
+    def remember(self, connection: "ServerConnection") -> None:
+        """Count a connection that has been made."""
+
     def forget(self, connection: "ServerConnection") -> None:
         """Remove a connection that is closed and whose call has ended. Called once."""
 
@@ -142,6 +145,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a server makes no other kind
+        self._server.remember(self)
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None or self._transport.is_closing():

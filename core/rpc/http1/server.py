@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from core.health import Health
+from core.rpc import tls
 from core.rpc.chain import Chain, Method
 from core.rpc.http1.connection import ServerConnection
 from core.rpc.server import ServiceRegistration
@@ -34,7 +35,14 @@ class Http1Server:
         """Serve on host:port and return the port. Raises OSError."""
         loop = asyncio.get_running_loop()
         host, _, port = listen.rpartition(":")
-        self._listener = await loop.create_server(lambda: self._accept(loop), host.strip("[]"), int(port), backlog=1024)
+        identity = tls.active()
+        self._listener = await loop.create_server(
+            lambda: self._accept(loop),
+            host.strip("[]"),
+            int(port),
+            backlog=1024,
+            ssl=identity.server_context() if identity else None,
+        )
         self._sweep(loop)
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
@@ -65,9 +73,7 @@ class Http1Server:
     def _accept(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
         if len(self._connections) >= MAX_CONNECTIONS:
             return _Surplus()
-        connection = ServerConnection(self, loop)
-        self._connections.add(connection)
-        return connection
+        return ServerConnection(self, loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -88,6 +94,10 @@ class Http1Server:
 
     def method(self, path: bytes) -> Method | None:
         return self._methods.get(path)
+
+    def remember(self, connection: ServerConnection) -> None:
+        """Take a connection that is there, after the handshake where there is TLS."""
+        self._connections.add(connection)
 
     def forget(self, connection: ServerConnection) -> None:
         self._connections.discard(connection)

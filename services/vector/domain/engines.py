@@ -15,7 +15,8 @@ class Engines(Runtimes[VectorEngine]):
     def __init__(
         self, providers: VectorProviders, embedded: VectorEngine, pool: RuntimePool[RuntimeKey, VectorEngine]
     ) -> None:
-        super().__init__(pool, providers.open, {EMBEDDED: embedded}, providers.changes)
+        own = {EMBEDDED: embedded} if EMBEDDED in providers.drivers else {}
+        super().__init__(pool, providers.open, own, providers.changes)
 
     async def use(
         self, project: Project, provider: Provider, *, even_disabled: bool = False

@@ -24,7 +24,8 @@ class VectorProviders(providers.Providers[VectorDriver]):
         drivers: Mapping[str, VectorDriver],
         guard: HostGuard,
     ) -> None:
-        super().__init__(store, PROVIDERS, sealer, drivers, guard, users="indexes", default=_DEFAULT)
+        default = _DEFAULT if EMBEDDED in drivers else None
+        super().__init__(store, PROVIDERS, sealer, drivers, guard, users="indexes", default=default)
 
     async def open(self, project: Project, provider: Provider) -> VectorEngine:
         """A new engine on the provider. Raises InvalidInput, SealBroken."""
