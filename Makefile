@@ -63,7 +63,7 @@ compose-secrets: ## Write the secrets of docker-compose.yml into ./secrets, wher
 
 test-k8s: export KUBECTL := $(or $(KUBECTL),kubectl)
 test-k8s: export HELM := $(or $(HELM),helm)
-test-k8s: $(STAMP) ## Install, update, drain and upgrade the chart on a cluster (KUBECTL, HELM, PORTICO_IMAGES, PORTICO_TAG)
+test-k8s: $(STAMP) ## Install, update, drain and upgrade the chart on a cluster (KUBECTL, HELM, IMAGE_REPOSITORY, IMAGE_TAG)
 	$(BIN)/python -m tests.k8s.run
 
 check: $(STAMP) ## Lint, types, import arrows, words, dead code, contracts, generated files

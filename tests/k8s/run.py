@@ -1,9 +1,9 @@
 """The chart on a real cluster: installed, called, updated under load, drained, upgraded and uninstalled.
 
-    KUBECTL=kubectl HELM=helm PORTICO_IMAGES=portico PORTICO_TAG=0.1.0 python -m tests.k8s.run [STEP ...]
+    KUBECTL=kubectl HELM=helm IMAGE_REPOSITORY=portico IMAGE_TAG=0.1.0 python -m tests.k8s.run [STEP ...]
 
-The images <PORTICO_IMAGES>/<part>:<PORTICO_TAG> have to be on the nodes, and those of the stores (MONGODB_IMAGE,
-REDIS_IMAGE). PORTICO_PREVIOUS_CHART names the chart that is upgraded from; by default it is the present one with other
+The images <IMAGE_REPOSITORY>/<part>:<IMAGE_TAG> have to be on the nodes, and those of the stores (MONGODB_IMAGE,
+REDIS_IMAGE). PREVIOUS_CHART names the chart that is upgraded from; by default it is the present one with other
 settings. Without steps all are run. It makes the namespaces portico-test and portico-stores, and
 deletes them at the end.
 """
@@ -21,9 +21,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 CHART = HERE.parent.parent / "deploy" / "k8s" / "portico"
 NAMESPACE, STORES, RELEASE = "portico-test", "portico-stores", "portico"
-IMAGES = os.environ.get("PORTICO_IMAGES", "portico")
-TAG = os.environ.get("PORTICO_TAG", "0.1.0")
-PREVIOUS = os.environ.get("PORTICO_PREVIOUS_CHART", str(CHART))
+IMAGES = os.environ.get("IMAGE_REPOSITORY", "portico")
+TAG = os.environ.get("IMAGE_TAG", "0.1.0")
+PREVIOUS = os.environ.get("PREVIOUS_CHART", str(CHART))
 STORE_IMAGES = {
     "MONGODB_IMAGE": os.environ.get("MONGODB_IMAGE", "mongo:7.0"),
     "REDIS_IMAGE": os.environ.get("REDIS_IMAGE", "redis:7-bookworm"),
@@ -190,8 +190,9 @@ def under_load(access: str, rate: float, what: Callable[[], None], *, may_fail: 
         time.sleep(3)
         what()
         time.sleep(3)
-    time.sleep(5)
-    counted = records(access) - before
+    deadline = time.monotonic() + 180  # records are written behind, and come later where the store is slow
+    while (counted := records(access) - before) < load.totals["ok"] and time.monotonic() < deadline:
+        time.sleep(2)
     say(f"usage records: {counted}, answered calls: {load.totals.get('ok')}, failed calls: {load.totals.get('failed')}")
     if load.failures and not may_fail:
         raise Failed(f"{len(load.failures)} of {load.totals.get('total')} calls failed")

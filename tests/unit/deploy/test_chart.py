@@ -229,6 +229,12 @@ def test_a_volume_for_each_journal_and_one_for_files(chart: Chart) -> None:
     assert files["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
+def test_pods_with_volumes_are_replaced_one_after_the_other(chart: Chart) -> None:
+    """With Parallel, a pod that was not ready was deleted while another one was being replaced, and nobody served."""
+    for owner in of_kind(rendered(chart, LARGE), "StatefulSet").values():
+        assert owner["spec"]["podManagementPolicy"] == "OrderedReady"
+
+
 def test_rag_gives_a_volume_of_one_node_up_before_the_next_pod_takes_it(chart: Chart) -> None:
     assert of_kind(rendered(chart, STORES), "Deployment")["portico-rag"]["spec"]["strategy"] == {"type": "Recreate"}
     assert of_kind(rendered(chart, LARGE), "Deployment")["portico-rag"]["spec"]["strategy"]["type"] == "RollingUpdate"

@@ -73,7 +73,8 @@ spec:
       # "live" asks no store and no neighbour: a restart would mend neither.
       startupProbe: {grpc: {port: {{ $probed }}, service: live}, periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 120}
       livenessProbe: {grpc: {port: {{ $probed }}, service: live}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
-      readinessProbe: {grpc: {port: {{ $probed }}}, periodSeconds: 2, timeoutSeconds: 3, failureThreshold: 3}
+      # A store that is slow for a moment makes all replicas unready at once: they get 20 seconds before their names are gone.
+      readinessProbe: {grpc: {port: {{ $probed }}}, periodSeconds: 2, timeoutSeconds: 3, failureThreshold: 10}
       resources: {{- toYaml $values.resources | nindent 8 }}
       securityContext: {{- include "portico.containerSecurity" $root | nindent 8 }}
       volumeMounts:
