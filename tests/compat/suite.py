@@ -42,7 +42,7 @@ class Suite:
 def running(root: Path = ROOT) -> Iterator[Suite]:
     """Run the checkout at `root`, with its own `.venv`, on an empty data folder."""
     with tempfile.TemporaryDirectory() as folder, serving() as provider:
-        cluster = Cluster(Path(folder) / "data", ENVIRONMENT, root).start()
+        cluster = Cluster(Path(folder) / "data", ENVIRONMENT, root=root).start()
         try:
             addresses = {"provider": provider, "edge": cluster.url}
             yield Suite(cluster.port, addresses, {value: f"<{name}>" for name, value in addresses.items()})

@@ -225,7 +225,7 @@ class TestCounting:
             commands.extend([next(iter(arguments[2]))] if arguments[1] == f"{mongo.prefix}tenant_acme" else [])
             return await send(*arguments, **options)
 
-        taken = []
+        taken: list[int] = []
         await notes.insert_counted(RED, CALLS, [{"id": "first", "kind": "k", "tokens": 1}], COUNTS, counting)
         monkeypatch.setattr(Connection, "command", noting)
         for kinds in (1, 20, 20):

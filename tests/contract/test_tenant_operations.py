@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core import config
+from core.collections import CORE_COLLECTIONS
 from core.errors import Conflict, FailedPrecondition, InvalidInput, PorticoError, Unavailable
 from core.sealing import Sealer, generate_key
 from core.storage.ports import DocumentStore
@@ -28,7 +29,7 @@ from tests.contract.conftest import MONGODB_MARK, MongoBackend
 from tests.support.mongodb import MISSING
 from tests.support.removal import MARKER, files_with
 from tests.support.serving import environment
-from tests.support.stores import COLLECTIONS, CORE_COLLECTIONS
+from tests.support.stores import COLLECTIONS
 
 ALL = (*CORE_COLLECTIONS, *(each for some in COLLECTIONS.values() for each in some))
 SCHEMA = Schema((*ALL, MIGRATIONS))

@@ -98,6 +98,6 @@ async def _lose_and_return(cluster: Cluster, rest: Rest, mongodb: Relay, redis: 
 
     async def all_counted() -> bool:
         rows = (await rest.ok("GET", "/v1/usage?groupBy=status", token=token))["rows"]
-        return sum(row["requests"] for row in rows if row["group"]["status"] == "success") >= traffic.chats
+        return bool(sum(row["requests"] for row in rows if row["group"]["status"] == "success") >= traffic.chats)
 
     await until(all_counted, 60)

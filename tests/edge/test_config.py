@@ -244,7 +244,8 @@ def test_the_features_of_the_edge_are_those_of_the_contracts() -> None:
     traces = services.pop("opentelemetry.proto.collector.trace.v1.TraceService")
     assert traces == spans.policy(1).feature
     wanted = {policy.method[1:]: policy.feature for policy in _policies()}
-    known = {path: methods.get(path, services.get(path.partition("/")[0], "")).replace("false", "") for path in wanted}
+    known = {path: str(methods.get(path, services.get(path.partition("/")[0], ""))) for path in wanted}
+    known = {path: feature.replace("false", "") for path, feature in known.items()}
     assert known == wanted
     assert set(wanted.values()) - {""} == set(FEATURES)
 

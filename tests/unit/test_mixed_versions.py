@@ -83,7 +83,7 @@ def _without(message: Any, name: str) -> Any:
             (mine,) = [each for each in file.message_type if each.name == whole.name]
             (field,) = [each for each in mine.field if each.name == name]
             mine.field.remove(field)
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     older = message_factory.GetMessageClass(pool.FindMessageTypeByName(whole.full_name))
     return older.FromString(message.SerializeToString())
 

@@ -23,12 +23,14 @@ PER_MINUTE = {"rate_limit": {"requests": {"per_minute": 5}}}
 
 async def create(auth: AuthClient, token: str, **fields: Any) -> pb.QuotaPolicy:
     request = pb.CreateQuotaPolicyRequest(**{"scope": "tenant", "limits": PER_MINUTE, **fields})
-    return (await auth.call(auth.quotas.CreateQuotaPolicy, request, token)).policy
+    made: pb.QuotaPolicy = (await auth.call(auth.quotas.CreateQuotaPolicy, request, token)).policy
+    return made
 
 
 async def budget(auth: AuthClient, token: str, **fields: Any) -> budgets.Budget:
     request = budgets.CreateBudgetRequest(**{"monthly_limit_usd": 250, **fields})
-    return await auth.call(auth.budgets.CreateBudget, request, token)
+    made: budgets.Budget = await auth.call(auth.budgets.CreateBudget, request, token)
+    return made
 
 
 async def listed(auth: AuthClient, token: str) -> list[str]:
@@ -38,7 +40,7 @@ async def listed(auth: AuthClient, token: str) -> list[str]:
 
 class TestPolicies:
     async def test_life_of_a_policy(self, auth: AuthClient, owner: Person) -> None:
-        limits = {
+        limits: dict[str, Any] = {
             "rate_limit": {"requests": {"per_minute": 5}, "tokens": {"per_day": 1000}},
             "per_request": {"max_output_tokens": 100},
             "quotas": {"max_vectors_total": 5_000_000_000},

@@ -294,7 +294,7 @@ def test_the_certificate_is_for_every_service(chart: Chart) -> None:
     assert {"server auth", "client auth"} <= set(certificate["spec"]["usages"])
 
 
-REFUSED = {
+REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "no store": ({}, "Set mongodb.url"),
     "no Redis": ({"mongodb": {"url": "m"}}, "Set redis.url"),
     "replicas without Redis": ({**STORES, "redis": {"enabled": False}}, "share counters, locks and caches in Redis"),

@@ -111,7 +111,8 @@ class MongoRows:
         held = _Held(row, document[VERSION], dict.fromkeys(document.get(TRACES, ())))
         self._held[number] = held
         self._ids[project, row.session.id] = number
-        self._leads.update(dict.fromkeys(held.traces, number))
+        for trace in held.traces:
+            self._leads[trace] = number
 
     def find(self, project: str, id: str) -> Row | None:
         number = self._ids.get((project, id))

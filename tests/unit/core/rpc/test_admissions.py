@@ -1,6 +1,6 @@
 """The stages of plans' features and of quotas: which calls they look at."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -9,6 +9,7 @@ from core.errors import InvalidInput, PermissionDenied, RateLimited, Unavailable
 from core.quotas.calls import CallQuotas
 from core.quotas.plans import Plan
 from core.quotas.rules import Dimension
+from core.quotas.source import PolicySource
 from core.rpc.call import RpcCall
 from core.rpc.policy import Policy
 from core.rpc.stages.admissions import Admissions
@@ -54,20 +55,20 @@ class TestFeatures:
     @pytest.mark.parametrize("known", [True, False])
     async def test_a_plan_without_the_feature_refuses(self, known: bool) -> None:
         with pytest.raises(PermissionDenied, match="VECTOR_STORE") as refused:
-            await begin(Features(Source(LESSER, known=known)), call())
+            await begin(Features(cast(PolicySource, Source(LESSER, known=known))), call())
         assert refused.value.reason == "FEATURE_NOT_IN_PLAN"
-        await begin(Features(Source(GREATER, known=known)), call())
+        await begin(Features(cast(PolicySource, Source(GREATER, known=known))), call())
 
     async def test_a_token_without_the_feature_is_refused_whatever_the_plan(self) -> None:
         with pytest.raises(PermissionDenied):
-            await begin(Features(Source(GREATER)), call(features=frozenset({"FILES"})))
+            await begin(Features(cast(PolicySource, Source(GREATER))), call(features=frozenset({"FILES"})))
 
     @pytest.mark.parametrize("passing", [call(FREE), call(kind=Kind.SERVICE), call(outer=False)])
     async def test_what_is_in_every_plan_and_calls_of_services_pass(self, passing: RpcCall) -> None:
-        await begin(Features(Source(LESSER)), passing)
+        await begin(Features(cast(PolicySource, Source(LESSER))), passing)
 
     async def test_the_token_decides_while_no_plan_can_be_read(self) -> None:
-        await begin(Features(Source(None)), call())
+        await begin(Features(cast(PolicySource, Source(None))), call())
 
 
 class Reservation:
