@@ -62,6 +62,7 @@ ANTHROPIC = {
     errors.PreconditionFailed: "invalid_request_error",
     errors.ContentBlocked: "invalid_request_error",
     errors.RateLimited: "rate_limit_error",
+    errors.BudgetExceeded: "rate_limit_error",
     errors.InsufficientStorage: "api_error",
     errors.Unavailable: "overloaded_error",
     errors.DeadlineExceeded: "timeout_error",

@@ -21,7 +21,12 @@ def callers() -> set[str]:
 
 
 def test_auth_alone_creates_and_drops_tenants() -> None:
-    assert callers() == {"services/auth/domain/tenants.py"}
+    assert callers() == {
+        "services/auth/domain/tenants.py",
+        "services/auth/operations/erasure.py",
+        "services/auth/operations/move.py",
+        "services/auth/operations/restoring.py",
+    }
 
 
 def test_nothing_prepares_a_collection_at_run_time() -> None:
