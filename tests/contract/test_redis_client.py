@@ -207,7 +207,7 @@ async def test_a_password_of_the_default_user_and_one_of_another() -> None:
 
 
 async def test_tls_with_a_certificate_that_is_verified(redis: RedisServer, tmp_path: Path) -> None:
-    authority = make_authority(tmp_path)
+    authority = make_authority(tmp_path, hosts=("api.test",))
     async with tls_relay(redis.port, authority.server) as port:
         async with redis_client(f"rediss://127.0.0.1:{port}", PORTICO_REDIS_CA_FILE=str(authority.ca_file)) as client:
             assert await add(client) == 1

@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +14,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """For api.test, localhost and 127.0.0.1. `server` is ready for a server."""
+    """Its certificate is for some host names and 127.0.0.1. `server` is ready for a server."""
 
     ca_file: Path
     key_file: Path
     server: ssl.SSLContext
 
 
-def make_authority(folder: Path) -> Authority:
+def make_authority(folder: Path, hosts: Sequence[str] = ("api.test", "localhost")) -> Authority:
     """Written into `folder`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "api.test")])
-    names = [x509.DNSName("api.test"), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [*(x509.DNSName(host) for host in hosts), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
