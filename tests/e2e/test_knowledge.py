@@ -16,7 +16,7 @@ from tests.support.cluster import Cluster, Rest, until
 from tests.support.connections import http_session
 
 MODULES = "/v1/rag/modules"
-DOCUMENTS = 24
+DOCUMENTS = 12
 
 
 @pytest.fixture
