@@ -266,16 +266,27 @@ def _at(value: Any, place: str) -> Any:
     return value
 
 
-async def kept(api: Api, tenant: Tenant) -> dict[str, list[str]]:
+async def kept(api: Api, tenant: Tenant) -> dict[str, set[str]]:
     """Texts with the tenant's secret in its own lists, by collection."""
-    seen: dict[str, list[str]] = {}
+    seen: dict[str, set[str]] = {}
     for collection, addresses in tenant.records.items():
         if collection and addresses:
             path = filled(collection, addresses[-1][:-1])
-            answer = await api.call("GET", path, token=tenant.token)
-            if answer.status == 200:
-                seen[collection] = sorted(_texts(answer.json(), tenant.secret))
+            more: str | None = ""
+            while more is not None and (answer := await api.call("GET", path + more, token=tenant.token)).status == 200:
+                page = answer.json()
+                seen.setdefault(collection, set()).update(_texts(page, tenant.secret))
+                more = _next_page(page)
     return seen
+
+
+def _next_page(page: dict[str, Any]) -> str | None:
+    """The query for the page after this one; None: it is the last. Lists in OpenAI's form name the last record, others
+    a token."""
+    if page.get("has_more"):
+        return f"?after={page['last_id']}"
+    token = page.get("nextPageToken")
+    return f"?pageToken={quote(token)}" if token else None
 
 
 def _texts(value: Any, part: str) -> Iterator[str]:
